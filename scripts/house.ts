@@ -1,0 +1,60 @@
+/** The rooms of `src/`, bottom to top, each with the rooms it may import. The order itself forbids circles: a room names only rooms above its own line. */
+export const floors = {
+  ground: ['base', 'linux'],
+  formats: ['oci', 'tar', 'graph', 'progress', 'session'],
+  languages: ['frontend', 'dockerfile'],
+  stores: ['db', 'content', 'registry', 'transfer', 'context', 'snapshot', 'layer', 'image'],
+  execution: ['runtime', 'cache', 'solver', 'ops', 'worker', 'container', 'exporter'],
+  engine: ['engine'],
+  faces: ['cli'],
+} as const satisfies Record<string, readonly string[]>;
+
+export const rooms: Readonly<Record<string, string>> = {
+  // ground
+  base: '',
+  linux: 'base',
+  // formats
+  oci: 'base',
+  tar: 'base',
+  graph: 'base',
+  progress: 'base',
+  session: 'base oci',
+  // languages
+  frontend: 'base oci graph',
+  dockerfile: 'base oci graph frontend',
+  // stores
+  db: 'base',
+  content: 'base oci db',
+  registry: 'base linux oci',
+  transfer: 'base oci progress content registry',
+  context: 'base linux tar db',
+  snapshot: 'base linux db',
+  layer: 'base linux oci tar content snapshot',
+  image: 'base oci tar db content',
+  // execution
+  runtime: 'base linux oci',
+  cache: 'base oci graph db content transfer',
+  solver: 'base graph progress cache',
+  ops: 'base linux oci graph progress session content registry transfer context snapshot layer runtime',
+  worker: 'base linux oci graph progress session db content context snapshot layer runtime ops',
+  container: 'base oci progress session db content image worker',
+  exporter: 'base oci tar progress session content registry transfer image cache worker',
+  // engine
+  engine:
+    'base oci graph progress session frontend dockerfile db content registry transfer context image cache solver worker container exporter',
+  // faces
+  cli: 'base oci progress engine worker',
+};
+
+/** Rooms without any `node:` module: text and bytes in, values out. */
+export const pureRooms: ReadonlySet<string> = new Set(['oci', 'tar', 'graph', 'progress', 'session', 'frontend', 'dockerfile']);
+
+/** `node:` modules that only some rooms may import. */
+export const reservedModules: Readonly<Record<string, readonly string[]>> = {
+  'node:child_process': ['linux'],
+  'node:sqlite': ['db'],
+  'node:http': ['registry', 'context', 'worker'],
+  'node:https': ['registry', 'context', 'worker'],
+  'node:net': ['worker'],
+  'node:http2': [],
+};

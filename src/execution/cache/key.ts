@@ -1,0 +1,24 @@
+/** Cache keys: digests that find a result. Structured before they are hashed, so that two keys can be compared part by part. */
+import { canonicalJson } from '#ground/base/canonical-json.ts';
+import { digestOf, type Digest } from '#ground/base/digest.ts';
+
+declare const brand: unique symbol;
+export type CacheKey = string & { readonly [brand]: 'CacheKey' };
+
+/** One input of a key: what stands for the input's whole result, or the digest of what is read from it. */
+export type KeyInput = { readonly result: CacheKey } | { readonly content: CacheKey };
+export type KeyParts = { readonly base: Digest; readonly inputs: readonly KeyInput[] };
+
+export function cacheKey(parts: KeyParts): CacheKey {
+  return mint(digestOf(canonicalJson({ base: parts.base, inputs: [...parts.inputs] })));
+}
+
+/** A digest of content used as a key. */
+export function contentKeyOf(digest: Digest): CacheKey {
+  return mint(digest);
+}
+
+function mint(text: string): CacheKey {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return text as CacheKey;
+}

@@ -1,0 +1,41 @@
+/** All that the solver knows of the world. It knows nothing of containers, files or registries. */
+import type { Vertex } from '#formats/graph/vertex.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import type { CacheKey } from '#execution/cache/key.ts';
+
+/** What running a vertex gives; opaque to the solver. `id` is what the cache keeps. */
+export type Result = { readonly id: string };
+
+export type OpDriver = {
+  /** What the op itself contributes to its definition key: for an image source the manifest, else the digest of the op. */
+  cacheBase(signal: AbortSignal): Promise<Digest>;
+  /**
+   * The digest of exactly those bytes, names and modes that the op reads from input `index`; undefined when it may read anything.
+   * It is only called with a result at hand, so it may be dear.
+   */
+  contentKey?(index: number, result: Result, signal: AbortSignal): Promise<CacheKey | undefined>;
+  /**
+   * `by-definition`: results are found and kept by key. `never`: the op costs nothing (a folder of the client) and says nothing by its
+   * definition: it is always run, and whoever reads it is keyed by `contentKey` alone.
+   */
+  readonly caching: 'by-definition' | 'never';
+  run(inputs: readonly Result[], signal: AbortSignal): Promise<Result>;
+};
+
+export type DriverFor = (vertex: Vertex) => OpDriver;
+
+export type CacheRecord = {
+  readonly resultId: string;
+  /** The key that stands for this result in the keys of what is built on it: the first key it was kept under. */
+  readonly key: CacheKey;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** How long the op ran, in milliseconds. */
+  readonly cost: number;
+};
+
+/** Synchronous, because it is SQLite and stands on the path of a build in which nothing runs. */
+export type CacheLookup = {
+  find(key: CacheKey): CacheRecord | undefined;
+  save(key: CacheKey, record: CacheRecord): void;
+};

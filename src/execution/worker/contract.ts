@@ -1,0 +1,68 @@
+/** What the engine may ask of a worker: the process that mounts, runs and copies. A worker knows nothing of Dockerfiles, tags or registries. */
+import type { ExecOp, FileOp, CopyAction } from '#formats/graph/op.ts';
+import type { Report } from '#formats/progress/event.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import type { SnapshotId } from '#stores/snapshot/contract.ts';
+
+/** A tree that an op reads: a committed snapshot, or a folder of the client with ignore patterns applied. */
+export type TreeSource =
+  | { readonly kind: 'snapshot'; readonly snapshot: SnapshotId }
+  | { readonly kind: 'folder'; readonly path: string; readonly ignore: readonly string[] };
+
+export type OpRequest = {
+  readonly vertex: Digest;
+  readonly op: ExecOp | FileOp;
+  /** One for each input of the vertex; undefined for an empty tree. */
+  readonly inputs: readonly (TreeSource | undefined)[];
+  /** Environment outside the op's definition (proxies). */
+  readonly quietEnvironment: readonly string[];
+  /** Secrets by id, for this call only. */
+  readonly secrets: ReadonlyMap<string, Uint8Array>;
+};
+
+export type LayerFormat = 'tar' | 'gzip' | 'zstd';
+
+/** One layer of a chain: its DiffID and the size of its tar. */
+export type LayerIdentity = { readonly snapshot: SnapshotId; readonly diffId: Digest; readonly size: number };
+
+export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number };
+
+export type Worker = AsyncDisposable & {
+  /** Runs an op to a committed snapshot. Nothing stays behind when it fails. */
+  run(request: OpRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
+  /** Digest of what a copy action would take from a tree: names, modes, owners, xattrs, links, bytes; no times. */
+  contentDigest(source: TreeSource, action: CopyAction, signal: AbortSignal): Promise<Digest>;
+  /** DiffIDs and tar sizes of the snapshots of a chain above `above` (undefined: all), bottom first. Computed once for each snapshot, then remembered. */
+  layerIdentities(top: SnapshotId, above: SnapshotId | undefined, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
+  /** Writes one snapshot's layer to `file`; the bytes are the same every time. */
+  writeLayer(
+    request: { readonly snapshot: SnapshotId; readonly format: LayerFormat; readonly file: string },
+    report: Report,
+    signal: AbortSignal,
+  ): Promise<LayerBlob>;
+  /** Unpacks a layer blob over `parent`; fails unless its uncompressed bytes have `diffId`. A layer already unpacked over that parent is found, not unpacked again. */
+  unpackLayer(
+    request: { readonly parent: SnapshotId | undefined; readonly diffId: Digest; readonly file: string; readonly mediaType: string },
+    report: Report,
+    signal: AbortSignal,
+  ): Promise<SnapshotId>;
+  /** A container's process over a new writable snapshot, attached to this process's own standard streams; gives the exit code (128 + n for signal n). */
+  runContainer(request: ContainerRequest, signal: AbortSignal): Promise<number>;
+  /** Forgets snapshots; their files go. */
+  release(snapshots: readonly SnapshotId[], signal: AbortSignal): Promise<void>;
+};
+
+export type ContainerRequest = {
+  readonly id: string;
+  readonly image: SnapshotId | undefined;
+  readonly arguments: readonly string[];
+  readonly environment: readonly string[];
+  readonly workingDirectory: string;
+  readonly user: string;
+  readonly hostname: string;
+  readonly network: 'host' | 'none';
+  readonly terminal: boolean;
+  readonly stopSignal: string;
+  /** Folders that hold a volume's files, by target inside the container. */
+  readonly volumes: readonly string[];
+};

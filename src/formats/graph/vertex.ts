@@ -1,0 +1,55 @@
+/** Vertices of the build graph: immutable, known by the digest of what they do and of their inputs. */
+import { canonicalJson, type Json } from '#ground/base/canonical-json.ts';
+import { digestOf, type Digest } from '#ground/base/digest.ts';
+import type { Span } from '#ground/base/span.ts';
+import type { Op } from './op.ts';
+
+/** What people see of a vertex; never hashed. */
+export type Label = {
+  /** The instruction as shown: `RUN make`, `[build 2/5] ...` is put before it by the faces. */
+  readonly text: string;
+  /** Name or number of the stage. */
+  readonly stage?: string;
+  /** Place in the stage, from 1, and how many steps the stage has. */
+  readonly step?: number;
+  readonly steps?: number;
+  readonly at?: readonly Span[];
+  /** Forces this vertex to run although its result is known (`--no-cache`). */
+  readonly ignoreCache?: boolean;
+  /** Environment that the process sees but that does not count for the cache (proxy variables). */
+  readonly quietEnvironment?: readonly string[];
+};
+
+export type Edge = { readonly vertex: Vertex; readonly output: number };
+export type Vertex = { readonly digest: Digest; readonly op: Op; readonly inputs: readonly Edge[]; readonly label: Label };
+
+export function createVertex(op: Op, inputs: readonly Edge[], label: Label): Vertex {
+  const body: Json = { op: asJson(op), inputs: inputs.map((edge) => ({ digest: edge.vertex.digest, output: edge.output })) };
+  return { digest: digestOf(canonicalJson(body)), op, inputs, label };
+}
+
+/** The digest of the op alone, without its inputs. */
+export function opDigest(op: Op): Digest {
+  return digestOf(canonicalJson(asJson(op)));
+}
+
+/** The first (and today only) output of a vertex. */
+export function outputOf(vertex: Vertex): Edge {
+  return { vertex, output: 0 };
+}
+
+/** All that `goal` needs, inputs before what reads them, each vertex once by digest. */
+export function neededFor(goal: Edge): readonly Vertex[] {
+  const done = new Map<Digest, Vertex>();
+  const visit = (vertex: Vertex): void => {
+    if (done.has(vertex.digest)) return;
+    for (const input of vertex.inputs) visit(input.vertex);
+    done.set(vertex.digest, vertex);
+  };
+  visit(goal.vertex);
+  return [...done.values()];
+}
+
+function asJson(op: Op): Json {
+  return op;
+}

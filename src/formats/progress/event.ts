@@ -1,0 +1,51 @@
+/** What a running operation tells the world. Below the faces nobody prints: everybody reports. Times are milliseconds since the epoch. */
+import type { Digest } from '#ground/base/digest.ts';
+import type { Span } from '#ground/base/span.ts';
+
+export type ProgressEvent =
+  | VertexDeclared
+  | { readonly kind: 'vertex-started'; readonly vertex: Digest; readonly time: number }
+  | { readonly kind: 'vertex-cached'; readonly vertex: Digest; readonly time: number }
+  | { readonly kind: 'vertex-finished'; readonly vertex: Digest; readonly time: number }
+  | {
+      readonly kind: 'vertex-failed';
+      readonly vertex: Digest;
+      readonly time: number;
+      readonly message: string;
+      readonly cancelled: boolean;
+    }
+  | VertexOutput
+  | TransferProgress
+  | { readonly kind: 'warning'; readonly rule: string; readonly message: string; readonly at: readonly Span[]; readonly url?: string }
+  | { readonly kind: 'note'; readonly text: string };
+
+/** A vertex that the goal needs: reported once, before anything else about it. */
+export type VertexDeclared = {
+  readonly kind: 'vertex';
+  readonly vertex: Digest;
+  readonly text: string;
+  readonly stage?: string;
+  readonly step?: number;
+  readonly steps?: number;
+};
+
+/** Bytes that a process of a step wrote, cut at arbitrary places, decoded as UTF-8 with replacement. */
+export type VertexOutput = {
+  readonly kind: 'output';
+  readonly vertex: Digest;
+  readonly stream: 'stdout' | 'stderr';
+  readonly text: string;
+  readonly time: number;
+};
+
+/** Bytes of one blob or archive that moved so far; `total` 0 when unknown. `item` is a digest or a name. */
+export type TransferProgress = {
+  readonly kind: 'transfer';
+  readonly direction: 'pull' | 'push' | 'unpack' | 'write' | 'compress';
+  readonly item: string;
+  readonly current: number;
+  readonly total: number;
+  readonly state: 'waiting' | 'running' | 'done' | 'exists' | 'mounted';
+};
+
+export type Report = (event: ProgressEvent) => void;

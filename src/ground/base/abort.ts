@@ -1,0 +1,35 @@
+/** Cancelling: every function that waits takes an AbortSignal, last and required; whoever aborts gives a reason. */
+import { JettisonError } from './errors.ts';
+
+export type ChildSignal = Disposable & { readonly signal: AbortSignal; abort(reason: Error): void };
+
+/** A signal that ends with its parent or by its own `abort`. Disposing forgets the parent; it does not abort. */
+export function childSignal(parent: AbortSignal): ChildSignal {
+  const controller = new AbortController();
+  const follow = (): void => controller.abort(parent.reason);
+  if (parent.aborted) follow();
+  else parent.addEventListener('abort', follow, { once: true });
+  return {
+    signal: controller.signal,
+    abort: (reason) => controller.abort(reason),
+    [Symbol.dispose]: () => parent.removeEventListener('abort', follow),
+  };
+}
+
+/** The error to abort with when a person or a peer asked for it. */
+export function cancelled(why: string): JettisonError {
+  return new JettisonError('base/cancelled', why, { fault: 'user' });
+}
+
+/** Settles with `promise`, or rejects with the signal's reason as soon as it aborts. */
+export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const stop = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

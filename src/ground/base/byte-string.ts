@@ -1,0 +1,41 @@
+/**
+ * Names of files are bytes, not text. Inside jettison they are strings with one character (U+0000..U+00FF) a byte ("latin1"):
+ * they compare and sort in byte order and can be keys of a Map. Only text that a person typed or reads goes through UTF-8.
+ * node:fs reads them with `{encoding: 'latin1'}`; hand them to node:fs as `bytesOf(name)`.
+ */
+declare const brand: unique symbol;
+export type ByteString = string & { readonly [brand]: 'ByteString' };
+
+const encoder = new TextEncoder();
+
+export function fromText(text: string): ByteString {
+  return /^[\u0000-\u007f]*$/u.test(text) ? mint(text) : fromBytes(encoder.encode(text));
+}
+
+export function toText(name: ByteString): string {
+  return /^[\u0000-\u007f]*$/u.test(name) ? name : new TextDecoder().decode(bytesOf(name));
+}
+
+export function fromBytes(bytes: Uint8Array): ByteString {
+  return mint(view(bytes).toString('latin1'));
+}
+
+export function bytesOf(name: ByteString): Uint8Array {
+  // oxlint-disable-next-line no-restricted-globals
+  return Buffer.from(name, 'latin1');
+}
+
+/** For strings that node:fs gave with `encoding: 'latin1'`, and for pieces of byte strings put together. */
+export function asByteString(latin1: string): ByteString {
+  return mint(latin1);
+}
+
+function view(bytes: Uint8Array) {
+  // oxlint-disable-next-line no-restricted-globals
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function mint(text: string): ByteString {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return text as ByteString;
+}

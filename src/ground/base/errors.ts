@@ -1,0 +1,79 @@
+/** The one error class of the product, and what every room needs to make and to recognise its errors. */
+import type { Span } from './span.ts';
+
+/** Who has to act: the person who typed, the machine it runs on, or us. Decides the exit code and whether a stack is shown. */
+export type Fault = 'user' | 'environment' | 'bug';
+
+export type ErrorDetails = {
+  readonly fault?: Fault;
+  /** One sentence that says what to do. */
+  readonly hint?: string;
+  /** Places in a source text (Dockerfile), shown as an excerpt. */
+  readonly at?: readonly Span[];
+  readonly cause?: unknown;
+  /** Only `retry.ts` reads it. */
+  readonly retryable?: boolean;
+  /** Further lines for people, such as the last output of a step. */
+  readonly notes?: readonly string[];
+};
+
+/** `code` is public and stable: `room/kebab-case`. */
+export class JettisonError extends Error {
+  readonly code: string;
+  readonly fault: Fault;
+  readonly hint: string | undefined;
+  readonly at: readonly Span[];
+  readonly retryable: boolean;
+  readonly notes: readonly string[];
+
+  constructor(code: string, message: string, details: ErrorDetails = {}) {
+    super(clean(message), details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'JettisonError';
+    this.code = code;
+    this.fault = details.fault ?? 'user';
+    this.hint = details.hint === undefined ? undefined : clean(details.hint);
+    this.at = details.at ?? [];
+    this.retryable = details.retryable ?? false;
+    this.notes = details.notes ?? [];
+  }
+
+  /** The same error with what a caller further up knows: source places, a hint, notes. What is there already stays. */
+  with(details: ErrorDetails): JettisonError {
+    return new JettisonError(this.code, this.message, {
+      fault: this.fault,
+      retryable: this.retryable,
+      cause: this,
+      at: this.at.length > 0 ? this.at : (details.at ?? []),
+      notes: [...this.notes, ...(details.notes ?? [])],
+      ...((this.hint ?? details.hint) === undefined ? {} : { hint: this.hint ?? details.hint ?? '' }),
+    });
+  }
+}
+
+/** Is `error` a JettisonError with exactly this code? */
+export function isCode(error: unknown, code: string): error is JettisonError {
+  return error instanceof JettisonError && error.code === code;
+}
+
+/** The `code` of a Node system error (`ENOENT`), or undefined. */
+export function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** Ends an exhaustive switch: a state the types rule out. */
+export function unreachable(value: never, what: string): never {
+  throw new JettisonError('base/unreachable', `Unexpected ${what}: ${JSON.stringify(value)}`, { fault: 'bug' });
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Text from outside may hold terminal escapes and passwords in URLs: neither reaches a message. */
+export function clean(text: string): string {
+  return text
+    .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu, '\u{fffd}')
+    .replaceAll(/(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/giu, '$1***@');
+}

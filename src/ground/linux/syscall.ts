@@ -1,0 +1,259 @@
+/**
+ * The one way out of JavaScript: libc functions that Node does not have, through koffi. Load it only in the worker process
+ * (about 7 ms). Every call is synchronous. Paths are byte strings; a failing call throws a SystemCallError with `code` (`ENOENT`).
+ */
+import koffi from 'koffi';
+import { getSystemErrorName } from 'node:util';
+import { bytesOf, fromBytes, type ByteString } from '#ground/base/byte-string.ts';
+
+export const AT_FDCWD = -100;
+export const openFlags = {
+  readOnly: 0,
+  writeOnly: 1,
+  readWrite: 2,
+  create: 0o100,
+  exclusive: 0o200,
+  truncate: 0o1000,
+  nonBlocking: 0o4000,
+  directory: 0o200000,
+  noFollow: 0o400000,
+  closeOnExec: 0o2000000,
+  path: 0o10000000,
+} as const;
+/** openat2(2): how a path may be resolved. */
+export const resolveFlags = { noCrossDevice: 1, noMagicLinks: 2, noSymlinks: 4, beneath: 8, inRoot: 16 } as const;
+export const mountFlags = {
+  readOnly: 1,
+  noSuid: 2,
+  noDevice: 4,
+  noExec: 8,
+  remount: 32,
+  bind: 4096,
+  recursive: 16384,
+  private: 1 << 18,
+  slave: 1 << 19,
+} as const;
+export const fileTypes = {
+  fifo: 0o010000,
+  character: 0o020000,
+  folder: 0o040000,
+  block: 0o060000,
+  file: 0o100000,
+  symlink: 0o120000,
+  socket: 0o140000,
+} as const;
+
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_REMOVEDIR = 0x200;
+const AT_SYMLINK_FOLLOW = 0x400;
+const AT_EMPTY_PATH = 0x1000;
+const SYS_OPENAT2 = 437;
+const UTIME_OMIT = 0x3ffffffen;
+
+export class SystemCallError extends Error {
+  readonly code: string;
+  readonly syscall: string;
+  constructor(syscall: string, errno: number, subject: string) {
+    const code = getSystemErrorName(-errno);
+    super(`${code}: ${syscall} '${subject}'`);
+    this.name = 'SystemCallError';
+    this.code = code;
+    this.syscall = syscall;
+  }
+}
+
+const libc = koffi.load('libc.so.6');
+const native = {
+  openat2: libc.func('long syscall(long, int, const uint8_t*, const uint8_t*, size_t)'),
+  mkdirat: libc.func('int mkdirat(int, const uint8_t*, uint32_t)'),
+  mknodat: libc.func('int mknodat(int, const uint8_t*, uint32_t, uint64_t)'),
+  symlinkat: libc.func('int symlinkat(const uint8_t*, int, const uint8_t*)'),
+  linkat: libc.func('int linkat(int, const uint8_t*, int, const uint8_t*, int)'),
+  unlinkat: libc.func('int unlinkat(int, const uint8_t*, int)'),
+  renameat: libc.func('int renameat(int, const uint8_t*, int, const uint8_t*)'),
+  fchownat: libc.func('int fchownat(int, const uint8_t*, uint32_t, uint32_t, int)'),
+  fchmodat: libc.func('int fchmodat(int, const uint8_t*, uint32_t, int)'),
+  utimensat: libc.func('int utimensat(int, const uint8_t*, const uint8_t*, int)'),
+  lgetxattr: libc.func('long lgetxattr(const uint8_t*, const uint8_t*, _Out_ uint8_t*, size_t)'),
+  llistxattr: libc.func('long llistxattr(const uint8_t*, _Out_ uint8_t*, size_t)'),
+  lsetxattr: libc.func('int lsetxattr(const uint8_t*, const uint8_t*, const uint8_t*, size_t, int)'),
+  lremovexattr: libc.func('int lremovexattr(const uint8_t*, const uint8_t*)'),
+  mount: libc.func('int mount(const uint8_t*, const uint8_t*, const uint8_t*, unsigned long, const uint8_t*)'),
+  umount2: libc.func('int umount2(const uint8_t*, int)'),
+  flock: libc.func('int flock(int, int)'),
+  close: libc.func('int close(int)'),
+  copyFileRange: libc.func('long copy_file_range(int, void*, int, void*, size_t, unsigned int)'),
+};
+
+/** Bytes with the NUL that C wants. A NUL inside a name is refused: it would cut the name short. */
+function pathBytes(path: ByteString | string): Uint8Array {
+  if (path.includes('\0')) throw new SystemCallError('path', 22, path);
+  const bytes = new Uint8Array(path.length + 1);
+  bytes.set(bytesOf(path as ByteString)); // oxlint-disable-line typescript/no-unsafe-type-assertion
+  return bytes;
+}
+
+function check(result: number, syscall: string, subject: string): number {
+  if (result < 0) throw new SystemCallError(syscall, koffi.errno(), subject);
+  return result;
+}
+
+/**
+ * openat2(2): opens `path` relative to the folder `at` under `resolve` rules. With `resolveFlags.inRoot`, absolute links and `..` stay
+ * inside `at`. Gives a file descriptor; close it with `closeFile`.
+ */
+export function openAt(
+  at: number,
+  path: ByteString | string,
+  how: { readonly flags: number; readonly mode?: number; readonly resolve: number },
+): number {
+  const buffer = new DataView(new ArrayBuffer(24));
+  buffer.setBigUint64(0, BigInt(how.flags | openFlags.closeOnExec), true);
+  buffer.setBigUint64(8, BigInt(how.mode ?? 0), true);
+  buffer.setBigUint64(16, BigInt(how.resolve), true);
+  return check(Number(native.openat2(SYS_OPENAT2, at, pathBytes(path), new Uint8Array(buffer.buffer), 24)), 'openat2', path);
+}
+
+export function closeFile(file: number): void {
+  native.close(file);
+}
+
+export function makeFolderAt(at: number, name: ByteString, mode: number): void {
+  check(native.mkdirat(at, pathBytes(name), mode), 'mkdirat', name);
+}
+
+/** `type` is one of `fileTypes`; device numbers count for devices only. The umask applies to `mode`. */
+export function makeNodeAt(
+  at: number,
+  name: ByteString,
+  node: { readonly type: number; readonly mode: number; readonly major?: number; readonly minor?: number },
+): void {
+  check(native.mknodat(at, pathBytes(name), node.type | node.mode, makeDevice(node.major ?? 0, node.minor ?? 0)), 'mknodat', name);
+}
+
+export function makeSymlinkAt(target: ByteString, at: number, name: ByteString): void {
+  check(native.symlinkat(pathBytes(target), at, pathBytes(name)), 'symlinkat', name);
+}
+
+/** Hard link; the source itself is linked when it is a symlink. */
+export function linkAt(from: number, fromName: ByteString, to: number, toName: ByteString): void {
+  check(native.linkat(from, pathBytes(fromName), to, pathBytes(toName), 0), 'linkat', toName);
+}
+
+/** Hard link to an open file, through /proc/self/fd. */
+export function linkFile(file: number, to: number, toName: ByteString): void {
+  check(native.linkat(AT_FDCWD, pathBytes(`/proc/self/fd/${file}`), to, pathBytes(toName), AT_SYMLINK_FOLLOW), 'linkat', toName);
+}
+
+export function unlinkAt(at: number, name: ByteString): void {
+  check(native.unlinkat(at, pathBytes(name), 0), 'unlinkat', name);
+}
+
+export function removeFolderAt(at: number, name: ByteString): void {
+  check(native.unlinkat(at, pathBytes(name), AT_REMOVEDIR), 'unlinkat', name);
+}
+
+export function renameAt(from: number, fromName: ByteString, to: number, toName: ByteString): void {
+  check(native.renameat(from, pathBytes(fromName), to, pathBytes(toName)), 'renameat', toName);
+}
+
+/** Never follows a link. An empty name means `at` itself. Clears setuid and setgid bits of files: set the mode afterwards. */
+export function changeOwnerAt(at: number, name: ByteString, uid: number, gid: number): void {
+  check(native.fchownat(at, pathBytes(name), uid, gid, AT_SYMLINK_NOFOLLOW | (name === '' ? AT_EMPTY_PATH : 0)), 'fchownat', name);
+}
+
+/** Follows a link at the end: only for entries known not to be one. */
+export function changeModeAt(at: number, name: ByteString, mode: number): void {
+  check(native.fchmodat(at, pathBytes(name), mode, 0), 'fchmodat', name);
+}
+
+/** Sets mtime (and atime to the same), nanoseconds since the epoch; never follows a link. */
+export function changeTimeAt(at: number, name: ByteString, mtime: bigint): void {
+  const times = new DataView(new ArrayBuffer(32));
+  const seconds = mtime >= 0n ? mtime / 1_000_000_000n : (mtime - 999_999_999n) / 1_000_000_000n;
+  times.setBigInt64(0, seconds, true);
+  times.setBigInt64(8, mtime === -1n ? UTIME_OMIT : mtime - seconds * 1_000_000_000n, true);
+  times.setBigInt64(16, seconds, true);
+  times.setBigInt64(24, mtime - seconds * 1_000_000_000n, true);
+  check(native.utimensat(at, pathBytes(name), new Uint8Array(times.buffer), AT_SYMLINK_NOFOLLOW), 'utimensat', name);
+}
+
+/** Path of an entry of an open folder, for calls that only take paths: only the last component is resolved by the kernel. */
+export function procPath(at: number, name: ByteString | string): ByteString {
+  return `/proc/self/fd/${at}/${name}` as ByteString; // oxlint-disable-line typescript/no-unsafe-type-assertion
+}
+
+/** Names of the extended attributes of `path` itself (no link followed); none where the file system has none. */
+export function listAttributes(path: ByteString): readonly string[] {
+  const nul = pathBytes(path);
+  for (let size = 1024; ; size *= 4) {
+    const buffer = new Uint8Array(size);
+    const length = Number(native.llistxattr(nul, buffer, size));
+    if (length === 0) return [];
+    if (length > 0) return fromBytes(buffer.subarray(0, length)).split('\0').slice(0, -1);
+    const error = new SystemCallError('llistxattr', koffi.errno(), path);
+    if (error.code === 'EOPNOTSUPP' || error.code === 'ENOTSUP') return [];
+    if (error.code !== 'ERANGE') throw error;
+  }
+}
+
+/** Bytes of one extended attribute; undefined when it is not there. */
+export function getAttribute(path: ByteString, name: string): Uint8Array | undefined {
+  const nul = pathBytes(path);
+  const nameBytes = pathBytes(name);
+  for (let size = 1024; ; size *= 8) {
+    const buffer = new Uint8Array(size);
+    const length = Number(native.lgetxattr(nul, nameBytes, buffer, size));
+    if (length >= 0) return buffer.slice(0, length);
+    const error = new SystemCallError('lgetxattr', koffi.errno(), path);
+    if (error.code === 'ENODATA' || error.code === 'EOPNOTSUPP' || error.code === 'ENOTSUP') return undefined;
+    if (error.code !== 'ERANGE') throw error;
+  }
+}
+
+export function setAttribute(path: ByteString, name: string, value: Uint8Array): void {
+  check(native.lsetxattr(pathBytes(path), pathBytes(name), value, value.length, 0), 'lsetxattr', path);
+}
+
+export function removeAttribute(path: ByteString, name: string): void {
+  check(native.lremovexattr(pathBytes(path), pathBytes(name)), 'lremovexattr', path);
+}
+
+/** mount(2). `flags` from `mountFlags`. */
+export function mountFileSystem(mount: {
+  readonly source: string;
+  readonly target: ByteString | string;
+  readonly type: string;
+  readonly flags: number;
+  readonly options: string;
+}): void {
+  check(
+    native.mount(pathBytes(mount.source), pathBytes(mount.target), pathBytes(mount.type), mount.flags, pathBytes(mount.options)),
+    'mount',
+    mount.target,
+  );
+}
+
+/** umount2(2) with MNT_DETACH and UMOUNT_NOFOLLOW. */
+export function unmount(target: ByteString | string): void {
+  check(native.umount2(pathBytes(target), 2 | 8), 'umount2', target);
+}
+
+/** flock(2): an exclusive or shared lock on an open file; false when somebody else holds it and `wait` is false. Ends with its process. */
+export function lockFile(file: number, how: { readonly exclusive: boolean; readonly wait: boolean }): boolean {
+  const result = native.flock(file, (how.exclusive ? 2 : 1) | (how.wait ? 0 : 4));
+  if (result === 0) return true;
+  const error = new SystemCallError('flock', koffi.errno(), String(file));
+  if (error.code === 'EAGAIN' || error.code === 'EWOULDBLOCK') return false;
+  throw error;
+}
+
+/** copy_file_range(2) from the current offsets; bytes copied, 0 at the end. Throws EXDEV or EINVAL where the kernel cannot. */
+export function copyRange(from: number, to: number, length: number): number {
+  return check(Number(native.copyFileRange(from, null, to, null, length, 0)), 'copy_file_range', String(to));
+}
+
+function makeDevice(major: number, minor: number): bigint {
+  const [high, low] = [BigInt(major), BigInt(minor)];
+  return ((high & 0xfffff000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | (low & 0xffn);
+}

@@ -1,0 +1,50 @@
+/** A frontend turns a source text into a graph. It is pure: facts from outside come through `Outside`. */
+import type { Digest } from '#ground/base/digest.ts';
+import type { Edge } from '#formats/graph/vertex.ts';
+import type { ImageConfig } from '#formats/oci/image-config.ts';
+import type { Platform } from '#formats/oci/platform.ts';
+import type { Diagnostic } from './diagnostics.ts';
+
+export type FrontendOptions = {
+  /** Name of the source text for messages and spans: `Dockerfile`. */
+  readonly file: string;
+  /** Stage name or number; undefined for the last stage. */
+  readonly target: string | undefined;
+  readonly buildArgs: ReadonlyMap<string, string>;
+  readonly labels: ReadonlyMap<string, string>;
+  readonly platform: Platform;
+  readonly buildPlatform: Platform;
+  readonly noCache: boolean;
+  /** Stages whose steps must run again. */
+  readonly noCacheStages: readonly string[];
+  readonly network: 'default' | 'none' | 'host';
+  readonly extraHosts: readonly string[];
+};
+
+/** A base image as the frontend needs it. */
+export type ResolvedImage = {
+  /** Canonical name without tag. */
+  readonly name: string;
+  /** Manifest for the asked platform. */
+  readonly manifest: Digest;
+  readonly config: ImageConfig;
+};
+
+export type Outside = {
+  /** Looks an image up: in the local store, else in its registry. Throws with code `registry/...` or `image/...`. */
+  resolveImage(reference: string, platform: Platform, signal: AbortSignal): Promise<ResolvedImage>;
+};
+
+export type FrontendResult = {
+  /** undefined: an image without files (`FROM scratch` alone). */
+  readonly goal: Edge | undefined;
+  /** Config of the image to make, with history; `rootfs.diff_ids` are those of the base image only (the exporter adds the rest). */
+  readonly imageConfig: ImageConfig;
+  /** One for each non-empty history entry above the base image's: the vertex that made that layer, bottom first. */
+  readonly layers: readonly Digest[];
+  /** The base image of the target's own chain, if any. */
+  readonly baseImage: ResolvedImage | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+};
+
+export type Frontend = (source: string, options: FrontendOptions, outside: Outside, signal: AbortSignal) => Promise<FrontendResult>;
