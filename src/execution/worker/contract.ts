@@ -22,8 +22,8 @@ export type OpRequest = {
 
 export type LayerFormat = 'tar' | 'gzip' | 'zstd';
 
-/** One layer of a chain: its DiffID and the size of its tar. */
-export type LayerIdentity = { readonly snapshot: SnapshotId; readonly diffId: Digest; readonly size: number };
+/** One layer of a chain: its DiffID, the size of its tar in bytes, and when its snapshot was made (milliseconds since the epoch). */
+export type LayerIdentity = { readonly snapshot: SnapshotId; readonly diffId: Digest; readonly size: number; readonly createdAt: number };
 
 export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number };
 
@@ -32,8 +32,8 @@ export type Worker = AsyncDisposable & {
   run(request: OpRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
   /** Digest of what a copy action would take from a tree: names, modes, owners, xattrs, links, bytes; no times. */
   contentDigest(source: TreeSource, action: CopyAction, signal: AbortSignal): Promise<Digest>;
-  /** DiffIDs and tar sizes of the snapshots of a chain above `above` (undefined: all), bottom first. Computed once for each snapshot, then remembered. */
-  layerIdentities(top: SnapshotId, above: SnapshotId | undefined, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
+  /** DiffIDs and tar sizes of all snapshots of a chain, bottom first. Computed once for each snapshot, then remembered. */
+  layerIdentities(top: SnapshotId, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
   /** Writes one snapshot's layer to `file`; the bytes are the same every time. */
   writeLayer(
     request: { readonly snapshot: SnapshotId; readonly format: LayerFormat; readonly file: string },
@@ -46,10 +46,19 @@ export type Worker = AsyncDisposable & {
     report: Report,
     signal: AbortSignal,
   ): Promise<SnapshotId>;
-  /** A container's process over a new writable snapshot, attached to this process's own standard streams; gives the exit code (128 + n for signal n). */
-  runContainer(request: ContainerRequest, signal: AbortSignal): Promise<number>;
+  /** A container's process over a new writable snapshot, attached to this process's own standard streams. */
+  runContainer(request: ContainerRequest, signal: AbortSignal): Promise<ContainerOutcome>;
+  /** Hands a signal (`SIGTERM`) to the first process of a running container; nothing when it has ended. */
+  signalContainer(id: string, name: string): void;
   /** Forgets snapshots; their files go. */
   release(snapshots: readonly SnapshotId[], signal: AbortSignal): Promise<void>;
+};
+
+export type ContainerOutcome = {
+  /** 128 + n when signal n ended the process. */
+  readonly code: number;
+  /** What the container wrote, kept when `keep` was asked for. */
+  readonly snapshot: SnapshotId | undefined;
 };
 
 export type ContainerRequest = {
@@ -63,6 +72,6 @@ export type ContainerRequest = {
   readonly network: 'host' | 'none';
   readonly terminal: boolean;
   readonly stopSignal: string;
-  /** Folders that hold a volume's files, by target inside the container. */
-  readonly volumes: readonly string[];
+  /** Keep what the container wrote as a committed snapshot. */
+  readonly keep: boolean;
 };
