@@ -4,7 +4,7 @@
  */
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import { floors, pureRooms, reservedModules, rooms } from './house.ts';
+import { floors, purePackages, pureRooms, reservedModules, rooms } from './house.ts';
 
 type Place = { readonly floor: string; readonly room: string; readonly path: string };
 type Fault = { readonly file: string; readonly line: number; readonly text: string };
@@ -34,7 +34,9 @@ function judge(from: Place, specifier: string, isTest: boolean): string | undefi
   if (specifier.startsWith('#test/')) return isTest ? undefined : 'only tests may import #test/';
   if (specifier.startsWith('#')) return judgeRoomImport(from, specifier.slice(1), isTest);
   if (!specifier.startsWith('.'))
-    return pureRooms.has(from.room) && !isTest ? `room "${from.room}" is pure and may not import the package "${specifier}"` : undefined;
+    return pureRooms.has(from.room) && !isTest && !purePackages.has(specifier)
+      ? `room "${from.room}" is pure and may not import the package "${specifier}"`
+      : undefined;
   const target = normalize(join(dirname(from.path), specifier));
   return target.startsWith('..') ? `the relative path "${specifier}" leaves room "${from.room}"` : undefined;
 }

@@ -49,6 +49,9 @@ export const rooms: Readonly<Record<string, string>> = {
 /** Rooms without any `node:` module: text and bytes in, values out. */
 export const pureRooms: ReadonlySet<string> = new Set(['oci', 'tar', 'graph', 'progress', 'session', 'frontend', 'dockerfile']);
 
+/** Packages without any effect that pure rooms may import: shapes of documents. */
+export const purePackages: ReadonlySet<string> = new Set(['valibot']);
+
 /** `node:` modules that only some rooms may import. */
 export const reservedModules: Readonly<Record<string, readonly string[]>> = {
   'node:child_process': ['linux'],

@@ -1,4 +1,9 @@
 /** The image config document: OCI image spec, config.md, with Docker's additions (Healthcheck, OnBuild, Shell). Unknown members are kept. */
+import * as v from 'valibot';
+import { checkShape, isJsonObject, parseJson, stringMap, type Document } from '#ground/base/decode.ts';
+import { isDigest, parseDigest, type Digest } from '#ground/base/digest.ts';
+import { withoutNulls } from './descriptor.ts';
+
 export type HistoryEntry = {
   readonly created?: string;
   readonly created_by?: string;
@@ -44,3 +49,121 @@ export type ImageConfig = {
   readonly rootfs: { readonly type: 'layers'; readonly diff_ids: readonly string[] };
   readonly history?: readonly HistoryEntry[];
 };
+
+/** Most bytes of a config document. */
+export const configLimit = 16 * 1024 * 1024;
+const mostLayers = 1000;
+const mostHistory = 10_000;
+
+const texts = v.array(v.string());
+const keys = v.custom<Record<string, object>>(
+  (value) => isJsonObject(value) && Object.values(value).every((member) => typeof member === 'object' && member !== null),
+  'Invalid type: expected an object of objects',
+);
+const whole = v.pipe(v.number(), v.integer());
+
+/** valibot takes a list for an object without required members. */
+const notList = v.check((value: object) => !Array.isArray(value), 'Invalid type: expected an object');
+
+const healthcheckSchema = v.pipe(
+  v.looseObject({
+    Test: v.exactOptional(texts),
+    Interval: v.exactOptional(whole),
+    Timeout: v.exactOptional(whole),
+    StartPeriod: v.exactOptional(whole),
+    StartInterval: v.exactOptional(whole),
+    Retries: v.exactOptional(whole),
+  }),
+  notList,
+);
+
+const containerSchema = v.pipe(
+  v.looseObject({
+    User: v.exactOptional(v.string()),
+    ExposedPorts: v.exactOptional(keys),
+    Env: v.exactOptional(texts),
+    Entrypoint: v.exactOptional(texts),
+    Cmd: v.exactOptional(texts),
+    Volumes: v.exactOptional(keys),
+    WorkingDir: v.exactOptional(v.string()),
+    Labels: v.exactOptional(stringMap()),
+    StopSignal: v.exactOptional(v.string()),
+    Healthcheck: v.exactOptional(healthcheckSchema),
+    Shell: v.exactOptional(texts),
+    OnBuild: v.exactOptional(texts),
+    ArgsEscaped: v.exactOptional(v.boolean()),
+  }),
+  notList,
+);
+
+const historySchema = v.pipe(
+  v.looseObject({
+    created: v.exactOptional(v.string()),
+    created_by: v.exactOptional(v.string()),
+    comment: v.exactOptional(v.string()),
+    author: v.exactOptional(v.string()),
+    empty_layer: v.exactOptional(v.boolean()),
+  }),
+  notList,
+);
+
+const imageSchema = v.looseObject({
+  created: v.exactOptional(v.string()),
+  author: v.exactOptional(v.string()),
+  architecture: v.pipe(v.string(), v.nonEmpty()),
+  os: v.pipe(v.string(), v.nonEmpty()),
+  variant: v.exactOptional(v.string()),
+  'os.version': v.exactOptional(v.string()),
+  config: v.exactOptional(containerSchema),
+  rootfs: v.looseObject({
+    type: v.literal('layers'),
+    diff_ids: v.pipe(v.array(v.pipe(v.string(), v.check(isDigest, 'Invalid digest'))), v.maxLength(mostLayers)),
+  }),
+  history: v.exactOptional(v.pipe(v.array(historySchema), v.maxLength(mostHistory))),
+});
+
+/**
+ * Reads an image config. Members that are null are left out; history is made to fit the layers (see `alignHistory`). `name` is for
+ * messages. Throws `oci/bad-config`.
+ */
+export function decodeImageConfig(bytes: Uint8Array, name: string): ImageConfig {
+  const document: Document = { what: `the image config of "${name}"`, code: 'oci/bad-config', limit: configLimit };
+  const config = checkShape(normalBody(parseJson(bytes, document)), imageSchema, document);
+  return { ...config, history: alignHistory(config.history ?? [], config.rootfs.diff_ids.length) };
+}
+
+/** The DiffIDs of the image's layers, bottom first. Throws `base/bad-digest`. */
+export function diffIdsOf(config: ImageConfig): readonly Digest[] {
+  return config.rootfs.diff_ids.map(parseDigest);
+}
+
+/**
+ * History in which exactly `layers` entries stand for a layer, as BuildKit mends it: entries too many are marked empty, from the
+ * top; missing ones are added at the top, without text.
+ */
+export function alignHistory(history: readonly HistoryEntry[], layers: number): readonly HistoryEntry[] {
+  let seen = 0;
+  const mended = history.map((entry) => {
+    if (entry.empty_layer === true) return entry;
+    seen++;
+    return seen > layers ? { ...entry, empty_layer: true } : entry;
+  });
+  return [...mended, ...Array.from({ length: Math.max(0, layers - seen) }, () => ({}))];
+}
+
+/** null means "not there" wherever Docker's programs write it. */
+function normalBody(value: unknown): unknown {
+  const body = withoutNulls(value);
+  if (!isJsonObject(body)) return body;
+  const container = withoutNulls(body['config']);
+  return {
+    ...body,
+    ...(isJsonObject(container) ? { config: { ...container, ...healthcheckOf(container) } } : {}),
+    ...(isJsonObject(body['rootfs']) ? { rootfs: { ...body['rootfs'], diff_ids: body['rootfs']['diff_ids'] ?? [] } } : {}),
+    ...(Array.isArray(body['history']) ? { history: body['history'].map(withoutNulls) } : {}),
+  };
+}
+
+function healthcheckOf(container: Record<string, unknown>): object {
+  return 'Healthcheck' in container ? { Healthcheck: withoutNulls(container['Healthcheck']) } : {};
+}

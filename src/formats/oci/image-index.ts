@@ -1,0 +1,32 @@
+/** Image indexes: OCI image spec, image-index.md; Docker's manifest list. Read by `decodeImageDocument` in manifest.ts. */
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Descriptor } from './descriptor.ts';
+import { isIndexType, isManifestType } from './media-types.ts';
+import { matchPlatform, printPlatform, type Platform } from './platform.ts';
+
+export type ImageIndex = {
+  readonly schemaVersion: 2;
+  readonly mediaType?: string;
+  readonly manifests: readonly Descriptor[];
+  readonly annotations?: Readonly<Record<string, string>>;
+};
+
+/**
+ * The manifests (or indexes) of an index that serve `wanted`, best first. Throws `oci/no-such-platform`, naming what there is.
+ * `name` is for messages.
+ */
+export function selectManifests(index: ImageIndex, wanted: Platform, name: string): readonly Descriptor[] {
+  const images = index.manifests.filter((entry) => isManifestType(entry.mediaType) || isIndexType(entry.mediaType));
+  const found = matchPlatform(images, wanted);
+  if (found.length > 0) return found;
+  const offered = [...new Set(images.flatMap((entry) => (entry.platform ? [printPlatform(entry.platform)] : [])))];
+  throw new JettisonError('oci/no-such-platform', `"${name}" has no image for ${printPlatform(wanted)}`, {
+    hint:
+      offered.length === 0
+        ? 'Its index lists no images'
+        : `It has: ${offered
+            .filter((one) => one !== 'unknown/unknown')
+            .slice(0, 20)
+            .join(', ')}`,
+  });
+}
