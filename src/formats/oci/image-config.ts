@@ -62,50 +62,38 @@ const keys = v.custom<Record<string, object>>(
 );
 const whole = v.pipe(v.number(), v.integer());
 
-/** valibot takes a list for an object without required members. */
-const notList = v.check((value: object) => !Array.isArray(value), 'Invalid type: expected an object');
+const healthcheckSchema = v.looseObject({
+  Test: v.exactOptional(texts),
+  Interval: v.exactOptional(whole),
+  Timeout: v.exactOptional(whole),
+  StartPeriod: v.exactOptional(whole),
+  StartInterval: v.exactOptional(whole),
+  Retries: v.exactOptional(whole),
+});
 
-const healthcheckSchema = v.pipe(
-  v.looseObject({
-    Test: v.exactOptional(texts),
-    Interval: v.exactOptional(whole),
-    Timeout: v.exactOptional(whole),
-    StartPeriod: v.exactOptional(whole),
-    StartInterval: v.exactOptional(whole),
-    Retries: v.exactOptional(whole),
-  }),
-  notList,
-);
+const containerSchema = v.looseObject({
+  User: v.exactOptional(v.string()),
+  ExposedPorts: v.exactOptional(keys),
+  Env: v.exactOptional(texts),
+  Entrypoint: v.exactOptional(texts),
+  Cmd: v.exactOptional(texts),
+  Volumes: v.exactOptional(keys),
+  WorkingDir: v.exactOptional(v.string()),
+  Labels: v.exactOptional(stringMap()),
+  StopSignal: v.exactOptional(v.string()),
+  Healthcheck: v.exactOptional(healthcheckSchema),
+  Shell: v.exactOptional(texts),
+  OnBuild: v.exactOptional(texts),
+  ArgsEscaped: v.exactOptional(v.boolean()),
+});
 
-const containerSchema = v.pipe(
-  v.looseObject({
-    User: v.exactOptional(v.string()),
-    ExposedPorts: v.exactOptional(keys),
-    Env: v.exactOptional(texts),
-    Entrypoint: v.exactOptional(texts),
-    Cmd: v.exactOptional(texts),
-    Volumes: v.exactOptional(keys),
-    WorkingDir: v.exactOptional(v.string()),
-    Labels: v.exactOptional(stringMap()),
-    StopSignal: v.exactOptional(v.string()),
-    Healthcheck: v.exactOptional(healthcheckSchema),
-    Shell: v.exactOptional(texts),
-    OnBuild: v.exactOptional(texts),
-    ArgsEscaped: v.exactOptional(v.boolean()),
-  }),
-  notList,
-);
-
-const historySchema = v.pipe(
-  v.looseObject({
-    created: v.exactOptional(v.string()),
-    created_by: v.exactOptional(v.string()),
-    comment: v.exactOptional(v.string()),
-    author: v.exactOptional(v.string()),
-    empty_layer: v.exactOptional(v.boolean()),
-  }),
-  notList,
-);
+const historySchema = v.looseObject({
+  created: v.exactOptional(v.string()),
+  created_by: v.exactOptional(v.string()),
+  comment: v.exactOptional(v.string()),
+  author: v.exactOptional(v.string()),
+  empty_layer: v.exactOptional(v.boolean()),
+});
 
 const imageSchema = v.looseObject({
   created: v.exactOptional(v.string()),
@@ -155,15 +143,21 @@ export function alignHistory(history: readonly HistoryEntry[], layers: number): 
 function normalBody(value: unknown): unknown {
   const body = withoutNulls(value);
   if (!isJsonObject(body)) return body;
-  const container = withoutNulls(body['config']);
   return {
     ...body,
-    ...(isJsonObject(container) ? { config: { ...container, ...healthcheckOf(container) } } : {}),
+    ...('config' in body ? { config: normalContainer(body['config']) } : {}),
     ...(isJsonObject(body['rootfs']) ? { rootfs: { ...body['rootfs'], diff_ids: body['rootfs']['diff_ids'] ?? [] } } : {}),
-    ...(Array.isArray(body['history']) ? { history: body['history'].map(withoutNulls) } : {}),
+    ...(Array.isArray(body['history']) ? { history: body['history'].map(normalObject) } : {}),
   };
 }
 
-function healthcheckOf(container: Record<string, unknown>): object {
-  return 'Healthcheck' in container ? { Healthcheck: withoutNulls(container['Healthcheck']) } : {};
+function normalContainer(value: unknown): unknown {
+  const container = normalObject(value);
+  return container && 'Healthcheck' in container ? { ...container, Healthcheck: normalObject(container['Healthcheck']) } : container;
+}
+
+/** null, which no schema takes, for anything but an object: valibot would take a list for an object without required members. */
+function normalObject(value: unknown): Record<string, unknown> | null {
+  const object = withoutNulls(value);
+  return isJsonObject(object) ? object : null;
 }
