@@ -3,8 +3,17 @@
  * an opaque folder has the xattr `trusted.overlay.opaque` = `y`. A committed snapshot's folder is never written again: others may hold
  * hard links to its files.
  */
+import { JettisonError } from '#ground/base/errors.ts';
+
 declare const brand: unique symbol;
 export type SnapshotId = string & { readonly [brand]: 'SnapshotId' };
+
+/** An id that came from outside (another process, a database). Throws `snapshot/bad-id`. Ids are never used twice, not even after the store was lost. */
+export function parseSnapshotId(text: string): SnapshotId {
+  if (!/^[0-9a-z]{1,10}$/u.test(text))
+    throw new JettisonError('snapshot/bad-id', `Not a snapshot: "${text.slice(0, 40)}"`, { fault: 'bug' });
+  return text as SnapshotId; // oxlint-disable-line typescript/no-unsafe-type-assertion
+}
 
 export type Snapshot = {
   readonly id: SnapshotId;
@@ -41,4 +50,9 @@ export type SnapshotStore = {
   remove(ids: readonly SnapshotId[]): void;
   /** Bytes on disk of the snapshot's own folder. */
   usage(id: SnapshotId): number;
+  /** Remembers a fact about a snapshot (`diffId`, the size of its tar) for as long as the snapshot lives; a later text replaces it. Throws `snapshot/not-found`. */
+  setFact(id: SnapshotId, name: string, text: string): void;
+  getFact(id: SnapshotId, name: string): string | undefined;
+  /** Committed snapshots of which this fact is remembered, oldest first. */
+  findByFact(name: string, text: string): readonly SnapshotId[];
 };
