@@ -82,6 +82,8 @@ const native = {
   umount2: libc.func('int umount2(const uint8_t*, int)'),
   flock: libc.func('int flock(int, int)'),
   close: libc.func('int close(int)'),
+  fchdir: libc.func('int fchdir(int)'),
+  syncfs: libc.func('int syncfs(int)'),
   copyFileRange: libc.func('long copy_file_range(int, void*, int, void*, size_t, unsigned int)'),
 };
 
@@ -237,6 +239,26 @@ export function mountFileSystem(mount: {
 /** umount2(2) with MNT_DETACH and UMOUNT_NOFOLLOW. */
 export function unmount(target: ByteString | string): void {
   check(native.umount2(pathBytes(target), 2 | 8), 'umount2', target);
+}
+
+/**
+ * Runs `work` with the open folder `at` as the process's current folder, then goes back: for mount options, which must fit one page and
+ * so want short relative names. Nothing else of this process may rely on the current folder meanwhile (threads share it).
+ */
+export function insideFolder<T>(at: number, work: () => T): T {
+  const before = openAt(AT_FDCWD, '.', { flags: openFlags.path | openFlags.directory, resolve: 0 });
+  try {
+    check(native.fchdir(at), 'fchdir', String(at));
+    return work();
+  } finally {
+    native.fchdir(before);
+    native.close(before);
+  }
+}
+
+/** syncfs(2): everything written so far to the file system of an open file is on disk afterwards. May take seconds. */
+export function syncFileSystem(file: number): void {
+  check(native.syncfs(file), 'syncfs', String(file));
 }
 
 /** flock(2): an exclusive or shared lock on an open file; false when somebody else holds it and `wait` is false. Ends with its process. */

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { cancelled } from '#ground/base/abort.ts';
+import { isCode } from '#ground/base/errors.ts';
+import { runProcess } from './spawn.ts';
+
+const never = new AbortController().signal;
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+const shell = (script: string, ...more: readonly string[]) => ({ command: 'sh', arguments: ['-c', script, 'sh', ...more] });
+
+test('the exit and the output of a process are values', async () => {
+  const exit = await runProcess({ ...shell('cat; echo "$1" >&2; exit 3', 'a b; $(c)'), input: new TextEncoder().encode('in') }, never);
+  assert.deepEqual([exit.code, exit.signal, text(exit.stdout), text(exit.stderr)], [3, undefined, 'in', 'a b; $(c)\n']);
+  assert.equal((await runProcess(shell('kill -9 $$'), never)).signal, 'SIGKILL');
+});
+
+test('only the end of long output is kept, streams get all of it', async () => {
+  const print = 'i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done';
+  const kept = await runProcess({ ...shell(print), captureLimit: 20 }, never);
+  assert.equal(text(kept.stdout), '\nline 19998\nline 19999\n'.slice(-20));
+  let length = 0;
+  const streamed = await runProcess({ ...shell(print), onStdout: (chunk) => void (length += chunk.length) }, never);
+  assert.equal(streamed.stdout.length, 0);
+  assert.ok(length > 200_000);
+});
+
+test('the environment and the folder are the given ones', async () => {
+  const exit = await runProcess({ ...shell('echo "$A:$HOME"; pwd'), environment: { A: '1', PATH: '/usr/bin:/bin' }, cwd: '/' }, never);
+  assert.equal(text(exit.stdout), '1:\n/\n');
+});
+
+test('a program that is not there is said clearly', async () => {
+  await assert.rejects(runProcess({ command: 'no-such-program', arguments: [] }, never), (error) => isCode(error, 'linux/no-such-command'));
+  await assert.rejects(runProcess({ command: '/', arguments: [] }, never), (error) => isCode(error, 'linux/cannot-start'));
+});
+
+test('aborting ends the process, though a grandchild holds its output open', async () => {
+  const controller = new AbortController();
+  const reason = cancelled('enough');
+  const running = runProcess({ ...shell('sleep 3 & echo ready; wait'), onStdout: () => controller.abort(reason) }, controller.signal);
+  const before = performance.now();
+  await assert.rejects(running, reason);
+  assert.ok(performance.now() - before < 2000);
+  await assert.rejects(runProcess(shell('true'), controller.signal), reason);
+});

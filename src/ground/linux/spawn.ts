@@ -1,0 +1,150 @@
+/** Child processes: started without a shell, their exit a value, their output limited or streamed, ended when the signal aborts. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+
+/** A stream of the child: nothing, this process's own, an open file, or (output only) taken by us. */
+export type ProcessStream = 'ignore' | 'inherit' | 'take' | number;
+
+export type ProcessOptions = {
+  /** A name looked up in this process's PATH, or a path. */
+  readonly command: string;
+  readonly arguments: readonly string[];
+  /** The whole environment of the child; undefined: this process's. */
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Bytes for standard input, which is then closed; an open file; or this process's own. Default: nothing. */
+  readonly input?: Uint8Array | number | 'inherit';
+  /** Output goes to these as it comes; what has no receiver is captured up to `captureLimit`. */
+  readonly onStdout?: (chunk: Uint8Array) => void;
+  readonly onStderr?: (chunk: Uint8Array) => void;
+  /** Where output goes that is neither captured nor received here. Default 'take'. */
+  readonly stdout?: ProcessStream;
+  readonly stderr?: ProcessStream;
+  /** Open files that the child gets as 3, 4, ... */
+  readonly extraFiles?: readonly number[];
+  /** Bytes kept of each captured stream, its end; default 1 MiB. */
+  readonly captureLimit?: number;
+  /** What to send first on abort; default SIGTERM. SIGKILL follows 5 seconds later. */
+  readonly stopSignal?: NodeJS.Signals;
+};
+
+export type ProcessExit = {
+  /** Undefined when a signal ended it. */
+  readonly code: number | undefined;
+  readonly signal: NodeJS.Signals | undefined;
+  /** The captured end of its output; empty when it went elsewhere. */
+  readonly stdout: Uint8Array;
+  readonly stderr: Uint8Array;
+};
+
+const killDelay = 5000;
+const defaultCapture = 1 << 20;
+
+/**
+ * Runs a process to its end; any exit is a value. Rejects with `linux/no-such-command` or `linux/cannot-start`, and with the signal's reason when
+ * that aborted (after the process has ended: nothing of it is left running).
+ */
+export async function runProcess(options: ProcessOptions, signal: AbortSignal): Promise<ProcessExit> {
+  signal.throwIfAborted();
+  const child = spawn(options.command, [...options.arguments], {
+    stdio: [
+      options.input === undefined ? 'ignore' : options.input instanceof Uint8Array ? 'pipe' : options.input,
+      toNode(options.stdout),
+      toNode(options.stderr),
+      ...(options.extraFiles ?? []),
+    ],
+    ...(options.environment === undefined ? {} : { env: { ...options.environment } }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  const stdout = receive(child.stdout, options.onStdout, options.captureLimit);
+  const stderr = receive(child.stderr, options.onStderr, options.captureLimit);
+  // A child that closes its input early is not an error: its exit code tells.
+  child.stdin?.on('error', () => {});
+  if (options.input instanceof Uint8Array) child.stdin?.end(options.input);
+  const exit = await exitOf(child, options, signal);
+  signal.throwIfAborted();
+  return { ...exit, stdout: stdout(), stderr: stderr() };
+}
+
+/** Starts a process that outlives this one, without streams, in a session of its own. */
+export function startDetached(options: { readonly command: string; readonly arguments: readonly string[] }): void {
+  const child = spawn(options.command, [...options.arguments], { stdio: 'ignore', detached: true, cwd: '/' });
+  child.on('error', () => {});
+  child.unref();
+}
+
+/** Settles when the process has ended and all its output has arrived; when aborted, output that others still hold open is not waited for. */
+async function exitOf(child: ChildProcess, options: ProcessOptions, signal: AbortSignal): Promise<Pick<ProcessExit, 'code' | 'signal'>> {
+  const done = Promise.withResolvers<Pick<ProcessExit, 'code' | 'signal'>>();
+  child.once('error', (error) => {
+    if (child.pid === undefined) done.reject(explainStart(error, options));
+  });
+  child.once('exit', () => {
+    if (!signal.aborted) return;
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+  });
+  child.once('close', (code, endedBy) => done.resolve({ code: code ?? undefined, signal: endedBy ?? undefined }));
+  let timer: NodeJS.Timeout | undefined;
+  const stop = (): void => {
+    child.kill(options.stopSignal ?? 'SIGTERM');
+    timer = setTimeout(() => child.kill('SIGKILL'), killDelay);
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await done.promise;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    clearTimeout(timer);
+  }
+}
+
+function toNode(stream: ProcessStream | undefined): 'ignore' | 'inherit' | 'pipe' | number {
+  return stream === undefined || stream === 'take' ? 'pipe' : stream;
+}
+
+function receive(
+  stream: NodeJS.ReadableStream | null,
+  receiver: ((chunk: Uint8Array) => void) | undefined,
+  limit = defaultCapture,
+): () => Uint8Array {
+  let chunks: Uint8Array[] = [];
+  let length = 0;
+  stream?.on('data', (chunk: Uint8Array) => {
+    if (receiver) return receiver(chunk);
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > 2 * limit + 65536) {
+      chunks = [join(chunks, limit)];
+      length = limit;
+    }
+  });
+  return () => join(chunks, limit);
+}
+
+/** The last `limit` bytes. */
+function join(chunks: readonly Uint8Array[], limit: number): Uint8Array {
+  const all = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let offset = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return all.length > limit ? all.slice(all.length - limit) : all;
+}
+
+function explainStart(error: Error, options: ProcessOptions): JettisonError {
+  const code = systemCode(error);
+  if (code === 'ENOENT') {
+    return new JettisonError('linux/no-such-command', `Cannot find the program "${options.command}"`, {
+      fault: 'environment',
+      cause: error,
+      hint:
+        options.cwd === undefined ? `Install it, or add its folder to PATH` : `Install it, and see that the folder "${options.cwd}" exists`,
+    });
+  }
+  return new JettisonError('linux/cannot-start', `Cannot start "${options.command}": ${code ?? error.message}`, {
+    fault: 'environment',
+    cause: error,
+  });
+}

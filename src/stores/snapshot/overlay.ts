@@ -1,0 +1,64 @@
+/**
+ * Overlay mounts of a chain. Layers are named relative to the folder that holds them, so that 500 of them, the most that the kernel takes
+ * (OVL_MAX_STACK), fit the one page of mount options. https://docs.kernel.org/filesystems/overlayfs.html
+ */
+import type { ByteString } from '#ground/base/byte-string.ts';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { insideFolder, mountFileSystem } from '#ground/linux/syscall.ts';
+
+export type OverlayMount = {
+  /** Open folder that the names below are relative to. */
+  readonly base: number;
+  /** Topmost first, at least one; without `upper` at least two. Names may hold no `:`, `,` or `\`. */
+  readonly lowers: readonly string[];
+  readonly upper: { readonly folder: string; readonly work: string } | undefined;
+  /** Absolute. */
+  readonly target: ByteString;
+};
+
+const maximumLowers = 500;
+const pageSize = 4096;
+/** What must not end up in a snapshot: renamed folders by reference, files without data, references to other inodes. */
+const plainForm = 'redirect_dir=nofollow,metacopy=off,index=off,xino=off';
+
+let takesVolatile = true;
+
+/** Mounts it; the caller unmounts. Throws `snapshot/too-many-layers`, `snapshot/overlay-unusable`. */
+export function mountOverlay(overlay: OverlayMount): void {
+  const { lowers, upper } = overlay;
+  const layers = `lowerdir=${lowers.join(':')}${upper ? `,upperdir=${upper.folder},workdir=${upper.work}` : ''}`;
+  if (lowers.length > maximumLowers || layers.length + plainForm.length + 12 > pageSize) {
+    throw new JettisonError('snapshot/too-many-layers', `Cannot mount ${lowers.length} layers over each other`, {
+      hint: `The kernel takes at most ${maximumLowers}: use fewer steps, or start a new stage and COPY the result into it`,
+    });
+  }
+  try {
+    mountWith(overlay, `${layers},${plainForm}`);
+  } catch (error) {
+    throw new JettisonError(
+      'snapshot/overlay-unusable',
+      `Cannot mount an overlay of ${lowers.length} layers: ${systemCode(error) ?? 'failed'}`,
+      {
+        fault: 'environment',
+        cause: error,
+        hint: 'jettison needs CAP_SYS_ADMIN, Linux 4.19 or later, and its folder on a file system like ext4, XFS or Btrfs (not on another overlay)',
+      },
+    );
+  }
+}
+
+/** `volatile` (Linux 5.10) spares a sync at unmounting; nothing here waits for the disk before its time. */
+function mountWith(overlay: OverlayMount, options: string): void {
+  const mount = (text: string): void =>
+    insideFolder(overlay.base, () =>
+      mountFileSystem({ source: 'jettison', target: overlay.target, type: 'overlay', flags: 0, options: text }),
+    );
+  if (!overlay.upper || !takesVolatile) return mount(options);
+  try {
+    mount(`${options},volatile`);
+  } catch (error) {
+    if (systemCode(error) !== 'EINVAL') throw error;
+    mount(options);
+    takesVolatile = false;
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * The snapshots of one folder on disk, shared by any number of processes:
+ *
+ *     snapshots.db    which snapshots there are, and facts about them
+ *     s/<id>          files of a snapshot, in overlayfs's form
+ *     w/<id>          overlayfs's work folder while a snapshot is mounted
+ *     m/<owner>/<n>   mount points; the mounts themselves live in one process's namespace only
+ *     owners/, trash/ see store/owners.ts and store/trash.ts
+ *     empty/          two folders for mounts that need more layers than there are
+ *
+ * A folder appears after its row and a row says "committed" after its files are complete, so a crash leaves only what the next opening finds by
+ * the owner's name. What a crash of the machine may have cost is noticed by the boot it was written in (see tend.ts).
+ */
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fromText } from '#ground/base/byte-string.ts';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { createLog } from '#ground/base/log.ts';
+import { unmount } from '#ground/linux/syscall.ts';
+import { openDatabase } from '#stores/db/open.ts';
+import { cutChain } from './chain-tree.ts';
+import {
+  parseSnapshotId,
+  type ActiveSnapshot,
+  type MountedSnapshot,
+  type Snapshot,
+  type SnapshotId,
+  type SnapshotStore,
+} from './contract.ts';
+import { mountOverlay } from './overlay.ts';
+import { diskUsage } from './store/disk-usage.ts';
+import { joinOwners, reapOwners } from './store/owners.ts';
+import { migrations, notFound, openRecords, type Records, type SnapshotRow } from './store/records.ts';
+import { moveToTrash } from './store/trash.ts';
+
+export type SnapshotStoreOptions = {
+  /** Absolute path; made (0700) when missing. */
+  readonly folder: string;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+};
+
+export type OpenSnapshotStore = SnapshotStore &
+  AsyncDisposable & {
+    /** What a person should know: that a damaged database was put aside, and with it the snapshots. */
+    readonly notes: readonly string[];
+  };
+
+type Store = {
+  readonly folder: string;
+  readonly owner: string;
+  readonly records: Records;
+  readonly boot: string;
+  readonly now: () => number;
+  /** Open folder `s`. */
+  readonly layers: number;
+  mountCount: number;
+  readonly mounted: Set<MountedSnapshot>;
+};
+
+const log = createLog('snapshot');
+/** There is something to do for `tendStore`. */
+export const tendMark = 'untended';
+
+/** Opens the store, or makes it, and clears up after processes that died. Disposing unmounts what is still mounted; active snapshots should be gone by then. */
+export async function openSnapshotStore({ folder, now }: SnapshotStoreOptions): Promise<OpenSnapshotStore> {
+  using cleanup = new DisposableStack();
+  for (const name of ['s', 'w', 'm', 'owners', 'trash', 'empty/a', 'empty/b'])
+    mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });
+  for (const name of ['empty/a', 'empty/b']) chmodSync(join(folder, name), 0o755);
+  const owner = cleanup.use(joinOwners(folder)).name;
+  const database = cleanup.use(openDatabase({ file: join(folder, 'snapshots.db'), migrations }));
+  const layers = cleanup.adopt(openSync(join(folder, 's'), 'r'), closeSync);
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+  const store: Store = { folder, owner, records: openRecords(database), boot, now, layers, mountCount: 0, mounted: new Set() };
+  clearUp(store);
+  mkdirSync(join(folder, 'm', owner));
+  const resources = cleanup.move();
+  return {
+    notes: database.notes,
+    prepare: async (parent, signal) => prepare(store, parent, signal),
+    get(id) {
+      const row = store.records.get(id);
+      return row && toSnapshot(store, row);
+    },
+    chain: (id) => chainOf(store, id),
+    view: async (id, signal) => view(store, id, signal),
+    remove: (ids) => discard(store, store.records.doom(ids, owner)),
+    usage: (id) => usage(store, id),
+    setFact: (id, name, text) => store.records.setFact(id, name, text),
+    getFact: (id, name) => store.records.getFact(id, name),
+    findByFact: (name, text) => store.records.findByFact(name, text),
+    async [Symbol.asyncDispose]() {
+      for (const mount of store.mounted) await mount[Symbol.asyncDispose]();
+      if (!resources.disposed) removeMountPoints(join(folder, 'm', owner));
+      resources.dispose();
+    },
+  };
+}
+
+/** Snapshots left by dead processes, and by a boot that ended before they were on disk. */
+function clearUp(store: Store): void {
+  reapOwners(store.folder, (departed) => {
+    discard(store, store.records.takeOver(departed, store.owner));
+    removeMountPoints(join(store.folder, 'm', departed));
+  });
+  const lost = store.records.dropNotDurable(store.boot, store.owner);
+  if (lost.length > 0) log('%d snapshots of an earlier boot were perhaps not on disk and are dropped', lost.length);
+  discard(store, lost);
+  if (store.records.isEmpty()) trashOrphans(store);
+}
+
+/** Without a single row every folder is an orphan: the database was lost. */
+function trashOrphans(store: Store): void {
+  const orphans = readdirSync(join(store.folder, 's'));
+  if (orphans.length > 0) store.records.skipPast(orphans.map(parseSnapshotId));
+  moveToTrash(store.folder, [...orphans.map((id) => `s/${id}`), ...readdirSync(join(store.folder, 'w')).map((id) => `w/${id}`)]);
+}
+
+/** Only empty folders go: a mount point in use would be busy, and what is mounted on one is never to be deleted. */
+function removeMountPoints(folder: string): void {
+  try {
+    for (const name of readdirSync(folder)) rmdirSync(join(folder, name));
+    rmdirSync(folder);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') log('mount points stay: %s', error);
+  }
+}
+
+/** Removed rows: their folders to the trash, then the rows themselves. */
+function discard(store: Store, ids: readonly SnapshotId[]): void {
+  if (ids.length === 0) return;
+  moveToTrash(
+    store.folder,
+    ids.flatMap((id) => [`s/${id}`, `w/${id}`]),
+  );
+  store.records.forget(ids);
+  leaveTendMark(store);
+}
+
+function leaveTendMark(store: Store): void {
+  writeFileSync(join(store.folder, tendMark), '');
+}
+
+function toSnapshot(store: Store, row: SnapshotRow): Snapshot {
+  return { ...row, folder: join(store.folder, 's', row.id) };
+}
+
+function chainOf(store: Store, id: SnapshotId): readonly Snapshot[] {
+  const rows = store.records.chain(id);
+  if (rows.length === 0) throw notFound(id);
+  return rows.toReversed().map((row) => toSnapshot(store, row));
+}
+
+function usage(store: Store, id: SnapshotId): number {
+  const known = store.records.getBytes(id);
+  if (known !== undefined) return known;
+  const bytes = diskUsage(fromText(join(store.folder, 's', id)));
+  store.records.setBytes(id, bytes);
+  return bytes;
+}
+
+function prepare(store: Store, parent: SnapshotId | undefined, signal: AbortSignal): ActiveSnapshot {
+  signal.throwIfAborted();
+  const id = store.records.insert({ parent, owner: store.owner, createdAt: store.now() });
+  const folder = join(store.folder, 's', id);
+  try {
+    makeRoot(folder, parent === undefined ? undefined : join(store.folder, 's', parent));
+  } catch (error) {
+    discard(store, store.records.discard(id, store.owner));
+    throw error;
+  }
+  let state: 'active' | 'committed' | 'removed' = 'active';
+  let mounted: MountedSnapshot | undefined;
+  const demandActive = (): void => {
+    if (state !== 'active') throw new JettisonError('snapshot/not-active', `The snapshot "${id}" is ${state}`, { fault: 'bug' });
+    if (mounted) throw new JettisonError('snapshot/still-mounted', `The snapshot "${id}" is still mounted`, { fault: 'bug' });
+  };
+  return {
+    id,
+    parent,
+    folder,
+    async mount(mountSignal) {
+      mountSignal.throwIfAborted();
+      demandActive();
+      const lowers = parent === undefined ? [] : lowersOf(store, parent);
+      mounted = mountActive(store, id, lowers, () => (mounted = undefined));
+      return mounted;
+    },
+    async commit(commitSignal) {
+      commitSignal.throwIfAborted();
+      demandActive();
+      leaveTendMark(store);
+      store.records.commit(id, store.boot);
+      state = 'committed';
+      const row = store.records.get(id);
+      if (!row) throw notFound(id);
+      return toSnapshot(store, row);
+    },
+    async [Symbol.asyncDispose]() {
+      await mounted?.[Symbol.asyncDispose]();
+      if (state !== 'active') return;
+      state = 'removed';
+      discard(store, store.records.discard(id, store.owner));
+    },
+  };
+}
+
+/** The root folder of a snapshot: mode and owner of its parent's. */
+function makeRoot(folder: string, parent: string | undefined): void {
+  const from = parent === undefined ? { mode: 0o755, uid: 0, gid: 0 } : statSync(parent);
+  mkdirSync(folder);
+  if (process.getuid?.() === 0) chownSync(folder, from.uid, from.gid);
+  chmodSync(folder, from.mode & 0o7777);
+}
+
+/** Names below `s/`, topmost first. */
+function lowersOf(store: Store, id: SnapshotId): readonly string[] {
+  const folders = chainOf(store, id).map((snapshot) => snapshot.folder);
+  return cutChain(folders.toReversed()).map((folder) => folder.slice(join(store.folder, 's/').length));
+}
+
+function mountActive(store: Store, id: SnapshotId, lowers: readonly string[], onUnmount: () => void): MountedSnapshot {
+  const work = join(store.folder, 'w', id);
+  mkdirSync(work, { recursive: true });
+  const upper = { folder: id, work: `../w/${id}` };
+  return mountAt(store, { lowers: lowers.length === 0 ? ['../empty/a'] : lowers, upper }, () => {
+    // `volatile` leaves a mark in the work folder that forbids to use it again.
+    rmSync(work, { recursive: true, force: true });
+    onUnmount();
+  });
+}
+
+function view(store: Store, id: SnapshotId | undefined, signal: AbortSignal): MountedSnapshot {
+  signal.throwIfAborted();
+  const lowers = [...(id === undefined ? ['../empty/b'] : lowersOf(store, id))];
+  if (lowers.length === 1) lowers.push('../empty/a');
+  return mountAt(store, { lowers, upper: undefined }, () => {});
+}
+
+function mountAt(
+  store: Store,
+  layers: { readonly lowers: readonly string[]; readonly upper: { readonly folder: string; readonly work: string } | undefined },
+  onUnmount: () => void,
+): MountedSnapshot {
+  const path = join(store.folder, 'm', store.owner, String(store.mountCount++));
+  mkdirSync(path);
+  try {
+    mountOverlay({ ...layers, base: store.layers, target: fromText(path) });
+  } catch (error) {
+    rmdirSync(path);
+    onUnmount();
+    throw error;
+  }
+  const mount: MountedSnapshot = {
+    path,
+    async [Symbol.asyncDispose]() {
+      if (!store.mounted.delete(mount)) return;
+      unmount(fromText(path));
+      rmdirSync(path);
+      onUnmount();
+    },
+  };
+  store.mounted.add(mount);
+  return mount;
+}

@@ -1,0 +1,181 @@
+/** The rows of a snapshot store. A row is `active` (being written by its owner), `committed` (final), or `removed` (its folder is on the way to the trash). */
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Database, Row } from '#stores/db/open.ts';
+import { parseSnapshotId, type SnapshotId } from '../contract.ts';
+
+/**
+ * Ids count up from the time when the store was made (tenths of seconds since 2026): a cache that outlives a lost store can then never take a new snapshot for an
+ * old one. `boot` is the boot in which a snapshot was committed, until its files are known to be on disk.
+ */
+export const migrations = [
+  `CREATE TABLE snapshot (
+     id INTEGER PRIMARY KEY AUTOINCREMENT, parent INTEGER, state TEXT NOT NULL CHECK (state IN ('active', 'committed', 'removed')),
+     owner TEXT, doomed INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, boot TEXT, bytes INTEGER) STRICT;
+   CREATE INDEX snapshot_parent ON snapshot (parent);
+   CREATE INDEX snapshot_owner ON snapshot (owner) WHERE owner IS NOT NULL;
+   CREATE INDEX snapshot_doomed ON snapshot (doomed) WHERE doomed = 1;
+   CREATE INDEX snapshot_boot ON snapshot (boot) WHERE boot IS NOT NULL;
+   CREATE TABLE fact (
+     snapshot INTEGER NOT NULL REFERENCES snapshot (id) ON DELETE CASCADE, name TEXT NOT NULL, text TEXT NOT NULL,
+     PRIMARY KEY (snapshot, name)) STRICT, WITHOUT ROWID;
+   CREATE INDEX fact_text ON fact (name, text);
+   INSERT INTO sqlite_sequence (name, seq) VALUES ('snapshot', max(0, CAST(10 * (unixepoch('subsec') - unixepoch('2026-01-01')) AS INTEGER)));`,
+];
+
+export type SnapshotRow = { readonly id: SnapshotId; readonly parent: SnapshotId | undefined; readonly createdAt: number };
+
+export type Records = {
+  /** A new active row. Throws `snapshot/not-found` unless the parent is committed. */
+  insert(row: { readonly parent: SnapshotId | undefined; readonly owner: string; readonly createdAt: number }): SnapshotId;
+  commit(id: SnapshotId, boot: string): void;
+  get(id: SnapshotId): SnapshotRow | undefined;
+  /** Top first; empty when it is not there. */
+  chain(id: SnapshotId): readonly SnapshotRow[];
+  /** Marks committed rows as unwanted and gives those that now go (state `removed`, owned by `owner`): nothing stands on them. */
+  doom(ids: readonly SnapshotId[], owner: string): readonly SnapshotId[];
+  /** The active row is gone; gives it and those that stayed only for it. */
+  discard(id: SnapshotId, owner: string): readonly SnapshotId[];
+  /** Rows that `departed` left active or half removed, now removed and owned by `owner`. */
+  takeOver(departed: string, owner: string): readonly SnapshotId[];
+  /** Rows committed in an earlier boot whose files may never have reached the disk, now removed. */
+  dropNotDurable(boot: string, owner: string): readonly SnapshotId[];
+  /** Deletes removed rows, once their folders are in the trash. */
+  forget(ids: readonly SnapshotId[]): void;
+  /** Committed in this boot and perhaps not on disk: list, sync, then mark these. */
+  listNotDurable(): readonly SnapshotId[];
+  markDurable(ids: readonly SnapshotId[]): void;
+  isEmpty(): boolean;
+  /** New ids will be higher than these. */
+  skipPast(ids: readonly SnapshotId[]): void;
+  getBytes(id: SnapshotId): number | undefined;
+  setBytes(id: SnapshotId, bytes: number): void;
+  setFact(id: SnapshotId, name: string, text: string): void;
+  getFact(id: SnapshotId, name: string): string | undefined;
+  findByFact(name: string, text: string): readonly SnapshotId[];
+};
+
+export function openRecords(database: Database): Records {
+  const sql = prepareAll(database);
+  const sweep = (owner: string): SnapshotId[] => {
+    const gone: SnapshotId[] = [];
+    for (;;) {
+      const rows = sql.removeDoomed.all(owner);
+      if (rows.length === 0) return gone;
+      gone.push(...idsOf(rows));
+    }
+  };
+
+  return {
+    insert: ({ parent, owner, createdAt }) =>
+      database.transaction(() => {
+        if (parent !== undefined && !sql.get.get(toNumber(parent))) throw notFound(parent);
+        return toId(sql.insert.run(parent === undefined ? null : toNumber(parent), owner, createdAt).lastId);
+      }),
+    commit(id, boot) {
+      if (sql.commit.run(boot, toNumber(id)).changes !== 1) throw notFound(id);
+    },
+    get(id) {
+      const row = sql.get.get(toNumber(id));
+      return row && toRow(row);
+    },
+    chain: (id) => sql.chain.all(toNumber(id)).map(toRow),
+    doom: (ids, owner) =>
+      database.transaction(() => {
+        for (const id of ids) sql.doom.run(toNumber(id));
+        return sweep(owner);
+      }),
+    discard: (id, owner) =>
+      database.transaction(() => {
+        sql.discard.run(owner, toNumber(id));
+        return [id, ...sweep(owner)];
+      }),
+    takeOver: (departed, owner) => database.transaction(() => [...idsOf(sql.takeOver.all(owner, departed)), ...sweep(owner)]),
+    dropNotDurable: (boot, owner) => idsOf(sql.dropNotDurable.all(owner, boot)),
+    forget: (ids) =>
+      database.transaction(() => {
+        for (const id of ids) sql.forget.run(toNumber(id));
+      }),
+    listNotDurable: () => idsOf(sql.listNotDurable.all()),
+    markDurable: (ids) =>
+      database.transaction(() => {
+        for (const id of ids) sql.markDurable.run(toNumber(id));
+      }),
+    isEmpty: () => sql.any.get() === undefined,
+    skipPast: (ids) => void sql.skipPast.run(Math.max(0, ...ids.map(toNumber))),
+    getBytes(id) {
+      const bytes = sql.getBytes.get(toNumber(id))?.['bytes'];
+      return typeof bytes === 'number' ? bytes : undefined;
+    },
+    setBytes: (id, bytes) => void sql.setBytes.run(bytes, toNumber(id)),
+    setFact: (id, name, text) =>
+      database.transaction(() => {
+        if (!sql.exists.get(toNumber(id))) throw notFound(id);
+        sql.setFact.run(toNumber(id), name, text);
+      }),
+    getFact(id, name) {
+      const text = sql.getFact.get(toNumber(id), name)?.['text'];
+      return typeof text === 'string' ? text : undefined;
+    },
+    findByFact: (name, text) => idsOf(sql.findByFact.all(name, text)),
+  };
+}
+
+export function notFound(id: SnapshotId): JettisonError {
+  return new JettisonError('snapshot/not-found', `There is no snapshot "${id}"`, {
+    fault: 'environment',
+    hint: 'It was removed meanwhile, perhaps by a prune: run the command again',
+  });
+}
+
+function prepareAll(database: Database) {
+  return {
+    insert: database.prepare(`INSERT INTO snapshot (parent, owner, created, state) VALUES (?, ?, ?, 'active')`),
+    commit: database.prepare(`UPDATE snapshot SET state = 'committed', owner = NULL, boot = ? WHERE id = ? AND state = 'active'`),
+    get: database.prepare(`SELECT id, parent, created FROM snapshot WHERE id = ? AND state = 'committed'`),
+    exists: database.prepare(`SELECT id FROM snapshot WHERE id = ? AND state != 'removed'`),
+    chain: database.prepare(
+      `WITH RECURSIVE up (id, parent, created) AS (
+         SELECT id, parent, created FROM snapshot WHERE id = ? AND state = 'committed'
+         UNION ALL SELECT s.id, s.parent, s.created FROM snapshot s JOIN up ON s.id = up.parent)
+       SELECT id, parent, created FROM up ORDER BY id DESC`,
+    ),
+    doom: database.prepare(`UPDATE snapshot SET doomed = 1 WHERE id = ? AND state = 'committed'`),
+    removeDoomed: database.prepare(
+      `UPDATE snapshot SET state = 'removed', owner = ?, doomed = 0 WHERE doomed = 1 AND state = 'committed'
+         AND NOT EXISTS (SELECT 1 FROM snapshot child WHERE child.parent = snapshot.id AND child.state != 'removed') RETURNING id`,
+    ),
+    discard: database.prepare(`UPDATE snapshot SET state = 'removed', owner = ? WHERE id = ? AND state = 'active'`),
+    takeOver: database.prepare(`UPDATE snapshot SET state = 'removed', owner = ? WHERE owner = ? RETURNING id`),
+    dropNotDurable: database.prepare(
+      `UPDATE snapshot SET state = 'removed', owner = ? WHERE boot IS NOT NULL AND boot != ? AND state = 'committed' RETURNING id`,
+    ),
+    forget: database.prepare(`DELETE FROM snapshot WHERE id = ? AND state = 'removed'`),
+    listNotDurable: database.prepare(`SELECT id FROM snapshot WHERE boot IS NOT NULL AND state = 'committed'`),
+    markDurable: database.prepare('UPDATE snapshot SET boot = NULL WHERE id = ?'),
+    any: database.prepare('SELECT id FROM snapshot LIMIT 1'),
+    skipPast: database.prepare(`UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'snapshot'`),
+    getBytes: database.prepare('SELECT bytes FROM snapshot WHERE id = ?'),
+    setBytes: database.prepare(`UPDATE snapshot SET bytes = ? WHERE id = ? AND state = 'committed'`),
+    setFact: database.prepare('INSERT INTO fact VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET text = excluded.text'),
+    getFact: database.prepare('SELECT text FROM fact WHERE snapshot = ? AND name = ?'),
+    findByFact: database.prepare(
+      `SELECT s.id FROM fact JOIN snapshot s ON s.id = fact.snapshot WHERE fact.name = ? AND fact.text = ? AND s.state = 'committed' ORDER BY s.id`,
+    ),
+  };
+}
+
+function idsOf(rows: readonly Row[]): readonly SnapshotId[] {
+  return rows.map((row) => toId(row['id']));
+}
+
+function toRow(row: Row): SnapshotRow {
+  return { id: toId(row['id']), parent: row['parent'] === null ? undefined : toId(row['parent']), createdAt: Number(row['created']) };
+}
+
+function toId(value: unknown): SnapshotId {
+  return parseSnapshotId(Number(value).toString(36));
+}
+
+function toNumber(id: SnapshotId): number {
+  return Number.parseInt(id, 36);
+}

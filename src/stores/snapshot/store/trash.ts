@@ -1,0 +1,46 @@
+/**
+ * What is removed goes to `trash/` by rename and is deleted later: a batch a time, with the names of the owners of that moment. One of them may
+ * still read or mount these folders, so a batch is deleted only when all of them are gone. Who came later cannot have heard of it.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemCode } from '#ground/base/errors.ts';
+import { removeTree } from '#ground/linux/remove-tree.ts';
+import { isGone, listOwners } from './owners.ts';
+
+/** Moves folders (`s/12`, relative to the store) into a new batch. The rows that name them must be out of sight already. */
+export function moveToTrash(store: string, folders: readonly string[]): void {
+  if (folders.length === 0) return;
+  const batch = join(store, 'trash', randomBytes(6).toString('hex'));
+  mkdirSync(batch, 0o700);
+  writeFileSync(join(batch, 'users'), listOwners(store).join('\n'));
+  for (const [index, folder] of folders.entries()) {
+    try {
+      renameSync(join(store, folder), join(batch, String(index)));
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
+    }
+  }
+}
+
+/** Deletes all batches that nobody can still be using; takes as long as it takes. */
+export function emptyTrash(store: string): void {
+  for (const name of readdirSync(join(store, 'trash'))) {
+    const batch = join(store, 'trash', name);
+    const users = readUsers(batch);
+    if (users?.every((user) => isGone(store, user))) removeTree(batch);
+  }
+}
+
+/** Undefined for a batch that is just being made. */
+function readUsers(batch: string): readonly string[] | undefined {
+  try {
+    return readFileSync(join(batch, 'users'), 'utf8')
+      .split('\n')
+      .filter((name) => name !== '');
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    return undefined;
+  }
+}
