@@ -7,13 +7,15 @@ declare const brand: unique symbol;
 export type ByteString = string & { readonly [brand]: 'ByteString' };
 
 const encoder = new TextEncoder();
+/** Keeps a byte order mark: it is part of a name. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export function fromText(text: string): ByteString {
   return /^[\u0000-\u007f]*$/u.test(text) ? mint(text) : fromBytes(encoder.encode(text));
 }
 
 export function toText(name: ByteString): string {
-  return /^[\u0000-\u007f]*$/u.test(name) ? name : new TextDecoder().decode(bytesOf(name));
+  return /^[\u0000-\u007f]*$/u.test(name) ? name : decoder.decode(bytesOf(name));
 }
 
 export function fromBytes(bytes: Uint8Array): ByteString {
