@@ -1,7 +1,7 @@
 /** All that the solver knows of the world. It knows nothing of containers, files or registries. */
-import type { Vertex } from '#formats/graph/vertex.ts';
+import type { CacheKey, KeyParts } from '#execution/cache/key.ts';
+import type { Edge, Vertex } from '#formats/graph/vertex.ts';
 import type { Digest } from '#ground/base/digest.ts';
-import type { CacheKey } from '#execution/cache/key.ts';
 
 /** What running a vertex gives; opaque to the solver. `id` is what the cache keeps. */
 export type Result = { readonly id: string };
@@ -11,7 +11,7 @@ export type OpDriver = {
   cacheBase(signal: AbortSignal): Promise<Digest>;
   /**
    * The digest of exactly those bytes, names and modes that the op reads from input `index`; undefined when it may read anything.
-   * It is only called with a result at hand, so it may be dear.
+   * It is only called with a result at hand, so it may be dear. For an input whose own driver has caching `never` it must give a key.
    */
   contentKey?(index: number, result: Result, signal: AbortSignal): Promise<CacheKey | undefined>;
   /**
@@ -37,5 +37,32 @@ export type CacheRecord = {
 /** Synchronous, because it is SQLite and stands on the path of a build in which nothing runs. */
 export type CacheLookup = {
   find(key: CacheKey): CacheRecord | undefined;
+  /** The first record kept under a key stays: two builds may have run the same op at the same time. */
   save(key: CacheKey, record: CacheRecord): void;
+  /** Puts the record in the place of another one: its vertex was run although its result was known. */
+  replace(key: CacheKey, record: CacheRecord): void;
 };
+
+export type SolveRequest = {
+  readonly goal: Edge;
+  readonly driverFor: DriverFor;
+  readonly cache: CacheLookup;
+  /** How many ops may run at once. */
+  readonly jobs: number;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+};
+
+/** What became of one vertex that the goal needs. */
+export type SolvedVertex = {
+  /** `skipped`: neither run nor known, because the result of what reads it was known. */
+  readonly state: 'cached' | 'ran' | 'skipped';
+  readonly result?: Result;
+  readonly record?: CacheRecord;
+  /** What stands for the result in the keys of what is built on it; absent for an op that is never cached. */
+  readonly key?: CacheKey;
+  /** What the vertex was looked up by, part by part: the definition key, then the content key where there is one. */
+  readonly lookedUpBy: readonly KeyParts[];
+};
+
+export type Solved = { readonly result: Result; readonly vertices: ReadonlyMap<Digest, SolvedVertex> };

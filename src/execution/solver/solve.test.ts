@@ -1,0 +1,432 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { contentKeyOf, type CacheKey } from '#execution/cache/key.ts';
+import { cancelled } from '#ground/base/abort.ts';
+import { digestOf, type Digest } from '#ground/base/digest.ts';
+import { isCode, JettisonError } from '#ground/base/errors.ts';
+import { createVertex, neededFor, opDigest, outputOf, type Label, type Vertex } from '#formats/graph/vertex.ts';
+import type { ProgressEvent } from '#formats/progress/event.ts';
+import type { CacheLookup, CacheRecord, OpDriver, Result, Solved } from './contract.ts';
+import { solve } from './solve.ts';
+
+/** Ops of a small world: `context` is never cached; `all` reads its inputs whole; `part` reads input 0 whole and one bit of the others. */
+type Kind = 'context' | 'all' | 'part';
+type Node = { readonly kind: Kind; readonly inputs: readonly number[] };
+
+/**
+ * Real builds in memory: an op's output is a number made from what it reads. Outputs are kept by result id, as a snapshot store keeps them,
+ * and every run is checked: once a build, with the inputs' outputs of this very world, never more than `jobs` at once.
+ */
+function createWorld(graph: readonly Node[]) {
+  const vertices: Vertex[] = [];
+  for (const [index, node] of graph.entries()) {
+    const op = { kind: 'source-local', name: `${node.kind} ${index}` } as const;
+    const inputs = node.inputs.flatMap((input) => vertices.slice(input, input + 1).map(outputOf));
+    vertices.push(createVertex(op, inputs, { text: `vertex ${index}` }));
+  }
+  const indexOf = new Map(vertices.map((vertex, index) => [vertex.digest, index]));
+  const sources = new Map<number, number>();
+  const outputs = new Map<string, number>();
+  const keys = new Map<CacheKey, CacheRecord>();
+  const events: ProgressEvent[] = [];
+  const world = {
+    vertices,
+    sources,
+    outputs,
+    keys,
+    events,
+    ran: [] as number[],
+    finished: new Set<number>(),
+    running: 0,
+    mostRunning: 0,
+    /** How many turns of the event loop each run takes. */
+    delays: [] as readonly number[],
+    failing: new Set<number>(),
+    deaf: false,
+    onRun: (_index: number): void => {},
+    clock: 0,
+    cache: {
+      find: (key) => keys.get(key),
+      save: (key, record) => void (keys.has(key) || keys.set(key, record)),
+      replace: (key, record) => void keys.set(key, record),
+    } satisfies CacheLookup as CacheLookup,
+    expected: (index: number): number => {
+      const node = graph[index]!;
+      if (node.kind === 'context') return sources.get(index) ?? 0;
+      return outputOfRun(
+        index,
+        node.inputs.map((input) => world.expected(input)),
+      );
+    },
+    evict: (choice: (id: string) => boolean) => {
+      const gone = new Set([...outputs.keys()].filter(choice));
+      for (const [key, record] of keys) if (gone.has(record.resultId)) keys.delete(key);
+      for (const id of gone) outputs.delete(id);
+    },
+    build: async (goal: number, jobs = 4, signal = new AbortController().signal): Promise<Solved> => {
+      world.ran = [];
+      world.finished.clear();
+      world.mostRunning = 0;
+      events.length = 0;
+      const now = () => ++world.clock;
+      const edge = outputOf(vertices[goal]!);
+      return await solve({ goal: edge, driverFor, cache: world.cache, jobs, now }, (event) => events.push(event), signal);
+    },
+  };
+  const read = (index: number, input: number, value: number): number =>
+    graph[index]!.kind === 'part' && (input > 0 || graph[graph[index]!.inputs[0]!]!.kind === 'context') ? value % 2 : value;
+  const outputOfRun = (index: number, inputs: readonly number[]): number =>
+    inputs.reduce((sum, value, input) => (sum * 31 + read(index, input, value) + 7) % 1009, index + 1);
+
+  const driverFor = (vertex: Vertex): OpDriver => {
+    const index = indexOf.get(vertex.digest)!;
+    const node = graph[index]!;
+    return {
+      caching: node.kind === 'context' ? 'never' : 'by-definition',
+      cacheBase: async () => opDigest(vertex.op),
+      contentKey: async (input: number, result: Result) => {
+        const value = outputs.get(result.id);
+        assert.ok(value !== undefined, 'a content key was asked of a result that is gone');
+        const whole = read(index, input, 1000) === 1000;
+        if (whole && graph[node.inputs[input]!]!.kind !== 'context') return undefined;
+        return contentKeyOf(digestOf(`${whole} ${read(index, input, value)}`));
+      },
+      run: async (results, signal) => {
+        world.onRun(index);
+        assert.ok(!world.ran.includes(index), 'an op ran twice');
+        world.ran.push(index);
+        if (node.kind !== 'context') world.mostRunning = Math.max(world.mostRunning, ++world.running);
+        try {
+          assert.deepEqual(
+            results.map((result) => outputs.get(result.id)),
+            node.inputs.map((input) => world.expected(input)),
+            'an input was not there or wrong',
+          );
+          for (let turn = world.delays[index] ?? 0; turn > 0; turn--) {
+            await new Promise(setImmediate);
+            if (!world.deaf) signal.throwIfAborted();
+          }
+          if (world.failing.has(index)) throw new JettisonError('test/broken', `vertex ${index} is broken`);
+          const id = `result ${outputs.size} ${++world.clock}`;
+          outputs.set(id, world.expected(index));
+          world.finished.add(index);
+          return { id };
+        } finally {
+          if (node.kind !== 'context') world.running--;
+        }
+      },
+    };
+  };
+  return world;
+}
+type World = ReturnType<typeof createWorld>;
+
+/** Dense graphs, so that triangles and diamonds are common; about a third of the vertices are sources. */
+const graphs: fc.Arbitrary<readonly Node[]> = fc
+  .array(fc.record({ kind: fc.constantFrom<Kind>('context', 'all', 'part', 'part', 'all'), picks: fc.array(fc.nat(), { maxLength: 3 }) }), {
+    minLength: 1,
+    maxLength: 9,
+  })
+  .map((nodes) =>
+    nodes.map(({ kind, picks }, index) => ({
+      kind,
+      inputs: kind === 'context' || index === 0 ? [] : picks.map((pick) => Math.max(0, index - 1 - (pick % 3))),
+    })),
+  );
+const delays = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 9, maxLength: 9 });
+const jobCounts = fc.integer({ min: 1, max: 4 });
+/** Each change sets a source; some are even, so that ops that read one bit do not see them. */
+const changes = fc.array(fc.record({ source: fc.nat(), value: fc.integer({ min: 0, max: 5 }), goal: fc.nat() }), {
+  minLength: 1,
+  maxLength: 5,
+});
+
+test('graphs of the generator have shared vertices and triangles', () => {
+  const samples = fc.sample(graphs, { numRuns: 300, seed: 1 });
+  const shared = samples.filter((graph) => graph.some((_, index) => graph.filter((node) => new Set(node.inputs).has(index)).length > 1));
+  const triangles = samples.filter((graph) =>
+    graph.some(({ inputs }) => inputs.some((input) => graph[input]!.inputs.some((below) => inputs.includes(below)))),
+  );
+  assert.ok(shared.length > 100, `${shared.length} of 300 share`);
+  assert.ok(triangles.length > 60, `${triangles.length} of 300 have a triangle`);
+});
+
+test('each build runs exactly what no earlier build has made from the same things', async () => {
+  await fc.assert(
+    fc.asyncProperty(graphs, delays, jobCounts, changes, async (graph, delay, jobs, edits) => {
+      const world = createWorld(graph);
+      world.delays = delay;
+      const seen = new Set<string>();
+      for (const { source, value, goal } of edits) {
+        const contexts = graph.flatMap(({ kind }, index) => (kind === 'context' ? [index] : []));
+        if (contexts.length > 0) world.sources.set(contexts[source % contexts.length]!, value);
+        const target = graph.length - 1 - (goal % Math.min(3, graph.length));
+        const wanted = new Set<number>();
+        const identity = identities(world, graph);
+        for (const vertex of neededFor(outputOf(world.vertices[target]!))) {
+          const index = world.vertices.findIndex(({ digest }) => digest === vertex.digest);
+          if (graph[index]!.kind === 'context' || !seen.has(identity(index))) wanted.add(index);
+          seen.add(identity(index));
+        }
+        const { result } = await world.build(target, jobs);
+        assert.deepEqual(new Set(world.ran), wanted);
+        assert.equal(world.outputs.get(result.id), world.expected(target));
+        assert.ok(world.mostRunning <= jobs, 'too many ran at once');
+        checkEvents(world, target, 'done');
+      }
+    }),
+    { numRuns: 120 },
+  );
+});
+
+test('a second identical build runs nothing and reports every step cached, even where results below the goal are gone', async () => {
+  await fc.assert(
+    fc.asyncProperty(graphs, fc.array(fc.boolean(), { minLength: 9, maxLength: 9 }), async (graph, evicted) => {
+      const world = createWorld(graph);
+      const goal = graph.length - 1;
+      const first = await world.build(goal);
+      const gone = [...world.outputs.keys()].filter((id, index) => evicted[index] === true && id !== first.result.id);
+      // The same vertex may be a source of its own readers' keys only through its record: that goes as well.
+      world.evict((id) => gone.includes(id));
+      const second = await world.build(goal);
+      assert.deepEqual(
+        world.ran.filter((index) => graph[index]!.kind !== 'context'),
+        [],
+      );
+      if (graph[goal]!.kind !== 'context') assert.equal(second.result.id, first.result.id);
+      const cached = new Set(world.events.flatMap((event) => (event.kind === 'vertex-cached' ? [event.vertex] : [])));
+      for (const [digest, { state }] of second.vertices) assert.equal(cached.has(digest), state !== 'ran');
+    }),
+    { numRuns: 80 },
+  );
+});
+
+test('results are right whatever was thrown away between builds', async () => {
+  const throws = fc.array(fc.boolean(), { minLength: 30, maxLength: 30 });
+  await fc.assert(
+    fc.asyncProperty(graphs, delays, changes, throws, async (graph, delay, edits, thrown) => {
+      const world = createWorld(graph);
+      world.delays = delay;
+      for (const { source, value, goal } of edits) {
+        world.sources.set(source % graph.length, value);
+        const target = graph.length - 1 - (goal % graph.length);
+        const { result } = await world.build(target, 2);
+        assert.equal(world.outputs.get(result.id), world.expected(target));
+        const needed = new Set(neededFor(outputOf(world.vertices[target]!)).map(({ digest }) => digest));
+        for (const index of world.ran) assert.ok(needed.has(world.vertices[index]!.digest), 'an unneeded op ran');
+        let turn = 0;
+        world.evict(() => thrown[turn++ % thrown.length] ?? false);
+      }
+    }),
+    { numRuns: 80 },
+  );
+});
+
+test('a failing op ends the build, is blamed, and nothing of it is kept', async () => {
+  await fc.assert(
+    fc.asyncProperty(graphs, delays, jobCounts, fc.nat(), fc.boolean(), async (graph, delay, jobs, pick, deaf) => {
+      const world = createWorld(graph);
+      const goal = graph.length - 1;
+      const needed = neededFor(outputOf(world.vertices[goal]!));
+      const broken = world.vertices.findIndex(({ digest }) => digest === needed[pick % needed.length]!.digest);
+      world.delays = delay;
+      world.failing.add(broken);
+      world.deaf = deaf;
+      await assert.rejects(world.build(goal, jobs), (error) => {
+        assert.ok(isCode(error, 'test/broken'), String(error));
+        assert.deepEqual(error.notes, [`In the step "vertex ${broken}"`]);
+        return true;
+      });
+      assert.equal(world.running, 0, 'an op was left running');
+      checkEvents(world, goal, 'failed');
+      for (const { resultId } of world.keys.values()) assert.ok(world.outputs.has(resultId));
+      world.failing.clear();
+      const made = new Set([...world.keys.values()].map(({ resultId }) => resultId)).size;
+      const { result } = await world.build(goal, jobs);
+      assert.equal(world.outputs.get(result.id), world.expected(goal));
+      const cacheable =
+        needed.length -
+        needed.filter(({ digest }) => graph[world.vertices.findIndex((v) => v.digest === digest)]!.kind === 'context').length;
+      assert.equal(world.ran.filter((index) => graph[index]!.kind !== 'context').length, cacheable - made);
+    }),
+    { numRuns: 80 },
+  );
+});
+
+test('an aborted build rejects with the reason once all has come to rest, and keeps nothing that was cut off', async () => {
+  await fc.assert(
+    fc.asyncProperty(graphs, delays, fc.nat(), fc.boolean(), async (graph, delay, when, deaf) => {
+      const world = createWorld(graph);
+      const goal = graph.length - 1;
+      const controller = new AbortController();
+      world.delays = delay;
+      world.deaf = deaf;
+      let left = when % graph.length;
+      world.onRun = () => {
+        if (left-- === 0) controller.abort(cancelled('Stopped by the test'));
+      };
+      const before = world.keys.size;
+      try {
+        await world.build(goal, 2, controller.signal);
+        assert.ok(!controller.signal.aborted);
+      } catch (error) {
+        assert.equal(error, controller.signal.reason);
+        assert.equal(world.running, 0, 'an op was left running');
+        checkEvents(world, goal, 'aborted');
+        assert.ok(world.keys.size - before <= 2 * world.finished.size);
+      }
+      world.onRun = () => {};
+      const { result } = await world.build(goal);
+      assert.equal(world.outputs.get(result.id), world.expected(goal));
+    }),
+    { numRuns: 80 },
+  );
+});
+
+test('a vertex whose cache is ignored runs again, and what stands on it sees the new result', async () => {
+  const graph: readonly Node[] = [
+    { kind: 'all', inputs: [] },
+    { kind: 'all', inputs: [0] },
+    { kind: 'all', inputs: [1] },
+    { kind: 'part', inputs: [0, 1] },
+    { kind: 'all', inputs: [2, 3] },
+  ];
+  const world = createWorld(graph);
+  await world.build(4);
+  const plain = world.vertices[1]!;
+  Object.assign(plain.label, { ignoreCache: true } satisfies Partial<Label>);
+  await world.build(4);
+  // Vertex 3 reads one bit of vertex 1 only, and that bit is as it was.
+  assert.deepEqual(world.ran, [1, 2, 4]);
+  const kept = [...world.keys.values()].at(-1);
+  Object.assign(plain.label, { ignoreCache: false });
+  const { result, vertices } = await world.build(4);
+  assert.deepEqual(world.ran, []);
+  assert.equal(result.id, kept?.resultId);
+  assert.ok([...vertices.values()].every(({ state }) => state === 'cached'));
+});
+
+test('equal vertices run once, whoever made them', async () => {
+  const op = { kind: 'source-local', name: 'same' } as const;
+  const twins = [createVertex(op, [], { text: 'one' }), createVertex(op, [], { text: 'two' })];
+  const top = createVertex({ kind: 'source-local', name: 'top' }, twins.map(outputOf), { text: 'top' });
+  let runs = 0;
+  const driverFor = (vertex: Vertex): OpDriver => ({
+    caching: 'by-definition',
+    cacheBase: async () => vertex.digest,
+    run: async () => ({ id: `result ${++runs}` }),
+  });
+  const cache: CacheLookup = { find: () => undefined, save: () => {}, replace: () => {} };
+  await solve({ goal: outputOf(top), driverFor, cache, jobs: 2, now: () => 0 }, () => {}, new AbortController().signal);
+  assert.equal(runs, 2);
+});
+
+test('of what could start, the longest remaining path goes first', async () => {
+  // 0 <- 1 <- 2 <- 5, 3 <- 5, 4 <- 5: with one slot, 0 and 1 are not kept waiting by 3 and 4.
+  const graph: readonly Node[] = [
+    { kind: 'all', inputs: [] },
+    { kind: 'all', inputs: [0] },
+    { kind: 'all', inputs: [1] },
+    { kind: 'all', inputs: [] },
+    { kind: 'all', inputs: [] },
+    { kind: 'all', inputs: [3, 4, 2] },
+  ];
+  const world = createWorld(graph);
+  world.delays = [1, 1, 1, 1, 1, 1];
+  await world.build(5, 1);
+  assert.deepEqual(world.ran, [0, 1, 3, 4, 2, 5]);
+  assert.equal(world.mostRunning, 1);
+  await createWorld(graph).build(5, 3);
+});
+
+test('independent vertices run at the same time', async () => {
+  const graph: readonly Node[] = [
+    { kind: 'all', inputs: [] },
+    { kind: 'all', inputs: [] },
+    { kind: 'all', inputs: [0, 1] },
+  ];
+  const world = createWorld(graph);
+  world.delays = [2, 2, 2];
+  await world.build(2, 2);
+  assert.equal(world.mostRunning, 2);
+});
+
+test('errors that are not ours are wrapped, with the place in the source', async () => {
+  const at = [{ file: 'Dockerfile', start: { line: 2, column: 1 }, end: { line: 2, column: 9 } }];
+  const vertex = createVertex({ kind: 'source-local', name: 'x' }, [], { text: 'RUN x', at });
+  const driver: OpDriver = {
+    caching: 'by-definition',
+    cacheBase: async () => vertex.digest,
+    run: async () => {
+      throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+    },
+  };
+  const cache: CacheLookup = { find: () => undefined, save: assert.fail, replace: assert.fail };
+  const request = { goal: outputOf(vertex), driverFor: () => driver, cache, jobs: 1, now: () => 0 };
+  await assert.rejects(
+    solve(request, () => {}, new AbortController().signal),
+    (error) => {
+      assert.ok(isCode(error, 'solver/step-failed'));
+      assert.equal(error.fault, 'environment');
+      assert.deepEqual(error.at, at);
+      return true;
+    },
+  );
+});
+
+/** What a vertex's result is made of, as a text: two vertices with the same text share one result. */
+function identities(world: World, graph: readonly Node[]): (index: number) => string {
+  const identity = (index: number): string => {
+    const node = graph[index]!;
+    const parts = node.inputs.map((input, position) => {
+      const isContext = graph[input]!.kind === 'context';
+      const firstIsContext = graph[node.inputs[0]!]!.kind === 'context';
+      if (node.kind === 'part' && (position > 0 || firstIsContext)) return `bit ${world.expected(input) % 2}`;
+      return isContext ? `value ${world.expected(input)}` : identity(input);
+    });
+    return `${index}(${parts.join(', ')})`;
+  };
+  return identity;
+}
+
+/** Every needed vertex is declared first and once; it ends at most once, and on success exactly once. */
+function checkEvents(world: World, goal: number, outcome: 'done' | 'failed' | 'aborted'): void {
+  const needed = neededFor(outputOf(world.vertices[goal]!)).map(({ digest }) => digest);
+  const declared = world.events.flatMap((event) => (event.kind === 'vertex' ? [event.vertex] : []));
+  assert.deepEqual(declared, needed);
+  const started = new Set<Digest>();
+  const ended = new Set<Digest>();
+  const failures: boolean[] = [];
+  for (const event of world.events) {
+    switch (event.kind) {
+      case 'vertex-started':
+        assert.ok(!started.has(event.vertex));
+        started.add(event.vertex);
+        break;
+      case 'vertex-cached':
+        assert.ok(!ended.has(event.vertex) && !started.has(event.vertex));
+        ended.add(event.vertex);
+        break;
+      case 'vertex-finished':
+      case 'vertex-failed':
+        assert.ok(started.has(event.vertex) && !ended.has(event.vertex));
+        ended.add(event.vertex);
+        if (event.kind === 'vertex-failed') failures.push(event.cancelled);
+        break;
+      case 'vertex':
+        break;
+      case 'note':
+      case 'output':
+      case 'transfer':
+      case 'warning':
+        assert.fail(`the solver reported a ${event.kind}`);
+    }
+  }
+  assert.deepEqual(
+    [...started].filter((digest) => !ended.has(digest)),
+    [],
+  );
+  if (outcome === 'done') assert.equal(ended.size, needed.length);
+  assert.equal(failures.filter((wasCancelled) => !wasCancelled).length, outcome === 'failed' ? 1 : 0);
+}

@@ -1,0 +1,182 @@
+/** From a goal to its result: skips what is known, shares what is equal, runs the rest in parallel. Knows nothing of what ops do. */
+import { cacheKey, contentKeyOf, type CacheKey, type KeyInput, type KeyParts } from '#execution/cache/key.ts';
+import { childSignal } from '#ground/base/abort.ts';
+import { digestOf, type Digest } from '#ground/base/digest.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Report } from '#formats/progress/event.ts';
+import type { CacheRecord, Result, SolvedVertex, Solved, SolveRequest } from './contract.ts';
+import { createAttempts, type Attempts } from './solving/attempts.ts';
+import { draftAll, keyOfDraft, type Draft } from './solving/drafts.ts';
+import { createSlots, type Slots } from './solving/slots.ts';
+import { stepsFor, type Step } from './solving/steps.ts';
+
+/**
+ * Solves the goal. First every vertex gets its definition key and is looked up, without running anything; then, from the goal down,
+ * what stands below a known result is left alone; the rest is run, inputs first, each vertex looked up again by the keys that its
+ * inputs turned out to have, and by what it reads of them.
+ *
+ * The first failure ends the build and is thrown with the place of its vertex in the source, when everything has come to rest;
+ * `solver/step-failed` wraps what is not an error of ours. An aborted signal throws its reason. Nothing failed or cancelled is kept.
+ */
+export async function solve(request: SolveRequest, report: Report, signal: AbortSignal): Promise<Solved> {
+  signal.throwIfAborted();
+  using own = childSignal(signal);
+  const steps = stepsFor(request.goal, request.driverFor);
+  for (const step of steps) report(declare(step));
+  const attempts = createAttempts(own, report, request.now);
+  const drafts = await draftAll(steps, request.cache, attempts);
+  const missing = missingFor(request.goal.vertex.digest, drafts);
+  const vertices = new Map<Digest, SolvedVertex>();
+  for (const step of steps) {
+    const { digest } = step.vertex;
+    const draft = drafts.get(digest);
+    if (draft === undefined || missing.has(digest)) continue;
+    vertices.set(digest, solvedWithoutRunning(draft));
+    if (draft.result === undefined) attempts.cached(step.vertex);
+  }
+  const slots = createSlots(request.jobs, attempts.signal);
+  const solved = await solveAll([...missing.values()], vertices, { request, attempts, slots });
+  const result = solved.get(request.goal.vertex.digest)?.result;
+  if (result === undefined) throw new JettisonError('solver/no-result', 'The goal has no result', { fault: 'bug' });
+  return { result, vertices: solved };
+}
+
+function declare({ vertex }: Step): Parameters<Report>[0] {
+  const { text, stage, step, steps } = vertex.label;
+  return {
+    kind: 'vertex',
+    vertex: vertex.digest,
+    text,
+    ...(stage === undefined ? {} : { stage }),
+    ...(step === undefined ? {} : { step }),
+    ...(steps === undefined ? {} : { steps }),
+  };
+}
+
+/** Vertices that must be solved with their inputs at hand, inputs first: those that the goal reaches without passing a known result. */
+function missingFor(goal: Digest, drafts: ReadonlyMap<Digest, Draft>): ReadonlyMap<Digest, Draft> {
+  const reached = new Set<Digest>([goal]);
+  for (const digest of reached) {
+    const draft = drafts.get(digest);
+    if (draft === undefined || isSettled(draft)) continue;
+    for (const { vertex } of draft.step.inputs) reached.add(vertex.digest);
+  }
+  return new Map([...drafts].filter(([digest, draft]) => reached.has(digest) && !isSettled(draft)));
+}
+
+function isSettled(draft: Draft): boolean {
+  return draft.record !== undefined || draft.result !== undefined;
+}
+
+function solvedWithoutRunning(draft: Draft): SolvedVertex {
+  const lookedUpBy = draft.parts === undefined ? [] : [draft.parts];
+  if (draft.result !== undefined) return { state: 'ran', result: draft.result, lookedUpBy };
+  if (draft.record !== undefined) return fromCache(draft.record, lookedUpBy);
+  const key = keyOfDraft(draft);
+  return { state: 'skipped', lookedUpBy, ...(key === undefined ? {} : { key }) };
+}
+
+function fromCache(record: CacheRecord, lookedUpBy: readonly KeyParts[]): SolvedVertex {
+  return { state: 'cached', result: { id: record.resultId }, record, key: record.key, lookedUpBy };
+}
+
+type Build = { readonly request: SolveRequest; readonly attempts: Attempts; readonly slots: Slots };
+
+/** Solves the drafts (inputs first in the list) over what is solved already; gives both. */
+async function solveAll(
+  drafts: readonly Draft[],
+  settled: ReadonlyMap<Digest, SolvedVertex>,
+  build: Build,
+): Promise<ReadonlyMap<Digest, SolvedVertex>> {
+  const solving = new Map<Digest, Promise<SolvedVertex>>();
+  for (const [digest, vertex] of settled) solving.set(digest, Promise.resolve(vertex));
+  for (const draft of drafts) {
+    const inputs = Promise.all(draft.step.inputs.flatMap(({ vertex }) => solving.get(vertex.digest) ?? []));
+    solving.set(draft.step.vertex.digest, solveOne(draft, inputs, build));
+  }
+  await build.attempts.settle([...solving.values()]);
+  const solved = new Map<Digest, SolvedVertex>();
+  for (const [digest, vertex] of solving) solved.set(digest, await vertex);
+  return solved;
+}
+
+async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>, build: Build): Promise<SolvedVertex> {
+  const inputs = await waiting;
+  const { step } = draft;
+  const { request, attempts } = build;
+  return await attempts.attempt(step.vertex, async () => {
+    const results = inputs.map((input) => resultOf(input, step));
+    const parts = { base: draft.base, inputs: inputs.map((input, index) => keyPart(input, draft.contents[index])) };
+    const definitionKey = cacheKey(parts);
+    const known = step.ignoreCache ? undefined : request.cache.find(definitionKey);
+    if (known !== undefined) return hit(known, [parts]);
+
+    const slowParts = await contentParts(draft, parts, { results, signal: attempts.signal });
+    const lookedUpBy = slowParts === undefined ? [parts] : [parts, slowParts];
+    const slowKey = slowParts === undefined ? undefined : cacheKey(slowParts);
+    const slow = slowKey === undefined || step.ignoreCache ? undefined : request.cache.find(slowKey);
+    if (slow !== undefined) {
+      request.cache.save(definitionKey, slow);
+      return hit(slow, lookedUpBy);
+    }
+
+    const { result, cost } = await run(step, results, build);
+    const key = step.ignoreCache ? contentKeyOf(digestOf(`run again: ${result.id}`)) : definitionKey;
+    const record = { resultId: result.id, key, createdAt: request.now(), cost };
+    for (const under of slowKey === undefined ? [definitionKey] : [definitionKey, slowKey]) {
+      if (step.ignoreCache) request.cache.replace(under, record);
+      else request.cache.save(under, record);
+    }
+    attempts.finish(step.vertex);
+    return { state: 'ran', result, record, key, lookedUpBy };
+  });
+
+  function hit(record: CacheRecord, lookedUpBy: readonly KeyParts[]): SolvedVertex {
+    attempts.cached(step.vertex);
+    return fromCache(record, lookedUpBy);
+  }
+}
+
+async function run(
+  step: Step,
+  inputs: readonly Result[],
+  { request, attempts, slots }: Build,
+): Promise<{ readonly result: Result; readonly cost: number }> {
+  return await slots.run(step.distance, async () => {
+    const started = request.now();
+    attempts.start(step.vertex);
+    const result = await step.driver.run(inputs, attempts.signal);
+    attempts.signal.throwIfAborted();
+    return { result, cost: request.now() - started };
+  });
+}
+
+/** The key parts with the digest of what is read in the place of an input's own key; undefined when the op can say so of no input. */
+async function contentParts(
+  { step, base, contents }: Draft,
+  parts: KeyParts,
+  { results, signal }: { readonly results: readonly Result[]; readonly signal: AbortSignal },
+): Promise<KeyParts | undefined> {
+  const { driver } = step;
+  if (driver.contentKey === undefined) return undefined;
+  const read = await Promise.all(
+    results.map(async (result, index) => (contents[index] === undefined ? await driver.contentKey?.(index, result, signal) : undefined)),
+  );
+  if (read.every((content) => content === undefined)) return undefined;
+  return { base, inputs: parts.inputs.map((input, index) => contentOr(read[index], input)) };
+}
+
+function contentOr(content: CacheKey | undefined, input: KeyInput): KeyInput {
+  return content === undefined ? input : { content };
+}
+
+function keyPart(input: SolvedVertex, content: CacheKey | undefined): KeyInput {
+  if (content !== undefined) return { content };
+  if (input.key !== undefined) return { result: input.key };
+  throw new JettisonError('solver/no-key', 'An input has neither key nor content', { fault: 'bug' });
+}
+
+function resultOf({ result }: SolvedVertex, { vertex }: Step): Result {
+  if (result !== undefined) return result;
+  throw new JettisonError('solver/no-result', `An input of "${vertex.label.text}" has no result`, { fault: 'bug' });
+}

@@ -1,0 +1,79 @@
+/** Work done for vertices in one build: the first failure ends all of it, and is told apart from what ended because of it. */
+import { cancelled, type ChildSignal } from '#ground/base/abort.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import type { Report } from '#formats/progress/event.ts';
+import type { Vertex } from '#formats/graph/vertex.ts';
+
+export type Attempts = {
+  readonly signal: AbortSignal;
+  start(vertex: Vertex): void;
+  finish(vertex: Vertex): void;
+  cached(vertex: Vertex): void;
+  /** Does work for a vertex. Whatever it throws ends the build and is blamed on the vertex, unless the build was ending already. */
+  attempt<T>(vertex: Vertex, work: () => Promise<T>): Promise<T>;
+  /** Waits until all are settled, so that nothing goes on behind the caller's back; throws the failure that came first. */
+  settle<T>(work: readonly Promise<T>[]): Promise<readonly T[]>;
+};
+
+export function createAttempts(own: ChildSignal, report: Report, now: () => number): Attempts {
+  const { signal } = own;
+  const running = new Set<Digest>();
+  let failure: JettisonError | undefined;
+
+  const start = ({ digest }: Vertex): void => {
+    running.add(digest);
+    report({ kind: 'vertex-started', vertex: digest, time: now() });
+  };
+  const fail = (vertex: Vertex, error: unknown): void => {
+    const first = !signal.aborted;
+    if (first) {
+      failure = blame(error, vertex);
+      if (!running.has(vertex.digest)) start(vertex);
+      own.abort(cancelled(`Cancelled, because "${vertex.label.text}" failed`));
+    }
+    if (!running.delete(vertex.digest)) return;
+    report({ kind: 'vertex-failed', vertex: vertex.digest, time: now(), message: messageOf(error), cancelled: !first });
+  };
+  return {
+    signal,
+    start,
+    finish({ digest }) {
+      running.delete(digest);
+      report({ kind: 'vertex-finished', vertex: digest, time: now() });
+    },
+    cached({ digest }) {
+      running.delete(digest);
+      report({ kind: 'vertex-cached', vertex: digest, time: now() });
+    },
+    async attempt(vertex, work) {
+      try {
+        signal.throwIfAborted();
+        return await work();
+      } catch (error) {
+        fail(vertex, error);
+        throw error;
+      }
+    },
+    async settle(work) {
+      const settled = await Promise.allSettled(work);
+      if (failure !== undefined) throw failure;
+      signal.throwIfAborted();
+      return settled.map((one) => {
+        if (one.status === 'rejected') throw one.reason;
+        return one.value;
+      });
+    },
+  };
+}
+
+function blame(error: unknown, { label }: Vertex): JettisonError {
+  const known =
+    error instanceof JettisonError
+      ? error
+      : new JettisonError('solver/step-failed', messageOf(error), {
+          fault: systemCode(error) === undefined ? 'bug' : 'environment',
+          cause: error,
+        });
+  return known.with({ at: label.at ?? [], notes: [`In the step "${label.text}"`] });
+}
