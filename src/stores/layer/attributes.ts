@@ -1,0 +1,14 @@
+/**
+ * Which extended attributes belong to an image: file capabilities, access lists, the owner's own (`user.*`) and `trusted.*`. Labels of
+ * the host's security modules do not, nor do the marks of overlayfs: in a layer from outside such a mark could show the files of other
+ * folders.
+ */
+export function belongsToLayer(name: string): boolean {
+  if (name === 'security.capability' || name === 'system.posix_acl_access' || name === 'system.posix_acl_default') return true;
+  return (name.startsWith('user.') || name.startsWith('trusted.')) && overlayMark(name) === undefined;
+}
+
+/** `opaque` of `trusted.overlay.opaque`; undefined for what is no mark of overlayfs. */
+export function overlayMark(name: string): string | undefined {
+  return /^(?:trusted|user)\.overlay\.(.*)$/su.exec(name)?.[1];
+}

@@ -1,0 +1,288 @@
+/**
+ * Compression of layers: blocks of a fixed length on the threads of libuv's pool, so the same bytes come out on any number of cores.
+ * gzip is one ordinary member (RFC 1952): raw deflate blocks that end on byte borders, each with the 32 KiB before it as dictionary.
+ * zstd is a row of frames (RFC 8878). Reading goes by the magic number.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { Readable, type Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { constants, crc32, createGunzip, createZstdDecompress, deflateRaw, deflateRawSync, zstdCompress } from 'node:zlib';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+
+export type Compression = 'gzip' | 'zstd';
+
+export type Compressor = {
+  /** Takes the next bytes (a copy is made) and waits while all threads are busy. */
+  push(bytes: Uint8Array): Promise<void>;
+  finish(): Promise<void>;
+};
+
+export type CompressorOptions = {
+  readonly compression: Compression;
+  /** How many blocks at once. */
+  readonly width: number;
+  /** Takes the compressed bytes, in order. */
+  readonly sink: (bytes: Uint8Array) => void;
+  /** gzip 1 to 9 (6 when not said), zstd 1 to 19 (3). */
+  readonly level?: number;
+};
+
+const gzipBlock = 1 << 20;
+const zstdFrame = 4 << 20;
+const dictionaryLength = 32 << 10;
+const storedLength = 65_535;
+const gzipHeader = new Uint8Array([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
+/** An empty last block with fixed codes (RFC 1951, 3.2.6). */
+const lastBlock = new Uint8Array([3, 0]);
+const readLength = 256 << 10;
+
+export function createCompressor(options: CompressorOptions): Compressor {
+  return options.compression === 'gzip' ? createGzip(options) : createZstd(options);
+}
+
+function createGzip({ width, sink, level = 6 }: CompressorOptions): Compressor {
+  const order = createOrder(width, sink);
+  let crc = 0;
+  let size = 0;
+  let dictionary: Uint8Array = new Uint8Array(0);
+  const blocks = createBlocks(gzipBlock, width, async (block) => {
+    crc = crc32(block, crc);
+    size += block.length;
+    const before = dictionary;
+    dictionary = block.subarray(Math.max(0, block.length - dictionaryLength));
+    await order.add(async () => await deflateBlock(block, before, level));
+  });
+  sink(gzipHeader);
+  return {
+    push: async (bytes) => await blocks.push(bytes),
+    async finish() {
+      await blocks.finish();
+      await order.finish();
+      const end = new DataView(new ArrayBuffer(8));
+      end.setUint32(0, crc, true);
+      end.setUint32(4, size % 2 ** 32, true);
+      sink(lastBlock);
+      sink(new Uint8Array(end.buffer));
+    },
+  };
+}
+
+function createZstd({ width, sink, level = 3 }: CompressorOptions): Compressor {
+  const order = createOrder(width, sink);
+  let isEmpty = true;
+  const compress = async (block: Uint8Array): Promise<void> => {
+    isEmpty = false;
+    await order.add(async () => await zstdBlock(block, level));
+  };
+  const blocks = createBlocks(zstdFrame, width, compress);
+  return {
+    push: async (bytes) => await blocks.push(bytes),
+    async finish() {
+      await blocks.finish();
+      if (isEmpty) await compress(new Uint8Array(0));
+      await order.finish();
+    },
+  };
+}
+
+/**
+ * Bytes in pieces of any length, out in blocks of one length and a shorter last one. The blocks lie in a ring of `width` + 2 buffers: a
+ * block and the one before it hold while `width` tasks that were started in order read them.
+ */
+function createBlocks(length: number, width: number, take: (block: Uint8Array) => Promise<void>): Compressor {
+  const ring: Uint8Array[] = [];
+  let turn = 0;
+  let used = 0;
+  const current = (): Uint8Array => (ring[turn % (width + 2)] ??= new Uint8Array(length));
+  return {
+    async push(bytes) {
+      for (let at = 0; at < bytes.length;) {
+        const block = current();
+        const count = Math.min(bytes.length - at, length - used);
+        block.set(bytes.subarray(at, at + count), used);
+        used += count;
+        at += count;
+        if (used < length) continue;
+        turn++;
+        used = 0;
+        await take(block);
+      }
+    },
+    async finish() {
+      if (used > 0) await take(current().subarray(0, used));
+    },
+  };
+}
+
+type Order = { add(task: () => Promise<Uint8Array>): Promise<void>; finish(): Promise<void> };
+
+/** At most `width` tasks at once, results to `sink` in the order of the tasks. */
+function createOrder(width: number, sink: (bytes: Uint8Array) => void): Order {
+  const running: Promise<PromiseSettledResult<Uint8Array>>[] = [];
+  const takeFirst = async (): Promise<void> => {
+    const first = await running.shift();
+    if (first?.status === 'rejected') throw first.reason;
+    if (first) sink(first.value);
+  };
+  return {
+    async add(task) {
+      while (running.length >= width) await takeFirst();
+      running.push(settled(task));
+    },
+    async finish() {
+      while (running.length > 0) await takeFirst();
+    },
+  };
+}
+
+/** A promise that never rejects: it may be looked at late. */
+async function settled<T>(task: () => Promise<T>): Promise<PromiseSettledResult<T>> {
+  const [result] = await Promise.allSettled([task()]);
+  return result;
+}
+
+async function deflateBlock(block: Uint8Array, dictionary: Uint8Array, level: number): Promise<Uint8Array> {
+  if (!looksCompressible(block)) return storeBlock(block);
+  const done = Promise.withResolvers<Uint8Array>();
+  const options = {
+    level,
+    finishFlush: constants.Z_SYNC_FLUSH,
+    chunkSize: block.length + 65_536,
+    ...(dictionary.length > 0 ? { dictionary } : {}),
+  };
+  deflateRaw(block, options, (error, bytes) => (error ? done.reject(error) : done.resolve(bytes)));
+  const bytes = await done.promise;
+  return bytes.length < block.length ? bytes : storeBlock(block);
+}
+
+/** Eight samples of 4 KiB become smaller: spares the work of finding out on the whole of a block that does not. */
+function looksCompressible(block: Uint8Array): boolean {
+  const piece = 4096;
+  if (block.length < 16 * piece) return true;
+  const sample = new Uint8Array(8 * piece);
+  for (let index = 0; index < 8; index++) {
+    const at = Math.floor((block.length / 8) * index);
+    sample.set(block.subarray(at, at + piece), index * piece);
+  }
+  return deflateRawSync(sample, { level: 1 }).length < sample.length * 0.985;
+}
+
+/** RFC 1951, 3.2.4: blocks as they are, each with its length and the length's complement. */
+function storeBlock(block: Uint8Array): Uint8Array {
+  const count = Math.ceil(block.length / storedLength);
+  const bytes = new Uint8Array(block.length + 5 * count);
+  const view = new DataView(bytes.buffer);
+  for (let index = 0; index < count; index++) {
+    const part = block.subarray(index * storedLength, (index + 1) * storedLength);
+    const at = index * (storedLength + 5);
+    view.setUint16(at + 1, part.length, true);
+    view.setUint16(at + 3, part.length ^ 0xffff, true);
+    bytes.set(part, at + 5);
+  }
+  return bytes;
+}
+
+async function zstdBlock(block: Uint8Array, level: number): Promise<Uint8Array> {
+  const done = Promise.withResolvers<Uint8Array>();
+  const options = {
+    chunkSize: 1 << 20,
+    pledgedSrcSize: block.length,
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
+  };
+  zstdCompress(block, options, (error, bytes) => (error ? done.reject(error) : done.resolve(bytes)));
+  return await done.promise;
+}
+
+export type Unpacking = {
+  /** Path of the compressed file. */
+  readonly file: string;
+  /** Takes uncompressed bytes, in order. */
+  readonly take: (bytes: Uint8Array) => void;
+  /** Bytes of `file` read so far. */
+  readonly onRead: (bytes: number) => void;
+};
+
+/**
+ * Reads a layer blob uncompressed: gzip of any number of members, zstd of any number of frames, or a plain tar. Throws
+ * `layer/unsupported-compression` for others that are known, `layer/bad-compression` for damaged or truncated data.
+ */
+export async function decompress(unpacking: Unpacking): Promise<void> {
+  const file = openSync(unpacking.file, 'r');
+  try {
+    const transform = transformFor(readStart(file));
+    const chunks = chunksOf(file, unpacking.onRead);
+    if (!transform) {
+      for (const chunk of chunks) {
+        unpacking.take(chunk);
+        await nextTurn();
+      }
+    } else
+      await pipeline(Readable.from(chunks, { highWaterMark: 4 }), transform, async (unpacked: AsyncIterable<Uint8Array>) => {
+        for await (const bytes of unpacked) unpacking.take(bytes);
+      });
+  } catch (error) {
+    throw isDamage(error) ? damaged(error) : error;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function transformFor(start: Uint8Array): Transform | undefined {
+  const options = { chunkSize: 256 << 10, readableHighWaterMark: 2 << 20 };
+  const compression = compressionOf(start);
+  if (compression === 'none') return undefined;
+  if (compression === 'gzip') return createGunzip(options);
+  if (compression === 'zstd') return createZstdDecompress(options);
+  throw new JettisonError('layer/unsupported-compression', `The layer is compressed with ${compression}, which images do not use`, {
+    hint: 'Have the image made again with gzip or zstd layers',
+  });
+}
+
+/** What the first bytes of a file say; anything unknown is `none`. */
+export function compressionOf(start: Uint8Array): 'gzip' | 'zstd' | 'none' | 'xz' | 'bzip2' | 'lz4' | 'lzip' | 'zip' | 'compress' {
+  const begins = (...magic: readonly number[]): boolean => magic.every((byte, index) => start[index] === byte);
+  if (begins(0x1f, 0x8b, 8)) return 'gzip';
+  if (begins(0x28, 0xb5, 0x2f, 0xfd)) return 'zstd';
+  if (((start[0] ?? 0) & 0xf0) === 0x50 && start[1] === 0x2a && start[2] === 0x4d && start[3] === 0x18) return 'zstd';
+  if (begins(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0)) return 'xz';
+  if (begins(0x42, 0x5a, 0x68) && start[4] === 0x31 && start[5] === 0x41 && start[6] === 0x59) return 'bzip2';
+  if (begins(0x04, 0x22, 0x4d, 0x18)) return 'lz4';
+  if (begins(0x4c, 0x5a, 0x49, 0x50, 1)) return 'lzip';
+  if (begins(0x50, 0x4b, 3, 4)) return 'zip';
+  if (begins(0x1f, 0x9d)) return 'compress';
+  return 'none';
+}
+
+function readStart(file: number): Uint8Array {
+  const start = new Uint8Array(16);
+  return start.subarray(0, readSync(file, start, 0, start.length, 0));
+}
+
+function* chunksOf(file: number, onRead: (bytes: number) => void): Generator<Uint8Array, void, void> {
+  for (let at = 0; ;) {
+    const chunk = new Uint8Array(readLength);
+    const count = readSync(file, chunk, 0, readLength, at);
+    if (count === 0) return;
+    at += count;
+    onRead(at);
+    yield chunk.subarray(0, count);
+  }
+}
+
+async function nextTurn(): Promise<void> {
+  const turn = Promise.withResolvers<void>();
+  setImmediate(turn.resolve);
+  await turn.promise;
+}
+
+function isDamage(error: unknown): boolean {
+  const code = systemCode(error) ?? '';
+  return /^(?:Z_|ZSTD_error_)/u.test(code);
+}
+
+function damaged(cause: unknown): JettisonError {
+  return new JettisonError('layer/bad-compression', 'The compressed bytes of the layer are damaged or cut short', {
+    cause,
+    hint: 'Get the image again from where it was made',
+  });
+}

@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  mkdtempDisposableSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { cancelled } from '#ground/base/abort.ts';
+import { fromText } from '#ground/base/byte-string.ts';
+import { isCode } from '#ground/base/errors.ts';
+import { AT_FDCWD, fileTypes, linkAt, makeNodeAt, setAttribute } from '#ground/linux/syscall.ts';
+import type { TarEntry } from '#formats/tar/entry.ts';
+import { createTarReader } from '#formats/tar/read.ts';
+import { layerIdentity, writeLayer, type LayerFormat } from './create.ts';
+import { layerTar } from './making/layer-tar.ts';
+import { endThreads } from './threads.ts';
+
+const never = new AbortController().signal;
+const quiet = (): void => undefined;
+const needsRoot = { skip: process.getuid?.() !== 0 };
+
+function tempFolder(): Disposable & { readonly path: string } {
+  const made = mkdtempDisposableSync(join(tmpdir(), 'jettison-layer-'));
+  return { path: made.path, [Symbol.dispose]: () => made.remove() };
+}
+
+function mark(path: string, name: string, value = 'y'): void {
+  setAttribute(fromText(path), name, Buffer.from(value));
+}
+
+function whiteout(path: string): void {
+  makeNodeAt(AT_FDCWD, fromText(path), { type: fileTypes.character, mode: 0 });
+}
+
+function entriesOf(tar: Uint8Array): readonly TarEntry[] {
+  const found: TarEntry[] = [];
+  const reader = createTarReader({ entry: (entry) => void found.push(entry), data: quiet, entryEnd: quiet });
+  reader.push(tar);
+  reader.finish();
+  return found;
+}
+
+function tarOf(folder: string): Uint8Array {
+  const blocks: Uint8Array[] = [];
+  for (const block of layerTar(folder)) blocks.push(block.slice());
+  return Buffer.concat(blocks);
+}
+
+function sha256(bytes: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+test('a layer holds what its folder says: order, whiteouts, links, devices, attributes', needsRoot, async () => {
+  using temp = tempFolder();
+  const upper = join(temp.path, 'upper');
+  const other = join(temp.path, 'other');
+  for (const path of ['other', 'upper', 'upper/b', 'upper/b/opaque', 'upper/s']) mkdirSync(join(temp.path, path));
+  writeFileSync(join(other, 'linked-from-below'), 'x');
+  linkSync(join(other, 'linked-from-below'), join(upper, 'copied'));
+  writeFileSync(join(upper, 'b/z'), 'zz');
+  linkSync(join(upper, 'b/z'), join(upper, 'b/first'));
+  linkSync(join(upper, 'b/z'), join(upper, 'a-last'));
+  whiteout(join(upper, 'b/gone'));
+  linkAt(AT_FDCWD, fromText(join(upper, 'b/gone')), AT_FDCWD, fromText(join(upper, 'b/also-gone')));
+  mark(join(upper, 'b/opaque'), 'trusted.overlay.opaque');
+  mark(join(upper, 'b/opaque'), 'trusted.overlay.origin', 'o');
+  mark(join(upper, 'b/opaque'), 'user.kept', '\xff\0');
+  symlinkSync('nowhere', join(upper, 's/link'));
+  lutimesSync(join(upper, 's/link'), 5.9, 5.9);
+  linkSync(join(upper, 's/link'), join(upper, 's/link2'));
+  makeNodeAt(AT_FDCWD, fromText(join(upper, 's/null')), { type: fileTypes.character, mode: 0o600, major: 1, minor: 3 });
+  makeNodeAt(AT_FDCWD, fromText(join(upper, 's/pipe')), { type: fileTypes.fifo, mode: 0o600 });
+  writeFileSync(Buffer.concat([Buffer.from(join(upper, 's/')), Buffer.from([0xff, 0xfe])]), 'bytes');
+  const server = createServer().listen(join(upper, 's/socket'));
+  chmodSync(join(upper, 'b'), 0o1777);
+
+  const found = entriesOf(tarOf(upper));
+  server.close();
+  assert.deepEqual(
+    found.map(({ name, kind, linkName }) => `${kind} ${name}${linkName === '' ? '' : ` -> ${linkName}`}`),
+    [
+      'file a-last',
+      'folder b',
+      'file b/.wh.also-gone',
+      'file b/.wh.gone',
+      'hard-link b/first -> a-last',
+      'folder b/opaque',
+      'file b/opaque/.wh..wh..opq',
+      'hard-link b/z -> a-last',
+      'file copied',
+      'folder s',
+      'symlink s/link -> nowhere',
+      'hard-link s/link2 -> s/link',
+      'character-device s/null',
+      'fifo s/pipe',
+      'file s/\xff\xfe',
+    ],
+  );
+  const byName = new Map(found.map((entry) => [String(entry.name), entry]));
+  assert.equal(byName.get('b')?.mode, 0o1777);
+  assert.equal(byName.get('s/link')?.mtime, 5_000_000_000n);
+  assert.deepEqual(byName.get('s/null')?.device, { major: 1, minor: 3 });
+  assert.deepEqual([...(byName.get('b/opaque')?.xattrs ?? [])], [['user.kept', new Uint8Array(Buffer.from('\xff\0'))]]);
+});
+
+test('a file named .wh.x is refused, not made a deletion; so is a folder that overlayfs reads elsewhere', needsRoot, async () => {
+  using temp = tempFolder();
+  const folder = join(temp.path, 'a');
+  mkdirSync(folder);
+  writeFileSync(join(folder, '.wh.a'), '');
+  await assert.rejects(
+    layerIdentity({ folder }, never),
+    (error) => isCode(error, 'layer/reserved-name') && error.message.includes('/.wh.a'),
+  );
+  const redirected = join(temp.path, 'b');
+  mkdirSync(join(redirected, 'dir'), { recursive: true });
+  mark(join(redirected, 'dir'), 'trusted.overlay.redirect', '/etc');
+  await assert.rejects(layerIdentity({ folder: redirected }, never), (error) => isCode(error, 'layer/foreign-overlay'));
+  await assert.rejects(layerIdentity({ folder: join(temp.path, 'none') }, never), (error) => isCode(error, 'layer/folder-missing'));
+});
+
+test('an empty folder and an opaque root', needsRoot, () => {
+  using temp = tempFolder();
+  assert.equal(sha256(tarOf(temp.path)), 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef');
+  mark(temp.path, 'trusted.overlay.opaque');
+  assert.deepEqual(
+    entriesOf(tarOf(temp.path)).map(({ name }) => name),
+    ['.wh..wh..opq'],
+  );
+});
+
+test('a file that changes size while it is read is an error', () => {
+  for (const size of [3 << 20, 5 << 20]) {
+    using temp = tempFolder();
+    writeFileSync(join(temp.path, 'f'), new Uint8Array(4 << 20));
+    const blocks = layerTar(temp.path);
+    blocks.next();
+    truncateSync(join(temp.path, 'f'), size);
+    assert.throws(
+      () => [...blocks],
+      (error) => isCode(error, 'layer/file-changed'),
+      `${size}`,
+    );
+  }
+});
+
+test('every format and width gives the same tar; gzip and zstd are ordinary files', async () => {
+  using temp = tempFolder();
+  const folder = join(temp.path, 'upper');
+  mkdirSync(folder);
+  let seed = 1;
+  const noise = Uint8Array.from({ length: 1_500_000 }, () => (seed = (seed * 48_271) % 2_147_483_647) & 0xff);
+  writeFileSync(join(folder, 'a-text'), 'some words that come again and again\n'.repeat(60_000));
+  writeFileSync(join(folder, 'b-noise'), noise);
+  writeFileSync(join(folder, 'c-zeros'), new Uint8Array(1_000_001));
+  for (const name of ['a-text', 'b-noise', 'c-zeros']) utimesSync(join(folder, name), 7, 7);
+  const identity = await layerIdentity({ folder }, never);
+  const digests = new Map<string, string>();
+  for (const [format, width] of [
+    ['tar', 1],
+    ['gzip', 1],
+    ['gzip', 2],
+    ['gzip', 5],
+    ['zstd', 1],
+    ['zstd', 3],
+  ] as const) {
+    const file = join(temp.path, `${format}-${width}`);
+    const seen: number[] = [];
+    const blob = await writeLayer({ folder, format, file, width }, (bytes) => void seen.push(bytes), never);
+    const bytes = readFileSync(file);
+    assert.equal(blob.diffId, identity.diffId);
+    assert.equal(blob.digest, sha256(bytes));
+    assert.equal(blob.size, bytes.length);
+    assert.equal(digests.get(format) ?? blob.digest, blob.digest, `${format} ${width}`);
+    digests.set(format, blob.digest);
+    const unpack: Record<LayerFormat, (data: Uint8Array) => Uint8Array> = {
+      tar: (data) => data,
+      gzip: gunzipSync,
+      zstd: zstdDecompressSync,
+    };
+    const tar = unpack[format](bytes);
+    assert.equal(sha256(tar), identity.diffId);
+    assert.equal(tar.length, identity.size);
+    if (format !== 'tar') assert.ok(bytes.length < noise.length * 1.01 + 100_000, `${format} stores noise as it is: ${bytes.length}`);
+  }
+  if (existsSync('/bin/gzip')) execFileSync('gzip', ['-t'], { input: readFileSync(join(temp.path, 'gzip-2')) });
+});
+
+test('a file is complete or not there: aborted, in the way, disk errors', async () => {
+  using temp = tempFolder();
+  const folder = join(temp.path, 'upper');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'big'), '');
+  truncateSync(join(folder, 'big'), 2 ** 33);
+  const controller = new AbortController();
+  const file = join(temp.path, 'out');
+  const writing = writeLayer({ folder, format: 'gzip', file }, () => controller.abort(cancelled('enough')), controller.signal);
+  await assert.rejects(writing, (error) => isCode(error, 'base/cancelled'));
+  assert.equal(existsSync(file), false);
+  await assert.rejects(layerIdentity({ folder }, AbortSignal.abort(cancelled('before'))), (error) => isCode(error, 'base/cancelled'));
+  writeFileSync(file, 'kept');
+  await assert.rejects(writeLayer({ folder, format: 'tar', file }, quiet, never), (error) => isCode(error, 'layer/system-error'));
+  assert.equal(readFileSync(file, 'utf8'), 'kept');
+});
+
+test('GNU tar and Python read a layer', needsRoot, async () => {
+  using temp = tempFolder();
+  const folder = join(temp.path, 'upper');
+  mkdirSync(join(folder, 'd'), { recursive: true });
+  writeFileSync(join(folder, 'd/f'), 'content');
+  linkSync(join(folder, 'd/f'), join(folder, 'd/g'));
+  mark(join(folder, 'd/f'), 'user.note', '\xff\xfe');
+  const file = join(temp.path, 'layer.tar');
+  await writeLayer({ folder, format: 'tar', file }, quiet, never);
+  const out = join(temp.path, 'out');
+  mkdirSync(out);
+  execFileSync('tar', ['--xattrs', '-C', out, '-xf', file]);
+  assert.equal(readFileSync(join(out, 'd/g'), 'utf8'), 'content');
+  const names = execFileSync(
+    'python3',
+    ['-c', 'import tarfile,sys; print(*[(m.name, m.type, m.linkname) for m in tarfile.open(sys.argv[1])])', file],
+    { encoding: 'utf8' },
+  );
+  assert.match(names, /\('d\/g', b'1', 'd\/f'\)/u);
+});
+
+test.after(async () => await endThreads());

@@ -1,0 +1,32 @@
+/** Snapshots to layers. A layer is never kept: its tar is made from the snapshot's folder when it is asked for, the same bytes every time. */
+import type { LayerBlob, LayerFormat, LayerIdentity } from './jobs.ts';
+import { runJob, threadCount } from './threads.ts';
+
+export type { LayerBlob, LayerFormat, LayerIdentity } from './jobs.ts';
+
+/**
+ * DiffID and size (bytes) of the layer that `folder`, a snapshot's own, makes. Nothing is written. Runs in a thread.
+ * Throws `layer/reserved-name` for a file whose name begins with `.wh.`, `layer/file-changed`.
+ */
+export async function layerIdentity(request: { readonly folder: string }, signal: AbortSignal): Promise<LayerIdentity> {
+  return await runJob({ kind: 'identity', folder: request.folder }, () => undefined, signal);
+}
+
+export type WriteLayerRequest = {
+  /** A snapshot's own folder. */
+  readonly folder: string;
+  readonly format: LayerFormat;
+  /** Path of a file that is not there yet. It is complete when the promise resolves (not synced) and gone when it rejects. */
+  readonly file: string;
+  /** Blocks compressed at once; as many as the machine has cores when not said. The bytes do not depend on it. */
+  readonly width?: number;
+};
+
+/** Writes the layer of a folder. `onProgress` gets bytes of the tar so far. Throws as `layerIdentity`, and `layer/disk-full`. */
+export async function writeLayer(
+  { folder, format, file, width = threadCount }: WriteLayerRequest,
+  onProgress: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<LayerBlob> {
+  return await runJob({ kind: 'write', folder, format, file, width }, onProgress, signal);
+}

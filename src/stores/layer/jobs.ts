@@ -1,0 +1,58 @@
+/** What is said between the pool and its threads. */
+import type { Digest } from '#ground/base/digest.ts';
+import type { Fault } from '#ground/base/errors.ts';
+
+export type LayerFormat = 'tar' | 'gzip' | 'zstd';
+
+/** Sizes in bytes. `digest` is that of the file written. */
+export type LayerIdentity = { readonly diffId: Digest; readonly size: number };
+export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number };
+
+/** Most that is taken of a layer from outside. */
+export type LayerLimits = {
+  readonly entries: number;
+  /** Bytes of the uncompressed tar, and of all files with their holes. */
+  readonly size: number;
+};
+
+export type Job =
+  | { readonly kind: 'identity'; readonly folder: string }
+  | { readonly kind: 'write'; readonly folder: string; readonly format: LayerFormat; readonly file: string; readonly width: number }
+  | {
+      readonly kind: 'apply';
+      readonly file: string;
+      readonly diffId: Digest;
+      readonly folder: string;
+      readonly below: readonly string[];
+      readonly limits: LayerLimits;
+    };
+
+export type JobResult<K extends Job['kind']> = K extends 'identity' ? LayerIdentity : K extends 'write' ? LayerBlob : undefined;
+
+/** `stop` holds one number that becomes 1 when the job must end. */
+export type ToThread = { readonly job: Job; readonly stop: Int32Array };
+
+export type FromThread = { readonly kind: 'progress'; readonly bytes: number } | Answer;
+
+/** The end of a job. */
+export type Answer =
+  | { readonly kind: 'done'; readonly result: LayerIdentity | LayerBlob | undefined }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'failed'; readonly error: SentError };
+
+/** A JettisonError without its class, which does not survive the way between threads. */
+export type SentError = {
+  readonly code: string;
+  readonly message: string;
+  readonly fault: Fault;
+  readonly hint: string | undefined;
+  readonly notes: readonly string[];
+};
+
+/** How a job hears of its end and tells how far it is. */
+export type Watch = {
+  /** Throws when the job must stop. */
+  check(): void;
+  /** Bytes so far. */
+  progress(bytes: number): void;
+};

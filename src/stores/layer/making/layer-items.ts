@@ -1,0 +1,127 @@
+import { readdirSync } from 'node:fs';
+import { asByteString, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { getAttribute, listAttributes } from '#ground/linux/syscall.ts';
+import { describeEntry, lookAt } from '#ground/linux/tree-read.ts';
+import type { TreeEntry } from '#ground/linux/tree.ts';
+import { noAttributes, type TarEntry } from '#formats/tar/entry.ts';
+import { belongsToLayer, overlayMark } from '../attributes.ts';
+import { opaqueMark, whiteoutPrefix } from '../whiteout.ts';
+
+/** An entry of a layer, and the host path of a file whose content follows it. */
+export type LayerItem = { readonly entry: TarEntry; readonly content: ByteString | undefined };
+
+type Folder = { readonly path: ByteString; readonly hostPath: ByteString; readonly isOpaque: boolean };
+type Attributes = { readonly kept: ReadonlyMap<string, Uint8Array>; readonly isOpaque: boolean };
+
+const nothing = asByteString('');
+
+/**
+ * Everything of a snapshot's own folder in the order of its layer: names in byte order, whiteouts first in their folder. The root has no
+ * entry (as with BuildKit), sockets have none either. Names of one inode in this folder are hard links, whatever the inode's own count
+ * says: others of its names may lie in other snapshots. Throws `layer/reserved-name`, `layer/foreign-overlay`.
+ */
+export function* layerItems(folder: ByteString): Generator<LayerItem, void, void> {
+  if (!lookAt(folder)?.isDirectory()) {
+    throw new JettisonError('layer/folder-missing', `The snapshot's folder "${toText(folder)}" is not there`, { fault: 'environment' });
+  }
+  const { isOpaque } = readAttributes(folder, nothing);
+  yield* itemsOf({ path: nothing, hostPath: folder, isOpaque }, new Map());
+}
+
+function* itemsOf(folder: Folder, firstNames: Map<number, ByteString>): Generator<LayerItem, void, void> {
+  if (folder.isOpaque) yield whiteout(inside(folder.path, opaqueMark));
+  const { whiteouts, names } = readFolder(folder);
+  for (const name of whiteouts) yield whiteout(inside(folder.path, whiteoutPrefix + name));
+  for (const name of names) {
+    const path = inside(folder.path, name);
+    if (name.startsWith(whiteoutPrefix)) throw reservedName(path);
+    const hostPath = inside(folder.hostPath, name);
+    const stats = lookAt(hostPath);
+    if (!stats)
+      throw new JettisonError('layer/file-changed', `"${toText(path)}" is gone while its layer is made`, { fault: 'environment' });
+    const entry = describeEntry({ path, hostPath, layer: 0, stats });
+    if (entry.kind === 'socket') continue;
+    const { kept, isOpaque } = readAttributes(hostPath, path);
+    yield itemOf(entry, kept, firstNames);
+    if (entry.kind === 'folder') yield* itemsOf({ path, hostPath, isOpaque }, firstNames);
+  }
+}
+
+/** Names in byte order; a whiteout is a character device 0:0. */
+function readFolder(folder: Folder): { readonly whiteouts: readonly string[]; readonly names: readonly string[] } {
+  const whiteouts: string[] = [];
+  const names: string[] = [];
+  for (const found of readdirSync(nodePath(folder.hostPath), { encoding: 'latin1', withFileTypes: true })) {
+    const isWhiteout = found.isCharacterDevice() && lookAt(inside(folder.hostPath, found.name))?.rdev === 0n;
+    (isWhiteout ? whiteouts : names).push(found.name);
+  }
+  return { whiteouts: whiteouts.toSorted(), names: names.toSorted() };
+}
+
+function itemOf(entry: TreeEntry, xattrs: ReadonlyMap<string, Uint8Array>, firstNames: Map<number, ByteString>): LayerItem {
+  const { kind, mode, uid, gid, mtime, device } = entry;
+  if (kind === 'socket') throw new JettisonError('layer/socket', `"${toText(entry.path)}" is a socket`, { fault: 'bug' });
+  const item = { name: entry.path, mode, uid, gid, mtime, size: 0, linkName: nothing, device, xattrs };
+  if (kind === 'folder') return { entry: { ...item, kind }, content: undefined };
+  const first = entry.links > 1 ? firstNames.get(entry.inode) : undefined;
+  if (first !== undefined)
+    return { entry: { ...item, kind: 'hard-link', linkName: first, xattrs: noAttributes, device: undefined }, content: undefined };
+  if (entry.links > 1) firstNames.set(entry.inode, entry.path);
+  if (kind === 'symlink') return { entry: { ...item, kind, linkName: entry.target ?? nothing }, content: undefined };
+  if (kind !== 'file') return { entry: { ...item, kind }, content: undefined };
+  return { entry: { ...item, kind, size: entry.size }, content: entry.size > 0 ? entry.hostPath : undefined };
+}
+
+function whiteout(name: ByteString): LayerItem {
+  const entry: TarEntry = {
+    name,
+    kind: 'file',
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    mtime: 0n,
+    linkName: nothing,
+    device: undefined,
+    xattrs: noAttributes,
+  };
+  return { entry, content: undefined };
+}
+
+function readAttributes(hostPath: ByteString, path: ByteString): Attributes {
+  const names = listAttributes(hostPath);
+  if (names.length === 0) return { kept: noAttributes, isOpaque: false };
+  const kept = new Map<string, Uint8Array>();
+  let isOpaque = false;
+  for (const name of names) {
+    const mark = overlayMark(name);
+    if (mark === undefined && !belongsToLayer(name)) continue;
+    const value = getAttribute(hostPath, name);
+    if (value === undefined) continue;
+    if (mark === undefined) kept.set(name, value);
+    else if (mark === 'opaque' && value.length === 1 && value[0] === 0x79) isOpaque = true;
+    else if (['opaque', 'metacopy', 'redirect', 'whiteout'].includes(mark)) throw foreignOverlay(path, name);
+  }
+  return { kept, isOpaque };
+}
+
+function inside(folder: ByteString, name: string): ByteString {
+  return asByteString(folder === '' ? name : `${folder}/${name}`);
+}
+
+function reservedName(path: ByteString): JettisonError {
+  return new JettisonError(
+    'layer/reserved-name',
+    `A layer cannot hold "/${toText(path)}": names that begin with ".wh." mean deletions there`,
+    {
+      hint: 'Give the file another name, or delete it in the step that makes it',
+    },
+  );
+}
+
+function foreignOverlay(path: ByteString, mark: string): JettisonError {
+  return new JettisonError('layer/foreign-overlay', `"/${toText(path)}" has the mark "${mark}": its content lies in another folder`, {
+    fault: 'bug',
+  });
+}

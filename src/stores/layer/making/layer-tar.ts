@@ -1,0 +1,68 @@
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { fromText, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { encodeHeader, endOfArchive, paddingOf } from '#formats/tar/write.ts';
+import { layerItems } from './layer-items.ts';
+
+/** Blocks of the tar before the last one have this many bytes; headers and files are put together in them. */
+export const tarBlockLength = 1 << 20;
+
+type Output = { readonly bytes: Uint8Array; used: number };
+
+/**
+ * A snapshot's own folder as a layer tar (OCI image spec, layer.md), block by block: the same folder gives the same bytes. A block is a
+ * view that holds until the next one is asked for. Throws `layer/file-changed` when a file's size is not what it was.
+ */
+export function* layerTar(folder: string): Generator<Uint8Array, void, void> {
+  const output: Output = { bytes: new Uint8Array(tarBlockLength), used: 0 };
+  for (const { entry, content } of layerItems(fromText(folder))) {
+    yield* put(output, encodeHeader(entry));
+    if (content === undefined) continue;
+    yield* putContent(output, content, entry.size);
+    const padding = paddingOf(entry.size);
+    output.bytes.fill(0, output.used, output.used + padding);
+    output.used += padding;
+  }
+  yield* put(output, endOfArchive());
+  if (output.used > 0) yield output.bytes.subarray(0, output.used);
+}
+
+function* put(output: Output, bytes: Uint8Array): Generator<Uint8Array, void, void> {
+  for (let at = 0; at < bytes.length;) {
+    if (output.used === tarBlockLength) yield* flush(output);
+    const count = Math.min(bytes.length - at, tarBlockLength - output.used);
+    output.bytes.set(count === bytes.length ? bytes : bytes.subarray(at, at + count), output.used);
+    output.used += count;
+    at += count;
+  }
+}
+
+function* flush(output: Output): Generator<Uint8Array, void, void> {
+  yield output.bytes;
+  output.used = 0;
+}
+
+/** Asks for one byte more than is left: a read that gives less than was asked for has seen the end. */
+function* putContent(output: Output, hostPath: ByteString, size: number): Generator<Uint8Array, void, void> {
+  const file = openSync(nodePath(hostPath), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    for (let left = size; ;) {
+      if (output.used === tarBlockLength) yield* flush(output);
+      const wanted = Math.min(tarBlockLength - output.used, left + 1);
+      const count = readSync(file, output.bytes, output.used, wanted, null);
+      if (count > left || (count === 0 && left > 0)) throw changed(hostPath);
+      left -= count;
+      output.used += count;
+      if (left === 0 && count < wanted) return;
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function changed(hostPath: ByteString): JettisonError {
+  return new JettisonError('layer/file-changed', `The size of "${toText(hostPath)}" changed while its layer was made`, {
+    fault: 'environment',
+    hint: 'Something else writes to the store; stop it and build again',
+  });
+}
