@@ -1,0 +1,224 @@
+/**
+ * Images by id and by name. An image here is its config, its layers' DiffIDs, and what is known of its manifests in registries; its files are
+ * a worker's snapshots (found by ChainID) and, where they came from a registry or were pushed to one, blobs of the content store.
+ */
+import * as v from 'valibot';
+import { digestOf, isDigest, parseDigest, type Digest } from '#ground/base/digest.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { decodeImageConfig, type ImageConfig } from '#formats/oci/image-config.ts';
+import { chainIds, type ChainId } from '#formats/oci/layer-ids.ts';
+import { nameOf, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import type { Database, Row } from '#stores/db/open.ts';
+
+export type ImageRecord = {
+  /** Digest of `config`: what `docker images` shows. */
+  readonly imageId: Digest;
+  /** The exact document. */
+  readonly config: Uint8Array;
+  /** Bottom first; `size` in bytes of the uncompressed tar. */
+  readonly layers: readonly ImageLayer[];
+  /** Milliseconds since the epoch: the config's `created`, else when it came here. */
+  readonly created: number;
+  /** Canonical names with tags: `docker.io/library/busybox:latest`. */
+  readonly names: readonly string[];
+};
+
+export type ImageLayer = { readonly diffId: Digest; readonly size: number };
+
+/** A manifest of an image as a registry has it. */
+export type KnownManifest = {
+  /** `docker.io/library/busybox`. */
+  readonly repository: string;
+  /** What the repository's tag named: the index where there was one. */
+  readonly digest: Digest;
+  readonly manifest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+};
+
+/** One form in which a layer exists as a blob. */
+export type LayerBlobForm = { readonly diffId: Digest; readonly digest: Digest; readonly size: number; readonly mediaType: string };
+
+export type ImageStore = {
+  /** Enters an image (again: nothing changes but what is missing). Throws when `config` is no image config. */
+  save(image: { readonly config: Uint8Array; readonly layers: readonly ImageLayer[]; readonly now: number }): ImageRecord;
+  /** By name (`latest` when no tag), by `name@digest`, by id, by the beginning of an id. Throws `image/ambiguous`. */
+  find(text: string): ImageRecord | undefined;
+  get(imageId: Digest): ImageRecord | undefined;
+  /** Newest first. */
+  list(): readonly ImageRecord[];
+  /** Moves all names to the image at once. Names in canonical form. */
+  tag(imageId: Digest, names: readonly string[]): void;
+  untag(name: string): void;
+  /** Forgets an image and its names. Its snapshots and blobs stay until nothing refers to them. */
+  remove(imageId: Digest): void;
+  noteManifest(imageId: Digest, manifest: KnownManifest): void;
+  manifestsOf(imageId: Digest): readonly KnownManifest[];
+  noteBlob(form: LayerBlobForm): void;
+  /** Forms of a layer, the one noted first first. */
+  blobsOf(diffId: Digest): readonly LayerBlobForm[];
+  setSnapshot(chainId: ChainId, snapshot: string): void;
+  /** The worker's snapshot with the files of a whole chain. */
+  snapshotOf(chainId: ChainId): string | undefined;
+};
+
+export const imageTables = `
+CREATE TABLE images (image_id TEXT PRIMARY KEY, config BLOB NOT NULL, layers TEXT NOT NULL, created INTEGER NOT NULL, stored INTEGER NOT NULL);
+CREATE TABLE image_names (name TEXT PRIMARY KEY, image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE);
+CREATE INDEX image_names_by_image ON image_names (image_id);
+CREATE TABLE image_manifests (
+  image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE, repository TEXT NOT NULL, digest TEXT NOT NULL, manifest TEXT NOT NULL,
+  media_type TEXT NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (image_id, repository, digest));
+CREATE TABLE layer_blobs (diff_id TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, media_type TEXT NOT NULL, PRIMARY KEY (diff_id, digest));
+CREATE TABLE image_chains (chain_id TEXT PRIMARY KEY, snapshot TEXT NOT NULL) WITHOUT ROWID;
+`;
+
+const storedLayers = v.array(v.object({ diffId: v.string(), size: v.number() }));
+const storedImage = v.object({ image_id: v.string(), config: v.instance(Uint8Array), layers: v.string(), created: v.number() });
+const storedManifest = v.object({
+  repository: v.string(),
+  digest: v.string(),
+  manifest: v.string(),
+  media_type: v.string(),
+  bytes: v.instance(Uint8Array),
+});
+const storedBlob = v.object({ diff_id: v.string(), digest: v.string(), size: v.number(), media_type: v.string() });
+
+/** Over a database that has `imageTables`. */
+export function openImageStore(database: Database): ImageStore {
+  const statements = prepareStatements(database);
+
+  const decode = (row: Row): ImageRecord => {
+    const image = v.parse(storedImage, row);
+    return {
+      imageId: parseDigest(image.image_id),
+      config: image.config,
+      layers: v.parse(storedLayers, JSON.parse(image.layers)).map(({ diffId, size }) => ({ diffId: parseDigest(diffId), size })),
+      created: image.created,
+      names: statements.namesOf.all(image.image_id).map((name) => String(name['name'])),
+    };
+  };
+  const get = (imageId: Digest): ImageRecord | undefined => {
+    const row = statements.image.get(imageId);
+    return row === undefined ? undefined : decode(row);
+  };
+
+  return {
+    get,
+    save: ({ config, layers, now }) => {
+      const imageId = digestOf(config);
+      const decoded = decodeImageConfig(config, imageId);
+      statements.save.run(imageId, config, JSON.stringify(layers), createdOf(decoded, now), now);
+      return get(imageId) ?? missing(imageId);
+    },
+    find: (text) => findByName(text, statements, get) ?? findById(text, statements, get),
+    list: () => statements.all.all().map(decode),
+    tag: (imageId, names) => {
+      if (names.length > 0) database.transaction(() => names.forEach((name) => statements.tag.run(name, imageId)));
+    },
+    untag: (name) => {
+      statements.untag.run(name);
+    },
+    remove: (imageId) => {
+      statements.remove.run(imageId);
+    },
+    noteManifest: (imageId, { repository, digest, manifest, mediaType, bytes }) => {
+      statements.noteManifest.run(imageId, repository, digest, manifest, mediaType, bytes);
+    },
+    manifestsOf: (imageId) =>
+      statements.manifestsOf.all(imageId).map((row) => {
+        const { media_type: mediaType, ...known } = v.parse(storedManifest, row);
+        return { ...known, mediaType, digest: parseDigest(known.digest), manifest: parseDigest(known.manifest) };
+      }),
+    noteBlob: ({ diffId, digest, size, mediaType }) => {
+      statements.noteBlob.run(diffId, digest, size, mediaType);
+    },
+    blobsOf: (diffId) =>
+      statements.blobsOf.all(diffId).map((row) => {
+        const { diff_id, digest, size, media_type } = v.parse(storedBlob, row);
+        return { diffId: parseDigest(diff_id), digest: parseDigest(digest), size, mediaType: media_type };
+      }),
+    setSnapshot: (chainId, snapshot) => {
+      statements.setSnapshot.run(chainId, snapshot);
+    },
+    snapshotOf: (chainId) => {
+      const row = statements.snapshotOf.get(chainId);
+      return row === undefined ? undefined : String(row['snapshot']);
+    },
+  };
+}
+
+/** The ChainID of all layers of an image; undefined for an image without layers. */
+export function topChainOf(image: Pick<ImageRecord, 'layers'>): ChainId | undefined {
+  return chainIds(image.layers.map((layer) => layer.diffId)).at(-1);
+}
+
+type Statements = ReturnType<typeof prepareStatements>;
+
+function prepareStatements(database: Database) {
+  return {
+    image: database.prepare('SELECT * FROM images WHERE image_id = ?'),
+    all: database.prepare('SELECT * FROM images ORDER BY created DESC, stored DESC'),
+    byPrefix: database.prepare('SELECT image_id FROM images WHERE substr(image_id, 1, ?) = ? LIMIT 2'),
+    byName: database.prepare('SELECT image_id FROM image_names WHERE name = ?'),
+    byManifest: database.prepare('SELECT image_id FROM image_manifests WHERE repository = ? AND (digest = ? OR manifest = ?) LIMIT 1'),
+    namesOf: database.prepare('SELECT name FROM image_names WHERE image_id = ? ORDER BY name'),
+    save: database.prepare(
+      'INSERT INTO images (image_id, config, layers, created, stored) VALUES (?, ?, ?, ?, ?) ON CONFLICT (image_id) DO UPDATE SET layers = excluded.layers',
+    ),
+    tag: database.prepare(
+      'INSERT INTO image_names (name, image_id) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image_id = excluded.image_id',
+    ),
+    untag: database.prepare('DELETE FROM image_names WHERE name = ?'),
+    remove: database.prepare('DELETE FROM images WHERE image_id = ?'),
+    noteManifest: database.prepare(
+      'INSERT OR REPLACE INTO image_manifests (image_id, repository, digest, manifest, media_type, bytes) VALUES (?, ?, ?, ?, ?, ?)',
+    ),
+    manifestsOf: database.prepare('SELECT * FROM image_manifests WHERE image_id = ? ORDER BY rowid'),
+    noteBlob: database.prepare('INSERT OR REPLACE INTO layer_blobs (diff_id, digest, size, media_type) VALUES (?, ?, ?, ?)'),
+    blobsOf: database.prepare('SELECT * FROM layer_blobs WHERE diff_id = ? ORDER BY rowid'),
+    setSnapshot: database.prepare(
+      'INSERT INTO image_chains (chain_id, snapshot) VALUES (?, ?) ON CONFLICT (chain_id) DO UPDATE SET snapshot = excluded.snapshot',
+    ),
+    snapshotOf: database.prepare('SELECT snapshot FROM image_chains WHERE chain_id = ?'),
+  };
+}
+
+function findByName(text: string, statements: Statements, get: (id: Digest) => ImageRecord | undefined): ImageRecord | undefined {
+  if (isDigest(text)) return get(text);
+  const reference = parseNameOrNothing(text);
+  if (reference === undefined) return undefined;
+  const row =
+    reference.digest === undefined
+      ? statements.byName.get(printReference(withDefaultTag(reference)))
+      : statements.byManifest.get(nameOf(reference), reference.digest, reference.digest);
+  return row === undefined ? undefined : get(parseDigest(String(row['image_id'])));
+}
+
+function findById(text: string, statements: Statements, get: (id: Digest) => ImageRecord | undefined): ImageRecord | undefined {
+  const prefix = text.startsWith('sha256:') ? text : `sha256:${text}`;
+  if (!/^sha256:[0-9a-f]{1,64}$/u.test(prefix)) return undefined;
+  const rows = statements.byPrefix.all(prefix.length, prefix);
+  if (rows.length > 1)
+    throw new JettisonError('image/ambiguous', `Several images have ids that begin with "${text}"`, { hint: 'Give more of the id' });
+  return rows[0] === undefined ? undefined : get(parseDigest(String(rows[0]['image_id'])));
+}
+
+/** Ids are looked up too, so what cannot be a name is no error here. */
+function parseNameOrNothing(text: string): ReturnType<typeof parseReference> | undefined {
+  try {
+    return parseReference(text);
+  } catch (error) {
+    if (error instanceof JettisonError) return undefined;
+    throw error;
+  }
+}
+
+function createdOf(config: ImageConfig, now: number): number {
+  const time = config.created === undefined ? Number.NaN : Date.parse(config.created);
+  return Number.isNaN(time) ? now : time;
+}
+
+function missing(imageId: Digest): never {
+  throw new JettisonError('image/not-saved', `Image ${imageId} is gone right after it was saved`, { fault: 'environment' });
+}
