@@ -94,3 +94,42 @@ export type SystemInfo = {
   readonly cpus: number;
   readonly memory: number;
 };
+
+export type PullRequest = { readonly reference: string; readonly platform: string | undefined };
+
+/** `reference` in full, with tag or digest; `digest` of what that reference names (an index or a manifest); `upToDate`: it was here already. */
+export type PulledImage = { readonly id: Digest; readonly digest: Digest; readonly reference: string; readonly upToDate: boolean };
+
+export type PushRequest = { readonly reference: string; readonly compression: 'gzip' | 'zstd' | undefined };
+
+/** The manifest that the registry has now: its digest, and its size in bytes. */
+export type PushedImage = { readonly digest: Digest; readonly size: number };
+
+export type RemovedImage = { readonly kind: 'untagged'; readonly name: string } | { readonly kind: 'deleted'; readonly id: Digest };
+
+export type SaveRequest = {
+  readonly names: readonly string[];
+  readonly format: 'docker' | 'oci';
+  readonly destination:
+    | { readonly kind: 'file'; readonly path: string }
+    | { readonly kind: 'stream'; readonly write: (chunk: Uint8Array) => Promise<void> };
+};
+
+export type LoadRequest = {
+  readonly source:
+    | { readonly kind: 'file'; readonly path: string }
+    | { readonly kind: 'stream'; readonly chunks: AsyncIterable<Uint8Array> };
+};
+
+/** An image out of an archive; without names it can be found by its id. Names are as people know them: `busybox:latest`. */
+export type LoadedImage = { readonly id: Digest; readonly names: readonly string[] };
+
+export type InspectKind = 'image' | 'container';
+
+export type VersionInfo = {
+  readonly version: string;
+  readonly node: string;
+  /** As in image platforms: `linux`, `amd64`. */
+  readonly os: string;
+  readonly architecture: string;
+};
