@@ -1,0 +1,185 @@
+/** What a command is: a table of options, how many arguments it takes, and a function. Its help and its errors are made from the table. */
+import type { Readable, Writable } from 'node:stream';
+import { JettisonError } from '#ground/base/errors.ts';
+import { suggest } from '#ground/base/human.ts';
+import type { Option, ValuesOf } from './option.ts';
+
+/** A standard output as commands see it. */
+export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
+export type Streams = { readonly stdin: Readable & { readonly isTTY?: boolean }; readonly stdout: Output; readonly stderr: Output };
+
+/** What the world around a command is. */
+export type Surroundings = {
+  readonly environment: NodeJS.ProcessEnv;
+  readonly currentFolder: string;
+  readonly streams: Streams;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+};
+
+export type Command = {
+  /** `image ls`: as it is shown in help and errors. */
+  readonly name: string;
+  /** Exit code when the command itself fails. */
+  readonly failureCode: number;
+  /** Takes the words behind the command's name; gives the exit code. */
+  readonly run: (words: readonly string[], around: Surroundings, signal: AbortSignal) => Promise<number>;
+};
+
+type Definition<O> = {
+  readonly name: string;
+  readonly summary: string;
+  readonly usage: string;
+  readonly options: O;
+  /** Options that the docker CLI has and this command has not yet, between blanks: `long`, or `x=long` with a short name. */
+  readonly notBuilt?: string;
+  /** Fewest and most arguments. */
+  readonly arguments: readonly [number, number];
+  /** The first argument ends the options: what follows belongs to somebody else. */
+  readonly optionsEndAtArgument?: boolean;
+  readonly failureCode?: number;
+  readonly run: (
+    given: { readonly options: ValuesOf<O>; readonly arguments: readonly string[] },
+    around: Surroundings,
+    signal: AbortSignal,
+  ) => Promise<number>;
+};
+
+/** Makes a command of its table. Thrown by its `run`: `cli/unknown-flag`, `cli/not-built`, `cli/bad-value`, `cli/usage`, and what the work itself throws. */
+export function defineCommand<O extends Readonly<Record<string, Option<unknown>>>>(definition: Definition<O>): Command {
+  return {
+    name: definition.name,
+    failureCode: definition.failureCode ?? 1,
+    run: async (words, around, signal) => {
+      const given = readWords(definition, words);
+      if (given !== undefined) return await definition.run(given, around, signal);
+      const { commandHelp } = await import('./help.ts');
+      around.streams.stdout.write(commandHelp(definition));
+      return 0;
+    },
+  };
+}
+
+/**
+ * Options and arguments of a command line, by the rules of the docker CLI: `--x=y`, `--x y`, `-xy`, `-x=y`, `-abc`; `--` ends the options.
+ * Gives undefined when `--help` is among them.
+ */
+export function readWords<O extends Readonly<Record<string, Option<unknown>>>>(
+  definition: Definition<O>,
+  words: readonly string[],
+): { readonly options: ValuesOf<O>; readonly arguments: readonly string[] } | undefined {
+  const reader = createReader(definition);
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] ?? '';
+    if (reader.isEnded() || word === '-' || !word.startsWith('-')) reader.argument(word);
+    else if (word === '--') reader.end();
+    else if (word === '--help' || (word === '-h' && !reader.knows(word))) return undefined;
+    else if (reader.option(word, words[index + 1])) index++;
+  }
+  const found = reader.found();
+  checkCount(definition, found.arguments.length);
+  return found;
+}
+
+type Reader<O> = {
+  isEnded(): boolean;
+  knows(name: string): boolean;
+  end(): void;
+  argument(word: string): void;
+  /** Takes one word of options; true when it used `next` as its value. */
+  option(word: string, next: string | undefined): boolean;
+  found(): { readonly options: ValuesOf<O>; readonly arguments: readonly string[] };
+};
+
+function createReader<O extends Readonly<Record<string, Option<unknown>>>>(definition: Definition<O>): Reader<O> {
+  const values = new Map(Object.entries(definition.options).map(([key, option]) => [key, option.initial]));
+  const byName = new Map(
+    Object.entries(definition.options).flatMap(([key, option]) => namesOf(option).map((name) => [name, { key, option }])),
+  );
+  const rest: string[] = [];
+  let ended = false;
+  const find = (name: string, shown: string) => byName.get(name) ?? refuse(definition, name, shown);
+  const set = (key: string, option: Option<unknown>, value: string): void => void values.set(key, option.add(values.get(key), value));
+  const long = (word: string, next: string | undefined): boolean => {
+    const equals = word.indexOf('=');
+    const name = equals < 0 ? word : word.slice(0, equals);
+    const { key, option } = find(name, word);
+    if (equals >= 0) set(key, option, word.slice(equals + 1));
+    else if (option.valueName === undefined) set(key, option, 'true');
+    else set(key, option, next ?? missingValue(definition, name));
+    return equals < 0 && option.valueName !== undefined;
+  };
+  const short = (word: string, next: string | undefined): boolean => {
+    for (let index = 1; index < word.length; index++) {
+      const { key, option } = find(`-${word[index]}`, word);
+      const behind = word.slice(index + 1);
+      if (option.valueName === undefined && !behind.startsWith('=')) set(key, option, 'true');
+      else if (behind === '') set(key, option, next ?? missingValue(definition, `-${word[index]}`));
+      else set(key, option, behind.startsWith('=') ? behind.slice(1) : behind);
+      if (option.valueName !== undefined || behind.startsWith('=')) return behind === '';
+    }
+    return false;
+  };
+  return {
+    isEnded: () => ended,
+    knows: (name) => byName.has(name),
+    end: () => {
+      ended = true;
+    },
+    argument(word) {
+      rest.push(word);
+      if (definition.optionsEndAtArgument) ended = true;
+    },
+    option: (word, next) => (word.startsWith('--') ? long(word, next) : short(word, next)),
+    found: () => ({ options: Object.fromEntries(values) as ValuesOf<O>, arguments: rest }),
+  };
+}
+
+function namesOf(option: Option<unknown>): readonly string[] {
+  return option.short === undefined ? [`--${option.long}`] : [`--${option.long}`, `-${option.short}`];
+}
+
+export type Described = { readonly name: string; readonly usage: string; readonly options: object; readonly notBuilt?: string };
+
+function refuse(command: Described, name: string, shown: string): never {
+  const isLong = name.startsWith('--');
+  const refused = notBuiltOptions(command).find((one) => one.names.includes(name));
+  if (refused) throw new JettisonError('cli/not-built', `"--${refused.long}" is not built yet`, { hint: usageLine(command) });
+  const what = isLong ? `Unknown flag: ${name}` : `Unknown shorthand flag: '${name.slice(1)}' in ${shown}`;
+  const near = isLong ? suggest(name, [...longNames(command), '--help']) : undefined;
+  throw new JettisonError('cli/unknown-flag', what, {
+    hint: `${near === undefined ? '' : `Did you mean "${near}"? `}${usageLine(command)}`,
+  });
+}
+
+function notBuiltOptions(command: Described): readonly { readonly long: string; readonly names: readonly string[] }[] {
+  return (command.notBuilt ?? '')
+    .trim()
+    .split(/\s+/u)
+    .map((entry) => {
+      const [first = '', second] = entry.split('=');
+      return second === undefined ? { long: first, names: [`--${first}`] } : { long: second, names: [`--${second}`, `-${first}`] };
+    });
+}
+
+function longNames(command: Described): readonly string[] {
+  const options = Object.values(command.options) as readonly Option<unknown>[];
+  return [...options, ...notBuiltOptions(command)].map((option) => `--${option.long}`);
+}
+
+function missingValue(command: Described, name: string): never {
+  throw new JettisonError('cli/usage', `Flag needs an argument: ${name}`, { hint: usageLine(command) });
+}
+
+function checkCount(command: Described & { readonly arguments: readonly [number, number] }, count: number): void {
+  const [fewest, most] = command.arguments;
+  if (count >= fewest && count <= most) return;
+  const least = fewest === most ? 'exactly' : count < fewest ? 'at least' : 'at most';
+  const number = count < fewest ? fewest : most;
+  const wanted = most === 0 ? 'no arguments' : `${least} ${number} argument${number === 1 ? '' : 's'}`;
+  throw new JettisonError('cli/usage', `"jettison ${command.name}" requires ${wanted}`, { hint: usageLine(command) });
+}
+
+function usageLine(command: { readonly name: string; readonly usage: string }): string {
+  return `Usage: jettison ${command.name} ${command.usage}; see "jettison ${command.name} --help"`;
+}

@@ -1,0 +1,149 @@
+/** The commands by name. Only the file of the one that was asked for is loaded. */
+import type { Command } from './command.ts';
+
+export type CommandEntry = {
+  /** The first is the one that help shows. */
+  readonly names: readonly string[];
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+};
+
+export const commandTable: readonly CommandEntry[] = [
+  {
+    names: ['build', 'image build'],
+    summary: 'Build an image from a Dockerfile',
+    load: async () => (await import('./commands/build.ts')).buildCommand,
+  },
+  {
+    names: ['run', 'container run'],
+    summary: 'Create and run a new container from an image',
+    load: async () => (await import('./commands/run.ts')).runCommand,
+  },
+  {
+    names: ['images', 'image ls', 'image list'],
+    summary: 'List images',
+    load: async () => (await import('./commands/images.ts')).imagesCommand,
+  },
+  {
+    names: ['history', 'image history'],
+    summary: 'Show the history of an image',
+    load: async () => (await import('./commands/history.ts')).historyCommand,
+  },
+  {
+    names: ['inspect'],
+    summary: 'Show what is known of images and containers',
+    load: async () => (await import('./commands/inspect.ts')).inspectCommand,
+  },
+  {
+    names: ['image inspect'],
+    summary: 'Show what is known of images',
+    load: async () => (await import('./commands/inspect.ts')).inspectImageCommand,
+  },
+  {
+    names: ['container inspect'],
+    summary: 'Show what is known of containers',
+    load: async () => (await import('./commands/inspect.ts')).inspectContainerCommand,
+  },
+  {
+    names: ['tag', 'image tag'],
+    summary: 'Give an image one more name',
+    load: async () => (await import('./commands/tag.ts')).tagCommand,
+  },
+  {
+    names: ['rmi', 'image rm', 'image remove'],
+    summary: 'Remove images',
+    load: async () => (await import('./commands/rmi.ts')).rmiCommand,
+  },
+  {
+    names: ['pull', 'image pull'],
+    summary: 'Download an image from a registry',
+    load: async () => (await import('./commands/pull.ts')).pullCommand,
+  },
+  {
+    names: ['push', 'image push'],
+    summary: 'Upload an image to a registry',
+    load: async () => (await import('./commands/push.ts')).pushCommand,
+  },
+  {
+    names: ['save', 'image save'],
+    summary: 'Save images to a tar archive',
+    load: async () => (await import('./commands/save.ts')).saveCommand,
+  },
+  {
+    names: ['load', 'image load'],
+    summary: 'Load images from a tar archive',
+    load: async () => (await import('./commands/load.ts')).loadCommand,
+  },
+  {
+    names: ['ps', 'container ls', 'container list', 'container ps'],
+    summary: 'List containers',
+    load: async () => (await import('./commands/ps.ts')).psCommand,
+  },
+  {
+    names: ['rm', 'container rm', 'container remove'],
+    summary: 'Remove containers',
+    load: async () => (await import('./commands/rm.ts')).rmCommand,
+  },
+  {
+    names: ['info', 'system info'],
+    summary: 'Show what this machine and its image store offer',
+    load: async () => (await import('./commands/info.ts')).infoCommand,
+  },
+  {
+    names: ['version'],
+    summary: 'Show the version',
+    load: async () => (await import('./commands/version.ts')).versionCommand,
+  },
+];
+
+/** Commands of the docker CLI that jettison knows by name only. */
+export const notBuiltCommands: ReadonlySet<string> = new Set([
+  'attach',
+  'commit',
+  'cp',
+  'create',
+  'diff',
+  'events',
+  'exec',
+  'export',
+  'import',
+  'kill',
+  'login',
+  'logout',
+  'logs',
+  'pause',
+  'port',
+  'rename',
+  'restart',
+  'search',
+  'start',
+  'stats',
+  'stop',
+  'top',
+  'unpause',
+  'update',
+  'wait',
+  'builder',
+  'buildx',
+  'compose',
+  'context',
+  'manifest',
+  'network',
+  'plugin',
+  'system df',
+  'system prune',
+  'system events',
+  'volume',
+  'image prune',
+  'image import',
+  'container prune',
+  'container create',
+  'container start',
+  'container stop',
+  'container exec',
+  'container logs',
+  'container cp',
+  'container commit',
+  'container kill',
+  'prune',
+]);

@@ -1,0 +1,59 @@
+import { listContainers } from '#engine/containers.ts';
+import { openEngine } from '#engine/open.ts';
+import type { ContainerRow } from '#engine/requests.ts';
+import { defineCommand } from '../command.ts';
+import { flag, text } from '../option.ts';
+import { formatRows, type Fields } from '../output/rows.ts';
+import { createdAt, shortId, since } from '../output/stamp.ts';
+import { ellipsis } from '../output/table.ts';
+import { harmless } from '../output/text.ts';
+
+const titles = {
+  ID: 'CONTAINER ID',
+  Image: 'IMAGE',
+  Command: 'COMMAND',
+  RunningFor: 'CREATED',
+  CreatedAt: 'CREATED AT',
+  Status: 'STATUS',
+  Ports: 'PORTS',
+  Names: 'NAMES',
+};
+const table = '{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}';
+
+export const psCommand = defineCommand({
+  name: 'ps',
+  summary: 'List containers',
+  usage: '[OPTIONS]',
+  options: {
+    all: flag('all', { short: 'a', help: 'Show all containers (default shows just running)' }),
+    format: text('format', { help: '"table", "table TEMPLATE", "json" or a Go template for each container' }),
+    noTruncation: flag('no-trunc', { help: 'Do not truncate output' }),
+    quiet: flag('quiet', { short: 'q', help: 'Only display container IDs' }),
+  },
+  notBuilt: 'f=filter n=last l=latest s=size',
+  arguments: [0, 0],
+  async run({ options }, around) {
+    await using engine = await openEngine(around);
+    const rows = listContainers(engine, { all: options.all }).map((row) =>
+      fieldsOf(row, { now: around.now(), full: options.noTruncation }),
+    );
+    around.streams.stdout.write(
+      options.quiet ? rows.map((row) => `${row['ID']}\n`).join('') : formatRows(rows, options.format, { titles, table }),
+    );
+    return 0;
+  },
+});
+
+function fieldsOf(row: ContainerRow, show: { readonly now: number; readonly full: boolean }): Fields {
+  const command = harmless(row.command.replaceAll(/[\t\n]/gu, ' '), false);
+  return {
+    Command: `"${show.full ? command : ellipsis(command, 20)}"`,
+    CreatedAt: createdAt(row.created),
+    ID: show.full ? row.id : shortId(row.id),
+    Image: row.image,
+    Names: row.name,
+    Ports: '',
+    RunningFor: since(row.created, show.now),
+    Status: row.status,
+  };
+}

@@ -1,0 +1,21 @@
+import { removeContainers } from '#engine/containers.ts';
+import { openEngine } from '#engine/open.ts';
+import { defineCommand } from '../command.ts';
+import { flag } from '../option.ts';
+import { forEachName } from './for-each-name.ts';
+
+export const rmCommand = defineCommand({
+  name: 'rm',
+  summary: 'Remove containers',
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  options: { force: flag('force', { short: 'f', help: 'Force the removal of a running container' }) },
+  notBuilt: 'l=link v=volumes',
+  arguments: [1, Infinity],
+  async run({ options, arguments: names }, around, signal) {
+    await using engine = await openEngine(around);
+    return await forEachName(names, around.streams, async (name) => {
+      await removeContainers(engine, [name], { force: options.force }, signal);
+      around.streams.stdout.write(`${name}\n`);
+    });
+  },
+});

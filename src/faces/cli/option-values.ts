@@ -1,0 +1,35 @@
+/** What options of several commands have inside their values. */
+import { JettisonError } from '#ground/base/errors.ts';
+
+/** `NAME=VALUE` as it is; `NAME` with the value it has in `environment`, left out when it has none. */
+export function withEnvironment(given: readonly string[], environment: NodeJS.ProcessEnv): readonly string[] {
+  return given.flatMap((entry) => {
+    if (entry === '' || entry.startsWith('='))
+      throw new JettisonError('cli/bad-value', `Invalid environment variable "${entry}": it has no name`);
+    if (entry.includes('=')) return [entry];
+    const value = environment[entry];
+    return value === undefined ? [] : [`${entry}=${value}`];
+  });
+}
+
+/** `NAME=VALUE` entries as a map; the last one counts. An entry without `=` has an empty value. */
+export function toMap(entries: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(
+    entries.map((entry) => {
+      const equals = entry.indexOf('=');
+      return equals < 0 ? ([entry, ''] as const) : ([entry.slice(0, equals), entry.slice(equals + 1)] as const);
+    }),
+  );
+}
+
+/** Fields of one line of comma separated values; a field may stand in double quotes, with `""` for a quote (RFC 4180). */
+export function splitFields(text: string): readonly string[] {
+  const fields: string[] = [];
+  const field = /(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))/gy;
+  while (field.lastIndex < text.length || fields.length === 0) {
+    const match = field.exec(text);
+    if (!match) throw new JettisonError('cli/bad-value', `Cannot read "${text}" as fields between commas`);
+    fields.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? '');
+  }
+  return fields;
+}

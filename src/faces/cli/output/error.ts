@@ -1,0 +1,37 @@
+/** An error as people see it, printed once. */
+import { JettisonError, clean, messageOf, systemCode } from '#ground/base/errors.ts';
+import type { Output } from '../command.ts';
+import { harmless } from './text.ts';
+
+/** Exit code for what is our fault: EX_SOFTWARE of sysexits.h. */
+const bugCode = 70;
+/** System errors that say something about the machine, wherever they turn up. */
+const machineErrors = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM', 'EIO']);
+
+/** Writes notes, message and hint to `stderr`, a stack too when it is a bug; gives the exit code: `failureCode`, or 70 for a bug. */
+export function printError(error: unknown, stderr: Output, failureCode: number): number {
+  const isBug = !isExpected(error);
+  stderr.write(describeError(error, stderr.isTTY === true));
+  return isBug ? bugCode : failureCode;
+}
+
+/** The lines of `printError`. */
+export function describeError(error: unknown, colours: boolean): string {
+  if (error instanceof SuppressedError) return describeError(error.error, colours) + describeError(error.suppressed, colours);
+  const known = error instanceof JettisonError ? error : undefined;
+  const notes = (known?.notes ?? []).flatMap((note) => note.split('\n').map((line) => harmless(line, colours)));
+  const stack = isExpected(error) || !(error instanceof Error) ? [] : [clean(error.stack ?? ''), ...causes(error)];
+  const report = isExpected(error) ? [] : ['This is a bug of jettison: please report it with the lines above'];
+  const hint = known?.hint === undefined ? [] : [known.hint];
+  return `${[...notes, `ERROR: ${clean(messageOf(error))}`, ...hint, ...stack, ...report].join('\n')}\n`;
+}
+
+function causes(error: Error): readonly string[] {
+  return error.cause instanceof Error ? [`Caused by: ${clean(error.cause.stack ?? error.cause.message)}`, ...causes(error.cause)] : [];
+}
+
+function isExpected(error: unknown): boolean {
+  if (error instanceof JettisonError) return error.fault !== 'bug';
+  if (error instanceof SuppressedError) return isExpected(error.suppressed);
+  return machineErrors.has(systemCode(error) ?? '');
+}

@@ -1,0 +1,35 @@
+/** Rows of `images`, `history` and `ps` in whatever format was asked for: the table, `table TEMPLATE`, `json`, a template for each row. */
+import type { Json } from '#ground/base/canonical-json.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { goJson } from './go-json.ts';
+import { formatTable } from './table.ts';
+import { compileTemplate, fieldsOf, unescapeFormat } from './template.ts';
+
+/** A row as templates see it: text by field name. */
+export type Fields = Readonly<Record<string, string>>;
+
+export type RowFormat = {
+  /** The template of the plain table. */
+  readonly table: string;
+  /** Column titles by field. */
+  readonly titles: Readonly<Record<string, string>>;
+};
+
+/** The text for stdout. Throws `cli/bad-template` for a field that rows do not have, even when there are no rows. */
+export function formatRows(rows: readonly Fields[], asked: string | undefined, format: RowFormat): string {
+  if (asked === 'json' || asked === '{{json .}}') return rows.map((row) => `${goJson(row)}\n`).join('');
+  const isTable = asked === undefined || asked === '' || asked === 'table' || asked.startsWith('table ');
+  const source = unescapeFormat(asked === undefined || asked === '' || asked === 'table' ? format.table : isTable ? asked.slice(6) : asked);
+  const template = compileTemplate(source);
+  checkFields(source, format);
+  const lines = (isTable ? [format.titles, ...rows] : rows).map((row) => template(row as Json));
+  return isTable ? formatTable(lines.map((line) => line.split('\t'))) : lines.map((line) => `${line}\n`).join('');
+}
+
+function checkFields(source: string, format: RowFormat): void {
+  for (const field of fieldsOf(source)) {
+    if (Object.hasOwn(format.titles, field)) continue;
+    const known = Object.keys(format.titles).map((name) => `.${name}`);
+    throw new JettisonError('cli/bad-template', `Template: no field "${field}"`, { hint: `There is ${known.join(' ')}` });
+  }
+}

@@ -1,0 +1,37 @@
+/** Which of the ways to show progress is used, and what they have in common. */
+import type { Report } from '#formats/progress/event.ts';
+import type { Output, Surroundings } from '../command.ts';
+
+/** What a build made, as its last lines say it. */
+export type BuildEnd = { readonly imageId: string; readonly names: readonly string[] };
+
+/** Somewhere that progress is shown. Disposing leaves a clean screen whatever happened. */
+export type Screen = Disposable & {
+  readonly report: Report;
+  /** The last lines; undefined when it failed. */
+  finish(end: BuildEnd | undefined): void;
+};
+
+export const progressModes = ['auto', 'plain', 'tty', 'quiet'] as const;
+export type ProgressMode = (typeof progressModes)[number];
+
+/** A screen on stderr. `tty` asked for where there is no terminal is refused by the caller; `auto` takes what fits. */
+export async function openScreen(mode: ProgressMode, around: Surroundings): Promise<Screen> {
+  const { stderr } = around.streams;
+  if (mode === 'quiet') return { report: () => {}, finish: () => {}, [Symbol.dispose]: () => {} };
+  if (mode === 'tty' || (mode === 'auto' && isTerminal(stderr, around.environment))) {
+    const { createTerminalScreen } = await import('./terminal.ts');
+    return createTerminalScreen(stderr, { now: around.now, colours: wantsColours(around.environment) });
+  }
+  const { createPlainScreen } = await import('./plain.ts');
+  return createPlainScreen((text) => void stderr.write(text), around.now);
+}
+
+/** Can lines be redrawn here? */
+export function isTerminal(output: Output, environment: NodeJS.ProcessEnv): boolean {
+  return output.isTTY === true && environment['TERM'] !== 'dumb';
+}
+
+function wantsColours(environment: NodeJS.ProcessEnv): boolean {
+  return (environment['NO_COLOR'] ?? '') === '';
+}

@@ -1,0 +1,111 @@
+/** Progress redrawn in place on a terminal: a header, a line for each vertex with its time, the last output of what is running. */
+import { formatSize } from '#ground/base/human.ts';
+import { createTally, isOver, type Tally, type TransferTally, type VertexTally } from '#formats/progress/tally.ts';
+import type { Output } from '../command.ts';
+import { createLiveArea } from './live-area.ts';
+import type { BuildEnd, Screen } from './screen.ts';
+import { cutToWidth, harmless, textWidth } from './text.ts';
+import { transferWords } from './transfers.ts';
+import { warningLines } from './warnings.ts';
+
+const frameInterval = 100;
+const outputLines = 6;
+
+export type FrameOptions = { readonly columns: number; readonly rows: number; readonly now: number; readonly startedAt: number };
+
+export function createTerminalScreen(output: Output, options: { readonly now: () => number; readonly colours: boolean }): Screen {
+  const tally = createTally();
+  const area = createLiveArea(output);
+  const startedAt = options.now();
+  const paint = options.colours ? paintLine : undefined;
+  const frame = (): readonly string[] => frameLines(tally, { ...area.size(), now: options.now(), startedAt });
+  const timer = setInterval(() => area.draw(frame(), paint), frameInterval);
+  timer.unref();
+  let open = true;
+  const stop = (end: BuildEnd | undefined): void => {
+    if (!open) return;
+    open = false;
+    clearInterval(timer);
+    area.draw([]);
+    const size = { columns: area.size().columns, now: options.now(), startedAt };
+    const lines = lastFrame(tally, end, size).map((line) => cutToWidth(line, size.columns));
+    output.write(lines.map((line) => `${paint ? paint(line) : line}\n`).join(''));
+  };
+  return {
+    report(event) {
+      const change = tally.add(event, options.now());
+      if (change.kind === 'note') area.above(harmless(change.text, false));
+    },
+    finish: stop,
+    [Symbol.dispose]: () => stop(undefined),
+  };
+}
+
+/** The lines of one frame, uncoloured, no more than `rows`: what is over goes first when room is short. */
+export function frameLines(tally: Tally, options: FrameOptions): readonly string[] {
+  const begun = inOrder(tally);
+  const running = begun.filter((vertex) => !isOver(vertex));
+  const transfers = tally.transfers().filter((transfer) => transfer.state === 'running');
+  const room = Math.max(1, options.rows - 1);
+  const tailRoom = Math.max(0, Math.min(outputLines, Math.floor((room - running.length - transfers.length) / Math.max(1, running.length))));
+  const live = running.flatMap((vertex) => [vertexLine(vertex, options), ...tailLines(vertex, tailRoom)]);
+  const moving = transfers.map((transfer) => transferLine(transfer, options));
+  const over = begun.filter((vertex) => isOver(vertex)).map((vertex) => vertexLine(vertex, options));
+  const rest = [...live, ...moving].slice(0, room);
+  return [header(tally, options, ''), ...over.slice(Math.max(0, over.length + rest.length - room)), ...rest];
+}
+
+/** What stays on the screen. */
+function lastFrame(tally: Tally, end: BuildEnd | undefined, options: Omit<FrameOptions, 'rows'>): readonly string[] {
+  const vertices = inOrder(tally).map((vertex) => vertexLine(vertex, options));
+  const exported = end
+    ? [' => exporting to image', ` => => writing image ${end.imageId}`, ...end.names.map((name) => ` => => naming to ${name}`)]
+    : [];
+  return [header(tally, options, end ? ' FINISHED' : ''), ...vertices, ...exported, ...warningLines(tally.warnings())];
+}
+
+function inOrder(tally: Tally): readonly VertexTally[] {
+  return tally
+    .vertices()
+    .filter((vertex) => vertex.number > 0)
+    .toSorted((a, b) => a.number - b.number);
+}
+
+function header(tally: Tally, options: { readonly now: number; readonly startedAt: number }, end: string): string {
+  const { finished, total } = tally.counts();
+  return `[+] Building ${seconds(options.now - options.startedAt)} (${finished}/${total})${end}`;
+}
+
+function vertexLine(vertex: VertexTally, options: { readonly columns: number; readonly now: number }): string {
+  const word = { waiting: '', running: '', done: '', cached: 'CACHED ', failed: 'ERROR ', cancelled: 'CANCELED ' }[vertex.state];
+  const time = seconds((vertex.finishedAt || options.now) - vertex.startedAt);
+  return withTime(` => ${word}${harmless(vertex.name.replaceAll('\n', ' '), false)}`, time, options.columns);
+}
+
+function transferLine(transfer: TransferTally, options: { readonly columns: number; readonly now: number }): string {
+  const words = transferWords(transfer);
+  const total = transfer.total > 0 ? ` / ${formatSize(transfer.total)}` : '';
+  const text = ` => => ${words?.item ?? ''} ${words?.state ?? ''} ${formatSize(transfer.current)}${total}`;
+  return withTime(text, seconds(options.now - transfer.startedAt), options.columns);
+}
+
+function tailLines(vertex: VertexTally, room: number): readonly string[] {
+  return room === 0 ? [] : vertex.tail.slice(-room).map((line) => ` => => # ${harmless(line, false)}`);
+}
+
+function withTime(text: string, time: string, columns: number): string {
+  const room = columns - time.length - 1;
+  const cut = cutToWidth(text, room);
+  return `${cut}${' '.repeat(Math.max(0, room - textWidth(cut)))} ${time}`;
+}
+
+function seconds(milliseconds: number): string {
+  return `${(Math.max(0, milliseconds) / 1000).toFixed(1)}s`;
+}
+
+/** Blue for what is over, red for what failed, as BuildKit has it. */
+function paintLine(line: string): string {
+  if (line.startsWith(' => ERROR ') || line.startsWith(' => CANCELED ')) return `\u001b[31m${line}\u001b[0m`;
+  if (line.startsWith(' => => # ')) return `\u001b[2m${line}\u001b[0m`;
+  return line.startsWith(' => ') || line.startsWith('[+]') ? `\u001b[34m${line}\u001b[0m` : line;
+}

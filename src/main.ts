@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+// Plain enough for any Node that knows modules, so that an old one can say what is wrong.
+import module from 'node:module';
+import process from 'node:process';
+
+const wanted = 24;
+if (Number(process.versions.node.split('.')[0]) < wanted) {
+  process.stderr.write(`ERROR: jettison needs Node ${wanted} or later, and this is Node ${process.versions.node} (${process.execPath})\n`);
+  process.exitCode = 1;
+} else {
+  // Not in Node's default place: code in a folder below /tmp could be planted there by others.
+  const caches = process.env['XDG_CACHE_HOME'] || (process.env['HOME'] && `${process.env['HOME']}/.cache`);
+  if (caches) module.enableCompileCache(`${caches}/jettison/compile`);
+  const { runCli } = await import('./faces/cli/run.ts');
+  const code = await runCli(process.argv.slice(2), process.env, process);
+  process.exitCode = code;
+  // Whatever still holds the process open by then has been forgotten by its owner.
+  setTimeout(() => process.exit(code), 500).unref();
+}
