@@ -1,20 +1,21 @@
-/** What every reader of a `Tree` does the same way: describing an inode, following links inside the root, reading a file with a limit. */
+/**
+ * What every reader of a `Tree` does the same way: describing an inode, following links inside the root, reading a file with a limit.
+ * Loads no system call library: a build in which nothing runs reads its context through this.
+ */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { asByteString, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
-import { JettisonError } from '#ground/base/errors.ts';
-import { fileTypes, getAttribute, listAttributes } from './syscall.ts';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import type { TreeEntry } from './tree.ts';
 
 const maximumLinks = 255;
-const typeBits = 0o170000n;
 const kinds: ReadonlyMap<bigint, TreeEntry['kind']> = new Map([
-  [BigInt(fileTypes.file), 'file'],
-  [BigInt(fileTypes.folder), 'folder'],
-  [BigInt(fileTypes.symlink), 'symlink'],
-  [BigInt(fileTypes.fifo), 'fifo'],
-  [BigInt(fileTypes.socket), 'socket'],
-  [BigInt(fileTypes.character), 'character-device'],
-  [BigInt(fileTypes.block), 'block-device'],
+  [BigInt(constants.S_IFREG), 'file'],
+  [BigInt(constants.S_IFDIR), 'folder'],
+  [BigInt(constants.S_IFLNK), 'symlink'],
+  [BigInt(constants.S_IFIFO), 'fifo'],
+  [BigInt(constants.S_IFSOCK), 'socket'],
+  [BigInt(constants.S_IFCHR), 'character-device'],
+  [BigInt(constants.S_IFBLK), 'block-device'],
 ]);
 
 /** lstat with exact nanoseconds; undefined when nothing is there. The path up to the last component must be trusted. */
@@ -22,12 +23,13 @@ export function lookAt(hostPath: ByteString): BigIntStats | undefined {
   return lstatSync(nodePath(hostPath), { bigint: true, throwIfNoEntry: false });
 }
 
-/** The entry `path` of a tree whose own inode is `hostPath` with these `stats`. */
+/** The entry `path` of a tree whose own inode is `hostPath` with these `stats`. A link's target is read at `readAt` where that is a safer way to it. */
 export function describeEntry(place: {
   readonly path: ByteString;
   readonly hostPath: ByteString;
   readonly layer: number;
   readonly stats: BigIntStats;
+  readonly readAt?: ByteString;
 }): TreeEntry {
   const { path, hostPath, layer, stats } = place;
   const kind = kindOf(stats);
@@ -42,14 +44,14 @@ export function describeEntry(place: {
     inode: Number(stats.ino),
     links: Number(stats.nlink),
     device: kind === 'character-device' || kind === 'block-device' ? splitDevice(stats.rdev) : undefined,
-    target: kind === 'symlink' ? asByteString(readlinkSync(nodePath(hostPath), 'latin1')) : undefined,
+    target: kind === 'symlink' ? asByteString(readlinkSync(nodePath(place.readAt ?? hostPath), 'latin1')) : undefined,
     hostPath,
     layer,
   };
 }
 
 export function kindOf(stats: BigIntStats): TreeEntry['kind'] {
-  const kind = kinds.get(stats.mode & typeBits);
+  const kind = kinds.get(stats.mode & BigInt(constants.S_IFMT));
   if (kind === undefined) throw new JettisonError('linux/unknown-file-type', `Unknown file type in mode ${stats.mode}`, { fault: 'bug' });
   return kind;
 }
@@ -86,36 +88,67 @@ export function resolveLinks(
   return { path: found, entry: entryAt(found) };
 }
 
-/** All bytes of a regular file. Throws `linux/too-large` beyond `limit` bytes, `linux/not-a-file` for anything else. */
-export function readEntryFile(entry: TreeEntry, limit: number): Uint8Array {
-  const shown = toText(entry.path);
-  if (entry.kind !== 'file') throw new JettisonError('linux/not-a-file', `"${shown}" is not a regular file`);
-  const file = openSync(nodePath(entry.hostPath), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+/**
+ * Opens the entry's regular file for reading; close it with `closeSync`. What is opened is the very file that the entry describes,
+ * whatever was put in its place or in the place of a folder above it: else `linux/changed`. Never waits for a fifo's writer.
+ * Throws `linux/not-a-file`.
+ */
+export function openEntryFile(entry: TreeEntry): number {
+  if (entry.kind !== 'file') throw new JettisonError('linux/not-a-file', `"${toText(entry.path)}" is not a regular file`);
+  const file = openAsIs(entry);
   try {
-    const { size } = fstatSync(file);
-    if (size > limit) throw new JettisonError('linux/too-large', `"${shown}" is larger than ${limit} bytes`);
-    const bytes = new Uint8Array(size);
+    checkUnchanged(entry, fstatSync(file, { bigint: true }));
+  } catch (error) {
+    closeSync(file);
+    throw error;
+  }
+  return file;
+}
+
+/** Throws `linux/changed` unless an inode's stats are those that the entry was made from. */
+export function checkUnchanged(entry: TreeEntry, stats: BigIntStats): void {
+  const same =
+    Number(stats.ino) === entry.inode &&
+    Number(stats.size) === entry.size &&
+    stats.mtimeNs === entry.mtime &&
+    (entry.ctime === undefined || stats.ctimeNs === entry.ctime) &&
+    (entry.fileSystem === undefined || stats.dev === entry.fileSystem);
+  if (!same) throw changed(entry);
+}
+
+/** All bytes of a regular file. Throws `linux/too-large` beyond `limit` bytes, `linux/not-a-file` and `linux/changed` as `openEntryFile`. */
+export function readEntryFile(entry: TreeEntry, limit: number): Uint8Array {
+  if (entry.size > limit) throw new JettisonError('linux/too-large', `"${toText(entry.path)}" is larger than ${limit} bytes`);
+  const file = openEntryFile(entry);
+  try {
+    const bytes = new Uint8Array(entry.size);
     let length = 0;
-    while (length < size) {
-      const count = readSync(file, bytes, length, size - length, length);
-      if (count === 0) break;
+    while (length < bytes.length) {
+      const count = readSync(file, bytes, length, bytes.length - length, length);
+      if (count === 0) throw changed(entry);
       length += count;
     }
-    return bytes.subarray(0, length);
+    return bytes;
   } finally {
     closeSync(file);
   }
 }
 
-/** Extended attributes of the inode itself, without those of overlayfs. */
-export function readAttributes(hostPath: ByteString): ReadonlyMap<string, Uint8Array> {
-  const found = new Map<string, Uint8Array>();
-  for (const name of listAttributes(hostPath)) {
-    if (name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.')) continue;
-    const value = getAttribute(hostPath, name);
-    if (value !== undefined) found.set(name, value);
+function openAsIs(entry: TreeEntry): number {
+  try {
+    return openSync(nodePath(entry.hostPath), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP' || code === 'ENXIO') throw changed(entry, error);
+    throw error;
   }
-  return found;
+}
+
+function changed(entry: TreeEntry, cause?: unknown): JettisonError {
+  return new JettisonError('linux/changed', `"${toText(entry.path)}" was changed while it was read`, {
+    hint: 'Run the build again once nothing writes to that folder',
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 /** As gnu_dev_major and gnu_dev_minor of the C library. */

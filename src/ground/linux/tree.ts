@@ -22,6 +22,12 @@ export type TreeEntry = {
   readonly hostPath: ByteString;
   /** Which folder of a chain holds it, 0 the topmost; 0 for a plain folder. */
   readonly layer: number;
+  /**
+   * When the inode was last changed in any way, and the number of its file system: together with `inode`, `size` and `mtime` they prove that a
+   * file is as it was seen. Undefined where files never change (a committed snapshot: there a new hard link sets the change time).
+   */
+  readonly ctime?: bigint;
+  readonly fileSystem?: bigint;
 };
 
 /** A file tree that can be read inside its root: a chain of snapshots without mounting it, or a build context with ignored paths left out. Synchronous. */

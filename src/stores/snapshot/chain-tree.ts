@@ -9,7 +9,8 @@ import { readdirSync, type BigIntStats } from 'node:fs';
 import { asByteString, fromText, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { getAttribute } from '#ground/linux/syscall.ts';
-import { describeEntry, lookAt, readAttributes, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
+import { readAttributes } from '#ground/linux/attributes.ts';
+import { describeEntry, lookAt, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 
 /** Where one folder of the merged tree lies: the real folders that make it, topmost first. */
