@@ -90,14 +90,14 @@ export type CopyAction = {
   readonly kind: 'copy';
   /** Index into the vertex's inputs of the tree to copy from; null for an empty one. */
   readonly input: number | null;
-  /** Cleaned absolute paths inside that tree (`/src/*.c`); wildcards as Go's filepath.Match where `wildcards`. */
+  /** Cleaned absolute paths inside that tree (`/src/*.c`); wildcards as Go's filepath.Match where `wildcards`. With `parents`, `/./` stays: what is kept begins there. */
   readonly sources: readonly string[];
   readonly wildcards: boolean;
   /** Absolute path inside the base. */
   readonly destination: string;
   /** The destination was written with a trailing slash, is `.`, or there are several sources: it is a folder. */
   readonly destinationIsFolder: boolean;
-  /** null: 0:0. (COPY --from without --chown makes root own the copies, too.) */
+  /** null: root for what comes from a folder of the client, as in the source for what comes from a stage or image. Folders made on the way are root's. */
   readonly owner: Owner;
   /** Octal mode as a number, a symbolic mode (`u+x,go-w`) as text, null to keep. */
   readonly mode: number | string | null;
