@@ -48,6 +48,8 @@ const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_FOLLOW = 0x400;
 const AT_EMPTY_PATH = 0x1000;
 const SYS_OPENAT2 = 437;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
 const UTIME_OMIT = 0x3ffffffen;
 
 export class SystemCallError extends Error {
@@ -84,6 +86,7 @@ const native = {
   close: libc.func('int close(int)'),
   fchdir: libc.func('int fchdir(int)'),
   syncfs: libc.func('int syncfs(int)'),
+  lseek: libc.func('long lseek(int, long, int)'),
   copyFileRange: libc.func('long copy_file_range(int, void*, int, void*, size_t, unsigned int)'),
 };
 
@@ -273,6 +276,20 @@ export function lockFile(file: number, how: { readonly exclusive: boolean; reado
 /** copy_file_range(2) from the current offsets; bytes copied, 0 at the end. Throws EXDEV or EINVAL where the kernel cannot. */
 export function copyRange(from: number, to: number, length: number): number {
   return check(Number(native.copyFileRange(from, null, to, null, length, 0)), 'copy_file_range', String(to));
+}
+
+/** lseek(2) to the next byte of data at or after `offset`, or to the next hole; undefined when there is no data any more. */
+export function seekSparse(file: number, offset: number, to: 'data' | 'hole'): number | undefined {
+  const found = Number(native.lseek(file, offset, to === 'data' ? SEEK_DATA : SEEK_HOLE));
+  if (found >= 0) return found;
+  const error = new SystemCallError('lseek', koffi.errno(), String(file));
+  if (error.code === 'ENXIO') return undefined;
+  throw error;
+}
+
+/** lseek(2) from the start of the file. */
+export function seekFile(file: number, offset: number): void {
+  check(Number(native.lseek(file, offset, 0)), 'lseek', String(file));
 }
 
 function makeDevice(major: number, minor: number): bigint {
