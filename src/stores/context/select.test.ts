@@ -154,10 +154,7 @@ test('a walk stops at a limit or when it is told to', () => {
     (error) => isCode(error, 'context/too-many-files'),
   );
   assert.equal(select(folder.path, ['/d'], { options: { maximum: 6 } }).length, 1);
-  const stop = () => {
-    throw new Error('stop');
-  };
-  assert.throws(() => select(folder.path, ['/d'], { options: { checkpoint: stop } }), /stop/u);
+  assert.throws(() => select(folder.path, ['/d'], { options: { checkpoint: () => assert.fail('stop') } }), /stop/u);
 });
 
 test('the digest stands for the files taken, not for where they were or how the named folder looks', () => {
