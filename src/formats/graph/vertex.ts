@@ -38,15 +38,19 @@ export function outputOf(vertex: Vertex): Edge {
   return { vertex, output: 0 };
 }
 
-/** All that `goal` needs, inputs before what reads them, each vertex once by digest. */
+/** All that `goal` needs, inputs before what reads them, each vertex once by digest. Chains may be long: nothing here recurses. */
 export function neededFor(goal: Edge): readonly Vertex[] {
   const done = new Map<Digest, Vertex>();
-  const visit = (vertex: Vertex): void => {
-    if (done.has(vertex.digest)) return;
-    for (const input of vertex.inputs) visit(input.vertex);
-    done.set(vertex.digest, vertex);
-  };
-  visit(goal.vertex);
+  const path: { readonly vertex: Vertex; next: number }[] = [{ vertex: goal.vertex, next: 0 }];
+  for (let top = path.at(-1); top; top = path.at(-1)) {
+    const input = top.vertex.inputs[top.next++];
+    if (input) {
+      if (!done.has(input.vertex.digest)) path.push({ vertex: input.vertex, next: 0 });
+      continue;
+    }
+    done.set(top.vertex.digest, top.vertex);
+    path.pop();
+  }
   return [...done.values()];
 }
 

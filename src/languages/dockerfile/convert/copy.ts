@@ -1,0 +1,138 @@
+/** COPY, ADD and WORKDIR: one file operation, one layer. */
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Span } from '#ground/base/span.ts';
+import type { CopyAction, FileAction, FileOp } from '#formats/graph/op.ts';
+import type { Edge, Label } from '#formats/graph/vertex.ts';
+import { addHistory } from '#languages/frontend/config-draft.ts';
+import type { AddInstruction, CopyInstruction, WorkdirInstruction } from '../ast.ts';
+import { bodyOf } from '../syntax/heredoc.ts';
+import { cleanPath, resolvePath } from './paths.ts';
+import { addLayer, expand, filesOf, ignoresCache, labelFor, placeOf, titleOf, type StepContext } from './state.ts';
+
+/**
+ * COPY and ADD of local files. `--link` makes a copy like any other: the tree is the same except where the destination leads through
+ * a symbolic link of the base.
+ */
+export function convertCopy(context: StepContext, instruction: CopyInstruction | AddInstruction): void {
+  const { state, step, at } = context;
+  const chown = instruction.chown && expand(context, instruction.chown);
+  const chmod = instruction.chmod && expand(context, instruction.chmod);
+  const exclude = instruction.exclude.map((word) => expand(context, word));
+  const sources = instruction.sources.flatMap((source) =>
+    source.kind === 'path' ? [{ word: source.path, path: expand(context, source.path) }] : [],
+  );
+  const written = expand(context, instruction.destination);
+  const parents = instruction.kind === 'copy' && instruction.parents;
+  const mode = chmod === undefined || chmod === '' ? null : readMode(chmod, instruction.chmod ? placeOf(context, instruction.chmod) : at);
+  const owner = chown === undefined || chown === '' ? null : chown;
+  if (instruction.kind === 'add' && instruction.checksum && !sources.some(({ path }) => isRemote(path)))
+    throw new JettisonError('dockerfile/bad-checksum', 'Checksum requires HTTP(S) or Git sources', {
+      at: placeOf(context, instruction.checksum),
+    });
+  for (const { word, path } of sources) refuseRemote(instruction, path, placeOf(context, word));
+
+  const folder = written === '' || written.endsWith('/') || /(?:^|\/)\.{1,2}$/u.test(written) || instruction.sources.length > 1;
+  const destination = resolvePath(state.draft.workingDirectory || '/', written);
+  const [origin = { kind: 'context' } as const] = step.origins;
+  const tree =
+    sources.length > 0
+      ? filesOf(origin, { ...context, at: instruction.kind === 'copy' && instruction.from ? placeOf(context, instruction.from) : at })
+      : undefined;
+  const inputs: Edge[] = state.files ? [state.files] : [];
+  if (tree) inputs.push(tree);
+  const actions: FileAction[] = [];
+  if (sources.length > 0)
+    actions.push({
+      kind: 'copy',
+      input: tree ? inputs.length - 1 : null,
+      sources: sources.map(({ path }) => (parents ? pivotPath(path) : cleanPath(path))),
+      wildcards: true,
+      destination,
+      destinationIsFolder: folder,
+      owner,
+      mode,
+      unpack: instruction.kind === 'add' && (instruction.unpack ?? true),
+      exclude,
+      parents,
+    } satisfies CopyAction);
+  for (const source of instruction.sources) {
+    if (source.kind !== 'heredoc') continue;
+    const { heredoc } = source;
+    const body = { text: bodyOf(heredoc), span: heredoc.span };
+    const text = heredoc.expand ? expand(context, body, { escape: '\\', plainQuotes: true }) : body.text;
+    actions.push({ kind: 'write-file', path: destination, name: heredoc.name, destinationIsFolder: folder, text, mode, owner });
+  }
+  addFiles(context, actions, inputs);
+  const shown = [
+    instruction.kind.toUpperCase(),
+    ...(parents ? ['--parents'] : []),
+    ...(owner === null ? [] : [`--chown=${owner}`]),
+    ...(mode === null ? [] : [`--chmod=${chmod}`]),
+    ...sources.map(({ path }) => path),
+    ...instruction.sources.flatMap((source) => (source.kind === 'heredoc' ? [`<<${source.heredoc.name}`] : [])),
+    written,
+  ];
+  addHistory(state.draft, `${shown.join(' ')} # buildkit`, true);
+}
+
+/** WORKDIR: sets the working directory and makes it, owned by the user in force. */
+export function convertWorkdir(context: StepContext, instruction: WorkdirInstruction): void {
+  const { state, facts } = context;
+  const written = expand(context, instruction.path);
+  facts.path = written;
+  state.hasWorkdir = true;
+  const path = written === '' ? state.draft.workingDirectory || '/' : resolvePath(state.draft.workingDirectory || '/', written);
+  state.draft.workingDirectory = path;
+  if (path !== '/') {
+    const owner = state.draft.user === '' ? null : state.draft.user;
+    addFiles(context, [{ kind: 'make-folder', path, mode: 0o755, owner }], state.files ? [state.files] : []);
+  } else state.step++;
+  addHistory(state.draft, `WORKDIR ${path}`, path !== '/');
+}
+
+function addFiles(context: StepContext, actions: readonly FileAction[], inputs: readonly Edge[]): void {
+  const { state, at } = context;
+  const op: FileOp = { kind: 'file', base: state.files ? 0 : null, actions };
+  const label: Label = { ...labelFor(state, at), text: titleOf(context), ...(ignoresCache(context) ? { ignoreCache: true } : {}) };
+  addLayer(state, op, inputs, label);
+}
+
+/** An octal mode as a number, a symbolic one as text. */
+function readMode(text: string, at: readonly Span[]): number | string {
+  const mode = /^[0-7]{1,10}$/u.test(text) ? Number.parseInt(text, 8) : undefined;
+  if (mode !== undefined && mode <= 0o7777) return mode;
+  const clauses = text.split(',');
+  if (mode === undefined && clauses.every((clause) => /^[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+$/u.test(clause))) return text;
+  throw new JettisonError('dockerfile/bad-mode', `Invalid chmod parameter: '${text}'. It should be octal string and between 0 and 07777`, {
+    at,
+    hint: 'Write an octal mode (755) or a symbolic one (u+rwx,go=rX)',
+  });
+}
+
+/** With --parents the part of a source behind `/./` is what is kept; both parts are cleaned, the pivot stays. */
+function pivotPath(path: string): string {
+  const pivot = path.indexOf('/./');
+  if (pivot < 0) return cleanPath(path);
+  const before = cleanPath(path.slice(0, pivot));
+  return `${before === '/' ? '' : before}/.${cleanPath(path.slice(pivot + 2))}`;
+}
+
+function isRemote(path: string): boolean {
+  return /^https?:\/\//u.test(path) || isGit(path);
+}
+
+function isGit(path: string): boolean {
+  return /^(?:git|ssh):\/\/|^git@|^https?:\/\/[^#?]*\.git(?:[#?]|$)/u.test(path);
+}
+
+/** URLs and git repositories are no sources for COPY, and not yet for ADD. */
+function refuseRemote(instruction: CopyInstruction | AddInstruction, path: string, at: readonly Span[]): void {
+  if (!isRemote(path)) return;
+  const what = isGit(path) ? 'a git ref' : 'a URL';
+  if (instruction.kind === 'copy')
+    throw new JettisonError('dockerfile/remote-copy', `Source can't be ${what} for COPY`, { at, hint: 'Use ADD' });
+  throw new JettisonError('dockerfile/not-built-yet', `ADD of ${what} is not built yet: "${path.slice(0, 200)}"`, {
+    at,
+    hint: 'Download the file before the build and COPY it, or fetch it in a RUN',
+  });
+}

@@ -1,0 +1,285 @@
+/** Which stages a Dockerfile has, what each stands on and copies from. Nothing outside is asked yet. */
+import { suggest } from '#ground/base/human.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Span } from '#ground/base/span.ts';
+import { parsePlatform, type Platform } from '#formats/oci/platform.ts';
+import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import { platformArguments } from '#languages/frontend/arguments.ts';
+import type { FrontendOptions } from '#languages/frontend/contract.ts';
+import { expandWord, type Expansion } from '#languages/frontend/words.ts';
+import type { Dockerfile, Stage, StageInstruction, Word } from '../ast.ts';
+
+/** Where the files of a COPY or a mount come from. */
+export type Origin =
+  | { readonly kind: 'context' }
+  | { readonly kind: 'scratch' }
+  | { readonly kind: 'stage'; readonly stage: PlannedStage; readonly written: string }
+  | { readonly kind: 'image'; readonly image: WantedImage };
+
+/** An image to be looked up. */
+export type WantedImage = {
+  /** With tag or digest, in full. */
+  readonly reference: string;
+  /** As the Dockerfile has it, variables expanded. */
+  readonly written: string;
+  readonly platform: Platform;
+  readonly at: readonly Span[];
+};
+
+export type PlannedStep = {
+  readonly instruction: StageInstruction;
+  /** For a trigger the FROM that set it off, in place of the words' own spans. */
+  readonly anchor: Span | undefined;
+  /** For COPY one; for RUN one for each mount; else none. */
+  readonly origins: readonly Origin[];
+};
+
+export type Base =
+  | { readonly kind: 'scratch' }
+  | { readonly kind: 'stage'; readonly stage: PlannedStage }
+  | { readonly kind: 'image'; readonly image: WantedImage };
+
+export type PlannedStage = {
+  readonly index: number;
+  readonly source: Stage;
+  /** In lower case; undefined without AS. */
+  readonly name: string | undefined;
+  readonly base: Base;
+  /** `--platform`, if there is one. */
+  readonly platform: Platform | undefined;
+  /** How the words of FROM were expanded, for the linter. */
+  readonly imageExpansion: Expansion;
+  readonly platformExpansion: Expansion | undefined;
+  /** Triggers of the base come first; they are added once the base is known. */
+  readonly steps: PlannedStep[];
+};
+
+export type Plan = {
+  readonly dockerfile: Dockerfile;
+  readonly options: FrontendOptions;
+  /** Arguments before the first FROM and those that need no declaration. */
+  readonly globals: ReadonlyMap<string, string>;
+  readonly declaredGlobals: ReadonlySet<string>;
+  readonly stages: readonly PlannedStage[];
+  readonly byName: ReadonlyMap<string, PlannedStage>;
+};
+
+/** Throws `dockerfile/...` errors with places for whatever is wrong in a FROM or in the name of a source. */
+export function planStages(dockerfile: Dockerfile, options: FrontendOptions): Plan {
+  const globals = readGlobals(dockerfile, options);
+  const stages: PlannedStage[] = [];
+  const byName = new Map<string, PlannedStage>();
+  const plan: Plan = {
+    dockerfile,
+    options,
+    globals,
+    declaredGlobals: new Set(dockerfile.globalArguments.flatMap((each) => each.arguments.map(({ name }) => name.text))),
+    stages,
+    byName,
+  };
+  for (const source of dockerfile.stages) {
+    const stage = planStage(source, plan);
+    stages.push(stage);
+    if (stage.name !== undefined) byName.set(stage.name, stage);
+  }
+  for (const stage of stages) {
+    for (const instruction of stage.source.instructions) stage.steps.push(planStep(instruction, plan, undefined));
+  }
+  checkCircles(stages);
+  return plan;
+}
+
+/** The stage asked for: by name, else by number, else the last one. */
+export function findTarget({ options, stages, byName, dockerfile }: Plan): PlannedStage {
+  const { target } = options;
+  const last = stages.at(-1);
+  const found = target === undefined || target === '' ? last : (byName.get(target.toLowerCase()) ?? stageAt(stages, target));
+  if (found) return found;
+  const names = [...byName.keys()];
+  const near = suggest(target ?? '', names);
+  throw new JettisonError('dockerfile/unknown-target', `Target stage "${target ?? ''}" could not be found in ${dockerfile.file}`, {
+    hint: near === undefined ? `Stages are ${names.map((name) => `"${name}"`).join(', ') || 'numbered from 0'}` : `Did you mean "${near}"?`,
+  });
+}
+
+/** A step with its sources looked up; `anchor` for triggers. */
+export function planStep(instruction: StageInstruction, plan: Plan, anchor: Span | undefined): PlannedStep {
+  const at = (word: Span): readonly Span[] => [anchor ?? (word.start.line === instruction.span.start.line ? word : instruction.span)];
+  if (instruction.kind === 'copy') {
+    const { from } = instruction;
+    return { instruction, anchor, origins: [from ? originOf(from, plan, at(from.span)) : { kind: 'context' }] };
+  }
+  if (instruction.kind !== 'run') return { instruction, anchor, origins: [] };
+  const origins = instruction.mounts.map((mount): Origin =>
+    mount.from === '' ? { kind: 'context' } : lookUp(mount.from, plan, at(mount.span)),
+  );
+  return { instruction, anchor, origins };
+}
+
+/** Stages that `stage` needs directly. */
+export function stagesBelow(stage: PlannedStage): readonly PlannedStage[] {
+  const copied = stage.steps.flatMap((step) => step.origins.flatMap((origin) => (origin.kind === 'stage' ? [origin.stage] : [])));
+  return stage.base.kind === 'stage' ? [stage.base.stage, ...copied] : copied;
+}
+
+/** `stage` and all that it needs, in the order of the file. */
+export function neededStages(stage: PlannedStage): readonly PlannedStage[] {
+  const found = new Set<PlannedStage>([stage]);
+  for (const each of found) for (const below of stagesBelow(each)) found.add(below);
+  return [...found].toSorted((a, b) => a.index - b.index);
+}
+
+function readGlobals(dockerfile: Dockerfile, options: FrontendOptions): Map<string, string> {
+  const lastName = dockerfile.stages.at(-1)?.from.alias?.name.text.toLowerCase() ?? '';
+  const globals = platformArguments(
+    { target: options.platform, build: options.buildPlatform },
+    options.target ?? lastName,
+    options.buildArgs,
+  );
+  for (const instruction of dockerfile.globalArguments) {
+    for (const { name, value } of instruction.arguments) {
+      const given = options.buildArgs.get(name.text) ?? (value && expandGlobal(value, globals, dockerfile).text);
+      if (given !== undefined) globals.set(name.text, given);
+    }
+  }
+  return globals;
+}
+
+function expandGlobal(word: Word, globals: ReadonlyMap<string, string>, dockerfile: Dockerfile): Expansion {
+  const expansion = expandWord(word.text, globals, { escape: dockerfile.escape });
+  if (expansion.fault !== undefined) throw badExpansion(word.text, expansion.fault, [word.span]);
+  return expansion;
+}
+
+/** The error for a word with a fault in its quotes or variables. */
+export function badExpansion(written: string, fault: string, at: readonly Span[]): JettisonError {
+  const shown = written.length > 120 ? `${written.slice(0, 120)}...` : written;
+  return new JettisonError('dockerfile/bad-word', `Failed to process "${shown}": ${fault}`, { at });
+}
+
+function planStage(source: Stage, plan: Plan): PlannedStage {
+  const { from } = source;
+  const { dockerfile, globals, options, stages } = plan;
+  const imageExpansion = expandGlobal(from.image, globals, dockerfile);
+  const written = imageExpansion.text;
+  if (written === '')
+    throw new JettisonError('dockerfile/blank-base', `Base name (${from.image.text}) should not be blank`, {
+      at: [from.image.span],
+      hint: 'Give the argument a default: ARG NAME=image before the first FROM',
+    });
+  const platformExpansion = from.platform && expandGlobal(from.platform, globals, dockerfile);
+  const platform = from.platform && platformExpansion && readPlatform(from.platform, platformExpansion, plan);
+  const above = plan.byName.get(written.toLowerCase()) ?? stageAt(stages, written);
+  const base: Base = above
+    ? { kind: 'stage', stage: above }
+    : written === 'scratch'
+      ? { kind: 'scratch' }
+      : { kind: 'image', image: wantedImage(written, platform ?? options.platform, [from.image.span]) };
+  const name = from.alias?.name.text.toLowerCase();
+  return { index: stages.length, source, name, base, platform, imageExpansion, platformExpansion, steps: [] };
+}
+
+function readPlatform(word: Word, expansion: Expansion, plan: Plan): Platform {
+  if (expansion.text === '') {
+    const [missing = ''] = expansion.unmatched;
+    const near = suggest(missing, plan.globals.keys());
+    throw new JettisonError('dockerfile/bad-platform', `Empty platform value from expression ${word.text}`, {
+      at: [word.span],
+      hint: near === undefined ? 'Declare the argument before the first FROM' : `Did you mean "$${near}"?`,
+    });
+  }
+  try {
+    return parsePlatform(expansion.text, plan.options.buildPlatform);
+  } catch (error) {
+    throw error instanceof JettisonError
+      ? new JettisonError('dockerfile/bad-platform', `Failed to parse platform ${word.text}: ${error.message}`, {
+          at: [word.span],
+          cause: error,
+          ...(error.hint === undefined ? {} : { hint: error.hint }),
+        })
+      : error;
+  }
+}
+
+function originOf(from: Word, plan: Plan, at: readonly Span[]): Origin {
+  const expansion = expandWord(from.text, new Map(), { escape: plan.dockerfile.escape });
+  if (expansion.fault !== undefined) throw badExpansion(from.text, expansion.fault, at);
+  if (expansion.text !== from.text)
+    throw new JettisonError('dockerfile/variable-in-from', 'Variable expansion is not supported for --from', {
+      at,
+      hint: 'Add a stage "FROM $NAME AS alias" and copy from the alias',
+    });
+  return lookUp(from.text, plan, at);
+}
+
+/** What a name after --from means: a stage by name or number, nothing, or an image. */
+function lookUp(name: string, plan: Plan, at: readonly Span[]): Origin {
+  const stage = plan.byName.get(name.toLowerCase());
+  if (stage) return { kind: 'stage', stage, written: name };
+  if (/^-?\d{1,9}$/u.test(name)) {
+    const numbered = stageAt(plan.stages, name);
+    if (numbered) return { kind: 'stage', stage: numbered, written: name };
+    throw new JettisonError('dockerfile/unknown-stage', `Invalid stage index ${name}: there are ${plan.stages.length} stages`, {
+      at,
+      hint: `Stages are numbered from 0 to ${plan.stages.length - 1}`,
+    });
+  }
+  if (name.toLowerCase() === 'scratch') return { kind: 'scratch' };
+  return { kind: 'image', image: wantedImage(name, plan.options.platform, at) };
+}
+
+function stageAt(stages: readonly PlannedStage[], number: string): PlannedStage | undefined {
+  return /^\d{1,9}$/u.test(number) ? stages[Number(number)] : undefined;
+}
+
+function wantedImage(written: string, platform: Platform, at: readonly Span[]): WantedImage {
+  try {
+    return { reference: printReference(withDefaultTag(parseReference(written))), written, platform, at };
+  } catch (error) {
+    const shown = written.length > 120 ? `${written.slice(0, 120)}...` : written;
+    throw new JettisonError('dockerfile/bad-reference', `Failed to parse stage name "${shown}": invalid reference format`, {
+      at,
+      cause: error,
+      hint: (error instanceof JettisonError ? error.hint : undefined) ?? 'Image names are in lower case: name, name:tag, registry/name:tag',
+    });
+  }
+}
+
+type CopyEdge = { readonly step: PlannedStep; readonly to: PlannedStage };
+
+/** Throws for stages that copy from each other in a circle. */
+function checkCircles(stages: readonly PlannedStage[]): void {
+  const state = new Map<PlannedStage, 'open' | 'done'>();
+  for (const start of stages) {
+    const path: { readonly stage: PlannedStage; readonly edges: Iterator<CopyEdge> }[] = [];
+    const enter = (stage: PlannedStage): void => {
+      state.set(stage, 'open');
+      path.push({ stage, edges: copyEdges(stage).values() });
+    };
+    if (!state.has(start)) enter(start);
+    for (let top = path.at(-1); top; top = path.at(-1)) {
+      const edge = top.edges.next();
+      if (edge.done === true) {
+        state.set(top.stage, 'done');
+        path.pop();
+      } else if (state.get(edge.value.to) === 'open') throw circle(edge.value);
+      else if (!state.has(edge.value.to)) enter(edge.value.to);
+    }
+  }
+}
+
+function copyEdges(stage: PlannedStage): readonly CopyEdge[] {
+  return stage.steps.flatMap((step) => step.origins.flatMap((origin) => (origin.kind === 'stage' ? [{ step, to: origin.stage }] : [])));
+}
+
+function circle({ step, to }: CopyEdge): JettisonError {
+  return new JettisonError('dockerfile/circular-stages', `Circular dependency detected on stage: ${stageLabel(to)}`, {
+    at: [step.anchor ?? step.instruction.span],
+    hint: 'A stage can only copy from stages that do not copy from it',
+  });
+}
+
+/** How people see a stage: its name, or `stage-N`. */
+export function stageLabel(stage: PlannedStage): string {
+  return stage.name ?? `stage-${stage.index}`;
+}

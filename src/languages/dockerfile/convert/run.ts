@@ -1,0 +1,105 @@
+/** RUN: one process over the files so far, one layer. */
+import { JettisonError } from '#ground/base/errors.ts';
+import type { ExecOp, FileOp, Mount } from '#formats/graph/op.ts';
+import { createVertex, outputOf, type Edge } from '#formats/graph/vertex.ts';
+import { addHistory, joinVariables, type ConfigDraft } from '#languages/frontend/config-draft.ts';
+import type { Command, RunInstruction } from '../ast.ts';
+import { bodyOf, parseHeredocHead } from '../syntax/heredoc.ts';
+import { convertMounts } from './mounts.ts';
+import { addLayer, ignoresCache, labelFor, titleOf, type StageState, type StepContext } from './state.ts';
+
+/** Where the text of a here-document with `#!` appears in the container. */
+const inlineFolder = '/dev/pipes';
+const sandboxHostname = 'buildkitsandbox';
+
+export function convertRun(context: StepContext, instruction: RunInstruction): void {
+  const { state, conversion, at } = context;
+  const { options } = conversion.plan;
+  const inputs: Edge[] = state.files ? [state.files] : [];
+  const { text, mounts: inline } = readCommand(instruction, inputs);
+  const processArguments = text === undefined ? argumentsOf(instruction.command, state.draft) : [...shellOf(state.draft), text];
+  const mounts = [...inline, ...convertMounts(context, instruction.mounts, inputs)];
+  const op: ExecOp = {
+    kind: 'exec',
+    root: state.files ? 0 : null,
+    arguments: processArguments,
+    environment: joinVariables(withAgent(state.variables, mounts)),
+    workingDirectory: state.draft.workingDirectory || '/',
+    user: state.draft.user,
+    network: instruction.network ?? options.network,
+    security: instruction.security,
+    mounts,
+    extraHosts: options.extraHosts,
+    hostname: options.buildArgs.get('BUILDKIT_SANDBOX_HOSTNAME') ?? sandboxHostname,
+    shmSize: null,
+  };
+  const [body] = instruction.heredocs;
+  addLayer(state, op, inputs, {
+    ...labelFor(state, at),
+    text: `${titleOf(context)}${body && text !== undefined ? ` (${summarize(body.content)})` : ''}`,
+    ...(ignoresCache(context) ? { ignoreCache: true } : {}),
+    ...(conversion.proxies.length > 0 ? { quietEnvironment: conversion.proxies } : {}),
+  });
+  addHistory(state.draft, `RUN ${[...argumentPrefix(state), ...processArguments].join(' ')} # buildkit`, true);
+}
+
+/** What a shell-form or exec-form command runs. */
+export function argumentsOf(command: Command, draft: ConfigDraft): readonly string[] {
+  return command.form === 'exec' ? command.arguments.map((word) => word.text) : [...shellOf(draft), command.text.text];
+}
+
+function shellOf(draft: ConfigDraft): readonly string[] {
+  return draft.shell.length > 0 ? draft.shell : ['/bin/sh', '-c'];
+}
+
+/** The shell's text when here-documents have a part in it; undefined for an ordinary command. */
+function readCommand({ command, heredocs }: RunInstruction, inputs: Edge[]): { readonly text?: string; readonly mounts: readonly Mount[] } {
+  const [first] = heredocs;
+  if (!first || command.form === 'exec') return { mounts: [] };
+  if (!parseHeredocHead(command.text.text)) {
+    return { text: [command.text.text, ...heredocs.map(({ content, name }) => `${content}${name}`)].join('\n'), mounts: [] };
+  }
+  const body = bodyOf(first);
+  if (!body.startsWith('#!')) return { text: body, mounts: [] };
+  const file: FileOp = {
+    kind: 'file',
+    base: null,
+    actions: [
+      {
+        kind: 'write-file',
+        path: '/',
+        name: fileName(first.name, first.span),
+        destinationIsFolder: true,
+        text: body,
+        mode: 0o755,
+        owner: null,
+      },
+    ],
+  };
+  inputs.push(outputOf(createVertex(file, [], { text: 'preparing inline document' })));
+  const mount: Mount = { kind: 'bind', input: inputs.length - 1, source: '/', target: inlineFolder, readOnly: true };
+  return { text: `${inlineFolder}/${first.name}`, mounts: [mount] };
+}
+
+function fileName(name: string, span: RunInstruction['span']): string {
+  if (!name.includes('/') && name !== '.' && name !== '..') return name;
+  throw new JettisonError('dockerfile/bad-heredoc', `The name of a here-document with "#!" cannot be a path: "${name}"`, { at: [span] });
+}
+
+/** With an ssh mount the process is told where its agent is. */
+function withAgent(variables: ReadonlyMap<string, string>, mounts: readonly Mount[]): ReadonlyMap<string, string> {
+  const agent = mounts.find((mount) => mount.kind === 'ssh');
+  if (!agent || variables.has('SSH_AUTH_SOCK')) return variables;
+  return new Map([...variables, ['SSH_AUTH_SOCK', agent.target]]);
+}
+
+/** `|2 A=1 B=two`: the build arguments in force, as history shows them. */
+function argumentPrefix({ arguments: declared, variables }: StageState): readonly string[] {
+  if (declared.size === 0) return [];
+  return [`|${declared.size}`, ...[...declared].map(([name, value]) => `${name}=${variables.get(name) ?? value ?? ''}`)];
+}
+
+function summarize(body: string): string {
+  const [first = '', ...more] = body.trim().split('\n', 2);
+  return more.length > 0 ? `${first.trimEnd()}...` : first.trimEnd();
+}

@@ -1,0 +1,132 @@
+/** Instructions that change the config only: no files, no layer. */
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Healthcheck } from '#formats/oci/image-config.ts';
+import { isVariableArgument } from '#languages/frontend/arguments.ts';
+import { addHistory } from '#languages/frontend/config-draft.ts';
+import { formatDuration, goList, goQuoteList } from '#languages/frontend/go-format.ts';
+import type {
+  ArgInstruction,
+  CmdInstruction,
+  EntrypointInstruction,
+  EnvInstruction,
+  ExposeInstruction,
+  HealthcheckInstruction,
+  LabelInstruction,
+  StopSignalInstruction,
+  UserInstruction,
+  VolumeInstruction,
+} from '../ast.ts';
+import { parsePorts } from './ports.ts';
+import { argumentsOf } from './run.ts';
+import { isSignal } from './signals.ts';
+import { expand, expandToWords, placeOf, type StepContext } from './state.ts';
+
+/** ARG in a stage: `--build-arg` wins over the default, the default over the value above the first FROM. */
+export function convertArg(context: StepContext, instruction: ArgInstruction): void {
+  const { state, conversion, facts } = context;
+  const { options, globals } = conversion.plan;
+  const shown: string[] = [];
+  for (const { name, value: standard } of instruction.arguments) {
+    const key = name.text;
+    const value = options.buildArgs.get(key) ?? (standard ? expand(context, standard) : globals.get(key));
+    facts.names.push(key);
+    if (value !== undefined && isVariableArgument(key)) state.variables.set(key, value);
+    state.arguments.set(key, value);
+    shown.push(value === undefined ? key : `${key}=${value}`);
+  }
+  addHistory(state.draft, `ARG ${shown.join(' ')}`, false);
+}
+
+export function convertEnv(context: StepContext, instruction: EnvInstruction): void {
+  const { state, facts } = context;
+  const pairs = instruction.pairs.map(({ name, value }) => [expand(context, name), expand(context, value)] as const);
+  for (const [name, value] of pairs) {
+    facts.names.push(name);
+    state.variables.set(name, value);
+    state.draft.variables.set(name, value);
+  }
+  addHistory(state.draft, `ENV ${pairs.map((pair) => pair.join('=')).join(' ')}`, false);
+}
+
+export function convertLabel(context: StepContext, instruction: LabelInstruction): void {
+  const { draft } = context.state;
+  const pairs = instruction.pairs.map(({ name, value }) => [expand(context, name), expand(context, value)] as const);
+  for (const [name, value] of pairs) draft.labels.set(name, value);
+  addHistory(draft, `LABEL ${pairs.map((pair) => pair.join('=')).join(' ')}`, false);
+}
+
+export function convertCmd({ state }: StepContext, instruction: CmdInstruction): void {
+  state.draft.command = argumentsOf(instruction.command, state.draft);
+  state.draft.commandEscaped = true;
+  state.hasCommand = true;
+  addHistory(state.draft, `CMD ${goQuoteList(state.draft.command)}`, false);
+}
+
+/** ENTRYPOINT takes away a CMD that came from below; one of the same stage stays. */
+export function convertEntrypoint({ state }: StepContext, instruction: EntrypointInstruction): void {
+  state.draft.entrypoint = argumentsOf(instruction.command, state.draft);
+  if (!state.hasCommand) state.draft.command = [];
+  addHistory(state.draft, `ENTRYPOINT ${goQuoteList(state.draft.entrypoint)}`, false);
+}
+
+export function convertExpose(context: StepContext, instruction: ExposeInstruction): void {
+  const { draft } = context.state;
+  const sorted = instruction.ports.toSorted((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0));
+  const words = sorted.flatMap((word) => expandToWords(context, word).map((text) => ({ text, at: placeOf(context, word) })));
+  context.facts.ports = words.map(({ text }) => text);
+  const ports = words.flatMap(({ text, at }) => parsePorts(text, at));
+  for (const port of ports) draft.ports.add(port);
+  addHistory(draft, `EXPOSE ${goList(ports)}`, false);
+}
+
+export function convertVolume(context: StepContext, instruction: VolumeInstruction): void {
+  const { draft } = context.state;
+  const paths = instruction.paths.map((word) => {
+    const path = expand(context, word);
+    if (path === '')
+      throw new JettisonError('dockerfile/blank-volume', 'VOLUME specified can not be an empty string', { at: placeOf(context, word) });
+    return path;
+  });
+  for (const path of paths) draft.volumes.add(path);
+  addHistory(draft, `VOLUME ${goList(paths)}`, false);
+}
+
+export function convertUser(context: StepContext, instruction: UserInstruction): void {
+  const { draft } = context.state;
+  draft.user = expand(context, instruction.user);
+  addHistory(draft, `USER ${draft.user}`, false);
+}
+
+export function convertStopSignal(context: StepContext, instruction: StopSignalInstruction): void {
+  const { draft } = context.state;
+  const signal = expand(context, instruction.signal);
+  if (!isSignal(signal))
+    throw new JettisonError('dockerfile/bad-signal', `Invalid signal: ${signal}`, {
+      at: placeOf(context, instruction.signal),
+      hint: 'Write a name such as SIGTERM, or a number',
+    });
+  draft.stopSignal = signal;
+  addHistory(draft, `STOPSIGNAL ${signal}`, false);
+}
+
+export function convertHealthcheck({ state }: StepContext, instruction: HealthcheckInstruction): void {
+  const { command, interval, timeout, startPeriod, startInterval, retries } = instruction;
+  const test =
+    command === undefined
+      ? ['NONE']
+      : command.form === 'exec'
+        ? ['CMD', ...command.arguments.map((word) => word.text)]
+        : ['CMD-SHELL', command.text.text];
+  const numbers = { Interval: interval, Timeout: timeout, StartPeriod: startPeriod, StartInterval: startInterval, Retries: retries };
+  state.draft.healthcheck = {
+    Test: test,
+    ...Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== 0)),
+  } satisfies Healthcheck;
+  const times = [interval, timeout, startPeriod, startInterval].map(formatDuration);
+  const [a, b, c, d] = times;
+  addHistory(
+    state.draft,
+    `HEALTHCHECK {Test:${goList(test)} Interval:${a} Timeout:${b} StartPeriod:${c} StartInterval:${d} Retries:${retries}}`,
+    false,
+  );
+}

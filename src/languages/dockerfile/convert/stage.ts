@@ -1,0 +1,91 @@
+/** Applies the steps of a stage one after the other. */
+import { unreachable } from '#ground/base/errors.ts';
+import { addHistory } from '#languages/frontend/config-draft.ts';
+import { goList } from '#languages/frontend/go-format.ts';
+import { convertCopy, convertWorkdir } from './copy.ts';
+import type { StepFacts } from './facts.ts';
+import type { PlannedStage, PlannedStep } from './plan.ts';
+import { convertRun } from './run.ts';
+import {
+  convertArg,
+  convertCmd,
+  convertEntrypoint,
+  convertEnv,
+  convertExpose,
+  convertHealthcheck,
+  convertLabel,
+  convertStopSignal,
+  convertUser,
+  convertVolume,
+} from './settings.ts';
+import { openStage, type Conversion, type StageState, type StepContext } from './state.ts';
+
+/** Stages that this one needs must have been converted before. */
+export function convertStage(stage: PlannedStage, conversion: Conversion): StageState {
+  const state = openStage(stage, conversion);
+  for (const step of stage.steps) convertStep(state, step, conversion);
+  conversion.states.set(stage, state);
+  return state;
+}
+
+function convertStep(state: StageState, step: PlannedStep, conversion: Conversion): void {
+  const { instruction } = step;
+  const at = [step.anchor ?? instruction.span];
+  const facts: StepFacts = {
+    instruction,
+    at,
+    undefinedVariables: [],
+    knownVariables: [],
+    names: [],
+    path: '',
+    ports: [],
+    hasShell: state.draft.shell.length > 0,
+  };
+  state.steps.push(facts);
+  apply({ state, conversion, step, at, facts });
+}
+
+function apply(context: StepContext): void {
+  const { draft } = context.state;
+  const { instruction } = context.step;
+  switch (instruction.kind) {
+    case 'arg':
+      return convertArg(context, instruction);
+    case 'env':
+      return convertEnv(context, instruction);
+    case 'label':
+      return convertLabel(context, instruction);
+    case 'run':
+      return convertRun(context, instruction);
+    case 'cmd':
+      return convertCmd(context, instruction);
+    case 'entrypoint':
+      return convertEntrypoint(context, instruction);
+    case 'copy':
+    case 'add':
+      return convertCopy(context, instruction);
+    case 'workdir':
+      return convertWorkdir(context, instruction);
+    case 'user':
+      return convertUser(context, instruction);
+    case 'stopsignal':
+      return convertStopSignal(context, instruction);
+    case 'expose':
+      return convertExpose(context, instruction);
+    case 'volume':
+      return convertVolume(context, instruction);
+    case 'healthcheck':
+      return convertHealthcheck(context, instruction);
+    case 'shell':
+      draft.shell = instruction.arguments.map((word) => word.text);
+      return addHistory(draft, `SHELL ${goList(draft.shell)}`, false);
+    case 'maintainer':
+      draft.author = instruction.name.text;
+      return addHistory(draft, `MAINTAINER ${draft.author}`, false);
+    case 'onbuild':
+      draft.onBuild = [...draft.onBuild, instruction.expression];
+      return undefined;
+    default:
+      return unreachable(instruction, 'instruction');
+  }
+}

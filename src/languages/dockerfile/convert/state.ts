@@ -1,0 +1,225 @@
+/** A stage while its instructions are applied one after the other. */
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import type { Span } from '#ground/base/span.ts';
+import { createVertex, outputOf, type Edge, type Label } from '#formats/graph/vertex.ts';
+import type { Op } from '#formats/graph/op.ts';
+import type { Platform } from '#formats/oci/platform.ts';
+import { proxyEnvironment } from '#languages/frontend/arguments.ts';
+import { defaultPath, draftOf, emptyDraft, finishDraft, type ConfigDraft } from '#languages/frontend/config-draft.ts';
+import type { ResolvedImage } from '#languages/frontend/contract.ts';
+import { expandWord, type WordRules } from '#languages/frontend/words.ts';
+import type { Word } from '../ast.ts';
+import type { StageFacts, StepFacts } from './facts.ts';
+import { resolvePath } from './paths.ts';
+import { badExpansion, stageLabel, type Origin, type Plan, type PlannedStage, type PlannedStep, type WantedImage } from './plan.ts';
+import type { ResolvedImages } from './resolve.ts';
+
+export type StageState = {
+  readonly stage: PlannedStage;
+  readonly draft: ConfigDraft;
+  /** What a process would see: the image's environment and the build arguments in force. */
+  readonly variables: Map<string, string>;
+  /** Build arguments declared so far, in order; undefined for one without a value. */
+  readonly arguments: Map<string, string | undefined>;
+  readonly platform: Platform;
+  readonly baseImage: ResolvedImage | undefined;
+  /** The files so far; undefined for none. */
+  files: Edge | undefined;
+  readonly layers: Digest[];
+  /** A CMD came in this very stage. */
+  hasCommand: boolean;
+  hasWorkdir: boolean;
+  readonly steps: StepFacts[];
+  readonly facts: Omit<StageFacts, 'steps'>;
+  /** Numbers for the labels of vertices. */
+  step: number;
+  readonly stepCount: number;
+};
+
+export type Conversion = {
+  readonly plan: Plan;
+  readonly images: ResolvedImages;
+  readonly states: Map<PlannedStage, StageState>;
+  readonly context: Edge;
+  readonly proxies: readonly string[];
+};
+
+export function createConversion(plan: Plan, images: ResolvedImages): Conversion {
+  const context = createVertex({ kind: 'source-local', name: 'context' }, [], { text: 'load build context' });
+  return { plan, images, states: new Map(), context: outputOf(context), proxies: proxyEnvironment(plan.options.buildArgs) };
+}
+
+/** The stage before its first instruction. */
+export function openStage(stage: PlannedStage, conversion: Conversion): StageState {
+  const below = stage.base.kind === 'stage' ? conversion.states.get(stage.base.stage) : undefined;
+  const state = below ? stageOnStage(stage, below) : stageOnImage(stage, conversion);
+  const { draft, variables } = state;
+  if (!draft.variables.has('PATH')) draft.variables.set('PATH', defaultPath);
+  for (const [name, value] of draft.variables) variables.set(name, value);
+  if (draft.workingDirectory !== '') draft.workingDirectory = resolvePath('/', draft.workingDirectory);
+  return state;
+}
+
+function stageOnStage(stage: PlannedStage, below: StageState): StageState {
+  return {
+    ...blankState(stage, below.hasWorkdir),
+    draft: draftOf(finishDraft(below.draft)),
+    variables: new Map(below.variables),
+    arguments: new Map(below.arguments),
+    platform: below.platform,
+    baseImage: below.baseImage,
+    files: below.files,
+    layers: [...below.layers],
+    facts: { stage, hasWorkdir: below.hasWorkdir, mismatch: undefined },
+  };
+}
+
+function stageOnImage(stage: PlannedStage, { plan, images }: Conversion): StageState {
+  const { options } = plan;
+  const blank = blankState(stage, false);
+  const nothing = { variables: new Map<string, string>(), arguments: new Map<string, string | undefined>(), layers: [] };
+  if (stage.base.kind !== 'image') {
+    const facts = { stage, hasWorkdir: false, mismatch: undefined };
+    return {
+      ...blank,
+      ...nothing,
+      draft: emptyDraft(options.platform),
+      platform: options.platform,
+      baseImage: undefined,
+      files: undefined,
+      facts,
+    };
+  }
+  const wanted = stage.base.image;
+  const image = images.get(wanted);
+  const platform = stage.platform ?? options.platform;
+  const got = image?.config;
+  const differs = got !== undefined && (got.os !== platform.os || got.architecture !== platform.architecture);
+  const state: StageState = {
+    ...blank,
+    ...nothing,
+    draft: image ? draftOf(image.config) : emptyDraft(platform),
+    platform,
+    baseImage: image,
+    files: undefined,
+    facts: {
+      stage,
+      hasWorkdir: false,
+      mismatch: differs ? { wanted: platform, got: { os: got.os, architecture: got.architecture } } : undefined,
+    },
+  };
+  state.files = image && imageFiles(image, { ...labelFor(state, [stage.source.from.span]), text: `FROM ${image.name}@${image.manifest}` });
+  return state;
+}
+
+function blankState(stage: PlannedStage, hasWorkdir: boolean) {
+  const counted = stage.steps.filter(
+    ({ instruction: { kind } }) => kind === 'run' || kind === 'copy' || kind === 'add' || kind === 'workdir',
+  );
+  return { stage, hasCommand: false, hasWorkdir, steps: [], step: 0, stepCount: counted.length + (stage.base.kind === 'image' ? 1 : 0) };
+}
+
+/** undefined for an image without layers. */
+function imageFiles(image: ResolvedImage, label: Label): Edge | undefined {
+  if (image.config.rootfs.diff_ids.length === 0) return undefined;
+  return outputOf(createVertex({ kind: 'source-image', name: image.name, manifest: image.manifest }, [], label));
+}
+
+/** The files that a COPY or a mount reads; undefined for an empty tree. */
+export function filesOf(
+  origin: Origin,
+  step: { readonly state: StageState; readonly conversion: Conversion; readonly at: readonly Span[] },
+): Edge | undefined {
+  const { state, conversion, at } = step;
+  switch (origin.kind) {
+    case 'context':
+      return conversion.context;
+    case 'scratch':
+      return undefined;
+    case 'image':
+      return externalFiles(origin.image, conversion);
+    case 'stage': {
+      const from = conversion.states.get(origin.stage);
+      if (from && origin.stage !== state.stage) return from.files;
+      throw new JettisonError(
+        'dockerfile/stage-order',
+        `Cannot copy from stage "${origin.written}", it needs to be defined before current stage "${stageLabel(state.stage)}"`,
+        { at, hint: `Move the stage "${origin.written}" up` },
+      );
+    }
+    default:
+      return unknownOrigin(origin);
+  }
+}
+
+function externalFiles(wanted: WantedImage, { images }: Conversion): Edge | undefined {
+  const image = images.get(wanted);
+  return image && imageFiles(image, { text: `FROM ${image.name}@${image.manifest}`, at: wanted.at });
+}
+
+function unknownOrigin(origin: never): never {
+  throw new JettisonError('dockerfile/unreachable', `Unexpected origin ${JSON.stringify(origin)}`, { fault: 'bug' });
+}
+
+/** Makes `op` the newest layer of the stage. */
+export function addLayer(state: StageState, op: Op, inputs: readonly Edge[], label: Label): void {
+  const vertex = createVertex(op, inputs, label);
+  state.files = outputOf(vertex);
+  state.layers.push(vertex.digest);
+}
+
+/** Stage, number and place of the next vertex; counts it. */
+export function labelFor(state: StageState, at: readonly Span[]): Omit<Label, 'text'> {
+  return { stage: stageLabel(state.stage), step: ++state.step, steps: state.stepCount, at };
+}
+
+/** A step on its way through the conversion: what a converter of an instruction is handed. */
+export type StepContext = {
+  readonly state: StageState;
+  readonly conversion: Conversion;
+  readonly step: PlannedStep;
+  readonly at: readonly Span[];
+  readonly facts: StepFacts;
+};
+
+/** Where to point for `word`. */
+export function placeOf({ step, at }: StepContext, word: Word): readonly Span[] {
+  return step.anchor || word.span.start.line !== step.instruction.span.start.line ? at : [word.span];
+}
+
+/** The word with its quotes resolved and its variables filled in. */
+export function expand(context: StepContext, word: Word, rules: Partial<WordRules> = {}): string {
+  return expansionOf(context, word, rules).text;
+}
+
+/** The words that one word becomes. */
+export function expandToWords(context: StepContext, word: Word): readonly string[] {
+  return expansionOf(context, word, {}).words;
+}
+
+function expansionOf(context: StepContext, word: Word, rules: Partial<WordRules>) {
+  const { state, conversion, facts } = context;
+  const expansion = expandWord(word.text, state.variables, { escape: conversion.plan.dockerfile.escape, ...rules });
+  for (const name of expansion.unmatched) {
+    if (!state.arguments.has(name)) facts.undefinedVariables.push(name);
+  }
+  if (facts.undefinedVariables.length > 0 && facts.knownVariables.length === 0) facts.knownVariables = [...state.variables.keys()];
+  if (expansion.fault !== undefined) throw badExpansion(word.text, expansion.fault, placeOf(context, word));
+  return expansion;
+}
+
+/** The instruction as shown while it runs: in upper case, known variables filled in. */
+export function titleOf({ step, state, conversion }: StepContext): string {
+  const { keyword, source } = step.instruction;
+  const rules: WordRules = { escape: conversion.plan.dockerfile.escape, keepQuotes: true, keepEscapes: true, keepUnset: true };
+  const expansion = expandWord(source, state.variables, rules);
+  const text = expansion.fault === undefined ? expansion.text : source;
+  return `${step.anchor ? 'ONBUILD ' : ''}${keyword.text.toUpperCase()}${text.slice(keyword.text.length)}`;
+}
+
+/** Must the step run although its result is known? */
+export function ignoresCache({ state, conversion }: StepContext): boolean {
+  const { noCache, noCacheStages } = conversion.plan.options;
+  return noCache || noCacheStages.some((name) => name.toLowerCase() === state.stage.name || name === String(state.stage.index));
+}

@@ -1,0 +1,64 @@
+/** The Dockerfile frontend: text to graph and image config. */
+import { JettisonError } from '#ground/base/errors.ts';
+import type { ImageConfig } from '#formats/oci/image-config.ts';
+import { printPlatform } from '#formats/oci/platform.ts';
+import { finishDraft } from '#languages/frontend/config-draft.ts';
+import type { Frontend, FrontendOptions } from '#languages/frontend/contract.ts';
+import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
+import { findTarget, neededStages, planStages } from './convert/plan.ts';
+import { resolveImages } from './convert/resolve.ts';
+import { convertStage } from './convert/stage.ts';
+import { createConversion } from './convert/state.ts';
+import { parseDockerfile } from './parse.ts';
+
+/**
+ * Converts the stages that the target needs; images of other stages are not looked up. Throws one JettisonError with its places for
+ * the first fault, `dockerfile/...` or whatever `outside` threw.
+ */
+export const dockerfileFrontend: Frontend = async (source, options, outside, signal) => {
+  const { dockerfile, diagnostics } = parseDockerfile(source, options.file);
+  failAtFirst(diagnostics);
+  const plan = planStages(dockerfile, options);
+  const target = findTarget(plan);
+  const images = await resolveImages(plan, [target], outside, signal);
+  const conversion = createConversion(plan, images);
+  for (const stage of neededStages(target)) convertStage(stage, conversion);
+  const state = conversion.states.get(target);
+  if (!state) throw new JettisonError('dockerfile/unreachable', 'The target was not converted', { fault: 'bug' });
+  for (const [name, value] of options.labels) state.draft.labels.set(name, value);
+  return {
+    goal: state.files,
+    imageConfig: forPlatform(finishDraft(state.draft), options),
+    layers: state.layers,
+    baseImage: state.baseImage,
+    diagnostics,
+  };
+};
+
+/** Text that cannot be read has one error: the first, in the order of the file. */
+function failAtFirst(diagnostics: readonly Diagnostic[]): void {
+  const [first, ...more] = diagnostics.filter((each) => each.severity === 'error');
+  if (!first) return;
+  const line = first.at[0]?.start.line;
+  throw new JettisonError(
+    first.rule === 'NotBuiltYet' ? 'dockerfile/not-built-yet' : 'dockerfile/syntax',
+    line === undefined ? first.message : `Dockerfile parse error on line ${line}: ${first.message}`,
+    {
+      at: first.at,
+      ...(first.hint === undefined ? {} : { hint: first.hint }),
+      notes: more.slice(0, 9).map((each) => `line ${each.at[0]?.start.line ?? '?'}: ${each.message}`),
+    },
+  );
+}
+
+/** An image built for another platform than this machine's says so, whatever its base said. */
+function forPlatform(image: ImageConfig, { platform, buildPlatform }: FrontendOptions): ImageConfig {
+  if (printPlatform(platform) === printPlatform(buildPlatform)) return image;
+  const { variant: _variant, ...rest } = image;
+  return {
+    ...rest,
+    os: platform.os,
+    architecture: platform.architecture,
+    ...(platform.variant === undefined ? {} : { variant: platform.variant }),
+  };
+}

@@ -1,0 +1,89 @@
+/** `--name[=value]` words between an instruction's name and its arguments. */
+import { suggest } from '#ground/base/human.ts';
+import { isSpace } from '#languages/frontend/words.ts';
+import type { Flag, Word } from '../ast.ts';
+import { spanOf, type ReportFault } from './lines.ts';
+import type { Stretch } from './scan.ts';
+
+export type FlagKind = 'text' | 'texts' | 'switch';
+export type FlagTable = Readonly<Record<string, FlagKind>>;
+
+/** Takes the flags at the beginning of the stretch; `--` ends them. Quotes and backslashes in a flag are resolved. */
+export function takeFlags(stretch: Stretch): { readonly flags: readonly Flag[]; readonly rest: Stretch } {
+  const { line, end } = stretch;
+  const { text } = line;
+  const flags: Flag[] = [];
+  let at = stretch.start;
+  for (;;) {
+    while (at < end && isSpace(text[at] ?? '')) at++;
+    if (!(text.startsWith('--', at) && at + 1 < end)) break;
+    const from = at;
+    let value = '';
+    let quote = '';
+    for (; at < end; at++) {
+      const character = text[at] ?? '';
+      if (quote === '' && isSpace(character)) break;
+      if (character === '\\') value += ++at < end ? (text[at] ?? '') : '';
+      else if (quote === '' && (character === '"' || character === "'")) quote = character;
+      else if (character === quote) quote = '';
+      else value += character;
+    }
+    at = Math.min(at, end);
+    if (value === '--') break;
+    const equals = value.indexOf('=');
+    flags.push({
+      name: equals < 0 ? value.slice(2) : value.slice(2, equals),
+      value: equals < 0 ? undefined : value.slice(equals + 1),
+      span: spanOf(line, from, at),
+    });
+  }
+  return { flags, rest: { line, start: at, end } };
+}
+
+/** Reports flags that `table` does not have, that come twice, or lack a value or have a wrong one. Gives true when all are good. */
+export function checkFlags(flags: readonly Flag[], table: FlagTable, report: ReportFault): boolean {
+  const seen = new Set<string>();
+  for (const flag of flags) {
+    const kind = Object.hasOwn(table, flag.name) ? table[flag.name] : undefined;
+    const fault = faultOf(flag, kind, seen.has(flag.name));
+    if (fault !== undefined) {
+      report(kind === undefined ? 'UnknownFlag' : 'BadFlag', fault, flag.span, kind === undefined ? flagHint(flag.name, table) : undefined);
+      return false;
+    }
+    seen.add(flag.name);
+  }
+  return true;
+}
+
+function faultOf(flag: Flag, kind: FlagKind | undefined, again: boolean): string | undefined {
+  if (kind === undefined) return `Unknown flag: "--${flag.name}"`;
+  if (again && kind !== 'texts') return `Duplicate flag specified: "--${flag.name}"`;
+  if (kind !== 'switch') return flag.value === undefined ? `Missing a value on flag: "--${flag.name}"` : undefined;
+  if (flag.value === '') return `Missing a value on flag: "--${flag.name}"`;
+  return flag.value === undefined || /^(?:true|false)$/iu.test(flag.value)
+    ? undefined
+    : `Expecting boolean value for flag "--${flag.name}", not: "${flag.value}"`;
+}
+
+function flagHint(name: string, table: FlagTable): string | undefined {
+  const names = Object.keys(table);
+  const near = name.length > 40 ? undefined : suggest(name, names);
+  if (near !== undefined) return `Did you mean "--${near}"?`;
+  return names.length === 0 ? 'This instruction has no flags' : `It can have ${names.map((each) => `"--${each}"`).join(', ')}`;
+}
+
+/** The value of a flag as a word at the flag's place; undefined when the flag is not there. */
+export function flagWord(flags: readonly Flag[], name: string): Word | undefined {
+  const flag = flags.find((each) => each.name === name);
+  return flag?.value === undefined ? undefined : { text: flag.value, span: flag.span };
+}
+
+export function flagWords(flags: readonly Flag[], name: string): readonly Word[] {
+  return flags.flatMap((flag) => (flag.name === name && flag.value !== undefined ? [{ text: flag.value, span: flag.span }] : []));
+}
+
+/** undefined when the flag is not there. */
+export function flagSwitch(flags: readonly Flag[], name: string): boolean | undefined {
+  const flag = flags.find((each) => each.name === name);
+  return flag && flag.value?.toLowerCase() !== 'false';
+}
