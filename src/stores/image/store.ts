@@ -37,7 +37,14 @@ export type KnownManifest = {
 };
 
 /** One form in which a layer exists as a blob. */
-export type LayerBlobForm = { readonly diffId: Digest; readonly digest: Digest; readonly size: number; readonly mediaType: string };
+export type LayerBlobForm = {
+  readonly diffId: Digest;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly mediaType: string;
+  /** Made from a snapshot of this store, so it can be made again. */
+  readonly madeHere: boolean;
+};
 
 export type ImageStore = {
   /** Enters an image (again: nothing changes but what is missing). Throws when `config` is no image config. */
@@ -69,7 +76,7 @@ CREATE INDEX image_names_by_image ON image_names (image_id);
 CREATE TABLE image_manifests (
   image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE, repository TEXT NOT NULL, digest TEXT NOT NULL, manifest TEXT NOT NULL,
   media_type TEXT NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (image_id, repository, digest));
-CREATE TABLE layer_blobs (diff_id TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, media_type TEXT NOT NULL, PRIMARY KEY (diff_id, digest));
+CREATE TABLE layer_blobs (diff_id TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, media_type TEXT NOT NULL, made_here INTEGER NOT NULL, PRIMARY KEY (diff_id, digest));
 CREATE TABLE image_chains (chain_id TEXT PRIMARY KEY, snapshot TEXT NOT NULL) WITHOUT ROWID;
 `;
 
@@ -82,7 +89,7 @@ const storedManifest = v.object({
   media_type: v.string(),
   bytes: v.instance(Uint8Array),
 });
-const storedBlob = v.object({ diff_id: v.string(), digest: v.string(), size: v.number(), media_type: v.string() });
+const storedBlob = v.object({ diff_id: v.string(), digest: v.string(), size: v.number(), media_type: v.string(), made_here: v.number() });
 
 /** Over a database that has `imageTables`. */
 export function openImageStore(database: Database): ImageStore {
@@ -130,13 +137,19 @@ export function openImageStore(database: Database): ImageStore {
         const { media_type: mediaType, ...known } = v.parse(storedManifest, row);
         return { ...known, mediaType, digest: parseDigest(known.digest), manifest: parseDigest(known.manifest) };
       }),
-    noteBlob: ({ diffId, digest, size, mediaType }) => {
-      statements.noteBlob.run(diffId, digest, size, mediaType);
+    noteBlob: ({ diffId, digest, size, mediaType, madeHere }) => {
+      statements.noteBlob.run(diffId, digest, size, mediaType, madeHere ? 1 : 0);
     },
     blobsOf: (diffId) =>
       statements.blobsOf.all(diffId).map((row) => {
-        const { diff_id, digest, size, media_type } = v.parse(storedBlob, row);
-        return { diffId: parseDigest(diff_id), digest: parseDigest(digest), size, mediaType: media_type };
+        const blob = v.parse(storedBlob, row);
+        return {
+          diffId: parseDigest(blob.diff_id),
+          digest: parseDigest(blob.digest),
+          size: blob.size,
+          mediaType: blob.media_type,
+          madeHere: blob.made_here === 1,
+        };
       }),
     setSnapshot: (chainId, snapshot) => {
       statements.setSnapshot.run(chainId, snapshot);
@@ -175,7 +188,7 @@ function prepareStatements(database: Database) {
       'INSERT OR REPLACE INTO image_manifests (image_id, repository, digest, manifest, media_type, bytes) VALUES (?, ?, ?, ?, ?, ?)',
     ),
     manifestsOf: database.prepare('SELECT * FROM image_manifests WHERE image_id = ? ORDER BY rowid'),
-    noteBlob: database.prepare('INSERT OR REPLACE INTO layer_blobs (diff_id, digest, size, media_type) VALUES (?, ?, ?, ?)'),
+    noteBlob: database.prepare('INSERT OR REPLACE INTO layer_blobs (diff_id, digest, size, media_type, made_here) VALUES (?, ?, ?, ?, ?)'),
     blobsOf: database.prepare('SELECT * FROM layer_blobs WHERE diff_id = ? ORDER BY rowid'),
     setSnapshot: database.prepare(
       'INSERT INTO image_chains (chain_id, snapshot) VALUES (?, ?) ON CONFLICT (chain_id) DO UPDATE SET snapshot = excluded.snapshot',
