@@ -8,14 +8,15 @@ import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import type { TreeEntry } from './tree.ts';
 
 const maximumLinks = 255;
-const kinds: ReadonlyMap<bigint, TreeEntry['kind']> = new Map([
-  [BigInt(constants.S_IFREG), 'file'],
-  [BigInt(constants.S_IFDIR), 'folder'],
-  [BigInt(constants.S_IFLNK), 'symlink'],
-  [BigInt(constants.S_IFIFO), 'fifo'],
-  [BigInt(constants.S_IFSOCK), 'socket'],
-  [BigInt(constants.S_IFCHR), 'character-device'],
-  [BigInt(constants.S_IFBLK), 'block-device'],
+const typeBits = constants.S_IFMT;
+const kinds: ReadonlyMap<number, TreeEntry['kind']> = new Map([
+  [constants.S_IFREG, 'file'],
+  [constants.S_IFDIR, 'folder'],
+  [constants.S_IFLNK, 'symlink'],
+  [constants.S_IFIFO, 'fifo'],
+  [constants.S_IFSOCK, 'socket'],
+  [constants.S_IFCHR, 'character-device'],
+  [constants.S_IFBLK, 'block-device'],
 ]);
 
 /** lstat with exact nanoseconds; undefined when nothing is there. The path up to the last component must be trusted. */
@@ -23,17 +24,20 @@ export function lookAt(hostPath: ByteString): BigIntStats | undefined {
   return lstatSync(nodePath(hostPath), { bigint: true, throwIfNoEntry: false });
 }
 
-/** The entry `path` of a tree whose own inode is `hostPath` with these `stats`. A link's target is read at `readAt` where that is a safer way to it. */
+/**
+ * The entry `path` of a tree whose own inode is `hostPath` with these `stats`. For a folder that others may write to (`live`), `readAt` is
+ * a way to the same inode through an open folder.
+ */
 export function describeEntry(place: {
   readonly path: ByteString;
   readonly hostPath: ByteString;
   readonly layer: number;
   readonly stats: BigIntStats;
-  readonly readAt?: ByteString;
+  readonly live?: { readonly readAt: ByteString };
 }): TreeEntry {
-  const { path, hostPath, layer, stats } = place;
+  const { path, hostPath, layer, stats, live } = place;
   const kind = kindOf(stats);
-  return {
+  const entry = {
     path,
     kind,
     mode: Number(stats.mode) & 0o7777,
@@ -44,14 +48,15 @@ export function describeEntry(place: {
     inode: Number(stats.ino),
     links: Number(stats.nlink),
     device: kind === 'character-device' || kind === 'block-device' ? splitDevice(stats.rdev) : undefined,
-    target: kind === 'symlink' ? asByteString(readlinkSync(nodePath(place.readAt ?? hostPath), 'latin1')) : undefined,
+    target: kind === 'symlink' ? asByteString(readlinkSync(nodePath(live?.readAt ?? hostPath), 'latin1')) : undefined,
     hostPath,
     layer,
   };
+  return live === undefined ? entry : Object.assign(entry, { ctime: stats.ctimeNs, fileSystem: stats.dev });
 }
 
 export function kindOf(stats: BigIntStats): TreeEntry['kind'] {
-  const kind = kinds.get(stats.mode & BigInt(constants.S_IFMT));
+  const kind = kinds.get(Number(stats.mode) & typeBits);
   if (kind === undefined) throw new JettisonError('linux/unknown-file-type', `Unknown file type in mode ${stats.mode}`, { fault: 'bug' });
   return kind;
 }

@@ -1,0 +1,68 @@
+/** The ignore file of a build: which paths of the context are left out. https://docs.docker.com/build/concepts/context/#dockerignore-files */
+import { basename, dirname, relative } from 'node:path';
+import { isCode, JettisonError } from '#ground/base/errors.ts';
+import { cleanPattern, parsePatterns } from '#ground/base/patterns.ts';
+import { readContextFile } from './read-file.ts';
+
+export type IgnoreFile = {
+  /** As people know it: `.dockerignore`, `app.Dockerfile.dockerignore`. */
+  readonly name: string;
+  /** Cleaned patterns in order, for `openLocalContext`. */
+  readonly patterns: readonly string[];
+};
+
+const mostBytes = 1024 * 1024;
+const mostPatterns = 10_000;
+
+/**
+ * Reads `<Dockerfile>.dockerignore` beside the Dockerfile, else `.dockerignore` at the root of the context; undefined when there is neither.
+ * `context` and `dockerfile` are absolute paths. Throws `context/bad-ignore-file` with the line (its text may be a secret when the file
+ * is a wrong one, so it is not shown), and what `readContextFile` throws.
+ */
+export function readIgnoreFile(place: { readonly context: string; readonly dockerfile: string }): IgnoreFile | undefined {
+  return readOne(besideDockerfile(place)) ?? readOne({ folder: place.context, path: '.dockerignore' });
+}
+
+/** One pattern a line, as BuildKit reads it: `#` in the first column starts a comment. Throws `context/bad-ignore-file`. */
+export function parseIgnoreFile(text: string, name: string): readonly string[] {
+  const patterns: string[] = [];
+  for (const [index, line] of text
+    .replace(/^\u{feff}/u, '')
+    .split('\n')
+    .entries()) {
+    if (line.startsWith('#')) continue;
+    const pattern = cleanPattern(line);
+    if (pattern === '') continue;
+    checkPattern(pattern, `line ${index + 1} of "${name}"`);
+    patterns.push(pattern);
+  }
+  if (patterns.length <= mostPatterns) return patterns;
+  throw new JettisonError('context/bad-ignore-file', `"${name}" has more than ${mostPatterns} patterns`);
+}
+
+type FilePlace = { readonly folder: string; readonly path: string };
+
+/** Links of a Dockerfile's own ignore file may lead anywhere in the context when it lies there, else only beside it. */
+function besideDockerfile({ context, dockerfile }: { readonly context: string; readonly dockerfile: string }): FilePlace {
+  const inside = relative(context, dockerfile);
+  if (inside !== '' && !inside.startsWith('../') && !inside.startsWith('/')) return { folder: context, path: `${inside}.dockerignore` };
+  return { folder: dirname(dockerfile), path: `${basename(dockerfile)}.dockerignore` };
+}
+
+function readOne({ folder, path }: FilePlace): IgnoreFile | undefined {
+  const bytes = readContextFile(folder, path, mostBytes);
+  return bytes && { name: path, patterns: parseIgnoreFile(new TextDecoder().decode(bytes), path) };
+}
+
+function checkPattern(pattern: string, where: string): void {
+  try {
+    parsePatterns([pattern]);
+  } catch (error) {
+    if (!isCode(error, 'base/bad-pattern')) throw error;
+    throw new JettisonError(
+      'context/bad-ignore-file',
+      `Cannot read the pattern in ${where}`,
+      error.hint === undefined ? {} : { hint: error.hint },
+    );
+  }
+}

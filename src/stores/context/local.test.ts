@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempDisposableSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { asByteString, bytesOf, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
+import { isCode } from '#ground/base/errors.ts';
+import { AT_FDCWD, fileTypes, makeNodeAt } from '#ground/linux/syscall.ts';
+import type { Tree } from '#ground/linux/tree.ts';
+import { fingerprintOf, openLocalContext } from './local.ts';
+
+const root = fromText('');
+
+function isChange(error: unknown): boolean {
+  return isCode(error, 'linux/changed');
+}
+
+/** Makes files under `folder`: `path` with its text, `path/` for a folder, `path -> target` for a link. */
+function plant(folder: string, paths: readonly string[]): void {
+  for (const path of paths) {
+    const [name = '', target] = path.split(' -> ');
+    mkdirSync(join(folder, name.endsWith('/') ? name : dirname(name)), { recursive: true });
+    if (target !== undefined) symlinkSync(target, join(folder, name));
+    else if (!name.endsWith('/')) writeFileSync(join(folder, name), name);
+  }
+}
+
+function pathsOf(tree: Tree, below: ByteString = root): readonly string[] {
+  return tree.list(below).flatMap((entry) => [toText(entry.path), ...(entry.kind === 'folder' ? pathsOf(tree, entry.path) : [])]);
+}
+
+const shop = [
+  '.env',
+  'README.md',
+  'a.txt',
+  'b.md',
+  'dir/a.txt',
+  'dir/b.md',
+  'dir/sub/a.txt',
+  'dir/sub/c.log',
+  'keep.md',
+  'node_modules/m/i.js',
+  'other/node_modules/n.js',
+  'tmp/x',
+];
+
+test('a context shows what its patterns leave', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-context-');
+  plant(folder.path, shop);
+  const left = (...ignore: readonly string[]) => pathsOf(openLocalContext({ folder: folder.path, ignore }));
+  const gone = (...ignore: readonly string[]) => left().filter((path) => !left(...ignore).includes(path));
+  assert.equal(left().length, 19);
+  assert.deepEqual(left(), left().toSorted());
+  assert.deepEqual(left('*', '!a.txt', '!dir/sub'), ['a.txt', 'dir', 'dir/sub', 'dir/sub/a.txt', 'dir/sub/c.log']);
+  assert.deepEqual(left('*', '!**/*.log', '!tmp'), ['dir', 'dir/sub', 'dir/sub/c.log', 'tmp', 'tmp/x']);
+  assert.deepEqual(left('*', '!dir/none'), []);
+  assert.deepEqual(gone('dir/sub/*', 'tmp/*'), ['dir/sub/a.txt', 'dir/sub/c.log', 'tmp/x']);
+  assert.deepEqual(gone('./a.txt', 'dir//sub', 'other/../tmp'), ['a.txt', 'dir/sub', 'dir/sub/a.txt', 'dir/sub/c.log', 'tmp', 'tmp/x']);
+  assert.deepEqual(gone('*.md', '!keep.md', '!README.md', 'README.md'), ['README.md', 'b.md']);
+  assert.deepEqual(gone('**/node_modules'), [
+    'node_modules',
+    'node_modules/m',
+    'node_modules/m/i.js',
+    'other/node_modules',
+    'other/node_modules/n.js',
+  ]);
+});
+
+test('single paths and listings agree, in any order', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-context-');
+  plant(folder.path, shop);
+  const options = { folder: folder.path, ignore: ['*', '!dir/sub', '!**/n.js', 'dir/sub/a.txt'] };
+  const shown = new Set(pathsOf(openLocalContext(options)));
+  for (const path of pathsOf(openLocalContext({ ...options, ignore: [] }))) {
+    const context = openLocalContext(options);
+    assert.equal(context.entry(fromText(path)) !== undefined, shown.has(path), path);
+    assert.deepEqual(new Set(pathsOf(context)), shown);
+  }
+});
+
+test('entries carry what the inode says', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-context-');
+  plant(folder.path, ['f', 'l -> f', 'd/']);
+  linkSync(join(folder.path, 'f'), join(folder.path, 'd/same'));
+  chmodSync(join(folder.path, 'f'), 0o4711);
+  utimesSync(join(folder.path, 'f'), 1, 1_000_000_000.5);
+  const context = openLocalContext({ folder: folder.path, ignore: [] });
+  const file = context.entry(fromText('f'));
+  const stats = lstatSync(join(folder.path, 'f'), { bigint: true });
+  assert.deepEqual(
+    [file?.kind, file?.mode, file?.size, file?.mtime, file?.links, file?.inode, file?.ctime, file?.fileSystem, file?.hostPath],
+    ['file', 0o4711, 1, 1_000_000_000_500_000_000n, 2, Number(stats.ino), stats.ctimeNs, stats.dev, join(folder.path, 'f')],
+  );
+  assert.equal(context.entry(fromText('d/same'))?.inode, file?.inode);
+  assert.equal(context.entry(fromText('l'))?.target, 'f');
+  assert.equal(context.entry(root)?.kind, 'folder');
+  for (const path of ['none', 'f/x', 'l/x', '..', 'd/../f', '.', 'd/', '/f', 'd\0'])
+    assert.equal(context.entry(fromText(path)), undefined, path);
+  assert.equal(toText(asByteString(String.fromCharCode(...context.readFile(context.entry(fromText('f'))!, 10)))), 'f');
+});
+
+test('special files are told apart and never opened; names are bytes', async () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-context-');
+  makeNodeAt(AT_FDCWD, fromText(join(folder.path, 'fifo')), { type: fileTypes.fifo, mode: 0o644 });
+  const odd = asByteString(`${folder.path}/\u00ff\u00e9`);
+  symlinkSync(Buffer.from('\u00fe', 'latin1'), Buffer.from(bytesOf(odd)));
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(join(folder.path, 'socket'), resolve));
+  const context = openLocalContext({ folder: folder.path, ignore: [] });
+  assert.deepEqual(
+    context.list(root).map(({ path, kind, target }) => [path, kind, target]),
+    [
+      ['fifo', 'fifo', undefined],
+      ['socket', 'socket', undefined],
+      ['\u00ff\u00e9', 'symlink', '\u00fe'],
+    ],
+  );
+  assert.throws(() => context.readFile(context.entry(fromText('fifo'))!, 10), /not a regular file/u);
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test('links are resolved inside the context only', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-context-');
+  const inner = join(folder.path, 'in');
+  plant(folder.path, [
+    'secret',
+    'in/real/f',
+    'in/hidden/f',
+    'in/link -> real',
+    'in/out -> ../secret',
+    'in/absolute -> /real/f',
+    'in/up -> ../../../../real',
+    'in/loop -> loop',
+    'in/to-hidden -> hidden/f',
+    'in/away -> ..',
+  ]);
+  const context = openLocalContext({ folder: inner, ignore: ['hidden'] });
+  const resolve = (path: string, last = true) => {
+    const { path: real, entry } = context.resolve(fromText(path), last);
+    return [real, entry?.kind];
+  };
+  assert.deepEqual(resolve('link/f'), ['real/f', 'file']);
+  assert.deepEqual(resolve('link', false), ['link', 'symlink']);
+  assert.deepEqual(resolve('out'), ['secret', undefined]);
+  assert.deepEqual(resolve('absolute'), ['real/f', 'file']);
+  assert.deepEqual(resolve('up/f'), ['real/f', 'file']);
+  assert.deepEqual(resolve('away/secret'), ['secret', undefined]);
+  assert.deepEqual(resolve('to-hidden'), ['hidden/f', undefined]);
+  assert.deepEqual(resolve('../../secret'), ['secret', undefined]);
+  assert.equal(context.entry(fromText('link/f')), undefined);
+  assert.deepEqual(context.list(fromText('away')), []);
+  assert.throws(
+    () => resolve('loop'),
+    (error) => isCode(error, 'linux/symlink-loop'),
+  );
+});
+
+test('a folder that is replaced by a link while it is read gives nothing of the other place', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-context-');
+  plant(folder.path, ['secret/f', 'secret/deep/f', 'in/d/f', 'in/d/deep/f', 'in/e/f']);
+  const swap = (name: string) => {
+    renameSync(join(folder.path, name), join(folder.path, `${name}-was`));
+    symlinkSync(join(folder.path, 'secret'), join(folder.path, name));
+  };
+  const context = openLocalContext({ folder: join(folder.path, 'in'), ignore: [] });
+  const file = context.entry(fromText('d/f'));
+  context.entry(fromText('e'));
+  context.entry(fromText('d/deep'));
+  swap('in/d');
+  swap('in/e');
+  assert.throws(() => context.list(fromText('d')), isChange);
+  assert.throws(() => context.list(fromText('d/deep')), isChange);
+  assert.throws(() => context.list(fromText('e')), isChange);
+  assert.throws(() => context.readFile(file!, 100), isChange);
+});
+
+test('only what is asked for is read', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-context-');
+  plant(folder.path, ['a/f', 'b/f', 'ignored/f']);
+  const context = openLocalContext({ folder: folder.path, ignore: ['ignored'] });
+  assert.equal(context.entry(fromText('a/f'))?.kind, 'file');
+  // Folders that were not looked at may change unnoticed; an ignored one is not even opened.
+  rmSync(join(folder.path, 'b'), { recursive: true });
+  rmSync(join(folder.path, 'ignored'), { recursive: true });
+  assert.deepEqual(pathsOf(context), ['a', 'a/f']);
+});
+
+test('a context that is no folder is refused', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-context-');
+  plant(folder.path, ['f', 'real/x', 'link -> real']);
+  assert.throws(
+    () => openLocalContext({ folder: join(folder.path, 'none'), ignore: [] }),
+    (error) => isCode(error, 'context/not-found'),
+  );
+  assert.throws(
+    () => openLocalContext({ folder: join(folder.path, 'f'), ignore: [] }),
+    (error) => isCode(error, 'context/not-a-folder'),
+  );
+  assert.throws(
+    () => openLocalContext({ folder: folder.path, ignore: ['['] }),
+    (error) => isCode(error, 'base/bad-pattern'),
+  );
+  assert.deepEqual(pathsOf(openLocalContext({ folder: join(folder.path, 'link'), ignore: [] })), ['x']);
+  const whole = openLocalContext({ folder: '/', ignore: [] });
+  assert.equal(whole.entry(fromText('etc/passwd'))?.hostPath, '/etc/passwd');
+  assert.equal(whole.list(root).length, readdirSync('/').length);
+});
+
+test('a fingerprint changes with any file, not with what else lies in a folder', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-context-');
+  plant(folder.path, ['d/f', 'd/log']);
+  const take = () => {
+    const context = openLocalContext({ folder: folder.path, ignore: ['**/log*'] });
+    return fingerprintOf([...context.list(root), ...context.list(fromText('d'))]);
+  };
+  const first = take();
+  writeFileSync(join(folder.path, 'd/log2'), '');
+  assert.equal(take(), first);
+  const seen = new Set([first]);
+  const { mtime } = lstatSync(join(folder.path, 'd/f'));
+  for (const change of [
+    () => chmodSync(join(folder.path, 'd/f'), 0o600),
+    () => {
+      writeFileSync(join(folder.path, 'd/f'), 'D/F');
+      utimesSync(join(folder.path, 'd/f'), mtime, mtime);
+    },
+    () => renameSync(join(folder.path, 'd/f'), join(folder.path, 'd/g')),
+    () => chmodSync(join(folder.path, 'd'), 0o700),
+  ]) {
+    change();
+    seen.add(take());
+  }
+  assert.equal(seen.size, 5);
+});

@@ -1,0 +1,162 @@
+/** Digests of files, remembered from build to build for as long as the file is provably the same. */
+import { closeSync, fstatSync, readSync } from 'node:fs';
+import { toText } from '#ground/base/byte-string.ts';
+import { createDigester, digestOf, isDigest, type Digest } from '#ground/base/digest.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { checkUnchanged, openEntryFile } from '#ground/linux/tree-read.ts';
+import type { TreeEntry } from '#ground/linux/tree.ts';
+import type { Database } from '#stores/db/open.ts';
+
+export type StatCache = Disposable & {
+  /** sha256 of a regular file's bytes. Throws `linux/changed` when it is not the file that the entry describes, or is written to meanwhile. */
+  digestFile(entry: TreeEntry): Digest;
+  /** Writes what was learned, in one transaction. Disposing does it, too. */
+  flush(): void;
+  /** Forgets folders that no build has read since (milliseconds since the epoch). */
+  forgetUnused(since: number): void;
+};
+
+/** One row a folder: 20,000 files in 1,000 folders are 1,000 rows. `entries` is a JSON list: name, stamp, digest, name, stamp, digest ... */
+export const statCacheMigrations = [
+  'CREATE TABLE folder_digests (folder TEXT NOT NULL PRIMARY KEY, entries TEXT NOT NULL, used_day INTEGER NOT NULL) STRICT;',
+];
+
+/**
+ * A file whose times are younger than this when it is hashed is not remembered: it may be written to again without a visible change of
+ * its times (https://git-scm.com/docs/racy-git), which are as coarse as 2 seconds on some file systems.
+ */
+const racyNanoseconds = 2_000_000_000n;
+const day = 24 * 60 * 60 * 1000;
+const bufferSize = 1024 * 1024;
+
+type Remembered = { readonly stamp: string; readonly digest: Digest };
+type Folder = {
+  readonly entries: Map<string, Remembered>;
+  /** Names asked for since the folder was read. */
+  readonly used: Set<string>;
+  isChanged: boolean;
+};
+
+/** `database` has `statCacheMigrations`; `now` gives milliseconds since the epoch on the clock that file times come from. */
+export function openStatCache(database: Database, now: () => number): StatCache {
+  const read = database.prepare('SELECT entries, used_day FROM folder_digests WHERE folder = ?');
+  const write = database.prepare('INSERT OR REPLACE INTO folder_digests (folder, entries, used_day) VALUES (?, ?, ?)');
+  const remove = database.prepare('DELETE FROM folder_digests WHERE used_day < ?');
+  const folders = new Map<string, Folder>();
+  const today = (): number => Math.floor(now() / day);
+  let buffer: Uint8Array | undefined;
+
+  const folderAt = (path: string): Folder => {
+    const known = folders.get(path);
+    if (known !== undefined) return known;
+    const row = read.get(path);
+    const folder = {
+      entries: parseEntries(row?.['entries']),
+      used: new Set<string>(),
+      isChanged: row !== undefined && row['used_day'] !== today(),
+    };
+    folders.set(path, folder);
+    return folder;
+  };
+  const flush = (): void => {
+    const changed = [...folders].filter(([, folder]) => folder.isChanged);
+    if (changed.length === 0) return;
+    database.transaction(() => {
+      for (const [path, folder] of changed) write.run(path, printEntries(folder), today());
+    });
+    for (const [, folder] of changed) folder.isChanged = false;
+  };
+
+  return {
+    digestFile(entry) {
+      const split = entry.hostPath.lastIndexOf('/');
+      const folder = folderAt(entry.hostPath.slice(0, split));
+      const name = entry.hostPath.slice(split + 1);
+      const stamp = [entry.inode, entry.size, entry.mtime, entry.ctime, entry.fileSystem].join(' ');
+      const known = folder.entries.get(name);
+      folder.used.add(name);
+      if (known?.stamp === stamp) return known.digest;
+      const hashedAt = BigInt(Math.floor(now())) * 1_000_000n;
+      const digest = hashFile(entry, (buffer ??= new Uint8Array(bufferSize)));
+      if (isSettled(entry, hashedAt)) {
+        folder.entries.set(name, { stamp, digest });
+        folder.isChanged = true;
+      }
+      return digest;
+    },
+    flush,
+    forgetUnused(since) {
+      remove.run(Math.floor(since / day));
+    },
+    [Symbol.dispose]: flush,
+  };
+}
+
+function isSettled({ mtime, ctime }: TreeEntry, hashedAt: bigint): boolean {
+  if (ctime === undefined) return true;
+  const limit = hashedAt - racyNanoseconds;
+  return mtime < limit && ctime < limit;
+}
+
+function hashFile(entry: TreeEntry, buffer: Uint8Array): Digest {
+  const file = openEntryFile(entry);
+  try {
+    const digest = entry.size <= buffer.length ? hashSmall(file, entry, buffer) : hashLarge(file, entry, buffer);
+    checkUnchanged(entry, fstatSync(file, { bigint: true }));
+    return digest;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function hashSmall(file: number, entry: TreeEntry, buffer: Uint8Array): Digest {
+  let length = 0;
+  while (length < entry.size) length += readSome(file, entry, buffer.subarray(length, entry.size));
+  return digestOf(buffer.subarray(0, length));
+}
+
+function hashLarge(file: number, entry: TreeEntry, buffer: Uint8Array): Digest {
+  const digester = createDigester();
+  for (let left = entry.size; left > 0;) {
+    const count = readSome(file, entry, buffer.subarray(0, Math.min(left, buffer.length)));
+    digester.update(buffer.subarray(0, count));
+    left -= count;
+  }
+  return digester.finish();
+}
+
+function readSome(file: number, entry: TreeEntry, into: Uint8Array): number {
+  const count = readSync(file, into);
+  if (count > 0) return count;
+  throw new JettisonError('linux/changed', `"${toText(entry.path)}" became shorter while it was read`, {
+    hint: 'Run the build again once nothing writes to that folder',
+  });
+}
+
+function parseEntries(text: unknown): Map<string, Remembered> {
+  const entries = new Map<string, Remembered>();
+  const list = typeof text === 'string' ? parseList(text) : [];
+  for (let index = 0; index + 2 < list.length; index += 3) {
+    const [name, stamp, digest] = [list[index], list[index + 1], list[index + 2]];
+    if (typeof name !== 'string' || typeof stamp !== 'string' || typeof digest !== 'string' || !isDigest(digest)) continue;
+    entries.set(name, { stamp, digest });
+  }
+  return entries;
+}
+
+/** A row that cannot be read is as good as none: it is only a memory. */
+function parseList(text: string): readonly unknown[] {
+  try {
+    const list: unknown = JSON.parse(text);
+    return Array.isArray(list) ? list : [];
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return [];
+  }
+}
+
+/** Names of files that are gone are dropped once they outnumber those in use by far. */
+function printEntries({ entries, used }: Folder): string {
+  const kept = entries.size > 4 * used.size + 64 ? [...entries].filter(([name]) => used.has(name)) : [...entries];
+  return JSON.stringify(kept.flatMap(([name, { stamp, digest }]) => [name, stamp, digest]));
+}
