@@ -225,16 +225,16 @@ test('a fingerprint changes with any file, not with what else lies in a folder',
     const context = openLocalContext({ folder: folder.path, ignore: ['**/log*'] });
     return fingerprintOf([...context.list(root), ...context.list(fromText('d'))]);
   };
+  utimesSync(join(folder.path, 'd/f'), 1, 1);
   const first = take();
   writeFileSync(join(folder.path, 'd/log2'), '');
   assert.equal(take(), first);
   const seen = new Set([first]);
-  const { mtime } = lstatSync(join(folder.path, 'd/f'));
   for (const change of [
     () => chmodSync(join(folder.path, 'd/f'), 0o600),
     () => {
       writeFileSync(join(folder.path, 'd/f'), 'D/F');
-      utimesSync(join(folder.path, 'd/f'), mtime, mtime);
+      utimesSync(join(folder.path, 'd/f'), 1, 1);
     },
     () => renameSync(join(folder.path, 'd/f'), join(folder.path, 'd/g')),
     () => chmodSync(join(folder.path, 'd'), 0o700),
