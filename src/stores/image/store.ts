@@ -57,10 +57,14 @@ export type ImageStore = {
   /** Moves all names to the image at once. Names in canonical form. */
   tag(imageId: Digest, names: readonly string[]): void;
   untag(name: string): void;
+  /** Takes names away from an image; without any left the image goes, too. Gives true when it went. Names that have moved to another image stay. */
+  dropNames(imageId: Digest, names: readonly string[]): boolean;
   /** Forgets an image and its names. Its snapshots and blobs stay until nothing refers to them. */
   remove(imageId: Digest): void;
   noteManifest(imageId: Digest, manifest: KnownManifest): void;
   manifestsOf(imageId: Digest): readonly KnownManifest[];
+  /** Forgets what a repository had of an image. */
+  forgetManifests(imageId: Digest, repository: string): void;
   noteBlob(form: LayerBlobForm): void;
   /** Forms of a layer, the one noted first first. */
   blobsOf(diffId: Digest): readonly LayerBlobForm[];
@@ -126,6 +130,11 @@ export function openImageStore(database: Database): ImageStore {
     untag: (name) => {
       statements.untag.run(name);
     },
+    dropNames: (imageId, names) =>
+      database.transaction(() => {
+        for (const name of names) statements.dropName.run(name, imageId);
+        return statements.namesOf.all(imageId).length === 0 && statements.remove.run(imageId).changes > 0;
+      }),
     remove: (imageId) => {
       statements.remove.run(imageId);
     },
@@ -137,6 +146,9 @@ export function openImageStore(database: Database): ImageStore {
         const { media_type: mediaType, ...known } = v.parse(storedManifest, row);
         return { ...known, mediaType, digest: parseDigest(known.digest), manifest: parseDigest(known.manifest) };
       }),
+    forgetManifests: (imageId, repository) => {
+      statements.forgetManifests.run(imageId, repository);
+    },
     noteBlob: ({ diffId, digest, size, mediaType, madeHere }) => {
       statements.noteBlob.run(diffId, digest, size, mediaType, madeHere ? 1 : 0);
     },
@@ -183,6 +195,8 @@ function prepareStatements(database: Database) {
       'INSERT INTO image_names (name, image_id) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image_id = excluded.image_id',
     ),
     untag: database.prepare('DELETE FROM image_names WHERE name = ?'),
+    dropName: database.prepare('DELETE FROM image_names WHERE name = ? AND image_id = ?'),
+    forgetManifests: database.prepare('DELETE FROM image_manifests WHERE image_id = ? AND repository = ?'),
     remove: database.prepare('DELETE FROM images WHERE image_id = ?'),
     noteManifest: database.prepare(
       'INSERT OR REPLACE INTO image_manifests (image_id, repository, digest, manifest, media_type, bytes) VALUES (?, ?, ?, ?, ?, ?)',

@@ -1,0 +1,241 @@
+/**
+ * Writes image archives: the docker archive as `docker save` of Docker 25 and later makes it (an OCI layout with a manifest.json beside),
+ * and the OCI image layout (image-layout.md) as a tar. The same images give the same bytes.
+ */
+import { closeSync, fsyncSync, openSync, readSync, realpathSync, renameSync, rmSync, statSync, writevSync } from 'node:fs';
+import { asByteString, fromText } from '#ground/base/byte-string.ts';
+import { algorithmOf, hexOf, type Digest } from '#ground/base/digest.ts';
+import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import type { Descriptor } from '#formats/oci/descriptor.ts';
+import { mediaTypes } from '#formats/oci/media-types.ts';
+import { familiarReference, parseReference, printReference } from '#formats/oci/reference.ts';
+import { blockSize, noAttributes, type TarEntry } from '#formats/tar/entry.ts';
+import { encodeHeader, endOfArchive, paddingOf } from '#formats/tar/write.ts';
+
+/** One file of an archive. */
+export type Piece = {
+  readonly name: string;
+  /** Bytes that `open` gives, exactly. */
+  readonly size: number;
+  readonly open: () => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+};
+
+export type ArchivedDocument = { readonly digest: Digest; readonly bytes: Uint8Array };
+
+/** An image to be written. */
+export type SavedImage = {
+  readonly config: ArchivedDocument;
+  readonly manifest: ArchivedDocument & { readonly mediaType: string };
+  /** Bottom first, as `manifest` names them. */
+  readonly layers: readonly (Descriptor & { readonly diffId: Digest; readonly open: Piece['open'] })[];
+  /** Canonical names with tags. */
+  readonly names: readonly string[];
+};
+
+export type ArchiveDestination =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'stream'; readonly write: (chunk: Uint8Array) => Promise<void> };
+
+const encoder = new TextEncoder();
+const readSize = 1 << 20;
+const flushSize = 1 << 18;
+
+/** The pieces of an archive for `docker load`. */
+export function dockerArchive(images: readonly SavedImage[]): readonly Piece[] {
+  const manifest = images.map((image) => ({
+    Config: blobName(image.config.digest),
+    RepoTags: image.names.length === 0 ? null : image.names.map((name) => familiarReference(parseReference(name))),
+    Layers: image.layers.map((layer) => blobName(layer.digest)),
+    LayerSources: Object.fromEntries(
+      image.layers.map((layer) => [layer.diffId, { mediaType: layer.mediaType, size: layer.size, digest: layer.digest }]),
+    ),
+  }));
+  const [first, ...rest] = ociArchive(images);
+  return [...(first ? [first] : []), bytesPiece('manifest.json', jsonBytes(manifest)), ...rest];
+}
+
+/** The pieces of an OCI image layout. */
+export function ociArchive(images: readonly SavedImage[]): readonly Piece[] {
+  const index = { schemaVersion: 2, mediaType: mediaTypes.index, manifests: images.flatMap(indexEntries) };
+  const pieces = [
+    bytesPiece('oci-layout', jsonBytes({ imageLayoutVersion: '1.0.0' })),
+    bytesPiece('index.json', jsonBytes(index)),
+    ...images.flatMap((image) => [documentPiece(image.manifest), documentPiece(image.config)]),
+    ...images.flatMap((image) => image.layers).map((layer) => ({ name: blobName(layer.digest), size: layer.size, open: layer.open })),
+  ];
+  return [...new Map(pieces.map((piece) => [piece.name, piece])).values()];
+}
+
+function indexEntries(image: SavedImage): readonly Descriptor[] {
+  const { mediaType, digest, bytes } = image.manifest;
+  const descriptor = { mediaType, digest, size: bytes.length };
+  if (image.names.length === 0) return [descriptor];
+  return image.names.map((name) => {
+    const reference = parseReference(name);
+    const annotations = {
+      'io.containerd.image.name': printReference(reference),
+      ...(reference.tag === undefined ? {} : { 'org.opencontainers.image.ref.name': reference.tag }),
+    };
+    return { ...descriptor, annotations };
+  });
+}
+
+function documentPiece(document: ArchivedDocument): Piece {
+  return bytesPiece(blobName(document.digest), document.bytes);
+}
+
+function blobName(digest: Digest): string {
+  return `blobs/${algorithmOf(digest)}/${hexOf(digest)}`;
+}
+
+function jsonBytes(value: object): Uint8Array {
+  return encoder.encode(JSON.stringify(value));
+}
+
+export function bytesPiece(name: string, bytes: Uint8Array): Piece {
+  return { name, size: bytes.length, open: () => [bytes] };
+}
+
+/** The bytes of a file from `offset` on, `size` of them at most, in pieces that hold only until the next one is asked for. */
+export function* fileChunks(path: string, offset = 0, size = Number.MAX_SAFE_INTEGER): Generator<Uint8Array, void, undefined> {
+  const file = openSync(path, 'r');
+  try {
+    yield* rangeChunks(file, offset, size);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The same of an open file. */
+export function* rangeChunks(file: number, offset: number, size: number): Generator<Uint8Array, void, undefined> {
+  const buffer = new Uint8Array(Math.min(readSize, Math.max(1, size)));
+  for (let at = 0; at < size;) {
+    const count = readSync(file, buffer, 0, Math.min(buffer.length, size - at), offset + at);
+    if (count === 0) return;
+    yield buffer.subarray(0, count);
+    at += count;
+  }
+}
+
+/**
+ * Writes pieces as a tar. A file appears under its name only when it is complete. Throws `image/bad-destination`, `image/no-space`,
+ * `image/cannot-write`, `image/wrong-size` when a piece gives more or fewer bytes than it said.
+ */
+export async function writeArchive(pieces: readonly Piece[], destination: ArchiveDestination, signal: AbortSignal): Promise<void> {
+  if (destination.kind === 'stream') {
+    for await (const chunk of tarChunks(pieces, signal)) await destination.write(chunk);
+    return;
+  }
+  const target = checkedTarget(destination.path);
+  const draft = `${target}.${process.pid}-${Date.now().toString(36)}.tmp`;
+  try {
+    await writeFile(draft, tarChunks(pieces, signal));
+    renameSync(draft, target);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw explainWriting(error, destination.path);
+  }
+}
+
+/** Follows a link, so that the link stays; refuses devices and folders, which a rename would replace or trip over. */
+function checkedTarget(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found) return path;
+  if (found.isFile()) return realpathSync(path);
+  throw new JettisonError('image/bad-destination', `"${path}" is not a regular file`, { hint: 'Name a file, or write to standard output' });
+}
+
+async function writeFile(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  const file = openSync(path, 'wx', 0o666);
+  try {
+    for await (const chunk of chunks) writeFully(file, chunk);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function writeFully(file: number, chunk: Uint8Array): void {
+  for (let at = 0; at < chunk.length;) at += writevSync(file, [chunk.subarray(at)]);
+}
+
+function explainWriting(error: unknown, path: string): unknown {
+  const code = systemCode(error);
+  if (code === undefined || error instanceof JettisonError) return error;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new JettisonError('image/no-space', `No space left for "${path}"`, { fault: 'environment', cause: error });
+  }
+  return new JettisonError('image/cannot-write', `Cannot write "${path}": ${messageOf(error)}`, { fault: 'environment', cause: error });
+}
+
+/** The bytes of the archive; each chunk holds until the next one is asked for. */
+async function* tarChunks(pieces: readonly Piece[], signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+  const small: Uint8Array[] = [];
+  let pending = 0;
+  const takeSmall = (): Uint8Array => {
+    const joined = joinBytes(small.splice(0), pending);
+    pending = 0;
+    return joined;
+  };
+  const add = (bytes: Uint8Array): void => {
+    small.push(bytes.slice());
+    pending += bytes.length;
+  };
+  for (const folder of foldersOf(pieces)) add(encodeHeader(entryOf(folder, 'folder', 0)));
+  for (const piece of pieces) {
+    signal.throwIfAborted();
+    add(encodeHeader(entryOf(piece.name, 'file', piece.size)));
+    let size = 0;
+    for await (const chunk of piece.open()) {
+      signal.throwIfAborted();
+      size += chunk.length;
+      if (size > piece.size) throw wrongSize(piece, size);
+      if (chunk.length < blockSize * 8) add(chunk);
+      if (pending > flushSize || chunk.length >= blockSize * 8) yield takeSmall();
+      if (chunk.length >= blockSize * 8) yield chunk;
+    }
+    if (size !== piece.size) throw wrongSize(piece, size);
+    add(new Uint8Array(paddingOf(piece.size)));
+  }
+  add(endOfArchive());
+  yield takeSmall();
+}
+
+function foldersOf(pieces: readonly Piece[]): readonly string[] {
+  const folders = new Set<string>();
+  for (const { name } of pieces) {
+    for (let slash = name.indexOf('/'); slash >= 0; slash = name.indexOf('/', slash + 1)) folders.add(name.slice(0, slash));
+  }
+  return [...folders];
+}
+
+function entryOf(name: string, kind: 'file' | 'folder', size: number): TarEntry {
+  return {
+    name: fromText(name),
+    kind,
+    mode: kind === 'file' ? 0o644 : 0o755,
+    uid: 0,
+    gid: 0,
+    size,
+    mtime: 0n,
+    linkName: asByteString(''),
+    device: undefined,
+    xattrs: noAttributes,
+  };
+}
+
+function joinBytes(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const joined = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+function wrongSize(piece: Piece, size: number): JettisonError {
+  return new JettisonError('image/wrong-size', `"${piece.name}" has ${size} bytes where ${piece.size} were announced`, {
+    fault: 'environment',
+  });
+}

@@ -1,0 +1,76 @@
+/** The `manifest.json` of docker archives: Docker's image spec v1.2, "Combined Image JSON + Filesystem Changeset Format", and Docker 25's form of it. */
+import * as v from 'valibot';
+import { checkShape, parseJson } from '#ground/base/decode.ts';
+import { digestOf, hexOf } from '#ground/base/digest.ts';
+import { configLimit, decodeImageConfig, diffIdsOf } from '#formats/oci/image-config.ts';
+import { mediaTypes } from '#formats/oci/media-types.ts';
+import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import type { ArchivedImage, ArchivedLayer } from '../read-archive.ts';
+import { badArchive, type TarFile, type TarIndex } from '../tar-index.ts';
+
+const manifestLimit = 4 * 1024 * 1024;
+const mostImages = 1000;
+
+const name = v.pipe(v.string(), v.nonEmpty(), v.maxLength(4096));
+const manifestSchema = v.pipe(
+  v.array(
+    v.looseObject({
+      Config: name,
+      RepoTags: v.optional(v.nullable(v.array(name))),
+      Layers: v.optional(v.nullable(v.pipe(v.array(name), v.maxLength(1000)))),
+    }),
+  ),
+  v.maxLength(mostImages),
+);
+
+export function readDockerArchive(index: TarIndex, manifest: TarFile): readonly ArchivedImage[] {
+  const document = { what: 'manifest.json of the image archive', code: 'image/bad-archive', limit: manifestLimit };
+  const entries = checkShape(parseJson(index.read(manifest, manifestLimit), document), manifestSchema, document);
+  if (entries.length === 0) throw badArchive('its manifest.json names no image');
+  return entries.map((entry) => {
+    const config = readConfig(index, entry.Config);
+    const diffIds = diffIdsOf(decodeImageConfig(config, entry.Config));
+    const files = entry.Layers ?? [];
+    if (files.length !== diffIds.length)
+      throw badArchive(`"${entry.Config}" has ${diffIds.length} layers, manifest.json names ${files.length}`);
+    return {
+      names: (entry.RepoTags ?? []).map((tag) => printReference(withDefaultTag(parseReference(tag)))),
+      config,
+      layers: files.map((path, at) => readLayer(index, path, diffIds[at] ?? digestOf(''))),
+      manifest: undefined,
+    };
+  });
+}
+
+/** A config named after its digest must have it. */
+function readConfig(index: TarIndex, path: string): Uint8Array {
+  const bytes = index.read(fileOf(index, path), configLimit);
+  const hex = /(?:^|\/)([0-9a-f]{64})(?:\.json)?$/u.exec(path)?.[1];
+  if (hex !== undefined && hexOf(digestOf(bytes)) !== hex) throw badArchive(`"${path}" does not have the digest that it is named after`);
+  return bytes;
+}
+
+/** Layers are plain or packed tars; the first bytes say. */
+function readLayer(index: TarIndex, path: string, diffId: ArchivedLayer['diffId']): ArchivedLayer {
+  const file = fileOf(index, path);
+  const mediaType = layerType(index.read({ ...file, size: Math.min(4, file.size) }, 4));
+  return {
+    diffId,
+    digest: mediaType === mediaTypes.layer ? diffId : undefined,
+    mediaType,
+    size: file.size,
+    chunks: () => index.chunks(file),
+  };
+}
+
+function layerType(start: Uint8Array): string {
+  const begins = (...bytes: readonly number[]): boolean => bytes.every((byte, at) => start[at] === byte);
+  if (begins(0x1f, 0x8b)) return mediaTypes.layerGzip;
+  return begins(0x28, 0xb5, 0x2f, 0xfd) ? mediaTypes.layerZstd : mediaTypes.layer;
+}
+
+function fileOf(index: TarIndex, path: string): TarFile {
+  const file = index.find(path);
+  if (!file) throw badArchive(`manifest.json names "${path}", which is not in the archive`);
+  return file;
+}

@@ -1,0 +1,152 @@
+/** Reads image archives: docker archives old and new, OCI image layouts in a tar, both also packed with gzip or zstd or coming as a stream. */
+import { createWriteStream, openSync, readSync, closeSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { randomUUID } from 'node:crypto';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import type { Platform } from '#formats/oci/platform.ts';
+import { fileChunks } from './archive.ts';
+import { readDockerArchive } from './archive/docker.ts';
+import { readOciArchive } from './archive/oci.ts';
+import { badArchive, openTarIndex } from './tar-index.ts';
+
+export type ArchivedLayer = {
+  readonly diffId: Digest;
+  /** Digest of the stored bytes where the archive says it; whoever keeps them checks it. An uncompressed layer's is its DiffID. */
+  readonly digest: Digest | undefined;
+  readonly mediaType: string;
+  /** Bytes stored. */
+  readonly size: number;
+  /** The stored bytes, in chunks that hold until the next one is asked for. Nothing is checked. */
+  readonly chunks: () => Iterable<Uint8Array>;
+};
+
+export type ArchivedImage = {
+  /** Canonical names with tags. */
+  readonly names: readonly string[];
+  readonly config: Uint8Array;
+  /** Bottom first, one for each DiffID of the config. */
+  readonly layers: readonly ArchivedLayer[];
+  /** The manifest where the archive has one, checked against its digest. */
+  readonly manifest: { readonly digest: Digest; readonly mediaType: string; readonly bytes: Uint8Array } | undefined;
+};
+
+export type ImageArchive = Disposable & { readonly images: readonly ArchivedImage[] };
+
+export type ArchiveSource =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'stream'; readonly chunks: AsyncIterable<Uint8Array> };
+
+/**
+ * Opens an archive and decodes its documents; layers are read when asked for. `temporaryFolder` gets a copy of what is packed or a stream,
+ * which goes when the archive is disposed. `platform` chooses where an OCI index offers several.
+ * Throws `image/cannot-read`, `image/bad-archive`, `image/no-space`, and the errors of the documents (`oci/...`, `tar/...`).
+ */
+export async function openImageArchive(
+  options: { readonly source: ArchiveSource; readonly temporaryFolder: string; readonly platform: Platform },
+  signal: AbortSignal,
+): Promise<ImageArchive> {
+  const { source } = options;
+  if (source.kind === 'file' && !packing(startOf(source.path))) return openPlain(source.path, options.platform, undefined);
+  const copy = join(options.temporaryFolder, `archive-${randomUUID()}.tar`);
+  try {
+    await unpackTo(copy, source.kind === 'file' ? fileStart(source.path) : source.chunks, signal);
+    return openPlain(copy, options.platform, copy);
+  } catch (error) {
+    rmSync(copy, { force: true });
+    throw error;
+  }
+}
+
+function openPlain(path: string, platform: Platform, copy: string | undefined): ImageArchive {
+  const index = openTarIndex(path);
+  const close = (): void => {
+    index[Symbol.dispose]();
+    if (copy !== undefined) rmSync(copy, { force: true });
+  };
+  try {
+    const manifest = index.find('manifest.json');
+    const images = manifest ? readDockerArchive(index, manifest) : readOciArchive(index, platform);
+    return { images, [Symbol.dispose]: close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+async function* fileStart(path: string): AsyncGenerator<Uint8Array> {
+  yield* fileChunks(path);
+}
+
+/** First bytes of a file; none when it is no regular file, which `openTarIndex` then says. */
+function startOf(path: string): Uint8Array {
+  try {
+    const file = openSync(path, 'r');
+    try {
+      const start = new Uint8Array(6);
+      return start.subarray(0, readSync(file, start, 0, start.length, 0));
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    throw new JettisonError('image/cannot-read', `Cannot read "${path}": ${messageOf(error)}`, { cause: error });
+  }
+}
+
+type Packing = 'gzip' | 'zstd';
+
+/** How an archive is packed, by its first bytes. Throws for packings that are not read. */
+function packing(start: Uint8Array): Packing | undefined {
+  const begins = (...bytes: readonly number[]): boolean => bytes.every((byte, index) => start[index] === byte);
+  if (begins(0x1f, 0x8b)) return 'gzip';
+  if (begins(0x28, 0xb5, 0x2f, 0xfd)) return 'zstd';
+  const other = begins(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0) ? 'xz' : begins(0x42, 0x5a, 0x68) ? 'bzip2' : undefined;
+  if (other === undefined) return undefined;
+  throw new JettisonError('image/packed-archive', `Archives packed with ${other} are not read yet`, {
+    hint: `Unpack it first: ${other} -d`,
+  });
+}
+
+async function unpackTo(file: string, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+  const { start, all } = await peek(chunks);
+  const how = packing(start);
+  const sink = createWriteStream(file, { flags: 'wx', mode: 0o600 });
+  const steps = how === undefined ? [] : [how === 'gzip' ? createGunzip() : createZstdDecompress()];
+  try {
+    await pipeline([Readable.from(all, { objectMode: false }), ...steps, sink], { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    const code = systemCode(error) ?? '';
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      throw new JettisonError('image/no-space', 'No space left for a copy of the image archive', { fault: 'environment', cause: error });
+    }
+    if (code.startsWith('Z_') || code.startsWith('ZSTD_') || code === 'ERR_ZSTD')
+      throw badArchive(`it is not whole ${how ?? ''} data: ${messageOf(error)}`);
+    throw error;
+  }
+}
+
+/** The first bytes of a stream (6 where it has so many), and all of it. */
+async function peek(chunks: AsyncIterable<Uint8Array>): Promise<{ readonly start: Uint8Array; readonly all: AsyncGenerator<Uint8Array> }> {
+  const reader = chunks[Symbol.asyncIterator]();
+  const first: Uint8Array[] = [];
+  let start = new Uint8Array(0);
+  while (start.length < 6) {
+    const next = await reader.next();
+    if (next.done === true) break;
+    first.push(next.value.slice());
+    const joined = new Uint8Array(start.length + next.value.length);
+    joined.set(start);
+    joined.set(next.value, start.length);
+    start = joined;
+  }
+  const all = async function* (): AsyncGenerator<Uint8Array> {
+    yield* first;
+    // A chunk holds only until the next one is asked for, and streams keep several.
+    for (let next = await reader.next(); next.done !== true; next = await reader.next()) yield next.value.slice();
+  };
+  return { start: start.subarray(0, 6), all: all() };
+}
