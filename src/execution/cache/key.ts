@@ -1,6 +1,6 @@
 /** Cache keys: digests that find a result. Structured before they are hashed, so that two keys can be compared part by part. */
 import { canonicalJson } from '#ground/base/canonical-json.ts';
-import { digestOf, type Digest } from '#ground/base/digest.ts';
+import { digestOf, parseDigest, type Digest } from '#ground/base/digest.ts';
 
 declare const brand: unique symbol;
 export type CacheKey = string & { readonly [brand]: 'CacheKey' };
@@ -11,6 +11,11 @@ export type KeyParts = { readonly base: Digest; readonly inputs: readonly KeyInp
 
 export function cacheKey(parts: KeyParts): CacheKey {
   return mint(digestOf(canonicalJson({ base: parts.base, inputs: [...parts.inputs] })));
+}
+
+/** A key from where it was kept. Throws `base/bad-digest`. */
+export function parseCacheKey(text: string): CacheKey {
+  return mint(parseDigest(text));
 }
 
 /** A digest of content used as a key. */

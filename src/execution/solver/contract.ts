@@ -1,5 +1,6 @@
 /** All that the solver knows of the world. It knows nothing of containers, files or registries. */
 import type { CacheKey, KeyParts } from '#execution/cache/key.ts';
+import type { CacheRecord } from '#execution/cache/records.ts';
 import type { Edge, Vertex } from '#formats/graph/vertex.ts';
 import type { Digest } from '#ground/base/digest.ts';
 
@@ -23,16 +24,6 @@ export type OpDriver = {
 };
 
 export type DriverFor = (vertex: Vertex) => OpDriver;
-
-export type CacheRecord = {
-  readonly resultId: string;
-  /** The key that stands for this result in the keys of what is built on it: the first key it was kept under. */
-  readonly key: CacheKey;
-  /** Milliseconds since the epoch. */
-  readonly createdAt: number;
-  /** How long the op ran, in milliseconds. */
-  readonly cost: number;
-};
 
 /** Synchronous, because it is SQLite and stands on the path of a build in which nothing runs. */
 export type CacheLookup = {

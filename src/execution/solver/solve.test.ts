@@ -3,12 +3,13 @@ import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { cacheKey, contentKeyOf, type CacheKey } from '#execution/cache/key.ts';
+import type { CacheRecord } from '#execution/cache/records.ts';
 import { cancelled } from '#ground/base/abort.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { isCode, JettisonError } from '#ground/base/errors.ts';
 import { createVertex, neededFor, opDigest, outputOf, type Label, type Vertex } from '#formats/graph/vertex.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
-import type { CacheLookup, CacheRecord, OpDriver, Result, Solved } from './contract.ts';
+import type { CacheLookup, OpDriver, Result, Solved } from './contract.ts';
 import { solve } from './solve.ts';
 
 /** Ops of a small world: `context` is never cached; `all` reads its inputs whole; `part` reads input 0 whole and one bit of the others, `bits` one bit of each. */

@@ -1,10 +1,11 @@
 /** From a goal to its result: skips what is known, shares what is equal, runs the rest in parallel. Knows nothing of what ops do. */
 import { cacheKey, contentKeyOf, type CacheKey, type KeyInput, type KeyParts } from '#execution/cache/key.ts';
+import type { CacheRecord } from '#execution/cache/records.ts';
 import { childSignal } from '#ground/base/abort.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Report } from '#formats/progress/event.ts';
-import type { CacheRecord, Result, SolvedVertex, Solved, SolveRequest } from './contract.ts';
+import type { Result, SolvedVertex, Solved, SolveRequest } from './contract.ts';
 import { createAttempts, type Attempts } from './solving/attempts.ts';
 import { draftAll, keyOfDraft, type Draft } from './solving/drafts.ts';
 import { createSlots, type Slots } from './solving/slots.ts';

@@ -29,7 +29,7 @@ test("a Dockerfile's own ignore file goes before the context's", () => {
   using folder = mkdtempDisposableSync('/tmp/jettison-ignore-');
   const context = join(folder.path, 'context');
   mkdirSync(join(context, 'docker'), { recursive: true });
-  const read = (dockerfile: string) => readIgnoreFile({ context, dockerfile: join(context, dockerfile) });
+  const read = (dockerfile: string) => readIgnoreFile({ folder: context, dockerfile: join(context, dockerfile) });
   assert.equal(read('Dockerfile'), undefined);
   writeFileSync(join(context, '.dockerignore'), '\u{feff}general');
   assert.deepEqual(read('Dockerfile'), { name: '.dockerignore', patterns: ['general'] });
@@ -47,7 +47,7 @@ test('a fifo, a folder, a huge file or a link out of the context is refused, not
     const context = join(folder.path, name);
     mkdirSync(context);
     plant(join(context, '.dockerignore'));
-    return () => readIgnoreFile({ context, dockerfile: join(context, 'Dockerfile') });
+    return () => readIgnoreFile({ folder: context, dockerfile: join(context, 'Dockerfile') });
   };
   refused(
     make('fifo', (path) => makeNodeAt(AT_FDCWD, fromText(path), { type: fileTypes.fifo, mode: 0o644 })),

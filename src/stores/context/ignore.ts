@@ -16,11 +16,11 @@ const mostPatterns = 10_000;
 
 /**
  * Reads `<Dockerfile>.dockerignore` beside the Dockerfile, else `.dockerignore` at the root of the context; undefined when there is neither.
- * `context` and `dockerfile` are absolute paths. Throws `context/bad-ignore-file` with the line (its text may be a secret when the file
+ * `folder` (the context) and `dockerfile` are absolute paths. Throws `context/bad-ignore-file` with the line (its text may be a secret when the file
  * is a wrong one, so it is not shown), and what `readContextFile` throws.
  */
-export function readIgnoreFile(place: { readonly context: string; readonly dockerfile: string }): IgnoreFile | undefined {
-  return readOne(besideDockerfile(place)) ?? readOne({ folder: place.context, path: '.dockerignore' });
+export function readIgnoreFile(place: { readonly folder: string; readonly dockerfile: string }): IgnoreFile | undefined {
+  return readOne(besideDockerfile(place)) ?? readOne({ folder: place.folder, path: '.dockerignore' });
 }
 
 /** One pattern a line, as BuildKit reads it: `#` in the first column starts a comment. Throws `context/bad-ignore-file`. */
@@ -43,9 +43,9 @@ export function parseIgnoreFile(text: string, name: string): readonly string[] {
 type FilePlace = { readonly folder: string; readonly path: string };
 
 /** Links of a Dockerfile's own ignore file may lead anywhere in the context when it lies there, else only beside it. */
-function besideDockerfile({ context, dockerfile }: { readonly context: string; readonly dockerfile: string }): FilePlace {
-  const inside = relative(context, dockerfile);
-  if (inside !== '' && !inside.startsWith('../') && !inside.startsWith('/')) return { folder: context, path: `${inside}.dockerignore` };
+function besideDockerfile({ folder, dockerfile }: { readonly folder: string; readonly dockerfile: string }): FilePlace {
+  const inside = relative(folder, dockerfile);
+  if (inside !== '' && !inside.startsWith('../') && !inside.startsWith('/')) return { folder, path: `${inside}.dockerignore` };
   return { folder: dirname(dockerfile), path: `${basename(dockerfile)}.dockerignore` };
 }
 

@@ -19,7 +19,8 @@ import { asByteString, bytesOf, fromText, toText, type ByteString } from '#groun
 import { isCode } from '#ground/base/errors.ts';
 import { AT_FDCWD, fileTypes, makeNodeAt } from '#ground/linux/syscall.ts';
 import type { Tree } from '#ground/linux/tree.ts';
-import { fingerprintOf, openLocalContext } from './local.ts';
+import { fingerprint } from './fingerprint.ts';
+import { openLocalContext } from './local.ts';
 
 const root = fromText('');
 
@@ -223,7 +224,7 @@ test('a fingerprint changes with any file, not with what else lies in a folder',
   plant(folder.path, ['d/f', 'd/log']);
   const take = () => {
     const context = openLocalContext({ folder: folder.path, ignore: ['**/log*'] });
-    return fingerprintOf([...context.list(root), ...context.list(fromText('d'))]);
+    return fingerprint([...context.list(root), ...context.list(fromText('d'))]);
   };
   utimesSync(join(folder.path, 'd/f'), 1, 1);
   const first = take();

@@ -1,7 +1,6 @@
 /** A build context that is a folder of the client, ignored paths left out. Nothing is read before it is asked for; what was read is kept, so one context object shows one state. */
 import { closeSync, constants, fstatSync, openSync, readdirSync, realpathSync } from 'node:fs';
 import { asByteString, fromText, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
-import { createDigester, type Digest } from '#ground/base/digest.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { parsePatterns, type PatternSet, type PatternState } from '#ground/base/patterns.ts';
 import { describeEntry, lookAt, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
@@ -37,20 +36,6 @@ export function openLocalContext(options: { readonly folder: string; readonly ig
     readFile: readEntryFile,
     xattrs: () => new Map(),
   };
-}
-
-/**
- * A digest that is the same only while the entries are the same inodes, unchanged: whoever copies what somebody else hashed compares it
- * before and after. Folders count by name, mode and owner alone.
- */
-export function fingerprintOf(entries: readonly TreeEntry[]): Digest {
-  const digester = createDigester();
-  for (const { path, kind, mode, uid, gid, ...rest } of entries) {
-    const inode = kind === 'folder' ? [] : [rest.inode, rest.size, rest.mtime, rest.ctime, rest.fileSystem];
-    // A name holds no NUL, and the number of fields follows from the kind.
-    digester.update(`${[path, kind, mode, uid, gid, ...inode].join('\0')}\0`);
-  }
-  return digester.finish();
 }
 
 /** What is known of one inode of the folder. */

@@ -8,7 +8,7 @@ import { isCode } from '#ground/base/errors.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { openLocalContext } from './local.ts';
-import { openStatCache, statCacheMigrations } from './stat-cache.ts';
+import { openStatCache, statCacheTables } from './stat-cache.ts';
 
 type Scene = ReturnType<typeof createScene>;
 
@@ -22,8 +22,8 @@ function createScene(folder: string) {
     setClock: (time: number) => void (clock = time),
     entry: (path: string): TreeEntry => openLocalContext({ folder: context, ignore: [] }).entry(fromText(path))!,
     open: () => {
-      const database = openDatabase({ file: join(folder, 'cache.db'), migrations: statCacheMigrations });
-      const cache = openStatCache(database, () => clock);
+      const database = openDatabase({ file: join(folder, 'cache.db'), migrations: [statCacheTables] });
+      const cache = openStatCache({ database, now: () => clock });
       return {
         ...cache,
         [Symbol.dispose]() {
@@ -118,7 +118,7 @@ test('a row that cannot be read counts for nothing', () => {
   writeFileSync(join(scene.context, 'd/f'), 'text');
   for (const entries of ['[', '{}', '["f", 1, 2]', '["f", "", "sha256:x"]']) {
     {
-      using database = openDatabase({ file: join(folder.path, 'cache.db'), migrations: statCacheMigrations });
+      using database = openDatabase({ file: join(folder.path, 'cache.db'), migrations: [statCacheTables] });
       database.prepare('INSERT OR REPLACE INTO folder_digests VALUES (?, ?, 0)').run(join(scene.context, 'd'), entries);
     }
     using cache = scene.open();

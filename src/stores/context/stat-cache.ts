@@ -17,9 +17,8 @@ export type StatCache = Disposable & {
 };
 
 /** One row a folder: 20,000 files in 1,000 folders are 1,000 rows. `entries` is a JSON list: name, stamp, digest, name, stamp, digest ... */
-export const statCacheMigrations = [
-  'CREATE TABLE folder_digests (folder TEXT NOT NULL PRIMARY KEY, entries TEXT NOT NULL, used_day INTEGER NOT NULL) STRICT;',
-];
+export const statCacheTables =
+  'CREATE TABLE folder_digests (folder TEXT NOT NULL PRIMARY KEY, entries TEXT NOT NULL, used_day INTEGER NOT NULL) STRICT;';
 
 /**
  * A file whose times are younger than this when it is hashed is not remembered: it may be written to again without a visible change of
@@ -37,8 +36,8 @@ type Folder = {
   isChanged: boolean;
 };
 
-/** `database` has `statCacheMigrations`; `now` gives milliseconds since the epoch on the clock that file times come from. */
-export function openStatCache(database: Database, now: () => number): StatCache {
+/** `database` has `statCacheTables`; `now` gives milliseconds since the epoch on the clock that file times come from: the system's, but for tests. */
+export function openStatCache({ database, now = Date.now }: { readonly database: Database; readonly now?: () => number }): StatCache {
   const read = database.prepare('SELECT entries, used_day FROM folder_digests WHERE folder = ?');
   const write = database.prepare('INSERT OR REPLACE INTO folder_digests (folder, entries, used_day) VALUES (?, ?, ?)');
   const remove = database.prepare('DELETE FROM folder_digests WHERE used_day < ?');

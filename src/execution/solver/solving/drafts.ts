@@ -1,8 +1,9 @@
 /** What can be said of each vertex before anything runs: its definition key, and whether its result is known. */
 import { cacheKey, type CacheKey, type KeyParts } from '#execution/cache/key.ts';
+import type { CacheRecord } from '#execution/cache/records.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Digest } from '#ground/base/digest.ts';
-import type { CacheLookup, CacheRecord, Result } from '../contract.ts';
+import type { CacheLookup, Result } from '../contract.ts';
 import type { Attempts } from './attempts.ts';
 import type { Step } from './steps.ts';
 

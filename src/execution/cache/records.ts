@@ -1,0 +1,107 @@
+/** Which keys lead to which results: the memory of builds, shared by all processes that use one store. */
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Database, Row } from '#stores/db/open.ts';
+import { parseCacheKey, type CacheKey } from './key.ts';
+
+export type CacheRecord = {
+  readonly resultId: string;
+  /** The key that stands for this result in the keys of what is built on it: the first key it was kept under. */
+  readonly key: CacheKey;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** How long the op ran, in milliseconds. */
+  readonly cost: number;
+};
+
+export type ListedRecord = CacheRecord & {
+  /** Milliseconds since the epoch. */
+  readonly lastUsedAt: number;
+};
+
+export type CacheRecords = {
+  find(key: CacheKey): CacheRecord | undefined;
+  /** Lets the key lead to the record, unless it leads to one already: of two builds that ran the same op the first wins. */
+  save(key: CacheKey, record: CacheRecord): void;
+  /** Lets the key lead to the record from now on; the one before stays listed until its result is forgotten. */
+  replace(key: CacheKey, record: CacheRecord): void;
+  /** The result is gone: no key leads to it any more. */
+  forget(resultId: string): void;
+  /** These results were of use: in one transaction, so call it once a build. */
+  touch(resultIds: Iterable<string>, now: number): void;
+  /** All records, the longest unused first. */
+  list(): readonly ListedRecord[];
+};
+
+/** Migration of the database. A record is one result under one first key. */
+export const cacheTables = `
+  CREATE TABLE cache_record (
+    id INTEGER PRIMARY KEY, result_id TEXT NOT NULL, key TEXT NOT NULL, created_at INTEGER NOT NULL, cost INTEGER NOT NULL,
+    last_used_at INTEGER NOT NULL, UNIQUE (result_id, key)) STRICT;
+  CREATE TABLE cache_key (key TEXT NOT NULL PRIMARY KEY, record INTEGER NOT NULL REFERENCES cache_record (id) ON DELETE CASCADE) STRICT, WITHOUT ROWID;
+  CREATE INDEX cache_key_record ON cache_key (record);`;
+
+/** `database` has `cacheTables`. Times and costs are kept as whole milliseconds. */
+export function openCacheRecords(database: Database): CacheRecords {
+  const columns = 'result_id, cache_record.key AS key, created_at, cost, last_used_at';
+  const find = database.prepare(
+    `SELECT ${columns} FROM cache_key JOIN cache_record ON cache_record.id = cache_key.record WHERE cache_key.key = ?`,
+  );
+  const addRecord = database.prepare(
+    'INSERT INTO cache_record (result_id, key, created_at, cost, last_used_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (result_id, key) DO NOTHING',
+  );
+  const putKey = database.prepare(
+    `INSERT INTO cache_key (key, record) SELECT ?, id FROM cache_record WHERE result_id = ? AND key = ?
+     ON CONFLICT (key) DO UPDATE SET record = excluded.record`,
+  );
+  const forget = database.prepare('DELETE FROM cache_record WHERE result_id = ?');
+  const touch = database.prepare('UPDATE cache_record SET last_used_at = max(last_used_at, ?) WHERE result_id = ?');
+  const list = database.prepare(`SELECT ${columns} FROM cache_record ORDER BY last_used_at, id`);
+
+  const put = (key: CacheKey, record: CacheRecord): void => {
+    const createdAt = Math.round(record.createdAt);
+    addRecord.run(record.resultId, record.key, createdAt, Math.round(record.cost), createdAt);
+    putKey.run(key, record.resultId, record.key);
+  };
+  return {
+    find(key) {
+      const row = find.get(key);
+      return row && toRecord(row);
+    },
+    save: (key, record) =>
+      database.transaction(() => {
+        if (find.get(key) === undefined) put(key, record);
+      }),
+    replace: (key, record) => database.transaction(() => put(key, record)),
+    forget(resultId) {
+      forget.run(resultId);
+    },
+    touch: (resultIds, now) =>
+      database.transaction(() => {
+        for (const resultId of resultIds) touch.run(Math.round(now), resultId);
+      }),
+    list: () => list.all().map((row) => ({ ...toRecord(row), lastUsedAt: numberIn(row, 'last_used_at') })),
+  };
+}
+
+function toRecord(row: Row): CacheRecord {
+  return {
+    resultId: textIn(row, 'result_id'),
+    key: parseCacheKey(textIn(row, 'key')),
+    createdAt: numberIn(row, 'created_at'),
+    cost: numberIn(row, 'cost'),
+  };
+}
+
+function textIn(row: Row, column: string): string {
+  const value = row[column];
+  return typeof value === 'string' ? value : badRow(column);
+}
+
+function numberIn(row: Row, column: string): number {
+  const value = row[column];
+  return typeof value === 'number' ? value : badRow(column);
+}
+
+function badRow(column: string): never {
+  throw new JettisonError('cache/bad-row', `A cache record has no usable "${column}"`, { fault: 'bug' });
+}

@@ -1,0 +1,17 @@
+/** Proof that files are still those that were hashed, without reading them again. */
+import { createDigester, type Digest } from '#ground/base/digest.ts';
+import type { TreeEntry } from '#ground/linux/tree.ts';
+
+/**
+ * A digest of entries that is the same only while the entries are the same inodes, unchanged: whoever copies what somebody else hashed compares it
+ * before and after. Folders count by name, mode and owner alone.
+ */
+export function fingerprint(entries: readonly TreeEntry[]): Digest {
+  const digester = createDigester();
+  for (const { path, kind, mode, uid, gid, ...rest } of entries) {
+    const inode = kind === 'folder' ? [] : [rest.inode, rest.size, rest.mtime, rest.ctime, rest.fileSystem];
+    // A name holds no NUL, and the number of fields follows from the kind.
+    digester.update(`${[path, kind, mode, uid, gid, ...inode].join('\0')}\0`);
+  }
+  return digester.finish();
+}
