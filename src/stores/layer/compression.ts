@@ -8,6 +8,7 @@ import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, crc32, createGunzip, createZstdDecompress, deflateRaw, deflateRawSync, zstdCompress } from 'node:zlib';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { createFrameCutter } from './compressing/zstd-frames.ts';
 
 export type Compression = 'gzip' | 'zstd';
 
@@ -209,8 +210,10 @@ export type Unpacking = {
 export async function decompress(unpacking: Unpacking): Promise<void> {
   const file = openSync(unpacking.file, 'r');
   try {
-    const transform = transformFor(readStart(file));
-    const chunks = chunksOf(file, unpacking.onRead);
+    const compression = compressionOf(readStart(file));
+    const transform = transformFor(compression);
+    const plain = chunksOf(file, unpacking.onRead);
+    const chunks = compression === 'zstd' ? framesOf(plain) : plain;
     if (!transform) {
       for (const chunk of chunks) {
         unpacking.take(chunk);
@@ -227,9 +230,8 @@ export async function decompress(unpacking: Unpacking): Promise<void> {
   }
 }
 
-function transformFor(start: Uint8Array): Transform | undefined {
+function transformFor(compression: Found): Transform | undefined {
   const options = { chunkSize: 256 << 10, readableHighWaterMark: 2 << 20 };
-  const compression = compressionOf(start);
   if (compression === 'none') return undefined;
   if (compression === 'gzip') return createGunzip(options);
   if (compression === 'zstd') return createZstdDecompress(options);
@@ -238,8 +240,10 @@ function transformFor(start: Uint8Array): Transform | undefined {
   });
 }
 
+type Found = Compression | 'none' | 'xz' | 'bzip2' | 'lz4' | 'lzip' | 'zip' | 'compress';
+
 /** What the first bytes of a file say; anything unknown is `none`. */
-export function compressionOf(start: Uint8Array): 'gzip' | 'zstd' | 'none' | 'xz' | 'bzip2' | 'lz4' | 'lzip' | 'zip' | 'compress' {
+function compressionOf(start: Uint8Array): Found {
   const begins = (...magic: readonly number[]): boolean => magic.every((byte, index) => start[index] === byte);
   if (begins(0x1f, 0x8b, 8)) return 'gzip';
   if (begins(0x28, 0xb5, 0x2f, 0xfd)) return 'zstd';
@@ -267,6 +271,11 @@ function* chunksOf(file: number, onRead: (bytes: number) => void): Generator<Uin
     onRead(at);
     yield chunk.subarray(0, count);
   }
+}
+
+function* framesOf(chunks: Iterable<Uint8Array>): Generator<Uint8Array, void, void> {
+  const cutter = createFrameCutter();
+  for (const chunk of chunks) yield* cutter.push(chunk);
 }
 
 async function nextTurn(): Promise<void> {

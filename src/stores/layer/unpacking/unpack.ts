@@ -1,7 +1,39 @@
+import { createDigester } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import { createTarReader } from '#formats/tar/read.ts';
+import { decompress } from '../compression.ts';
 import type { Job, Watch } from '../jobs.ts';
+import { createExtractor } from './extract.ts';
+import { badLayer, unpackError } from './fail.ts';
 
+/** Unpacks a layer into a folder while its uncompressed digest is computed; see `applyLayer`. */
 export async function unpackLayer(job: Extract<Job, { kind: 'apply' }>, watch: Watch): Promise<undefined> {
-  watch.check();
-  throw new JettisonError('layer/unpack-not-built', `Layers cannot be unpacked yet ("${job.file}")`, { fault: 'bug' });
+  using extractor = createExtractor(job.folder, job.below, job.limits);
+  const reader = createTarReader(extractor, { endMarker: 'optional' });
+  const digester = createDigester(job.diffId.startsWith('sha512:') ? 'sha512' : 'sha256');
+  let size = 0;
+  const take = (bytes: Uint8Array): void => {
+    watch.check();
+    size += bytes.length;
+    if (size > job.limits.size)
+      throw badLayer('too-large', extractor.name(), `comes after ${job.limits.size} bytes, the most that is taken`);
+    digester.update(bytes);
+    reader.push(bytes);
+  };
+  try {
+    await decompress({ file: job.file, take, onRead: (bytes) => watch.progress(bytes) });
+    reader.finish();
+    const found = digester.finish();
+    if (found !== job.diffId) throw wrongDiffId(job.diffId, found);
+    extractor.finish();
+  } catch (error) {
+    throw unpackError(error, extractor.name());
+  }
+  return undefined;
+}
+
+function wrongDiffId(said: string, found: string): JettisonError {
+  return new JettisonError('layer/wrong-diff-id', `The layer's content is ${found}, but the image's config says ${said}`, {
+    hint: 'The image is damaged or hostile: do not use it, or have it made again',
+  });
 }
