@@ -1,15 +1,15 @@
 /** From the command line to an exit code: finds the command, loads only that, turns Ctrl-C into an abort, prints an error once. */
 import { version } from '#engine/version.ts';
-import { cancelled } from '#ground/base/abort.ts';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
 import { commandTable, notBuiltCommands, type CommandEntry } from './commands.ts';
 import type { Command, Streams, Surroundings } from './command.ts';
+import { listenForInterrupts } from './interrupts.ts';
 
 /** Runs one command line (without `node` and the program's name). Gives the exit code: 1 for an error, 70 for a bug of ours, 130 after Ctrl-C, 143 after SIGTERM. */
 export async function runCli(words: readonly string[], environment: NodeJS.ProcessEnv, streams: Streams): Promise<number> {
   const around: Surroundings = { environment, currentFolder: process.cwd(), streams, now: Date.now };
-  using interrupts = listenForInterrupts(streams);
+  using interrupts = listenForInterrupts(streams, (code) => process.exit(code));
   let command: Command | undefined;
   try {
     const [first = '--help'] = words;
@@ -63,45 +63,4 @@ function unknownCommand(words: readonly string[]): JettisonError {
   return new JettisonError('cli/unknown-command', `Unknown command "${name}"`, {
     hint: near === undefined ? hint : `Did you mean "${near}"? ${hint}`,
   });
-}
-
-type Interrupts = Disposable & {
-  readonly signal: AbortSignal;
-  /** What the process exits with when its work was cut short by a signal; undefined when it was not. */
-  exitCode(): number | undefined;
-};
-
-/** The first SIGINT or SIGTERM asks the work to stop and clean up; the second one ends the process. A reader of the output that goes away asks to stop, too. */
-function listenForInterrupts(streams: Streams): Interrupts {
-  const controller = new AbortController();
-  let code: number | undefined;
-  const listen = (name: 'SIGINT' | 'SIGTERM', exitCode: number): Disposable => {
-    const stop = (): void => {
-      if (code !== undefined) process.exit(exitCode);
-      code = exitCode;
-      controller.abort(cancelled(`Cancelled by ${name}`));
-    };
-    process.on(name, stop);
-    return { [Symbol.dispose]: () => void process.off(name, stop) };
-  };
-  streams.stdout.on(
-    'error',
-    onBrokenPipe(() => controller.abort(cancelled('The reader of the output went away'))),
-  );
-  streams.stderr.on(
-    'error',
-    onBrokenPipe(() => {}),
-  );
-  const all = new DisposableStack();
-  all.use(listen('SIGINT', 130));
-  all.use(listen('SIGTERM', 143));
-  return { signal: controller.signal, exitCode: () => code, [Symbol.dispose]: () => all.dispose() };
-}
-
-/** A reader that went away is no error of ours; anything else is. */
-function onBrokenPipe(gone: () => void): (error: Error) => void {
-  return (error) => {
-    if (systemCode(error) !== 'EPIPE') throw error;
-    gone();
-  };
 }

@@ -1,11 +1,11 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build } from '#engine/build.ts';
-import { openEngine } from '#engine/open.ts';
 import type { BuildOutcome, BuildRequest } from '#engine/requests.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { codeFrame } from '#ground/base/span.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
+import { engineFor } from '../engine.ts';
 import { badValue, choice, flag, list, parsed, text } from '../option.ts';
 import { toMap, withEnvironment } from '../option-values.ts';
 import { isTerminal, openScreen, progressModes, type ProgressMode } from '../output/screen.ts';
@@ -58,7 +58,7 @@ export const buildCommand = defineCommand({
     const request = requestOf(given.options, given.arguments[0] ?? '', around);
     const mode = progressMode(given.options, around);
     const outcome = await withExcerpt(request, around, async () => {
-      await using engine = await openEngine(around);
+      await using engine = await engineFor(around);
       using screen = await openScreen(mode, around);
       const made = await build(engine, request, screen.report, signal);
       screen.finish({ imageId: made.imageId, names: made.tags });

@@ -1,8 +1,8 @@
 import { imageHistory } from '#engine/history.ts';
-import { openEngine } from '#engine/open.ts';
 import type { HistoryRow } from '#engine/requests.ts';
 import { formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
+import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
 import { formatRows, type Fields } from '../output/rows.ts';
 import { isoSeconds, shortId, since } from '../output/stamp.ts';
@@ -31,7 +31,7 @@ export const historyCommand = defineCommand({
   notBuilt: 'platform',
   arguments: [1, 1],
   async run({ options, arguments: [name = ''] }, around) {
-    await using engine = await openEngine(around);
+    await using engine = await engineFor(around);
     const show = { now: around.now(), full: options.noTruncation, human: options.human };
     const rows = imageHistory(engine, name).map((row) => fieldsOf(row, show));
     const created = options.human ? '{{.CreatedSince}}' : '{{.CreatedAt}}';

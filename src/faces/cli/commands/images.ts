@@ -1,9 +1,9 @@
 import { listImages } from '#engine/images.ts';
-import { openEngine } from '#engine/open.ts';
 import type { ImageRow } from '#engine/requests.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
+import { engineFor } from '../engine.ts';
 import { flag, list, text } from '../option.ts';
 import { formatRows, type Fields } from '../output/rows.ts';
 import { createdAt, shortId, since } from '../output/stamp.ts';
@@ -37,7 +37,7 @@ export const imagesCommand = defineCommand({
   arguments: [0, 1],
   async run({ options, arguments: names }, around) {
     const filters = readFilters(options.filter);
-    await using engine = await openEngine(around);
+    await using engine = await engineFor(around);
     const references = [...names, ...filters.references];
     const found =
       references.length === 0

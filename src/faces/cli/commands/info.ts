@@ -1,9 +1,9 @@
 import { systemInfo } from '#engine/info.ts';
-import { openEngine } from '#engine/open.ts';
 import type { SystemInfo } from '#engine/requests.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import { formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
+import { engineFor } from '../engine.ts';
 import { text } from '../option.ts';
 import { goJson } from '../output/go-json.ts';
 import { compileTemplate, unescapeFormat } from '../output/template.ts';
@@ -15,7 +15,7 @@ export const infoCommand = defineCommand({
   options: { format: text('format', { short: 'f', help: '"json" or a Go template' }) },
   arguments: [0, 0],
   async run({ options }, around) {
-    await using engine = await openEngine(around);
+    await using engine = await engineFor(around);
     around.streams.stdout.write(describe(systemInfo(engine), options.format));
     return 0;
   },

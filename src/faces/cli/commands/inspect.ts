@@ -1,8 +1,8 @@
 import { inspect } from '#engine/inspect.ts';
-import { openEngine } from '#engine/open.ts';
 import type { InspectKind } from '#engine/requests.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import { defineCommand, type Command } from '../command.ts';
+import { engineFor } from '../engine.ts';
 import { choice, text } from '../option.ts';
 import { goJson } from '../output/go-json.ts';
 import { compileTemplate, unescapeFormat } from '../output/template.ts';
@@ -44,7 +44,7 @@ async function show(wanted: Wanted, around: Parameters<Command['run']>[1]): Prom
     wanted.format === undefined || wanted.format === '' || wanted.format === 'json'
       ? undefined
       : compileTemplate(unescapeFormat(wanted.format));
-  await using engine = await openEngine(around);
+  await using engine = await engineFor(around);
   const found: Json[] = [];
   const code = await forEachName(wanted.names, around.streams, async (name) => {
     const value = await Promise.resolve(inspect(engine, name, wanted.kind));

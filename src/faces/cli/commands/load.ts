@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { loadImages } from '#engine/load.ts';
-import { openEngine } from '#engine/open.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
+import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
 import { openTransferScreen, silentTransferScreen } from '../output/transfers.ts';
 
@@ -25,7 +25,7 @@ export const loadCommand = defineCommand({
       options.input === undefined
         ? { kind: 'stream' as const, chunks: stdin as AsyncIterable<Uint8Array> }
         : { kind: 'file' as const, path: resolve(around.currentFolder, options.input) };
-    await using engine = await openEngine(around);
+    await using engine = await engineFor(around);
     const loaded = await (async () => {
       using screen = options.quiet ? silentTransferScreen() : openTransferScreen(stderr, around);
       return await loadImages(engine, { source }, screen.report, signal);

@@ -1,7 +1,7 @@
 import { listContainers } from '#engine/containers.ts';
-import { openEngine } from '#engine/open.ts';
 import type { ContainerRow } from '#engine/requests.ts';
 import { defineCommand } from '../command.ts';
+import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
 import { formatRows, type Fields } from '../output/rows.ts';
 import { createdAt, shortId, since } from '../output/stamp.ts';
@@ -33,7 +33,7 @@ export const psCommand = defineCommand({
   notBuilt: 'f=filter n=last l=latest s=size',
   arguments: [0, 0],
   async run({ options }, around) {
-    await using engine = await openEngine(around);
+    await using engine = await engineFor(around);
     const rows = listContainers(engine, { all: options.all }).map((row) =>
       fieldsOf(row, { now: around.now(), full: options.noTruncation }),
     );

@@ -1,7 +1,7 @@
-import { openEngine } from '#engine/open.ts';
 import { pull } from '#engine/pull.ts';
 import { familiarReference, parseReference, nameOf, withDefaultTag } from '#formats/oci/reference.ts';
 import { defineCommand } from '../command.ts';
+import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
 import { openTransferScreen, silentTransferScreen } from '../output/transfers.ts';
 
@@ -22,7 +22,7 @@ export const pullCommand = defineCommand({
     const say = (line: string): void => void (options.quiet || stdout.write(`${line}\n`));
     if (typed.tag === undefined && typed.digest === undefined) say(`Using default tag: ${reference.tag ?? ''}`);
     say(`${reference.tag ?? reference.digest ?? ''}: Pulling from ${nameOf(reference).replace(/^docker\.io\//u, '')}`);
-    await using engine = await openEngine(around);
+    await using engine = await engineFor(around);
     const pulled = await (async () => {
       using screen = options.quiet ? silentTransferScreen() : openTransferScreen(stdout, around);
       return await pull(engine, { reference: name, platform: options.platform }, screen.report, signal);

@@ -1,8 +1,8 @@
-import { openEngine } from '#engine/open.ts';
 import { push } from '#engine/push.ts';
 import { nameOf, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
+import { engineFor } from '../engine.ts';
 import { choice, flag } from '../option.ts';
 import { openTransferScreen, silentTransferScreen } from '../output/transfers.ts';
 
@@ -22,7 +22,7 @@ export const pushCommand = defineCommand({
     if (reference.digest !== undefined)
       throw new JettisonError('cli/usage', 'Cannot push a digest reference', { hint: 'Push a name with a tag' });
     if (!options.quiet) stdout.write(`The push refers to repository [${nameOf(reference)}]\n`);
-    await using engine = await openEngine(around);
+    await using engine = await engineFor(around);
     const pushed = await (async () => {
       using screen = options.quiet ? silentTransferScreen() : openTransferScreen(stdout, around);
       return await push(engine, { reference: name, compression: options.compression }, screen.report, signal);

@@ -1,6 +1,6 @@
 import { removeContainers } from '#engine/containers.ts';
-import { openEngine } from '#engine/open.ts';
 import { defineCommand } from '../command.ts';
+import { engineFor } from '../engine.ts';
 import { flag } from '../option.ts';
 import { forEachName } from './for-each-name.ts';
 
@@ -12,7 +12,7 @@ export const rmCommand = defineCommand({
   notBuilt: 'l=link v=volumes',
   arguments: [1, Infinity],
   async run({ options, arguments: names }, around, signal) {
-    await using engine = await openEngine(around);
+    await using engine = await engineFor(around);
     return await forEachName(names, around.streams, async (name) => {
       await removeContainers(engine, [name], { force: options.force }, signal);
       around.streams.stdout.write(`${name}\n`);

@@ -1,7 +1,7 @@
-import { openEngine } from '#engine/open.ts';
 import type { RunRequest } from '#engine/requests.ts';
 import { run } from '#engine/run.ts';
 import { defineCommand } from '../command.ts';
+import { engineFor } from '../engine.ts';
 import { choice, flag, list, parsed, text } from '../option.ts';
 import { withEnvironment } from '../option-values.ts';
 import { JettisonError } from '#ground/base/errors.ts';
@@ -65,7 +65,7 @@ export const runCommand = defineCommand({
     if (options.terminal && around.streams.stdin.isTTY !== true) {
       throw new JettisonError('cli/usage', 'The input device is not a terminal', { hint: 'Leave "-t" out' });
     }
-    await using engine = await openEngine(around);
+    await using engine = await engineFor(around);
     using screen = options.quiet ? silentTransferScreen() : openTransferScreen(around.streams.stderr, around);
     return await run(engine, request, screen.report, signal);
   },

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { once } from 'node:events';
-import { openEngine } from '#engine/open.ts';
 import { saveImages } from '#engine/save.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand, type Output } from '../command.ts';
+import { engineFor } from '../engine.ts';
 import { choice, text } from '../option.ts';
 import { openTransferScreen } from '../output/transfers.ts';
 
@@ -30,7 +30,7 @@ export const saveCommand = defineCommand({
       options.output === undefined
         ? { kind: 'stream' as const, write: async (chunk: Uint8Array) => await writeAll(stdout, chunk, signal) }
         : { kind: 'file' as const, path: resolve(around.currentFolder, options.output) };
-    await using engine = await openEngine(around);
+    await using engine = await engineFor(around);
     using screen = openTransferScreen(stderr, around);
     await saveImages(engine, { names, format: options.format, destination }, screen.report, signal);
     return 0;

@@ -1,6 +1,6 @@
 import { tagImage } from '#engine/images.ts';
-import { openEngine } from '#engine/open.ts';
 import { defineCommand } from '../command.ts';
+import { engineFor } from '../engine.ts';
 
 export const tagCommand = defineCommand({
   name: 'tag',
@@ -9,7 +9,7 @@ export const tagCommand = defineCommand({
   options: {},
   arguments: [2, 2],
   async run({ arguments: [source = '', target = ''] }, around) {
-    await using engine = await openEngine(around);
+    await using engine = await engineFor(around);
     tagImage(engine, source, target);
     return 0;
   },

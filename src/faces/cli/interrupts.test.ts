@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { isCode } from '#ground/base/errors.ts';
+import { listenForInterrupts } from './interrupts.ts';
+
+function streams() {
+  return { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+}
+
+test('the first signal asks to stop, the second ends the process, and nothing listens afterwards', () => {
+  for (const [name, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    const exits: number[] = [];
+    const before = process.listenerCount(name);
+    {
+      using interrupts = listenForInterrupts(streams(), (exit) => void exits.push(exit));
+      assert.equal(interrupts.exitCode(), undefined);
+      process.emit(name);
+      assert.ok(isCode(interrupts.signal.reason, 'base/cancelled'));
+      assert.deepEqual([interrupts.exitCode(), exits], [code, []]);
+      process.emit(name);
+      assert.deepEqual(exits, [code]);
+    }
+    assert.equal(process.listenerCount(name), before);
+  }
+});
+
+test('a reader of stdout that goes away asks to stop; one of stderr does not', () => {
+  const both = streams();
+  using interrupts = listenForInterrupts(both, () => assert.fail('no exit'));
+  const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
+  both.stderr.emit('error', broken);
+  assert.equal(interrupts.signal.aborted, false);
+  both.stdout.emit('error', broken);
+  assert.equal(interrupts.signal.aborted, true);
+  assert.equal(interrupts.exitCode(), undefined);
+  assert.throws(() => both.stderr.emit('error', new Error('EIO')), /EIO/u);
+});
