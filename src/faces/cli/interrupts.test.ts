@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { isCode } from '#ground/base/errors.ts';
@@ -14,23 +15,23 @@ test('the first signal asks to stop, the second ends the process, and nothing li
     ['SIGTERM', 143],
   ] as const) {
     const exits: number[] = [];
-    const before = process.listenerCount(name);
+    const owner = Object.assign(new EventEmitter(), { exit: (exit: number) => void exits.push(exit) });
     {
-      using interrupts = listenForInterrupts(streams(), (exit) => void exits.push(exit));
+      using interrupts = listenForInterrupts(streams(), owner);
       assert.equal(interrupts.exitCode(), undefined);
-      process.emit(name);
+      owner.emit(name);
       assert.ok(isCode(interrupts.signal.reason, 'base/cancelled'));
       assert.deepEqual([interrupts.exitCode(), exits], [code, []]);
-      process.emit(name);
+      owner.emit(name);
       assert.deepEqual(exits, [code]);
     }
-    assert.equal(process.listenerCount(name), before);
+    assert.equal(owner.listenerCount(name), 0);
   }
 });
 
 test('a reader of stdout that goes away asks to stop; one of stderr does not', () => {
   const both = streams();
-  using interrupts = listenForInterrupts(both, () => assert.fail('no exit'));
+  using interrupts = listenForInterrupts(both, Object.assign(new EventEmitter(), { exit: () => assert.fail('no exit') }));
   const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
   both.stderr.emit('error', broken);
   assert.equal(interrupts.signal.aborted, false);

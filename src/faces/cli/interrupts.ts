@@ -9,18 +9,25 @@ export type Interrupts = Disposable & {
   exitCode(): number | undefined;
 };
 
+/** What of `process` is used. */
+export type SignalOwner = {
+  on(name: string, listener: () => void): unknown;
+  off(name: string, listener: () => void): unknown;
+  exit(code: number): void;
+};
+
 /** The first SIGINT or SIGTERM asks the work to stop and clean up; the second one ends the process. A reader of the output that goes away asks to stop, too. */
-export function listenForInterrupts(streams: Streams, exit: (code: number) => void): Interrupts {
+export function listenForInterrupts(streams: Streams, owner: SignalOwner): Interrupts {
   const controller = new AbortController();
   let code: number | undefined;
   const listen = (name: 'SIGINT' | 'SIGTERM', exitCode: number): Disposable => {
     const stop = (): void => {
-      if (code !== undefined) return exit(exitCode);
+      if (code !== undefined) return owner.exit(exitCode);
       code = exitCode;
       controller.abort(cancelled(`Cancelled by ${name}`));
     };
-    process.on(name, stop);
-    return { [Symbol.dispose]: () => void process.off(name, stop) };
+    owner.on(name, stop);
+    return { [Symbol.dispose]: () => void owner.off(name, stop) };
   };
   streams.stdout.on(
     'error',

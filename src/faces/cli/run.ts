@@ -9,7 +9,7 @@ import { listenForInterrupts } from './interrupts.ts';
 /** Runs one command line (without `node` and the program's name). Gives the exit code: 1 for an error, 70 for a bug of ours, 130 after Ctrl-C, 143 after SIGTERM. */
 export async function runCli(words: readonly string[], environment: NodeJS.ProcessEnv, streams: Streams): Promise<number> {
   const around: Surroundings = { environment, currentFolder: process.cwd(), streams, now: Date.now };
-  using interrupts = listenForInterrupts(streams, (code) => process.exit(code));
+  using interrupts = listenForInterrupts(streams, process);
   let command: Command | undefined;
   try {
     const [first = '--help'] = words;
