@@ -5,10 +5,13 @@ import { printPlatform } from '#formats/oci/platform.ts';
 import { finishDraft } from '#languages/frontend/config-draft.ts';
 import type { Frontend, FrontendOptions } from '#languages/frontend/contract.ts';
 import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
+import type { Dockerfile } from './ast.ts';
+import { checkOptionsOf, failOnFindings, findingsOf } from './convert/findings.ts';
+import { readFroms, readGlobals } from './convert/globals.ts';
 import { findTarget, neededStages, planStages } from './convert/plan.ts';
 import { resolveImages } from './convert/resolve.ts';
 import { convertStage } from './convert/stage.ts';
-import { createConversion } from './convert/state.ts';
+import { createConversion, factsOf } from './convert/state.ts';
 import { parseDockerfile } from './parse.ts';
 
 /**
@@ -18,11 +21,18 @@ import { parseDockerfile } from './parse.ts';
 export const dockerfileFrontend: Frontend = async (source, options, outside, signal) => {
   const { dockerfile, diagnostics } = parseDockerfile(source, options.file);
   failAtFirst(diagnostics);
+  refuseForeignSyntax(dockerfile, options);
+  const check = checkOptionsOf(dockerfile, options);
   const plan = planStages(dockerfile, options);
   const target = findTarget(plan);
   const images = await resolveImages(plan, [target], outside, signal);
-  const conversion = createConversion(plan, images);
+  const conversion = createConversion(plan, images, false);
   for (const stage of neededStages(target)) convertStage(stage, conversion);
+  const globals = readGlobals(dockerfile, options);
+  const stages = [...conversion.states.values()].map(factsOf);
+  const froms = readFroms(dockerfile, options, globals);
+  const findings = findingsOf({ dockerfile, globals, froms, stages, ignorePatterns: options.ignorePatterns ?? [] }, check);
+  failOnFindings(findings, check);
   const state = conversion.states.get(target);
   if (!state) throw new JettisonError('dockerfile/unreachable', 'The target was not converted', { fault: 'bug' });
   for (const [name, value] of options.labels) state.draft.labels.set(name, value);
@@ -31,9 +41,24 @@ export const dockerfileFrontend: Frontend = async (source, options, outside, sig
     imageConfig: forPlatform(finishDraft(state.draft), options),
     layers: state.layers,
     baseImage: state.baseImage,
-    diagnostics,
+    diagnostics: findings,
   };
 };
+
+/** `# syntax=` (or BUILDKIT_SYNTAX) may name any version of Docker's own frontend: this one stands in for it. Another language is refused. */
+function refuseForeignSyntax(dockerfile: Dockerfile, options: FrontendOptions): void {
+  const directive = dockerfile.directives.find(({ name }) => name === 'syntax');
+  const wanted = (options.buildArgs.get('BUILDKIT_SYNTAX') ?? directive?.value ?? '').split(/\s/u, 1)[0] ?? '';
+  if (wanted === '' || /^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/u.test(wanted)) return;
+  throw new JettisonError(
+    'dockerfile/foreign-syntax',
+    `Syntax image "${wanted.slice(0, 200)}" is not supported: only docker/dockerfile is built in`,
+    {
+      at: directive ? [directive.span] : [],
+      hint: 'Remove the syntax line if the file is an ordinary Dockerfile',
+    },
+  );
+}
 
 /** Text that cannot be read has one error: the first, in the order of the file. */
 function failAtFirst(diagnostics: readonly Diagnostic[]): void {

@@ -19,6 +19,8 @@ export type FrontendOptions = {
   readonly noCacheStages: readonly string[];
   readonly network: 'default' | 'none' | 'host';
   readonly extraHosts: readonly string[];
+  /** Lines of the ignore file of the build context, for warnings only; undefined for none. */
+  readonly ignorePatterns?: readonly string[];
 };
 
 /** A base image as the frontend needs it. */

@@ -32,11 +32,16 @@ export type Expansion = {
   readonly fault: string | undefined;
 };
 
+/** A word in which nothing can be special. */
+const ordinary = /^[\w./:@=,+%*?#!~^[\]-]{1,4096}$/u;
+const noNames: ReadonlySet<string> = new Set();
+
 const deepest = 100;
 const longest = 1 << 20;
 
 /** Takes a word as written and the variables in force; never throws, faults are in the result. */
 export function expandWord(source: string, variables: ReadonlyMap<string, string>, rules: WordRules): Expansion {
+  if (ordinary.test(source)) return { text: source, words: [source], matched: noNames, unmatched: noNames, fault: undefined };
   const matched = new Set<string>();
   const unmatched = new Set<string>();
   try {

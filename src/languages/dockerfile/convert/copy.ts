@@ -1,13 +1,13 @@
 /** COPY, ADD and WORKDIR: one file operation, one layer. */
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Span } from '#ground/base/span.ts';
-import type { CopyAction, FileAction, FileOp } from '#formats/graph/op.ts';
-import type { Edge, Label } from '#formats/graph/vertex.ts';
+import type { CopyAction, FileAction } from '#formats/graph/op.ts';
+import type { Edge } from '#formats/graph/vertex.ts';
 import { addHistory } from '#languages/frontend/config-draft.ts';
 import type { AddInstruction, CopyInstruction, WorkdirInstruction } from '../ast.ts';
 import { bodyOf } from '../syntax/heredoc.ts';
 import { cleanPath, resolvePath } from './paths.ts';
-import { addLayer, expand, filesOf, ignoresCache, labelFor, placeOf, titleOf, type StepContext } from './state.ts';
+import { addLayer, expand, filesOf, placeOf, type StepContext } from './state.ts';
 
 /**
  * COPY and ADD of local files. `--link` makes a copy like any other: the tree is the same except where the destination leads through
@@ -34,6 +34,7 @@ export function convertCopy(context: StepContext, instruction: CopyInstruction |
   const folder = written === '' || written.endsWith('/') || /(?:^|\/)\.{1,2}$/u.test(written) || instruction.sources.length > 1;
   const destination = resolvePath(state.draft.workingDirectory || '/', written);
   const [origin = { kind: 'context' } as const] = step.origins;
+  if (origin.kind === 'context') context.facts.contextPaths = sources.map(({ path }) => cleanPath(path));
   const tree =
     sources.length > 0
       ? filesOf(origin, { ...context, at: instruction.kind === 'copy' && instruction.from ? placeOf(context, instruction.from) : at })
@@ -62,7 +63,7 @@ export function convertCopy(context: StepContext, instruction: CopyInstruction |
     const text = heredoc.expand ? expand(context, body, { escape: '\\', plainQuotes: true }) : body.text;
     actions.push({ kind: 'write-file', path: destination, name: heredoc.name, destinationIsFolder: folder, text, mode, owner });
   }
-  addFiles(context, actions, inputs);
+  addLayer(context, () => ({ kind: 'file', base: state.files ? 0 : null, actions }), inputs);
   const shown = [
     instruction.kind.toUpperCase(),
     ...(parents ? ['--parents'] : []),
@@ -85,16 +86,10 @@ export function convertWorkdir(context: StepContext, instruction: WorkdirInstruc
   state.draft.workingDirectory = path;
   if (path !== '/') {
     const owner = state.draft.user === '' ? null : state.draft.user;
-    addFiles(context, [{ kind: 'make-folder', path, mode: 0o755, owner }], state.files ? [state.files] : []);
+    const action: FileAction = { kind: 'make-folder', path, mode: 0o755, owner };
+    addLayer(context, () => ({ kind: 'file', base: state.files ? 0 : null, actions: [action] }), state.files ? [state.files] : []);
   } else state.step++;
   addHistory(state.draft, `WORKDIR ${path}`, path !== '/');
-}
-
-function addFiles(context: StepContext, actions: readonly FileAction[], inputs: readonly Edge[]): void {
-  const { state, at } = context;
-  const op: FileOp = { kind: 'file', base: state.files ? 0 : null, actions };
-  const label: Label = { ...labelFor(state, at), text: titleOf(context), ...(ignoresCache(context) ? { ignoreCache: true } : {}) };
-  addLayer(state, op, inputs, label);
 }
 
 /** An octal mode as a number, a symbolic one as text. */

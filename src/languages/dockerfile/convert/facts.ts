@@ -2,7 +2,8 @@
 import type { Span } from '#ground/base/span.ts';
 import type { Platform } from '#formats/oci/platform.ts';
 import type { Dockerfile, StageInstruction } from '../ast.ts';
-import type { Plan, PlannedStage } from './plan.ts';
+import type { FromFacts, Globals } from './globals.ts';
+import type { PlannedStage } from './plan.ts';
 
 /** One converted step. */
 export type StepFacts = {
@@ -18,6 +19,8 @@ export type StepFacts = {
   path: string;
   /** The words of EXPOSE, expanded. */
   ports: readonly string[];
+  /** Sources of COPY or ADD in the build context, absolute and clean. */
+  contextPaths: readonly string[];
   /** The stage had a SHELL at this point. */
   readonly hasShell: boolean;
 };
@@ -27,6 +30,8 @@ export type StageFacts = {
   readonly steps: readonly StepFacts[];
   /** A WORKDIR in this file came before the stage's own first one. */
   readonly hasWorkdir: boolean;
+  /** The base image's config was at hand (always, but for linting without looking images up). */
+  readonly baseIsKnown: boolean;
   /** Set when the base image is not of the platform that was asked for. */
   readonly mismatch: { readonly wanted: Platform; readonly got: Platform } | undefined;
 };
@@ -34,7 +39,10 @@ export type StageFacts = {
 /** What the linter looks at. */
 export type LintSubject = {
   readonly dockerfile: Dockerfile;
-  readonly plan: Plan;
+  readonly globals: Globals;
+  readonly froms: readonly FromFacts[];
   /** Stages that were converted: those that the target needs, or all. */
   readonly stages: readonly StageFacts[];
+  /** Lines of the ignore file that holds for the build context. */
+  readonly ignorePatterns: readonly string[];
 };

@@ -4,10 +4,11 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { Span } from '#ground/base/span.ts';
 import { parsePlatform, type Platform } from '#formats/oci/platform.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
-import { platformArguments } from '#languages/frontend/arguments.ts';
 import type { FrontendOptions } from '#languages/frontend/contract.ts';
 import { expandWord, type Expansion } from '#languages/frontend/words.ts';
 import type { Dockerfile, Stage, StageInstruction, Word } from '../ast.ts';
+import { readFroms, readGlobals, type FromFacts } from './globals.ts';
+import { badExpansion } from './words.ts';
 
 /** Where the files of a COPY or a mount come from. */
 export type Origin =
@@ -47,9 +48,6 @@ export type PlannedStage = {
   readonly base: Base;
   /** `--platform`, if there is one. */
   readonly platform: Platform | undefined;
-  /** How the words of FROM were expanded, for the linter. */
-  readonly imageExpansion: Expansion;
-  readonly platformExpansion: Expansion | undefined;
   /** Triggers of the base come first; they are added once the base is known. */
   readonly steps: PlannedStep[];
 };
@@ -57,9 +55,7 @@ export type PlannedStage = {
 export type Plan = {
   readonly dockerfile: Dockerfile;
   readonly options: FrontendOptions;
-  /** Arguments before the first FROM and those that need no declaration. */
   readonly globals: ReadonlyMap<string, string>;
-  readonly declaredGlobals: ReadonlySet<string>;
   readonly stages: readonly PlannedStage[];
   readonly byName: ReadonlyMap<string, PlannedStage>;
 };
@@ -67,18 +63,12 @@ export type Plan = {
 /** Throws `dockerfile/...` errors with places for whatever is wrong in a FROM or in the name of a source. */
 export function planStages(dockerfile: Dockerfile, options: FrontendOptions): Plan {
   const globals = readGlobals(dockerfile, options);
+  if (globals.fault) throw globals.fault;
   const stages: PlannedStage[] = [];
   const byName = new Map<string, PlannedStage>();
-  const plan: Plan = {
-    dockerfile,
-    options,
-    globals,
-    declaredGlobals: new Set(dockerfile.globalArguments.flatMap((each) => each.arguments.map(({ name }) => name.text))),
-    stages,
-    byName,
-  };
-  for (const source of dockerfile.stages) {
-    const stage = planStage(source, plan);
+  const plan: Plan = { dockerfile, options, globals: globals.values, stages, byName };
+  for (const from of readFroms(dockerfile, options, globals)) {
+    const stage = planStage(from, plan);
     stages.push(stage);
     if (stage.name !== undefined) byName.set(stage.name, stage);
   }
@@ -129,46 +119,17 @@ export function neededStages(stage: PlannedStage): readonly PlannedStage[] {
   return [...found].toSorted((a, b) => a.index - b.index);
 }
 
-function readGlobals(dockerfile: Dockerfile, options: FrontendOptions): Map<string, string> {
-  const lastName = dockerfile.stages.at(-1)?.from.alias?.name.text.toLowerCase() ?? '';
-  const globals = platformArguments(
-    { target: options.platform, build: options.buildPlatform },
-    options.target ?? lastName,
-    options.buildArgs,
-  );
-  for (const instruction of dockerfile.globalArguments) {
-    for (const { name, value } of instruction.arguments) {
-      const given = options.buildArgs.get(name.text) ?? (value && expandGlobal(value, globals, dockerfile).text);
-      if (given !== undefined) globals.set(name.text, given);
-    }
-  }
-  return globals;
-}
-
-function expandGlobal(word: Word, globals: ReadonlyMap<string, string>, dockerfile: Dockerfile): Expansion {
-  const expansion = expandWord(word.text, globals, { escape: dockerfile.escape });
-  if (expansion.fault !== undefined) throw badExpansion(word.text, expansion.fault, [word.span]);
-  return expansion;
-}
-
-/** The error for a word with a fault in its quotes or variables. */
-export function badExpansion(written: string, fault: string, at: readonly Span[]): JettisonError {
-  const shown = written.length > 120 ? `${written.slice(0, 120)}...` : written;
-  return new JettisonError('dockerfile/bad-word', `Failed to process "${shown}": ${fault}`, { at });
-}
-
-function planStage(source: Stage, plan: Plan): PlannedStage {
+function planStage({ stage: source, image, platform: platformWord }: FromFacts, plan: Plan): PlannedStage {
   const { from } = source;
-  const { dockerfile, globals, options, stages } = plan;
-  const imageExpansion = expandGlobal(from.image, globals, dockerfile);
-  const written = imageExpansion.text;
+  const { options, stages } = plan;
+  if (image.fault !== undefined) throw badExpansion(from.image.text, image.fault, [from.image.span]);
+  const written = image.text;
   if (written === '')
     throw new JettisonError('dockerfile/blank-base', `Base name (${from.image.text}) should not be blank`, {
       at: [from.image.span],
       hint: 'Give the argument a default: ARG NAME=image before the first FROM',
     });
-  const platformExpansion = from.platform && expandGlobal(from.platform, globals, dockerfile);
-  const platform = from.platform && platformExpansion && readPlatform(from.platform, platformExpansion, plan);
+  const platform = from.platform && platformWord && readPlatform(from.platform, platformWord, plan);
   const above = plan.byName.get(written.toLowerCase()) ?? stageAt(stages, written);
   const base: Base = above
     ? { kind: 'stage', stage: above }
@@ -176,10 +137,11 @@ function planStage(source: Stage, plan: Plan): PlannedStage {
       ? { kind: 'scratch' }
       : { kind: 'image', image: wantedImage(written, platform ?? options.platform, [from.image.span]) };
   const name = from.alias?.name.text.toLowerCase();
-  return { index: stages.length, source, name, base, platform, imageExpansion, platformExpansion, steps: [] };
+  return { index: stages.length, source, name, base, platform, steps: [] };
 }
 
 function readPlatform(word: Word, expansion: Expansion, plan: Plan): Platform {
+  if (expansion.fault !== undefined) throw badExpansion(word.text, expansion.fault, [word.span]);
   if (expansion.text === '') {
     const [missing = ''] = expansion.unmatched;
     const near = suggest(missing, plan.globals.keys());

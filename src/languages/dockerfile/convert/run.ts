@@ -6,20 +6,21 @@ import { addHistory, joinVariables, type ConfigDraft } from '#languages/frontend
 import type { Command, RunInstruction } from '../ast.ts';
 import { bodyOf, parseHeredocHead } from '../syntax/heredoc.ts';
 import { convertMounts } from './mounts.ts';
-import { addLayer, ignoresCache, labelFor, titleOf, type StageState, type StepContext } from './state.ts';
+import { addLayer, type StageState, type StepContext } from './state.ts';
 
 /** Where the text of a here-document with `#!` appears in the container. */
 const inlineFolder = '/dev/pipes';
 const sandboxHostname = 'buildkitsandbox';
 
 export function convertRun(context: StepContext, instruction: RunInstruction): void {
-  const { state, conversion, at } = context;
+  const { state, conversion } = context;
   const { options } = conversion.plan;
+  refuseRights(context, instruction);
   const inputs: Edge[] = state.files ? [state.files] : [];
   const { text, mounts: inline } = readCommand(instruction, inputs);
   const processArguments = text === undefined ? argumentsOf(instruction.command, state.draft) : [...shellOf(state.draft), text];
   const mounts = [...inline, ...convertMounts(context, instruction.mounts, inputs)];
-  const op: ExecOp = {
+  const makeOp = (): ExecOp => ({
     kind: 'exec',
     root: state.files ? 0 : null,
     arguments: processArguments,
@@ -32,15 +33,21 @@ export function convertRun(context: StepContext, instruction: RunInstruction): v
     extraHosts: options.extraHosts,
     hostname: options.buildArgs.get('BUILDKIT_SANDBOX_HOSTNAME') ?? sandboxHostname,
     shmSize: null,
-  };
-  const [body] = instruction.heredocs;
-  addLayer(state, op, inputs, {
-    ...labelFor(state, at),
-    text: `${titleOf(context)}${body && text !== undefined ? ` (${summarize(body.content)})` : ''}`,
-    ...(ignoresCache(context) ? { ignoreCache: true } : {}),
-    ...(conversion.proxies.length > 0 ? { quietEnvironment: conversion.proxies } : {}),
   });
+  const [body] = instruction.heredocs;
+  addLayer(context, makeOp, inputs, body && text !== undefined ? ` (${summarize(body.content)})` : '');
   addHistory(state.draft, `RUN ${[...argumentPrefix(state), ...processArguments].join(' ')} # buildkit`, true);
+}
+
+/** A Dockerfile cannot give itself more rights than its user gave the build. */
+function refuseRights({ conversion, at }: StepContext, { network, security }: RunInstruction): void {
+  if (security === 'insecure')
+    throw new JettisonError('dockerfile/not-built-yet', 'RUN --security=insecure is not built yet', { at, hint: 'Leave the flag out' });
+  if (network === 'host' && conversion.plan.options.network !== 'host')
+    throw new JettisonError('dockerfile/host-network', 'RUN --network=host is not allowed for this build', {
+      at,
+      hint: 'Allow it with "build --network=host", or leave the flag out',
+    });
 }
 
 /** What a shell-form or exec-form command runs. */

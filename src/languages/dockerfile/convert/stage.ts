@@ -23,8 +23,8 @@ import { openStage, type Conversion, type StageState, type StepContext } from '.
 /** Stages that this one needs must have been converted before. */
 export function convertStage(stage: PlannedStage, conversion: Conversion): StageState {
   const state = openStage(stage, conversion);
-  for (const step of stage.steps) convertStep(state, step, conversion);
   conversion.states.set(stage, state);
+  for (const step of stage.steps) convertStep(state, step, conversion);
   return state;
 }
 
@@ -39,6 +39,7 @@ function convertStep(state: StageState, step: PlannedStep, conversion: Conversio
     names: [],
     path: '',
     ports: [],
+    contextPaths: [],
     hasShell: state.draft.shell.length > 0,
   };
   state.steps.push(facts);

@@ -12,8 +12,9 @@ import { expandWord, type WordRules } from '#languages/frontend/words.ts';
 import type { Word } from '../ast.ts';
 import type { StageFacts, StepFacts } from './facts.ts';
 import { resolvePath } from './paths.ts';
-import { badExpansion, stageLabel, type Origin, type Plan, type PlannedStage, type PlannedStep, type WantedImage } from './plan.ts';
+import { stageLabel, type Origin, type Plan, type PlannedStage, type PlannedStep, type WantedImage } from './plan.ts';
 import type { ResolvedImages } from './resolve.ts';
+import { badExpansion } from './words.ts';
 
 export type StageState = {
   readonly stage: PlannedStage;
@@ -35,6 +36,8 @@ export type StageState = {
   /** Numbers for the labels of vertices. */
   step: number;
   readonly stepCount: number;
+  /** Then its name is not shown. */
+  readonly isOnlyStage: boolean;
 };
 
 export type Conversion = {
@@ -43,17 +46,19 @@ export type Conversion = {
   readonly states: Map<PlannedStage, StageState>;
   readonly context: Edge;
   readonly proxies: readonly string[];
+  /** Only facts are wanted (linting): no vertices are made. */
+  readonly isDry: boolean;
 };
 
-export function createConversion(plan: Plan, images: ResolvedImages): Conversion {
+export function createConversion(plan: Plan, images: ResolvedImages, isDry: boolean): Conversion {
   const context = createVertex({ kind: 'source-local', name: 'context' }, [], { text: 'load build context' });
-  return { plan, images, states: new Map(), context: outputOf(context), proxies: proxyEnvironment(plan.options.buildArgs) };
+  return { plan, images, states: new Map(), context: outputOf(context), proxies: proxyEnvironment(plan.options.buildArgs), isDry };
 }
 
 /** The stage before its first instruction. */
 export function openStage(stage: PlannedStage, conversion: Conversion): StageState {
   const below = stage.base.kind === 'stage' ? conversion.states.get(stage.base.stage) : undefined;
-  const state = below ? stageOnStage(stage, below) : stageOnImage(stage, conversion);
+  const state = below ? stageOnStage(stage, below, conversion) : stageOnImage(stage, conversion);
   const { draft, variables } = state;
   if (!draft.variables.has('PATH')) draft.variables.set('PATH', defaultPath);
   for (const [name, value] of draft.variables) variables.set(name, value);
@@ -61,9 +66,9 @@ export function openStage(stage: PlannedStage, conversion: Conversion): StageSta
   return state;
 }
 
-function stageOnStage(stage: PlannedStage, below: StageState): StageState {
+function stageOnStage(stage: PlannedStage, below: StageState, { plan }: Conversion): StageState {
   return {
-    ...blankState(stage, below.hasWorkdir),
+    ...blankState(stage, { plan, hasWorkdir: below.hasWorkdir }),
     draft: draftOf(finishDraft(below.draft)),
     variables: new Map(below.variables),
     arguments: new Map(below.arguments),
@@ -71,16 +76,16 @@ function stageOnStage(stage: PlannedStage, below: StageState): StageState {
     baseImage: below.baseImage,
     files: below.files,
     layers: [...below.layers],
-    facts: { stage, hasWorkdir: below.hasWorkdir, mismatch: undefined },
+    facts: { stage, hasWorkdir: below.hasWorkdir, baseIsKnown: below.facts.baseIsKnown, mismatch: undefined },
   };
 }
 
 function stageOnImage(stage: PlannedStage, { plan, images }: Conversion): StageState {
   const { options } = plan;
-  const blank = blankState(stage, false);
+  const blank = blankState(stage, { plan, hasWorkdir: false });
   const nothing = { variables: new Map<string, string>(), arguments: new Map<string, string | undefined>(), layers: [] };
   if (stage.base.kind !== 'image') {
-    const facts = { stage, hasWorkdir: false, mismatch: undefined };
+    const facts = { stage, hasWorkdir: false, baseIsKnown: true, mismatch: undefined };
     return {
       ...blank,
       ...nothing,
@@ -106,6 +111,7 @@ function stageOnImage(stage: PlannedStage, { plan, images }: Conversion): StageS
     facts: {
       stage,
       hasWorkdir: false,
+      baseIsKnown: image !== undefined,
       mismatch: differs ? { wanted: platform, got: { os: got.os, architecture: got.architecture } } : undefined,
     },
   };
@@ -113,11 +119,12 @@ function stageOnImage(stage: PlannedStage, { plan, images }: Conversion): StageS
   return state;
 }
 
-function blankState(stage: PlannedStage, hasWorkdir: boolean) {
+function blankState(stage: PlannedStage, { plan, hasWorkdir }: { readonly plan: Plan; readonly hasWorkdir: boolean }) {
   const counted = stage.steps.filter(
     ({ instruction: { kind } }) => kind === 'run' || kind === 'copy' || kind === 'add' || kind === 'workdir',
   );
-  return { stage, hasCommand: false, hasWorkdir, steps: [], step: 0, stepCount: counted.length + (stage.base.kind === 'image' ? 1 : 0) };
+  const stepCount = counted.length + (stage.base.kind === 'image' ? 1 : 0);
+  return { stage, hasCommand: false, hasWorkdir, steps: [], step: 0, stepCount, isOnlyStage: plan.stages.length === 1 };
 }
 
 /** undefined for an image without layers. */
@@ -162,16 +169,29 @@ function unknownOrigin(origin: never): never {
   throw new JettisonError('dockerfile/unreachable', `Unexpected origin ${JSON.stringify(origin)}`, { fault: 'bug' });
 }
 
-/** Makes `op` the newest layer of the stage. */
-export function addLayer(state: StageState, op: Op, inputs: readonly Edge[], label: Label): void {
-  const vertex = createVertex(op, inputs, label);
+/** Makes an op the newest layer of the stage, shown as the instruction (and `suffix`). */
+export function addLayer(context: StepContext, makeOp: () => Op, inputs: readonly Edge[], suffix = ''): void {
+  const { state, conversion, at } = context;
+  if (conversion.isDry) return;
+  const op = makeOp();
+  const vertex = createVertex(op, inputs, {
+    ...labelFor(state, at),
+    text: `${titleOf(context)}${suffix}`,
+    ...(ignoresCache(context) ? { ignoreCache: true } : {}),
+    ...(op.kind === 'exec' && conversion.proxies.length > 0 ? { quietEnvironment: conversion.proxies } : {}),
+  });
   state.files = outputOf(vertex);
   state.layers.push(vertex.digest);
 }
 
 /** Stage, number and place of the next vertex; counts it. */
-export function labelFor(state: StageState, at: readonly Span[]): Omit<Label, 'text'> {
-  return { stage: stageLabel(state.stage), step: ++state.step, steps: state.stepCount, at };
+function labelFor(state: StageState, at: readonly Span[]): Omit<Label, 'text'> {
+  return { ...(state.isOnlyStage ? {} : { stage: stageLabel(state.stage) }), step: ++state.step, steps: state.stepCount, at };
+}
+
+/** What the linter may know of a stage. */
+export function factsOf({ facts, steps }: StageState): StageFacts {
+  return { ...facts, steps };
 }
 
 /** A step on its way through the conversion: what a converter of an instruction is handed. */
@@ -210,7 +230,7 @@ function expansionOf(context: StepContext, word: Word, rules: Partial<WordRules>
 }
 
 /** The instruction as shown while it runs: in upper case, known variables filled in. */
-export function titleOf({ step, state, conversion }: StepContext): string {
+function titleOf({ step, state, conversion }: StepContext): string {
   const { keyword, source } = step.instruction;
   const rules: WordRules = { escape: conversion.plan.dockerfile.escape, keepQuotes: true, keepEscapes: true, keepUnset: true };
   const expansion = expandWord(source, state.variables, rules);
@@ -219,7 +239,7 @@ export function titleOf({ step, state, conversion }: StepContext): string {
 }
 
 /** Must the step run although its result is known? */
-export function ignoresCache({ state, conversion }: StepContext): boolean {
+function ignoresCache({ state, conversion }: StepContext): boolean {
   const { noCache, noCacheStages } = conversion.plan.options;
   return noCache || noCacheStages.some((name) => name.toLowerCase() === state.stage.name || name === String(state.stage.index));
 }

@@ -1,0 +1,54 @@
+/** The words above and in FROM lines, expanded: what the plan and the linter both start from. Never throws. */
+import type { JettisonError } from '#ground/base/errors.ts';
+import { platformArguments } from '#languages/frontend/arguments.ts';
+import type { FrontendOptions } from '#languages/frontend/contract.ts';
+import { expandWord, type Expansion } from '#languages/frontend/words.ts';
+import type { Dockerfile, Stage } from '../ast.ts';
+import { badExpansion } from './words.ts';
+
+export type Globals = {
+  /** Arguments before the first FROM and those that need no declaration. */
+  readonly values: ReadonlyMap<string, string>;
+  /** Names that ARG instructions before the first FROM declare. */
+  readonly declared: ReadonlySet<string>;
+  readonly fault: JettisonError | undefined;
+};
+
+export type FromFacts = {
+  readonly stage: Stage;
+  readonly image: Expansion;
+  readonly platform: Expansion | undefined;
+  /** The image without `--build-arg`s: what the defaults alone give. */
+  readonly standardImage: Expansion;
+};
+
+export function readGlobals(dockerfile: Dockerfile, options: FrontendOptions): Globals {
+  return collect(dockerfile, options, options.buildArgs);
+}
+
+export function readFroms(dockerfile: Dockerfile, options: FrontendOptions, globals: Globals): readonly FromFacts[] {
+  const rules = { escape: dockerfile.escape };
+  const standard = collect(dockerfile, options, new Map());
+  return dockerfile.stages.map((stage) => ({
+    stage,
+    image: expandWord(stage.from.image.text, globals.values, rules),
+    platform: stage.from.platform && expandWord(stage.from.platform.text, globals.values, rules),
+    standardImage: expandWord(stage.from.image.text, standard.values, rules),
+  }));
+}
+
+function collect(dockerfile: Dockerfile, options: FrontendOptions, buildArgs: ReadonlyMap<string, string>): Globals {
+  const lastName = dockerfile.stages.at(-1)?.from.alias?.name.text.toLowerCase() ?? '';
+  const values = platformArguments({ target: options.platform, build: options.buildPlatform }, options.target ?? lastName, buildArgs);
+  const declared = new Set<string>();
+  let fault: JettisonError | undefined;
+  for (const { name, value } of dockerfile.globalArguments.flatMap((instruction) => instruction.arguments)) {
+    declared.add(name.text);
+    const given = buildArgs.get(name.text);
+    const standard = given === undefined && value ? expandWord(value.text, values, { escape: dockerfile.escape }) : undefined;
+    if (value && standard?.fault !== undefined) fault ??= badExpansion(value.text, standard.fault, [value.span]);
+    const result = given ?? standard?.text;
+    if (result !== undefined) values.set(name.text, result);
+  }
+  return { values, declared, fault };
+}

@@ -1,0 +1,18 @@
+import { about, isOneCase, stageInstructions, type Rule } from './rule.ts';
+
+export const consistentInstructionCasing: Rule = {
+  name: 'ConsistentInstructionCasing',
+  summary: 'All commands within the Dockerfile should use the same casing (either upper or lower)',
+  *check(subject) {
+    const instructions = [...stageInstructions(subject)];
+    const clear = instructions.map(({ keyword }) => keyword.text).filter(isOneCase);
+    const lower = clear.filter((text) => text === text.toLowerCase()).length > clear.length / 2;
+    for (const instruction of instructions) {
+      const { text } = instruction.keyword;
+      const wanted = lower ? text.toLowerCase() : text.toUpperCase();
+      if (text === wanted) continue;
+      const majority = lower ? 'lowercase' : 'uppercase';
+      yield about(instruction, `Command '${text}' should match the case of the command majority (${majority})`, `Write "${wanted}"`);
+    }
+  },
+};

@@ -1,0 +1,15 @@
+import { about, type Rule } from './rule.ts';
+
+export const duplicateStageName: Rule = {
+  name: 'DuplicateStageName',
+  summary: 'Stage names should be unique',
+  *check({ dockerfile }) {
+    const seen = new Set<string>();
+    for (const { from } of dockerfile.stages) {
+      const name = from.alias?.name.text.toLowerCase();
+      if (name === undefined) continue;
+      if (seen.has(name)) yield about(from, `Duplicate stage name "${name}", stage names should be unique`);
+      seen.add(name);
+    }
+  },
+};

@@ -1,0 +1,20 @@
+import { splitPort } from '../convert/ports.ts';
+import { about, type Rule } from './rule.ts';
+
+export const exposeInvalidFormat: Rule = {
+  name: 'ExposeInvalidFormat',
+  summary: 'IP address and host-port mapping should not be used in EXPOSE instruction. This will become an error in a future release',
+  *check({ stages }) {
+    for (const { instruction, ports } of stages.flatMap(({ steps }) => steps)) {
+      for (const port of ports) {
+        const { address, hostPort } = splitPort(port);
+        if (address === '' && hostPort === '') continue;
+        yield about(
+          instruction,
+          `EXPOSE instruction should not define an IP address or host-port mapping, found '${port}'`,
+          'Write the container port only, and map it with "run -p"',
+        );
+      }
+    }
+  },
+};

@@ -1,0 +1,14 @@
+import { about, isOneCase, type Rule } from './rule.ts';
+
+export const fromAsCasing: Rule = {
+  name: 'FromAsCasing',
+  summary: "The 'as' keyword should match the case of the 'from' keyword",
+  *check({ dockerfile }) {
+    for (const { from } of dockerfile.stages) {
+      const [keyword, as] = [from.keyword.text, from.alias?.keyword.text];
+      if (as === undefined || !isOneCase(keyword)) continue;
+      const wanted = keyword === keyword.toLowerCase() ? as.toLowerCase() : as.toUpperCase();
+      if (as !== wanted) yield about(from, `'${as}' and '${keyword}' keywords' casing do not match`, `Write "${wanted}"`);
+    }
+  },
+};

@@ -1,0 +1,30 @@
+import { parsePlatform, type Platform } from '#formats/oci/platform.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { about, type Rule } from './rule.ts';
+
+export const fromPlatformFlagConstDisallowed: Rule = {
+  name: 'FromPlatformFlagConstDisallowed',
+  summary: 'FROM --platform flag should not use a constant value',
+  *check({ froms }) {
+    for (const { stage, platform } of froms) {
+      if (!platform || platform.matched.size + platform.unmatched.size > 0) continue;
+      const parsed = tryPlatform(platform.text);
+      const name = stage.from.alias?.name.text.toLowerCase() ?? '';
+      if (!parsed || name.includes(parsed.os) || name.includes(parsed.architecture)) continue;
+      yield about(
+        stage.from,
+        `FROM --platform flag should not use constant value "${platform.text}"`,
+        'Use $BUILDPLATFORM or $TARGETPLATFORM, or name the stage after the platform',
+      );
+    }
+  },
+};
+
+function tryPlatform(text: string): Platform | undefined {
+  try {
+    return parsePlatform(text, { os: 'linux', architecture: 'amd64' });
+  } catch (error) {
+    if (!(error instanceof JettisonError)) throw error;
+    return undefined;
+  }
+}

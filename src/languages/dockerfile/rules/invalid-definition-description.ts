@@ -1,0 +1,27 @@
+import type { Instruction } from '../ast.ts';
+import { about, stageInstructions, type Rule } from './rule.ts';
+
+export const invalidDefinitionDescription: Rule = {
+  name: 'InvalidDefinitionDescription',
+  summary: 'Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`',
+  experimental: true,
+  *check(subject) {
+    for (const instruction of [...subject.dockerfile.globalArguments, ...stageInstructions(subject)]) {
+      const names = namesOf(instruction);
+      const [first = '', more] = names;
+      const comment = instruction.comments.at(-1);
+      if (names.length === 0 || comment === undefined || names.includes(comment.split(' ', 1)[0] ?? '')) continue;
+      const example = more === undefined ? first : '<arg_key>';
+      yield about(
+        instruction,
+        `Comment for ${instruction.keyword.text} should follow the format: \`# ${example} <description>\``,
+        'If it is no description, put an empty line or comment between it and the instruction',
+      );
+    }
+  },
+};
+
+function namesOf(instruction: Instruction): readonly string[] {
+  if (instruction.kind === 'arg') return instruction.arguments.map(({ name }) => name.text);
+  return instruction.kind === 'from' && instruction.alias ? [instruction.alias.name.text.toLowerCase()] : [];
+}

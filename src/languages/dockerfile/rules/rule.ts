@@ -1,0 +1,38 @@
+/** A lint rule: data, so that its documentation page and its place in `--check` come from one source. Names are BuildKit's. */
+import type { Span } from '#ground/base/span.ts';
+import type { Instruction } from '../ast.ts';
+import type { LintSubject } from '../convert/facts.ts';
+
+export type Finding = {
+  readonly message: string;
+  readonly at: readonly Span[];
+  /** Comment lines above the instruction: a `check=` among them can switch rules off for it. */
+  readonly comments: readonly string[];
+  readonly hint?: string;
+};
+
+export type Rule = {
+  readonly name: string;
+  /** One sentence: what is good. */
+  readonly summary: string;
+  /** Only looked at when `check=experimental=` names it. */
+  readonly experimental?: true;
+  check(subject: LintSubject): Iterable<Finding>;
+};
+
+/** A finding about an instruction as a whole. */
+export function about(instruction: Instruction, message: string, hint?: string): Finding {
+  return { message, at: [instruction.span], comments: instruction.comments, ...(hint === undefined ? {} : { hint }) };
+}
+
+/** FROM lines and the instructions of stages, in order. */
+export function* stageInstructions({ dockerfile }: LintSubject): Iterable<Instruction> {
+  for (const { from, instructions } of dockerfile.stages) {
+    yield from;
+    yield* instructions;
+  }
+}
+
+export function isOneCase(text: string): boolean {
+  return text === text.toLowerCase() || text === text.toUpperCase();
+}

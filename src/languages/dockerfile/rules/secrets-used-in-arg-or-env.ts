@@ -1,0 +1,23 @@
+import { about, type Rule } from './rule.ts';
+
+const secret = new Set('apikey auth credential credentials key password pword passwd secret token'.split(' '));
+const harmless = new Set('public file version'.split(' '));
+
+export const secretsUsedInArgOrEnv: Rule = {
+  name: 'SecretsUsedInArgOrEnv',
+  summary: 'Sensitive data should not be used in the ARG or ENV commands',
+  *check({ stages }) {
+    for (const { instruction, names } of stages.flatMap(({ steps }) => steps)) {
+      for (const name of names) {
+        const words = name.toLowerCase().split('_');
+        if (!words.some((word) => secret.has(word)) || words.some((word) => harmless.has(word))) continue;
+        const kind = instruction.kind.toUpperCase();
+        yield about(
+          instruction,
+          `Do not use ARG or ENV instructions for sensitive data (${kind} "${name}")`,
+          'Hand secrets to the one RUN that needs them: RUN --mount=type=secret,id=...',
+        );
+      }
+    }
+  },
+};

@@ -1,0 +1,18 @@
+import { suggest } from '#ground/base/human.ts';
+import { about, type Rule } from './rule.ts';
+
+export const undefinedArgInFrom: Rule = {
+  name: 'UndefinedArgInFrom',
+  summary: 'FROM command must use declared ARGs',
+  *check({ froms, globals }) {
+    const known = new Set([...globals.declared, ...globals.values.keys()]);
+    for (const { stage, image, platform } of froms) {
+      for (const name of [...image.unmatched, ...(platform?.unmatched ?? [])]) {
+        if (known.has(name)) continue;
+        const near = suggest(name, known);
+        const more = near === undefined ? '' : ` (did you mean ${near}?)`;
+        yield about(stage.from, `FROM argument '${name}' is not declared${more}`, `Put "ARG ${near ?? name}" before the first FROM`);
+      }
+    }
+  },
+};
