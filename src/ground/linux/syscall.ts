@@ -50,6 +50,7 @@ const AT_EMPTY_PATH = 0x1000;
 const SYS_OPENAT2 = 437;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
+const FICLONE = 0x40049409;
 const UTIME_OMIT = 0x3ffffffen;
 
 export class SystemCallError extends Error {
@@ -87,6 +88,7 @@ const native = {
   fchdir: libc.func('int fchdir(int)'),
   syncfs: libc.func('int syncfs(int)'),
   lseek: libc.func('long lseek(int, long, int)'),
+  ioctl: libc.func('int ioctl(int, unsigned long, int)'),
   copyFileRange: libc.func('long copy_file_range(int, void*, int, void*, size_t, unsigned int)'),
 };
 
@@ -273,9 +275,15 @@ export function lockFile(file: number, how: { readonly exclusive: boolean; reado
   throw error;
 }
 
-/** copy_file_range(2) from the current offsets; bytes copied, 0 at the end. Throws EXDEV or EINVAL where the kernel cannot. */
-export function copyRange(from: number, to: number, length: number): number {
-  return check(Number(native.copyFileRange(from, null, to, null, length, 0)), 'copy_file_range', String(to));
+/** Makes `to` share the data of `from` (FICLONE): both open files of one file system that can (Btrfs, XFS). Throws EOPNOTSUPP, EXDEV or EINVAL elsewhere. */
+export function cloneFile(from: number, to: number): void {
+  check(native.ioctl(to, FICLONE, from), 'ioctl', String(to));
+}
+
+/** copy_file_range(2) at `offset` of both files (undefined: from their current offsets); bytes copied, 0 at the end. Throws EXDEV or EINVAL where the kernel cannot. */
+export function copyRange(from: number, to: number, length: number, offset?: number): number {
+  const at = (): BigInt64Array | null => (offset === undefined ? null : new BigInt64Array([BigInt(offset)]));
+  return check(Number(native.copyFileRange(from, at(), to, at(), length, 0)), 'copy_file_range', String(to));
 }
 
 /** lseek(2) to the next byte of data at or after `offset`, or to the next hole; undefined when there is no data any more. */

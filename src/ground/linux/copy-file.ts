@@ -1,0 +1,119 @@
+/** Copies the bytes of a regular file the cheapest way there is: shared blocks, in the kernel, or through a buffer; holes stay holes. */
+import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import type { ByteString } from '#ground/base/byte-string.ts';
+import { systemCode } from '#ground/base/errors.ts';
+import { AT_FDCWD, cloneFile, closeFile, copyRange, openAt, openFlags, seekSparse } from './syscall.ts';
+
+export type CopyRequest = {
+  /** An open file, or the path of a regular file whose folders are trusted (a link at its end is refused). */
+  readonly from: number | ByteString;
+  /** Open folder to make the file in, under a `name` that is not there yet. */
+  readonly folder: number;
+  readonly name: ByteString;
+};
+
+/** Smaller files are quicker through the buffer. */
+const smallFile = 128 << 10;
+const largeRange = 1 << 30;
+const cannot = new Set(['EOPNOTSUPP', 'ENOTSUP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ENOSYS', 'EPERM', 'ETXTBSY']);
+/** Pairs of devices between which cloning has failed once. */
+const notCloning = new Set<string>();
+let buffer: Uint8Array | undefined;
+
+/**
+ * Makes `name` (mode 0600, owned by this process) with the bytes of `from` and gives their number. Mode, owner, attributes and times are the caller's, in
+ * this order. Throws system errors: `EEXIST`, `ELOOP`, `ENOSPC`; what was made of the file then stays for the caller to remove.
+ */
+export function copyFileInto({ from, folder, name }: CopyRequest): number {
+  const source =
+    typeof from === 'number' ? from : openAt(AT_FDCWD, from, { flags: openFlags.noFollow | openFlags.nonBlocking, resolve: 0 });
+  try {
+    const target = openAt(folder, name, {
+      flags: openFlags.writeOnly | openFlags.create | openFlags.exclusive | openFlags.noFollow,
+      mode: 0o600,
+      resolve: 0,
+    });
+    try {
+      return copyBytes(source, target);
+    } finally {
+      closeFile(target);
+    }
+  } finally {
+    if (typeof from !== 'number') closeFile(source);
+  }
+}
+
+function copyBytes(source: number, target: number): number {
+  const { size, blocks, dev } = fstatSync(source);
+  if (size > smallFile) {
+    if (tryClone(source, target, dev)) return size;
+    if (blocks * 512 < size) return copySparse(source, target, size);
+  }
+  return copyUpTo({ source, target, offset: 0, length: Number.POSITIVE_INFINITY, inKernel: size > smallFile });
+}
+
+function tryClone(source: number, target: number, device: number): boolean {
+  const pair = `${device} ${fstatSync(target).dev}`;
+  if (notCloning.has(pair)) return false;
+  try {
+    cloneFile(source, target);
+    return true;
+  } catch (error) {
+    if (!cannot.has(systemCode(error) ?? '')) throw error;
+    notCloning.add(pair);
+    return false;
+  }
+}
+
+function copySparse(source: number, target: number, size: number): number {
+  let end = 0;
+  for (let start = seekSparse(source, 0, 'data'); start !== undefined; start = seekSparse(source, end, 'data')) {
+    const hole = seekSparse(source, start, 'hole') ?? size;
+    end = start + copyUpTo({ source, target, offset: start, length: hole - start, inKernel: true });
+    if (end < hole) break;
+  }
+  const total = Math.max(size, end);
+  ftruncateSync(target, total);
+  return total;
+}
+
+type Range = {
+  readonly source: number;
+  readonly target: number;
+  readonly offset: number;
+  readonly length: number;
+  readonly inKernel: boolean;
+};
+
+/** Copies `length` bytes at the same offset in both, or up to the end of the source; gives how many it were. */
+function copyUpTo(range: Range): number {
+  return (range.inKernel ? copyInKernel(range) : undefined) ?? copyThroughBuffer(range);
+}
+
+/** Undefined when the kernel cannot do it between these two files. */
+function copyInKernel({ source, target, offset, length }: Range): number | undefined {
+  let done = 0;
+  while (done < length) {
+    try {
+      const count = copyRange(source, target, Math.min(length - done, largeRange), offset + done);
+      if (count === 0) break;
+      done += count;
+    } catch (error) {
+      if (done > 0 || !cannot.has(systemCode(error) ?? '')) throw error;
+      return undefined;
+    }
+  }
+  return done;
+}
+
+function copyThroughBuffer({ source, target, offset, length }: Range): number {
+  buffer ??= new Uint8Array(1 << 20);
+  let done = 0;
+  while (done < length) {
+    const count = readSync(source, buffer, 0, Math.min(length - done, buffer.length), offset + done);
+    if (count === 0) break;
+    for (let written = 0; written < count;) written += writeSync(target, buffer, written, count - written, offset + done + written);
+    done += count;
+  }
+  return done;
+}
