@@ -29,11 +29,11 @@ test('a link is removed itself', () => {
   assert.deepEqual(readdirSync(folder.path), ['kept']);
 });
 
-test('a tree may be deeper than paths and open files reach', () => {
+test('a tree may be deeper than paths reach', () => {
   using folder = mkdtempDisposableSync('/tmp/jettison-remove-');
   const name = asByteString('n'.repeat(200));
   let at = openAt(AT_FDCWD, fromText(folder.path), { flags: openFlags.directory, resolve: 0 });
-  for (let depth = 0; depth < 1000; depth++) {
+  for (let depth = 0; depth < 450; depth++) {
     makeFolderAt(at, name, 0o755);
     const next = openAt(at, name, { flags: openFlags.directory, resolve: 0 });
     closeFile(at);
