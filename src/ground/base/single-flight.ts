@@ -1,4 +1,4 @@
-/** One running call per key: whoever asks while it runs shares it. It is cancelled when its last waiter leaves. */
+/** One running call per key: whoever asks while it runs shares it. It is cancelled when its last waiter leaves, who then waits for its end. */
 import { cancelled, childSignal, orAborted } from './abort.ts';
 
 /** Runs `task` for `key`, or joins the one that runs. The task's own signal ends when nobody waits any more. */
@@ -31,6 +31,7 @@ export function createSingleFlight<K, T>(): SingleFlight<K, T> {
       if (flight.waiters === 0) {
         if (flights.get(key) === flight) flights.delete(key);
         flight.abort(cancelled('Nobody waits for this any more'));
+        await flight.result.catch(() => {});
       }
     }
   };

@@ -1,0 +1,82 @@
+/** One blob from one endpoint: never more bytes than it has, resumed where a connection broke. */
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Descriptor } from '#formats/oci/descriptor.ts';
+import type { Endpoint } from './config.ts';
+import { registryError } from './errors.ts';
+import type { Speaker } from './http/speaker.ts';
+import { expectStatus, type Answer } from './transport.ts';
+
+export type BlobSink = {
+  /** Bytes that are there already. */
+  readonly offset: number;
+  write(chunk: Uint8Array): void;
+  /** Forgets what is there. */
+  restart(): void;
+};
+
+export type Download = { readonly repository: string; readonly descriptor: Descriptor; readonly sink: BlobSink };
+
+/** Tries are counted anew after so many bytes: a long blob over a bad line is not given up. */
+const goodProgress = 4 << 20;
+
+/** Fills `sink` to exactly `descriptor.size` bytes, whose digest is still to be checked. */
+export async function downloadBlob(speaker: Speaker, endpoint: Endpoint, download: Download, signal: AbortSignal): Promise<void> {
+  const { descriptor, sink } = download;
+  for (;;) {
+    const before = sink.offset;
+    try {
+      await fetchRest(speaker, endpoint, download, signal);
+      return;
+    } catch (error) {
+      const mayGoOn = error instanceof JettisonError && error.retryable && !signal.aborted;
+      if (!mayGoOn || sink.offset - before < goodProgress || sink.offset > descriptor.size) throw error;
+    }
+  }
+}
+
+async function fetchRest(speaker: Speaker, endpoint: Endpoint, download: Download, signal: AbortSignal): Promise<void> {
+  const { descriptor, sink } = download;
+  const repository = endpoint.prefix === '' ? download.repository : `${endpoint.prefix}/${download.repository}`;
+  if (sink.offset >= descriptor.size && sink.offset > 0) sink.restart();
+  using answer = await speaker.ask(
+    endpoint,
+    {
+      method: 'GET',
+      path: `/v2/${repository}/blobs/${descriptor.digest}`,
+      scopes: [`repository:${repository}:pull`],
+      ...(sink.offset > 0 ? { headers: { range: `bytes=${sink.offset}-${descriptor.size - 1}` } } : {}),
+    },
+    signal,
+  );
+  if (sink.offset > 0 && answer.status === 416) sink.restart();
+  await expectStatus(answer, 'GET', [200, 206]);
+  if (sink.offset > 0 && !continuesAt(answer, sink.offset)) sink.restart();
+  const declared = answer.headers['content-length'];
+  const length = declared === undefined ? undefined : Number(declared);
+  if (length !== undefined && length !== descriptor.size - sink.offset) throw wrongSize(endpoint, descriptor, sink.offset + length);
+  for await (const chunk of answer.chunks()) {
+    if (sink.offset + chunk.length > descriptor.size) throw wrongSize(endpoint, descriptor, undefined);
+    sink.write(chunk);
+  }
+  if (sink.offset === descriptor.size) return;
+  // Without a length the end of the connection may be a break; chunked bodies tell their end.
+  if (answer.headers['transfer-encoding'] !== undefined) throw wrongSize(endpoint, descriptor, sink.offset);
+  throw registryError(
+    'connection-lost',
+    `"${endpoint.host}" stopped after ${sink.offset} of ${descriptor.size} bytes of ${descriptor.digest}`,
+    {
+      retryable: true,
+    },
+  );
+}
+
+/** Does the answer begin with byte `offset`? A server without ranges sends the whole. */
+function continuesAt(answer: Answer, offset: number): boolean {
+  const range = /^bytes (\d+)-\d+\/(?:\d+|\*)$/u.exec(answer.headers['content-range'] ?? '');
+  return answer.status === 206 && Number(range?.[1]) === offset;
+}
+
+function wrongSize(endpoint: Endpoint, descriptor: Descriptor, actual: number | undefined): JettisonError {
+  const got = actual === undefined ? 'more' : `${actual}`;
+  return registryError('wrong-size', `"${endpoint.host}" sends ${got} bytes for ${descriptor.digest}, which has ${descriptor.size}`);
+}

@@ -1,0 +1,154 @@
+/** What goes wrong between us and a registry, in words: every message names the host and the reason. */
+import { JettisonError, messageOf, systemCode, type ErrorDetails } from '#ground/base/errors.ts';
+
+/** Most bytes of an error answer that are read. */
+export const errorBodyLimit = 64 * 1024;
+const shownReason = 400;
+/** Longest pause that a server may ask for, in milliseconds. */
+const longestPause = 60_000;
+
+const pauses = new WeakMap<JettisonError, number>();
+
+/** Milliseconds that the server asked to wait before the next try. */
+export function askedPause(error: JettisonError): number | undefined {
+  return pauses.get(error);
+}
+
+export function registryError(code: string, message: string, details: ErrorDetails = {}): JettisonError {
+  return new JettisonError(`registry/${code}`, message, { fault: 'environment', ...details });
+}
+
+/** The same error, but not to be tried again. */
+export function asFinal(error: JettisonError): JettisonError {
+  return new JettisonError(error.code, error.message, {
+    fault: error.fault,
+    cause: error.cause,
+    notes: error.notes,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
+}
+
+/** A URL for messages: queries hold signatures and tokens. */
+export function shownUrl(url: URL): string {
+  return `${url.pathname}${url.search === '' ? '' : '?...'}`;
+}
+
+export type FailedAnswer = {
+  readonly method: string;
+  readonly url: URL;
+  readonly status: number;
+  readonly statusText: string;
+  readonly retryAfter: string | undefined;
+  readonly body: string;
+};
+
+/** An HTTP status that means no. */
+export function answerError(answer: FailedAnswer, now: number): JettisonError {
+  const { url, status } = answer;
+  const reasons = reasonsOf(answer.body);
+  const said = reasons.length === 0 ? '' : `: ${reasons.join('; ').slice(0, shownReason)}`;
+  const message = `"${url.host}" answered ${`${status} ${answer.statusText}`.trim()} to ${answer.method} ${shownUrl(url)}${said}`;
+  switch (status) {
+    case 401:
+      return registryError('unauthorized', message, { fault: 'user', hint: `Check the name, or log in to "${url.host}"` });
+    case 403:
+      return registryError('forbidden', message, { fault: 'user', hint: `Check that your account may do this at "${url.host}"` });
+    case 404:
+      return reasons.some((reason) => reason.startsWith('BLOB_UPLOAD_UNKNOWN'))
+        ? registryError('upload-unknown', message, { retryable: true })
+        : registryError('not-found', message, { fault: 'user' });
+    case 413:
+      return registryError('too-large', message, { hint: 'The registry or a proxy before it limits the size of uploads' });
+    case 408:
+    case 429:
+    case 500:
+    case 502:
+    case 503:
+    case 504:
+      return busyError(message, answer, now);
+    default:
+      return registryError('refused', message);
+  }
+}
+
+/** Trouble that may pass; unless the server wants us to stay away for long. */
+function busyError(message: string, answer: FailedAnswer, now: number): JettisonError {
+  const pause = pauseOf(answer.retryAfter, now);
+  const code = answer.status === 429 ? 'too-many-requests' : 'server-error';
+  if (pause !== undefined && pause > longestPause) {
+    return registryError(code, `${message}; it asks to wait ${Math.ceil(pause / 1000)} seconds`, { hint: 'Try again after that time' });
+  }
+  const error = registryError(code, message, { retryable: true });
+  if (pause !== undefined) pauses.set(error, pause);
+  return error;
+}
+
+/** Retry-After: seconds or a date (RFC 9110, 10.2.3). */
+function pauseOf(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  if (/^\d{1,12}$/u.test(header.trim())) return Number(header) * 1000;
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+/** `CODE: message` of the distribution spec's error documents; of anything else the first line of plain text. */
+function reasonsOf(body: string): readonly string[] {
+  try {
+    const json: unknown = JSON.parse(body);
+    if (typeof json !== 'object' || json === null) return [];
+    if ('errors' in json && Array.isArray(json.errors)) return json.errors.slice(0, 5).flatMap(reasonOf);
+    for (const key of ['error_description', 'message', 'details', 'error'] as const) {
+      const text: unknown = Object.hasOwn(json, key) ? Reflect.get(json, key) : undefined;
+      if (typeof text === 'string') return [text];
+    }
+    return [];
+  } catch {
+    const line = /^[^<\r\n]{1,300}/u.exec(body.trim())?.[0] ?? '';
+    return line === '' ? [] : [line];
+  }
+}
+
+function reasonOf(entry: unknown): readonly string[] {
+  if (typeof entry !== 'object' || entry === null) return [];
+  const code = 'code' in entry && typeof entry.code === 'string' ? entry.code : '';
+  const message = 'message' in entry && typeof entry.message === 'string' ? entry.message : '';
+  const text = [code, message].filter((part) => part !== '').join(': ');
+  return text === '' ? [] : [text];
+}
+
+/** A connection that could not be made or broke. */
+export function networkError(url: URL, error: unknown): JettisonError {
+  if (error instanceof JettisonError) return error;
+  const code = systemCode(error) ?? '';
+  const host = `"${url.host}"`;
+  const details = { cause: error };
+  if (code === 'ECONNREFUSED') return registryError('unreachable', `Cannot connect to ${host}: connection refused`, details);
+  if (code === 'EHOSTUNREACH' || code === 'ENETUNREACH')
+    return registryError('unreachable', `Cannot connect to ${host}: no route to it`, details);
+  if (code === 'ENOTFOUND')
+    return registryError('unreachable', `Cannot find host ${host}`, { ...details, hint: 'Check the name and the network' });
+  if (code === 'EAI_AGAIN')
+    return registryError('unreachable', `Cannot look up host ${host}: the name server does not answer`, { ...details, retryable: true });
+  if (code.startsWith('HPE_')) return registryError('bad-answer', `${host} does not answer in HTTP: ${messageOf(error)}`, details);
+  if (code === 'EPROTO' || code === 'ERR_SSL_WRONG_VERSION_NUMBER') {
+    return registryError('no-tls', `${host} does not speak TLS`, {
+      ...details,
+      hint: `If it is a plain HTTP registry, say so in the configuration: "registries": {"${url.host}": {"plainHttp": true}}`,
+    });
+  }
+  if (isCertificateCode(code)) {
+    return registryError('untrusted', `The certificate of ${host} is not trusted: ${messageOf(error)}`, {
+      ...details,
+      hint: 'Add its authority to the system or name a file by NODE_EXTRA_CA_CERTS',
+    });
+  }
+  return registryError('connection-lost', `The connection to ${host} broke: ${messageOf(error)}`, { ...details, retryable: true });
+}
+
+export function timeoutError(url: URL, what: string, milliseconds: number): JettisonError {
+  return registryError('timeout', `"${url.host}" ${what} for ${milliseconds / 1000} seconds`, { retryable: true });
+}
+
+function isCertificateCode(code: string): boolean {
+  return /^(?:CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_CERT|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/u.test(code);
+}

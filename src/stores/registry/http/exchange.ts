@@ -1,0 +1,205 @@
+/** One HTTP request and its answer, with a limit for each wait: connecting, the first byte, and bytes that do not come. */
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { orAborted } from '#ground/base/abort.ts';
+import { networkError, registryError, timeoutError } from '../errors.ts';
+
+/** Milliseconds, but for `leastBytes`. */
+export type Timing = {
+  readonly connect: number;
+  readonly firstByte: number;
+  /** As `firstByte`, for a server that has to move a whole blob before it answers. */
+  readonly commit: number;
+  /** Longest time in which fewer than `leastBytes` move. */
+  readonly idle: number;
+  readonly leastBytes: number;
+};
+
+export type Body = { readonly size: number; open(signal: AbortSignal): AsyncIterable<Uint8Array> | Iterable<Uint8Array> };
+
+export type Outgoing = {
+  readonly url: URL;
+  readonly method: string;
+  readonly body: Body | undefined;
+  /** Milliseconds until the answer must begin, once the request is sent. */
+  readonly patience: number;
+};
+
+/** Disposing gives the connection back, or ends it when the answer was not read to its end. */
+export type Answer = Disposable & {
+  readonly url: URL;
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: IncomingHttpHeaders;
+  /** The body, once. Throws `registry/timeout`, `registry/connection-lost`. */
+  chunks(): AsyncGenerator<Uint8Array, void, void>;
+  /** The whole body. Throws `registry/too-long` beyond `limit` bytes. */
+  bytes(limit: number): Promise<Uint8Array>;
+};
+
+const piece = 64 * 1024;
+
+/** Sends `request` (made, but not ended) with its body, and waits for the head of the answer. */
+export async function exchange(request: ClientRequest, outgoing: Outgoing, timing: Timing, signal: AbortSignal): Promise<Answer> {
+  const watch = watchdog(outgoing.url, request);
+  const stop = (): void => void request.destroy(signal.reason instanceof Error ? signal.reason : new Error('cancelled'));
+  signal.addEventListener('abort', stop, { once: true });
+  const release = (): void => {
+    watch.rest();
+    signal.removeEventListener('abort', stop);
+  };
+  const answer = Promise.withResolvers<IncomingMessage>();
+  answer.promise.catch(() => {}); // also read where nobody waits any more
+  request.on('response', answer.resolve);
+  request.on('error', answer.reject);
+  request.on('socket', (socket) => {
+    if (request.reusedSocket || !socket.connecting) return;
+    watch.arm('could not be connected to', timing.connect);
+    socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => watch.rest());
+  });
+  try {
+    signal.throwIfAborted();
+    const sending = sendBody(request, outgoing, watch, timing, answer.promise, signal);
+    sending.catch(answer.reject);
+    const message = await answer.promise;
+    watch.rest();
+    return createAnswer(message, { request, outgoing, watch, timing, release, signal });
+  } catch (error) {
+    release();
+    request.destroy();
+    signal.throwIfAborted();
+    throw networkError(outgoing.url, error);
+  }
+}
+
+/** Writes the body as fast as the other side takes it; stops when an answer comes before the end. */
+async function sendBody(
+  request: ClientRequest,
+  outgoing: Outgoing,
+  watch: Watchdog,
+  timing: Timing,
+  answer: Promise<unknown>,
+  signal: AbortSignal,
+): Promise<void> {
+  let answered = false;
+  const seen = answer.then(
+    () => (answered = true),
+    () => (answered = true),
+  );
+  for await (const block of outgoing.body?.open(signal) ?? []) {
+    for (let start = 0; start < block.length && !answered; start += piece) {
+      if (request.write(block.subarray(start, start + piece))) continue;
+      const drained = Promise.withResolvers<void>();
+      request.once('drain', drained.resolve);
+      if (!request.socket?.connecting) watch.arm('took no bytes', timing.idle);
+      await Promise.race([drained.promise, seen]);
+      watch.rest();
+    }
+    if (answered) return;
+  }
+  request.end(() => {
+    if (!answered) watch.arm('did not answer', outgoing.patience);
+  });
+}
+
+type Kept = {
+  readonly request: ClientRequest;
+  readonly outgoing: Outgoing;
+  readonly watch: Watchdog;
+  readonly timing: Timing;
+  readonly release: () => void;
+  readonly signal: AbortSignal;
+};
+
+function createAnswer(message: IncomingMessage, kept: Kept): Answer {
+  const { url } = kept.outgoing;
+  const answer: Answer = {
+    url,
+    status: message.statusCode ?? 0,
+    statusText: message.statusMessage ?? '',
+    headers: message.headers,
+    chunks: () => readBody(message, kept),
+    async bytes(limit) {
+      const declared = Number(message.headers['content-length'] ?? 0);
+      if (declared > limit && kept.outgoing.method !== 'HEAD') throw tooLong(url, limit);
+      const chunks: Uint8Array[] = [];
+      let size = 0;
+      for await (const chunk of answer.chunks()) {
+        size += chunk.length;
+        if (size > limit) throw tooLong(url, limit);
+        chunks.push(chunk);
+      }
+      return joined(chunks, size);
+    },
+    [Symbol.dispose]() {
+      kept.release();
+      if (!message.complete || !kept.request.writableFinished) kept.request.destroy();
+      else message.resume();
+    },
+  };
+  return answer;
+}
+
+/** Time counts only while we wait for the other side, not while the chunk is worked on; a trickle is as good as nothing. */
+async function* readBody(message: IncomingMessage, kept: Kept): AsyncGenerator<Uint8Array, void, void> {
+  const { watch, timing, outgoing, signal } = kept;
+  const iterator: AsyncIterator<Uint8Array> = message[Symbol.asyncIterator]();
+  let waited = 0;
+  let received = 0;
+  for (;;) {
+    const since = performance.now();
+    watch.arm('sent no more', timing.idle, timing.idle - waited);
+    const next = await orAborted(iterator.next(), signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw networkError(outgoing.url, watch.reason ?? error);
+    });
+    watch.rest();
+    if (next.done === true) return;
+    received += next.value.length;
+    waited += performance.now() - since;
+    if (received >= timing.leastBytes) [waited, received] = [0, 0];
+    else if (waited >= timing.idle) throw timeoutError(outgoing.url, 'sent almost nothing', timing.idle);
+    yield next.value;
+  }
+}
+
+type Watchdog = {
+  readonly reason: Error | undefined;
+  /** Ends the request after `left` milliseconds with a message that names `limit`. */
+  arm(what: string, limit: number, left?: number): void;
+  rest(): void;
+};
+
+function watchdog(url: URL, request: ClientRequest): Watchdog {
+  let timer: NodeJS.Timeout | undefined;
+  let reason: Error | undefined;
+  return {
+    get reason() {
+      return reason;
+    },
+    arm(what, limit, left = limit) {
+      clearTimeout(timer);
+      timer = setTimeout(
+        () => {
+          reason = timeoutError(url, what, limit);
+          request.destroy(reason);
+        },
+        Math.max(1, left),
+      );
+    },
+    rest: () => clearTimeout(timer),
+  };
+}
+
+function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const whole = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return whole;
+}
+
+function tooLong(url: URL, limit: number) {
+  return registryError('too-long', `"${url.host}" sends more than ${limit} bytes where at most so many are read`);
+}

@@ -1,0 +1,173 @@
+/** HTTP as registries need it: redirects that never take credentials along, kept connections, limits on every wait, tries. */
+import { Agent as HttpAgent, request as httpRequest, type ClientRequest } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { JettisonError, isCode, systemCode } from '#ground/base/errors.ts';
+import { retry } from '#ground/base/retry.ts';
+import { isLoopback } from './config.ts';
+import { answerError, asFinal, askedPause, errorBodyLimit, registryError } from './errors.ts';
+import { exchange, type Answer, type Body, type Timing } from './http/exchange.ts';
+
+export type { Answer, Body } from './http/exchange.ts';
+
+export type TransportTiming = Timing & {
+  readonly tries: number;
+  /** Milliseconds before the second try; doubles each time. */
+  readonly firstPause: number;
+};
+
+export const defaultTiming: TransportTiming = {
+  connect: 10_000,
+  firstByte: 30_000,
+  commit: 120_000,
+  idle: 60_000,
+  leastBytes: 16 * 1024,
+  tries: 5,
+  firstPause: 1000,
+};
+
+export type Request = {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent to this URL's own origin only. */
+  readonly authorization?: string | undefined;
+  readonly body?: Body | undefined;
+  /** The server may have to move a blob before it answers. */
+  readonly isCommit?: boolean;
+};
+
+export type Transport = Disposable & {
+  readonly timing: TransportTiming;
+  /** One request, redirects followed; any status is an answer. Throws `registry/...` for what is no answer at all. */
+  send(request: Request, signal: AbortSignal): Promise<Answer>;
+  /** Tries again what may pass; what takes the whole of a time limit, or is a host that cannot be found, only once more. */
+  persist<T>(task: () => Promise<T>, signal: AbortSignal): Promise<T>;
+};
+
+export type TransportOptions = {
+  readonly timing?: Partial<TransportTiming>;
+  readonly userAgent: string;
+  /** Variables that name proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY); loopback hosts are never asked through one. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+};
+
+const mostRedirects = 5;
+
+export function createTransport(options: TransportOptions): Transport {
+  const timing = { ...defaultTiming, ...options.timing };
+  const agents = createAgents(options.environment);
+  const once = async (request: Request, signal: AbortSignal): Promise<Answer> => {
+    const { url, method, body } = request;
+    const outgoing = { url, method, body, patience: request.isCommit === true ? timing.commit : timing.firstByte };
+    for (let round = 0; ; round++) {
+      const started = start(request, agents, options.userAgent);
+      try {
+        return await exchange(started, outgoing, timing, signal);
+      } catch (error) {
+        if (round > 0 || !wasStale(started, error)) throw error;
+      }
+    }
+  };
+  return {
+    timing,
+    send: async (request, signal) => await follow(once, request, signal),
+    persist: async (task, signal) => await persist(task, timing, signal),
+    [Symbol.dispose]: () => agents.all.forEach((agent) => agent.destroy()),
+  };
+}
+
+/** Throws what `answer` says, unless its status is one of `wanted`. */
+export async function expectStatus(answer: Answer, method: string, wanted: readonly number[]): Promise<void> {
+  if (wanted.includes(answer.status)) return;
+  throw await failureOf(answer, method);
+}
+
+/** The error that an answer means, its body read as far as sensible. */
+export async function failureOf(answer: Answer, method: string): Promise<JettisonError> {
+  const bytes = await answer.bytes(errorBodyLimit).catch((error: unknown) => {
+    if (error instanceof JettisonError) return new Uint8Array();
+    throw error;
+  });
+  const { url, status, statusText } = answer;
+  const retryAfter = answer.headers['retry-after'];
+  return answerError({ method, url, status, statusText, retryAfter, body: new TextDecoder().decode(bytes) }, Date.now());
+}
+
+async function persist<T>(task: () => Promise<T>, timing: TransportTiming, signal: AbortSignal): Promise<T> {
+  let slow = 0;
+  const careful = async (): Promise<T> => {
+    try {
+      return await task();
+    } catch (error) {
+      if ((isCode(error, 'registry/timeout') || isCode(error, 'registry/unreachable')) && ++slow > 1) throw asFinal(error);
+      throw error;
+    }
+  };
+  return await retry(careful, { tries: timing.tries, firstPause: timing.firstPause, askedPause }, signal);
+}
+
+/** The server closed a kept connection just when we used it again. */
+function wasStale(request: ClientRequest, error: unknown): boolean {
+  if (!request.reusedSocket || !isCode(error, 'registry/connection-lost')) return false;
+  return ['ECONNRESET', 'EPIPE'].includes(systemCode(error.cause) ?? '');
+}
+
+async function follow(once: Transport['send'], first: Request, signal: AbortSignal): Promise<Answer> {
+  let request = first;
+  for (let hops = 0; ; hops++) {
+    const answer = await once(request, signal);
+    const next = redirectOf(request, answer);
+    if (next === undefined) return answer;
+    answer[Symbol.dispose]();
+    if (hops >= mostRedirects) {
+      throw registryError('too-many-redirects', `"${first.url.host}" redirects more than ${mostRedirects} times (last to "${next.host}")`);
+    }
+    request = { ...request, url: next, authorization: next.origin === request.url.origin ? request.authorization : undefined };
+  }
+}
+
+/** Where an answer sends us, if anywhere. Reading may be sent to any web address but from TLS to plain HTTP; writing only by 307 and 308. */
+function redirectOf(request: Request, answer: Answer): URL | undefined {
+  const isRead = request.method === 'GET' || request.method === 'HEAD';
+  if (!(isRead ? [301, 302, 303, 307, 308] : [307, 308]).includes(answer.status)) return undefined;
+  return targetOf(answer, answer.headers.location ?? '');
+}
+
+/** A Location header as a URL that we are willing to speak to. Throws `registry/bad-redirect`. */
+export function targetOf(answer: Answer, location: string): URL {
+  const target = URL.parse(location, answer.url.href);
+  const refuse = (why: string): JettisonError => registryError('bad-redirect', `"${answer.url.host}" redirects to ${why}`);
+  if (target === null || location === '') throw refuse('no address');
+  if (target.protocol !== 'https:' && target.protocol !== 'http:') throw refuse(`"${target.protocol}", which is not the web`);
+  if (answer.url.protocol === 'https:' && target.protocol === 'http:') throw refuse(`plain HTTP at "${target.host}"`);
+  target.username = '';
+  target.password = '';
+  return target;
+}
+
+function start(request: Request, agents: Agents, userAgent: string): ClientRequest {
+  const { url, method, body } = request;
+  const headers = {
+    'user-agent': userAgent,
+    ...request.headers,
+    ...(request.authorization === undefined ? {} : { authorization: request.authorization }),
+    ...(body === undefined && (method === 'GET' || method === 'HEAD') ? {} : { 'content-length': String(body?.size ?? 0) }),
+  };
+  const isSecure = url.protocol === 'https:';
+  const agent = isLoopback(url.host) ? (isSecure ? agents.localHttps : agents.localHttp) : isSecure ? agents.https : agents.http;
+  return (isSecure ? httpsRequest : httpRequest)(url, { method, headers, agent });
+}
+
+type Agents = ReturnType<typeof createAgents>;
+
+function createAgents(environment: TransportOptions['environment']) {
+  const keep = { keepAlive: true, maxFreeSockets: 8 };
+  const proxyEnv = { ...environment };
+  const agents = {
+    http: new HttpAgent({ ...keep, proxyEnv }),
+    https: new HttpsAgent({ ...keep, proxyEnv }),
+    localHttp: new HttpAgent(keep),
+    localHttps: new HttpsAgent(keep),
+  };
+  return { ...agents, all: Object.values(agents) };
+}

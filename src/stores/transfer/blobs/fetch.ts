@@ -1,0 +1,97 @@
+/** Blobs from a registry into the content store: each once, however many ask, in this process and in others. */
+import type { Digest } from '#ground/base/digest.ts';
+import { JettisonError, isCode } from '#ground/base/errors.ts';
+import { createLimit, type Limit } from '#ground/base/limit.ts';
+import { createSingleFlight, type SingleFlight } from '#ground/base/single-flight.ts';
+import type { Descriptor } from '#formats/oci/descriptor.ts';
+import type { Reference } from '#formats/oci/reference.ts';
+import type { Report, TransferProgress } from '#formats/progress/event.ts';
+import type { Ingest } from '#stores/content/ingest.ts';
+import type { ContentStore } from '#stores/content/store.ts';
+import type { RegistryClient } from '#stores/registry/client.ts';
+import { createMeter } from './meter.ts';
+
+export type BlobSource = { readonly reference: Reference; readonly client: RegistryClient; readonly content: ContentStore };
+
+/** What all transfers into one store share. */
+type Traffic = {
+  readonly flight: SingleFlight<Digest, void>;
+  readonly limit: Limit;
+  /** Whoever waits for a blob sees its bytes come. */
+  readonly watchers: Map<Digest, Set<Report>>;
+};
+
+const atOnce = 4;
+const traffics = new WeakMap<ContentStore, Traffic>();
+
+/** Makes sure that the blob is in the store. Throws `registry/...`, `content/no-space`. */
+export async function fetchBlob(source: BlobSource, descriptor: Descriptor, report: Report, signal: AbortSignal): Promise<void> {
+  const { digest, size } = descriptor;
+  if (source.content.has(digest, size)) return report(progress(descriptor, size, 'exists'));
+  report(progress(descriptor, 0, 'waiting'));
+  const traffic = trafficOf(source.content);
+  const watchers = traffic.watchers.get(digest) ?? new Set();
+  traffic.watchers.set(digest, watchers.add(report));
+  const tell: Report = (event) => watchers.forEach((watcher) => watcher(event));
+  try {
+    const download = async (own: AbortSignal): Promise<void> =>
+      await traffic.limit(async () => await fetchChecked(source, descriptor, tell, own), own);
+    await traffic.flight(digest, download, signal);
+    report(progress(descriptor, size, 'done'));
+  } finally {
+    watchers.delete(report);
+    if (watchers.size === 0) traffic.watchers.delete(digest);
+  }
+}
+
+/** Wrong bytes are thrown away and asked for once more, if possible of another host. */
+async function fetchChecked(source: BlobSource, descriptor: Descriptor, tell: Report, signal: AbortSignal): Promise<void> {
+  const avoid: string[] = [];
+  for (;;) {
+    using claim = await source.content.claim({ digest: descriptor.digest, size: descriptor.size, durability: 'rebuildable' }, signal);
+    if (!claim) return;
+    const host = await source.client.fetchBlob(source.reference, descriptor, { sink: metered(claim, descriptor, tell), avoid }, signal);
+    try {
+      await claim.commit(signal);
+      return;
+    } catch (error) {
+      if (!isCode(error, 'content/wrong-digest')) throw error;
+      if (avoid.length > 0) throw wrongBytes(host, descriptor, error);
+      avoid.push(host);
+    }
+  }
+}
+
+function metered(claim: Ingest, descriptor: Descriptor, tell: Report) {
+  const meter = createMeter((current) => tell(progress(descriptor, current, 'running')));
+  return {
+    get offset() {
+      return claim.offset;
+    },
+    write(chunk: Uint8Array) {
+      claim.write(chunk);
+      meter(claim.offset);
+    },
+    restart: () => claim.restart(),
+  };
+}
+
+function progress(descriptor: Descriptor, current: number, state: TransferProgress['state']): TransferProgress {
+  return { kind: 'transfer', direction: 'pull', item: descriptor.digest, current, total: descriptor.size, state };
+}
+
+function trafficOf(content: ContentStore): Traffic {
+  const known = traffics.get(content);
+  if (known) return known;
+  const traffic: Traffic = { flight: createSingleFlight(), limit: createLimit(atOnce), watchers: new Map() };
+  traffics.set(content, traffic);
+  return traffic;
+}
+
+function wrongBytes(host: string, descriptor: Descriptor, cause: JettisonError): JettisonError {
+  return new JettisonError('registry/wrong-digest', `"${host}" sent wrong bytes for ${descriptor.digest}, twice`, {
+    fault: 'environment',
+    cause,
+    hint: 'The registry, or a proxy before it, has damaged content',
+  });
+}
