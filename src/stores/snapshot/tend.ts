@@ -1,6 +1,7 @@
 /** What a store needs now and then, but never while somebody waits: its files made safe on disk, its trash deleted. */
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { createLog } from '#ground/base/log.ts';
 import { tryLockFile } from '#ground/linux/lock-file.ts';
 import { startDetached } from '#ground/linux/spawn.ts';
@@ -18,7 +19,7 @@ const log = createLog('snapshot');
  */
 export function startTending(folder: string): void {
   if (!existsSync(join(folder, tendMark))) return;
-  startDetached({ command: process.execPath, arguments: [new URL('tend-main.ts', import.meta.url).pathname, folder] });
+  startDetached({ command: process.execPath, arguments: [fileURLToPath(new URL('tend-main.ts', import.meta.url)), folder] });
 }
 
 /**
