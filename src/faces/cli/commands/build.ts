@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build } from '#engine/build.ts';
-import type { BuildOutcome, BuildRequest } from '#engine/requests.ts';
+import type { BuildRequest } from '#engine/requests.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { codeFrame } from '#ground/base/span.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
@@ -64,7 +64,9 @@ export const buildCommand = defineCommand({
       screen.finish({ imageId: made.imageId, names: made.tags });
       return made;
     });
-    finish(outcome, given.options, around);
+    if (given.options.idFile !== undefined) writeAtomically(resolve(around.currentFolder, given.options.idFile), outcome.imageId);
+    // Nothing else goes to stdout.
+    if (mode === 'quiet') around.streams.stdout.write(`${outcome.imageId}\n`);
     return 0;
   },
 });
@@ -127,12 +129,6 @@ function progressMode(given: Options, around: Surroundings): ProgressMode {
     throw badValue('progress', 'tty', 'standard error is not a terminal');
   }
   return asked;
-}
-
-/** stdout gets the image ID when nothing else was shown, else nothing. */
-function finish(outcome: BuildOutcome, given: Options, around: Surroundings): void {
-  if (given.idFile !== undefined) writeAtomically(resolve(around.currentFolder, given.idFile), outcome.imageId);
-  if (given.quiet || given.progress === 'quiet') around.streams.stdout.write(`${outcome.imageId}\n`);
 }
 
 function writeAtomically(file: string, content: string): void {
