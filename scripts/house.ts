@@ -35,7 +35,7 @@ export const rooms: Readonly<Record<string, string>> = {
   runtime: 'base linux oci',
   cache: 'base oci graph db content transfer',
   solver: 'base graph progress cache',
-  ops: 'base linux oci graph progress session content registry transfer context snapshot layer runtime',
+  ops: 'base linux oci tar graph progress session content registry transfer context snapshot layer runtime',
   worker: 'base linux oci graph progress session db content context snapshot layer runtime ops',
   container: 'base oci progress session db content image worker',
   exporter: 'base oci tar progress session content registry transfer image cache worker',

@@ -243,7 +243,7 @@ function transformFor(compression: Found): Transform | undefined {
 type Found = Compression | 'none' | 'xz' | 'bzip2' | 'lz4' | 'lzip' | 'zip' | 'compress';
 
 /** What the first bytes of a file say; anything unknown is `none`. */
-function compressionOf(start: Uint8Array): Found {
+export function compressionOf(start: Uint8Array): Found {
   const begins = (...magic: readonly number[]): boolean => magic.every((byte, index) => start[index] === byte);
   if (begins(0x1f, 0x8b, 8)) return 'gzip';
   if (begins(0x28, 0xb5, 0x2f, 0xfd)) return 'zstd';
