@@ -1,0 +1,118 @@
+/** Runs a FileOp (COPY, ADD, WORKDIR, here-documents) into a new snapshot, and says what a copy reads. No container and no mount is needed. */
+import type { CopyAction, FileOp } from '#formats/graph/op.ts';
+import type { Report } from '#formats/progress/event.ts';
+import { canonicalJson, type Json } from '#ground/base/canonical-json.ts';
+import { digestOf, parseDigest, type Digest } from '#ground/base/digest.ts';
+import { isCode, JettisonError, systemCode } from '#ground/base/errors.ts';
+import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
+import { finishJob, selectAll, type DigestJob, type JobResult, type Selections, type TreePlace, type WriteJob } from './file/job.ts';
+import { createFileThread, type FileThread } from './file/thread.ts';
+
+export type { FileThread };
+
+/** A tree that a copy reads: a committed snapshot, or a folder of the client with ignore patterns applied. */
+export type TreeSource =
+  | { readonly kind: 'snapshot'; readonly snapshot: SnapshotId }
+  | { readonly kind: 'folder'; readonly path: string; readonly ignore: readonly string[] };
+
+export type FileRequest = {
+  readonly op: FileOp;
+  /** One for each input of the vertex; undefined for an empty tree. */
+  readonly inputs: readonly (TreeSource | undefined)[];
+};
+
+export type FileTools = { readonly snapshots: SnapshotStore; readonly thread: FileThread };
+
+/** The thread for big copies; it starts with the first of them. */
+export function openFileThread(): FileThread {
+  const entry = import.meta.url.endsWith('.ts') ? './file-thread.ts' : './file-thread.js';
+  return createFileThread(new URL(entry, import.meta.url));
+}
+
+/**
+ * Gives the committed snapshot; when it fails or `signal` aborts, nothing stays behind. Throws what selecting, placing and reading say
+ * (`context/missing-source`, `context/changed`, `ops/not-a-folder`, `ops/unknown-user` ...), `ops/disk-full` when there is no room.
+ */
+export async function runFile(request: FileRequest, tools: FileTools, report: Report, signal: AbortSignal): Promise<SnapshotId> {
+  const { op } = request;
+  const base = op.base === null ? undefined : request.inputs[op.base];
+  if (base?.kind === 'folder') throw new JettisonError('ops/bad-base', 'A folder of the client cannot be a base', { fault: 'bug' });
+  await using active = await tools.snapshots.prepare(base?.snapshot, signal);
+  const job: WriteJob = {
+    kind: 'write',
+    op,
+    upper: active.folder,
+    base: base ? foldersOf(tools.snapshots, base.snapshot) : [],
+    inputs: request.inputs.map((input) => input && placeOf(tools.snapshots, input)),
+  };
+  const { unmatched } = await perform(job, tools.thread, signal);
+  for (const pattern of unmatched) report({ kind: 'note', text: `No file matches "${pattern}"` });
+  return (await active.commit(signal)).id;
+}
+
+/** The digest of exactly what a copy takes: names, kinds, modes, owners, attributes, links, bytes; no times. */
+export async function contentDigest(source: TreeSource, action: CopyAction, tools: FileTools, signal: AbortSignal): Promise<Digest> {
+  const fact = `content:${digestOf(canonicalJson(readBy(action)))}`;
+  const known = source.kind === 'snapshot' ? tools.snapshots.getFact(source.snapshot, fact) : undefined;
+  if (known !== undefined) return parseDigest(known);
+  const job: DigestJob = { kind: 'digest', source: placeOf(tools.snapshots, source), action };
+  const { digest } = await perform(job, tools.thread, signal);
+  if (digest === undefined) throw new JettisonError('ops/no-digest', 'A digest job gave no digest', { fault: 'bug' });
+  if (source.kind === 'snapshot') tools.snapshots.setFact(source.snapshot, fact, digest);
+  return digest;
+}
+
+/** What of an action decides which files it reads. The version changes with the form of the digest. */
+function readBy({ sources, wildcards, exclude, parents }: CopyAction): Json {
+  return { version: 1, sources, wildcards, exclude, parents };
+}
+
+/** Beyond this, starting a thread and talking to it costs less than keeping this one busy. */
+const smallJob = { entries: 64, bytes: 4 * 1024 * 1024 };
+
+async function perform(job: WriteJob | DigestJob, thread: FileThread, signal: AbortSignal): Promise<JobResult> {
+  const checkpoint = (): void => signal.throwIfAborted();
+  try {
+    const selections = selectSmall(job, checkpoint);
+    return selections ? await finishJob(job, selections, checkpoint) : await thread.run(job, signal);
+  } catch (error) {
+    if (!['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '')) throw error;
+    throw new JettisonError('ops/disk-full', 'No space is left for the files of this step', {
+      fault: 'environment',
+      hint: 'Make room on the disk that holds the store, for example with `jettison system prune`',
+      cause: error,
+    });
+  }
+}
+
+/** What a job takes when it is small; undefined when it is not. */
+function selectSmall(job: WriteJob | DigestJob, checkpoint: () => void): Selections | undefined {
+  if (job.kind === 'write' && job.op.actions.some((action) => action.kind === 'copy' && action.unpack)) return undefined;
+  try {
+    const selections = selectAll(job, { maximum: smallJob.entries, checkpoint });
+    return bytesOf(selections) <= smallJob.bytes ? selections : undefined;
+  } catch (error) {
+    if (isCode(error, 'context/too-many-files')) return undefined;
+    throw error;
+  }
+}
+
+function bytesOf(selections: Selections): number {
+  const entries = selections
+    .flatMap((selection) => selection?.sources ?? [])
+    .flatMap((source) => [source.top, ...source.below.map((each) => each.entry)]);
+  return entries.reduce((sum, entry) => (entry.kind === 'file' ? sum + entry.size : sum), 0);
+}
+
+function placeOf(snapshots: SnapshotStore, source: TreeSource): TreePlace {
+  if (source.kind === 'snapshot') return { kind: 'chain', folders: foldersOf(snapshots, source.snapshot) };
+  return { kind: 'folder', path: source.path, ignore: source.ignore };
+}
+
+/** Topmost first. */
+function foldersOf(snapshots: SnapshotStore, top: SnapshotId): readonly string[] {
+  return snapshots
+    .chain(top)
+    .map((snapshot) => snapshot.folder)
+    .toReversed();
+}

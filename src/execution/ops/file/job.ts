@@ -1,0 +1,216 @@
+/** A FileOp as plain data, for this thread or another one, and what it takes to do it. Synchronous but for the unpacking of archives. */
+import { fchmodSync, fchownSync, writeSync } from 'node:fs';
+import type { CopyAction, FileOp, MakeFolderAction, Owner, WriteFileAction } from '#formats/graph/op.ts';
+import { fromText, toText } from '#ground/base/byte-string.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import { unreachable } from '#ground/base/errors.ts';
+import { closeFile } from '#ground/linux/syscall.ts';
+import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
+import { openLocalContext } from '#stores/context/local.ts';
+import { selectForCopy, selectionDigest, type Selection, type SelectOptions } from '#stores/context/select.ts';
+import { openChainTree } from '#stores/snapshot/chain-tree.ts';
+import { holdsArchive } from './archive.ts';
+import { digestEntry } from './digest-entry.ts';
+import { parseMode } from './mode.ts';
+import { findOwner, type OwnerIds } from './owner.ts';
+import { createEntryPlacer, createFile, type LinkedInodes } from './place-entry.ts';
+import { openDestination, openPlace, placeSource, type Destination } from './place.ts';
+import { openClientSource, openCommittedSource, type Source } from './source.ts';
+import { unpackArchive } from './unpack.ts';
+import { openUpper, type Upper } from './upper.ts';
+
+/** Where a tree lies on this machine: folders of a chain, topmost first, or a folder of the client. */
+export type TreePlace =
+  | { readonly kind: 'chain'; readonly folders: readonly string[] }
+  | { readonly kind: 'folder'; readonly path: string; readonly ignore: readonly string[] };
+
+export type WriteJob = {
+  readonly kind: 'write';
+  readonly op: FileOp;
+  /** Absolute path of the active snapshot's folder. */
+  readonly upper: string;
+  /** The chain it stands on, topmost first. */
+  readonly base: readonly string[];
+  readonly inputs: readonly (TreePlace | undefined)[];
+};
+
+export type DigestJob = { readonly kind: 'digest'; readonly source: TreePlace; readonly action: CopyAction };
+
+export type JobResult = {
+  /** Of a digest job. */
+  readonly digest: Digest | undefined;
+  /** Patterns of sources that no file matched. */
+  readonly unmatched: readonly string[];
+};
+
+/** Called for each entry; throws to stop. */
+export type Checkpoint = () => void;
+
+/** Does a job, however big. */
+export async function runJob(job: WriteJob | DigestJob, checkpoint: Checkpoint): Promise<JobResult> {
+  return await finishJob(job, selectAll(job, { checkpoint }), checkpoint);
+}
+
+/** Does a job whose sources are selected already. */
+export async function finishJob(job: WriteJob | DigestJob, selections: Selections, checkpoint: Checkpoint): Promise<JobResult> {
+  const unmatched = selections.flatMap((selection) => selection?.unmatched ?? []);
+  if (job.kind === 'digest') return { digest: digestAll(job, selections[0] ?? noFiles, checkpoint), unmatched };
+  await writeAll(job, selections, checkpoint);
+  return { digest: undefined, unmatched };
+}
+
+/** What each action of a job takes; undefined for an action that copies nothing. */
+export type Selections = readonly (Selection | undefined)[];
+
+const noFiles: Selection = { sources: [], unmatched: [] };
+
+export function selectAll(job: WriteJob | DigestJob, options: SelectOptions): Selections {
+  if (job.kind === 'digest') return [selectForCopy(openTree(job.source), job.action, options)];
+  return job.op.actions.map((action) => (action.kind === 'copy' ? selectForCopy(treeFor(job, action), action, options) : undefined));
+}
+
+/** Does all actions of an op, in order. Whoever asked throws the upper folder away when this fails. */
+async function writeAll(job: WriteJob, selections: Selections, checkpoint: Checkpoint): Promise<void> {
+  const base = openChainTree(job.base);
+  using upper = openUpper(job.upper, base);
+  const linked: LinkedInodes = new Map();
+  for (const [index, action] of job.op.actions.entries()) {
+    switch (action.kind) {
+      case 'copy': {
+        const selection = selections[index];
+        if (selection) await copy({ job, upper, base, linked, checkpoint, name: `${index}` }, action, selection);
+        break;
+      }
+      case 'make-folder':
+        makeFolder(upper, base, action);
+        break;
+      case 'write-file':
+        writeFile(upper, base, action);
+        break;
+      default:
+        unreachable(action, 'file action');
+    }
+  }
+  upper.finish();
+}
+
+function digestAll(job: DigestJob, selection: Selection, checkpoint: Checkpoint): Digest {
+  const tree = openTree(job.source);
+  using source = openSource(job.source, tree);
+  return selectionDigest(selection, {
+    digestFile(entry) {
+      checkpoint();
+      return digestEntry(source, entry);
+    },
+    xattrs: (entry) => tree.xattrs(entry),
+    owners: source.isCommitted ? 'kept' : 'root',
+  });
+}
+
+type CopyTools = {
+  readonly job: WriteJob;
+  readonly upper: Upper;
+  readonly base: Tree;
+  readonly linked: LinkedInodes;
+  readonly checkpoint: Checkpoint;
+  readonly name: string;
+};
+
+async function copy(on: CopyTools, action: CopyAction, selection: Selection): Promise<void> {
+  const owner = ownerOf(action.owner, on.base);
+  const look = { owner, mode: parseMode(action.mode) };
+  const to = destinationOf(action.destination, action, owner);
+  using source = openSource(placeFor(on.job, action), treeFor(on.job, action));
+  for (const [index, selected] of selection.sources.entries()) {
+    if (action.unpack && selected.top.kind === 'file' && (await tryUnpack(on, action, { source, entry: selected.top, owner }))) continue;
+    const placer = createEntryPlacer({
+      upper: on.upper,
+      source,
+      look,
+      linked: on.linked,
+      sourceName: `${on.name}.${index}/`,
+    });
+    placeSource({ upper: on.upper, placer, checkpoint: on.checkpoint }, selected, to);
+  }
+}
+
+/** False when the file is no archive: then it is copied. --chmod says nothing about what an archive holds. */
+async function tryUnpack(
+  on: CopyTools,
+  action: CopyAction,
+  from: { readonly source: Source; readonly entry: TreeEntry; readonly owner: OwnerIds | undefined },
+): Promise<boolean> {
+  const open = (): number => from.source.open(from.entry);
+  if (!(await withFile(open, holdsArchive))) return false;
+  using folder = openDestination(on.upper, {
+    ...destinationOf(action.destination, action, from.owner),
+    made: { mode: 0o755, ...(from.owner ?? root) },
+  });
+  const { upper, checkpoint } = on;
+  const archive = `/${toText(from.entry.path)}`;
+  await withFile(open, async (file) => {
+    await unpackArchive({ upper, destination: folder.path, owner: from.owner, checkpoint, archive }, file);
+    from.source.check(file, from.entry);
+  });
+  return true;
+}
+
+async function withFile<T>(open: () => number, use: (file: number) => Promise<T>): Promise<T> {
+  const file = open();
+  try {
+    return await use(file);
+  } finally {
+    closeFile(file);
+  }
+}
+
+function makeFolder(upper: Upper, base: Tree, action: MakeFolderAction): void {
+  const { uid, gid } = ownerOf(action.owner, base) ?? root;
+  upper.makeFolders(fromText(action.path), { mode: action.mode & 0o7777, uid, gid });
+}
+
+function writeFile(upper: Upper, base: Tree, action: WriteFileAction): void {
+  const owner = ownerOf(action.owner, base);
+  using place = openPlace(upper, destinationOf(action.path, action, owner), fromText(action.name));
+  const file = createFile(place.folder, place.name);
+  try {
+    const bytes = new TextEncoder().encode(action.text);
+    for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+    fchownSync(file, owner?.uid ?? 0, owner?.gid ?? 0);
+    fchmodSync(file, parseMode(action.mode)(0o644, false));
+  } finally {
+    closeFile(file);
+  }
+}
+
+const root: OwnerIds = { uid: 0, gid: 0 };
+
+function ownerOf(owner: Owner, base: Tree): OwnerIds | undefined {
+  return owner === null ? undefined : findOwner(owner, base);
+}
+
+/** Folders made on the way take --chown and an octal --chmod; a symbolic one says nothing about them. */
+function destinationOf(
+  path: string,
+  action: { readonly destinationIsFolder: boolean; readonly mode: number | string | null },
+  owner: OwnerIds | undefined,
+): Destination {
+  const mode = typeof action.mode === 'number' ? action.mode & 0o777 : 0o755;
+  return { path, isFolder: action.destinationIsFolder, made: { mode, ...(owner ?? root) } };
+}
+
+function placeFor(job: WriteJob, action: CopyAction): TreePlace {
+  return (action.input === null ? undefined : job.inputs[action.input]) ?? { kind: 'chain', folders: [] };
+}
+
+function treeFor(job: WriteJob, action: CopyAction): Tree {
+  return openTree(placeFor(job, action));
+}
+
+function openTree(place: TreePlace): Tree {
+  return place.kind === 'chain' ? openChainTree(place.folders) : openLocalContext({ folder: place.path, ignore: place.ignore });
+}
+
+function openSource(place: TreePlace, tree: Tree): Source {
+  return place.kind === 'chain' ? openCommittedSource(tree) : openClientSource(tree, fromText(place.path));
+}

@@ -1,0 +1,114 @@
+/** The side that a copy reads: folders of a chain are trusted and never change; a folder of the client is opened name by name, and may change. */
+import { fstatSync } from 'node:fs';
+import { asByteString, toText, type ByteString } from '#ground/base/byte-string.ts';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { AT_FDCWD, closeFile, openAt, openFlags, resolveFlags } from '#ground/linux/syscall.ts';
+import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
+import { nameOf, parentOf } from './upper.ts';
+
+export type Source = Disposable & {
+  readonly tree: Tree;
+  /** Committed folders: their files may be linked. */
+  readonly isCommitted: boolean;
+  /** File descriptor of the folder that holds the entry; stays open until the next call for another folder. */
+  folderOf(entry: TreeEntry): number;
+  /** Opens a regular file for reading. Throws `context/changed` when it is not the file that the entry was made of. */
+  open(entry: TreeEntry): number;
+  /** Throws `context/changed` when a file was written while it was read. */
+  check(file: number, entry: TreeEntry): void;
+};
+
+const beneath = resolveFlags.beneath | resolveFlags.noSymlinks;
+
+/** Of folders on the host that this program wrote and nobody changes any more. */
+export function openCommittedSource(tree: Tree): Source {
+  const open = folderCache((entry) => openAt(AT_FDCWD, parentOf(entry.hostPath), { flags: openFlags.directory, resolve: 0 }));
+  return {
+    tree,
+    isCommitted: true,
+    folderOf: (entry) => open.folderOf(parentOf(entry.hostPath), entry),
+    open: (entry) => openAt(open.folderOf(parentOf(entry.hostPath), entry), nameOf(entry.hostPath), { flags: fileFlags, resolve: beneath }),
+    check: () => undefined,
+    [Symbol.dispose]: open.close,
+  };
+}
+
+/** Of a folder of the client, whose root is `root`. */
+export function openClientSource(tree: Tree, root: ByteString): Source {
+  const rootFile = openAt(AT_FDCWD, root, { flags: openFlags.directory, resolve: 0 });
+  const folders = folderCache((entry) => {
+    const folder = parentOf(entry.path);
+    return openAt(rootFile, folder === '' ? '.' : folder, { flags: openFlags.directory, resolve: beneath });
+  });
+  const open = (entry: TreeEntry): number => {
+    const file = openAt(folders.folderOf(parentOf(entry.path), entry), nameOf(entry.path), { flags: fileFlags, resolve: beneath });
+    try {
+      checkUnchanged(file, entry);
+      return file;
+    } catch (error) {
+      closeFile(file);
+      throw error;
+    }
+  };
+  return {
+    tree,
+    isCommitted: false,
+    folderOf: (entry) => folders.folderOf(parentOf(entry.path), entry),
+    open: (entry) => asChanged(entry, () => open(entry)),
+    check: checkUnchanged,
+    [Symbol.dispose]() {
+      folders.close();
+      closeFile(rootFile);
+    },
+  };
+}
+
+const fileFlags = openFlags.readOnly | openFlags.noFollow | openFlags.nonBlocking;
+
+/** One folder at a time: entries come folder by folder. */
+function folderCache(open: (entry: TreeEntry) => number) {
+  let current: { readonly key: ByteString; readonly file: number } | undefined;
+  const close = (): void => {
+    if (current) closeFile(current.file);
+    current = undefined;
+  };
+  return {
+    folderOf(key: ByteString, entry: TreeEntry): number {
+      if (current?.key === key) return current.file;
+      close();
+      current = { key: asByteString(key), file: open(entry) };
+      return current.file;
+    },
+    close,
+  };
+}
+
+/** Gone, something else by now, or not for us to read. */
+function asChanged<T>(entry: TreeEntry, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV', 'ENXIO'].includes(systemCode(error) ?? '')) throw changed(entry, error);
+    if (systemCode(error) !== 'EACCES') throw error;
+    throw new JettisonError('context/no-permission', `Cannot read "/${toText(entry.path)}" in the build context: permission denied`, {
+      fault: 'environment',
+      hint: 'Make it readable, or name it in .dockerignore',
+      cause: error,
+    });
+  }
+}
+
+function checkUnchanged(file: number, entry: TreeEntry): void {
+  const stats = fstatSync(file, { bigint: true });
+  const sameBytes =
+    stats.isFile() && Number(stats.ino) === entry.inode && Number(stats.size) === entry.size && stats.mtimeNs === entry.mtime;
+  const sameInode = stats.ctimeNs === (entry.ctime ?? stats.ctimeNs) && stats.dev === (entry.fileSystem ?? stats.dev);
+  if (!sameBytes || !sameInode) throw changed(entry);
+}
+
+function changed(entry: TreeEntry, cause?: unknown): JettisonError {
+  return new JettisonError('context/changed', `"/${toText(entry.path)}" changed while it was being copied`, {
+    hint: 'Build again when nothing writes to the build context, or leave the file out with .dockerignore',
+    cause,
+  });
+}

@@ -1,0 +1,103 @@
+/** One worker thread for copies and digests that take long, so that the process's own thread stays free; started when first needed, then kept. */
+import { Worker } from 'node:worker_threads';
+import { JettisonError, systemCode, type Fault } from '#ground/base/errors.ts';
+import type { DigestJob, JobResult, WriteJob } from './job.ts';
+
+export type FileThread = AsyncDisposable & {
+  /** Does a job in the thread, after those before it. When `signal` aborts, settles once the thread has let go of the job's files. */
+  run(job: WriteJob | DigestJob, signal: AbortSignal): Promise<JobResult>;
+};
+
+export type ThreadRequest = {
+  readonly id: number;
+  readonly job: WriteJob | DigestJob;
+  /** One Int32: not 0 when the job shall stop. */
+  readonly stop: SharedArrayBuffer;
+};
+
+export type ThreadAnswer = { readonly id: number; readonly result: JobResult } | { readonly id: number; readonly error: PlainError };
+
+/** An error as it can be sent between threads. */
+export type PlainError = {
+  readonly message: string;
+  readonly code: string | undefined;
+  readonly product:
+    | { readonly fault: Fault; readonly hint: string | undefined; readonly retryable: boolean; readonly notes: readonly string[] }
+    | undefined;
+};
+
+type Pending = { readonly resolve: (result: JobResult) => void; readonly reject: (error: Error) => void };
+
+/** `entry`: the file the thread starts with. */
+export function createFileThread(entry: URL): FileThread {
+  const pending = new Map<number, Pending>();
+  let counter = 0;
+  let worker: Worker | undefined;
+
+  const start = (): Worker => {
+    const started = new Worker(entry, { name: 'jettison-files' });
+    started.on('message', (answer: ThreadAnswer) => {
+      const waiting = pending.get(answer.id);
+      pending.delete(answer.id);
+      if (pending.size === 0) started.unref();
+      if ('error' in answer) waiting?.reject(fromPlain(answer.error));
+      else waiting?.resolve(answer.result);
+    });
+    started.on('error', (error) => lose(started, error));
+    started.on('exit', (code) =>
+      lose(started, new JettisonError('ops/thread-ended', `The copying thread ended with ${code}`, { fault: 'bug' })),
+    );
+    return started;
+  };
+  const lose = (lost: Worker, error: unknown): void => {
+    if (worker !== lost) return;
+    worker = undefined;
+    for (const waiting of pending.values()) waiting.reject(error instanceof Error ? error : new Error(String(error)));
+    pending.clear();
+  };
+
+  return {
+    async run(job, signal) {
+      signal.throwIfAborted();
+      const id = counter++;
+      const stop = new SharedArrayBuffer(4);
+      const abort = (): void => void Atomics.store(new Int32Array(stop), 0, 1);
+      const { promise, resolve, reject } = Promise.withResolvers<JobResult>();
+      worker ??= start();
+      worker.ref();
+      pending.set(id, { resolve, reject });
+      signal.addEventListener('abort', abort, { once: true });
+      try {
+        // oxlint-disable-next-line unicorn/require-post-message-target-origin
+        worker.postMessage({ id, job, stop } satisfies ThreadRequest);
+        return await promise;
+      } catch (error) {
+        signal.throwIfAborted();
+        throw error;
+      } finally {
+        signal.removeEventListener('abort', abort);
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      const last = worker;
+      worker = undefined;
+      await last?.terminate();
+      for (const waiting of pending.values()) waiting.reject(new JettisonError('ops/thread-ended', 'The copying thread was stopped'));
+      pending.clear();
+    },
+  };
+}
+
+export function toPlain(error: unknown): PlainError {
+  if (error instanceof JettisonError) {
+    const { message, code, fault, hint, retryable, notes } = error;
+    return { message, code, product: { fault, hint, retryable, notes } };
+  }
+  return { message: error instanceof Error ? (error.stack ?? error.message) : String(error), code: systemCode(error), product: undefined };
+}
+
+function fromPlain({ message, code, product }: PlainError): Error {
+  if (!product || code === undefined) return Object.assign(new Error(message), { code });
+  const { fault, hint, retryable, notes } = product;
+  return new JettisonError(code, message, { fault, retryable, notes, ...(hint === undefined ? {} : { hint }) });
+}

@@ -1,0 +1,205 @@
+/**
+ * The folder of an active snapshot, seen merged with the chain it stands on and written in overlayfs's form without a mount: what only
+ * the chain has is copied up before it is written into, and a folder that takes the place of something else is made opaque.
+ * Every path is resolved inside the root; each folder on the way is a real one, because only this process writes here.
+ */
+import { readdirSync } from 'node:fs';
+import { asByteString, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import {
+  AT_FDCWD,
+  changeModeAt,
+  changeOwnerAt,
+  changeTimeAt,
+  closeFile,
+  makeFolderAt,
+  openAt,
+  openFlags,
+  procPath,
+  removeFolderAt,
+  resolveFlags,
+  setAttribute,
+  unlinkAt,
+} from '#ground/linux/syscall.ts';
+import { describeEntry, lookAt, resolveLinks } from '#ground/linux/tree-read.ts';
+import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
+import { isOpaque } from '#stores/snapshot/chain-tree.ts';
+
+/** What a folder gets that is made on the way to a destination. */
+export type Made = { readonly mode: number; readonly uid: number; readonly gid: number };
+
+export type OpenFolder = Disposable & {
+  readonly path: ByteString;
+  /** File descriptor. */
+  readonly file: number;
+  /** Nothing was there before: whatever is inside was put there through this value. */
+  readonly isNew: boolean;
+};
+
+export type Upper = Disposable & {
+  /** File descriptor of the upper folder itself. */
+  readonly file: number;
+  /** As of now, `layer` 0 for what lies in the upper folder. */
+  entry(path: ByteString): TreeEntry | undefined;
+  resolve(path: ByteString, followLast: boolean): { readonly path: ByteString; readonly entry: TreeEntry | undefined };
+  /** Makes a folder and those above it, following links; gives the real path. Throws `ops/not-a-folder` when something else is in the way. */
+  makeFolders(path: ByteString, made: Made): ByteString;
+  /** Opens an existing folder (a real path) to write into it, copied up when it is not in the upper folder yet. */
+  openFolder(path: ByteString): OpenFolder;
+  /** A new folder where nothing is to be seen; mode 0700, for the caller to set. */
+  makeFolder(parent: OpenFolder, name: ByteString): OpenFolder;
+  /** Takes away what the upper folder itself holds at a name, so that something new can be made there. */
+  clear(parent: OpenFolder, name: ByteString): void;
+  /** Gives folders that were only copied up their times back. Last. */
+  finish(): void;
+};
+
+type State = { readonly inUpper: boolean; readonly baseVisible: boolean };
+
+const beneath = resolveFlags.beneath | resolveFlags.noSymlinks;
+
+/** `folder`: absolute path of the upper folder; `base`: the tree of the chain below it. */
+export function openUpper(folder: string, base: Tree): Upper {
+  const hostRoot = fromText(folder);
+  const root = openAt(AT_FDCWD, hostRoot, { flags: openFlags.directory, resolve: 0 });
+  const states = new Map<string, State | undefined>([['', { inUpper: true, baseVisible: true }]]);
+  const copiedUp = new Map<ByteString, bigint>();
+
+  const hostPath = (path: ByteString): ByteString => asByteString(path === '' ? hostRoot : `${hostRoot}/${path}`);
+  const entry = (path: ByteString): TreeEntry | undefined => {
+    const parent = path === '' ? { inUpper: true, baseVisible: false } : stateOf(parentOf(path));
+    if (!parent || (path !== '' && !isName(nameOf(path)))) return undefined;
+    const stats = parent.inUpper ? lookAt(hostPath(path)) : undefined;
+    if (stats?.isCharacterDevice() && stats.rdev === 0n) return undefined;
+    if (stats) return describeEntry({ path, hostPath: hostPath(path), layer: 0, stats });
+    const below = parent.baseVisible ? base.entry(path) : undefined;
+    return below && { ...below, layer: below.layer + 1 };
+  };
+  const stateOf = (path: ByteString): State | undefined => {
+    if (states.has(path)) return states.get(path);
+    const found = entry(path);
+    const state = found?.kind === 'folder' ? folderState(path, found) : undefined;
+    states.set(path, state);
+    return state;
+  };
+  const folderState = (path: ByteString, found: TreeEntry): State => {
+    const inUpper = found.layer === 0;
+    const hidden = stateOf(parentOf(path))?.baseVisible !== true || (inUpper && isOpaque(hostPath(path)));
+    return { inUpper, baseVisible: !hidden && base.entry(path)?.kind === 'folder' };
+  };
+  const open = (path: ByteString): number => openAt(root, path === '' ? '.' : path, { flags: openFlags.directory, resolve: beneath });
+  const folderAt = (path: ByteString, isNew: boolean): OpenFolder => {
+    const file = open(path);
+    return { path, file, isNew, [Symbol.dispose]: () => closeFile(file) };
+  };
+
+  const copyUp = (path: ByteString): void => {
+    const state = stateOf(path);
+    const found = entry(path);
+    if (!state || !found) throw new JettisonError('ops/not-a-folder', `"/${toText(path)}" is not a directory`);
+    if (state.inUpper) return;
+    copyUp(parentOf(path));
+    const parent = open(parentOf(path));
+    try {
+      makeFolderAt(parent, nameOf(path), 0o700);
+      changeOwnerAt(parent, nameOf(path), found.uid, found.gid);
+      changeModeAt(parent, nameOf(path), found.mode);
+      for (const [name, value] of base.xattrs(found)) setAttribute(procPath(parent, nameOf(path)), name, value);
+    } finally {
+      closeFile(parent);
+    }
+    states.set(path, { ...state, inUpper: true });
+    copiedUp.set(path, found.mtime);
+  };
+  const makeFolder = (parent: OpenFolder, name: ByteString): OpenFolder => {
+    const path = joinPath(parent.path, name);
+    clear(parent, name);
+    makeFolderAt(parent.file, name, 0o700);
+    // A folder of the chain that was hidden until now would show through the new one.
+    const hides = stateOf(parent.path)?.baseVisible === true && base.entry(path)?.kind === 'folder';
+    if (hides) setAttribute(procPath(parent.file, name), 'trusted.overlay.opaque', new Uint8Array([0x79]));
+    states.set(path, { inUpper: true, baseVisible: false });
+    return folderAt(path, true);
+  };
+  const clear = (parent: OpenFolder, name: ByteString): void => {
+    if (parent.isNew || !lookAt(hostPath(joinPath(parent.path, name)))) return;
+    const path = joinPath(parent.path, name);
+    removeTree(parent.file, name, hostPath(path));
+    for (const known of states.keys()) if (known === path || known.startsWith(`${path}/`)) states.delete(known);
+    for (const known of copiedUp.keys()) if (known === path || known.startsWith(`${path}/`)) copiedUp.delete(known);
+  };
+
+  return {
+    file: root,
+    entry,
+    resolve: (path, followLast) => resolveLinks(entry, path, followLast),
+    makeFolders(path, made) {
+      const real = resolveLinks(entry, path, true).path;
+      const missing: ByteString[] = [];
+      let existing = real;
+      for (; existing !== '' && !entry(existing); existing = parentOf(existing)) missing.push(existing);
+      if (entry(existing)?.kind !== 'folder') throw notAFolder(path, existing);
+      for (const folderPath of missing.toReversed()) {
+        copyUp(parentOf(folderPath));
+        using parent = folderAt(parentOf(folderPath), false);
+        using folderMade = makeFolder(parent, nameOf(folderPath));
+        changeOwnerAt(folderMade.file, asByteString(''), made.uid, made.gid);
+        changeModeAt(folderMade.file, asByteString('.'), made.mode);
+      }
+      return real;
+    },
+    openFolder(path) {
+      copyUp(path);
+      return folderAt(path, false);
+    },
+    makeFolder,
+    clear,
+    finish() {
+      const deepestFirst = [...copiedUp].toSorted(([a], [b]) => (a < b ? 1 : -1));
+      for (const [path, mtime] of deepestFirst) changeTimeAt(root, path, mtime);
+    },
+    [Symbol.dispose]: () => closeFile(root),
+  };
+}
+
+function removeTree(parent: number, name: ByteString, hostPath: ByteString): void {
+  const stats = lookAt(hostPath);
+  if (!stats) return;
+  if (!stats.isDirectory()) {
+    unlinkAt(parent, name);
+    return;
+  }
+  const folder = openAt(parent, name, { flags: openFlags.directory, resolve: beneath });
+  try {
+    for (const child of readNames(folder)) removeTree(folder, child, joinPath(hostPath, child));
+  } finally {
+    closeFile(folder);
+  }
+  removeFolderAt(parent, name);
+}
+
+function readNames(folder: number): readonly ByteString[] {
+  return readdirSync(procPath(folder, ''), 'latin1').map(asByteString);
+}
+
+function notAFolder(path: ByteString, inTheWay: ByteString): JettisonError {
+  return new JettisonError('ops/not-a-folder', `Cannot make folder "/${toText(path)}": "/${toText(inTheWay)}" is not a directory`, {
+    hint: 'Something else is at this path of the image: choose another one, or remove it in an earlier step',
+  });
+}
+
+function isName(name: string): boolean {
+  return name !== '' && name !== '.' && name !== '..';
+}
+
+export function parentOf(path: ByteString): ByteString {
+  return asByteString(path.slice(0, Math.max(path.lastIndexOf('/'), 0)));
+}
+
+export function nameOf(path: ByteString): ByteString {
+  return asByteString(path.slice(path.lastIndexOf('/') + 1));
+}
+
+export function joinPath(folder: ByteString, name: ByteString): ByteString {
+  return folder === '' ? name : asByteString(`${folder}/${name}`);
+}
