@@ -104,6 +104,7 @@ export type CopyAction = {
   /** ADD: local tar archives are unpacked. */
   readonly unpack: boolean;
   readonly exclude: readonly string[];
+  /** Sources keep their folders below the destination; a source may hold one `/./`, then those behind it. */
   readonly parents: boolean;
 };
 

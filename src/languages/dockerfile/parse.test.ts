@@ -109,6 +109,10 @@ test('here-documents: several a line, tabs, quotes, none in JSON form or quotes'
   assert.deepEqual(quoted?.heredocs, []);
 });
 
+test('behind a here-document without end nothing is read', () => {
+  assert.deepEqual(faults('FROM a\nRUN <<X\nNONSENSE'), ['2:1 UnterminatedHeredoc: Unterminated heredoc: no line is "X"']);
+});
+
 test('flags: quotes resolved, `--` ends them, faults say which', () => {
   const [copy, run] = instructions(
     'COPY --chown="a b" --link=false --exclude=x --exclude=y -- --z /t\nRUN --mount=type=cache,\\"target=/a,b\\" x',

@@ -10,9 +10,7 @@ export type StepFacts = {
   readonly instruction: StageInstruction;
   readonly at: readonly Span[];
   /** Variables that were used and neither set nor declared, once for each word that uses them. */
-  readonly undefinedVariables: string[];
-  /** Names that were known there, for suggestions; filled only when something was undefined. */
-  knownVariables: readonly string[];
+  readonly undefinedVariables: { readonly name: string; readonly near: string | undefined }[];
   /** Names that ARG or ENV set, expanded. */
   readonly names: string[];
   /** The path of WORKDIR, expanded. */

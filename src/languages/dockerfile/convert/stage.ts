@@ -18,7 +18,7 @@ import {
   convertUser,
   convertVolume,
 } from './settings.ts';
-import { openStage, type Conversion, type StageState, type StepContext } from './state.ts';
+import { openStage, spend, type Conversion, type StageState, type StepContext } from './state.ts';
 
 /** Stages that this one needs must have been converted before. */
 export function convertStage(stage: PlannedStage, conversion: Conversion): StageState {
@@ -35,7 +35,6 @@ function convertStep(state: StageState, step: PlannedStep, conversion: Conversio
     instruction,
     at,
     undefinedVariables: [],
-    knownVariables: [],
     names: [],
     path: '',
     ports: [],
@@ -43,7 +42,10 @@ function convertStep(state: StageState, step: PlannedStep, conversion: Conversio
     hasShell: state.draft.shell.length > 0,
   };
   state.steps.push(facts);
+  const { history } = state.draft;
+  const before = history.length;
   apply({ state, conversion, step, at, facts });
+  if (history.length > before) spend(conversion, history.at(-1)?.created_by?.length ?? 0, at);
 }
 
 function apply(context: StepContext): void {

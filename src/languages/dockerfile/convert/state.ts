@@ -1,5 +1,6 @@
 /** A stage while its instructions are applied one after the other. */
 import { JettisonError } from '#ground/base/errors.ts';
+import { suggest } from '#ground/base/human.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Span } from '#ground/base/span.ts';
 import { createVertex, outputOf, type Edge, type Label } from '#formats/graph/vertex.ts';
@@ -48,22 +49,65 @@ export type Conversion = {
   readonly proxies: readonly string[];
   /** Only facts are wanted (linting): no vertices are made. */
   readonly isDry: boolean;
+  readonly budget: Budget;
 };
+
+/** What is left of what a file may cost: a hostile one would fill memory with copies of long values, or search long for suggestions. */
+type Budget = { characters: number; suggestions: number };
+
+/** Characters of environments and history that all vertices and stages together may hold. */
+const mostCharacters = 1 << 26;
+/** What an entry of a list costs beside its characters. */
+const entryCost = 32;
+const mostSuggestions = 100;
+const mostCandidates = 1000;
 
 export function createConversion(plan: Plan, images: ResolvedImages, isDry: boolean): Conversion {
   const context = createVertex({ kind: 'source-local', name: 'context' }, [], { text: 'load build context' });
-  return { plan, images, states: new Map(), context: outputOf(context), proxies: proxyEnvironment(plan.options.buildArgs), isDry };
+  return {
+    plan,
+    images,
+    states: new Map(),
+    context: outputOf(context),
+    proxies: proxyEnvironment(plan.options.buildArgs),
+    isDry,
+    budget: { characters: mostCharacters, suggestions: mostSuggestions },
+  };
 }
 
 /** The stage before its first instruction. */
 export function openStage(stage: PlannedStage, conversion: Conversion): StageState {
   const below = stage.base.kind === 'stage' ? conversion.states.get(stage.base.stage) : undefined;
+  if (below) {
+    const entries = below.draft.history.length + below.layers.length;
+    spend(conversion, entries * entryCost + costOf(below.variables), [stage.source.from.span]);
+  }
   const state = below ? stageOnStage(stage, below, conversion) : stageOnImage(stage, conversion);
   const { draft, variables } = state;
   if (!draft.variables.has('PATH')) draft.variables.set('PATH', defaultPath);
   for (const [name, value] of draft.variables) variables.set(name, value);
   if (draft.workingDirectory !== '') draft.workingDirectory = resolvePath('/', draft.workingDirectory);
   return state;
+}
+
+/** Counts characters that are kept once more. Throws `dockerfile/too-large` when it is too many. */
+export function spend({ budget }: Conversion, characters: number, at: readonly Span[]): void {
+  budget.characters -= characters;
+  if (budget.characters >= 0) return;
+  throw new JettisonError(
+    'dockerfile/too-large',
+    'The Dockerfile makes a graph that is too large: too many stages or steps with too long values',
+    {
+      at,
+      hint: 'Cut it into several files, or set fewer and shorter variables',
+    },
+  );
+}
+
+function costOf(variables: ReadonlyMap<string, string>): number {
+  let cost = variables.size * entryCost;
+  for (const [name, value] of variables) cost += name.length + value.length;
+  return cost;
 }
 
 function stageOnStage(stage: PlannedStage, below: StageState, { plan }: Conversion): StageState {
@@ -169,10 +213,18 @@ function unknownOrigin(origin: never): never {
   throw new JettisonError('dockerfile/unreachable', `Unexpected origin ${JSON.stringify(origin)}`, { fault: 'bug' });
 }
 
+/** A variable of nearly this name, while looking for one is cheap. */
+function suggestion(name: string, { state, conversion }: StepContext): string | undefined {
+  if (conversion.budget.suggestions <= 0 || state.variables.size > mostCandidates || name.length > 80) return undefined;
+  conversion.budget.suggestions--;
+  return suggest(name, state.variables.keys());
+}
+
 /** Makes an op the newest layer of the stage, shown as the instruction (and `suffix`). */
 export function addLayer(context: StepContext, makeOp: () => Op, inputs: readonly Edge[], suffix = ''): void {
   const { state, conversion, at } = context;
   if (conversion.isDry) return;
+  spend(conversion, costOf(state.variables), at);
   const op = makeOp();
   const vertex = createVertex(op, inputs, {
     ...labelFor(state, at),
@@ -222,9 +274,8 @@ function expansionOf(context: StepContext, word: Word, rules: Partial<WordRules>
   const { state, conversion, facts } = context;
   const expansion = expandWord(word.text, state.variables, { escape: conversion.plan.dockerfile.escape, ...rules });
   for (const name of expansion.unmatched) {
-    if (!state.arguments.has(name)) facts.undefinedVariables.push(name);
+    if (!state.arguments.has(name)) facts.undefinedVariables.push({ name, near: suggestion(name, context) });
   }
-  if (facts.undefinedVariables.length > 0 && facts.knownVariables.length === 0) facts.knownVariables = [...state.variables.keys()];
   if (expansion.fault !== undefined) throw badExpansion(word.text, expansion.fault, placeOf(context, word));
   return expansion;
 }

@@ -1,15 +1,11 @@
-import { suggest } from '#ground/base/human.ts';
 import { about, type Rule } from './rule.ts';
 
 export const undefinedVar: Rule = {
   name: 'UndefinedVar',
   summary: 'Variables should be defined before their use',
   *check({ stages }) {
-    for (const { instruction, undefinedVariables, knownVariables } of stages.flatMap(({ steps, baseIsKnown }) =>
-      baseIsKnown ? steps : [],
-    )) {
-      for (const name of undefinedVariables) {
-        const near = name.length > 80 ? undefined : suggest(name, knownVariables);
+    for (const { instruction, undefinedVariables } of stages.flatMap(({ steps, baseIsKnown }) => (baseIsKnown ? steps : []))) {
+      for (const { name, near } of undefinedVariables) {
         const more = near === undefined ? '' : ` (did you mean $${near}?)`;
         yield about(instruction, `Usage of undefined variable '$${name}'${more}`, `Declare it with ARG or ENV above, or write \\$${name}`);
       }

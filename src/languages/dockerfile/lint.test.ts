@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { digestOf } from '#ground/base/digest.ts';
+import { cancelled } from '#ground/base/abort.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { FrontendOptions, Outside } from '#languages/frontend/contract.ts';
+import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
+import { checkDockerfile, lintDockerfile, rules } from './lint.ts';
+
+const platform = { os: 'linux', architecture: 'amd64' };
+const options: FrontendOptions = {
+  file: 'Dockerfile',
+  target: undefined,
+  buildArgs: new Map(),
+  labels: new Map(),
+  platform,
+  buildPlatform: platform,
+  noCache: false,
+  noCacheStages: [],
+  network: 'default',
+  extraHosts: [],
+};
+
+/** One image, `base`, that sets HOME. */
+const outside: Outside = {
+  async resolveImage(reference) {
+    if (reference !== 'docker.io/library/base:latest') throw new JettisonError('registry/not-found', `${reference} does not exist`);
+    const config = { ...platform, config: { Env: ['HOME=/root'] }, rootfs: { type: 'layers', diff_ids: [digestOf('layer')] } } as const;
+    return { name: 'docker.io/library/base', manifest: digestOf(reference), config };
+  },
+};
+
+function shown(found: readonly Diagnostic[]): readonly string[] {
+  return found.map(({ at, rule, severity }) => `${at[0]?.start.line} ${severity === 'error' ? '!' : ''}${rule}`);
+}
+
+test('there are 22 rules, each with its own name', () => {
+  assert.equal(new Set(rules.map(({ name }) => name)).size, 22);
+});
+
+test('without images nothing is said of variables that an image may set', () => {
+  const text = 'FROM base\nLABEL a=$HOME b=$HOEM\nFROM scratch\nLABEL a=$HOME';
+  assert.deepEqual(shown(lintDockerfile(text, 'Dockerfile')), ['4 UndefinedVar']);
+});
+
+test('with images every stage is looked at, or what the target needs', async () => {
+  const text = 'FROM base AS a\nLABEL a=$HOME b=$HOEM\nFROM scratch\nCMD x';
+  const { signal } = new AbortController();
+  const all = await checkDockerfile(text, options, outside, signal);
+  assert.deepEqual(shown(all), ['2 UndefinedVar', '4 JSONArgsRecommended']);
+  assert.match(all[0]?.message ?? '', /did you mean \$HOME\?/u);
+  assert.deepEqual(shown(await checkDockerfile(text, { ...options, target: 'a' }, outside, signal)), ['2 UndefinedVar']);
+});
+
+test('faults stand among the findings', async () => {
+  const { signal } = new AbortController();
+  assert.deepEqual(shown(await checkDockerfile('FROM base as x\nFROM gone', options, outside, signal)), [
+    '1 FromAsCasing',
+    '2 !BuildError',
+  ]);
+  assert.deepEqual(shown(lintDockerfile('from a\nLABEL x=1\nADD http://h/x /\nMAINTAINER m', 'Dockerfile')), [
+    '1 ConsistentInstructionCasing',
+    '3 !NotBuiltYet',
+    '4 MaintainerDeprecated',
+  ]);
+  assert.deepEqual(shown(lintDockerfile('# check=nonsense\nFROM a as b', 'Dockerfile')), ['1 !BuildError', '2 FromAsCasing']);
+});
+
+test('an aborted check rejects', async () => {
+  const controller = new AbortController();
+  controller.abort(cancelled('stop'));
+  await assert.rejects(checkDockerfile('FROM base', options, outside, controller.signal), { code: 'base/cancelled' });
+});
+
+test('copies of ignored files are told, unless the ignore file has exceptions', () => {
+  const text = 'FROM scratch\nCOPY a.md docs/x /\nCOPY . /\nCOPY --from=base a.md /';
+  const lint = (ignorePatterns: readonly string[]): readonly string[] => shown(lintDockerfile(text, 'Dockerfile', { ignorePatterns }));
+  assert.deepEqual(lint(['*.md', 'docs']), ['2 CopyIgnoredFile', '2 CopyIgnoredFile']);
+  assert.deepEqual(lint(['*']), ['2 CopyIgnoredFile', '2 CopyIgnoredFile', '3 CopyIgnoredFile']);
+  assert.deepEqual(lint(['*.md', '!a.md']), []);
+});
+
+test('rules are switched off for the file, for one instruction, or by a build argument', () => {
+  const body = 'FROM scratch AS A\nFROM scratch as b';
+  assert.deepEqual(shown(lintDockerfile(body, 'Dockerfile')), ['1 StageNameCasing', '2 FromAsCasing']);
+  assert.deepEqual(shown(lintDockerfile(`# check=skip=all\n${body}`, 'Dockerfile')), []);
+  assert.deepEqual(shown(lintDockerfile(`# check=skip=FromAsCasing;error=true\n${body}`, 'Dockerfile')), ['2 StageNameCasing']);
+  assert.deepEqual(shown(lintDockerfile(`# words\n# check=skip=StageNameCasing\n${body}`, 'Dockerfile')), ['4 FromAsCasing']);
+  const buildArgs = new Map([['BUILDKIT_DOCKERFILE_CHECK', 'skip=StageNameCasing']]);
+  assert.deepEqual(shown(lintDockerfile(`# check=skip=all\n${body}`, 'Dockerfile', { buildArgs })), ['3 FromAsCasing']);
+});
+
+test('a file that would fill memory with copies is refused', () => {
+  const [found] = lintDockerfile(`FROM scratch\nARG x=${'y'.repeat(500_000)}\n${'LABEL a=$x\n'.repeat(200)}`, 'Dockerfile');
+  assert.match(found?.message ?? '', /too large/u);
+});
