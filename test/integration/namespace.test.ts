@@ -115,7 +115,7 @@ test('killing the process that started it leaves no process and no mount', async
   const parent = spawn(process.execPath, ['--input-type=module', '-e', program, entry, at.path, at.marker, 'deaf'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  await once(parent.stdout, 'data');
+  await once(parent.stdout, 'data', { signal: AbortSignal.timeout(20_000) });
   await grandchildRuns(at);
   parent.kill('SIGKILL');
   await once(parent, 'exit');

@@ -1,4 +1,4 @@
-/** Removes trees that others made: no link is followed, no mode stops it, and any depth works. */
+/** Removes trees that others made: no link is followed, no mount entered (EXDEV), no mode stops it, and any depth works. */
 import { readdirSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { asByteString, fromText, type ByteString } from '#ground/base/byte-string.ts';
@@ -7,6 +7,8 @@ import { AT_FDCWD, changeModeAt, closeFile, openAt, openFlags, removeFolderAt, r
 
 /** Folders deeper than this are moved to the top first: each open level costs a file descriptor. */
 const maximumDepth = 200;
+
+const beneathHere = resolveFlags.beneath | resolveFlags.noSymlinks | resolveFlags.noCrossDevice;
 
 type Removal = { readonly top: number; readonly moved: ByteString[]; counter: number };
 
@@ -56,12 +58,12 @@ function openForRemoval(parent: number, name: ByteString): number {
   const open = (): number =>
     openAt(parent, name, {
       flags: openFlags.readOnly | openFlags.directory | openFlags.noFollow,
-      resolve: resolveFlags.beneath | resolveFlags.noSymlinks,
+      resolve: beneathHere,
     });
   if (process.getuid?.() === 0) return open();
   const seen = openAt(parent, name, {
     flags: openFlags.path | openFlags.directory | openFlags.noFollow,
-    resolve: resolveFlags.beneath | resolveFlags.noSymlinks,
+    resolve: beneathHere,
   });
   closeFile(seen);
   changeModeAt(parent, name, 0o700);

@@ -19,7 +19,6 @@ import {
   openSync,
   readFileSync,
   readdirSync,
-  rmSync,
   rmdirSync,
   statSync,
   writeFileSync,
@@ -30,7 +29,7 @@ import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { unmount } from '#ground/linux/syscall.ts';
 import { openDatabase } from '#stores/db/open.ts';
-import { cutChain } from './chain-tree.ts';
+import { isOpaque } from './chain-tree.ts';
 import {
   parseSnapshotId,
   type ActiveSnapshot,
@@ -43,7 +42,7 @@ import { mountOverlay } from './overlay.ts';
 import { diskUsage } from './store/disk-usage.ts';
 import { joinOwners, reapOwners } from './store/owners.ts';
 import { migrations, notFound, openRecords, type Records, type SnapshotRow } from './store/records.ts';
-import { moveToTrash } from './store/trash.ts';
+import { moveToTrash, openBatch, type Batch } from './store/trash.ts';
 
 export type SnapshotStoreOptions = {
   /** Absolute path; made (0700) when missing. */
@@ -66,8 +65,14 @@ type Store = {
   readonly now: () => number;
   /** Open folder `s`. */
   readonly layers: number;
-  mountCount: number;
+  /** Mount points made so far, and those of them that are free. Making a folder is quick, removing one takes milliseconds. */
+  mountPoints: number;
+  readonly freeMountPoints: string[];
+  /** Where used work folders go. */
+  workTrash: Batch | undefined;
   readonly mounted: Set<MountedSnapshot>;
+  /** Which committed snapshots have an opaque root. */
+  readonly opaque: Map<SnapshotId, boolean>;
 };
 
 const log = createLog('snapshot');
@@ -84,9 +89,20 @@ export async function openSnapshotStore({ folder, now }: SnapshotStoreOptions): 
   const database = cleanup.use(openDatabase({ file: join(folder, 'snapshots.db'), migrations }));
   const layers = cleanup.adopt(openSync(join(folder, 's'), 'r'), closeSync);
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-  const store: Store = { folder, owner, records: openRecords(database), boot, now, layers, mountCount: 0, mounted: new Set() };
+  const store: Store = {
+    folder,
+    owner,
+    records: openRecords(database),
+    boot,
+    now,
+    layers,
+    mountPoints: 0,
+    freeMountPoints: [],
+    workTrash: undefined,
+    mounted: new Set(),
+    opaque: new Map(),
+  };
   clearUp(store);
-  mkdirSync(join(folder, 'm', owner));
   const resources = cleanup.move();
   return {
     notes: database.notes,
@@ -104,7 +120,7 @@ export async function openSnapshotStore({ folder, now }: SnapshotStoreOptions): 
     findByFact: (name, text) => store.records.findByFact(name, text),
     async [Symbol.asyncDispose]() {
       for (const mount of store.mounted) await mount[Symbol.asyncDispose]();
-      if (!resources.disposed) removeMountPoints(join(folder, 'm', owner));
+      if (!resources.disposed && store.mountPoints > 0) trashWork(store, `m/${owner}`);
       resources.dispose();
     },
   };
@@ -226,10 +242,21 @@ function makeRoot(folder: string, parent: string | undefined): void {
   chmodSync(folder, from.mode & 0o7777);
 }
 
-/** Names below `s/`, topmost first. */
+/** Names below `s/`, topmost first, down to the first with an opaque root (see `cutChain`). */
 function lowersOf(store: Store, id: SnapshotId): readonly string[] {
-  const folders = chainOf(store, id).map((snapshot) => snapshot.folder);
-  return cutChain(folders.toReversed()).map((folder) => folder.slice(join(store.folder, 's/').length));
+  const ids = store.records.chain(id).map((row) => row.id);
+  if (ids.length === 0) throw notFound(id);
+  const bottom = ids.findIndex((layer) => hasOpaqueRoot(store, layer));
+  return bottom < 0 ? ids : ids.slice(0, bottom + 1);
+}
+
+/** Asked of every layer at every mount, and never changing once a snapshot is committed: remembered. */
+function hasOpaqueRoot(store: Store, id: SnapshotId): boolean {
+  const known = store.opaque.get(id);
+  if (known !== undefined) return known;
+  const opaque = isOpaque(fromText(join(store.folder, 's', id)));
+  store.opaque.set(id, opaque);
+  return opaque;
 }
 
 function mountActive(store: Store, id: SnapshotId, lowers: readonly string[], onUnmount: () => void): MountedSnapshot {
@@ -238,7 +265,7 @@ function mountActive(store: Store, id: SnapshotId, lowers: readonly string[], on
   const upper = { folder: id, work: `../w/${id}` };
   return mountAt(store, { lowers: lowers.length === 0 ? ['../empty/a'] : lowers, upper }, () => {
     // `volatile` leaves a mark in the work folder that forbids to use it again.
-    rmSync(work, { recursive: true, force: true });
+    trashWork(store, `w/${id}`);
     onUnmount();
   });
 }
@@ -255,12 +282,11 @@ function mountAt(
   layers: { readonly lowers: readonly string[]; readonly upper: { readonly folder: string; readonly work: string } | undefined },
   onUnmount: () => void,
 ): MountedSnapshot {
-  const path = join(store.folder, 'm', store.owner, String(store.mountCount++));
-  mkdirSync(path);
+  const path = store.freeMountPoints.pop() ?? makeMountPoint(store);
   try {
     mountOverlay({ ...layers, base: store.layers, target: fromText(path) });
   } catch (error) {
-    rmdirSync(path);
+    store.freeMountPoints.push(path);
     onUnmount();
     throw error;
   }
@@ -269,10 +295,23 @@ function mountAt(
     async [Symbol.asyncDispose]() {
       if (!store.mounted.delete(mount)) return;
       unmount(fromText(path));
-      rmdirSync(path);
+      store.freeMountPoints.push(path);
       onUnmount();
     },
   };
   store.mounted.add(mount);
   return mount;
+}
+
+function makeMountPoint(store: Store): string {
+  const path = join(store.folder, 'm', store.owner, String(store.mountPoints++));
+  mkdirSync(path, { recursive: true });
+  return path;
+}
+
+/** Away by rename, for this process alone used it. */
+function trashWork(store: Store, folder: string): void {
+  store.workTrash ??= openBatch(store.folder);
+  store.workTrash.add(folder);
+  leaveTendMark(store);
 }

@@ -9,19 +9,30 @@ import { systemCode } from '#ground/base/errors.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
 import { isGone, listOwners } from './owners.ts';
 
-/** Moves folders (`s/12`, relative to the store) into a new batch. The rows that name them must be out of sight already. */
-export function moveToTrash(store: string, folders: readonly string[]): void {
-  if (folders.length === 0) return;
+export type Batch = { add(folder: string): void };
+
+/** A new batch, for folders (`s/12`, relative to the store) that nobody who comes later can hear of: the rows that name them are out of sight already. */
+export function openBatch(store: string): Batch {
   const batch = join(store, 'trash', randomBytes(6).toString('hex'));
+  let count = 0;
   mkdirSync(batch, 0o700);
   writeFileSync(join(batch, 'users'), listOwners(store).join('\n'));
-  for (const [index, folder] of folders.entries()) {
-    try {
-      renameSync(join(store, folder), join(batch, String(index)));
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error;
-    }
-  }
+  return {
+    add(folder) {
+      try {
+        renameSync(join(store, folder), join(batch, String(count++)));
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw error;
+      }
+    },
+  };
+}
+
+/** Moves folders into a batch of their own. */
+export function moveToTrash(store: string, folders: readonly string[]): void {
+  if (folders.length === 0) return;
+  const batch = openBatch(store);
+  for (const folder of folders) batch.add(folder);
 }
 
 /** Deletes all batches that nobody can still be using; takes as long as it takes. */
