@@ -147,7 +147,7 @@ async function* readBody(message: IncomingMessage, kept: Kept): AsyncGenerator<U
   let received = 0;
   for (;;) {
     const since = performance.now();
-    watch.arm('sent no more', timing.idle, timing.idle - waited);
+    watch.arm(received > 0 ? 'sent almost nothing' : 'sent nothing more', timing.idle, timing.idle - waited);
     const next = await orAborted(iterator.next(), signal).catch((error: unknown) => {
       signal.throwIfAborted();
       throw networkError(outgoing.url, watch.reason ?? error);
@@ -157,7 +157,6 @@ async function* readBody(message: IncomingMessage, kept: Kept): AsyncGenerator<U
     received += next.value.length;
     waited += performance.now() - since;
     if (received >= timing.leastBytes) [waited, received] = [0, 0];
-    else if (waited >= timing.idle) throw timeoutError(outgoing.url, 'sent almost nothing', timing.idle);
     yield next.value;
   }
 }

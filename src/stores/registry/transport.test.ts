@@ -1,0 +1,110 @@
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { JettisonError, isCode } from '#ground/base/errors.ts';
+import { createTransport, expectStatus, type TransportTiming } from './transport.ts';
+
+const signal = new AbortController().signal;
+
+/** A server that speaks by hand: `serve` gets each request's place on its connection and the connection's place among all. */
+async function startRaw(serve: (socket: Socket, place: { readonly request: number; readonly connection: number }) => void) {
+  let connections = 0;
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    const connection = ++connections;
+    let request = 0;
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('data', () => serve(socket, { request: ++request, connection }));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v2/`),
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+function transportWith(timing: Partial<TransportTiming> = {}) {
+  return createTransport({ userAgent: 'test', environment: {}, timing: { firstPause: 1, ...timing } });
+}
+
+const ok = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
+
+test('a kept connection that the server has closed is replaced at once', async () => {
+  await using server = await startRaw((socket, { request, connection }) => {
+    if (connection === 1 && request === 2) socket.destroy();
+    else socket.write(ok);
+  });
+  using transport = transportWith();
+  for (let round = 0; round < 3; round++) {
+    using answer = await transport.send({ method: 'GET', url: server.url }, signal);
+    assert.equal(new TextDecoder().decode(await answer.bytes(10)), 'ok');
+    await new Promise(setImmediate);
+  }
+});
+
+const drip = (size: number) => (socket: Socket) => {
+  socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n');
+  let sent = 0;
+  const timer = setInterval(() => {
+    if (sent >= 100_000 || socket.destroyed) return clearInterval(timer);
+    socket.write('x'.repeat(size));
+    sent += size;
+  }, 10);
+};
+
+test('a trickle is a stall; a slow but steady stream is none', async () => {
+  await using trickling = await startRaw(drip(10));
+  await using steady = await startRaw(drip(10_000));
+  using transport = transportWith({ idle: 150, leastBytes: 5000 });
+  using slow = await transport.send({ method: 'GET', url: steady.url }, signal);
+  assert.equal((await slow.bytes(200_000)).length, 100_000);
+  using trickle = await transport.send({ method: 'GET', url: trickling.url }, signal);
+  await assert.rejects(
+    trickle.bytes(200_000),
+    (error) => isCode(error, 'registry/timeout') && error.message.includes('almost nothing for 0.15 seconds'),
+  );
+});
+
+test('aborting ends a request in any of its waits, with the reason', async () => {
+  await using silent = await startRaw(() => {});
+  await using half = await startRaw((socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf'));
+  using transport = transportWith();
+  for (const [url, head] of [
+    [silent.url, false],
+    [half.url, true],
+  ] as const) {
+    const controller = new AbortController();
+    const sending = transport.send({ method: 'GET', url }, controller.signal);
+    if (head) {
+      using answer = await sending;
+      const reading = answer.bytes(1000);
+      setImmediate(() => controller.abort(new Error('enough')));
+      await assert.rejects(reading, /enough/u);
+    } else {
+      setTimeout(() => controller.abort(new Error('enough')), 20);
+      await assert.rejects(sending, /enough/u);
+    }
+  }
+  await assert.rejects(transport.send({ method: 'GET', url: half.url }, AbortSignal.abort(new Error('before'))), /before/u);
+});
+
+test('error bodies are cut, cleaned and quoted; markup is not', async () => {
+  const bodies: readonly (readonly [string, RegExp])[] = [
+    ['{"errors":[{"code":"DENIED","message":"no \\u001b[31mentry"}]}', /418 Teapot to GET \/v2\/: DENIED: no \u{fffd}\[31mentry$/u],
+    ['<html><b>secret page</b>', /418 Teapot to GET \/v2\/$/u],
+    [`plain ${'x'.repeat(100_000)}`, /: plain x{1,400}$|\/v2\/$/u],
+    ['{"errors":[null,7,{"code":7}]}', /\/v2\/$/u],
+  ];
+  for (const [body, shown] of bodies) {
+    await using server = await startRaw((socket) => void socket.end(`HTTP/1.1 418 Teapot\r\nconnection: close\r\n\r\n${body}`));
+    using transport = transportWith();
+    using answer = await transport.send({ method: 'GET', url: server.url }, signal);
+    await assert.rejects(expectStatus(answer, 'GET', [200]), (error) => error instanceof JettisonError && shown.test(error.message));
+  }
+});
