@@ -58,6 +58,6 @@ export const reservedModules: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['db'],
   'node:http': ['registry', 'context', 'worker'],
   'node:https': ['registry', 'context', 'worker'],
-  'node:net': ['worker'],
+  'node:net': ['linux', 'worker'],
   'node:http2': [],
 };

@@ -89,6 +89,7 @@ const native = {
   syncfs: libc.func('int syncfs(int)'),
   lseek: libc.func('long lseek(int, long, int)'),
   ioctl: libc.func('int ioctl(int, unsigned long, int)'),
+  pipe2: libc.func('int pipe2(_Out_ int*, int)'),
   copyFileRange: libc.func('long copy_file_range(int, void*, int, void*, size_t, unsigned int)'),
 };
 
@@ -298,6 +299,14 @@ export function seekSparse(file: number, offset: number, to: 'data' | 'hole'): n
 /** lseek(2) from the start of the file. */
 export function seekFile(file: number, offset: number): void {
   check(Number(native.lseek(file, offset, 0)), 'lseek', String(file));
+}
+
+/** pipe2(2), closed on exec: the read end and the write end. Node's own pipes to a child are sockets, which cannot be opened again through /dev/stdout. */
+export function makePipe(): { readonly readEnd: number; readonly writeEnd: number } {
+  const ends = new Int32Array(2);
+  check(native.pipe2(ends, openFlags.closeOnExec), 'pipe2', '');
+  const [readEnd = -1, writeEnd = -1] = ends;
+  return { readEnd, writeEnd };
 }
 
 function makeDevice(major: number, minor: number): bigint {

@@ -1,0 +1,98 @@
+/** The folder that a runtime is pointed to: config.json, the name files, and the root file system mounted so that device files in it do nothing. */
+import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemCode } from '#ground/base/errors.ts';
+import { mountFileSystem, mountFlags, unmount } from '#ground/linux/syscall.ts';
+import type { ProcessRequest } from './contract.ts';
+import { createSpec, type BundlePaths, type HostFacts } from './spec.ts';
+
+export type Bundle = Disposable & {
+  readonly folder: string;
+  readonly logFile: string;
+  readonly pidFile: string;
+  /** The container's first process, seen from here; undefined before it is there. */
+  firstProcess(): number | undefined;
+  /** What the runtime itself had to say of errors, last first; undefined for nothing. */
+  complaint(): string | undefined;
+};
+
+/** Makes `<parent>/<request.id>`. Disposing unmounts and removes it, never anything of the root file system. */
+export function openBundle(parent: string, request: ProcessRequest, host: HostFacts): Bundle {
+  const folder = join(parent, request.id);
+  const inside = (name: string): string => join(folder, name);
+  const paths: BundlePaths = {
+    rootfs: inside('rootfs'),
+    hosts: inside('hosts'),
+    hostname: inside('hostname'),
+    resolvConf: inside('resolv.conf'),
+  };
+  const files: ReadonlyMap<string, string> = new Map([
+    [paths.hosts, request.names.hosts],
+    [paths.hostname, request.names.hostname],
+    [paths.resolvConf, request.names.resolvConf],
+    [inside('config.json'), JSON.stringify(createSpec(request, paths, host))],
+  ]);
+  const logFile = inside('log');
+  const pidFile = inside('pid');
+  using undo = new DisposableStack();
+  mkdirSync(folder, { mode: 0o700 });
+  undo.defer(() => rmdirSync(folder));
+  undo.defer(() => {
+    for (const file of [...files.keys(), logFile, pidFile]) rmSync(file, { force: true });
+  });
+  for (const [file, text] of files) writeFileSync(file, text, { mode: 0o644 });
+  mkdirSync(paths.rootfs);
+  undo.defer(() => rmdirSync(paths.rootfs));
+  bindRoot(request, paths.rootfs);
+  undo.defer(() => unmount(paths.rootfs));
+  const stack = undo.move();
+  return {
+    folder,
+    logFile,
+    pidFile,
+    firstProcess() {
+      const pid = Number(readIfThere(pidFile));
+      return Number.isSafeInteger(pid) && pid > 1 ? pid : undefined;
+    },
+    complaint: () => lastError(readIfThere(logFile)),
+    [Symbol.dispose]: () => stack.dispose(),
+  };
+}
+
+function bindRoot(request: ProcessRequest, target: string): void {
+  const bind = { source: request.rootfs, target, type: '', options: '' };
+  mountFileSystem({ ...bind, flags: mountFlags.bind });
+  mountFileSystem({ source: '', target, type: '', options: '', flags: mountFlags.private });
+  if (request.security === 'insecure') return;
+  mountFileSystem({ ...bind, flags: mountFlags.bind | mountFlags.remount | mountFlags.noDevice });
+}
+
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    return '';
+  }
+}
+
+/** Both runtimes write JSON lines with `level` and `msg` when asked to. */
+function lastError(log: string): string | undefined {
+  for (const line of log.split('\n').toReversed()) {
+    if (!line.includes('"error"')) continue;
+    const message = messageIn(line);
+    if (message !== undefined) return message;
+  }
+  return undefined;
+}
+
+function messageIn(line: string): string | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return line;
+  }
+  if (typeof value !== 'object' || value === null || !('msg' in value) || !('level' in value)) return undefined;
+  return value.level === 'error' && typeof value.msg === 'string' ? value.msg : undefined;
+}

@@ -1,0 +1,318 @@
+/** Finds out which runtime works on this machine and how it has to be called, by running a program of one system call; remembers the answer. */
+import { createHash } from 'node:crypto';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import * as v from 'valibot';
+import { fromText, type ByteString } from '#ground/base/byte-string.ts';
+import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import { createLog } from '#ground/base/log.ts';
+import { runProcess } from '#ground/linux/spawn.ts';
+import { AT_FDCWD, fileTypes, makeNodeAt, mountFileSystem, mountFlags, unmount } from '#ground/linux/syscall.ts';
+import { openBundle } from './bundle.ts';
+import type { ProcessRequest, Runtime } from './contract.ts';
+import { callArguments, createRuntime, ownEnvironment, type Program } from './oci-cli.ts';
+import { readCapabilities } from './capabilities.ts';
+import { smallProgram, type SmallProgram } from './small-programs.ts';
+import { sandboxProfile, usualDevices, type HostFacts } from './spec.ts';
+
+export type RuntimeChoice = {
+  /** For bundles and state. Its content goes with this process: a tmpfs is mounted over it where this process has a mount namespace of its own. */
+  readonly folder: string;
+  /** A file of the store; written anew when the machine, a runtime or we have changed. */
+  readonly memory: string;
+  /** Restricts the choice. */
+  readonly only?: 'crun' | 'runc';
+};
+
+/** One way to call a runtime. */
+type Way = { readonly program: Program; readonly cgroup: CgroupCover };
+/** What has to be mounted over /sys/fs/cgroup, in a mount namespace of our own, before the runtime takes it. */
+type CgroupCover = 'none' | 'tmpfs' | 'cgroup2';
+type Remembered = Way & { readonly filter: string | undefined };
+
+const log = createLog('runtime');
+const cgroupFolder = '/sys/fs/cgroup';
+
+/**
+ * The first runtime that works: crun before runc, without cgroups before with them (nothing here asks for a limit, and device files are
+ * kept from working by mount flags). `note` gets a sentence for people, such as a warning about an old runc.
+ * Call it in a mount namespace of one's own (`unshare --mount --pid --fork`): what may have to be mounted over /sys/fs/cgroup is never
+ * mounted where others see it. Throws `runtime/not-installed`, `runtime/does-not-work`.
+ */
+export async function openRuntime(choice: RuntimeChoice, note: (text: string) => void, signal: AbortSignal): Promise<Runtime> {
+  const found = findPrograms(choice.only);
+  if (found.length === 0) throw notInstalled(choice.only);
+  mkdirSync(choice.folder, { recursive: true, mode: 0o700 });
+  if (hasOwnMounts())
+    mountFileSystem({
+      source: 'tmpfs',
+      target: choice.folder,
+      type: 'tmpfs',
+      flags: mountFlags.noSuid | mountFlags.noDevice,
+      options: 'mode=0700',
+    });
+  const facts = hostFacts();
+  const key = memoryKey(found, facts);
+  const remembered = recall(choice.memory, key);
+  const way = remembered ?? (await tryAll(found, { folder: choice.folder, facts }, signal));
+  if (!remembered) remember(choice.memory, key, way);
+  else coverCgroups(way.cgroup);
+  if (way.program.name === 'runc' && isOldRunc(way.program.version)) {
+    note(`runc ${way.program.version} has known holes (CVE-2025-31133, CVE-2025-52881): install crun, or runc 1.2.8 or later`);
+  }
+  return createRuntime(way.program, choice.folder, { ...factsFor(way.program, choice.folder, facts), compiledFilter: way.filter });
+}
+
+/** crun binds the root onto itself without the flags it had, so its hook has to forbid devices. */
+function factsFor({ name }: Program, folder: string, facts: HostFacts): HostFacts {
+  return name === 'crun' ? { ...facts, forbidDevices: writeProgram('forbid-devices', join(folder, 'forbid-devices')) } : facts;
+}
+
+function writeProgram(name: SmallProgram, file: string): string {
+  writeFileSync(file, smallProgram(name, process.arch));
+  chmodSync(file, 0o755);
+  return file;
+}
+
+/** Is this process in a mount namespace that it shares with nobody but its own children? */
+function hasOwnMounts(): boolean {
+  return process.pid === 1 || readlinkSync('/proc/self/ns/mnt') !== readlinkSync('/proc/1/ns/mnt');
+}
+
+function findPrograms(only: 'crun' | 'runc' | undefined): readonly { readonly name: 'crun' | 'runc'; readonly file: string }[] {
+  const folders = [
+    ...(process.env['PATH'] ?? '').split(':'),
+    '/usr/local/sbin',
+    '/usr/local/bin',
+    '/usr/sbin',
+    '/usr/bin',
+    '/sbin',
+    '/bin',
+  ];
+  const names = (['crun', 'runc'] as const).filter((name) => only === undefined || only === name);
+  return names.flatMap((name) => {
+    const file = folders
+      .filter((folder) => folder.startsWith('/'))
+      .map((folder) => join(folder, name))
+      .find(isExecutable);
+    return file === undefined ? [] : [{ name, file }];
+  });
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch (error) {
+    if (['ENOENT', 'EACCES', 'ENOTDIR'].includes(systemCode(error) ?? '')) return false;
+    throw error;
+  }
+}
+
+function notInstalled(only: string | undefined): JettisonError {
+  const what = only ?? 'crun and runc';
+  return new JettisonError('runtime/not-installed', `Cannot run anything: ${what} not found in PATH`, {
+    fault: 'environment',
+    hint: `Install one: apt install ${only ?? 'crun'}${only === undefined ? ' (or runc)' : ''}`,
+  });
+}
+
+function hostFacts(): HostFacts {
+  return {
+    capabilities: readCapabilities(readFileSync('/proc/self/status', 'utf8')),
+    architecture: process.arch,
+    devices: usualDevices.filter((path) => existsSync(path)),
+    compiledFilter: undefined,
+    forbidDevices: undefined,
+  };
+}
+
+type Trial = { readonly folder: string; readonly facts: HostFacts };
+
+async function tryAll(found: ReturnType<typeof findPrograms>, trial: Trial, signal: AbortSignal): Promise<Remembered> {
+  const failures: string[] = [];
+  for (const { name, file } of found) {
+    const version = await readVersion(file, signal);
+    for (const way of waysOf({ name, file, version, globalArguments: [] })) {
+      if (way.cgroup !== 'none' && !hasOwnMounts()) continue;
+      coverCgroups(way.cgroup);
+      const failure = await tryWay(way.program, trial, signal);
+      log('%s %o over %s: %s', way.program.file, way.program.globalArguments, way.cgroup, failure ?? 'works');
+      if (failure === undefined) return { ...way, filter: await compiledFilter(way.program, trial, signal) };
+      uncoverCgroups(way.cgroup);
+      failures.push(`${[name, ...way.program.globalArguments].join(' ')}: ${failure}`);
+    }
+  }
+  throw new JettisonError('runtime/does-not-work', 'Cannot run anything: no installed runtime works on this machine', {
+    fault: 'environment',
+    hint: found.some(({ name }) => name === 'crun') ? 'Install runc (apt install runc) or a later crun' : 'Install crun: apt install crun',
+    notes: failures,
+  });
+}
+
+function waysOf(program: Program): readonly Way[] {
+  const way = (cgroup: CgroupCover, ...globalArguments: readonly string[]): Way => ({ program: { ...program, globalArguments }, cgroup });
+  // crun refuses a tree with controllers of both versions, even when told to use none; it takes an empty one.
+  if (program.name === 'crun')
+    return [way('none', '--cgroup-manager=disabled'), way('tmpfs', '--cgroup-manager=disabled'), way('cgroup2'), way('none')];
+  // "rootless" makes runc go on where it may not make a cgroup.
+  return [way('none'), way('none', '--rootless=true'), way('cgroup2'), way('cgroup2', '--rootless=true')];
+}
+
+function coverCgroups(cover: CgroupCover): void {
+  if (cover === 'none' || !hasOwnMounts()) return;
+  mountFileSystem({
+    source: cover,
+    target: cgroupFolder,
+    type: cover,
+    flags: mountFlags.noSuid | mountFlags.noDevice | mountFlags.noExec,
+    options: '',
+  });
+}
+
+function uncoverCgroups(cover: CgroupCover): void {
+  if (cover !== 'none') unmount(cgroupFolder);
+}
+
+/** undefined when it works, else what was wrong. */
+async function tryWay(program: Program, { folder, facts }: Trial, signal: AbortSignal): Promise<string | undefined> {
+  const said: string[] = [];
+  const hear = (bytes: Uint8Array): void => void said.push(new TextDecoder().decode(bytes));
+  try {
+    const runtime = createRuntime(program, folder, factsFor(program, folder, facts));
+    const request = trialRequest(folder);
+    const { code } = await runtime.run(request, { kind: 'capture', stdout: hear, stderr: hear }, signal);
+    if (code === openedDevice(request)) return undefined;
+    return code > 200 ? 'a device file of the image can be opened' : `ended with ${code}: ${said.join('').trim()}`;
+  } catch (error) {
+    signal.throwIfAborted();
+    return messageOf(error);
+  }
+}
+
+/** The errno of opening the trial's device file where all is well: EACCES, or ENOENT where we may not make one. */
+function openedDevice({ rootfs }: ProcessRequest): number {
+  return existsSync(join(rootfs, 'device')) ? 13 : 2;
+}
+
+/** A program that opens a device file in its root: a runtime works when it runs, and the sandbox when that fails. */
+function trialRequest(folder: string): ProcessRequest {
+  const rootfs = join(folder, 'trial');
+  for (const name of ['dev', 'proc', 'sys', 'etc']) mkdirSync(join(rootfs, name), { recursive: true });
+  writeProgram('open', join(rootfs, 'open'));
+  makeDevice(fromText(join(rootfs, 'device')));
+  return {
+    id: 'trial',
+    rootfs,
+    arguments: ['/open', '/device'],
+    environment: [],
+    workingDirectory: '/',
+    user: { uid: 0, gid: 0, additionalGids: [] },
+    security: 'sandbox',
+    network: 'host',
+    hostname: 'trial',
+    terminal: false,
+    shmSize: null,
+    mounts: [],
+    names: { hosts: '', hostname: '', resolvConf: '', readOnly: true },
+  };
+}
+
+function makeDevice(path: ByteString): void {
+  try {
+    makeNodeAt(AT_FDCWD, path, { type: fileTypes.character, mode: 0o666, major: 1, minor: 3 });
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST' && systemCode(error) !== 'EPERM') throw error;
+  }
+}
+
+/** crun leaves the filter that it compiled beside a created container; it may be handed in again. undefined where there is none, or it does not work. */
+async function compiledFilter(program: Program, trial: Trial, signal: AbortSignal): Promise<string | undefined> {
+  if (program.name !== 'crun') return undefined;
+  const state = join(trial.folder, 'state');
+  const request = { ...trialRequest(trial.folder), id: 'filter' };
+  using bundle = openBundle(join(trial.folder, 'bundles'), request, factsFor(program, trial.folder, trial.facts));
+  const create = ['create', '--bundle', bundle.folder, '--pid-file', bundle.pidFile, request.id];
+  await call(program, callArguments(program, state, create), signal);
+  const file = join(state, request.id, 'seccomp.bpf');
+  const filter = existsSync(file) ? readFileSync(file).toString('base64') : '';
+  await call(program, callArguments(program, state, ['delete', '--force', request.id]), signal);
+  const works =
+    filter !== '' && (await tryWay(program, { ...trial, facts: { ...trial.facts, compiledFilter: filter } }, signal)) === undefined;
+  return works ? filter : undefined;
+}
+
+async function readVersion(command: string, signal: AbortSignal): Promise<string> {
+  const { stdout } = await runProcess({ command, arguments: ['--version'], environment: ownEnvironment }, signal);
+  return /version\s+(\S+)/u.exec(new TextDecoder().decode(stdout))?.[1] ?? 'unknown';
+}
+
+/** Without output: what stays behind may keep it open. */
+async function call(program: Program, words: readonly string[], signal: AbortSignal): Promise<void> {
+  const quiet = { stdout: 'ignore', stderr: 'ignore', environment: ownEnvironment } as const;
+  await runProcess({ command: program.file, arguments: words, ...quiet }, signal);
+}
+
+/** Fixed in 1.2.8, 1.3.3 and 1.4.0-rc.3. */
+function isOldRunc(version: string): boolean {
+  const [major = 0, minor = 0, patch = 0] = version.split(/[.+~-]/u).map(Number);
+  if (major !== 1) return major < 1;
+  return minor < 2 || (minor === 2 && patch < 8) || (minor === 3 && patch < 3);
+}
+
+const memorySchema = v.object({
+  key: v.string(),
+  program: v.object({
+    name: v.picklist(['crun', 'runc']),
+    version: v.string(),
+    file: v.string(),
+    globalArguments: v.array(v.string()),
+  }),
+  cgroup: v.picklist(['none', 'tmpfs', 'cgroup2']),
+  filter: v.optional(v.string()),
+});
+
+/** Changes with the binaries, the kernel's start, our rights and our rules. */
+function memoryKey(found: ReturnType<typeof findPrograms>, facts: HostFacts): string {
+  const programs = found.map(({ name, file }) => ({ name, file, changed: statSync(file, { bigint: true }).mtimeNs.toString() }));
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const text = JSON.stringify({ programs, boot, facts, ownMounts: hasOwnMounts(), profile: sandboxProfile(facts) });
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function recall(file: string, key: string): Remembered | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  const read = v.safeParse(v.pipe(v.string(), v.parseJson(), memorySchema), text);
+  if (!read.success || read.output.key !== key) return undefined;
+  const { program, cgroup, filter } = read.output;
+  return { program, cgroup, filter };
+}
+
+function remember(file: string, key: string, way: Remembered): void {
+  mkdirSync(dirname(file), { recursive: true });
+  const fresh = `${file}.${process.pid}.${Date.now()}`;
+  try {
+    writeFileSync(fresh, `${JSON.stringify({ key, ...way })}\n`, { mode: 0o600 });
+    renameSync(fresh, file);
+  } finally {
+    rmSync(fresh, { force: true });
+  }
+}

@@ -1,0 +1,145 @@
+/** Says before a start why a command cannot be started, in the words people know from Docker: a runtime says it only after the set-up, and each in its own way. */
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { nodePath, toText } from '#ground/base/byte-string.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { TreeEntry } from '#ground/linux/tree.ts';
+import type { ProcessRequest } from './contract.ts';
+import type { RootTree } from './root.ts';
+
+const maximumInterpreters = 4;
+
+/**
+ * Looks for the program of `request` in the root: through PATH, its execute bits, the interpreter of a script, the loader of an ELF program.
+ * What lies below a mount of the request is not looked at. Throws `runtime/command-not-found`, `runtime/command-not-executable`.
+ */
+export function checkCommand(
+  tree: RootTree,
+  request: Pick<ProcessRequest, 'arguments' | 'environment' | 'workingDirectory' | 'mounts'>,
+): void {
+  const [name = ''] = request.arguments;
+  if (name === '')
+    throw new JettisonError('runtime/command-not-found', 'No command to run', {
+      hint: 'The image has no CMD or ENTRYPOINT: name a command',
+    });
+  const isCovered = (path: string): boolean =>
+    /^\/(?:proc|sys|dev)\//u.test(path) ||
+    request.mounts.some(({ target }) => path === target || path.startsWith(target.endsWith('/') ? target : `${target}/`));
+  const look = (path: string): Seen => {
+    if (isCovered(path)) return { kind: 'unknown' };
+    const { path: real, entry } = tree.resolve(path);
+    if (isCovered(`/${toText(real)}`)) return { kind: 'unknown' };
+    if (!entry) return { kind: 'missing' };
+    return entry.kind === 'file' && (entry.mode & 0o111) !== 0 ? { kind: 'program', entry } : { kind: 'not-executable' };
+  };
+  const seen = findProgram(name, request, look);
+  if (seen.kind === 'missing') throw notFound(name);
+  if (seen.kind === 'not-executable') {
+    throw new JettisonError('runtime/command-not-executable', `exec: "${name}": permission denied`, {
+      hint: 'The file is not executable: chmod +x it',
+    });
+  }
+  if (seen.kind === 'program') checkInterpreter(name, seen.entry, look);
+}
+
+type Seen =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'not-executable' }
+  | { readonly kind: 'program'; readonly entry: TreeEntry };
+type Look = (path: string) => Seen;
+
+function findProgram(name: string, request: Pick<ProcessRequest, 'environment' | 'workingDirectory'>, look: Look): Seen {
+  const absolute = (path: string): string => (path.startsWith('/') ? path : `${request.workingDirectory}/${path}`);
+  if (name.includes('/')) return look(absolute(name));
+  const folders =
+    request.environment
+      .findLast((each) => each.startsWith('PATH='))
+      ?.slice('PATH='.length)
+      .split(':') ?? [];
+  let refused = false;
+  for (const folder of folders) {
+    const seen = look(`${absolute(folder)}/${name}`);
+    if (seen.kind === 'program' || seen.kind === 'unknown') return seen;
+    refused ||= seen.kind === 'not-executable';
+  }
+  return { kind: refused ? 'not-executable' : 'missing' };
+}
+
+function notFound(name: string): JettisonError {
+  const reason = name.includes('/') ? `stat ${name}: no such file or directory` : 'executable file not found in $PATH';
+  const hint = /(?:^|\/)(?:ba|da|a)?sh$/u.test(name)
+    ? 'The image has no shell: use the JSON form ["program", "argument"], or a base with a shell'
+    : 'The image does not have this program: check its name and PATH';
+  return new JettisonError('runtime/command-not-found', `exec: "${name}": ${reason}`, { hint });
+}
+
+/** The kernel says "no such file" of a program that is there when it means the program's interpreter. */
+function checkInterpreter(name: string, program: TreeEntry, look: Look): void {
+  let entry = program;
+  for (let depth = 0; depth < maximumInterpreters; depth++) {
+    const interpreter = interpreterOf(entry);
+    if (interpreter === undefined) return;
+    const seen = look(interpreter.path);
+    if (seen.kind === 'missing') {
+      throw new JettisonError('runtime/command-not-found', `exec ${name}: no such file or directory`, { hint: hintFor(name, interpreter) });
+    }
+    if (seen.kind !== 'program') return;
+    entry = seen.entry;
+  }
+}
+
+type Interpreter = { readonly kind: 'script' | 'loader'; readonly path: string };
+
+function hintFor(name: string, { kind, path }: Interpreter): string {
+  if (kind === 'script') return `"${name}" is a script for "${path}", which the image does not have`;
+  const library = path.includes('musl') ? 'musl (an Alpine base)' : 'glibc (a Debian or distroless/base base)';
+  return `"${name}" is there, but the loader it was linked for, "${path}", is not: use a base with ${library}, or link the program statically`;
+}
+
+/** undefined for a static program and whatever is neither script nor ELF. */
+function interpreterOf(entry: TreeEntry): Interpreter | undefined {
+  const file = openSync(nodePath(entry.hostPath), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const head = readAt(file, 0, 256);
+    if (head[0] === 0x23 && head[1] === 0x21) return scriptInterpreter(head);
+    const path = loaderOf(file, head);
+    return path === undefined ? undefined : { kind: 'loader', path };
+  } finally {
+    closeSync(file);
+  }
+}
+
+function scriptInterpreter(head: Uint8Array): Interpreter | undefined {
+  const [line = ''] = new TextDecoder().decode(head.subarray(2)).split('\n');
+  const [path = ''] = line.trim().split(/\s/u);
+  return path.startsWith('/') ? { kind: 'script', path } : undefined;
+}
+
+const PT_INTERP = 3;
+
+/** elf(5): PT_INTERP of a little-endian program. */
+function loaderOf(file: number, head: Uint8Array): string | undefined {
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  if (head.length < 64 || view.getUint32(0) !== 0x7f454c46 || head[5] !== 1) return undefined;
+  const wide = head[4] === 2;
+  const start = wide ? Number(view.getBigUint64(32, true)) : view.getUint32(28, true);
+  const size = view.getUint16(wide ? 54 : 42, true);
+  const count = Math.min(view.getUint16(wide ? 56 : 44, true), 256);
+  if (size < (wide ? 56 : 32)) return undefined;
+  const table = readAt(file, start, size * count);
+  const headers = new DataView(table.buffer, table.byteOffset, table.byteLength);
+  for (let at = 0; at + size <= table.length; at += size) {
+    if (headers.getUint32(at, true) !== PT_INTERP) continue;
+    const offset = wide ? Number(headers.getBigUint64(at + 8, true)) : headers.getUint32(at + 4, true);
+    const text = new TextDecoder().decode(readAt(file, offset, 4096));
+    const path = text.slice(0, Math.max(text.indexOf('\0'), 0));
+    return path.startsWith('/') ? path : undefined;
+  }
+  return undefined;
+}
+
+function readAt(file: number, position: number, length: number): Uint8Array {
+  if (!Number.isSafeInteger(position)) return new Uint8Array(0);
+  const bytes = new Uint8Array(length);
+  return bytes.subarray(0, readSync(file, bytes, 0, length, position));
+}

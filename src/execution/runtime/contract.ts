@@ -1,0 +1,60 @@
+/** What it takes to run one process over a root file system, whatever program does it. */
+import type { ChildStreams } from '#ground/linux/child.ts';
+
+/** Ids as the kernel takes them, 0 to 2^31 - 1. */
+export type ProcessUser = { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
+
+/** Beside what every process gets (/proc, /dev, /sys, /dev/shm ...). Targets are absolute; those inside the image are resolved by `prepareRoot`. */
+export type ProcessMount =
+  | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly readOnly: boolean }
+  /** `size` in bytes, null without a limit. */
+  | { readonly kind: 'tmpfs'; readonly target: string; readonly size: number | null; readonly mode: number };
+
+/** Texts of /etc/hosts, /etc/hostname and /etc/resolv.conf. They are mounted, so no layer ever has them. */
+export type NameFiles = {
+  readonly hosts: string;
+  readonly hostname: string;
+  readonly resolvConf: string;
+  readonly readOnly: boolean;
+};
+
+export type ProcessRequest = {
+  /** Names the run; unique among those of this machine at one time; letters, digits, `-` and `_`. */
+  readonly id: string;
+  /** Absolute path of a folder with the whole tree, writable. */
+  readonly rootfs: string;
+  readonly arguments: readonly string[];
+  /** All that the process sees, `NAME=value`. */
+  readonly environment: readonly string[];
+  readonly workingDirectory: string;
+  readonly user: ProcessUser;
+  /** `sandbox`: Docker's capabilities, seccomp profile, masked and read-only paths, no device but the usual ones. `insecure`: whatever this process may do itself. */
+  readonly security: 'sandbox' | 'insecure';
+  /** `none`: a network of its own with nothing but `lo`. */
+  readonly network: 'host' | 'none';
+  readonly hostname: string;
+  /** A terminal of its own; only with inherited streams that are one. */
+  readonly terminal: boolean;
+  /** Size of /dev/shm in bytes; null for 64 MiB. */
+  readonly shmSize: number | null;
+  readonly mounts: readonly ProcessMount[];
+  readonly names: NameFiles;
+};
+
+export type ProcessStreams = ChildStreams;
+
+/** 128 + n and the name of signal n when a signal ended the process. */
+export type ExitStatus = { readonly code: number; readonly signal: string | undefined };
+
+export type Runtime = {
+  readonly name: 'crun' | 'runc';
+  readonly version: string;
+  /**
+   * Runs the process to its end; whatever it left running is killed with it. When `signal` aborts, the process gets SIGTERM if it
+   * handles that, SIGKILL soon after, and the call rejects with the signal's reason once all is gone. Throws `runtime/command-not-found`,
+   * `runtime/command-not-executable`, `runtime/unsafe-root` before anything runs, `runtime/start-failed` with the runtime's own words.
+   */
+  run(request: ProcessRequest, streams: ProcessStreams, signal: AbortSignal): Promise<ExitStatus>;
+  /** Hands a signal (`SIGTERM`) to the first process of a run; nothing when it has ended. */
+  signal(id: string, name: string): void;
+};

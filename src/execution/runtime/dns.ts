@@ -1,0 +1,38 @@
+/** The files by which a container finds names: made for each run and mounted, so that they never reach a layer. */
+import type { NameFiles } from './contract.ts';
+
+/**
+ * /etc/hosts with localhost, the container's own name and extra lines (`name:address`, IPv6 with or without brackets);
+ * /etc/hostname; /etc/resolv.conf as the host has it, for containers share the host's network or have none.
+ */
+export function nameFiles(from: {
+  readonly hostname: string;
+  readonly extraHosts: readonly string[];
+  /** Text of the host's own /etc/resolv.conf; empty where it has none. */
+  readonly hostResolvConf: string;
+  readonly readOnly: boolean;
+}): NameFiles {
+  const lines = [
+    '127.0.0.1\tlocalhost',
+    '::1\tlocalhost ip6-localhost ip6-loopback',
+    'fe00::0\tip6-localnet',
+    'ff00::0\tip6-mcastprefix',
+    'ff02::1\tip6-allnodes',
+    'ff02::2\tip6-allrouters',
+    `127.0.0.1\t${from.hostname}`,
+    ...from.extraHosts.map(hostsLine),
+  ];
+  return {
+    hosts: `${lines.join('\n')}\n`,
+    hostname: `${from.hostname}\n`,
+    resolvConf: from.hostResolvConf,
+    readOnly: from.readOnly,
+  };
+}
+
+/** `name:address` or `name=address`, as `--add-host` takes them. */
+function hostsLine(extra: string): string {
+  const at = extra.search(/[:=]/u);
+  const address = extra.slice(at + 1).replaceAll(/^\[|\]$/gu, '');
+  return `${address}\t${extra.slice(0, at)}`;
+}

@@ -1,0 +1,171 @@
+/** Drives crun or runc by their common command line: one `run` in the foreground for each process, which ends when the process does. */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { createLog } from '#ground/base/log.ts';
+import { runProcess } from '#ground/linux/spawn.ts';
+import { signalName, signalNumber, startChild, type Child, type ChildExit } from '#ground/linux/child.ts';
+import { openBundle, type Bundle } from './bundle.ts';
+import { checkCommand } from './command.ts';
+import type { ExitStatus, ProcessRequest, Runtime } from './contract.ts';
+import { checkRoot, openRootTree } from './root.ts';
+import type { HostFacts } from './spec.ts';
+
+export type Program = {
+  readonly name: 'crun' | 'runc';
+  readonly version: string;
+  /** Absolute path of the binary. */
+  readonly file: string;
+  /** Before the command: how it has to be called on this machine. */
+  readonly globalArguments: readonly string[];
+};
+
+/** How long a process may take to end by itself after SIGTERM, in milliseconds. */
+const grace = 3000;
+const sweepLimit = 10_000;
+const log = createLog('runtime');
+/** All that the runtime itself sees of our environment. */
+export const ownEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
+
+type Running = { readonly child: Child; readonly bundle: Bundle };
+
+/** `folder` is for bundles and the runtime's own state: private to this process, best on a tmpfs. */
+export function createRuntime(program: Program, folder: string, host: HostFacts): Runtime {
+  const running = new Map<string, Running>();
+  const state = join(folder, 'state');
+  const bundles = join(folder, 'bundles');
+  for (const each of [state, bundles]) mkdirSync(each, { recursive: true, mode: 0o700 });
+  return {
+    name: program.name,
+    version: program.version,
+    async run(request, streams, signal) {
+      signal.throwIfAborted();
+      checkBefore(request);
+      using bundle = openBundle(bundles, request, host);
+      const command = {
+        file: program.file,
+        arguments: runArguments(program, state, { bundle, id: request.id }),
+        environment: ownEnvironment,
+        folder: bundle.folder,
+      };
+      const child = await startChild(command, streams);
+      running.set(request.id, { child, bundle });
+      try {
+        const exit = await endOf({ child, bundle }, signal);
+        if (exit.kind === 'killed' || signal.aborted) await sweep(program, state, { bundle, id: request.id });
+        await child.exit;
+        signal.throwIfAborted();
+        return statusOf(program, exit, bundle);
+      } finally {
+        running.delete(request.id);
+      }
+    },
+    signal(id, name) {
+      const found = running.get(id);
+      const number = signalNumber(name);
+      if (number === undefined) throw new JettisonError('runtime/unknown-signal', `Unknown signal "${name}"`);
+      if (found) send(found.bundle.firstProcess() ?? found.child.pid, number);
+    },
+  };
+}
+
+/** The global arguments and the words of one call. Also for `choose`, which has to `create`. */
+export function callArguments(program: Program, state: string, words: readonly string[]): readonly string[] {
+  return [...program.globalArguments, '--root', state, ...words];
+}
+
+function runArguments(program: Program, state: string, run: { readonly bundle: Bundle; readonly id: string }): readonly string[] {
+  const logTo = program.name === 'crun' ? `file:${run.bundle.logFile}` : run.bundle.logFile;
+  const logging = ['--log', logTo, '--log-format', 'json'];
+  return [...callArguments(program, state, logging), 'run', '--bundle', run.bundle.folder, '--pid-file', run.bundle.pidFile, run.id];
+}
+
+function checkBefore(request: ProcessRequest): void {
+  if (!/^[\w-]{1,128}$/u.test(request.id))
+    throw new JettisonError('runtime/bad-id', `Invalid container id "${request.id}"`, { fault: 'bug' });
+  for (const text of [...request.arguments, ...request.environment]) {
+    if (text.includes('\0')) throw new JettisonError('runtime/bad-argument', 'An argument or variable holds a NUL byte');
+  }
+  using tree = openRootTree(request.rootfs);
+  checkRoot(tree);
+  checkCommand(tree, request);
+}
+
+/** Waits for the end, or brings it about when the signal aborts. */
+async function endOf(running: Running, signal: AbortSignal): Promise<ChildExit> {
+  const stop = (): void => void stopProcess(running).catch((error: unknown) => log('cannot stop: %o', error));
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await running.child.ended;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** SIGTERM where the first process handles it (the first of a pid namespace gets no other), SIGKILL at once or after the grace. With it all others of its namespace end. */
+async function stopProcess({ child, bundle }: Running): Promise<void> {
+  let ended = false;
+  void child.ended.finally(() => {
+    ended = true;
+  });
+  const until = Date.now() + grace;
+  let asked = false;
+  while (!ended) {
+    const pid = bundle.firstProcess();
+    if (pid === undefined && Date.now() > until) child.kill('SIGKILL');
+    if (pid !== undefined && !asked && handlesTerm(pid)) send(pid, 15);
+    else if (pid !== undefined && (!asked || Date.now() > until)) send(pid, 9);
+    asked ||= pid !== undefined;
+    await Promise.race([child.ended, pause(50)]);
+  }
+}
+
+/** proc(5), SigCgt: a mask of the signals that are caught. */
+function handlesTerm(pid: number): boolean {
+  try {
+    const caught = /^SigCgt:\s*([0-9a-f]+)$/mu.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return caught !== undefined && (BigInt(`0x${caught}`) & (1n << 14n)) !== 0n;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ESRCH') return false;
+    throw error;
+  }
+}
+
+/** After a runtime that did not end by itself: its container and what it keeps of it. */
+async function sweep(program: Program, state: string, run: { readonly bundle: Bundle; readonly id: string }): Promise<void> {
+  const pid = run.bundle.firstProcess();
+  if (pid !== undefined) send(pid, 9);
+  const command = {
+    command: program.file,
+    arguments: callArguments(program, state, ['delete', '--force', run.id]),
+    environment: ownEnvironment,
+  };
+  const { code, stderr } = await runProcess(command, AbortSignal.timeout(sweepLimit));
+  if (code !== 0) log('delete of %s: %s', run.id, new TextDecoder().decode(stderr));
+}
+
+function statusOf(program: Program, exit: ChildExit, bundle: Bundle): ExitStatus {
+  if (exit.kind === 'killed') {
+    throw new JettisonError('runtime/killed', `${program.name} was killed by signal ${exit.signal}`, { fault: 'environment' });
+  }
+  if (exit.code === 0) return { code: 0, signal: undefined };
+  const complaint = bundle.complaint();
+  if (complaint !== undefined)
+    throw new JettisonError('runtime/start-failed', `${program.name} cannot start the process: ${complaint}`, { fault: 'environment' });
+  return { code: exit.code, signal: exit.code > 128 ? signalName(exit.code - 128) : undefined };
+}
+
+function send(pid: number, signal: number): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (systemCode(error) !== 'ESRCH') throw error;
+  }
+}
+
+async function pause(milliseconds: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setTimeout(resolve, milliseconds);
+  await promise;
+}

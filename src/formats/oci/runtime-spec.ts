@@ -1,0 +1,58 @@
+/** The parts of config.json that jettison writes: OCI runtime spec 1.0.2, config.md and config-linux.md. */
+export type RuntimeSpec = {
+  readonly ociVersion: string;
+  readonly process: RuntimeProcess;
+  readonly root: { readonly path: string; readonly readonly: boolean };
+  readonly hostname: string;
+  readonly mounts: readonly RuntimeMount[];
+  readonly linux: RuntimeLinux;
+  readonly hooks?: { readonly createContainer: readonly { readonly path: string; readonly args: readonly string[] }[] };
+  readonly annotations?: Readonly<Record<string, string>>;
+};
+
+export type RuntimeProcess = {
+  readonly terminal: boolean;
+  readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly capabilities: Readonly<Record<'bounding' | 'effective' | 'permitted', readonly string[]>>;
+  readonly noNewPrivileges: boolean;
+};
+
+export type RuntimeMount = {
+  readonly destination: string;
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+};
+
+export type RuntimeLinux = {
+  readonly namespaces: readonly { readonly type: 'pid' | 'network' | 'ipc' | 'uts' | 'mount' | 'cgroup' }[];
+  readonly seccomp?: SeccompProfile;
+  readonly maskedPaths: readonly string[];
+  readonly readonlyPaths: readonly string[];
+};
+
+export type SeccompProfile = {
+  readonly defaultAction: SeccompAction;
+  readonly defaultErrnoRet: number;
+  readonly architectures: readonly string[];
+  readonly syscalls: readonly SeccompRule[];
+};
+
+export type SeccompAction = 'SCMP_ACT_ALLOW' | 'SCMP_ACT_ERRNO';
+
+export type SeccompRule = {
+  readonly names: readonly string[];
+  readonly action: SeccompAction;
+  readonly errnoRet?: number;
+  readonly args?: readonly SeccompArgument[];
+};
+
+export type SeccompArgument = {
+  readonly index: number;
+  readonly value: number;
+  readonly valueTwo?: number;
+  readonly op: 'SCMP_CMP_EQ' | 'SCMP_CMP_LT' | 'SCMP_CMP_MASKED_EQ';
+};

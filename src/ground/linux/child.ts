@@ -1,0 +1,79 @@
+/** A child process that one holds on to, where `runProcess` (spawn.ts) is for those one waits for: its end apart from its output, and output through real pipes. */
+import { spawn, type StdioOptions } from 'node:child_process';
+import { Socket } from 'node:net';
+import { constants } from 'node:os';
+import { JettisonError } from '#ground/base/errors.ts';
+import { closeFile, makePipe } from './syscall.ts';
+
+export type ChildExit = { readonly kind: 'exited'; readonly code: number } | { readonly kind: 'killed'; readonly signal: NodeJS.Signals };
+
+export type Child = {
+  readonly pid: number;
+  /** Settles when the process has ended. What it started may still write. Never rejects. */
+  readonly ended: Promise<ChildExit>;
+  /** Settles when, beside that, nobody can write any more and everything was handed on. Never rejects. */
+  readonly exit: Promise<ChildExit>;
+  /** Nothing happens when the process has ended. */
+  kill(signal: NodeJS.Signals): void;
+};
+
+export type ChildStreams =
+  /** This process's own stdin, stdout and stderr. */
+  | { readonly kind: 'inherit' }
+  /** stdin is /dev/null; what is written comes in pieces as it arrives. */
+  | { readonly kind: 'capture'; readonly stdout: (bytes: Uint8Array) => void; readonly stderr: (bytes: Uint8Array) => void };
+
+export type ChildCommand = {
+  readonly file: string;
+  readonly arguments: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly folder: string;
+};
+
+/**
+ * Starts a process. Captured output goes through real pipes: a child that opens /dev/stdout again could not do so with the sockets that
+ * node:child_process makes. Throws `linux/cannot-start`.
+ */
+export async function startChild(command: ChildCommand, streams: ChildStreams): Promise<Child> {
+  const outputs = streams.kind === 'capture' ? [makePipe(), makePipe()] : [];
+  const stdio: StdioOptions = streams.kind === 'inherit' ? 'inherit' : ['ignore', ...outputs.map((pipe) => pipe.writeEnd)];
+  const process = spawn(command.file, command.arguments, { env: { ...command.environment }, cwd: command.folder, stdio });
+  for (const { writeEnd } of outputs) closeFile(writeEnd);
+  const handlers = streams.kind === 'capture' ? [streams.stdout, streams.stderr] : [];
+  const drained = outputs.map(({ readEnd }, index) => drain(readEnd, handlers[index]));
+  const started = Promise.withResolvers<number>();
+  const ended = Promise.withResolvers<ChildExit>();
+  process.once('error', started.reject);
+  process.once('spawn', () => started.resolve(process.pid ?? 0));
+  process.once('exit', (code, signal) => ended.resolve(signal ? { kind: 'killed', signal } : { kind: 'exited', code: code ?? 0 }));
+  try {
+    const pid = await started.promise;
+    const exit = Promise.all([ended.promise, ...drained]).then(([result]) => result);
+    return { pid, ended: ended.promise, exit, kill: (signal) => void process.kill(signal) };
+  } catch (error) {
+    await Promise.all(drained);
+    throw new JettisonError('linux/cannot-start', `Cannot start "${command.file}"`, { fault: 'environment', cause: error });
+  }
+}
+
+/** The number of a signal name (`SIGTERM` or `TERM`); undefined for a name this system does not have. */
+export function signalNumber(name: string): number | undefined {
+  return signalNumbers.get(name.startsWith('SIG') ? name : `SIG${name}`);
+}
+
+/** The name of a signal number, `SIGKILL` for 9; undefined where there is none. */
+export function signalName(number: number): string | undefined {
+  for (const [name, value] of signalNumbers) if (value === number) return name;
+  return undefined;
+}
+
+const signalNumbers: ReadonlyMap<string, number> = new Map(Object.entries(constants.signals));
+
+async function drain(file: number, take: ((bytes: Uint8Array) => void) | undefined): Promise<void> {
+  const ended = Promise.withResolvers<void>();
+  const stream = new Socket({ fd: file, readable: true, writable: false });
+  stream.on('data', (bytes: Uint8Array) => take?.(bytes));
+  stream.once('error', () => stream.destroy());
+  stream.once('close', ended.resolve);
+  await ended.promise;
+}
