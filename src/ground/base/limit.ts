@@ -9,11 +9,7 @@ export function createLimit(width: number): Limit {
     waiting.shift()?.();
   };
   return async (task, signal) => {
-    while (running >= width) {
-      const turn = Promise.withResolvers<void>();
-      waiting.push(turn.resolve);
-      await turn.promise;
-    }
+    while (running >= width) await turnIn(waiting, signal);
     running++;
     try {
       signal.throwIfAborted();
@@ -22,4 +18,23 @@ export function createLimit(width: number): Limit {
       leave();
     }
   };
+}
+
+/** Waits in the line; who is aborted leaves it at once. */
+async function turnIn(waiting: (() => void)[], signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const turn = Promise.withResolvers<void>();
+  waiting.push(turn.resolve);
+  const stop = (): void => {
+    const place = waiting.indexOf(turn.resolve);
+    if (place === -1) return;
+    waiting.splice(place, 1);
+    turn.reject(signal.reason);
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    await turn.promise;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
