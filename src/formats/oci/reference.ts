@@ -72,11 +72,6 @@ export function familiarName(reference: Reference): string {
   return splitName(short).registry === hub ? short : nameOf(reference);
 }
 
-/** Is `text` a tag by the grammar of the distribution spec? */
-export function isTag(text: string): boolean {
-  return tagGrammar.test(text);
-}
-
 function suffix(reference: Reference): string {
   return `${reference.tag === undefined ? '' : `:${reference.tag}`}${reference.digest === undefined ? '' : `@${reference.digest}`}`;
 }

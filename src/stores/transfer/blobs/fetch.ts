@@ -4,7 +4,7 @@ import { JettisonError, isCode } from '#ground/base/errors.ts';
 import { createLimit, type Limit } from '#ground/base/limit.ts';
 import { createSingleFlight, type SingleFlight } from '#ground/base/single-flight.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
-import type { Reference } from '#formats/oci/reference.ts';
+import { nameOf, type Reference } from '#formats/oci/reference.ts';
 import type { Report, TransferProgress } from '#formats/progress/event.ts';
 import type { Ingest } from '#stores/content/ingest.ts';
 import type { ContentStore } from '#stores/content/store.ts';
@@ -15,7 +15,8 @@ export type BlobSource = { readonly reference: Reference; readonly client: Regis
 
 /** What all transfers into one store share. */
 type Traffic = {
-  readonly flight: SingleFlight<Digest, void>;
+  /** By repository and digest: another repository may have what this one lacks. */
+  readonly flight: SingleFlight<string, void>;
   readonly limit: Limit;
   /** Whoever waits for a blob sees its bytes come. */
   readonly watchers: Map<Digest, Set<Report>>;
@@ -36,7 +37,7 @@ export async function fetchBlob(source: BlobSource, descriptor: Descriptor, repo
   try {
     const download = async (own: AbortSignal): Promise<void> =>
       await traffic.limit(async () => await fetchChecked(source, descriptor, tell, own), own);
-    await traffic.flight(digest, download, signal);
+    await traffic.flight(`${nameOf(source.reference)}@${digest}`, download, signal);
     report(progress(descriptor, size, 'done'));
   } finally {
     watchers.delete(report);
