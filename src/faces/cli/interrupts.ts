@@ -24,7 +24,7 @@ export function listenForInterrupts(streams: Streams, owner: SignalOwner): Inter
     const stop = (): void => {
       if (code !== undefined) return owner.exit(exitCode);
       code = exitCode;
-      controller.abort(cancelled(`Cancelled by ${name}`));
+      controller.abort(cancelled(`Cancelled by ${name}`, name));
     };
     owner.on(name, stop);
     return { [Symbol.dispose]: () => void owner.off(name, stop) };

@@ -16,9 +16,9 @@ export function childSignal(parent: AbortSignal): ChildSignal {
   };
 }
 
-/** The error to abort with when a person or a peer asked for it. */
-export function cancelled(why: string): JettisonError {
-  return new JettisonError('base/cancelled', why, { fault: 'user' });
+/** The error to abort with when a person or a peer asked for it. `by`: the signal (`SIGINT`) that asked, if it was one. */
+export function cancelled(why: string, by?: string): JettisonError {
+  return new JettisonError('base/cancelled', why, { fault: 'user', cause: by });
 }
 
 /** Settles with `promise`, or rejects with the signal's reason as soon as it aborts. */

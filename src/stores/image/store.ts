@@ -6,7 +6,7 @@ import * as v from 'valibot';
 import { digestOf, isDigest, parseDigest, type Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { decodeImageConfig, type ImageConfig } from '#formats/oci/image-config.ts';
-import { chainIds, type ChainId } from '#formats/oci/layer-ids.ts';
+import type { ChainId } from '#formats/oci/layer-ids.ts';
 import { nameOf, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Database, Row } from '#stores/db/open.ts';
 
@@ -171,11 +171,6 @@ export function openImageStore(database: Database): ImageStore {
       return row === undefined ? undefined : String(row['snapshot']);
     },
   };
-}
-
-/** The ChainID of all layers of an image; undefined for an image without layers. */
-export function topChainOf(image: Pick<ImageRecord, 'layers'>): ChainId | undefined {
-  return chainIds(image.layers.map((layer) => layer.diffId)).at(-1);
 }
 
 type Statements = ReturnType<typeof prepareStatements>;

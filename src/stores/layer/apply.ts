@@ -1,7 +1,7 @@
 /** Layers of images into snapshots. Hostile archives end here: with one error, and nothing written outside the snapshot's folder. */
 import { layerCompression } from '#formats/oci/media-types.ts';
 import type { Digest } from '#ground/base/digest.ts';
-import type { LayerLimits } from './jobs.ts';
+import type { LayerIdentity, LayerLimits } from './jobs.ts';
 import { runJob } from './threads.ts';
 
 export type { LayerLimits } from './jobs.ts';
@@ -23,7 +23,7 @@ export type ApplyLayerRequest = {
 const defaultLimits: LayerLimits = { entries: 4_000_000, size: 2 ** 40 };
 
 /**
- * Unpacks a layer into a snapshot's folder in the form of overlayfs. Runs in a thread; `onProgress` gets bytes of `file` read so far.
+ * Unpacks a layer into a snapshot's folder in the form of overlayfs; gives the size of its tar, too. Runs in a thread; `onProgress` gets bytes of `file` read so far.
  * When it rejects, the folder holds something unfinished: throw the snapshot away.
  *
  * Links of lower layers on the way to an entry are followed inside the root; `..` in a name, a way through a link of the same layer, a
@@ -31,8 +31,12 @@ const defaultLimits: LayerLimits = { entries: 4_000_000, size: 2 ** 40 };
  * out. Throws `layer/wrong-diff-id`, `layer/too-large`, `layer/disk-full`, `layer/bad-compression`, `layer/unsupported-compression`,
  * `oci/unknown-layer-type`, other `layer/...` and `tar/...` for bad archives.
  */
-export async function applyLayer(request: ApplyLayerRequest, onProgress: (bytes: number) => void, signal: AbortSignal): Promise<void> {
+export async function applyLayer(
+  request: ApplyLayerRequest,
+  onProgress: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<LayerIdentity> {
   const { mediaType, file, diffId, folder, below } = request;
   layerCompression(mediaType);
-  await runJob({ kind: 'apply', file, diffId, folder, below, limits: { ...defaultLimits, ...request.limits } }, onProgress, signal);
+  return await runJob({ kind: 'apply', file, diffId, folder, below, limits: { ...defaultLimits, ...request.limits } }, onProgress, signal);
 }

@@ -27,7 +27,7 @@ export type Job =
       readonly limits: LayerLimits;
     };
 
-export type JobResult<K extends Job['kind']> = K extends 'identity' ? LayerIdentity : K extends 'write' ? LayerBlob : undefined;
+export type JobResult<K extends Job['kind']> = K extends 'write' ? LayerBlob : LayerIdentity;
 
 /** `stop` holds one number that becomes 1 when the job must end. */
 export type ToThread = { readonly job: Job; readonly stop: Int32Array };
@@ -36,7 +36,7 @@ export type FromThread = { readonly kind: 'progress'; readonly bytes: number } |
 
 /** The end of a job. */
 export type Answer =
-  | { readonly kind: 'done'; readonly result: LayerIdentity | LayerBlob | undefined }
+  | { readonly kind: 'done'; readonly result: LayerIdentity | LayerBlob }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'failed'; readonly error: SentError };
 

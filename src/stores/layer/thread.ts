@@ -25,7 +25,7 @@ function watch(stop: Int32Array): Watch {
   };
 }
 
-async function run(job: Job, stop: Watch): Promise<LayerIdentity | LayerBlob | undefined> {
+async function run(job: Job, stop: Watch): Promise<LayerIdentity | LayerBlob> {
   switch (job.kind) {
     case 'identity':
       return identifyLayer(job.folder, stop);

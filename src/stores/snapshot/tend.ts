@@ -19,7 +19,10 @@ const log = createLog('snapshot');
  */
 export function startTending(folder: string): void {
   if (!existsSync(join(folder, tendMark))) return;
-  startDetached({ command: process.execPath, arguments: [fileURLToPath(new URL('tend-main.ts', import.meta.url)), folder] });
+  startDetached({
+    command: process.execPath,
+    arguments: [fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './tend-main.ts' : './snapshot-tend.js', import.meta.url)), folder],
+  });
 }
 
 /**

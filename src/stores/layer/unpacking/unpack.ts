@@ -2,12 +2,12 @@ import { createDigester } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { createTarReader } from '#formats/tar/read.ts';
 import { decompress } from '../compression.ts';
-import type { Job, Watch } from '../jobs.ts';
+import type { Job, LayerIdentity, Watch } from '../jobs.ts';
 import { createExtractor } from './extract.ts';
 import { badLayer, unpackError } from './fail.ts';
 
 /** Unpacks a layer into a folder while its uncompressed digest is computed; see `applyLayer`. */
-export async function unpackLayer(job: Extract<Job, { kind: 'apply' }>, watch: Watch): Promise<undefined> {
+export async function unpackLayer(job: Extract<Job, { kind: 'apply' }>, watch: Watch): Promise<LayerIdentity> {
   using extractor = createExtractor(job.folder, job.below, job.limits);
   const reader = createTarReader(extractor, { endMarker: 'optional' });
   const digester = createDigester(job.diffId.startsWith('sha512:') ? 'sha512' : 'sha256');
@@ -29,7 +29,7 @@ export async function unpackLayer(job: Extract<Job, { kind: 'apply' }>, watch: W
   } catch (error) {
     throw unpackError(error, extractor.name());
   }
-  return undefined;
+  return { diffId: job.diffId, size };
 }
 
 function wrongDiffId(said: string, found: string): JettisonError {
