@@ -4,6 +4,9 @@ import type { Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 
+/** The ids that a worker hands out: opaque to the engine. */
+export { parseSnapshotId, type SnapshotId } from '#stores/snapshot/contract.ts';
+
 /** A tree that an op reads: a committed snapshot, or a folder of the client with ignore patterns applied. */
 export type TreeSource =
   | { readonly kind: 'snapshot'; readonly snapshot: SnapshotId }

@@ -1,0 +1,83 @@
+/** Puts the documents of an image together: config and manifest from what the frontend drafted and the layers that exist. */
+import type { HistoryEntry, ImageConfig } from '#formats/oci/image-config.ts';
+import type { Descriptor } from '#formats/oci/descriptor.ts';
+import { digestOf, type Digest } from '#ground/base/digest.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+
+/** A layer as an image config names it. */
+export type AssembledLayer = {
+  readonly diffId: Digest;
+  /** When it was made, milliseconds since the epoch; undefined for a base image's layer, whose history already says. */
+  readonly createdAt: number | undefined;
+};
+
+export type Document = { readonly bytes: Uint8Array; readonly digest: Digest };
+
+const ociConfig = 'application/vnd.oci.image.config.v1+json';
+const ociManifest = 'application/vnd.oci.image.manifest.v1+json';
+
+/**
+ * The image config (OCI image spec, config.md) with DiffIDs, history times and `created` filled in. The same draft and layers give the same bytes:
+ * times are those of the layers, never of the clock, so a build in which nothing ran gives the image ID of the build before.
+ */
+export function assembleConfig(draft: ImageConfig, layers: readonly AssembledLayer[]): Document & { readonly config: ImageConfig } {
+  const history = draft.history ?? [];
+  const promised = history.filter((entry) => entry.empty_layer !== true).length;
+  if (history.length > 0 && promised > layers.length) {
+    throw new JettisonError('exporter/history-mismatch', `The image's history names ${promised} layers, ${layers.length} exist`, {
+      fault: 'bug',
+    });
+  }
+  const dated = dateHistory(history, layers);
+  const created = dated.findLast((entry) => entry.created !== undefined)?.created;
+  const config: ImageConfig = {
+    ...draft,
+    ...(created === undefined ? {} : { created }),
+    rootfs: { type: 'layers', diff_ids: layers.map((layer) => layer.diffId) },
+    history: dated,
+  };
+  return { config, ...documentOf(config) };
+}
+
+/** An OCI manifest over blobs that exist. */
+export function assembleManifest(
+  config: Document,
+  layers: readonly Descriptor[],
+  annotations: Readonly<Record<string, string>> = {},
+): Document {
+  return documentOf({
+    schemaVersion: 2,
+    mediaType: ociManifest,
+    config: { mediaType: ociConfig, digest: config.digest, size: config.bytes.length },
+    layers,
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+  });
+}
+
+function documentOf(value: object): Document {
+  const bytes = new TextEncoder().encode(JSON.stringify(value));
+  return { bytes, digest: digestOf(bytes) };
+}
+
+/**
+ * History entries that made a layer take the layer's time. The others take the time of the layer before them; those before the first new
+ * layer take that layer's time, so that a line of metadata never looks as old as its base image when something new follows.
+ */
+function dateHistory(history: readonly HistoryEntry[], layers: readonly AssembledLayer[]): readonly HistoryEntry[] {
+  let index = layers.length - history.filter((entry) => entry.empty_layer !== true).length;
+  const withLayers = history.map((entry) => {
+    if (entry.empty_layer === true) return entry;
+    const at = layers[index++]?.createdAt;
+    return at === undefined || entry.created !== undefined ? entry : { ...entry, created: new Date(at).toISOString() };
+  });
+  const firstOpen = withLayers.findIndex((entry) => entry.created === undefined);
+  const firstNew = firstOpen < 0 ? undefined : withLayers.slice(firstOpen).find((entry) => entry.created !== undefined);
+  let last = firstNew?.created ?? withLayers.findLast((entry) => entry.created !== undefined)?.created;
+  return withLayers.map((entry, at) => {
+    if (entry.created !== undefined) {
+      if (at > firstOpen) last = entry.created;
+      return entry;
+    }
+    return last === undefined ? entry : { ...entry, created: last };
+  });
+}

@@ -1,0 +1,68 @@
+/** Answers an engine's calls inside the worker process. */
+import { childSignal, type ChildSignal } from '#ground/base/abort.ts';
+import { unreachable } from '#ground/base/errors.ts';
+import type { Report } from '#formats/progress/event.ts';
+import { fromWire, toWire, type FromWorker, type ToWorker } from './protocol.ts';
+import { openWorkshop, type Workshop } from './workshop.ts';
+
+type Send = (message: FromWorker) => void;
+type Call = Extract<ToWorker, { kind: 'call' }>;
+
+/** A function that takes each message of the engine; answers go to `send`. */
+export function createDispatcher(send: Send): (message: ToWorker) => Promise<void> {
+  const calls = new Map<number, ChildSignal>();
+  const root = new AbortController();
+  let workshop: Promise<Workshop> | undefined;
+
+  return async (message) => {
+    switch (message.kind) {
+      case 'open':
+        workshop = openWorkshop({ store: message.store, note: (text) => send({ kind: 'note', text }) });
+        await announce(workshop, send);
+        break;
+      case 'call':
+        if (workshop !== undefined) await answer(await workshop, message, { calls, parent: root.signal, send });
+        break;
+      case 'cancel':
+        calls.get(message.id)?.abort(fromWire(message.reason));
+        break;
+      case 'signal':
+        (await workshop)?.signalContainer(message.container, message.name);
+        break;
+      case 'close':
+        await (await workshop)?.[Symbol.asyncDispose]();
+        process.disconnect();
+        break;
+      default:
+        unreachable(message, 'message');
+    }
+  };
+}
+
+async function announce(workshop: Promise<Workshop>, send: Send): Promise<void> {
+  try {
+    await workshop;
+    send({ kind: 'ready' });
+  } catch (error) {
+    send({ kind: 'failed', id: 0, error: toWire(error) });
+  }
+}
+
+async function answer(
+  workshop: Workshop,
+  call: Call,
+  to: { readonly calls: Map<number, ChildSignal>; readonly parent: AbortSignal; readonly send: Send },
+): Promise<void> {
+  using own = childSignal(to.parent);
+  to.calls.set(call.id, own);
+  const report: Report = (event) => to.send({ kind: 'event', id: call.id, event });
+  try {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the engine's proxy sends what the contract's types say
+    const method = workshop.answers[call.name] as (take: readonly unknown[], report: Report, signal: AbortSignal) => Promise<unknown>;
+    to.send({ kind: 'done', id: call.id, give: await method(call.take, report, own.signal) });
+  } catch (error) {
+    to.send({ kind: 'failed', id: call.id, error: toWire(own.signal.aborted ? own.signal.reason : error) });
+  } finally {
+    to.calls.delete(call.id);
+  }
+}

@@ -1,0 +1,119 @@
+/** Snapshots as layers and layers as snapshots, inside the worker. What a layer's tar digests to is remembered as a fact of its snapshot. */
+import { parseDigest, type Digest } from '#ground/base/digest.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { createSingleFlight } from '#ground/base/single-flight.ts';
+import { chainAbove, type ChainId } from '#formats/oci/layer-ids.ts';
+import type { Report } from '#formats/progress/event.ts';
+import { applyLayer } from '#stores/layer/apply.ts';
+import { layerIdentity, writeLayer } from '#stores/layer/create.ts';
+import type { Snapshot, SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
+import type { LayerBlob, LayerFormat, LayerIdentity } from './contract.ts';
+
+const facts = { diffId: 'diff-id', tarSize: 'tar-size', chainId: 'chain-id' } as const;
+
+export type Layers = {
+  identities(top: SnapshotId, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
+  write(
+    request: { readonly snapshot: SnapshotId; readonly format: LayerFormat; readonly file: string },
+    report: Report,
+    signal: AbortSignal,
+  ): Promise<LayerBlob>;
+  unpack(request: UnpackRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
+};
+
+export type UnpackRequest = {
+  readonly parent: SnapshotId | undefined;
+  readonly diffId: Digest;
+  readonly file: string;
+  readonly mediaType: string;
+};
+
+export function createLayers(snapshots: SnapshotStore): Layers {
+  const identifying = createSingleFlight<SnapshotId, LayerIdentity>();
+  const unpacking = createSingleFlight<ChainId, SnapshotId>();
+
+  const identify = async (snapshot: Snapshot, signal: AbortSignal): Promise<LayerIdentity> => {
+    const known = snapshots.getFact(snapshot.id, facts.diffId);
+    const size = snapshots.getFact(snapshot.id, facts.tarSize);
+    if (known !== undefined && size !== undefined) {
+      return { snapshot: snapshot.id, diffId: parseDigest(known), size: Number(size), createdAt: snapshot.createdAt };
+    }
+    const made = await layerIdentity({ folder: snapshot.folder }, signal);
+    remember(snapshots, snapshot.id, made);
+    return { snapshot: snapshot.id, ...made, createdAt: snapshot.createdAt };
+  };
+
+  return {
+    identities: async (top, signal) =>
+      await Promise.all(
+        snapshots.chain(top).map(async (snapshot) => await identifying(snapshot.id, async (own) => await identify(snapshot, own), signal)),
+      ),
+    write: async ({ snapshot, format, file }, report, signal) => {
+      const { folder } = found(snapshots, snapshot);
+      const onProgress = (current: number): void =>
+        report({ kind: 'transfer', direction: 'compress', item: snapshot, current, total: 0, state: 'running' });
+      return await writeLayer({ folder, format, file }, onProgress, signal);
+    },
+    unpack: async (request, report, signal) => {
+      const chainId = chainAbove(chainIdOf(snapshots, request.parent), request.diffId);
+      return await unpacking(
+        chainId,
+        async (own) =>
+          findUnpacked(snapshots, chainId, request.parent) ??
+          (await unpackNew(snapshots, { ...request, chainId }, { report, signal: own })),
+        signal,
+      );
+    },
+  };
+}
+
+async function unpackNew(
+  snapshots: SnapshotStore,
+  request: UnpackRequest & { readonly chainId: ChainId },
+  { report, signal }: { readonly report: Report; readonly signal: AbortSignal },
+): Promise<SnapshotId> {
+  await using active = await snapshots.prepare(request.parent, signal);
+  const below =
+    request.parent === undefined
+      ? []
+      : snapshots
+          .chain(request.parent)
+          .map((snapshot) => snapshot.folder)
+          .toReversed();
+  const onProgress = (current: number): void =>
+    report({ kind: 'transfer', direction: 'unpack', item: request.diffId, current, total: 0, state: 'running' });
+  const { file, mediaType, diffId } = request;
+  const { size } = await applyLayer({ file, mediaType, diffId, folder: active.folder, below }, onProgress, signal);
+  const { id } = await active.commit(signal);
+  remember(snapshots, id, { diffId, size });
+  snapshots.setFact(id, facts.chainId, request.chainId);
+  return id;
+}
+
+function remember(snapshots: SnapshotStore, id: SnapshotId, layer: { readonly diffId: Digest; readonly size: number }): void {
+  snapshots.setFact(id, facts.diffId, layer.diffId);
+  snapshots.setFact(id, facts.tarSize, String(layer.size));
+}
+
+/** The same layer over the same files, whoever unpacked it and under whichever name the parent is known here. */
+function findUnpacked(snapshots: SnapshotStore, chainId: ChainId, parent: SnapshotId | undefined): SnapshotId | undefined {
+  return snapshots.findByFact(facts.chainId, chainId).find((id) => parent === undefined || snapshots.get(id)?.parent !== undefined);
+}
+
+function chainIdOf(snapshots: SnapshotStore, id: SnapshotId | undefined): ChainId | undefined {
+  if (id === undefined) return undefined;
+  let chainId: ChainId | undefined;
+  for (const snapshot of snapshots.chain(id)) {
+    const diffId = snapshots.getFact(snapshot.id, facts.diffId);
+    if (diffId === undefined)
+      throw new JettisonError('worker/unknown-layer', `Snapshot ${snapshot.id} has no known layer`, { fault: 'bug' });
+    chainId = chainAbove(chainId, parseDigest(diffId));
+  }
+  return chainId;
+}
+
+function found(snapshots: SnapshotStore, id: SnapshotId): Snapshot {
+  const snapshot = snapshots.get(id);
+  if (snapshot === undefined) throw new JettisonError('snapshot/not-found', `Snapshot ${id} is not in the store`, { fault: 'environment' });
+  return snapshot;
+}

@@ -1,0 +1,132 @@
+/** Starts the worker process of this machine and talks to it. */
+import { JettisonError } from '#ground/base/errors.ts';
+import { createLog } from '#ground/base/log.ts';
+import { startInNamespaces, type NamespaceProcess } from '#ground/linux/namespace.ts';
+import type { Report } from '#formats/progress/event.ts';
+import type { Worker } from './contract.ts';
+import { fromWire, toWire, type CallName, type Calls, type FromWorker, type ToWorker } from './protocol.ts';
+
+export type LocalWorkerOptions = {
+  /** Folder of the store. */
+  readonly store: string;
+  /** `inherit`: the worker's standard streams are this process's own, for `jettison run`. */
+  readonly stdio: 'inherit' | 'none';
+  /** The worker's whole environment. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Takes what the worker has to say outside any call (a runtime that is too old). */
+  readonly report: Report;
+};
+
+type Pending = { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void; readonly report: Report };
+
+const log = createLog('worker');
+
+/** Starts a worker; resolves when it is ready. It ends with this process, however this process ends. */
+export async function startLocalWorker(options: LocalWorkerOptions, signal: AbortSignal): Promise<Worker> {
+  signal.throwIfAborted();
+  const stream = options.stdio === 'inherit' ? 'inherit' : 'ignore';
+  const stdio = [stream, stream, options.stdio === 'inherit' || process.env['NODE_DEBUG'] !== undefined ? 'inherit' : 'ignore'] as const;
+  const child = await startInNamespaces(
+    { entry: workerEntry(), arguments: [], stdio, environment: options.environment },
+    new AbortController().signal,
+  );
+  const pending = new Map<number, Pending>();
+  const ready = Promise.withResolvers<void>();
+  let lastId = 0;
+  let ended: Error | undefined;
+
+  const send = (message: ToWorker): void => {
+    if (ended === undefined) child.send(message);
+  };
+  child.onMessage((message) => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- both ends are this program
+    receive(message as FromWorker, { pending, ready: ready.resolve, report: options.report });
+  });
+  void watchEnd(child.exit, (error) => {
+    ended = error;
+    ready.reject(error);
+    for (const one of pending.values()) one.reject(error);
+    pending.clear();
+  });
+
+  const call = async <K extends CallName>(
+    name: K,
+    take: Calls[K]['take'],
+    report: Report,
+    callSignal: AbortSignal,
+  ): Promise<Calls[K]['give']> => {
+    callSignal.throwIfAborted();
+    if (ended !== undefined) throw ended;
+    const id = ++lastId;
+    const answer = Promise.withResolvers<unknown>();
+    pending.set(id, { resolve: answer.resolve, reject: answer.reject, report });
+    const cancel = (): void => send({ kind: 'cancel', id, reason: toWire(callSignal.reason) });
+    callSignal.addEventListener('abort', cancel, { once: true });
+    try {
+      send({ kind: 'call', id, name, take });
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the worker answers with what its contract says
+      return (await answer.promise) as Calls[K]['give'];
+    } finally {
+      callSignal.removeEventListener('abort', cancel);
+      pending.delete(id);
+    }
+  };
+
+  send({ kind: 'open', store: options.store });
+  await ready.promise;
+  log('ready');
+  return {
+    run: async (request, report, callSignal) => await call('run', [request], report, callSignal),
+    contentDigest: async (source, action, callSignal) => await call('contentDigest', [source, action], ignore, callSignal),
+    layerIdentities: async (top, callSignal) => await call('layerIdentities', [top], ignore, callSignal),
+    writeLayer: async (request, report, callSignal) => await call('writeLayer', [request], report, callSignal),
+    unpackLayer: async (request, report, callSignal) => await call('unpackLayer', [request], report, callSignal),
+    runContainer: async (request, callSignal) => await call('runContainer', [request], ignore, callSignal),
+    signalContainer: (container, name) => send({ kind: 'signal', container, name }),
+    release: async (snapshots, callSignal) => await call('release', [snapshots], ignore, callSignal),
+    [Symbol.asyncDispose]: async () => {
+      send({ kind: 'close' });
+      await child[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function receive(
+  message: FromWorker,
+  to: { readonly pending: ReadonlyMap<number, Pending>; readonly ready: () => void; readonly report: Report },
+): void {
+  switch (message.kind) {
+    case 'ready':
+      to.ready();
+      break;
+    case 'note':
+      to.report({ kind: 'note', text: message.text });
+      break;
+    case 'event':
+      to.pending.get(message.id)?.report(message.event);
+      break;
+    case 'done':
+      to.pending.get(message.id)?.resolve(message.give);
+      break;
+    case 'failed':
+      to.pending.get(message.id)?.reject(fromWire(message.error));
+      break;
+  }
+}
+
+async function watchEnd(exit: NamespaceProcess['exit'], tell: (error: Error) => void): Promise<void> {
+  const { code, signal } = await exit;
+  tell(
+    new JettisonError('worker/ended', `The worker process ended unexpectedly (${signal ?? `exit code ${code ?? 0}`})`, {
+      fault: 'environment',
+      hint: 'Run it again; NODE_DEBUG=jettison:worker shows more',
+    }),
+  );
+}
+
+function ignore(): void {}
+
+/** The worker's script: beside this file in the sources, `worker.js` in a bundle. */
+function workerEntry(): string {
+  return new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './worker.js', import.meta.url).pathname;
+}

@@ -1,0 +1,17 @@
+/** The worker process: lives in its own mount and pid namespace, takes calls over IPC, ends when its engine ends. */
+import { enableCompileCache } from 'node:module';
+import type { ToWorker, FromWorker } from './protocol.ts';
+
+enableCompileCache();
+const { createDispatcher } = await import('./dispatch.ts');
+
+const dispatcher = createDispatcher((message: FromWorker) => {
+  if (process.connected) process.send?.(message);
+});
+process.on('message', (message) => {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- both ends are this program
+  void dispatcher(message as ToWorker);
+});
+process.on('disconnect', () => process.exit(0));
+// A terminal's Ctrl-C reaches every process of the group: the engine decides what it means and says so over IPC.
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(name, () => undefined);

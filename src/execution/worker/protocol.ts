@@ -1,0 +1,81 @@
+/**
+ * What engine and worker say to each other over a Node IPC channel ("advanced" serialization: Maps and bytes survive).
+ * Both ends are the same program of the same version, so a message is trusted for its shape; what it carries from outside is not.
+ */
+import { JettisonError, messageOf, type Fault } from '#ground/base/errors.ts';
+import type { Span } from '#ground/base/span.ts';
+import type { ProgressEvent } from '#formats/progress/event.ts';
+import type { Worker } from './contract.ts';
+
+/** The methods of a worker that are calls with an answer. */
+export type Calls = {
+  readonly [K in 'run' | 'contentDigest' | 'layerIdentities' | 'writeLayer' | 'unpackLayer' | 'runContainer' | 'release']: {
+    readonly take: CallArguments<Parameters<Worker[K]>>;
+    readonly give: Awaited<ReturnType<Worker[K]>>;
+  };
+};
+
+/** A call's arguments without `report` and `signal`, which cannot cross. */
+type CallArguments<T extends readonly unknown[]> = T extends readonly [...infer Before, AbortSignal]
+  ? Before extends readonly [...infer Head, (event: ProgressEvent) => void]
+    ? Head
+    : Before
+  : never;
+
+export type CallName = keyof Calls;
+
+export type ToWorker =
+  | { readonly kind: 'open'; readonly store: string }
+  | { readonly kind: 'call'; readonly id: number; readonly name: CallName; readonly take: readonly unknown[] }
+  | { readonly kind: 'cancel'; readonly id: number; readonly reason: WireError }
+  | { readonly kind: 'signal'; readonly container: string; readonly name: string }
+  | { readonly kind: 'close' };
+
+export type FromWorker =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'event'; readonly id: number; readonly event: ProgressEvent }
+  | { readonly kind: 'note'; readonly text: string }
+  | { readonly kind: 'done'; readonly id: number; readonly give: unknown }
+  | { readonly kind: 'failed'; readonly id: number; readonly error: WireError };
+
+/** An error as data. */
+export type WireError = {
+  readonly code: string;
+  readonly message: string;
+  readonly fault: Fault;
+  readonly hint: string | undefined;
+  readonly at: readonly Span[];
+  readonly retryable: boolean;
+  readonly notes: readonly string[];
+  readonly stack: string | undefined;
+};
+
+export function toWire(error: unknown): WireError {
+  const known = error instanceof JettisonError ? error : explain(error);
+  const { code, message, fault, hint, at, retryable, notes } = known;
+  return { code, message, fault, hint, at, retryable, notes, stack: error instanceof Error ? error.stack : undefined };
+}
+
+export function fromWire(wire: WireError): JettisonError {
+  const { code, message, hint, stack, ...rest } = wire;
+  const error = new JettisonError(code, message, hint === undefined ? rest : { ...rest, hint });
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
+
+/** A full disk or a read-only store is the machine's fault and says so; whatever else arrives here is ours. */
+function explain(error: unknown): JettisonError {
+  const text = messageOf(error);
+  if (/\bENOSPC\b/u.test(text)) {
+    return new JettisonError('worker/no-space', `No space left on device: ${text}`, {
+      fault: 'environment',
+      hint: 'Free some space where the store lies and try again',
+      cause: error,
+    });
+  }
+  if (/\bEDQUOT\b/u.test(text))
+    return new JettisonError('worker/no-space', `Disk quota exceeded: ${text}`, { fault: 'environment', cause: error });
+  if (/\bEROFS\b/u.test(text))
+    return new JettisonError('worker/read-only', `Cannot write to the store: ${text}`, { fault: 'environment', cause: error });
+  return new JettisonError('worker/failed', text, { fault: 'bug', cause: error });
+}

@@ -1,0 +1,101 @@
+/** What a worker process works with, opened once: the snapshot store, the runtime, and the calls it answers. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ExecOp, FileOp } from '#formats/graph/op.ts';
+import type { Report } from '#formats/progress/event.ts';
+import { JettisonError, unreachable } from '#ground/base/errors.ts';
+import { openSnapshotStore } from '#stores/snapshot/store.ts';
+import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
+import { contentDigest, openFileThread, runFile, type FileTools } from '#execution/ops/file.ts';
+import type { Runtime } from '#execution/runtime/contract.ts';
+import type { OpRequest, Worker } from './contract.ts';
+import { createLayers } from './layers.ts';
+import type { CallName, Calls } from './protocol.ts';
+
+type Answers = { readonly [K in CallName]: (take: Calls[K]['take'], report: Report, signal: AbortSignal) => Promise<Calls[K]['give']> };
+
+export type Workshop = AsyncDisposable & {
+  readonly answers: Answers;
+  readonly signalContainer: Worker['signalContainer'];
+};
+
+export type WorkshopOptions = {
+  /** Folder of the store; the worker's part is `snapshots`, `cache-mounts` and `bundles` in it. */
+  readonly store: string;
+  /** Takes what a person should know outside any call. */
+  readonly note: (text: string) => void;
+};
+
+export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> {
+  const folder = (name: string): string => {
+    const path = join(options.store, name);
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    return path;
+  };
+  const snapshots = await openSnapshotStore({ folder: folder('snapshots'), now: Date.now });
+  const layers = createLayers(snapshots);
+  const files: FileTools = { snapshots, thread: openFileThread() };
+  const runtime = lazily(async (signal) => {
+    const { openRuntime } = await import('#execution/runtime/choose.ts');
+    return await openRuntime({ folder: folder('bundles'), memory: join(options.store, 'runtime.json') }, options.note, signal);
+  });
+  const execTools = async (signal: AbortSignal): Promise<ExecTools> => ({
+    snapshots,
+    runtime: await runtime(signal),
+    cacheMounts: folder('cache-mounts'),
+  });
+
+  return {
+    answers: {
+      run: async ([request], report, signal) => await runOp(request, { files, execTools }, report, signal),
+      contentDigest: async ([source, action], _report, signal) => await contentDigest(source, action, files, signal),
+      layerIdentities: async ([top], _report, signal) => await layers.identities(top, signal),
+      writeLayer: async ([request], report, signal) => await layers.write(request, report, signal),
+      unpackLayer: async ([request], report, signal) => await layers.unpack(request, report, signal),
+      runContainer: async ([request], _report, signal) => {
+        const { runContainer } = await import('#execution/ops/container.ts');
+        return await runContainer(request, await execTools(signal), signal);
+      },
+      release: async ([ids]) => await Promise.resolve(snapshots.remove(ids)),
+    },
+    signalContainer: (id, name) => {
+      void (async () => {
+        const { signalContainer } = await import('#execution/ops/container.ts');
+        signalContainer(id, name);
+      })();
+    },
+    [Symbol.asyncDispose]: async () => await snapshots[Symbol.asyncDispose](),
+  };
+}
+
+type ExecTools = { readonly snapshots: SnapshotStore; readonly runtime: Runtime; readonly cacheMounts: string };
+type Tools = { readonly files: FileTools; readonly execTools: (signal: AbortSignal) => Promise<ExecTools> };
+
+async function runOp(request: OpRequest, tools: Tools, report: Report, signal: AbortSignal): Promise<SnapshotId> {
+  const { op } = request;
+  switch (op.kind) {
+    case 'file':
+      return await runFile({ ...request, op } satisfies OpRequest & { op: FileOp }, tools.files, report, signal);
+    case 'exec': {
+      const { runExec } = await import('#execution/ops/exec.ts');
+      return await runExec({ ...request, op } satisfies OpRequest & { op: ExecOp }, await tools.execTools(signal), report, signal);
+    }
+    default:
+      return unreachable(op, 'op');
+  }
+}
+
+/** One attempt at a time; a failed one may be tried again. */
+function lazily<T>(make: (signal: AbortSignal) => Promise<T>): (signal: AbortSignal) => Promise<T> {
+  let made: Promise<T> | undefined;
+  return async (signal) => {
+    made ??= make(signal);
+    try {
+      return await made;
+    } catch (error) {
+      made = undefined;
+      if (!(error instanceof Error)) throw new JettisonError('worker/failed', String(error), { fault: 'bug' });
+      throw error;
+    }
+  };
+}
