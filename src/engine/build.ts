@@ -1,8 +1,99 @@
+/** `jettison build`: from a Dockerfile and a folder to an image in the store and, when asked for, an archive. */
+import { availableParallelism } from 'node:os';
+import type { Vertex } from '#formats/graph/vertex.ts';
 import type { Report } from '#formats/progress/event.ts';
-import { notBuilt } from './not-built.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import { dockerfileFrontend } from '#languages/dockerfile/frontend.ts';
+import type { FrontendOptions, FrontendResult } from '#languages/frontend/contract.ts';
+import { openStatCache } from '#stores/context/stat-cache.ts';
+import { solve } from '#execution/solver/solve.ts';
+import type { Solved } from '#execution/solver/contract.ts';
+import { createBaseImages } from './base-images.ts';
+import { createBuildContexts } from './build-contexts.ts';
+import { readBuildSource, type BuildSource } from './build-source.ts';
+import { createDrivers } from './drivers.ts';
+import { followOutput } from './last-output.ts';
+import { nativeOrAsked } from './platform.ts';
 import type { Engine } from './open.ts';
 import type { BuildOutcome, BuildRequest } from './requests.ts';
+import { snapshotOf } from './results.ts';
+import { storeBuiltImage } from './store-image.ts';
+import { writeOutputs } from './outputs.ts';
 
-export async function build(_engine: Engine, _request: BuildRequest, _report: Report, _signal: AbortSignal): Promise<BuildOutcome> {
-  return await Promise.resolve(notBuilt('"build"'));
+/** Throws a JettisonError with the place in the Dockerfile and an excerpt; then no tag has moved and no output file exists. */
+export async function build(engine: Engine, request: BuildRequest, report: Report, signal: AbortSignal): Promise<BuildOutcome> {
+  const tags = request.tags.map((tag) => printReference(withDefaultTag(parseReference(tag))));
+  const source = readBuildSource(request, engine.currentFolder);
+  const output = followOutput(report);
+  try {
+    return await buildSource(engine, { request, source, tags }, output.report, signal);
+  } catch (error) {
+    throw explain(error, output.describe());
+  }
+}
+
+type Work = { readonly request: BuildRequest; readonly source: BuildSource; readonly tags: readonly string[] };
+
+async function buildSource(engine: Engine, work: Work, report: Report, signal: AbortSignal): Promise<BuildOutcome> {
+  const { request, source } = work;
+  using statCache = openStatCache({ database: engine.database, now: engine.now });
+  const contexts = createBuildContexts(new Map([['context', { path: request.context, ignore: source.ignore }]]), statCache);
+  const bases = createBaseImages(engine, { pull: request.pull });
+  const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source), bases, signal);
+  reportWarnings(drafted, report);
+
+  const final = new Set<Digest>(drafted.layers);
+  const onRun = (vertex: Vertex, result: { readonly id: string }): void => {
+    // A layer of the image-to-be gets its DiffID beside the steps that follow it; a failure shows up when the image is put together.
+    const snapshot = snapshotOf(result);
+    if (final.has(vertex.digest) && snapshot !== undefined)
+      void engine
+        .worker(signal)
+        .then(async (worker) => await worker.layerIdentities(snapshot, signal))
+        .catch(() => undefined);
+  };
+  const driverFor = createDrivers({ contexts, bases, worker: async () => await engine.worker(signal), report, onRun });
+  const jobs = request.jobs ?? Math.max(4, availableParallelism());
+  const solved =
+    drafted.goal === undefined
+      ? undefined
+      : await solve({ goal: drafted.goal, driverFor, cache: engine.records, jobs, now: engine.now }, report, signal);
+
+  const image = await storeBuiltImage(engine, { drafted, top: solved === undefined ? undefined : snapshotOf(solved.result) }, signal);
+  await writeOutputs(engine, { image, outputs: request.outputs, tags: work.tags }, report, signal);
+  engine.images.tag(image.imageId, work.tags);
+  return { imageId: image.imageId, tags: work.tags, steps: countSteps(solved) };
+}
+
+function frontendOptions(request: BuildRequest, source: BuildSource): FrontendOptions {
+  return {
+    file: source.name,
+    target: request.target,
+    buildArgs: request.buildArgs,
+    labels: request.labels,
+    platform: nativeOrAsked(request.platform),
+    buildPlatform: nativeOrAsked(undefined),
+    noCache: request.noCache,
+    noCacheStages: [],
+    network: request.network,
+    extraHosts: request.extraHosts,
+  };
+}
+
+function reportWarnings(drafted: FrontendResult, report: Report): void {
+  for (const { rule, message, at, severity } of drafted.diagnostics) {
+    if (severity === 'warning') report({ kind: 'warning', rule, message, at });
+  }
+}
+
+function countSteps(solved: Solved | undefined): BuildOutcome['steps'] {
+  const states = [...(solved?.vertices.values() ?? [])].filter((vertex) => vertex.key !== undefined);
+  return { total: states.length, cached: states.filter((vertex) => vertex.state !== 'ran').length };
+}
+
+/** Adds what only this room has: the last lines that the failed step wrote. */
+function explain(error: unknown, output: string | undefined): unknown {
+  return error instanceof JettisonError && output !== undefined ? error.with({ notes: [output] }) : error;
 }

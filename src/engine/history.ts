@@ -1,7 +1,10 @@
-import { notBuilt } from './not-built.ts';
+/** `jettison history` */
+import { historyRows } from '#stores/image/history.ts';
+import { findImage } from './images.ts';
 import type { Engine } from './open.ts';
 import type { HistoryRow } from './requests.ts';
 
-export function imageHistory(_engine: Engine, _name: string): readonly HistoryRow[] {
-  return notBuilt('"imageHistory"');
+/** Newest line first. Throws `image/not-found`. */
+export function imageHistory(engine: Engine, name: string): readonly HistoryRow[] {
+  return historyRows(findImage(engine, name));
 }

@@ -1,20 +1,57 @@
-import { notBuilt } from './not-built.ts';
+/** `jettison images`, `tag` and `rmi` */
+import { familiarReference, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { suggest } from '#ground/base/human.ts';
+import { removeImage } from '#stores/image/remove.ts';
+import { imageRows } from '#stores/image/rows.ts';
+import type { ImageRecord } from '#stores/image/store.ts';
 import type { Engine } from './open.ts';
 import type { ImageRow, RemovedImage } from './requests.ts';
 
-export function listImages(_engine: Engine, _options: { readonly filter?: string; readonly all: boolean }): readonly ImageRow[] {
-  return notBuilt('"listImages"');
+/** Newest first, a row a name. `filter`: a name as people type it, with or without a tag. */
+export function listImages(engine: Engine, options: { readonly filter?: string; readonly all: boolean }): readonly ImageRow[] {
+  return imageRows(engine.images, options.filter);
 }
 
-export function tagImage(_engine: Engine, _source: string, _target: string): void {
-  return notBuilt('"tagImage"');
+/** The image behind a name or id. Throws `image/not-found` with a near name. */
+export function findImage(engine: Engine, text: string): ImageRecord {
+  const record = engine.images.find(text);
+  if (record !== undefined) return record;
+  const names = engine.images.list().flatMap((image) => image.names.map((name) => familiarReference(parseReference(name))));
+  const near = suggest(text, names);
+  throw new JettisonError('image/not-found', `No such image: ${text}`, {
+    hint: near === undefined ? '"jettison images" lists what is here' : `Did you mean "${near}"?`,
+  });
 }
 
+/** Gives an image another name. Throws `image/not-found`, `oci/invalid-reference`. */
+export function tagImage(engine: Engine, source: string, target: string): void {
+  const name = withDefaultTag(parseReference(target));
+  if (name.digest !== undefined) throw new JettisonError('image/bad-tag', `A name with a digest cannot be given: "${target}"`);
+  engine.images.tag(findImage(engine, source).imageId, [printReference(name)]);
+}
+
+/** Takes names away, and images when their last name goes. Throws `image/not-found`, `image/in-use`. */
 export async function removeImages(
-  _engine: Engine,
-  _names: readonly string[],
-  _options: { readonly force: boolean },
-  _signal: AbortSignal,
+  engine: Engine,
+  names: readonly string[],
+  options: { readonly force: boolean },
+  signal: AbortSignal,
 ): Promise<readonly RemovedImage[]> {
-  return await Promise.resolve(notBuilt('"removeImages"'));
+  const removed: RemovedImage[] = [];
+  for (const name of names) {
+    signal.throwIfAborted();
+    removed.push(
+      ...removeImage(engine.images, name, { force: options.force, mayDelete: (image) => assertUnused(engine, image, options.force) }),
+    );
+  }
+  return await Promise.resolve(removed);
+}
+
+function assertUnused(engine: Engine, record: ImageRecord, force: boolean): void {
+  const user = engine.containers.list().find((container) => container.imageId === record.imageId);
+  if (user === undefined || (force && user.state.kind !== 'running')) return;
+  throw new JettisonError('image/in-use', `Image ${record.imageId.slice(7, 19)} is used by container ${user.name}`, {
+    hint: `Remove the container first: jettison rm ${user.name}`,
+  });
 }

@@ -1,13 +1,25 @@
-import { notBuilt } from './not-built.ts';
+/** `jettison info` and `version` */
+import { availableParallelism, release, totalmem } from 'node:os';
+import { nativeOrAsked } from './platform.ts';
 import type { Engine } from './open.ts';
-import { version } from './version.ts';
 import type { SystemInfo, VersionInfo } from './requests.ts';
+import { version } from './version.ts';
 
-export function systemInfo(_engine: Engine): SystemInfo {
-  return notBuilt('"systemInfo"');
+export function systemInfo(engine: Engine): SystemInfo {
+  return {
+    version,
+    store: engine.paths.store,
+    images: engine.images.list().length,
+    containers: engine.containers.list().length,
+    runtime: 'crun, else runc: the first that works',
+    rootless: process.getuid?.() !== 0,
+    kernel: release(),
+    architecture: nativeOrAsked(undefined).architecture,
+    cpus: availableParallelism(),
+    memory: totalmem(),
+  };
 }
 
 export function versionInfo(): VersionInfo {
-  const architectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
-  return { version, node: process.versions.node, os: process.platform, architecture: architectures[process.arch] ?? process.arch };
+  return { version, node: process.versions.node, os: process.platform, architecture: nativeOrAsked(undefined).architecture };
 }

@@ -1,8 +1,38 @@
+/** `jettison inspect` */
 import type { Json } from '#ground/base/canonical-json.ts';
-import { notBuilt } from './not-built.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Container } from '#execution/container/store.ts';
+import { inspectImage } from '#stores/image/inspect.ts';
 import type { Engine } from './open.ts';
 import type { InspectKind } from './requests.ts';
 
-export function inspect(_engine: Engine, _name: string, _kind?: InspectKind): Json {
-  return notBuilt('"inspect"');
+/** A container or an image, in the shape of docker's answer; a container comes first when both have the name. Throws `engine/no-such-object`. */
+export function inspect(engine: Engine, name: string, kind?: InspectKind): Json {
+  const container = kind === 'image' ? undefined : engine.containers.find(name);
+  if (container !== undefined) return inspectContainer(container);
+  const image = kind === 'container' ? undefined : engine.images.find(name);
+  if (image !== undefined) return inspectImage(engine.images, image);
+  throw new JettisonError('engine/no-such-object', `No such ${kind ?? 'object'}: ${name}`, {
+    hint: '"jettison images" and "jettison ps -a" list what is here',
+  });
+}
+
+function inspectContainer(container: Container): Json {
+  const { state } = container;
+  const ended = state.kind === 'exited' ? state : undefined;
+  return {
+    Id: container.id,
+    Created: new Date(container.created).toISOString(),
+    Path: container.command[0] ?? '',
+    Args: container.command.slice(1),
+    State: {
+      Status: state.kind,
+      Running: state.kind === 'running',
+      ExitCode: ended?.code ?? 0,
+      FinishedAt: ended === undefined ? '0001-01-01T00:00:00Z' : new Date(ended.at).toISOString(),
+    },
+    Image: container.imageId,
+    Name: `/${container.name}`,
+    Config: { Image: container.image, Cmd: container.command },
+  };
 }

@@ -1,13 +1,46 @@
+/** `jettison load` */
+import { join } from 'node:path';
 import type { Report } from '#formats/progress/event.ts';
-import { notBuilt } from './not-built.ts';
+import { familiarReference, parseReference } from '#formats/oci/reference.ts';
+import { digestOf } from '#ground/base/digest.ts';
+import { openImageArchive, type ArchivedImage } from '#stores/image/read-archive.ts';
+import { unpackImage } from './fetch-image.ts';
+import { layersOfChain } from './layer-chains.ts';
 import type { Engine } from './open.ts';
+import { nativeOrAsked } from './platform.ts';
 import type { LoadedImage, LoadRequest } from './requests.ts';
 
+/** Enters the images of an archive; a name moves only when the whole image is here and its layers have the DiffIDs that the config says. */
 export async function loadImages(
-  _engine: Engine,
-  _request: LoadRequest,
-  _report: Report,
-  _signal: AbortSignal,
+  engine: Engine,
+  request: LoadRequest,
+  report: Report,
+  signal: AbortSignal,
 ): Promise<readonly LoadedImage[]> {
-  return await Promise.resolve(notBuilt('"loadImages"'));
+  const temporaryFolder = join(engine.content.folder, 'ingest');
+  using archive = await openImageArchive({ source: request.source, temporaryFolder, platform: nativeOrAsked(undefined) }, signal);
+  const loaded: LoadedImage[] = [];
+  for (const image of archive.images) loaded.push(await loadImage(engine, image, report, signal));
+  return loaded;
+}
+
+async function loadImage(engine: Engine, image: ArchivedImage, report: Report, signal: AbortSignal): Promise<LoadedImage> {
+  for (const { diffId, digest, mediaType, size, chunks } of image.layers) {
+    const blob = await engine.content.ingest(chunks(), { size, ...(digest === undefined ? {} : { digest }) }, signal);
+    engine.images.noteBlob({ diffId, digest: blob.digest, size: blob.size, mediaType, madeHere: false });
+  }
+  const imageId = digestOf(image.config);
+  const layers = image.layers.map(({ diffId }) => ({ diffId, size: 0 }));
+  const top = await unpackImage(engine, { imageId, layers }, report, signal);
+  const sized =
+    top === undefined
+      ? []
+      : await layersOfChain(top, { chains: engine.layerChains, worker: async () => await engine.worker(signal) }, signal);
+  const record = engine.images.save({
+    config: image.config,
+    layers: sized.map(({ diffId, size }) => ({ diffId, size })),
+    now: engine.now(),
+  });
+  engine.images.tag(record.imageId, image.names);
+  return { id: record.imageId, names: image.names.map((name) => familiarReference(parseReference(name))) };
 }

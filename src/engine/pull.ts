@@ -1,8 +1,20 @@
+/** `jettison pull` */
 import type { Report } from '#formats/progress/event.ts';
-import { notBuilt } from './not-built.ts';
+import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import { fetchImage } from './fetch-image.ts';
 import type { Engine } from './open.ts';
+import { nativeOrAsked } from './platform.ts';
 import type { PulledImage, PullRequest } from './requests.ts';
 
-export async function pull(_engine: Engine, _request: PullRequest, _report: Report, _signal: AbortSignal): Promise<PulledImage> {
-  return await Promise.resolve(notBuilt('"pull"'));
+/** Brings an image and unpacks it. Throws `registry/...`; nothing is named then. */
+export async function pull(engine: Engine, request: PullRequest, report: Report, signal: AbortSignal): Promise<PulledImage> {
+  const reference = withDefaultTag(parseReference(request.reference));
+  const before = engine.images.find(printReference(reference));
+  const { record, found } = await fetchImage(engine, { reference, platform: nativeOrAsked(request.platform) }, report, signal);
+  return {
+    id: record.imageId,
+    digest: (found.index ?? found.manifest).digest,
+    reference: printReference(reference),
+    upToDate: before?.imageId === record.imageId,
+  };
 }

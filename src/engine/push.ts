@@ -1,8 +1,41 @@
+/** `jettison push` */
+import { nameOf, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import { mediaTypes } from '#formats/oci/media-types.ts';
 import type { Report } from '#formats/progress/event.ts';
-import { notBuilt } from './not-built.ts';
+import { assembleManifest } from '#execution/exporter/assemble.ts';
+import { findImage } from './images.ts';
+import { layerBlobs } from './layer-blobs.ts';
 import type { Engine } from './open.ts';
 import type { PushedImage, PushRequest } from './requests.ts';
 
-export async function push(_engine: Engine, _request: PushRequest, _report: Report, _signal: AbortSignal): Promise<PushedImage> {
-  return await Promise.resolve(notBuilt('"push"'));
+/** Uploads what the registry lacks, then the manifest. Throws `image/not-found`, `registry/...`; nothing is tagged there then. */
+export async function push(engine: Engine, request: PushRequest, report: Report, signal: AbortSignal): Promise<PushedImage> {
+  const reference = withDefaultTag(parseReference(request.reference));
+  const record = findImage(engine, printReference(reference));
+  const layers = await layerBlobs(engine, record, { format: request.compression ?? 'gzip' }, report, signal);
+  const config = await engine.content.put(record.config, signal);
+  const manifest = assembleManifest({ bytes: record.config, digest: config.digest }, layers);
+  const known = engine.images.manifestsOf(record.imageId);
+  const { pushImage } = await import('#stores/transfer/push.ts');
+  await pushImage(
+    {
+      reference,
+      client: await engine.registry(),
+      manifest: { bytes: manifest.bytes, mediaType: mediaTypes.manifest },
+      openBlob: (digest, offset, own) => engine.content.openStream(digest, offset, own),
+      mountFrom: known
+        .map((one) => parseReference(one.repository))
+        .flatMap((one) => (one.registry === reference.registry ? [one.repository] : [])),
+    },
+    report,
+    signal,
+  );
+  engine.images.noteManifest(record.imageId, {
+    repository: nameOf(reference),
+    digest: manifest.digest,
+    manifest: manifest.digest,
+    mediaType: mediaTypes.manifest,
+    bytes: manifest.bytes,
+  });
+  return { digest: manifest.digest, size: manifest.bytes.length };
 }

@@ -1,8 +1,78 @@
+/** `jettison save`, and the archives that `build -o` writes. */
+import { mediaTypes } from '#formats/oci/media-types.ts';
+import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
-import { notBuilt } from './not-built.ts';
+import type { LayerFormat } from '#execution/worker/contract.ts';
+import { assembleManifest } from '#execution/exporter/assemble.ts';
+import { dockerArchive, fileChunks, ociArchive, writeArchive, type ArchiveDestination, type SavedImage } from '#stores/image/archive.ts';
+import type { ImageRecord } from '#stores/image/store.ts';
+import { findImage } from './images.ts';
+import { layerBlobs } from './layer-blobs.ts';
 import type { Engine } from './open.ts';
 import type { SaveRequest } from './requests.ts';
 
-export async function saveImages(_engine: Engine, _request: SaveRequest, _report: Report, _signal: AbortSignal): Promise<void> {
-  return await Promise.resolve(notBuilt('"saveImages"'));
+/** Throws `image/not-found` before anything is written; a file is complete or not there. */
+export async function saveImages(engine: Engine, request: SaveRequest, report: Report, signal: AbortSignal): Promise<void> {
+  const wanted = request.names.map((text) => ({ record: findImage(engine, text), names: namesFor(engine, text) }));
+  const merged = new Map(
+    wanted.map(({ record }) => [
+      record.imageId,
+      { record, names: [...new Set(wanted.flatMap((one) => (one.record.imageId === record.imageId ? one.names : [])))] },
+    ]),
+  );
+  await writeImages(
+    engine,
+    { images: [...merged.values()], format: request.format, compression: undefined, destination: request.destination },
+    report,
+    signal,
+  );
+}
+
+/** A name that was asked for is saved; an id is saved without names. */
+function namesFor(engine: Engine, text: string): readonly string[] {
+  const record = findImage(engine, text);
+  return record.names.filter((name) => {
+    try {
+      return printReference(withDefaultTag(parseReference(text))) === name;
+    } catch {
+      return false;
+    }
+  });
+}
+
+export type ArchiveRequest = {
+  readonly images: readonly { readonly record: ImageRecord; readonly names: readonly string[] }[];
+  readonly format: 'docker' | 'oci';
+  /** undefined: as the format has it: `docker` uncompressed, `oci` gzip. */
+  readonly compression: LayerFormat | undefined;
+  readonly destination: ArchiveDestination;
+};
+
+export async function writeImages(engine: Engine, request: ArchiveRequest, report: Report, signal: AbortSignal): Promise<void> {
+  const format = request.compression ?? (request.format === 'docker' ? 'tar' : 'gzip');
+  const images: SavedImage[] = [];
+  for (const { record, names } of request.images) images.push(await savedImage(engine, { record, names, format }, report, signal));
+  await writeArchive(request.format === 'docker' ? dockerArchive(images) : ociArchive(images), request.destination, signal);
+}
+
+async function savedImage(
+  engine: Engine,
+  image: { readonly record: ImageRecord; readonly names: readonly string[]; readonly format: LayerFormat },
+  report: Report,
+  signal: AbortSignal,
+): Promise<SavedImage> {
+  const { record } = image;
+  const layers = await layerBlobs(engine, record, { format: image.format }, report, signal);
+  const config = { bytes: record.config, digest: record.imageId };
+  const manifest = assembleManifest(config, layers);
+  return {
+    config,
+    names: image.names,
+    manifest: { ...manifest, mediaType: mediaTypes.manifest },
+    layers: layers.map((layer, index) => ({
+      ...layer,
+      diffId: record.layers[index]?.diffId ?? layer.digest,
+      open: () => fileChunks(engine.content.path(layer.digest)),
+    })),
+  };
 }

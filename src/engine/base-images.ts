@@ -1,0 +1,87 @@
+/** Images that a build starts from or copies from: looked up here first, then in their registry; their files come only when a step needs them. */
+import type { SourceImageOp } from '#formats/graph/op.ts';
+import type { Report } from '#formats/progress/event.ts';
+import { decodeImageConfig, diffIdsOf } from '#formats/oci/image-config.ts';
+import { platformRank, type Platform } from '#formats/oci/platform.ts';
+import { nameOf, parseReference, printReference, withDefaultTag, type Reference } from '#formats/oci/reference.ts';
+import { digestOf, type Digest } from '#ground/base/digest.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Outside, ResolvedImage } from '#languages/frontend/contract.ts';
+import type { ImageRecord } from '#stores/image/store.ts';
+import type { SnapshotId } from '#execution/worker/contract.ts';
+import { fetchImage, lookUpImage, unpackImage } from './fetch-image.ts';
+import type { Engine } from './open.ts';
+
+export type BaseImages = Outside & {
+  /** DiffIDs of an image that this build resolved. */
+  diffIdsOf(op: SourceImageOp): readonly Digest[];
+  /** The image's files as a snapshot, downloaded when they are not here; undefined for an image without layers. */
+  unpack(op: SourceImageOp, report: Report, signal: AbortSignal): Promise<SnapshotId | undefined>;
+};
+
+type Known = {
+  readonly reference: Reference;
+  readonly platform: Platform;
+  readonly image: ResolvedImage;
+  readonly record: ImageRecord | undefined;
+};
+
+/** For one build. `pull`: ask the registry even when the image is here. */
+export function createBaseImages(engine: Engine, options: { readonly pull: boolean }): BaseImages {
+  const byManifest = new Map<Digest, Known>();
+  const resolving = new Map<string, Promise<Known>>();
+
+  const resolve = async (text: string, platform: Platform, signal: AbortSignal): Promise<Known> => {
+    const reference = withDefaultTag(parseReference(text));
+    const local = options.pull ? undefined : findLocal(engine, reference, platform);
+    const known = local ?? (await findRemote(engine, reference, platform, signal));
+    byManifest.set(known.image.manifest, known);
+    return known;
+  };
+  const knownFor = (op: SourceImageOp): Known => {
+    const known = byManifest.get(op.manifest);
+    if (known === undefined)
+      throw new JettisonError('engine/unresolved-image', `Image "${op.name}" was not resolved by this build`, { fault: 'bug' });
+    return known;
+  };
+
+  return {
+    resolveImage: async (text, platform, signal) => {
+      const id = `${text} ${JSON.stringify(platform)}`;
+      const running = resolving.get(id) ?? resolve(text, platform, signal);
+      resolving.set(id, running);
+      return (await running).image;
+    },
+    diffIdsOf: (op) => diffIdsOf(knownFor(op).image.config),
+    unpack: async (op, report, signal) => {
+      const known = knownFor(op);
+      if (known.record !== undefined) return await unpackImage(engine, known.record, report, signal);
+      const { record } = await fetchImage(
+        engine,
+        { reference: known.reference, platform: known.platform, manifest: known.image.manifest },
+        report,
+        signal,
+      );
+      return await unpackImage(engine, record, report, signal);
+    },
+  };
+}
+
+/** An image of the store counts when it is for the platform; it is pinned by its id. */
+function findLocal(engine: Engine, reference: Reference, platform: Platform): Known | undefined {
+  const record = engine.images.find(printReference(reference));
+  if (record === undefined) return undefined;
+  const config = decodeImageConfig(record.config, record.imageId);
+  if (platformRank(config, platform) === undefined) return undefined;
+  return { reference, platform, record, image: { name: nameOf(reference), manifest: record.imageId, config } };
+}
+
+async function findRemote(engine: Engine, reference: Reference, platform: Platform, signal: AbortSignal): Promise<Known> {
+  const found = await lookUpImage(engine, { reference, platform }, () => undefined, signal);
+  return {
+    reference,
+    platform,
+    record: engine.images.get(digestOf(found.configBytes)),
+    image: { name: nameOf(reference), manifest: found.manifest.digest, config: found.config },
+  };
+}

@@ -1,0 +1,73 @@
+/** The folders of the client that one build may copy from, by the name the graph gives them. */
+import type { CopyAction } from '#formats/graph/op.ts';
+import { canonicalJson } from '#ground/base/canonical-json.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { fingerprint } from '#stores/context/fingerprint.ts';
+import { openLocalContext, type LocalContext } from '#stores/context/local.ts';
+import { selectForCopy, selectionDigest, type Selection } from '#stores/context/select.ts';
+import type { StatCache } from '#stores/context/stat-cache.ts';
+import type { TreeSource } from '#execution/worker/contract.ts';
+
+export type ContextFolder = { readonly path: string; readonly ignore: readonly string[] };
+
+export type BuildContexts = {
+  /** Content digest of what a copy takes from the folder `name`. Throws `context/missing-source`. */
+  digest(name: string, action: CopyAction): Digest;
+  source(name: string): TreeSource;
+  /** Throws `context/changed` when a file of these folders that counted for a key is no longer what it was: what was built of it may be neither old nor new. */
+  checkUnchanged(names: readonly string[]): void;
+};
+
+type Seen = { readonly action: CopyAction; readonly digest: Digest; readonly fingerprint: Digest };
+
+export function createBuildContexts(folders: ReadonlyMap<string, ContextFolder>, statCache: StatCache): BuildContexts {
+  const opened = new Map<string, LocalContext>();
+  const seen = new Map<string, Map<string, Seen>>();
+
+  const folderNamed = (name: string): ContextFolder => {
+    const folder = folders.get(name);
+    if (folder === undefined)
+      throw new JettisonError('engine/unknown-context', `There is no build context named "${name}"`, { fault: 'bug' });
+    return folder;
+  };
+  const contextNamed = (name: string): LocalContext => {
+    const context = opened.get(name) ?? openLocalContext({ folder: folderNamed(name).path, ignore: folderNamed(name).ignore });
+    opened.set(name, context);
+    return context;
+  };
+
+  return {
+    digest: (name, action) => {
+      const id = canonicalJson({ ...action });
+      const known = seen.get(name)?.get(id);
+      if (known !== undefined) return known.digest;
+      const selection = selectForCopy(contextNamed(name), action);
+      const digest = selectionDigest(selection, { digestFile: (entry) => statCache.digestFile(entry), owners: 'root' });
+      const ofName = seen.get(name) ?? new Map<string, Seen>();
+      ofName.set(id, { action, digest, fingerprint: look(selection) });
+      seen.set(name, ofName);
+      return digest;
+    },
+    source: (name) => ({ kind: 'folder', path: folderNamed(name).path, ignore: folderNamed(name).ignore }),
+    checkUnchanged: (names) => {
+      for (const name of new Set(names)) {
+        const now = openLocalContext({ folder: folderNamed(name).path, ignore: folderNamed(name).ignore });
+        for (const one of seen.get(name)?.values() ?? []) {
+          if (look(selectForCopy(now, one.action)) !== one.fingerprint) throw changed(one.action);
+        }
+      }
+    },
+  };
+}
+
+/** What the selected files look like without reading them. */
+function look(selection: Selection): Digest {
+  return fingerprint(selection.sources.flatMap((source) => [source.top, ...source.below.map((below) => below.entry)]));
+}
+
+function changed(action: CopyAction): JettisonError {
+  return new JettisonError('context/changed', `Files changed while they were copied: ${action.sources.join(' ')}`, {
+    hint: 'Build again when nothing writes to the build context',
+  });
+}

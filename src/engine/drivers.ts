@@ -1,0 +1,147 @@
+/** How each kind of op gets its cache key and its result in one build: the seam between the solver, which knows only drivers, and the rooms that do the work. */
+import type { CopyAction, ExecOp, FileOp, SourceImageOp } from '#formats/graph/op.ts';
+import { opDigest, type Vertex } from '#formats/graph/vertex.ts';
+import type { Report } from '#formats/progress/event.ts';
+import { canonicalJson } from '#ground/base/canonical-json.ts';
+import { digestOf, type Digest } from '#ground/base/digest.ts';
+import { JettisonError, unreachable } from '#ground/base/errors.ts';
+import { cacheKey, contentKeyOf, type CacheKey } from '#execution/cache/key.ts';
+import type { DriverFor, OpDriver, Result } from '#execution/solver/contract.ts';
+import type { TreeSource, Worker } from '#execution/worker/contract.ts';
+import type { BaseImages } from './base-images.ts';
+import type { BuildContexts } from './build-contexts.ts';
+import { folderOf, folderResult, snapshotOf, snapshotResult } from './results.ts';
+
+export type DriverDeps = {
+  readonly contexts: BuildContexts;
+  readonly bases: BaseImages;
+  readonly worker: () => Promise<Worker>;
+  readonly report: Report;
+  /** Told of each vertex that ran, so that what is wanted of it next can begin beside the other steps. */
+  readonly onRun: (vertex: Vertex, result: Result) => void;
+};
+
+export function createDrivers(deps: DriverDeps): DriverFor {
+  return (vertex) => {
+    const { op } = vertex;
+    switch (op.kind) {
+      case 'source-image':
+        return imageDriver(op, vertex, deps);
+      case 'source-local':
+        return {
+          caching: 'never',
+          cacheBase: async () => await Promise.resolve(opDigest(op)),
+          run: async () => await Promise.resolve(folderResult(op.name)),
+        };
+      case 'exec':
+      case 'file':
+        return workDriver(op, vertex, deps);
+      default:
+        return unreachable(op, 'op');
+    }
+  };
+}
+
+/** An image counts by its layers: the same files under another name or manifest hit the same results. */
+function imageDriver(op: SourceImageOp, vertex: Vertex, deps: DriverDeps): OpDriver {
+  return {
+    caching: 'by-definition',
+    cacheBase: async () => await Promise.resolve(digestOf(canonicalJson({ image: [...deps.bases.diffIdsOf(op)] }))),
+    run: async (_inputs, signal) => {
+      const result = snapshotResult(await deps.bases.unpack(op, deps.report, signal));
+      deps.onRun(vertex, result);
+      return result;
+    },
+  };
+}
+
+function workDriver(op: ExecOp | FileOp, vertex: Vertex, deps: DriverDeps): OpDriver {
+  const base = opDigest(op);
+  return {
+    caching: 'by-definition',
+    cacheBase: async () => await Promise.resolve(base),
+    contentKey: async (index, result, signal) => await readKey(readsOf(op, index), result, deps, signal),
+    run: async (inputs, signal) => {
+      const worker = await deps.worker();
+      const request = {
+        vertex: vertex.digest,
+        op,
+        inputs: inputs.map((input) => sourceOf(input, deps.contexts)),
+        quietEnvironment: vertex.label.quietEnvironment ?? [],
+        secrets: new Map<string, Uint8Array>(),
+      };
+      const result = snapshotResult(await worker.run(request, deps.report, signal));
+      deps.contexts.checkUnchanged(inputs.flatMap((input) => folderOf(input) ?? []));
+      deps.onRun(vertex, result);
+      return result;
+    },
+  };
+}
+
+/** What an op reads of one input: some copies of it, or (undefined) perhaps all of it. */
+function readsOf(op: ExecOp | FileOp, index: number): readonly CopyAction[] | undefined {
+  switch (op.kind) {
+    case 'file':
+      if (op.base === index) return undefined;
+      return op.actions.filter((action) => action.kind === 'copy').filter((action) => action.input === index);
+    case 'exec':
+      if (op.root === index) return undefined;
+      return op.mounts
+        .filter((mount) => mount.kind === 'bind' || mount.kind === 'cache')
+        .flatMap((mount) => (mount.input === index ? [wholeTree(mount.source)] : []));
+    default:
+      return unreachable(op, 'op');
+  }
+}
+
+/** A mount reads everything below its source. */
+function wholeTree(source: string): CopyAction {
+  return {
+    kind: 'copy',
+    input: 0,
+    sources: [source],
+    wildcards: false,
+    destination: '/',
+    destinationIsFolder: true,
+    owner: null,
+    mode: null,
+    unpack: false,
+    exclude: [],
+    parents: false,
+  };
+}
+
+async function readKey(
+  reads: readonly CopyAction[] | undefined,
+  result: Result,
+  deps: DriverDeps,
+  signal: AbortSignal,
+): Promise<CacheKey | undefined> {
+  if (reads === undefined) return undefined;
+  const folder = folderOf(result);
+  const digests: Digest[] = [];
+  for (const action of reads) {
+    if (folder !== undefined) digests.push(deps.contexts.digest(folder, action));
+    else digests.push(await snapshotDigest(result, action, deps, signal));
+  }
+  return digests.length === 1 && digests[0] !== undefined
+    ? contentKeyOf(digests[0])
+    : cacheKey({ base: digestOf(canonicalJson(digests)), inputs: [] });
+}
+
+async function snapshotDigest(result: Result, action: CopyAction, deps: DriverDeps, signal: AbortSignal): Promise<Digest> {
+  const snapshot = snapshotOf(result);
+  if (snapshot === undefined)
+    throw new JettisonError('context/missing-source', `"${action.sources[0] ?? ''}": not found`, {
+      hint: 'The tree to copy from is empty',
+    });
+  const worker = await deps.worker();
+  return await worker.contentDigest({ kind: 'snapshot', snapshot }, action, signal);
+}
+
+function sourceOf(result: Result, contexts: BuildContexts): TreeSource | undefined {
+  const folder = folderOf(result);
+  if (folder !== undefined) return contexts.source(folder);
+  const snapshot = snapshotOf(result);
+  return snapshot === undefined ? undefined : { kind: 'snapshot', snapshot };
+}

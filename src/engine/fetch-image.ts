@@ -1,0 +1,142 @@
+/** Brings images from registries: documents first, files when they are wanted, unpacked while the rest downloads. */
+import { diffIdsOf } from '#formats/oci/image-config.ts';
+import { chainIds } from '#formats/oci/layer-ids.ts';
+import type { Platform } from '#formats/oci/platform.ts';
+import { nameOf, printReference, type Reference } from '#formats/oci/reference.ts';
+import type { Report } from '#formats/progress/event.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { ImageRecord } from '#stores/image/store.ts';
+import { parseSnapshotId, type SnapshotId } from '#execution/worker/contract.ts';
+import type { ArrivedLayer } from '#stores/transfer/pull.ts';
+import type { RemoteImage } from '#stores/transfer/resolve.ts';
+import { layersOfChain } from './layer-chains.ts';
+import type { Engine } from './open.ts';
+
+export type ImageRequest = {
+  readonly reference: Reference;
+  readonly platform: Platform;
+  /** Take exactly this manifest, whatever the tag means by now. */
+  readonly manifest?: Digest;
+};
+
+/** Manifest and config of an image in its registry; no layer moves. Throws `registry/...`. */
+export async function lookUpImage(engine: Engine, request: ImageRequest, report: Report, signal: AbortSignal): Promise<RemoteImage> {
+  const { resolveImage } = await import('#stores/transfer/resolve.ts');
+  const client = await engine.registry();
+  const { platform, manifest } = request;
+  const reference = manifest === undefined ? request.reference : { ...request.reference, digest: manifest };
+  return await resolveImage({ reference, platform, client, content: engine.content }, report, signal);
+}
+
+/** Downloads an image, unpacks it, and enters it under its name. */
+export async function fetchImage(
+  engine: Engine,
+  request: ImageRequest,
+  report: Report,
+  signal: AbortSignal,
+): Promise<{ readonly record: ImageRecord; readonly found: RemoteImage }> {
+  const { pullLayers } = await import('#stores/transfer/pull.ts');
+  const found = await lookUpImage(engine, request, report, signal);
+  const diffIds = diffIdsOf(found.config);
+  found.layers.forEach((layer, index) => {
+    const diffId = diffIds[index];
+    if (diffId !== undefined)
+      engine.images.noteBlob({ diffId, digest: layer.digest, size: layer.size, mediaType: layer.mediaType, madeHere: false });
+  });
+  const unpacker = createUnpacker(engine, diffIds, report, signal);
+  const client = await engine.registry();
+  const missing = diffIds.length - unpacker.known;
+  if (missing > 0) {
+    const onLayer = async ({ index, descriptor, path }: ArrivedLayer): Promise<void> =>
+      await Promise.resolve(unpacker.take(index, { file: path, mediaType: descriptor.mediaType }));
+    await pullLayers(found, { client, content: engine.content, onLayer }, report, signal);
+  }
+  const record = await enter(engine, found, await unpacker.finish(), signal);
+  if (request.manifest === undefined || request.reference.tag !== undefined) nameImage(engine, request.reference, record);
+  return { record, found };
+}
+
+/** The image's files as a snapshot, from blobs of the content store where they are not unpacked yet. Throws `engine/missing-layer`. */
+export async function unpackImage(
+  engine: Engine,
+  record: Pick<ImageRecord, 'layers' | 'imageId'>,
+  report: Report,
+  signal: AbortSignal,
+): Promise<SnapshotId | undefined> {
+  const diffIds = record.layers.map((layer) => layer.diffId);
+  const unpacker = createUnpacker(engine, diffIds, report, signal);
+  for (const [index, diffId] of diffIds.entries()) {
+    if (index < unpacker.known) continue;
+    const form = engine.images.blobsOf(diffId).find((blob) => engine.content.has(blob.digest, blob.size));
+    if (form === undefined) {
+      throw new JettisonError('engine/missing-layer', `Layer ${diffId} of image ${record.imageId} is not in the store`, {
+        fault: 'environment',
+        hint: 'Pull or load the image again',
+      });
+    }
+    unpacker.take(index, { file: engine.content.path(form.digest), mediaType: form.mediaType });
+  }
+  return await unpacker.finish();
+}
+
+type LayerFile = { readonly file: string; readonly mediaType: string };
+
+/** Unpacks layers in order while later ones are still on their way. `known` layers at the bottom need no file. */
+function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Report, signal: AbortSignal) {
+  const ids = chainIds(diffIds);
+  const knownIndex = ids.findLastIndex((id) => engine.images.snapshotOf(id) !== undefined);
+  const knownId = ids[knownIndex];
+  const start = knownId === undefined ? undefined : engine.images.snapshotOf(knownId);
+  let top: Promise<SnapshotId | undefined> = Promise.resolve(start === undefined ? undefined : parseSnapshotId(start));
+  let next = knownIndex + 1;
+
+  const unpackOver = async (below: Promise<SnapshotId | undefined>, index: number, layer: LayerFile): Promise<SnapshotId> => {
+    const parent = await below;
+    const [diffId, chainId] = [diffIds[index], ids[index]];
+    if (diffId === undefined || chainId === undefined)
+      throw new JettisonError('engine/layer-mismatch', 'The manifest has more layers than the config', { fault: 'environment' });
+    const worker = await engine.worker(signal);
+    const snapshot = await worker.unpackLayer({ parent, diffId, ...layer }, report, signal);
+    engine.images.setSnapshot(chainId, snapshot);
+    return snapshot;
+  };
+
+  return {
+    known: knownIndex + 1,
+    take: (index: number, layer: LayerFile): void => {
+      if (index !== next) return;
+      next++;
+      top = unpackOver(top, index, layer);
+      top.catch(() => undefined); // the failure is thrown by finish()
+    },
+    finish: async (): Promise<SnapshotId | undefined> => {
+      if (next < diffIds.length)
+        throw new JettisonError('engine/layer-mismatch', 'The manifest has fewer layers than the config', { fault: 'environment' });
+      return await top;
+    },
+  };
+}
+
+async function enter(engine: Engine, found: RemoteImage, top: SnapshotId | undefined, signal: AbortSignal): Promise<ImageRecord> {
+  const worker = async () => await engine.worker(signal);
+  const layers = top === undefined ? [] : await layersOfChain(top, { chains: engine.layerChains, worker }, signal);
+  const record = engine.images.save({
+    config: found.configBytes,
+    layers: layers.map(({ diffId, size }) => ({ diffId, size })),
+    now: engine.now(),
+  });
+  engine.images.noteManifest(record.imageId, {
+    repository: nameOf(found.reference),
+    digest: (found.index ?? found.manifest).digest,
+    manifest: found.manifest.digest,
+    mediaType: found.manifest.mediaType,
+    bytes: found.manifestBytes,
+  });
+  return record;
+}
+
+function nameImage(engine: Engine, reference: Reference, record: ImageRecord): void {
+  if (reference.tag === undefined) return;
+  engine.images.tag(record.imageId, [printReference({ ...reference, digest: undefined })]);
+}
