@@ -378,6 +378,17 @@ test('from a stage files are linked, keep their owners, and the committed snapsh
   assert.deepEqual(describe(source), before);
 });
 
+test('a file that has as many names as its file system lets it is copied', async () => {
+  await using bench = await openBench();
+  const from = await bench.write(undefined, (root) => put(root, { f: 'text' }));
+  const file = join(bench.store.get(from)?.folder ?? '', 'f');
+  const names = join(bench.folder, 'names');
+  mkdirSync(names);
+  for (let links = 1; links < 65_000; links++) linkSync(file, join(names, `${links}`));
+  const id = await bench.run(undefined, stage(from), copy('/f', '/f'));
+  assert.deepEqual(await bench.show(id), { f: 'file 644 0:0 text' });
+});
+
 test('several names of a copied file stay one file; sparse, odd and special files come through', async () => {
   await using bench = await openBench();
   put(bench.context, { 's/x': 'x', 's/naïve 文件': 'n' });
@@ -438,6 +449,24 @@ test('an abort in the middle of a copy leaves nothing behind, and the thread goe
   assert.deepEqual(readdirSync(join(bench.folder, 'store/s')), before);
   const id = await bench.run(undefined, context(bench), copy('/m', '/m'));
   assert.equal(Object.keys(await bench.show(id)).length, 5051);
+});
+
+test('the thread stops in the middle of a job when its signal aborts', async () => {
+  await using bench = await openBench();
+  for (let index = 0; index < 5000; index++) put(bench.context, { [`m/${index % 50}/f${index}`]: `${index}` });
+  const upper = join(bench.folder, 'upper');
+  mkdirSync(upper);
+  const op: FileOp = { kind: 'file', base: null, actions: [copy('/m', '/m')] };
+  const controller = new AbortController();
+  const job = { kind: 'write', op, upper, base: [], inputs: [undefined, { kind: 'folder', path: bench.context, ignore: [] }] } as const;
+  const running = bench.tools.thread.run(job, controller.signal);
+  const started = setInterval(() => {
+    if (!existsSync(join(upper, 'm/10'))) return;
+    clearInterval(started);
+    controller.abort(cancelled('Enough'));
+  }, 1);
+  await assert.rejects(running, (error) => isCode(error, 'base/cancelled'));
+  assert.ok(readdirSync(join(upper, 'm')).length < 50);
 });
 
 test('the content digest sees what is copied and nothing else', async () => {

