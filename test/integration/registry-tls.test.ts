@@ -1,0 +1,107 @@
+/** TLS: certificates are checked, plain HTTP is a guess that a TLS port corrects, and nothing is sent down from TLS to plain HTTP. */
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer as createHttpsServer } from 'node:https';
+import type { RequestListener } from 'node:http';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { isCode } from '#ground/base/errors.ts';
+import { parseReference } from '#formats/oci/reference.ts';
+import { startRegistry } from '#test/kit/registry.ts';
+import { clientFor, signal, temporary } from '#test/kit/transfer.ts';
+
+/** Speaks TLS, and answers plain HTTP as Go's net/http does on such a port. */
+async function startTls(folder: string, serve: RequestListener) {
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const request = [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=localhost',
+  ];
+  execFileSync('openssl', [...request, '-keyout', key, '-out', cert, '-addext', 'subjectAltName=DNS:localhost'], { stdio: 'ignore' });
+  const secure = createHttpsServer({ key: readFileSync(key), cert: readFileSync(cert) }, serve);
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.once('readable', () => {
+      const first: unknown = socket.read(1);
+      if (!(first instanceof Uint8Array)) return;
+      socket.unshift(first);
+      if (first[0] === 0x16) secure.emit('connection', socket);
+      else socket.end('HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n');
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    host: `localhost:${(server.address() as AddressInfo).port}`,
+    certificate: readFileSync(cert, 'utf8'),
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+test('an unknown certificate is refused by name; a known one is taken, also where plain HTTP was guessed', async () => {
+  using folder = temporary();
+  await using server = await startTls(folder.path, (_, response) => void response.end('{}'));
+  for (const config of [{}, { [server.host]: { plainHttp: false } }]) {
+    using client = clientFor(config);
+    await assert.rejects(
+      client.ping(server.host, signal),
+      (error) =>
+        isCode(error, 'registry/untrusted') && error.message.includes(server.host) && error.hint?.includes('NODE_EXTRA_CA_CERTS') === true,
+    );
+  }
+  const before = getCACertificates('default');
+  setDefaultCACertificates([...before, server.certificate]);
+  try {
+    for (const config of [{}, { [server.host]: { plainHttp: false } }]) {
+      using client = clientFor(config);
+      await client.ping(server.host, signal);
+    }
+  } finally {
+    setDefaultCACertificates(before);
+  }
+});
+
+test('TLS to a plain HTTP registry says how to configure it', async () => {
+  await using registry = await startRegistry();
+  using client = clientFor({ [registry.host]: { plainHttp: false } });
+  await assert.rejects(
+    client.ping(registry.host, signal),
+    (error) => isCode(error, 'registry/no-tls') && error.hint?.includes('"plainHttp": true') === true,
+  );
+});
+
+test('a redirect from TLS down to plain HTTP is refused', async () => {
+  using folder = temporary();
+  await using registry = await startRegistry();
+  await using server = await startTls(
+    folder.path,
+    (_, response) => void response.writeHead(307, { location: `http://${registry.host}/v2/` }).end(),
+  );
+  const before = getCACertificates('default');
+  setDefaultCACertificates([...before, server.certificate]);
+  try {
+    using client = clientFor({ [server.host]: { plainHttp: false } });
+    await assert.rejects(client.resolve(parseReference(`${server.host}/app`), signal), (error) => isCode(error, 'registry/bad-redirect'));
+    assert.equal(registry.seen.length, 0);
+  } finally {
+    setDefaultCACertificates(before);
+  }
+});
