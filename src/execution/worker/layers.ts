@@ -38,7 +38,7 @@ export function createLayers(snapshots: SnapshotStore): Layers {
     if (known !== undefined && size !== undefined) {
       return { snapshot: snapshot.id, diffId: parseDigest(known), size: Number(size), createdAt: snapshot.createdAt };
     }
-    const made = await layerIdentity({ folder: snapshot.folder }, signal);
+    const made = await layerIdentity({ folder: snapshot.folder, below: foldersOf(snapshots, snapshot.parent) }, signal);
     remember(snapshots, snapshot.id, made);
     return { snapshot: snapshot.id, ...made, createdAt: snapshot.createdAt };
   };
@@ -49,10 +49,10 @@ export function createLayers(snapshots: SnapshotStore): Layers {
         snapshots.chain(top).map(async (snapshot) => await identifying(snapshot.id, async (own) => await identify(snapshot, own), signal)),
       ),
     write: async ({ snapshot, format, file }, report, signal) => {
-      const { folder } = found(snapshots, snapshot);
+      const { folder, parent } = found(snapshots, snapshot);
       const onProgress = (current: number): void =>
         report({ kind: 'transfer', direction: 'compress', item: snapshot, current, total: 0, state: 'running' });
-      return await writeLayer({ folder, format, file }, onProgress, signal);
+      return await writeLayer({ folder, below: foldersOf(snapshots, parent), format, file }, onProgress, signal);
     },
     unpack: async (request, report, signal) => {
       const chainId = chainAbove(chainIdOf(snapshots, request.parent), request.diffId);
@@ -73,13 +73,7 @@ async function unpackNew(
   { report, signal }: { readonly report: Report; readonly signal: AbortSignal },
 ): Promise<SnapshotId> {
   await using active = await snapshots.prepare(request.parent, signal);
-  const below =
-    request.parent === undefined
-      ? []
-      : snapshots
-          .chain(request.parent)
-          .map((snapshot) => snapshot.folder)
-          .toReversed();
+  const below = foldersOf(snapshots, request.parent);
   const onProgress = (current: number): void =>
     report({ kind: 'transfer', direction: 'unpack', item: request.diffId, current, total: 0, state: 'running' });
   const { file, mediaType, diffId } = request;
@@ -88,6 +82,15 @@ async function unpackNew(
   remember(snapshots, id, { diffId, size });
   snapshots.setFact(id, facts.chainId, request.chainId);
   return id;
+}
+
+/** Folders of a snapshot and all below it, topmost first. */
+function foldersOf(snapshots: SnapshotStore, top: SnapshotId | undefined): readonly string[] {
+  if (top === undefined) return [];
+  return snapshots
+    .chain(top)
+    .map((snapshot) => snapshot.folder)
+    .toReversed();
 }
 
 function remember(snapshots: SnapshotStore, id: SnapshotId, layer: { readonly diffId: Digest; readonly size: number }): void {

@@ -54,9 +54,9 @@ function entriesOf(tar: Uint8Array): readonly TarEntry[] {
   return found;
 }
 
-function tarOf(folder: string): Uint8Array {
+function tarOf(folder: string, below?: readonly string[]): Uint8Array {
   const blocks: Uint8Array[] = [];
-  for (const block of layerTar(folder)) blocks.push(block.slice());
+  for (const block of layerTar(folder, below)) blocks.push(block.slice());
   return Buffer.concat(blocks);
 }
 
@@ -141,6 +141,24 @@ test('an empty folder and an opaque root', needsRoot, () => {
     entriesOf(tarOf(temp.path)).map(({ name }) => name),
     ['.wh..wh..opq'],
   );
+});
+
+test('over known lower layers, deletions of what is not there are left out', needsRoot, () => {
+  using temp = tempFolder();
+  const [upper, below] = [join(temp.path, 'upper'), join(temp.path, 'below')];
+  for (const path of ['upper/new', 'upper/known/inner', 'upper/file', 'below/known/inner', 'below/seen']) {
+    mkdirSync(join(temp.path, path), { recursive: true });
+  }
+  for (const path of ['new', 'known', 'known/inner', 'file']) mark(join(upper, path), 'trusted.overlay.opaque');
+  for (const path of ['gone', 'seen', 'known/inner/x']) whiteout(join(upper, path));
+  writeFileSync(join(below, 'file'), '');
+  const marks = (folders?: readonly string[]): readonly string[] =>
+    entriesOf(tarOf(upper, folders))
+      .map(({ name }) => name)
+      .filter((name) => name.includes('.wh.'));
+  assert.deepEqual(marks([below]), ['.wh.seen', 'known/.wh..wh..opq']);
+  assert.deepEqual(marks([]), []);
+  assert.equal(marks().length, 5, 'all but those behind an opaque folder');
 });
 
 test('a file that changes size while it is read is an error', () => {

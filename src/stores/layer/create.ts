@@ -1,20 +1,18 @@
 /** Snapshots to layers. A layer is never kept: its tar is made from the snapshot's folder when it is asked for, the same bytes every time. */
-import type { LayerBlob, LayerFormat, LayerIdentity } from './jobs.ts';
+import type { LayerBlob, LayerFormat, LayerIdentity, LayerSource } from './jobs.ts';
 import { runJob, threadCount } from './threads.ts';
 
-export type { LayerBlob, LayerFormat, LayerIdentity } from './jobs.ts';
+export type { LayerBlob, LayerFormat, LayerIdentity, LayerSource } from './jobs.ts';
 
 /**
- * DiffID and size (bytes) of the layer that `folder`, a snapshot's own, makes. Nothing is written. Runs in a thread.
+ * DiffID and size (bytes) of the layer that a snapshot makes. Nothing is written. Runs in a thread.
  * Throws `layer/reserved-name` for a file whose name begins with `.wh.`, `layer/file-changed`.
  */
-export async function layerIdentity(request: { readonly folder: string }, signal: AbortSignal): Promise<LayerIdentity> {
-  return await runJob({ kind: 'identity', folder: request.folder }, () => undefined, signal);
+export async function layerIdentity(source: LayerSource, signal: AbortSignal): Promise<LayerIdentity> {
+  return await runJob({ ...source, kind: 'identity' }, () => undefined, signal);
 }
 
-export type WriteLayerRequest = {
-  /** A snapshot's own folder. */
-  readonly folder: string;
+export type WriteLayerRequest = LayerSource & {
   readonly format: LayerFormat;
   /** Path of a file that is not there yet. It is complete when the promise resolves (not synced) and gone when it rejects. */
   readonly file: string;
@@ -22,11 +20,7 @@ export type WriteLayerRequest = {
   readonly width?: number;
 };
 
-/** Writes the layer of a folder. `onProgress` gets bytes of the tar so far. Throws as `layerIdentity`, and `layer/disk-full`. */
-export async function writeLayer(
-  { folder, format, file, width = threadCount }: WriteLayerRequest,
-  onProgress: (bytes: number) => void,
-  signal: AbortSignal,
-): Promise<LayerBlob> {
-  return await runJob({ kind: 'write', folder, format, file, width }, onProgress, signal);
+/** Writes the layer of a snapshot; give the same `below` as for its identity. `onProgress` gets bytes of the tar so far. Throws as `layerIdentity`, and `layer/disk-full`. */
+export async function writeLayer(request: WriteLayerRequest, onProgress: (bytes: number) => void, signal: AbortSignal): Promise<LayerBlob> {
+  return await runJob({ width: threadCount, ...request, kind: 'write' }, onProgress, signal);
 }

@@ -15,9 +15,20 @@ export type LayerLimits = {
   readonly size: number;
 };
 
+/** The snapshot that a layer is made of. */
+export type LayerSource = {
+  /** Its own folder. */
+  readonly folder: string;
+  /**
+   * Folders of the snapshots below it, topmost first: deletions of what is not there are left out of the layer (on some kernels,
+   * overlayfs marks every new folder as opaque). Not said: all deletions are kept that do not lie behind an opaque folder.
+   */
+  readonly below?: readonly string[];
+};
+
 export type Job =
-  | { readonly kind: 'identity'; readonly folder: string }
-  | { readonly kind: 'write'; readonly folder: string; readonly format: LayerFormat; readonly file: string; readonly width: number }
+  | (LayerSource & { readonly kind: 'identity' })
+  | (LayerSource & { readonly kind: 'write'; readonly format: LayerFormat; readonly file: string; readonly width: number })
   | {
       readonly kind: 'apply';
       readonly file: string;

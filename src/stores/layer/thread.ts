@@ -28,7 +28,7 @@ function watch(stop: Int32Array): Watch {
 async function run(job: Job, stop: Watch): Promise<LayerIdentity | LayerBlob> {
   switch (job.kind) {
     case 'identity':
-      return identifyLayer(job.folder, stop);
+      return identifyLayer(job, stop);
     case 'write':
       return await writeLayerFile(job, stop);
     case 'apply':

@@ -3,15 +3,18 @@ import { asByteString, nodePath, toText, type ByteString } from '#ground/base/by
 import { JettisonError } from '#ground/base/errors.ts';
 import { getAttribute, listAttributes } from '#ground/linux/syscall.ts';
 import { describeEntry, lookAt } from '#ground/linux/tree-read.ts';
-import type { TreeEntry } from '#ground/linux/tree.ts';
+import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { noAttributes, type TarEntry } from '#formats/tar/entry.ts';
+import { openChainTree } from '#stores/snapshot/chain-tree.ts';
 import { belongsToLayer, overlayMark } from '../attributes.ts';
 import { opaqueMark, whiteoutPrefix } from '../whiteout.ts';
 
 /** An entry of a layer, and the host path of a file whose content follows it. */
 export type LayerItem = { readonly entry: TarEntry; readonly content: ByteString | undefined };
 
-type Folder = { readonly path: ByteString; readonly hostPath: ByteString; readonly isOpaque: boolean };
+/** `showsBelow`: what lower layers have in it is not hidden by this layer. */
+type Folder = { readonly path: ByteString; readonly hostPath: ByteString; readonly isOpaque: boolean; readonly showsBelow: boolean };
+type Walk = { readonly below: Tree | undefined; readonly firstNames: Map<number, ByteString> };
 type Attributes = { readonly kept: ReadonlyMap<string, Uint8Array>; readonly isOpaque: boolean };
 
 const nothing = asByteString('');
@@ -19,20 +22,27 @@ const nothing = asByteString('');
 /**
  * Everything of a snapshot's own folder in the order of its layer: names in byte order, whiteouts first in their folder. The root has no
  * entry (as with BuildKit), sockets have none either. Names of one inode in this folder are hard links, whatever the inode's own count
- * says: others of its names may lie in other snapshots. Throws `layer/reserved-name`, `layer/foreign-overlay`.
+ * says: others of its names may lie in other snapshots.
+ *
+ * With `below`, the folders of the snapshots under it (topmost first), only deletions of what is there are kept: overlayfs marks every
+ * new folder as opaque, on some kernels. Throws `layer/reserved-name`, `layer/foreign-overlay`.
  */
-export function* layerItems(folder: ByteString): Generator<LayerItem, void, void> {
+export function* layerItems(folder: ByteString, below?: readonly string[]): Generator<LayerItem, void, void> {
   if (!lookAt(folder)?.isDirectory()) {
     throw new JettisonError('layer/folder-missing', `The snapshot's folder "${toText(folder)}" is not there`, { fault: 'environment' });
   }
   const { isOpaque } = readAttributes(folder, nothing);
-  yield* itemsOf({ path: nothing, hostPath: folder, isOpaque }, new Map());
+  const walk: Walk = { below: below && openChainTree(below), firstNames: new Map() };
+  yield* itemsOf({ path: nothing, hostPath: folder, isOpaque, showsBelow: below?.length !== 0 }, walk);
 }
 
-function* itemsOf(folder: Folder, firstNames: Map<number, ByteString>): Generator<LayerItem, void, void> {
-  if (folder.isOpaque) yield whiteout(inside(folder.path, opaqueMark));
+function* itemsOf(folder: Folder, walk: Walk): Generator<LayerItem, void, void> {
   const { whiteouts, names } = readFolder(folder);
-  for (const name of whiteouts) yield whiteout(inside(folder.path, whiteoutPrefix + name));
+  if (folder.isOpaque && folder.showsBelow && hidesFolder(walk, folder.path)) yield whiteout(inside(folder.path, opaqueMark));
+  const showsBelow = folder.showsBelow && !folder.isOpaque;
+  for (const name of whiteouts) {
+    if (showsBelow && hidesEntry(walk, inside(folder.path, name))) yield whiteout(inside(folder.path, whiteoutPrefix + name));
+  }
   for (const name of names) {
     const path = inside(folder.path, name);
     if (name.startsWith(whiteoutPrefix)) throw reservedName(path);
@@ -43,9 +53,18 @@ function* itemsOf(folder: Folder, firstNames: Map<number, ByteString>): Generato
     const entry = describeEntry({ path, hostPath, layer: 0, stats });
     if (entry.kind === 'socket') continue;
     const { kept, isOpaque } = readAttributes(hostPath, path);
-    yield itemOf(entry, kept, firstNames);
-    if (entry.kind === 'folder') yield* itemsOf({ path, hostPath, isOpaque }, firstNames);
+    yield itemOf(entry, kept, walk.firstNames);
+    if (entry.kind === 'folder') yield* itemsOf({ path, hostPath, isOpaque, showsBelow }, walk);
   }
+}
+
+/** Is there something under this path for a deletion to hide? Yes when nothing is known of lower layers. */
+function hidesEntry({ below }: Walk, path: ByteString): boolean {
+  return below === undefined || below.entry(path) !== undefined;
+}
+
+function hidesFolder({ below }: Walk, path: ByteString): boolean {
+  return below === undefined || below.entry(path)?.kind === 'folder';
 }
 
 /** Names in byte order; a whiteout is a character device 0:0. */

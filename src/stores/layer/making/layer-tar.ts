@@ -11,11 +11,11 @@ type Output = { readonly bytes: Uint8Array; used: number };
 
 /**
  * A snapshot's own folder as a layer tar (OCI image spec, layer.md), block by block: the same folder gives the same bytes. A block is a
- * view that holds until the next one is asked for. Throws `layer/file-changed` when a file's size is not what it was.
+ * view that holds until the next one is asked for. `below` as for `layerItems`. Throws `layer/file-changed` when a file's size is not what it was.
  */
-export function* layerTar(folder: string): Generator<Uint8Array, void, void> {
+export function* layerTar(folder: string, below?: readonly string[]): Generator<Uint8Array, void, void> {
   const output: Output = { bytes: new Uint8Array(tarBlockLength), used: 0 };
-  for (const { entry, content } of layerItems(fromText(folder))) {
+  for (const { entry, content } of layerItems(fromText(folder), below)) {
     yield* put(output, encodeHeader(entry));
     if (content === undefined) continue;
     yield* putContent(output, content, entry.size);

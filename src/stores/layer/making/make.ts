@@ -5,10 +5,10 @@ import type { Job, LayerBlob, LayerIdentity, Watch } from '../jobs.ts';
 import { layerTar } from './layer-tar.ts';
 
 /** DiffID and size of a folder's tar, without writing it. */
-export function identifyLayer(folder: string, watch: Watch): LayerIdentity {
+export function identifyLayer(job: Extract<Job, { kind: 'identity' }>, watch: Watch): LayerIdentity {
   const digester = createDigester();
   let size = 0;
-  for (const block of layerTar(folder)) {
+  for (const block of layerTar(job.folder, job.below)) {
     watch.check();
     digester.update(block);
     size += block.length;
@@ -41,7 +41,7 @@ async function writeTo(file: number, job: Extract<Job, { kind: 'write' }>, watch
     size += bytes.length;
   };
   const compressor = job.format === 'tar' ? undefined : createCompressor({ compression: job.format, width: job.width, sink });
-  for (const block of layerTar(job.folder)) {
+  for (const block of layerTar(job.folder, job.below)) {
     watch.check();
     tarDigester.update(block);
     if (compressor) await compressor.push(block);
