@@ -24,7 +24,8 @@ import { setAttribute } from '#ground/linux/syscall.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
-import { startTending, tendStore } from '#stores/snapshot/tend.ts';
+import { startTending } from '#stores/snapshot/start-tending.ts';
+import { tendStore } from '#stores/snapshot/tend.ts';
 
 const signal = new AbortController().signal;
 const now = () => 1_790_000_000_000;

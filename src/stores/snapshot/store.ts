@@ -39,6 +39,7 @@ import {
   type SnapshotStore,
 } from './contract.ts';
 import { mountOverlay } from './overlay.ts';
+import { tendMark } from './start-tending.ts';
 import { diskUsage } from './store/disk-usage.ts';
 import { joinOwners, reapOwners } from './store/owners.ts';
 import { migrations, notFound, openRecords, type Records, type SnapshotRow } from './store/records.ts';
@@ -76,8 +77,6 @@ type Store = {
 };
 
 const log = createLog('snapshot');
-/** There is something to do for `tendStore`. */
-export const tendMark = 'untended';
 
 /** Opens the store, or makes it, and clears up after processes that died. Disposing unmounts what is still mounted; active snapshots should be gone by then. */
 export async function openSnapshotStore({ folder, now }: SnapshotStoreOptions): Promise<OpenSnapshotStore> {
