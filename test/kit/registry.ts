@@ -297,7 +297,7 @@ function allowed(registry: State, request: IncomingMessage, url: URL, response: 
 }
 
 function serveToken(registry: State, request: IncomingMessage, url: URL, response: ServerResponse): void {
-  const uses = { 'token-short': 1, 'push-token-expires': 3 } as Record<string, number>;
+  const uses = { 'token-short': 1, 'push-token-expires': 6 } as Record<string, number>;
   const token = `t${bump(registry.counts, 'tokens')}`;
   const scope = url.searchParams.getAll('scope').join(' ');
   const text = request.headers.authorization;

@@ -144,7 +144,7 @@ function removeParts(folder: string, olderThan: number, resumableOlderThan: numb
     if (!isAbandoned(part)) continue;
     const touched = statSync(part.path, { throwIfNoEntry: false })?.mtimeMs;
     const age = isResumable(part) ? resumableOlderThan : olderThan;
-    if (touched !== undefined && Date.now() - touched >= age && removeFile(part.path)) removed++;
+    if (touched !== undefined && Math.max(0, Date.now() - touched) >= age && removeFile(part.path)) removed++;
   }
   return removed;
 }

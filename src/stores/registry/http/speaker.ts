@@ -19,8 +19,8 @@ export type Speaker = {
   ask(endpoint: Endpoint, request: EndpointRequest, signal: AbortSignal): Promise<Answer>;
 };
 
-/** A first token may be missing, and a known one may have run out: more refusals mean no. */
-const mostRenewals = 2;
+/** A first token may be missing, a known one may have run out, and one that others share may be used up before us: more refusals mean no. */
+const mostRenewals = 3;
 
 export function createSpeaker(transport: Transport, auth: Auth): Speaker {
   /** Hosts guessed to speak plain HTTP that turned out to want TLS. */
