@@ -191,11 +191,14 @@ export function procPath(at: number, name: ByteString | string): ByteString {
   return `/proc/self/fd/${at}/${name}` as ByteString; // oxlint-disable-line typescript/no-unsafe-type-assertion
 }
 
+/** For most lists of names: a new array for each file of a large tree costs more than the call. */
+const nameSpace = new Uint8Array(1024);
+
 /** Names of the extended attributes of `path` itself (no link followed); none where the file system has none. */
 export function listAttributes(path: ByteString): readonly string[] {
   const nul = pathBytes(path);
-  for (let size = 1024; ; size *= 4) {
-    const buffer = new Uint8Array(size);
+  for (let size = nameSpace.length; ; size *= 4) {
+    const buffer = size === nameSpace.length ? nameSpace : new Uint8Array(size);
     const length = Number(native.llistxattr(nul, buffer, size));
     if (length === 0) return [];
     if (length > 0) return fromBytes(buffer.subarray(0, length)).split('\0').slice(0, -1);
