@@ -34,7 +34,7 @@ export function watchMemory(roots: readonly number[]): Watch {
       now += memory.resident;
       largest = Math.max(largest, memory.peak);
     }
-    sum = Math.max(sum, now);
+    sum = Math.max(sum, now, largest);
     timer = setTimeout(look, performance.now() - started < early ? earlyPause : latePause);
   };
   look();
