@@ -49,7 +49,7 @@ export async function fetchImage(
   const missing = diffIds.length - unpacker.known;
   if (missing > 0) {
     const onLayer = async ({ index, descriptor, path }: ArrivedLayer): Promise<void> =>
-      await Promise.resolve(unpacker.take(index, { file: path, mediaType: descriptor.mediaType }));
+      await Promise.resolve(unpacker.take(index, { blob: descriptor.digest, file: path, mediaType: descriptor.mediaType }));
     await pullLayers(found, { client, content: engine.content, onLayer }, report, signal);
   }
   const record = await enter(engine, found, await unpacker.finish(), signal);
@@ -75,12 +75,12 @@ export async function unpackImage(
         hint: 'Pull or load the image again',
       });
     }
-    unpacker.take(index, { file: engine.content.path(form.digest), mediaType: form.mediaType });
+    unpacker.take(index, { blob: form.digest, file: engine.content.path(form.digest), mediaType: form.mediaType });
   }
   return await unpacker.finish();
 }
 
-type LayerFile = { readonly file: string; readonly mediaType: string };
+type LayerFile = { readonly blob: Digest; readonly file: string; readonly mediaType: string };
 
 /** Unpacks layers in order while later ones are still on their way. `known` layers at the bottom need no file. */
 function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Report, signal: AbortSignal) {
@@ -97,7 +97,13 @@ function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Repo
     if (diffId === undefined || chainId === undefined)
       throw new JettisonError('engine/layer-mismatch', 'The manifest has more layers than the config', { fault: 'environment' });
     const worker = await engine.worker(signal);
-    const snapshot = await worker.unpackLayer({ parent, diffId, ...layer }, report, signal);
+    const { blob, ...file } = layer;
+    const snapshot = await unpackChecked(
+      engine,
+      blob,
+      async () => await worker.unpackLayer({ parent, diffId, ...file }, report, signal),
+      signal,
+    );
     engine.images.setSnapshot(chainId, snapshot);
     return snapshot;
   };
@@ -116,6 +122,16 @@ function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Repo
       return await top;
     },
   };
+}
+
+/** A layer that cannot be unpacked may be a damaged blob: then that is the error, and the blob is gone, so that the next pull brings it again. */
+async function unpackChecked(engine: Engine, blob: Digest, unpack: () => Promise<SnapshotId>, signal: AbortSignal): Promise<SnapshotId> {
+  try {
+    return await unpack();
+  } catch (error) {
+    if (error instanceof JettisonError && error.code.startsWith('layer/')) await engine.content.verify(blob, signal);
+    throw error;
+  }
 }
 
 async function enter(engine: Engine, found: RemoteImage, top: SnapshotId | undefined, signal: AbortSignal): Promise<ImageRecord> {

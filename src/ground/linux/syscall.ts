@@ -45,7 +45,6 @@ export const fileTypes = {
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_REMOVEDIR = 0x200;
-const AT_SYMLINK_FOLLOW = 0x400;
 const AT_EMPTY_PATH = 0x1000;
 const SYS_OPENAT2 = 437;
 const SEEK_DATA = 3;
@@ -146,11 +145,6 @@ export function makeSymlinkAt(target: ByteString, at: number, name: ByteString):
 /** Hard link; the source itself is linked when it is a symlink. */
 export function linkAt(from: number, fromName: ByteString, to: number, toName: ByteString): void {
   check(native.linkat(from, pathBytes(fromName), to, pathBytes(toName), 0), 'linkat', toName);
-}
-
-/** Hard link to an open file, through /proc/self/fd. */
-export function linkFile(file: number, to: number, toName: ByteString): void {
-  check(native.linkat(AT_FDCWD, pathBytes(`/proc/self/fd/${file}`), to, pathBytes(toName), AT_SYMLINK_FOLLOW), 'linkat', toName);
 }
 
 export function unlinkAt(at: number, name: ByteString): void {
@@ -300,7 +294,7 @@ export function seekSparse(file: number, offset: number, to: 'data' | 'hole'): n
 }
 
 /** lseek(2) from the start of the file. */
-export function seekFile(file: number, offset: number): void {
+function seekFile(file: number, offset: number): void {
   check(Number(native.lseek(file, offset, 0)), 'lseek', String(file));
 }
 
