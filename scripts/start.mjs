@@ -1,8 +1,8 @@
 // Plain JavaScript for any Node from 18 on: the first thing that runs in a fresh clone.
 //   node scripts/start.mjs COMMAND [ARGS...]
 // Brings what COMMAND needs (the npm packages with Node 24 among them; Debian packages), then runs it with Node 24.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { delimiter, join } from 'node:path';
 
@@ -51,43 +51,68 @@ function has(command) {
 function bringPackages() {
   const mark = join(root, 'node_modules/.package-lock.json');
   const lock = join(root, 'package-lock.json');
-  if (existsSync(mark) && existsSync(join(bin, 'node')) && statSync(mark).mtimeMs >= statSync(lock).mtimeMs) return;
-  console.log('jettison: installing npm packages (Node 24 among them)');
-  const done = spawnSync('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], { cwd: root, stdio: 'inherit' });
-  if (done.status !== 0) fail('npm ci failed; see above');
+  if (!existsSync(mark) || statSync(mark).mtimeMs < statSync(lock).mtimeMs) {
+    console.log('jettison: installing npm packages (Node 24 among them)');
+    // Not `npm ci`: it refuses a lock file made where the registry lacked the tools' builds for other platforms.
+    runNpm(['install', '--no-save', '--no-fund', '--no-audit', '--loglevel=error'], root);
+  }
+  // The package `node` brings its program by an install script, which npm skips when it is told to (and from some version on by itself).
+  if (existsSync(join(bin, 'node')) && existsSync(join(root, 'node_modules/node/bin/node'))) return;
+  console.log('jettison: npm skipped install scripts: bringing Node 24 by the one of the package "node"');
+  const done = spawnSync(process.execPath, ['installArchSpecificPackage.js'], {
+    cwd: join(root, 'node_modules/node'),
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, npm_config_loglevel: 'error' },
+  });
+  if (done.status !== 0) fail('Node 24 could not be brought; see above');
+  mkdirSync(bin, { recursive: true });
+  rmSync(join(bin, 'node'), { force: true });
+  symlinkSync('../node/bin/node', join(bin, 'node'));
 }
 
-/** Debian packages: the first alternative of each need that is missing. */
-function bringDebianPackages(needs) {
+function runNpm(words, cwd) {
+  const done = spawnSync('npm', words, { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
+  if (done.error !== undefined) fail(`npm cannot be started: ${done.error.message}`);
+  if (done.status !== 0) fail(`npm ${words[0]} failed; see above`);
+}
+
+/** The Debian packages that are missing: the first alternative of each need. Ends here when they cannot be installed, or when this is not root. */
+function findMissing(needs) {
   const missing = needs.filter((names) => !names.some(has)).map((names) => packageOf[names[0]] ?? names[0]);
+  const list = missing.join(' ');
+  const isRoot = process.getuid() === 0;
+  const isDebian = has('apt-get') && existsSync('/etc/debian_version');
+  if (missing.length > 0 && !isDebian)
+    fail(`these are missing (names of Debian packages): ${list}\nThis is no Debian, so please install them yourself and start again.`);
+  const install = missing.length === 0 ? '' : `\nThese Debian packages are missing and will be installed then: ${list}`;
+  if (!isRoot)
+    fail(
+      `not root. The steps of a build run as root for now; start it as root, for example: sudo node scripts/start.mjs ${name}${install}`,
+    );
+  return missing;
+}
+
+function bringDebianPackages(missing) {
   if (missing.length === 0) return;
   const list = missing.join(' ');
-  const isDebian = has('apt-get') && existsSync('/etc/debian_version');
-  if (!isDebian) fail(`these are missing: ${list}. This is no Debian, so please install them yourself and start again`);
-  if (process.getuid() !== 0)
-    fail(`these Debian packages are missing: ${list}. Install them as root: apt-get install --no-install-recommends ${list}`);
   console.log(`jettison: installing Debian packages: ${list}`);
   const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  try {
-    execFileSync('apt-get', ['update', '-qq'], { stdio: ['ignore', 'ignore', 'inherit'], env: environment });
-    execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-      env: environment,
-    });
-  } catch {
-    fail(`apt-get could not install: ${list}; see above`);
-  }
+  const aptGet = (words) => spawnSync('apt-get', words, { stdio: ['ignore', 'ignore', 'inherit'], env: environment }).status === 0;
+  // A source of the machine that has nothing to do with this may be out of order, so only the second counts.
+  aptGet(['update', '-qq']);
+  if (!aptGet(['install', '-y', '-qq', '--no-install-recommends', ...missing])) fail(`apt-get could not install: ${list}; see above`);
 }
 
 const [name, ...rest] = process.argv.slice(2);
 const command = commands[name];
 if (command === undefined) fail(`usage: node scripts/start.mjs ${Object.keys(commands).join('|')} [ARGS...]`);
 if (process.platform !== 'linux') fail('only Linux is supported');
+const missing = findMissing(command.needs);
 bringPackages();
-bringDebianPackages(command.needs);
+bringDebianPackages(missing);
 const [program, ...fixed] = command.run;
 const version = JSON.parse(readFileSync(join(root, 'node_modules/node/package.json'), 'utf8')).version;
-if (!version.startsWith('24.')) fail(`node_modules/node is ${version}; Node 24 is needed: run npm ci`);
+if (!version.startsWith('24.')) fail(`node_modules/node is ${version}; Node 24 is needed: run npm install`);
 const done = spawnSync(join(bin, program), [...fixed, ...rest], {
   cwd: root,
   stdio: 'inherit',
