@@ -43,6 +43,9 @@ try {
   jettison('images', 'launchpad');
   jettison('history', 'launchpad:thin');
   jettison('run', '--rm', 'launchpad:thin');
+} catch (error) {
+  console.error(`\ndemo: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
 } finally {
   rmSync(store, { recursive: true, force: true });
 }

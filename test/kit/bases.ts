@@ -67,9 +67,9 @@ function findRootfs(name: 'debian' | 'debian-gcc', cache: string): string {
   const excluded = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*', '/usr/share/info/*'].map(
     (path) => `--dpkgopt=path-exclude=${path}`,
   );
-  const made = spawnSync('mmdebstrap', ['--quiet', '--variant=minbase', `--include=${packages[name]}`, ...excluded, suite, unfinished], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
+  // Without /dev, as Debian's own images.
+  const options = ['--quiet', '--variant=minbase', '--skip=output/dev', `--include=${packages[name]}`, ...excluded];
+  const made = spawnSync('mmdebstrap', [...options, suite, unfinished], { stdio: ['ignore', 'inherit', 'inherit'] });
   if (made.status !== 0) {
     rmSync(unfinished, { force: true });
     throw new Error(`mmdebstrap could not make ${name}`);

@@ -1,6 +1,6 @@
 /**
  * ADD of a local archive. Archives are hostile: every name is resolved inside the destination as if that were the root (BuildKit does
- * the same), links are never followed by the kernel, and devices are refused.
+ * the same), links are never followed by the kernel, and a device that overlayfs would take for a deletion is refused.
  */
 import { fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs';
 import type { TarEntry } from '#formats/tar/entry.ts';
@@ -39,6 +39,12 @@ export type Unpacking = {
 
 /** Folders above an entry that the archive itself does not hold. */
 const wayThere = { mode: 0o755, uid: 0, gid: 0 };
+
+const nodeTypes: ReadonlyMap<TarEntry['kind'], number> = new Map([
+  ['fifo', fileTypes.fifo],
+  ['character-device', fileTypes.character],
+  ['block-device', fileTypes.block],
+]);
 
 /** Unpacks the archive in an open file. Throws `ops/bad-archive` when it is damaged or wants what it may not have. */
 export async function unpackArchive(on: Unpacking, file: number): Promise<void> {
@@ -115,12 +121,21 @@ function unpackOther(on: Unpacking, path: ByteString, entry: TarEntry): { readon
 function makeOther(on: Unpacking, folder: OpenFolder, name: ByteString, entry: TarEntry): void {
   const { uid, gid } = on.owner ?? entry;
   if (entry.kind === 'symlink') makeSymlinkAt(entry.linkName, folder.file, name);
-  else if (entry.kind === 'fifo') makeNodeAt(folder.file, name, { type: fileTypes.fifo, mode: 0o600 });
-  else throw bad(on, `"${toText(entry.name)}" is a ${entry.kind}`);
+  else makeNode(on, folder, name, entry);
   changeOwnerAt(folder.file, name, uid, gid);
-  if (entry.kind === 'fifo') changeModeAt(folder.file, name, entry.mode);
+  if (entry.kind !== 'symlink') changeModeAt(folder.file, name, entry.mode);
   setAttributes(procPath(folder.file, name), entry);
   changeTimeAt(folder.file, name, entry.mtime);
+}
+
+/** Pipes and devices: root file systems made by debootstrap and its like hold /dev/null and others. */
+function makeNode(on: Unpacking, folder: OpenFolder, name: ByteString, entry: TarEntry): void {
+  const type = nodeTypes.get(entry.kind);
+  if (type === undefined) throw bad(on, `"${toText(entry.name)}" is a ${entry.kind}`);
+  const { major, minor } = entry.device ?? { major: 0, minor: 0 };
+  if (entry.kind === 'character-device' && major === 0 && minor === 0)
+    throw bad(on, `"${toText(entry.name)}" is a character-device 0:0, which overlayfs takes for a deletion`);
+  makeNodeAt(folder.file, name, { type, mode: 0o600, major, minor });
 }
 
 function finishFile(
