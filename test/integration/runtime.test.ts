@@ -66,6 +66,7 @@ function contract(only: 'crun' | 'runc'): void {
     network: 'host',
     hostname: 'inside',
     terminal: false,
+    stopSignal: 'SIGTERM',
     shmSize: null,
     mounts: [],
     names: nameFiles({ hostname: 'inside', extraHosts: ['db:10.0.0.7'], hostResolvConf: 'nameserver 192.0.2.1\n', readOnly: true }),

@@ -1,14 +1,63 @@
-/** Containers of `jettison run`. */
+/** A container's process: `jettison run`. */
+import { isatty } from 'node:tty';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import type { Runtime } from '#execution/runtime/contract.ts';
+import { runInRoot, withDefaults, type RootProcess } from './exec/process.ts';
 
-export async function runContainer(
-  _request: { readonly id: string },
-  _tools: { readonly snapshots: SnapshotStore; readonly runtime: Runtime },
-  _signal: AbortSignal,
-): Promise<{ readonly code: number; readonly snapshot: SnapshotId | undefined }> {
-  return await Promise.reject(new JettisonError('ops/not-built', 'Running containers is not built yet'));
+export type ContainerProcess = {
+  readonly id: string;
+  readonly image: SnapshotId | undefined;
+  readonly arguments: readonly string[];
+  readonly environment: readonly string[];
+  readonly workingDirectory: string;
+  readonly user: string;
+  readonly hostname: string;
+  readonly network: 'host' | 'none';
+  readonly terminal: boolean;
+  readonly stopSignal: string;
+  /** Keep what the container wrote as a committed snapshot. */
+  readonly keep: boolean;
+};
+
+export type ContainerEnd = {
+  /** 128 + n when signal n ended the process. */
+  readonly code: number;
+  /** What the container wrote, kept when `keep` was asked for. */
+  readonly snapshot: SnapshotId | undefined;
+};
+
+export type ContainerTools = { readonly snapshots: SnapshotStore; readonly runtime: Runtime };
+
+/**
+ * Runs the process over a new writable snapshot of the image, attached to this process's own stdin, stdout and stderr. Volumes of the
+ * image are part of that snapshot: nothing else outlives the container. When it cannot start it throws: for `docker run`'s exit codes take
+ * `runtime/command-not-found` as 127, `runtime/command-not-executable` as 126 and every other error as 125.
+ */
+export async function runContainer(request: ContainerProcess, tools: ContainerTools, signal: AbortSignal): Promise<ContainerEnd> {
+  if (request.terminal && !isatty(0)) {
+    throw new JettisonError('ops/not-a-terminal', 'The input device is not a terminal', { hint: 'Leave out -t' });
+  }
+  await using active = await tools.snapshots.prepare(request.image, signal);
+  const { status, tidy } = await runMounted();
+  if (!request.keep) return { code: status.code, snapshot: undefined };
+  tidy(active.folder);
+  return { code: status.code, snapshot: (await active.commit(signal)).id };
+
+  async function runMounted() {
+    await using mounted = await active.mount(signal);
+    return await runInRoot(processOf(request, mounted.path), tools.runtime, { kind: 'inherit' }, signal);
+  }
 }
 
-export function signalContainer(_id: string, _name: string): void {}
+/** Hands a signal (`SIGTERM`) to the first process of a running container; nothing when it has ended. Throws `runtime/unknown-signal`. */
+export function signalContainer(id: string, name: string, { runtime }: Pick<ContainerTools, 'runtime'>): void {
+  runtime.signal(id, name);
+}
+
+function processOf(request: ContainerProcess, rootfs: string): RootProcess {
+  const { id, arguments: words, workingDirectory, user, network, hostname, terminal, stopSignal } = request;
+  const environment = withDefaults(request.environment, [`HOSTNAME=${hostname}`, ...(terminal ? ['TERM=xterm'] : [])]);
+  const given = { id, rootfs, arguments: words, environment, workingDirectory, user, network, hostname, terminal, stopSignal };
+  return { ...given, security: 'sandbox', extraHosts: [], ownNames: true, shmSize: null, mounts: [] };
+}

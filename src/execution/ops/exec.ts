@@ -1,75 +1,89 @@
-import { readFileSync } from 'node:fs';
+/** Runs an ExecOp (RUN) into a new snapshot. */
+import { randomUUID } from 'node:crypto';
 import type { ExecOp } from '#formats/graph/op.ts';
-import type { Report } from '#formats/progress/event.ts';
+import type { Report, VertexOutput } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
+import type { ActiveSnapshot, SnapshotId } from '#stores/snapshot/contract.ts';
 import type { Runtime } from '#execution/runtime/contract.ts';
-import { nameFiles } from '#execution/runtime/dns.ts';
-import { openRootTree, prepareRoot } from '#execution/runtime/root.ts';
-import { accountFileLimit, resolveUser } from '#execution/runtime/user.ts';
+import { processFailed, startFailed } from './exec/failure.ts';
+import { openMounts, type MountTools } from './exec/mounts.ts';
+import { textReporter } from './exec/output.ts';
+import { runInRoot, type RootResult } from './exec/process.ts';
+import type { TreeSource } from './file.ts';
 
-export type ExecTools = { readonly snapshots: SnapshotStore; readonly runtime: Runtime; readonly cacheMounts: string };
+export type ExecRequest = {
+  readonly vertex: Digest;
+  readonly op: ExecOp;
+  /** One for each input of the vertex; undefined for an empty tree. */
+  readonly inputs: readonly (TreeSource | undefined)[];
+  /** Environment outside the op's definition (proxies). */
+  readonly quietEnvironment: readonly string[];
+  /** Secrets by id, for this call only. */
+  readonly secrets: ReadonlyMap<string, Uint8Array>;
+};
 
-export async function runExec(
-  request: {
-    readonly op: ExecOp;
-    readonly vertex: Digest;
-    readonly inputs: readonly (({ readonly kind: string } & { snapshot?: SnapshotId }) | undefined)[];
-    readonly quietEnvironment: readonly string[];
-  },
+export type ExecTools = MountTools & { readonly runtime: Runtime; readonly now: () => number };
+
+/**
+ * Gives the committed snapshot; when the process fails or `signal` aborts, nothing stays behind. What it writes is reported as `output`.
+ * Throws `ops/process-failed` for an exit code that is not 0, and what finding the user, the program and the mounts says.
+ */
+export async function runExec(request: ExecRequest, tools: ExecTools, report: Report, signal: AbortSignal): Promise<SnapshotId> {
+  const { op } = request;
+  const base = op.root === null ? undefined : request.inputs[op.root];
+  if (base?.kind === 'folder') throw new JettisonError('ops/bad-base', 'A folder of the client cannot be a root', { fault: 'bug' });
+  await using active = await tools.snapshots.prepare(base?.snapshot, signal);
+  const { status, tidy } = await runOver(active, request, tools, report, signal);
+  if (status.code !== 0) throw processFailed(op.arguments, status);
+  tidy(active.folder);
+  return (await active.commit(signal)).id;
+}
+
+async function runOver(
+  active: ActiveSnapshot,
+  request: ExecRequest,
   tools: ExecTools,
   report: Report,
   signal: AbortSignal,
-): Promise<SnapshotId> {
+): Promise<RootResult> {
   const { op } = request;
-  const input = op.root === null ? undefined : request.inputs[op.root];
-  await using active = await tools.snapshots.prepare(input?.snapshot, signal);
-  {
-    await using mounted = await active.mount(signal);
-    using tree = openRootTree(mounted.path);
-    const names = nameFiles({
-      hostname: op.hostname || 'buildkitsandbox',
-      extraHosts: op.extraHosts,
-      hostResolvConf: readFileSync('/etc/resolv.conf', 'utf8'),
-      readOnly: true,
-    });
-    const prepared = prepareRoot(tree, [], op.workingDirectory);
-    const user = resolveUser(op.user, {
-      passwd: tree.readText('etc/passwd', accountFileLimit),
-      group: tree.readText('etc/group', accountFileLimit),
-    });
-    const take = (stream: 'stdout' | 'stderr') => (bytes: Uint8Array) =>
-      report({ kind: 'output', vertex: request.vertex, stream, text: new TextDecoder().decode(bytes), time: Date.now() });
-    const status = await tools.runtime.run(
+  const id = randomUUID();
+  await using mounted = await active.mount(signal);
+  await using opened = await openMounts({ ...request, id, mounts: op.mounts }, tools, report, signal);
+  const [stdout, stderr] = (['stdout', 'stderr'] as const).map((stream) => outputOf(request.vertex, stream, tools.now, report));
+  try {
+    return await runInRoot(
       {
-        id: `b${active.id}-${Date.now()}`,
+        id,
         rootfs: mounted.path,
         arguments: op.arguments,
-        environment: [
-          ...op.environment,
-          ...request.quietEnvironment,
-          ...(op.environment.some((one) => one.startsWith('HOME=')) ? [] : [`HOME=${user.home}`]),
-        ],
+        environment: [...op.environment, ...request.quietEnvironment, ...opened.environment],
         workingDirectory: op.workingDirectory,
-        user,
-        security: 'sandbox',
+        user: op.user,
+        security: op.security,
+        // There is no network between the host's and none yet; BuildKit without a CNI plugin does the same.
         network: op.network === 'none' ? 'none' : 'host',
-        hostname: op.hostname || 'buildkitsandbox',
+        hostname: op.hostname,
+        extraHosts: op.extraHosts,
+        ownNames: false,
         terminal: false,
+        stopSignal: 'SIGTERM',
         shmSize: op.shmSize,
-        mounts: [],
-        names,
+        mounts: opened.mounts,
       },
-      { kind: 'capture', stdout: take('stdout'), stderr: take('stderr') },
+      tools.runtime,
+      { kind: 'capture', stdout: (bytes) => stdout?.take(bytes), stderr: (bytes) => stderr?.take(bytes) },
       signal,
     );
-    prepared.clean();
-    if (status.code !== 0)
-      throw new JettisonError(
-        'ops/process-failed',
-        `process "${op.arguments.join(' ')}" did not complete successfully: exit code: ${status.code}${status.signal ? ` (killed by signal ${status.signal})` : ''}`,
-      );
+  } catch (error) {
+    throw startFailed(op.arguments, error);
+  } finally {
+    stdout?.end();
+    stderr?.end();
   }
-  return (await active.commit(signal)).id;
+}
+
+function outputOf(vertex: Digest, stream: VertexOutput['stream'], now: () => number, report: Report): ReturnType<typeof textReporter> {
+  return textReporter((text) => report({ kind: 'output', vertex, stream, text, time: now() }));
 }

@@ -224,6 +224,7 @@ function trialRequest(folder: string): ProcessRequest {
     network: 'host',
     hostname: 'trial',
     terminal: false,
+    stopSignal: 'SIGKILL',
     shmSize: null,
     mounts: [],
     names: { hosts: '', hostname: '', resolvConf: '', readOnly: true },

@@ -35,6 +35,8 @@ export type ProcessRequest = {
   readonly hostname: string;
   /** A terminal of its own; only with inherited streams that are one. */
   readonly terminal: boolean;
+  /** What is sent first when the run is aborted: `SIGTERM` for most. */
+  readonly stopSignal: string;
   /** Size of /dev/shm in bytes; null for 64 MiB. */
   readonly shmSize: number | null;
   readonly mounts: readonly ProcessMount[];
@@ -50,7 +52,7 @@ export type Runtime = {
   readonly name: 'crun' | 'runc';
   readonly version: string;
   /**
-   * Runs the process to its end; whatever it left running is killed with it. When `signal` aborts, the process gets SIGTERM if it
+   * Runs the process to its end; whatever it left running is killed with it. When `signal` aborts, the process gets its stop signal if it
    * handles that, SIGKILL soon after, and the call rejects with the signal's reason once all is gone. Throws `runtime/command-not-found`,
    * `runtime/command-not-executable`, `runtime/unsafe-root` before anything runs, `runtime/start-failed` with the runtime's own words.
    */

@@ -20,14 +20,14 @@ export type Program = {
   readonly globalArguments: readonly string[];
 };
 
-/** How long a process may take to end by itself after SIGTERM, in milliseconds. */
+/** How long a process may take to end by itself after its stop signal, in milliseconds. */
 const grace = 3000;
 const sweepLimit = 10_000;
 const log = createLog('runtime');
 /** All that the runtime itself sees of our environment. */
 export const ownEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 
-type Running = { readonly child: Child; readonly bundle: Bundle };
+type Running = { readonly child: Child; readonly bundle: Bundle; readonly stopSignal: number };
 
 /** `folder` is for bundles and the runtime's own state: private to this process, best on a tmpfs. */
 export function createRuntime(program: Program, folder: string, host: HostFacts): Runtime {
@@ -40,7 +40,7 @@ export function createRuntime(program: Program, folder: string, host: HostFacts)
     version: program.version,
     async run(request, streams, signal) {
       signal.throwIfAborted();
-      checkBefore(request);
+      const stopSignal = checkBefore(request);
       using bundle = openBundle(bundles, request, host);
       const command = {
         file: program.file,
@@ -49,9 +49,10 @@ export function createRuntime(program: Program, folder: string, host: HostFacts)
         folder: bundle.folder,
       };
       const child = await startChild(command, streams);
-      running.set(request.id, { child, bundle });
+      const run = { child, bundle, stopSignal };
+      running.set(request.id, run);
       try {
-        const exit = await endOf({ child, bundle }, signal);
+        const exit = await endOf(run, signal);
         if (exit.kind === 'killed' || signal.aborted) await sweep(program, state, { bundle, id: request.id });
         await child.exit;
         signal.throwIfAborted();
@@ -62,8 +63,7 @@ export function createRuntime(program: Program, folder: string, host: HostFacts)
     },
     signal(id, name) {
       const found = running.get(id);
-      const number = signalNumber(name);
-      if (number === undefined) throw new JettisonError('runtime/unknown-signal', `Unknown signal "${name}"`);
+      const number = numberOf(name);
       if (found) send(found.bundle.firstProcess() ?? found.child.pid, number);
     },
   };
@@ -80,7 +80,8 @@ function runArguments(program: Program, state: string, run: { readonly bundle: B
   return [...callArguments(program, state, logging), 'run', '--bundle', run.bundle.folder, '--pid-file', run.bundle.pidFile, run.id];
 }
 
-function checkBefore(request: ProcessRequest): void {
+/** Gives the number of the stop signal. */
+function checkBefore(request: ProcessRequest): number {
   if (!/^[\w-]{1,128}$/u.test(request.id))
     throw new JettisonError('runtime/bad-id', `Invalid container id "${request.id}"`, { fault: 'bug' });
   for (const text of [...request.arguments, ...request.environment]) {
@@ -89,6 +90,13 @@ function checkBefore(request: ProcessRequest): void {
   using tree = openRootTree(request.rootfs);
   checkRoot(tree);
   checkCommand(tree, request);
+  return numberOf(request.stopSignal);
+}
+
+function numberOf(name: string): number {
+  const number = signalNumber(name);
+  if (number === undefined) throw new JettisonError('runtime/unknown-signal', `Unknown signal "${name}"`);
+  return number;
 }
 
 /** Waits for the end, or brings it about when the signal aborts. */
@@ -103,8 +111,8 @@ async function endOf(running: Running, signal: AbortSignal): Promise<ChildExit> 
   }
 }
 
-/** SIGTERM where the first process handles it (the first of a pid namespace gets no other), SIGKILL at once or after the grace. With it all others of its namespace end. */
-async function stopProcess({ child, bundle }: Running): Promise<void> {
+/** The stop signal where the first process handles it (the first of a pid namespace gets no other), SIGKILL at once or after the grace. With it all others of its namespace end. */
+async function stopProcess({ child, bundle, stopSignal }: Running): Promise<void> {
   let ended = false;
   void child.ended.finally(() => {
     ended = true;
@@ -114,7 +122,7 @@ async function stopProcess({ child, bundle }: Running): Promise<void> {
   while (!ended) {
     const pid = bundle.firstProcess();
     if (pid === undefined && Date.now() > until) child.kill('SIGKILL');
-    if (pid !== undefined && !asked && handlesTerm(pid)) send(pid, 15);
+    if (pid !== undefined && !asked && catches(pid, stopSignal)) send(pid, stopSignal);
     else if (pid !== undefined && (!asked || Date.now() > until)) send(pid, 9);
     asked ||= pid !== undefined;
     await Promise.race([child.ended, pause(50)]);
@@ -122,10 +130,10 @@ async function stopProcess({ child, bundle }: Running): Promise<void> {
 }
 
 /** proc(5), SigCgt: a mask of the signals that are caught. */
-function handlesTerm(pid: number): boolean {
+function catches(pid: number, signal: number): boolean {
   try {
     const caught = /^SigCgt:\s*([0-9a-f]+)$/mu.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return caught !== undefined && (BigInt(`0x${caught}`) & (1n << 14n)) !== 0n;
+    return caught !== undefined && (BigInt(`0x${caught}`) & (1n << BigInt(signal - 1))) !== 0n;
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ESRCH') return false;
     throw error;

@@ -5,9 +5,9 @@ import type { ExecOp, FileOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
-import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
+import type { SnapshotId } from '#stores/snapshot/contract.ts';
+import type { ExecTools } from '#execution/ops/exec.ts';
 import { contentDigest, openFileThread, runFile, type FileTools } from '#execution/ops/file.ts';
-import type { Runtime } from '#execution/runtime/contract.ts';
 import type { OpRequest, Worker } from './contract.ts';
 import { createLayers } from './layers.ts';
 import type { CallName, Calls } from './protocol.ts';
@@ -39,11 +39,11 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
     const { openRuntime } = await import('#execution/runtime/choose.ts');
     return await openRuntime({ folder: folder('bundles'), memory: join(options.store, 'runtime.json') }, options.note, signal);
   });
-  const execTools = async (signal: AbortSignal): Promise<ExecTools> => ({
-    snapshots,
-    runtime: await runtime(signal),
-    cacheMounts: folder('cache-mounts'),
-  });
+  const execTools = async (signal: AbortSignal): Promise<ExecTools> => {
+    // First the runtime: it mounts a tmpfs over `bundles`, so that what lies there ends with this process.
+    const opened = await runtime(signal);
+    return { ...files, runtime: opened, cacheMounts: folder('cache-mounts'), scratch: folder('bundles/scratch'), now: Date.now };
+  };
 
   return {
     answers: {
@@ -61,14 +61,16 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
     signalContainer: (id, name) => {
       void (async () => {
         const { signalContainer } = await import('#execution/ops/container.ts');
-        signalContainer(id, name);
+        signalContainer(id, name, await execTools(never));
       })();
     },
     [Symbol.asyncDispose]: async () => await snapshots[Symbol.asyncDispose](),
   };
 }
 
-type ExecTools = { readonly snapshots: SnapshotStore; readonly runtime: Runtime; readonly cacheMounts: string };
+/** A container that takes a signal has a runtime already. */
+const never = new AbortController().signal;
+
 type Tools = { readonly files: FileTools; readonly execTools: (signal: AbortSignal) => Promise<ExecTools> };
 
 async function runOp(request: OpRequest, tools: Tools, report: Report, signal: AbortSignal): Promise<SnapshotId> {

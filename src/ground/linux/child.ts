@@ -56,8 +56,9 @@ export async function startChild(command: ChildCommand, streams: ChildStreams): 
   }
 }
 
-/** The number of a signal name (`SIGTERM` or `TERM`); undefined for a name this system does not have. */
+/** The number of a signal name (`SIGTERM`, `TERM`, or a number as text, as STOPSIGNAL takes them); undefined for a name this system does not have. */
 export function signalNumber(name: string): number | undefined {
+  if (/^\d{1,2}$/u.test(name)) return Number(name) >= 1 && Number(name) <= 64 ? Number(name) : undefined;
   return signalNumbers.get(name.startsWith('SIG') ? name : `SIG${name}`);
 }
 

@@ -1,0 +1,36 @@
+/** How a step that went wrong is told, in the words people know from BuildKit. */
+import { JettisonError } from '#ground/base/errors.ts';
+import type { ExitStatus } from '#execution/runtime/contract.ts';
+
+/** A process that ran and did not end with 0. */
+export function processFailed(words: readonly string[], { code, signal }: ExitStatus): JettisonError {
+  const reason = signal === undefined ? `exit code: ${code}` : `killed by signal ${signal} (exit code ${code})`;
+  return new JettisonError('ops/process-failed', `${describe(words)}: ${reason}`, {
+    ...(signal === 'SIGKILL' ? { hint: 'When nobody killed it, the kernel did, because memory ran out' } : {}),
+    ...(signal === 'SIGSYS'
+      ? { hint: 'It made a system call that containers may not make, or is a program for another architecture' }
+      : {}),
+  });
+}
+
+/** A process that could not even start: the error keeps its code and hint. */
+export function startFailed(words: readonly string[], error: unknown): unknown {
+  const code = error instanceof JettisonError ? startCodes.get(error.code) : undefined;
+  if (!(error instanceof JettisonError) || code === undefined) return error;
+  return new JettisonError(error.code, `${describe(words)}: exit code: ${code}: ${error.message}`, {
+    fault: error.fault,
+    notes: error.notes,
+    cause: error,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
+}
+
+const startCodes: ReadonlyMap<string, number> = new Map([
+  ['runtime/command-not-found', 127],
+  ['runtime/command-not-executable', 126],
+  ['runtime/start-failed', 125],
+]);
+
+function describe(words: readonly string[]): string {
+  return `process "${words.join(' ')}" did not complete successfully`;
+}

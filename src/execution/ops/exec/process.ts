@@ -1,0 +1,89 @@
+/** One process over a mounted root: what a RUN and a container have in common. */
+import { readFileSync } from 'node:fs';
+import { systemCode } from '#ground/base/errors.ts';
+import type { ExitStatus, ProcessMount, ProcessStreams, Runtime } from '#execution/runtime/contract.ts';
+import { nameFiles } from '#execution/runtime/dns.ts';
+import { openRootTree, prepareRoot, type MountPoint, type RootTree } from '#execution/runtime/root.ts';
+import { accountFileLimit, resolveUser, type ResolvedUser } from '#execution/runtime/user.ts';
+
+export type RootProcess = {
+  readonly id: string;
+  /** Where the root is mounted, writable. */
+  readonly rootfs: string;
+  readonly arguments: readonly string[];
+  readonly environment: readonly string[];
+  readonly workingDirectory: string;
+  /** As written after USER. */
+  readonly user: string;
+  readonly security: 'sandbox' | 'insecure';
+  readonly network: 'host' | 'none';
+  /** '' for our default. */
+  readonly hostname: string;
+  readonly extraHosts: readonly string[];
+  /** May the process write to /etc/hosts and its like? */
+  readonly ownNames: boolean;
+  readonly terminal: boolean;
+  readonly stopSignal: string;
+  readonly shmSize: number | null;
+  readonly mounts: readonly RootMount[];
+};
+
+export type RootMount = { readonly mount: ProcessMount; readonly point: MountPoint['kind'] };
+
+export type RootResult = {
+  readonly status: ExitStatus;
+  /** To be called with the upper folder once the root is unmounted: see `PreparedRoot.tidy`. */
+  readonly tidy: (upper: string) => void;
+};
+
+const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const defaultHostname = 'jettison';
+
+/** Prepares the root, runs, cleans the root. Throws what the parts throw. */
+export async function runInRoot(process: RootProcess, runtime: Runtime, streams: ProcessStreams, signal: AbortSignal): Promise<RootResult> {
+  using tree = openRootTree(process.rootfs);
+  const points = process.mounts.map(({ mount, point }) => ({ target: mount.target, kind: point }));
+  const prepared = prepareRoot(tree, points, process.workingDirectory);
+  const user = findUser(tree, process.user);
+  const hostname = process.hostname === '' ? defaultHostname : process.hostname;
+  const request = {
+    id: process.id,
+    rootfs: process.rootfs,
+    arguments: process.arguments,
+    environment: withDefaults(process.environment, [defaultPath, `HOME=${user.home}`]),
+    workingDirectory: process.workingDirectory,
+    user,
+    security: process.security,
+    network: process.network,
+    hostname,
+    terminal: process.terminal,
+    stopSignal: process.stopSignal,
+    shmSize: process.shmSize,
+    mounts: process.mounts.map(({ mount }) => ({ ...mount, target: prepared.resolved(mount.target) })),
+    names: nameFiles({ hostname, extraHosts: process.extraHosts, hostResolvConf: hostResolvConf(), readOnly: !process.ownNames }),
+  };
+  try {
+    return { status: await runtime.run(request, streams, signal), tidy: (upper) => prepared.tidy(upper) };
+  } finally {
+    prepared.clean();
+  }
+}
+
+function findUser(tree: RootTree, spec: string): ResolvedUser {
+  return resolveUser(spec, { passwd: tree.readText('etc/passwd', accountFileLimit), group: tree.readText('etc/group', accountFileLimit) });
+}
+
+/** Variables that are not set yet are added. */
+export function withDefaults(environment: readonly string[], defaults: readonly string[]): readonly string[] {
+  const isSet = (variable: string): boolean => environment.some((set) => set.startsWith(variable.slice(0, variable.indexOf('=') + 1)));
+  return [...environment, ...defaults.filter((variable) => !isSet(variable))];
+}
+
+function hostResolvConf(): string {
+  try {
+    return readFileSync('/etc/resolv.conf', 'utf8');
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    return '';
+  }
+}

@@ -1,0 +1,425 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { digestOf } from '#ground/base/digest.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { unmount } from '#ground/linux/syscall.ts';
+import type { ExecOp, Mount } from '#formats/graph/op.ts';
+import type { ProgressEvent } from '#formats/progress/event.ts';
+import type { SnapshotId } from '#stores/snapshot/contract.ts';
+import { openSnapshotStore, type OpenSnapshotStore } from '#stores/snapshot/store.ts';
+import { runExec, type ExecTools } from '#execution/ops/exec.ts';
+import { openFileThread, type FileThread, type TreeSource } from '#execution/ops/file.ts';
+import { openRuntime } from '#execution/runtime/choose.ts';
+import { makeBusyboxRoot } from '#test/kit/busybox.ts';
+import { inOwnNamespaces } from '#test/kit/own-namespaces.ts';
+
+const never = new AbortController().signal;
+const vertex = digestOf('a vertex');
+
+inOwnNamespaces(import.meta.filename, () => {
+  let folder = '';
+  let snapshots: OpenSnapshotStore;
+  let thread: FileThread;
+  let tools: ExecTools;
+  let base: SnapshotId;
+  let events: ProgressEvent[] = [];
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'jettison-exec-'));
+    snapshots = await openSnapshotStore({ folder: join(folder, 'snapshots'), now: Date.now });
+    thread = openFileThread();
+    const scratch = join(folder, 'scratch');
+    mkdirSync(scratch);
+    const runtime = await openRuntime({ folder: join(folder, 'run'), memory: join(folder, 'runtime.json') }, () => undefined, never);
+    tools = { snapshots, thread, runtime, scratch, cacheMounts: join(folder, 'caches'), now: () => 7 };
+    base = await write(undefined, makeBusyboxRoot);
+  });
+  after(async () => {
+    await thread[Symbol.asyncDispose]();
+    await snapshots[Symbol.asyncDispose]();
+    const below = readFileSync('/proc/self/mounts', 'utf8')
+      .split('\n')
+      .map((line) => line.split(' ')[1] ?? '');
+    for (const target of below.filter((path) => path.startsWith(`${folder}/`)).toReversed()) unmount(target);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function write(parent: SnapshotId | undefined, work: (root: string) => void): Promise<SnapshotId> {
+    await using active = await snapshots.prepare(parent, never);
+    {
+      await using mounted = await active.mount(never);
+      work(mounted.path);
+    }
+    return (await active.commit(never)).id;
+  }
+
+  async function exec(words: readonly string[], more: Partial<ExecOp> & Partial<Given> = {}): Promise<SnapshotId> {
+    events = [];
+    const op: ExecOp = {
+      kind: 'exec',
+      root: 0,
+      arguments: words,
+      environment: ['PATH=/bin'],
+      workingDirectory: '/',
+      user: '',
+      network: 'default',
+      security: 'sandbox',
+      mounts: [],
+      extraHosts: [],
+      hostname: '',
+      shmSize: null,
+      ...more,
+    };
+    const inputs: readonly (TreeSource | undefined)[] = [{ kind: 'snapshot', snapshot: more.over ?? base }, ...(more.inputs ?? [])];
+    const request = { vertex, op, inputs, quietEnvironment: more.quiet ?? [], secrets: more.secrets ?? new Map() };
+    return await runExec(request, tools, (event) => events.push(event), more.signal ?? never);
+  }
+  const shell = (script: string, more: Partial<ExecOp> & Partial<Given> = {}) => exec(['/bin/sh', '-c', script], more);
+  const output = (stream: string): string =>
+    events.map((event) => (event.kind === 'output' && event.stream === stream ? event.text : '')).join('');
+  const upper = (id: SnapshotId): string => snapshots.get(id)!.folder;
+  const layer = (id: SnapshotId): readonly string[] => readdirSync(upper(id), { recursive: true }).map(String).toSorted();
+  /** Nothing of a run stays: no mount, no bundle, no secret, and of snapshots only those the test holds. */
+  const assertClean = (): void => {
+    const mounts = readFileSync('/proc/self/mounts', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(`${folder}/`));
+    assert.equal(mounts.length, 1, mounts.join('\n')); // the runtime's own tmpfs
+    assert.deepEqual(readdirSync(join(folder, 'run/bundles')), []);
+    assert.deepEqual(readdirSync(tools.scratch), []);
+  };
+
+  test('what a step writes is its layer, what it says is reported', async () => {
+    const made = await shell('echo out; echo err >&2; mkdir /o; echo x > /o/x');
+    assert.deepEqual([output('stdout'), output('stderr')], ['out\n', 'err\n']);
+    assert.deepEqual(layer(made), ['o', 'o/x', 'proc', 'sys']);
+    const next = await shell('cat /o/x; rm /o/x', { over: made });
+    assert.equal(output('stdout'), 'x\n');
+    assert.deepEqual(layer(next), ['o', 'o/x']);
+    assertClean();
+  });
+
+  test('a character cut in two by a pipe is one character', async () => {
+    await shell('printf "\\303"; sleep 0.1; printf "\\244|\\303"');
+    assert.equal(output('stdout'), 'ä|�');
+  });
+
+  test('failures in the words of BuildKit', async () => {
+    const failed = 'process "/bin/sh -c exit 42" did not complete successfully: exit code: 42';
+    assert.equal((await said(shell('exit 42'))).message, failed);
+    const deadly = await said(exec(['sh', '-c', 'sh -c "kill -9 \\$\\$"; exit $?']));
+    assert.match(deadly.message, /killed by signal SIGKILL \(exit code 137\)$/);
+    const missing = await said(exec(['/bin/nothing', 'x']));
+    assert.equal(missing.code, 'runtime/command-not-found');
+    assert.equal(
+      missing.message,
+      'process "/bin/nothing x" did not complete successfully: exit code: 127: exec: "/bin/nothing": stat /bin/nothing: no such file or directory',
+    );
+    const scratch = await said(exec(['/bin/sh', '-c', 'echo hi'], { root: null }));
+    assert.match(scratch.message, /\/bin\/sh.*no such file/);
+    assert.match(scratch.hint ?? '', /no shell/);
+    assert.match((await said(shell('true', { user: 'nobody-here' }))).message, /nobody-here.*\/etc\/passwd/);
+    assertClean();
+  });
+
+  test('a step that writes nothing has an empty layer, and its folders keep their times', async () => {
+    const times = new Date('2020-02-02T02:02:02Z');
+    const full = await write(base, (root) => {
+      for (const name of ['proc', 'sys', 'run', 'opt', 'opt/deep']) mkdirSync(join(root, name));
+      for (const name of ['etc', 'run', 'opt/deep', 'opt', '.']) utimesSync(join(root, name), times, times);
+    });
+    const mounts: Mount[] = [
+      { kind: 'tmpfs', target: '/run/secrets/here', size: null },
+      { kind: 'tmpfs', target: '/opt/deep/er', size: null },
+    ];
+    const made = await shell('echo x > /run/secrets/here/x; test -f /etc/resolv.conf; test -f /etc/hosts', { over: full, mounts });
+    assert.deepEqual(layer(made), []);
+    const touched = await shell('touch /etc/new; rm /etc/new; ls /run > /opt/deep/ls', { over: full, mounts });
+    assert.deepEqual(layer(touched), ['etc', 'opt', 'opt/deep', 'opt/deep/ls']);
+    assert.equal(readFileSync(join(upper(touched), 'opt/deep/ls'), 'utf8'), 'secrets\n');
+    assert.notEqual(statSync(join(upper(touched), 'etc')).mtimeMs, times.getTime());
+    assert.equal(statSync(join(upper(touched), 'opt')).mtimeMs, times.getTime());
+  });
+
+  test('environment: what the op says, PATH and HOME where it does not, nothing else', async () => {
+    await exec(['/bin/env'], { environment: ['A=1'], quiet: ['HTTP_PROXY=p'], user: 'app' });
+    const shown = output('stdout').split('\n').toSorted().filter(Boolean);
+    assert.deepEqual(shown, ['A=1', 'HOME=/home/app', 'HTTP_PROXY=p', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin']);
+    await exec(['/bin/env'], { environment: ['HOME=/x', 'PATH=/bin'] });
+    assert.deepEqual(output('stdout').split('\n').toSorted().filter(Boolean), ['HOME=/x', 'PATH=/bin']);
+  });
+
+  test('users and their groups as BuildKit has them', async () => {
+    for (const [user, groups, home] of [
+      ['', '0', '/root'],
+      ['app', '700 701', '/home/app'],
+      ['700', '700 701', '/home/app'],
+      ['app:app', '700', '/home/app'],
+      ['700:701', '701', '/home/app'],
+      ['4040', '0', '/'],
+      ['4040:users', '100', '/'],
+    ] as const) {
+      await shell('id -G; echo $HOME', { user });
+      assert.equal(output('stdout'), `${groups}\n${home}\n`, user);
+    }
+  });
+
+  test('the working directory is made, inside the root, for root; a file or /proc is refused', async () => {
+    const linked = await write(base, (root) => {
+      symlinkSync('../../../../../../tmp', join(root, 'link'));
+      symlinkSync('/proc/self/fd/3', join(root, 'fd'));
+      writeFileSync(join(root, 'file'), '');
+    });
+    const canary = `/tmp/jettison-canary-${process.pid}`;
+    const made = await shell('pwd; stat -c "%a %u" .', {
+      over: linked,
+      workingDirectory: `/link/jettison-canary-${process.pid}/deep`,
+      user: 'app',
+    });
+    assert.equal(output('stdout'), `${canary}/deep\n755 0\n`);
+    assert.equal(existsSync(canary), false);
+    assert.ok(layer(made).includes(`tmp/jettison-canary-${process.pid}/deep`));
+    for (const workingDirectory of ['/file', '/proc/self/fd/3', '/fd', '/proc']) {
+      assert.equal((await said(shell('pwd', { over: linked, workingDirectory }))).code, 'runtime/bad-working-directory', workingDirectory);
+    }
+  });
+
+  test('a root whose /dev is a link is refused before anything is made', async () => {
+    const canary = join(folder, 'canary');
+    mkdirSync(canary);
+    for (const name of ['dev', 'proc', 'etc']) {
+      const bad = await write(base, (root) => {
+        rmSync(join(root, name), { recursive: true, force: true });
+        symlinkSync(canary, join(root, name));
+      });
+      assert.equal((await said(shell('true', { over: bad }))).code, 'runtime/unsafe-root');
+    }
+    assert.deepEqual(readdirSync(canary), []);
+    assertClean();
+  });
+
+  test('mount points are left out of the layer; one that is a link is resolved in the root', async () => {
+    const f = await write(undefined, (root) => {
+      writeFileSync(join(root, 'f'), 'F');
+      symlinkSync('/', join(root, 'up'));
+      symlinkSync('../../../../../..', join(root, 'out'));
+    });
+    const inputs: TreeSource[] = [{ kind: 'snapshot', snapshot: f }];
+    assert.deepEqual(layer(await shell('cat /made/for/file', { inputs, mounts: [bind('/f', '/made/for/file')] })), ['proc', 'sys']);
+    assert.equal(output('stdout'), 'F');
+    await shell('cat /x/f /y/f; (echo no > /x/f) 2>/dev/null || echo refused', { inputs, mounts: [bind('/up', '/x'), bind('/out', '/y')] });
+    assert.equal(output('stdout'), 'FFrefused\n');
+    await shell('echo G > /x/f; cat /x/f', { inputs, mounts: [bind('/', '/x', false)] });
+    assert.equal(output('stdout'), 'G\n');
+    assert.equal(readFileSync(join(upper(f), 'f'), 'utf8'), 'F');
+    assert.equal((await said(shell('true', { inputs, mounts: [bind('/nothing', '/x')] }))).code, 'ops/missing-source');
+    const escape = await write(base, (root) => symlinkSync('../../../../../../tmp', join(root, 'esc')));
+    const made = await shell('echo x > /esc/jettison-esc/x; ls /tmp/jettison-esc', {
+      over: escape,
+      mounts: [{ kind: 'tmpfs', target: '/esc/jettison-esc', size: null }],
+    });
+    assert.equal(output('stdout'), 'x\n');
+    assert.deepEqual([existsSync('/tmp/jettison-esc'), layer(made)], [false, ['proc', 'sys']]);
+    for (const target of ['/', '/proc', '/proc/sys/x', '/esc/../../proc/1']) {
+      assert.equal(
+        (await said(shell('true', { mounts: [{ kind: 'tmpfs', target, size: null }] }))).code,
+        'runtime/bad-mount-target',
+        target,
+      );
+    }
+    assertClean();
+  });
+
+  test('a bind of the build context shows what is not ignored', async () => {
+    const context = join(folder, 'context');
+    mkdirSync(join(context, 'd'), { recursive: true });
+    writeFileSync(join(context, 'd/f'), 'F');
+    writeFileSync(join(context, 'd/secret'), 'S');
+    const inputs: TreeSource[] = [{ kind: 'folder', path: context, ignore: ['**/secret'] }];
+    const mounts: Mount[] = [
+      { kind: 'bind', input: 1, source: '/d/f', target: '/x/file', readOnly: true },
+      { kind: 'bind', input: 1, source: '/d', target: '/y', readOnly: true },
+      { kind: 'bind', input: 1, source: '/', target: '/z', readOnly: false },
+    ];
+    await shell('cat /x/file; ls /y; ls /z/d; echo new > /z/new', { inputs, mounts });
+    assert.equal(output('stdout'), 'Ff\nf\n');
+    assert.deepEqual(readdirSync(context), ['d']);
+    assertClean();
+  });
+
+  test('cache mounts: kept by id, apart from each other, and never led astray', async () => {
+    await shell('echo a > /c/a; stat -c "%a %u" /c; mkdir /c/sub; ln -s /etc /c/sub/link', { mounts: [cache('../../a')] });
+    assert.equal(output('stdout'), '750 700\n');
+    await shell('ls /c', { mounts: [cache('b')] });
+    assert.equal(output('stdout'), '');
+    await shell('cat /c/a', { mounts: [cache('../../a')] });
+    assert.equal(output('stdout'), 'a\n');
+    assert.equal((await said(shell('true', { mounts: [cache('../../a', { source: '/sub/link' })] }))).code, 'linux/not-a-folder');
+    await Promise.all(
+      [1, 2, 3].map(() =>
+        shell('test ! -e /c/busy; touch /c/busy; sleep 0.2; rm /c/busy', { mounts: [cache('l', { sharing: 'locked' })] }),
+      ),
+    );
+    await Promise.all(
+      [1, 2].map(() => shell('test ! -e /c/busy; touch /c/busy; sleep 0.2; rm /c/busy', { mounts: [cache('p', { sharing: 'private' })] })),
+    );
+    assert.equal((await said(shell('true', { mounts: [cache('x', { input: 1 })] }))).code, 'ops/not-built');
+    assertClean();
+  });
+
+  test('secrets: as file and as variable, for this step only', async () => {
+    const secrets = new Map([['tok', Buffer.from('s3cr3t')]]);
+    const made = await shell('cat /run/secrets/tok; stat -c " %a %u" /run/secrets/tok; echo $TOKEN', {
+      secrets,
+      mounts: [secret({ variable: 'TOKEN' })],
+    });
+    assert.equal(output('stdout'), 's3cr3t 400 700\ns3cr3t\n');
+    assert.deepEqual(layer(made), ['proc', 'sys']);
+    assert.equal((await said(shell('true', { mounts: [secret({})] }))).code, 'ops/missing-secret');
+    await shell('ls /run/secrets 2>/dev/null; echo ${TOKEN-none}', { mounts: [secret({ required: false, variable: 'TOKEN' })] });
+    assert.equal(output('stdout'), 'none\n');
+    const ssh: Mount = { kind: 'ssh', id: 'default', target: '/run/ssh', mode: 0o600, uid: 0, gid: 0, required: false };
+    assert.equal((await said(shell('true', { mounts: [ssh] }))).code, 'ops/not-built');
+    assertClean();
+  });
+
+  test('aborting ends the step and removes what it made', async () => {
+    const count = readdirSync(join(folder, 'snapshots/s')).length;
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(new Error('enough')), 200);
+    await assert.rejects(shell('(setsid sleep 304 &); echo x > /x; sleep 304', { signal: controller.signal }), /enough/);
+    assert.equal(readdirSync(join(folder, 'snapshots/s')).length, count);
+    const left = readdirSync('/proc').filter(
+      (pid) =>
+        /^\d+$/.test(pid) && existsSync(`/proc/${pid}/cmdline`) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('sleep\u0000304'),
+    );
+    assert.deepEqual(left, []);
+    assertClean();
+  });
+
+  test('100 steps, each over the one before', async () => {
+    const start = performance.now();
+    let top = base;
+    for (let index = 0; index < 100; index++) top = await shell(`echo ${index} > /f${index}`, { over: top });
+    console.log(`# ${((performance.now() - start) / 100).toFixed(1)} ms a step`);
+    await shell('ls / | grep -c ^f', { over: top });
+    assert.equal(output('stdout'), '100\n');
+  });
+
+  test('a container has the streams, the exit code and the signals of its process', async () => {
+    const place = { folder, image: base };
+    assert.deepEqual(
+      await container(place, { arguments: ['sh', '-c', 'cat; hostname; echo $HOSTNAME; echo >> /etc/hosts; echo e >&2; exit 9'] }),
+      {
+        code: 9,
+        out: 'from stdin\nbox\nbox\n',
+        err: 'e\n',
+      },
+    );
+    const signalled = await container(
+      place,
+      { arguments: ['sh', '-c', 'trap "echo got; exit 7" USR1; echo ready; while true; do sleep 0.1; done'] },
+      (child, text) => {
+        if (text === 'ready\n') child.kill('SIGUSR1');
+      },
+    );
+    assert.deepEqual(signalled, { code: 7, out: 'ready\ngot\n', err: '' });
+    assert.deepEqual(await container(place, { arguments: ['nope'] }), { code: 125, out: '', err: 'runtime/command-not-found\n' });
+    assert.deepEqual(await container(place, { arguments: ['true'], terminal: true }), { code: 125, out: '', err: 'ops/not-a-terminal\n' });
+  });
+});
+
+type Given = {
+  readonly over: SnapshotId;
+  readonly inputs: readonly TreeSource[];
+  readonly quiet: readonly string[];
+  readonly secrets: ReadonlyMap<string, Uint8Array>;
+  readonly signal: AbortSignal;
+};
+
+async function said(promise: Promise<unknown>): Promise<JettisonError> {
+  const error = await promise.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  assert.ok(error instanceof JettisonError, String(error));
+  return error;
+}
+
+function bind(source: string, target: string, readOnly = true): Mount {
+  return { kind: 'bind', input: 1, source, target, readOnly };
+}
+
+function cache(id: string, more: object = {}): Mount {
+  const mount = {
+    kind: 'cache',
+    id,
+    input: null,
+    source: '/',
+    target: '/c',
+    sharing: 'shared',
+    readOnly: false,
+    mode: 0o750,
+    uid: 700,
+    gid: 0,
+  } as const;
+  return { ...mount, ...more };
+}
+
+function secret(more: object): Mount {
+  const mount = {
+    kind: 'secret',
+    id: 'tok',
+    target: '/run/secrets/tok',
+    variable: null,
+    mode: 0o400,
+    uid: 700,
+    gid: 0,
+    required: true,
+  } as const;
+  return { ...mount, ...more };
+}
+
+/** Runs `programs/container.ts` over an image of the store in `folder`. */
+async function container(
+  { folder, image }: { readonly folder: string; readonly image: SnapshotId },
+  request: object,
+  during: (child: ReturnType<typeof spawn>, text: string) => void = () => undefined,
+): Promise<{ readonly code: unknown; readonly out: string; readonly err: string }> {
+  const defaults = {
+    environment: ['PATH=/bin'],
+    workingDirectory: '/',
+    user: '',
+    hostname: 'box',
+    network: 'host',
+    terminal: false,
+    stopSignal: 'SIGTERM',
+    keep: false,
+  };
+  const program = join(import.meta.dirname, 'programs/container.ts');
+  const child = spawn(process.execPath, [program, folder, image, JSON.stringify({ ...defaults, ...request })], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_DEBUG: '' },
+  });
+  const heard = { out: '', err: '' };
+  child.stdin.end('from stdin\n');
+  child.stdout.on('data', (bytes: Buffer) => during(child, (heard.out += bytes.toString())));
+  child.stderr.on('data', (bytes: Buffer) => (heard.err += bytes.toString()));
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  return { code, ...heard };
+}
