@@ -293,11 +293,6 @@ export function seekSparse(file: number, offset: number, to: 'data' | 'hole'): n
   throw error;
 }
 
-/** lseek(2) from the start of the file. */
-function seekFile(file: number, offset: number): void {
-  check(Number(native.lseek(file, offset, 0)), 'lseek', String(file));
-}
-
 /** pipe2(2), closed on exec: the read end and the write end. Node's own pipes to a child are sockets, which cannot be opened again through /dev/stdout. */
 export function makePipe(): { readonly readEnd: number; readonly writeEnd: number } {
   const ends = new Int32Array(2);
