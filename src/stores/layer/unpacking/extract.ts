@@ -152,9 +152,9 @@ function placeEntry(state: State, target: Target, entry: TarEntry): void {
     case 'fifo':
       return placeNode({ place, name, entry, type: fileTypes.fifo });
     case 'character-device':
-      return placeNode({ place, name, entry, type: fileTypes.character });
     case 'block-device':
-      return placeNode({ place, name, entry, type: fileTypes.block });
+      checkDevice(entry);
+      return placeNode({ place, name, entry, type: fileTypes.character });
     default:
       return unreachable(entry.kind, 'kind of tar entry');
   }
@@ -209,12 +209,34 @@ function sourceOf(folders: Folders, from: Place, name: ByteString): { readonly a
 }
 
 function placeNode({ place, name, entry, type }: Goal & { readonly type: number }): void {
-  const { major, minor } = entry.device ?? { major: 0, minor: 0 };
-  if (entry.kind === 'character-device' && major === 0 && minor === 0) {
-    throw badLayer('reserved-device', entry.name, 'is a device 0:0, which would be a deletion');
-  }
-  replacing(place, name, () => makeNodeAt(place.file, name, { type, mode: 0o600, major, minor }));
+  replacing(place, name, () => makeNodeAt(place.file, name, { type, mode: 0o600, ...entry.device }));
   setMetadata(place.file, name, 'other', entry);
+}
+
+/** What debootstrap and its kind leave in /dev, and what every container has there anyway (Linux's devices.txt: majors 1 and 5). */
+const harmlessDevices: ReadonlySet<string> = new Set([
+  'dev/console 5:1',
+  'dev/full 1:7',
+  'dev/null 1:3',
+  'dev/ptmx 5:2',
+  'dev/random 1:8',
+  'dev/tty 5:0',
+  'dev/urandom 1:9',
+  'dev/zero 1:5',
+]);
+
+/**
+ * A device node is a door to the machine's own disks and memory for whoever may open it, and no image needs one: every container gets a
+ * /dev of its own. 0:0 would even be a deletion. Throws `layer/device-node`.
+ */
+function checkDevice({ name, kind, device }: TarEntry): void {
+  const { major, minor } = device ?? { major: 0, minor: 0 };
+  if (kind === 'character-device' && harmlessDevices.has(`${name.replace(/^(?:\.?\/)+/u, '')} ${major}:${minor}`)) return;
+  throw badLayer(
+    'device-node',
+    name,
+    `is a ${kind} node (${major}:${minor}); but for the usual ones of /dev, images may not bring device nodes`,
+  );
 }
 
 /** As `setMetadata`, by the open file where that is possible. */
