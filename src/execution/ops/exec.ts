@@ -10,6 +10,7 @@ import { processFailed, startFailed } from './exec/failure.ts';
 import { openMounts, type MountTools } from './exec/mounts.ts';
 import { textReporter } from './exec/output.ts';
 import { runInRoot, type RootResult } from './exec/process.ts';
+import { dropUnchanged } from './exec/unchanged.ts';
 import type { TreeSource } from './file.ts';
 
 export type ExecRequest = {
@@ -34,10 +35,22 @@ export async function runExec(request: ExecRequest, tools: ExecTools, report: Re
   const base = op.root === null ? undefined : request.inputs[op.root];
   if (base?.kind === 'folder') throw new JettisonError('ops/bad-base', 'A folder of the client cannot be a root', { fault: 'bug' });
   await using active = await tools.snapshots.prepare(base?.snapshot, signal);
+  const began = BigInt(tools.now()) * 1_000_000n;
   const { status, tidy } = await runOver(active, request, tools, report, signal);
   if (status.code !== 0) throw processFailed(op.arguments, status);
   tidy(active.folder);
+  dropUnchanged(active.folder, foldersBelow(tools, base?.snapshot), began);
   return (await active.commit(signal)).id;
+}
+
+/** Topmost first. */
+function foldersBelow({ snapshots }: ExecTools, base: SnapshotId | undefined): readonly string[] {
+  return base === undefined
+    ? []
+    : snapshots
+        .chain(base)
+        .map((snapshot) => snapshot.folder)
+        .toReversed();
 }
 
 async function runOver(
