@@ -1,16 +1,13 @@
 /** Pull and push with the distribution project's own registry (Debian's docker-registry) and with skopeo as a witness. */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawn, execFile } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createHash } from 'node:crypto';
 import { digestOf } from '#ground/base/digest.ts';
-import { isCode, messageOf } from '#ground/base/errors.ts';
-import { sleep } from '#ground/base/retry.ts';
+import { isCode } from '#ground/base/errors.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
 import { parseReference } from '#formats/oci/reference.ts';
 import type { TransferProgress } from '#formats/progress/event.ts';
@@ -22,49 +19,10 @@ import { decodeRegistryConfig } from '#stores/registry/config.ts';
 import { pullImage } from '#stores/transfer/pull.ts';
 import { pushImage } from '#stores/transfer/push.ts';
 import { sampleImage, type SampleImage } from '#test/kit/registry.ts';
+import { startDockerRegistry } from '#test/kit/docker-registry.ts';
 import { amd64, clientFor, quiet, signal, temporary } from '#test/kit/transfer.ts';
 
 const run = promisify(execFile);
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-type RealRegistry = AsyncDisposable & { readonly host: string; readonly folder: string };
-
-/** `extra` is YAML put at the end of its configuration. */
-async function startDockerRegistry(extra = ''): Promise<RealRegistry> {
-  const folder = temporary();
-  const host = `127.0.0.1:${await freePort()}`;
-  const file = join(folder.path, 'config.yml');
-  writeFileSync(
-    file,
-    `version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: ${folder.path}/data\nhttp:\n  addr: ${host}\n${extra}`,
-  );
-  const child = spawn('docker-registry', ['serve', file], { stdio: 'ignore' });
-  const ended = once(child, 'exit');
-  using client = clientFor();
-  for (let tries = 0; ; tries++) {
-    const answer = await client.ping(host, signal).catch((error: unknown) => error);
-    if (answer === undefined || isCode(answer, 'registry/unauthorized')) break;
-    assert.ok(tries < 200, `docker-registry does not start: ${messageOf(answer)}`);
-    await sleep(50, signal);
-  }
-  return {
-    host,
-    folder: folder.path,
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGTERM');
-      await ended;
-      folder.remove();
-    },
-  };
-}
 
 async function push(name: string, image: SampleImage, content: ContentStore, client: RegistryClient, mountFrom: string[] = []) {
   const states = new Map<string, string>();
