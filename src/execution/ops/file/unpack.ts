@@ -1,6 +1,6 @@
 /**
  * ADD of a local archive. Archives are hostile: every name is resolved inside the destination as if that were the root (BuildKit does
- * the same), links are never followed by the kernel, and a device that overlayfs would take for a deletion is refused.
+ * the same), links are never followed by the kernel, and of devices only the usual ones of /dev are made.
  */
 import { fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs';
 import type { TarEntry } from '#formats/tar/entry.ts';
@@ -20,6 +20,7 @@ import {
 } from '#ground/linux/syscall.ts';
 import { resolveLinks } from '#ground/linux/tree-read.ts';
 import { belongsToLayer } from '#stores/layer/attributes.ts';
+import { whyNoDevice } from '#stores/layer/devices.ts';
 import { isDamage, readArchive } from './archive.ts';
 import type { OwnerIds } from './owner.ts';
 import { createFile } from './place-entry.ts';
@@ -39,12 +40,6 @@ export type Unpacking = {
 
 /** Folders above an entry that the archive itself does not hold. */
 const wayThere = { mode: 0o755, uid: 0, gid: 0 };
-
-const nodeTypes: ReadonlyMap<TarEntry['kind'], number> = new Map([
-  ['fifo', fileTypes.fifo],
-  ['character-device', fileTypes.character],
-  ['block-device', fileTypes.block],
-]);
 
 /** Unpacks the archive in an open file. Throws `ops/bad-archive` when it is damaged or wants what it may not have. */
 export async function unpackArchive(on: Unpacking, file: number): Promise<void> {
@@ -128,14 +123,14 @@ function makeOther(on: Unpacking, folder: OpenFolder, name: ByteString, entry: T
   changeTimeAt(folder.file, name, entry.mtime);
 }
 
-/** Pipes and devices: root file systems made by debootstrap and its like hold /dev/null and others. */
+/** Pipes, and the devices that debootstrap and its like leave in /dev. */
 function makeNode(on: Unpacking, folder: OpenFolder, name: ByteString, entry: TarEntry): void {
-  const type = nodeTypes.get(entry.kind);
-  if (type === undefined) throw bad(on, `"${toText(entry.name)}" is a ${entry.kind}`);
-  const { major, minor } = entry.device ?? { major: 0, minor: 0 };
-  if (entry.kind === 'character-device' && major === 0 && minor === 0)
-    throw bad(on, `"${toText(entry.name)}" is a character-device 0:0, which overlayfs takes for a deletion`);
-  makeNodeAt(folder.file, name, { type, mode: 0o600, major, minor });
+  if (entry.kind !== 'fifo') {
+    const why = whyNoDevice(joinPath(folder.path, name), entry);
+    if (why !== undefined) throw bad(on, `"${toText(entry.name)}" ${why}`);
+  }
+  const type = entry.kind === 'fifo' ? fileTypes.fifo : fileTypes.character;
+  makeNodeAt(folder.file, name, { type, mode: 0o600, ...entry.device });
 }
 
 function finishFile(

@@ -21,6 +21,7 @@ import {
 import type { TarEntry } from '#formats/tar/entry.ts';
 import type { TarHandlers } from '#formats/tar/read.ts';
 import { belongsToLayer } from '../attributes.ts';
+import { whyNoDevice } from '../devices.ts';
 import type { LayerLimits } from '../jobs.ts';
 import { metadataPrefix, opaqueMark, whiteoutPrefix } from '../whiteout.ts';
 import { badLayer } from './fail.ts';
@@ -213,30 +214,10 @@ function placeNode({ place, name, entry, type }: Goal & { readonly type: number 
   setMetadata(place.file, name, 'other', entry);
 }
 
-/** What debootstrap and its kind leave in /dev, and what every container has there anyway (Linux's devices.txt: majors 1 and 5). */
-const harmlessDevices: ReadonlySet<string> = new Set([
-  'dev/console 5:1',
-  'dev/full 1:7',
-  'dev/null 1:3',
-  'dev/ptmx 5:2',
-  'dev/random 1:8',
-  'dev/tty 5:0',
-  'dev/urandom 1:9',
-  'dev/zero 1:5',
-]);
-
-/**
- * A device node is a door to the machine's own disks and memory for whoever may open it, and no image needs one: every container gets a
- * /dev of its own. 0:0 would even be a deletion. Throws `layer/device-node`.
- */
-function checkDevice({ name, kind, device }: TarEntry): void {
-  const { major, minor } = device ?? { major: 0, minor: 0 };
-  if (kind === 'character-device' && harmlessDevices.has(`${name.replace(/^(?:\.?\/)+/u, '')} ${major}:${minor}`)) return;
-  throw badLayer(
-    'device-node',
-    name,
-    `is a ${kind} node (${major}:${minor}); but for the usual ones of /dev, images may not bring device nodes`,
-  );
+/** Throws `layer/device-node`. */
+function checkDevice(entry: TarEntry): void {
+  const why = whyNoDevice(entry.name, entry);
+  if (why !== undefined) throw badLayer('device-node', entry.name, why);
 }
 
 /** As `setMetadata`, by the open file where that is possible. */
