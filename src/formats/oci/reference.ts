@@ -37,7 +37,7 @@ export function parseReference(text: string): Reference {
   const { registry, repository } = splitName(colon === -1 ? named : named.slice(0, colon));
   checkName(text, registry, repository);
   if (registry === hub && repository === 'library/scratch') {
-    throw new JettisonError('oci/reserved-name', `"scratch" is a reserved name`, {
+    throw new JettisonError('oci/reserved-name', `'scratch' is a reserved name`, {
       hint: 'It is the empty image: it can only be used in FROM',
     });
   }
