@@ -6,7 +6,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import { dockerfileFrontend } from '#languages/dockerfile/frontend.ts';
-import type { FrontendOptions, FrontendResult } from '#languages/frontend/contract.ts';
+import type { FrontendResult } from '#languages/frontend/contract.ts';
 import { openStatCache } from '#stores/context/stat-cache.ts';
 import { solve } from '#execution/solver/solve.ts';
 import type { Solved } from '#execution/solver/contract.ts';
@@ -14,8 +14,8 @@ import { createBaseImages } from './base-images.ts';
 import { createBuildContexts } from './build-contexts.ts';
 import { readBuildSource, type BuildSource } from './build-source.ts';
 import { createDrivers } from './drivers.ts';
+import { frontendOptions } from './frontend-options.ts';
 import { followOutput } from './last-output.ts';
-import { nativeOrAsked } from './platform.ts';
 import type { Engine } from './open.ts';
 import type { BuildOutcome, BuildRequest } from './requests.ts';
 import { snapshotOf } from './results.ts';
@@ -67,24 +67,9 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
   return { imageId: image.imageId, tags: work.tags, steps: countSteps(solved) };
 }
 
-function frontendOptions(request: BuildRequest, source: BuildSource): FrontendOptions {
-  return {
-    file: source.name,
-    target: request.target,
-    buildArgs: request.buildArgs,
-    labels: request.labels,
-    platform: nativeOrAsked(request.platform),
-    buildPlatform: nativeOrAsked(undefined),
-    noCache: request.noCache,
-    noCacheStages: [],
-    network: request.network,
-    extraHosts: request.extraHosts,
-  };
-}
-
 function reportWarnings(drafted: FrontendResult, report: Report): void {
-  for (const { rule, message, at, severity } of drafted.diagnostics) {
-    if (severity === 'warning') report({ kind: 'warning', rule, message, at });
+  for (const { rule, message, at, severity, url } of drafted.diagnostics) {
+    if (severity === 'warning') report({ kind: 'warning', rule, message, at, ...(url === undefined ? {} : { url }) });
   }
 }
 

@@ -1,5 +1,9 @@
 /** What the faces ask of the engine, as values. One type a use case; the functions stand in the file named after the use case (`build.ts`: `build(engine, request, report, signal)`). */
 import type { Digest } from '#ground/base/digest.ts';
+import type { Target } from '#languages/dockerfile/targets.ts';
+import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
+
+export type { Diagnostic } from '#languages/frontend/diagnostics.ts';
 
 export type BuildRequest = {
   /** Folder of the build context. */
@@ -33,6 +37,11 @@ export type BuildOutcome = {
   readonly tags: readonly string[];
   readonly steps: { readonly total: number; readonly cached: number };
 };
+
+/** `text` is what was looked at, under the name `file`; findings come in the order of its lines. */
+export type CheckOutcome = { readonly file: string; readonly text: string; readonly findings: readonly Diagnostic[] };
+
+export type TargetList = { readonly file: string; readonly text: string; readonly targets: readonly Target[] };
 
 export type RunRequest = {
   readonly image: string;

@@ -4,9 +4,9 @@ import type { ImageConfig } from '#formats/oci/image-config.ts';
 import { printPlatform } from '#formats/oci/platform.ts';
 import { finishDraft } from '#languages/frontend/config-draft.ts';
 import type { Frontend, FrontendOptions } from '#languages/frontend/contract.ts';
-import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
 import type { Dockerfile } from './ast.ts';
 import { checkOptionsOf, failOnFindings, findingsOf } from './convert/findings.ts';
+import { failAtFirst } from './convert/faults.ts';
 import { readFroms, readGlobals } from './convert/globals.ts';
 import { findTarget, neededStages, planStages } from './convert/plan.ts';
 import { resolveImages } from './convert/resolve.ts';
@@ -56,22 +56,6 @@ function refuseForeignSyntax(dockerfile: Dockerfile, options: FrontendOptions): 
     {
       at: directive ? [directive.span] : [],
       hint: 'Remove the syntax line if the file is an ordinary Dockerfile',
-    },
-  );
-}
-
-/** Text that cannot be read has one error: the first, in the order of the file. */
-function failAtFirst(diagnostics: readonly Diagnostic[]): void {
-  const [first, ...more] = diagnostics.filter((each) => each.severity === 'error');
-  if (!first) return;
-  const line = first.at[0]?.start.line;
-  throw new JettisonError(
-    first.rule === 'NotBuiltYet' ? 'dockerfile/not-built-yet' : 'dockerfile/syntax',
-    line === undefined ? first.message : `Dockerfile parse error on line ${line}: ${first.message}`,
-    {
-      at: first.at,
-      ...(first.hint === undefined ? {} : { hint: first.hint }),
-      notes: more.slice(0, 9).map((each) => `line ${each.at[0]?.start.line ?? '?'}: ${each.message}`),
     },
   );
 }

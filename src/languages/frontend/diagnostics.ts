@@ -8,4 +8,7 @@ export type Diagnostic = {
   readonly message: string;
   readonly at: readonly Span[];
   readonly hint?: string;
+  /** What the rule wants, in one sentence, and where more is said about it. */
+  readonly description?: string;
+  readonly url?: string;
 };

@@ -61,7 +61,7 @@ test('plain progress is written once, in numbered lines', () => {
 #4 naming to docker.io/library/app:latest done
 #4 DONE 0.4s
 
- 1 warning found:
+ 1 warning found (use jettison build --check to expand):
  - FromAsCasing: casing (line 3)
 `,
   );

@@ -4,7 +4,11 @@ import { harmless } from './text.ts';
 
 export function warningLines(warnings: readonly Warning[]): readonly string[] {
   if (warnings.length === 0) return [];
-  return ['', ` ${warnings.length} warning${warnings.length === 1 ? '' : 's'} found:`, ...warnings.map(line)];
+  return [
+    '',
+    ` ${warnings.length} warning${warnings.length === 1 ? '' : 's'} found (use jettison build --check to expand):`,
+    ...warnings.map(line),
+  ];
 }
 
 function line(warning: Warning): string {

@@ -4,6 +4,7 @@ import type { FrontendOptions } from '#languages/frontend/contract.ts';
 import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
 import type { Dockerfile } from '../ast.ts';
 import { rules } from '../rules/all.ts';
+import { pageOf } from '../rules/rule.ts';
 import { parseCheckOptions, standardOptions, withComments, type CheckOptions } from '../rules/options.ts';
 import type { LintSubject } from './facts.ts';
 
@@ -28,7 +29,15 @@ export function findingsOf(subject: LintSubject, options: CheckOptions): readonl
       const own = withComments(options, comments);
       if (own.skip === 'all' || own.skip.has(rule.name)) continue;
       if (rule.experimental === true && own.experimental !== 'all' && !own.experimental.has(rule.name)) continue;
-      found.push({ rule: rule.name, severity: 'warning', message, at, ...(hint === undefined ? {} : { hint }) });
+      found.push({
+        rule: rule.name,
+        severity: 'warning',
+        message,
+        at,
+        ...(hint === undefined ? {} : { hint }),
+        description: rule.summary,
+        url: pageOf(rule),
+      });
     }
   }
   return found.toSorted((a, b) => lineOf(a) - lineOf(b));

@@ -20,6 +20,12 @@ export type Rule = {
   check(subject: LintSubject): Iterable<Finding>;
 };
 
+/** Docker's page about a rule: `JSONArgsRecommended` is at `json-args-recommended`. */
+export function pageOf({ name }: Rule): string {
+  const words = name.replaceAll(/([A-Z]+)(?=[A-Z][a-z])/gu, '$1-').replaceAll(/([a-z])(?=[A-Z])/gu, '$1-');
+  return `https://docs.docker.com/go/dockerfile/rule/${words.toLowerCase()}/`;
+}
+
 /** A finding about an instruction as a whole. */
 export function about(instruction: Instruction, message: string, hint?: string): Finding {
   return { message, at: [instruction.span], comments: instruction.comments, ...(hint === undefined ? {} : { hint }) };

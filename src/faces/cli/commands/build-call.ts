@@ -1,0 +1,99 @@
+/** `jettison build --call`: what is found out instead of building. The forms are those of `docker build`. */
+import { checkBuild, listBuildTargets } from '#engine/check.ts';
+import type { BuildRequest, CheckOutcome, Diagnostic, TargetList } from '#engine/requests.ts';
+import type { Json } from '#ground/base/canonical-json.ts';
+import { codeFrame, type Span } from '#ground/base/span.ts';
+import type { Surroundings } from '../command.ts';
+import { engineFor } from '../engine.ts';
+import { goJson } from '../output/go-json.ts';
+import { harmless } from '../output/text.ts';
+import type { BuildCall } from './build-call-option.ts';
+
+/** Prints to stdout; gives 1 when there are findings, unless the call ignores that. */
+export async function callBuild(request: BuildRequest, call: BuildCall, around: Surroundings, signal: AbortSignal): Promise<number> {
+  await using engine = await engineFor(around);
+  const print = (text: string): void => void around.streams.stdout.write(text);
+  if (call.kind === 'targets') {
+    const list = listBuildTargets(engine, request);
+    print(call.format === 'json' ? targetsJson(list) : targetsText(list));
+    return 0;
+  }
+  const outcome = await checkBuild(engine, request, signal);
+  print(call.format === 'json' ? checkJson(outcome) : checkText(outcome));
+  return outcome.findings.length === 0 || call.ignoreStatus ? 0 : 1;
+}
+
+function checkText({ text, findings }: CheckOutcome): string {
+  const warnings = findings.filter(({ severity }) => severity === 'warning');
+  const faults = findings.filter(({ severity }) => severity === 'error');
+  const frame = (at: readonly Span[]): readonly string[] =>
+    at.length === 0
+      ? []
+      : [
+          ...codeFrame(text, at)
+            .split('\n')
+            .map((line) => harmless(line, false)),
+          '',
+        ];
+  const lines: string[] = [];
+  if (warnings.length > 0) {
+    lines.push(`Check complete, ${warnings.length === 1 ? '1 warning has' : `${warnings.length} warnings have`} been found!`);
+  } else if (faults.length === 0) lines.push('Check complete, no warnings found.');
+  for (const { rule, message, at, url } of warnings) {
+    lines.push('', `WARNING: ${rule}${url === undefined ? '' : ` - ${url}`}`, harmless(message, false), ...frame(at));
+  }
+  for (const { message, at, hint } of faults) {
+    lines.push('', `ERROR: ${harmless(message, false)}`, ...frame(at), ...(hint === undefined ? [] : [harmless(hint, false)]));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** The JSON of BuildKit's lint subrequest: findings with places in `sources`. */
+function checkJson({ file, text, findings }: CheckOutcome): string {
+  const fault = findings.find(({ severity }) => severity === 'error');
+  const warnings = findings.filter(({ severity }) => severity === 'warning');
+  return `${goJson(
+    {
+      warnings: warnings.map(warningJson),
+      sources: [{ filename: file, language: 'Dockerfile', data: Buffer.from(text).toString('base64') }],
+      ...(fault === undefined ? {} : { buildError: { message: fault.message, ...placeJson(fault.at) } }),
+    },
+    2,
+  )}\n`;
+}
+
+function warningJson({ rule, description, url, message, at }: Diagnostic): Json {
+  return {
+    ruleName: rule,
+    ...(description === undefined ? {} : { description }),
+    ...(url === undefined ? {} : { url }),
+    detail: message,
+    ...placeJson(at),
+  };
+}
+
+/** Lines count from 1; BuildKit knows no columns, and leaves out what is 0. */
+function placeJson(at: readonly Span[]): { readonly [key: string]: Json } {
+  if (at.length === 0) return {};
+  return { location: { ranges: at.map(({ start, end }) => ({ start: { line: start.line }, end: { line: end.line } })) } };
+}
+
+function targetsText({ targets }: TargetList): string {
+  const rows = targets.map(({ name, isDefault, description }) => {
+    const shown = name === undefined ? (isDefault ? '(default)' : '') : isDefault ? `${name} (default)` : name;
+    return [shown, harmless(description ?? '', false)] as const;
+  });
+  const width = Math.max('TARGET'.length, ...rows.map(([name]) => name.length)) + 4;
+  return [['TARGET', 'DESCRIPTION'] as const, ...rows].map(([name, text]) => `${name.padEnd(width)}${text}`.trimEnd()).join('\n') + '\n';
+}
+
+function targetsJson({ targets, text }: TargetList): string {
+  const list = targets.map(({ name, isDefault, description, base, at }) => ({
+    ...(name === undefined ? {} : { name }),
+    ...(isDefault ? { default: true } : {}),
+    ...(description === undefined ? {} : { description }),
+    base,
+    ...placeJson([at]),
+  }));
+  return `${goJson({ targets: list, sources: [Buffer.from(text).toString('base64')] }, 2)}\n`;
+}

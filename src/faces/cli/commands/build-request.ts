@@ -1,0 +1,103 @@
+/** The options of `jettison build`, and the request that they and the argument make. */
+import { resolve } from 'node:path';
+import type { BuildRequest } from '#engine/requests.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Surroundings } from '../command.ts';
+import { badValue, choice, flag, list, parsed, text, type ValuesOf } from '../option.ts';
+import { toMap, withEnvironment } from '../option-values.ts';
+import { progressModes, type ProgressMode } from '../output/screen.ts';
+import { readCall, type BuildCall } from './build-call-option.ts';
+import { readOutput } from './build-output.ts';
+
+export const buildOptions = {
+  addHost: list('add-host', { help: 'Add a custom host-to-IP mapping ("host:ip")' }),
+  buildArgs: list('build-arg', { help: 'Set build-time variables: "NAME=VALUE", or "NAME" to pass one on' }),
+  call: parsed<BuildCall>(
+    'call',
+    { initial: readCall('build'), help: 'Instead of building: "check", "targets"; with ",format=json", ",ignorestatus"' },
+    readCall,
+  ),
+  check: flag('check', { help: 'Look for faults without building ("--call=check")' }),
+  file: text('file', { short: 'f', help: 'Name of the Dockerfile (default "PATH/Dockerfile")' }),
+  forceRemove: flag('force-rm', { help: 'Accepted: no containers are left behind' }),
+  idFile: text('iidfile', { help: 'Write the image ID to the file' }),
+  jobs: parsed('jobs', { value: 'number', initial: undefined, help: 'How many steps run at once' }, readJobs),
+  labels: list('label', { help: 'Set metadata for an image' }),
+  load: flag('load', { help: 'Accepted: what is built is always in the image store' }),
+  network: choice('network', { words: ['default', 'none', 'host'], initial: 'default', help: 'Network of RUN (default "default")' }),
+  noCache: flag('no-cache', { help: 'Do not use cache when building the image' }),
+  outputs: list('output', {
+    short: 'o',
+    value: 'stringArray',
+    help: 'Also write an archive: "type=oci|docker,dest=FILE", "compression=gzip|zstd|uncompressed"',
+  }),
+  platform: text('platform', { help: 'Platform of the image: "os/architecture[/variant]"' }),
+  progress: choice<ProgressMode, undefined>('progress', {
+    words: progressModes,
+    initial: undefined,
+    help: 'How progress is shown (default "auto")',
+  }),
+  pull: flag('pull', { help: 'Always attempt to pull a newer version of the image' }),
+  quiet: flag('quiet', { short: 'q', help: 'Suppress the build output and print image ID on success' }),
+  remove: flag('rm', { help: 'Accepted: no containers are left behind' }, true),
+  tags: list('tag', { short: 't', help: 'Name and optionally a tag in the "name:tag" format' }),
+  target: text('target', { help: 'Set the target build stage to build' }),
+};
+
+/** What the docker CLI has and this command has not yet. */
+export const notBuiltOptions = `
+  allow annotation attest build-context builder cache-from cache-to cgroup-parent compress D=debug cpu-period
+  cpu-quota c=cpu-shares cpuset-cpus cpuset-mems disable-content-trust isolation m=memory memory-swap metadata-file
+  no-cache-filter policy provenance push sbom secret security-opt shm-size squash ssh ulimit`;
+
+export type BuildOptions = ValuesOf<typeof buildOptions>;
+
+/** Throws `cli/...` for values that cannot be used. */
+export function requestOf(given: BuildOptions, context: string, around: Surroundings): BuildRequest {
+  return {
+    context: readContext(context, around.currentFolder),
+    file: readFile(given.file),
+    tags: given.tags,
+    target: given.target,
+    buildArgs: toMap(withEnvironment(given.buildArgs, around.environment)),
+    labels: toMap(given.labels),
+    platform: readPlatform(given.platform),
+    noCache: given.noCache,
+    pull: given.pull,
+    network: given.network,
+    extraHosts: given.addHost,
+    outputs: given.outputs.map((output) => readOutput(output, around.currentFolder)),
+    jobs: given.jobs,
+  };
+}
+
+/** Contexts that are not folders are refused by name. */
+function readContext(context: string, currentFolder: string): string {
+  if (context === '')
+    throw new JettisonError('cli/usage', 'The path of the build context is empty', { hint: 'Use "." for the current folder' });
+  if (context === '-') throw new JettisonError('cli/not-built', 'A build context from standard input is not built yet');
+  if (/^(?:https?|git|ssh|oci-layout|docker-image):\/\/|^git@|^github\.com\//u.test(context)) {
+    throw new JettisonError('cli/not-built', `A build context from a URL ("${context}") is not built yet`, {
+      hint: 'Fetch it, then build from the folder',
+    });
+  }
+  return resolve(currentFolder, context);
+}
+
+function readFile(file: string | undefined): string | undefined {
+  if (file === '-') throw new JettisonError('cli/not-built', 'A Dockerfile from standard input is not built yet');
+  if (file !== undefined && /^https?:\/\//u.test(file))
+    throw new JettisonError('cli/not-built', 'A Dockerfile from a URL is not built yet');
+  return file === '' ? undefined : file;
+}
+
+function readPlatform(platform: string | undefined): string | undefined {
+  if (platform?.includes(',')) throw new JettisonError('cli/not-built', 'Building for several platforms at once is not built yet');
+  return platform === '' ? undefined : platform;
+}
+
+function readJobs(word: string): number {
+  const jobs = Number(word);
+  if (Number.isSafeInteger(jobs) && jobs >= 1 && jobs <= 1024) return jobs;
+  throw badValue('jobs', word, 'use a number from 1 to 1024');
+}
