@@ -1,4 +1,5 @@
 /** Images that a build starts from or copies from: looked up here first, then in their registry; their files come only when a step needs them. */
+import { basename } from 'node:path';
 import type { SourceImageOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { decodeImageConfig, diffIdsOf } from '#formats/oci/image-config.ts';
@@ -10,7 +11,10 @@ import type { Outside, ResolvedImage } from '#languages/frontend/contract.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import type { SnapshotId } from '#execution/worker/contract.ts';
 import { fetchImage, lookUpImage, unpackImage } from './fetch-image.ts';
+import { contextsByName, layoutNamed } from './frontend-options.ts';
+import { enterImage } from './load.ts';
 import type { Engine } from './open.ts';
+import type { BuildRequest, ContextRequest } from './requests.ts';
 
 export type BaseImages = Outside & {
   /** DiffIDs of an image that this build resolved. */
@@ -20,23 +24,29 @@ export type BaseImages = Outside & {
 };
 
 type Known = {
-  readonly reference: Reference;
+  /** undefined for an image that has no registry: it is always here. */
+  readonly reference: Reference | undefined;
   readonly platform: Platform;
   readonly image: ResolvedImage;
   readonly record: ImageRecord | undefined;
 };
 
-/** For one build. `pull`: ask the registry even when the image is here. */
-export function createBaseImages(engine: Engine, options: { readonly pull: boolean }): BaseImages {
+/** For one build. With `pull` the registry is asked even when the image is here. */
+export function createBaseImages(engine: Engine, request: BuildRequest): BaseImages {
+  const contexts = contextsByName(request);
   const byManifest = new Map<Digest, Known>();
   const resolving = new Map<string, Promise<Known>>();
 
-  const resolve = async (text: string, platform: Platform, signal: AbortSignal): Promise<Known> => {
-    const reference = withDefaultTag(parseReference(text));
-    const local = options.pull ? undefined : findLocal(engine, reference, platform);
-    const known = local ?? (await findRemote(engine, reference, platform, signal));
+  const keep = (known: Known): Known => {
     byManifest.set(known.image.manifest, known);
     return known;
+  };
+  const resolve = async (text: string, platform: Platform, signal: AbortSignal): Promise<Known> => {
+    const layout = contexts.get(layoutNamed(text) ?? '');
+    if (layout?.kind === 'layout') return keep(await loadLayout(engine, layout, platform, signal));
+    const reference = withDefaultTag(parseReference(text));
+    const local = request.pull ? undefined : findLocal(engine, reference, platform);
+    return keep(local ?? (await findRemote(engine, reference, platform, signal)));
   };
   const knownFor = (op: SourceImageOp): Known => {
     const known = byManifest.get(op.manifest);
@@ -56,6 +66,8 @@ export function createBaseImages(engine: Engine, options: { readonly pull: boole
     unpack: async (op, report, signal) => {
       const known = knownFor(op);
       if (known.record !== undefined) return await unpackImage(engine, known.record, report, signal);
+      if (known.reference === undefined)
+        throw new JettisonError('engine/unresolved-image', `Image "${op.name}" is not in the store`, { fault: 'bug' });
       const { record } = await fetchImage(
         engine,
         { reference: known.reference, platform: known.platform, manifest: known.image.manifest },
@@ -74,6 +86,21 @@ function findLocal(engine: Engine, reference: Reference, platform: Platform): Kn
   const config = decodeImageConfig(record.config, record.imageId);
   if (platformRank(config, platform) === undefined) return undefined;
   return { reference, platform, record, image: { name: nameOf(reference), manifest: record.imageId, config } };
+}
+
+/** Enters the image of an OCI layout into the store; it gets no name there. */
+async function loadLayout(
+  engine: Engine,
+  layout: ContextRequest & { readonly kind: 'layout' },
+  platform: Platform,
+  signal: AbortSignal,
+): Promise<Known> {
+  const { readLayoutImage } = await import('#stores/image/layout.ts');
+  const image = readLayoutImage(layout, platform);
+  const record = await enterImage(engine, image, () => undefined, signal);
+  const name = basename(layout.path);
+  const config = decodeImageConfig(record.config, record.imageId);
+  return { reference: undefined, platform, record, image: { name, manifest: record.imageId, config } };
 }
 
 async function findRemote(engine: Engine, reference: Reference, platform: Platform, signal: AbortSignal): Promise<Known> {

@@ -4,6 +4,8 @@ import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:pat
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { readIgnoreFile } from '#stores/context/ignore.ts';
 import { readContextFile } from '#stores/context/read-file.ts';
+import type { ContextFolder } from './build-contexts.ts';
+import { contextsByName } from './frontend-options.ts';
 import type { BuildRequest } from './requests.ts';
 
 export type BuildSource = {
@@ -34,6 +36,17 @@ export function readBuildSource(request: BuildRequest, currentFolder: string): B
     text: new TextDecoder().decode(bytes),
     ignore: readIgnoreFile({ folder: request.context, dockerfile: path })?.patterns ?? [],
   };
+}
+
+/** The folders that the build may copy from, each with the ignore file that lies in it. Throws like `readBuildSource`. */
+export function contextFolders(request: BuildRequest, source: BuildSource): ReadonlyMap<string, ContextFolder> {
+  const folders = new Map<string, ContextFolder>([['context', { path: request.context, ignore: source.ignore }]]);
+  for (const [name, context] of contextsByName(request)) {
+    if (context.kind !== 'folder') continue;
+    assertFolder(context.path);
+    folders.set(name, { path: context.path, ignore: readIgnoreFile({ folder: context.path })?.patterns ?? [] });
+  }
+  return folders;
 }
 
 function assertFolder(path: string): void {

@@ -12,7 +12,7 @@ import { solve } from '#execution/solver/solve.ts';
 import type { Solved } from '#execution/solver/contract.ts';
 import { createBaseImages } from './base-images.ts';
 import { createBuildContexts } from './build-contexts.ts';
-import { readBuildSource, type BuildSource } from './build-source.ts';
+import { contextFolders, readBuildSource, type BuildSource } from './build-source.ts';
 import { createDrivers } from './drivers.ts';
 import { frontendOptions } from './frontend-options.ts';
 import { followOutput } from './last-output.ts';
@@ -39,8 +39,8 @@ type Work = { readonly request: BuildRequest; readonly source: BuildSource; read
 async function buildSource(engine: Engine, work: Work, report: Report, signal: AbortSignal): Promise<BuildOutcome> {
   const { request, source } = work;
   using statCache = openStatCache({ database: engine.database, now: engine.now });
-  const contexts = createBuildContexts(new Map([['context', { path: request.context, ignore: source.ignore }]]), statCache);
-  const bases = createBaseImages(engine, { pull: request.pull });
+  const contexts = createBuildContexts(contextFolders(request, source), statCache);
+  const bases = createBaseImages(engine, request);
   const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source), bases, signal);
   reportWarnings(drafted, report);
 

@@ -10,7 +10,7 @@ import type { BuildRequest, CheckOutcome, TargetList } from './requests.ts';
 /** Faults of the Dockerfile are findings (severity `error`), not exceptions. Throws what reading the Dockerfile throws. */
 export async function checkBuild(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<CheckOutcome> {
   const source = readBuildSource(request, engine.currentFolder);
-  const bases = createBaseImages(engine, { pull: request.pull });
+  const bases = createBaseImages(engine, request);
   const findings = await checkDockerfile(source.text, frontendOptions(request, source), bases, signal);
   return { file: source.name, text: source.text, findings };
 }

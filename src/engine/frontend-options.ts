@@ -1,8 +1,11 @@
 /** What a frontend is told of a request. */
+import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import type { FrontendOptions } from '#languages/frontend/contract.ts';
+import { contextName, type NamedContext } from '#languages/frontend/named-context.ts';
 import type { BuildSource } from './build-source.ts';
 import { nativeOrAsked } from './platform.ts';
-import type { BuildRequest } from './requests.ts';
+import type { BuildRequest, ContextRequest } from './requests.ts';
 
 export function frontendOptions(request: BuildRequest, source: BuildSource): FrontendOptions {
   return {
@@ -17,5 +20,42 @@ export function frontendOptions(request: BuildRequest, source: BuildSource): Fro
     network: request.network,
     extraHosts: request.extraHosts,
     ignorePatterns: source.ignore,
+    contexts: namedContexts(request),
   };
+}
+
+/** Contexts by the one form of their names. Throws `engine/bad-context-name`. */
+export function contextsByName(request: BuildRequest): ReadonlyMap<string, ContextRequest> {
+  return new Map(
+    [...request.contexts].map(([written, context]) => {
+      const name = contextName(written);
+      if (name !== undefined && name !== 'context') return [name, context] as const;
+      throw new JettisonError('engine/bad-context-name', `"${written}" cannot be the name of a build context`, {
+        hint: name === undefined ? 'Names are like those of images and stages, in lower case' : 'It is the name of the main one',
+      });
+    }),
+  );
+}
+
+function namedContexts(request: BuildRequest): ReadonlyMap<string, NamedContext> {
+  return new Map(
+    [...contextsByName(request)].map(([name, context]): [string, NamedContext] => {
+      if (context.kind === 'folder') return [name, { kind: 'folder' }];
+      const reference =
+        context.kind === 'image' ? printReference(withDefaultTag(parseReference(context.reference))) : layoutReference(name);
+      return [name, { kind: 'image', reference }];
+    }),
+  );
+}
+
+const layoutScheme = 'oci-layout://';
+
+/** How the frontend asks for the image of a layout. */
+function layoutReference(name: string): string {
+  return `${layoutScheme}${name}`;
+}
+
+/** The name of the context when `reference` came from `layoutReference`. */
+export function layoutNamed(reference: string): string | undefined {
+  return reference.startsWith(layoutScheme) ? reference.slice(layoutScheme.length) : undefined;
 }

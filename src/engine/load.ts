@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Report } from '#formats/progress/event.ts';
 import { familiarReference, parseReference } from '#formats/oci/reference.ts';
 import { digestOf } from '#ground/base/digest.ts';
+import type { ImageRecord } from '#stores/image/store.ts';
 import { openImageArchive, type ArchivedImage } from '#stores/image/read-archive.ts';
 import { unpackImage } from './fetch-image.ts';
 import { layersOfChain } from './layer-chains.ts';
@@ -25,6 +26,13 @@ export async function loadImages(
 }
 
 async function loadImage(engine: Engine, image: ArchivedImage, report: Report, signal: AbortSignal): Promise<LoadedImage> {
+  const record = await enterImage(engine, image, report, signal);
+  engine.images.tag(record.imageId, image.names);
+  return { id: record.imageId, names: image.names.map((name) => familiarReference(parseReference(name))) };
+}
+
+/** Enters an image without its names; layers that are not what the config says are an error. */
+export async function enterImage(engine: Engine, image: ArchivedImage, report: Report, signal: AbortSignal): Promise<ImageRecord> {
   for (const { diffId, digest, mediaType, size, chunks } of image.layers) {
     const blob = await engine.content.ingest(chunks(), { size, ...(digest === undefined ? {} : { digest }) }, signal);
     engine.images.noteBlob({ diffId, digest: blob.digest, size: blob.size, mediaType, madeHere: false });
@@ -36,11 +44,9 @@ async function loadImage(engine: Engine, image: ArchivedImage, report: Report, s
     top === undefined
       ? []
       : await layersOfChain(top, { chains: engine.layerChains, worker: async () => await engine.worker(signal) }, signal);
-  const record = engine.images.save({
+  return engine.images.save({
     config: image.config,
     layers: sized.map(({ diffId, size }) => ({ diffId, size })),
     now: engine.now(),
   });
-  engine.images.tag(record.imageId, image.names);
-  return { id: record.imageId, names: image.names.map((name) => familiarReference(parseReference(name))) };
 }

@@ -19,10 +19,19 @@ export type BuildRequest = {
   readonly pull: boolean;
   readonly network: 'default' | 'none' | 'host';
   readonly extraHosts: readonly string[];
+  /** `--build-context`, by name as typed. */
+  readonly contexts: ReadonlyMap<string, ContextRequest>;
   readonly outputs: readonly OutputRequest[];
   /** How many steps at once; undefined: as many as the machine has cores, at least 4. */
   readonly jobs: number | undefined;
 };
+
+/** What stands in the place of an image, a stage, or a name after `--from`. Paths are absolute. */
+export type ContextRequest =
+  | { readonly kind: 'folder'; readonly path: string }
+  | { readonly kind: 'image'; readonly reference: string }
+  /** An OCI image layout; without tag and digest its `latest` or only image. */
+  | { readonly kind: 'layout'; readonly path: string; readonly tag: string | undefined; readonly digest: string | undefined };
 
 /** `-o type=oci,dest=F`: beside these, the image always lands in the store when it has a tag or there is no output. */
 export type OutputRequest = {

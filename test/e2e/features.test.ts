@@ -1,7 +1,23 @@
 /** What `jettison build` can do beside the main path, typed as people type it. */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { openSandbox } from '#test/kit/sandbox.ts';
+
+/** Names in the layers of a docker archive, sorted, folders with a slash. */
+function filesOf(archive: string, folder: string): readonly string[] {
+  const place = mkdtempSync(join(folder, 'archive-'));
+  execFileSync('tar', ['-xf', archive, '-C', place]);
+  const [image] = JSON.parse(readFileSync(join(place, 'manifest.json'), 'utf8')) as readonly { readonly Layers: readonly string[] }[];
+  const names = (image?.Layers ?? []).flatMap((layer) =>
+    execFileSync('tar', ['-tf', join(place, layer)], { encoding: 'utf8' })
+      .trim()
+      .split('\n'),
+  );
+  return [...new Set(names)].filter((name) => name !== './').toSorted();
+}
 
 test('--check tells findings with their lines and exits with 1; nothing is built', async () => {
   await using sandbox = await openSandbox();
@@ -50,4 +66,78 @@ test('a build ends with its warnings', async () => {
   const done = await sandbox.jettison(['build', '--progress=plain', context]);
   assert.equal(done.status, 0, done.stderr);
   assert.match(done.stderr, / 1 warning found \(use jettison build --check to expand\):\n - JSONArgsRecommended: .* \(line 3\)\n$/u);
+});
+
+test('--build-context: a folder with its own ignore file, an image for an image, a layout for a stage', async () => {
+  await using sandbox = await openSandbox();
+  sandbox.files({ '.dockerignore': '*.log\n.dockerignore\n', kept: 'kept', 'left.log': 'left' }, 'more');
+  const one = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY who /who\nENV WHO=one\nONBUILD COPY extra /extra\n', who: 'one' }, 'one');
+  await sandbox.succeed(['build', '-t', 'one', '-t', 'spare:2', one]);
+  await sandbox.succeed([
+    'build',
+    '-o',
+    `type=oci,dest=${sandbox.folder}/two.tar`,
+    sandbox.files({ Dockerfile: 'FROM scratch\nCOPY two /two\n', two: 'two' }, 'two'),
+  ]);
+  const layout = `${sandbox.folder}/layout`;
+  mkdirSync(layout);
+  execFileSync('tar', ['-xf', `${sandbox.folder}/two.tar`, '-C', layout]);
+
+  const context = sandbox.files({
+    Dockerfile: [
+      'FROM nowhere.example/gone AS tools',
+      'RUN never',
+      'FROM tools AS built',
+      'FROM debian:12',
+      'COPY --from=more . /more/',
+      'COPY --from=built /two /two',
+      'COPY --from=more kept /kept-$WHO',
+    ].join('\n'),
+    extra: 'from a trigger',
+  });
+  const names = ['--build-context', 'more=more', '--build-context', 'docker.io/library/debian:12=docker-image://spare:2'];
+  await sandbox.succeed([
+    'build',
+    ...names,
+    '--build-context',
+    `tools=oci-layout://${layout}`,
+    '-t',
+    'mixed',
+    '-o',
+    `type=docker,dest=${sandbox.folder}/out.tar`,
+    context,
+  ]);
+  assert.deepEqual(filesOf(`${sandbox.folder}/out.tar`, sandbox.folder), ['extra', 'kept-one', 'more/', 'more/kept', 'two', 'who']);
+
+  const rebuilt = await sandbox.jettison([
+    'build',
+    ...names,
+    '--build-context',
+    `tools=oci-layout://${layout}`,
+    '--progress=plain',
+    context,
+  ]);
+  assert.equal(rebuilt.stderr.match(/ CACHED$/gmu)?.length, 6, rebuilt.stderr);
+  sandbox.files({ kept: 'changed' }, 'more');
+  const changed = await sandbox.jettison([
+    'build',
+    ...names,
+    '--build-context',
+    `tools=oci-layout://${layout}`,
+    '--progress=plain',
+    context,
+  ]);
+  assert.equal(changed.status, 0, changed.stderr);
+  assert.match(changed.stderr, /COPY --from=built \/two \/two\n#\d+ DONE/u, 'what stands on a changed copy runs again');
+
+  const based = sandbox.files({ Dockerfile: 'FROM more\nCOPY a /\n', a: '' }, 'based');
+  await sandbox.succeed(['build', '--build-context', 'more=more', '-o', `type=docker,dest=${sandbox.folder}/based.tar`, based]);
+  assert.deepEqual(filesOf(`${sandbox.folder}/based.tar`, sandbox.folder), ['a', 'kept']);
+
+  const refuse = async (value: string): Promise<string> => (await sandbox.jettison(['build', '--build-context', value, based])).stderr;
+  assert.match(await refuse('more=https://example.com/x.git'), /is not built yet/u);
+  assert.match(await refuse('more'), /use "NAME=PATH"/u);
+  assert.match(await refuse('No=more'), /cannot be the name/u);
+  assert.match(await refuse('more=missing'), /not there: .*missing/u);
+  assert.match(await refuse(`more=oci-layout://${layout}:3`), /no image for tag "3"/u);
 });

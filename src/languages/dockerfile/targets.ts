@@ -38,5 +38,6 @@ function describe(name: string, { comments }: FromInstruction): string | undefin
 
 function baseOf({ base }: PlannedStage): string {
   if (base.kind === 'image') return base.image.written;
+  if (base.kind === 'folder') return base.name;
   return base.kind === 'stage' ? stageLabel(base.stage) : 'scratch';
 }

@@ -4,6 +4,7 @@ import type { Edge } from '#formats/graph/vertex.ts';
 import type { ImageConfig } from '#formats/oci/image-config.ts';
 import type { Platform } from '#formats/oci/platform.ts';
 import type { Diagnostic } from './diagnostics.ts';
+import type { NamedContext } from './named-context.ts';
 
 export type FrontendOptions = {
   /** Name of the source text for messages and spans: `Dockerfile`. */
@@ -21,6 +22,8 @@ export type FrontendOptions = {
   readonly extraHosts: readonly string[];
   /** Lines of the ignore file of the build context, for warnings only; undefined for none. */
   readonly ignorePatterns?: readonly string[];
+  /** By their names in the form of `contextName`. One takes the place of an image, and of a stage of its name. */
+  readonly contexts?: ReadonlyMap<string, NamedContext>;
 };
 
 /** A base image as the frontend needs it. */

@@ -16,11 +16,13 @@ const mostPatterns = 10_000;
 
 /**
  * Reads `<Dockerfile>.dockerignore` beside the Dockerfile, else `.dockerignore` at the root of the context; undefined when there is neither.
- * `folder` (the context) and `dockerfile` are absolute paths. Throws `context/bad-ignore-file` with the line (its text may be a secret when the file
+ * `folder` (the context) and `dockerfile` are absolute paths; a context without a Dockerfile has only the one at its root. Throws `context/bad-ignore-file` with the line (its text may be a secret when the file
  * is a wrong one, so it is not shown), and what `readContextFile` throws.
  */
-export function readIgnoreFile(place: { readonly folder: string; readonly dockerfile: string }): IgnoreFile | undefined {
-  return readOne(besideDockerfile(place)) ?? readOne({ folder: place.folder, path: '.dockerignore' });
+export function readIgnoreFile(place: { readonly folder: string; readonly dockerfile?: string }): IgnoreFile | undefined {
+  const { folder, dockerfile } = place;
+  const beside = dockerfile === undefined ? undefined : readOne(besideDockerfile({ folder, dockerfile }));
+  return beside ?? readOne({ folder: place.folder, path: '.dockerignore' });
 }
 
 /** One pattern a line, as BuildKit reads it: `#` in the first column starts a comment. Throws `context/bad-ignore-file`. */

@@ -1,6 +1,6 @@
 /** The options of `jettison build`, and the request that they and the argument make. */
 import { resolve } from 'node:path';
-import type { BuildRequest } from '#engine/requests.ts';
+import type { BuildRequest, ContextRequest } from '#engine/requests.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Surroundings } from '../command.ts';
 import { badValue, choice, flag, list, parsed, text, type ValuesOf } from '../option.ts';
@@ -17,6 +17,9 @@ export const buildOptions = {
     { initial: readCall('build'), help: 'Instead of building: "check", "targets"; with ",format=json", ",ignorestatus"' },
     readCall,
   ),
+  contexts: list('build-context', {
+    help: 'Additional build contexts: "NAME=PATH", "NAME=docker-image://IMAGE", "NAME=oci-layout://PATH[:TAG]"',
+  }),
   check: flag('check', { help: 'Look for faults without building ("--call=check")' }),
   file: text('file', { short: 'f', help: 'Name of the Dockerfile (default "PATH/Dockerfile")' }),
   forceRemove: flag('force-rm', { help: 'Accepted: no containers are left behind' }),
@@ -46,7 +49,7 @@ export const buildOptions = {
 
 /** What the docker CLI has and this command has not yet. */
 export const notBuiltOptions = `
-  allow annotation attest build-context builder cache-from cache-to cgroup-parent compress D=debug cpu-period
+  allow annotation attest builder cache-from cache-to cgroup-parent compress D=debug cpu-period
   cpu-quota c=cpu-shares cpuset-cpus cpuset-mems disable-content-trust isolation m=memory memory-swap metadata-file
   no-cache-filter policy provenance push sbom secret security-opt shm-size squash ssh ulimit`;
 
@@ -66,6 +69,7 @@ export function requestOf(given: BuildOptions, context: string, around: Surround
     pull: given.pull,
     network: given.network,
     extraHosts: given.addHost,
+    contexts: new Map(given.contexts.map((named) => readNamedContext(named, around.currentFolder))),
     outputs: given.outputs.map((output) => readOutput(output, around.currentFolder)),
     jobs: given.jobs,
   };
@@ -76,12 +80,35 @@ function readContext(context: string, currentFolder: string): string {
   if (context === '')
     throw new JettisonError('cli/usage', 'The path of the build context is empty', { hint: 'Use "." for the current folder' });
   if (context === '-') throw new JettisonError('cli/not-built', 'A build context from standard input is not built yet');
-  if (/^(?:https?|git|ssh|oci-layout|docker-image):\/\/|^git@|^github\.com\//u.test(context)) {
+  if (isUrl(context)) {
     throw new JettisonError('cli/not-built', `A build context from a URL ("${context}") is not built yet`, {
       hint: 'Fetch it, then build from the folder',
     });
   }
   return resolve(currentFolder, context);
+}
+
+/** `NAME=...` of `--build-context`. */
+function readNamedContext(given: string, currentFolder: string): readonly [string, ContextRequest] {
+  const equals = given.indexOf('=');
+  const [name, value] = [given.slice(0, equals), given.slice(equals + 1)];
+  if (equals < 1 || value === '') throw badValue('build-context', given, 'use "NAME=PATH"');
+  if (value.startsWith('docker-image://')) return [name, { kind: 'image', reference: value.slice('docker-image://'.length) }];
+  if (value.startsWith('oci-layout://')) {
+    const [place = '', digest] = value.slice('oci-layout://'.length).split('@', 2);
+    const [path = '', tag] = place.split(':', 2);
+    return [name, { kind: 'layout', path: resolve(currentFolder, path), tag, digest }];
+  }
+  if (isUrl(value) || /^[a-z][a-z0-9+.-]*:\/\//u.test(value) || value.startsWith('target:')) {
+    throw new JettisonError('cli/not-built', `A build context "${value}" is not built yet`, {
+      hint: 'Use a folder, docker-image:// or oci-layout://',
+    });
+  }
+  return [name, { kind: 'folder', path: resolve(currentFolder, value) }];
+}
+
+function isUrl(value: string): boolean {
+  return /^(?:https?|git|ssh|oci-layout|docker-image):\/\/|^git@|^github\.com\//u.test(value);
 }
 
 function readFile(file: string | undefined): string | undefined {

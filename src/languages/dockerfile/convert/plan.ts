@@ -5,6 +5,7 @@ import type { Span } from '#ground/base/span.ts';
 import { parsePlatform, type Platform } from '#formats/oci/platform.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { FrontendOptions } from '#languages/frontend/contract.ts';
+import { contextName } from '#languages/frontend/named-context.ts';
 import { expandWord, type Expansion } from '#languages/frontend/words.ts';
 import type { Dockerfile, Stage, StageInstruction, Word } from '../ast.ts';
 import { readFroms, readGlobals, type FromFacts } from './globals.ts';
@@ -14,6 +15,8 @@ import { badExpansion } from './words.ts';
 export type Origin =
   | { readonly kind: 'context' }
   | { readonly kind: 'scratch' }
+  /** A named context that is a folder of the client. */
+  | { readonly kind: 'folder'; readonly name: string }
   | { readonly kind: 'stage'; readonly stage: PlannedStage; readonly written: string }
   | { readonly kind: 'image'; readonly image: WantedImage };
 
@@ -37,6 +40,7 @@ export type PlannedStep = {
 
 export type Base =
   | { readonly kind: 'scratch' }
+  | { readonly kind: 'folder'; readonly name: string }
   | { readonly kind: 'stage'; readonly stage: PlannedStage }
   | { readonly kind: 'image'; readonly image: WantedImage };
 
@@ -48,6 +52,8 @@ export type PlannedStage = {
   readonly base: Base;
   /** `--platform`, if there is one. */
   readonly platform: Platform | undefined;
+  /** A named context stands in its place: its instructions do not count. */
+  readonly isReplaced: boolean;
   /** Triggers of the base come first; they are added once the base is known. */
   readonly steps: PlannedStep[];
 };
@@ -73,6 +79,7 @@ export function planStages(dockerfile: Dockerfile, options: FrontendOptions): Pl
     if (stage.name !== undefined) byName.set(stage.name, stage);
   }
   for (const stage of stages) {
+    if (stage.isReplaced) continue;
     for (const instruction of stage.source.instructions) stage.steps.push(planStep(instruction, plan, undefined));
   }
   checkCircles(stages);
@@ -130,14 +137,32 @@ function planStage({ stage: source, image, platform: platformWord }: FromFacts, 
       hint: 'Give the argument a default: ARG NAME=image before the first FROM',
     });
   const platform = from.platform && platformWord && readPlatform(from.platform, platformWord, plan);
-  const above = plan.byName.get(written.toLowerCase()) ?? stageAt(stages, written);
-  const base: Base = above
-    ? { kind: 'stage', stage: above }
-    : written === 'scratch'
-      ? { kind: 'scratch' }
-      : { kind: 'image', image: wantedImage(written, platform ?? options.platform, [from.image.span]) };
   const name = from.alias?.name.text.toLowerCase();
-  return { index: stages.length, source, name, base, platform, steps: [] };
+  const wanted = { platform: platform ?? options.platform, at: [from.image.span] };
+  const instead = name === undefined ? undefined : namedContext(name, plan, wanted);
+  const above = plan.byName.get(written.toLowerCase()) ?? stageAt(stages, written);
+  const base: Base =
+    instead ??
+    (above
+      ? { kind: 'stage', stage: above }
+      : written === 'scratch'
+        ? { kind: 'scratch' }
+        : (namedContext(written, plan, wanted) ?? { kind: 'image', image: wantedImage(written, wanted) }));
+  return { index: stages.length, source, name, base, platform, isReplaced: instead !== undefined, steps: [] };
+}
+
+/** What `--build-context` says that a name means, if it says anything. */
+function namedContext(
+  written: string,
+  { options }: Plan,
+  wanted: Wanted,
+): { readonly kind: 'folder'; readonly name: string } | { readonly kind: 'image'; readonly image: WantedImage } | undefined {
+  if (options.contexts === undefined || options.contexts.size === 0) return undefined;
+  const name = contextName(written);
+  const context = name === undefined ? undefined : options.contexts.get(name);
+  if (name === undefined || context === undefined) return undefined;
+  if (context.kind === 'folder') return { kind: 'folder', name };
+  return { kind: 'image', image: { reference: context.reference, written, ...wanted } };
 }
 
 function readPlatform(word: Word, expansion: Expansion, plan: Plan): Platform {
@@ -187,14 +212,17 @@ function lookUp(name: string, plan: Plan, at: readonly Span[]): Origin {
     });
   }
   if (name.toLowerCase() === 'scratch') return { kind: 'scratch' };
-  return { kind: 'image', image: wantedImage(name, plan.options.platform, at) };
+  const wanted = { platform: plan.options.platform, at };
+  return namedContext(name, plan, wanted) ?? { kind: 'image', image: wantedImage(name, wanted) };
 }
 
 function stageAt(stages: readonly PlannedStage[], number: string): PlannedStage | undefined {
   return /^\d{1,9}$/u.test(number) ? stages[Number(number)] : undefined;
 }
 
-function wantedImage(written: string, platform: Platform, at: readonly Span[]): WantedImage {
+type Wanted = Pick<WantedImage, 'platform' | 'at'>;
+
+function wantedImage(written: string, { platform, at }: Wanted): WantedImage {
   try {
     return { reference: printReference(withDefaultTag(parseReference(written))), written, platform, at };
   } catch (error) {

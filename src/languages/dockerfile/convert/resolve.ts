@@ -73,9 +73,16 @@ function addTriggers(stage: PlannedStage, plan: Plan, get: ResolvedImages['get']
 function triggersOf(stage: PlannedStage, get: ResolvedImages['get']): readonly StageInstruction[] {
   if (stage.base.kind === 'scratch') return [];
   if (stage.base.kind === 'image') {
-    return (get(stage.base.image)?.config.config?.OnBuild ?? []).map((expression) => readTrigger(expression, stage));
+    return stage.isReplaced ? [] : triggersIn(stage.base.image, stage, get);
   }
-  return stage.base.stage.source.instructions.flatMap((instruction) => (instruction.kind === 'onbuild' ? [instruction.trigger] : []));
+  if (stage.base.kind === 'folder') return [];
+  const below = stage.base.stage;
+  if (below.isReplaced) return below.base.kind === 'image' ? triggersIn(below.base.image, stage, get) : [];
+  return below.source.instructions.flatMap((instruction) => (instruction.kind === 'onbuild' ? [instruction.trigger] : []));
+}
+
+function triggersIn(image: WantedImage, stage: PlannedStage, get: ResolvedImages['get']): readonly StageInstruction[] {
+  return (get(image)?.config.config?.OnBuild ?? []).map((expression) => readTrigger(expression, stage));
 }
 
 function readTrigger(expression: string, stage: PlannedStage): StageInstruction {

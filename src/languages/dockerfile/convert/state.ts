@@ -4,10 +4,10 @@ import { suggest } from '#ground/base/human.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Span } from '#ground/base/span.ts';
 import { createVertex, outputOf, type Edge, type Label } from '#formats/graph/vertex.ts';
-import type { Op } from '#formats/graph/op.ts';
+import type { CopyAction, Op } from '#formats/graph/op.ts';
 import type { Platform } from '#formats/oci/platform.ts';
 import { proxyEnvironment } from '#languages/frontend/arguments.ts';
-import { defaultPath, draftOf, emptyDraft, finishDraft, type ConfigDraft } from '#languages/frontend/config-draft.ts';
+import { addHistory, defaultPath, draftOf, emptyDraft, finishDraft, type ConfigDraft } from '#languages/frontend/config-draft.ts';
 import type { ResolvedImage } from '#languages/frontend/contract.ts';
 import { expandWord, type WordRules } from '#languages/frontend/words.ts';
 import type { Word } from '../ast.ts';
@@ -124,13 +124,14 @@ function stageOnStage(stage: PlannedStage, below: StageState, { plan }: Conversi
   };
 }
 
-function stageOnImage(stage: PlannedStage, { plan, images }: Conversion): StageState {
+function stageOnImage(stage: PlannedStage, conversion: Conversion): StageState {
+  const { plan, images } = conversion;
   const { options } = plan;
   const blank = blankState(stage, { plan, hasWorkdir: false });
   const nothing = { variables: new Map<string, string>(), arguments: new Map<string, string | undefined>(), layers: [] };
   if (stage.base.kind !== 'image') {
     const facts = { stage, hasWorkdir: false, baseIsKnown: true, mismatch: undefined };
-    return {
+    const state: StageState = {
       ...blank,
       ...nothing,
       draft: emptyDraft(options.platform),
@@ -139,6 +140,8 @@ function stageOnImage(stage: PlannedStage, { plan, images }: Conversion): StageS
       files: undefined,
       facts,
     };
+    if (stage.base.kind === 'folder') addFolder(state, stage.base.name, conversion);
+    return state;
   }
   const wanted = stage.base.image;
   const image = images.get(wanted);
@@ -167,8 +170,35 @@ function blankState(stage: PlannedStage, { plan, hasWorkdir }: { readonly plan: 
   const counted = stage.steps.filter(
     ({ instruction: { kind } }) => kind === 'run' || kind === 'copy' || kind === 'add' || kind === 'workdir',
   );
-  const stepCount = counted.length + (stage.base.kind === 'image' ? 1 : 0);
+  const stepCount = counted.length + (stage.base.kind === 'image' || stage.base.kind === 'folder' ? 1 : 0);
   return { stage, hasCommand: false, hasWorkdir, steps: [], step: 0, stepCount, isOnlyStage: plan.stages.length === 1 };
+}
+
+/** A stage on a named context that is a folder: its files are the first layer. */
+function addFolder(state: StageState, name: string, { isDry }: Conversion): void {
+  if (isDry) return;
+  const action: CopyAction = {
+    kind: 'copy',
+    input: 0,
+    sources: ['/'],
+    wildcards: false,
+    destination: '/',
+    destinationIsFolder: true,
+    owner: null,
+    mode: null,
+    unpack: false,
+    exclude: [],
+    parents: false,
+  };
+  const label = { ...labelFor(state, [state.stage.source.from.span]), text: `FROM ${name}` };
+  const vertex = createVertex({ kind: 'file', base: null, actions: [action] }, [folderFiles(name)], label);
+  state.files = outputOf(vertex);
+  state.layers.push(vertex.digest);
+  addHistory(state.draft, `FROM ${name} # build context`, true);
+}
+
+function folderFiles(name: string): Edge {
+  return outputOf(createVertex({ kind: 'source-local', name }, [], { text: `load build context ${name}` }));
 }
 
 /** undefined for an image without layers. */
@@ -188,6 +218,8 @@ export function filesOf(
       return conversion.context;
     case 'scratch':
       return undefined;
+    case 'folder':
+      return folderFiles(origin.name);
     case 'image':
       return externalFiles(origin.image, conversion);
     case 'stage': {

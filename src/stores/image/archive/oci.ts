@@ -13,21 +13,27 @@ import { badArchive, type TarFile, type TarIndex } from '../tar-index.ts';
 const mostImages = 1000;
 const mostNesting = 4;
 
-/** Images of `index.json`, each once with all its names; of a nested index the one for `platform`. */
-export function readOciArchive(index: TarIndex, platform: Platform): readonly ArchivedImage[] {
+type Choose = (entry: Descriptor, count: number) => boolean;
+
+/**
+ * Images of `index.json`, each once with all its names; of a nested index the one for `platform`. `choose` is asked of each entry, with
+ * how many there are; when it takes none, there are none.
+ */
+export function readOciArchive(index: TarIndex, platform: Platform, choose?: Choose): readonly ArchivedImage[] {
   const file = index.find('index.json');
   if (!file) throw badArchive('it has neither a manifest.json (docker archive) nor an index.json (OCI image layout)');
   const document = decodeImageDocument(index.read(file, manifestLimit), [], 'index.json');
   if (document.kind !== 'index') throw badArchive('its index.json is no image index');
   if (document.index.manifests.length > mostImages) throw badArchive(`it has more than ${mostImages} images`);
   const found = new Map<Digest, ArchivedImage>();
-  for (const entry of document.index.manifests) {
+  const { manifests } = document.index;
+  for (const entry of choose ? manifests.filter((each) => choose(each, manifests.length)) : manifests) {
     const image = readEntry(index, entry, platform);
     if (!image) continue;
     const before = found.get(image.digest)?.names ?? [];
     found.set(image.digest, { ...image.image, names: [...new Set([...before, ...namesOf(entry)])] });
   }
-  if (found.size === 0) throw badArchive('its index.json names no image');
+  if (found.size === 0 && !choose) throw badArchive('its index.json names no image');
   return [...found.values()];
 }
 
