@@ -339,6 +339,13 @@ inOwnNamespaces(import.meta.filename, () => {
       },
     );
     assert.deepEqual(signalled, { code: 7, out: 'ready\ngot\n', err: '' });
+    const onTerminal = await container(place, {
+      arguments: ['sh', '-c', 'test -t 0 && test -t 1 && test -c /dev/console && echo $TERM; exit 5'],
+      terminal: true,
+      onTerminal: true,
+    });
+    assert.equal(onTerminal.code, 5);
+    assert.match(onTerminal.out, /xterm\r?\n$/);
     assert.deepEqual(await container(place, { arguments: ['nope'] }), { code: 125, out: '', err: 'runtime/command-not-found\n' });
     assert.deepEqual(await container(place, { arguments: ['true'], terminal: true }), { code: 125, out: '', err: 'ops/not-a-terminal\n' });
   });
@@ -412,7 +419,11 @@ async function container(
     keep: false,
   };
   const program = join(import.meta.dirname, 'programs/container.ts');
-  const child = spawn(process.execPath, [program, folder, image, JSON.stringify({ ...defaults, ...request })], {
+  const words = [process.execPath, program, folder, image, JSON.stringify({ ...defaults, ...request })];
+  // script(1) gives its command a terminal and passes on its exit code.
+  const quoted = words.map((word) => `'${word.replaceAll("'", `'"'"'`)}'`).join(' ');
+  const [file = '', ...rest] = 'onTerminal' in request ? ['script', '-qec', quoted, '/dev/null'] : words;
+  const child = spawn(file, rest, {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, NODE_DEBUG: '' },
   });

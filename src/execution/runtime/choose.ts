@@ -25,7 +25,7 @@ import type { ProcessRequest, Runtime } from './contract.ts';
 import { callArguments, createRuntime, ownEnvironment, type Program } from './oci-cli.ts';
 import { readCapabilities } from './capabilities.ts';
 import { smallProgram, type SmallProgram } from './small-programs.ts';
-import { sandboxProfile, usualDevices, type HostFacts } from './spec.ts';
+import { sandboxProfile, usualDevices, type HostFacts, type RootDevices } from './spec.ts';
 
 export type RuntimeChoice = {
   /** For bundles and state. Its content goes with this process: a tmpfs is mounted over it where this process has a mount namespace of its own. */
@@ -37,7 +37,7 @@ export type RuntimeChoice = {
 };
 
 /** One way to call a runtime. */
-type Way = { readonly program: Program; readonly cgroup: CgroupCover };
+type Way = { readonly program: Program; readonly cgroup: CgroupCover; readonly devices: RootDevices['kind'] };
 /** What has to be mounted over /sys/fs/cgroup, in a mount namespace of our own, before the runtime takes it. */
 type CgroupCover = 'none' | 'tmpfs' | 'cgroup2';
 type Remembered = Way & { readonly filter: string | undefined };
@@ -72,12 +72,13 @@ export async function openRuntime(choice: RuntimeChoice, note: (text: string) =>
   if (way.program.name === 'runc' && isOldRunc(way.program.version)) {
     note(`runc ${way.program.version} has known holes (CVE-2025-31133, CVE-2025-52881): install crun, or runc 1.2.8 or later`);
   }
-  return createRuntime(way.program, choice.folder, { ...factsFor(way.program, choice.folder, facts), compiledFilter: way.filter });
+  return createRuntime(way.program, choice.folder, { ...factsFor(way, choice.folder, facts), compiledFilter: way.filter });
 }
 
-/** crun binds the root onto itself without the flags it had, so its hook has to forbid devices. */
-function factsFor({ name }: Program, folder: string, facts: HostFacts): HostFacts {
-  return name === 'crun' ? { ...facts, forbidDevices: writeProgram('forbid-devices', join(folder, 'forbid-devices')) } : facts;
+function factsFor({ devices }: Way, folder: string, facts: HostFacts): HostFacts {
+  const rootDevices =
+    devices === 'hook' ? { kind: devices, program: writeProgram('forbid-devices', join(folder, 'forbid-devices')) } : { kind: devices };
+  return { ...facts, rootDevices };
 }
 
 function writeProgram(name: SmallProgram, file: string): string {
@@ -135,7 +136,7 @@ function hostFacts(): HostFacts {
     architecture: process.arch,
     devices: usualDevices.filter((path) => existsSync(path)),
     compiledFilter: undefined,
-    forbidDevices: undefined,
+    rootDevices: { kind: 'flag-kept' },
   };
 }
 
@@ -148,11 +149,11 @@ async function tryAll(found: ReturnType<typeof findPrograms>, trial: Trial, sign
     for (const way of waysOf({ name, file, version, globalArguments: [] })) {
       if (way.cgroup !== 'none' && !hasOwnMounts()) continue;
       coverCgroups(way.cgroup);
-      const failure = await tryWay(way.program, trial, signal);
-      log('%s %o over %s: %s', way.program.file, way.program.globalArguments, way.cgroup, failure ?? 'works');
-      if (failure === undefined) return { ...way, filter: await compiledFilter(way.program, trial, signal) };
+      const failure = await tryWay(way, trial, signal);
+      log('%s %o over %s, devices by %s: %s', way.program.file, way.program.globalArguments, way.cgroup, way.devices, failure ?? 'works');
+      if (failure === undefined) return { ...way, filter: await compiledFilter(way, trial, signal) };
       uncoverCgroups(way.cgroup);
-      failures.push(`${[name, ...way.program.globalArguments].join(' ')}: ${failure}`);
+      failures.push(`${[name, ...way.program.globalArguments].join(' ')} (${way.cgroup}, ${way.devices}): ${failure}`);
     }
   }
   throw new JettisonError('runtime/does-not-work', 'Cannot run anything: no installed runtime works on this machine', {
@@ -163,12 +164,16 @@ async function tryAll(found: ReturnType<typeof findPrograms>, trial: Trial, sign
 }
 
 function waysOf(program: Program): readonly Way[] {
-  const way = (cgroup: CgroupCover, ...globalArguments: readonly string[]): Way => ({ program: { ...program, globalArguments }, cgroup });
-  // crun refuses a tree with controllers of both versions, even when told to use none; it takes an empty one.
-  if (program.name === 'crun')
-    return [way('none', '--cgroup-manager=disabled'), way('tmpfs', '--cgroup-manager=disabled'), way('cgroup2'), way('none')];
-  // "rootless" makes runc go on where it may not make a cgroup.
-  return [way('none'), way('none', '--rootless=true'), way('cgroup2'), way('cgroup2', '--rootless=true')];
+  const calls: readonly (readonly [CgroupCover, ...string[]])[] =
+    program.name === 'crun'
+      ? // crun refuses a tree with controllers of both versions, even when told to use none; it takes an empty one.
+        [['none', '--cgroup-manager=disabled'], ['tmpfs', '--cgroup-manager=disabled'], ['cgroup2'], ['none']]
+      : // "rootless" makes runc go on where it may not make a cgroup.
+        [['none'], ['none', '--rootless=true'], ['cgroup2'], ['cgroup2', '--rootless=true']];
+  const devices = program.name === 'crun' ? (['remount', 'hook'] as const) : (['flag-kept', 'hook'] as const);
+  return calls.flatMap(([cgroup, ...globalArguments]) =>
+    devices.map((kind) => ({ program: { ...program, globalArguments }, cgroup, devices: kind })),
+  );
 }
 
 function coverCgroups(cover: CgroupCover): void {
@@ -187,11 +192,11 @@ function uncoverCgroups(cover: CgroupCover): void {
 }
 
 /** undefined when it works, else what was wrong. */
-async function tryWay(program: Program, { folder, facts }: Trial, signal: AbortSignal): Promise<string | undefined> {
+async function tryWay(way: Way, { folder, facts }: Trial, signal: AbortSignal): Promise<string | undefined> {
   const said: string[] = [];
   const hear = (bytes: Uint8Array): void => void said.push(new TextDecoder().decode(bytes));
   try {
-    const runtime = createRuntime(program, folder, factsFor(program, folder, facts));
+    const runtime = createRuntime(way.program, folder, factsFor(way, folder, facts));
     const request = trialRequest(folder);
     const { code } = await runtime.run(request, { kind: 'capture', stdout: hear, stderr: hear }, signal);
     if (code === openedDevice(request)) return undefined;
@@ -240,18 +245,18 @@ function makeDevice(path: ByteString): void {
 }
 
 /** crun leaves the filter that it compiled beside a created container; it may be handed in again. undefined where there is none, or it does not work. */
-async function compiledFilter(program: Program, trial: Trial, signal: AbortSignal): Promise<string | undefined> {
+async function compiledFilter(way: Way, trial: Trial, signal: AbortSignal): Promise<string | undefined> {
+  const { program } = way;
   if (program.name !== 'crun') return undefined;
   const state = join(trial.folder, 'state');
   const request = { ...trialRequest(trial.folder), id: 'filter' };
-  using bundle = openBundle(join(trial.folder, 'bundles'), request, factsFor(program, trial.folder, trial.facts));
+  using bundle = openBundle(join(trial.folder, 'bundles'), request, factsFor(way, trial.folder, trial.facts));
   const create = ['create', '--bundle', bundle.folder, '--pid-file', bundle.pidFile, request.id];
   await call(program, callArguments(program, state, create), signal);
   const file = join(state, request.id, 'seccomp.bpf');
   const filter = existsSync(file) ? readFileSync(file).toString('base64') : '';
   await call(program, callArguments(program, state, ['delete', '--force', request.id]), signal);
-  const works =
-    filter !== '' && (await tryWay(program, { ...trial, facts: { ...trial.facts, compiledFilter: filter } }, signal)) === undefined;
+  const works = filter !== '' && (await tryWay(way, { ...trial, facts: { ...trial.facts, compiledFilter: filter } }, signal)) === undefined;
   return works ? filter : undefined;
 }
 
@@ -282,6 +287,7 @@ const memorySchema = v.object({
     globalArguments: v.array(v.string()),
   }),
   cgroup: v.picklist(['none', 'tmpfs', 'cgroup2']),
+  devices: v.picklist(['flag-kept', 'remount', 'hook']),
   filter: v.optional(v.string()),
 });
 
@@ -303,8 +309,8 @@ function recall(file: string, key: string): Remembered | undefined {
   }
   const read = v.safeParse(v.pipe(v.string(), v.parseJson(), memorySchema), text);
   if (!read.success || read.output.key !== key) return undefined;
-  const { program, cgroup, filter } = read.output;
-  return { program, cgroup, filter };
+  const { program, cgroup, devices, filter } = read.output;
+  return { program, cgroup, devices, filter };
 }
 
 function remember(file: string, key: string, way: Remembered): void {

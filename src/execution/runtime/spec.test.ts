@@ -11,7 +11,7 @@ const host: HostFacts = {
   architecture: 'x64',
   devices: usualDevices,
   compiledFilter: 'QUJD',
-  forbidDevices: '/run/forbid-devices',
+  rootDevices: { kind: 'hook', program: '/run/forbid-devices' },
 };
 const paths = { rootfs: '/b/rootfs', hosts: '/b/hosts', hostname: '/b/hostname', resolvConf: '/b/resolv.conf' };
 const request: ProcessRequest = {
@@ -39,6 +39,8 @@ test('a sandbox has no mount on which devices work, but the devices themselves a
   const open = mounts.filter(({ options }) => !options.includes('nodev')).map(({ destination }) => destination);
   assert.deepEqual(open, ['/dev/pts', ...usualDevices]);
   assert.deepEqual(hooks?.createContainer, [{ path: '/run/forbid-devices', args: ['/run/forbid-devices', '/b/rootfs'] }]);
+  const again = createSpec(request, paths, { ...host, rootDevices: { kind: 'remount' } });
+  assert.deepEqual([again.hooks, again.mounts[0]?.destination, again.mounts[0]?.options], [undefined, '/.', ['bind', 'remount', 'nodev']]);
   assert.equal(linux.seccomp?.defaultAction, 'SCMP_ACT_ERRNO');
   assert.ok(linux.maskedPaths.includes('/proc/kcore') && linux.readonlyPaths.includes('/proc/sys'));
 });

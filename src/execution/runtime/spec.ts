@@ -14,9 +14,16 @@ export type HostFacts = {
   readonly devices: readonly string[];
   /** The sandbox's seccomp filter as crun compiled it before, base64. */
   readonly compiledFilter: string | undefined;
-  /** A program that remounts its argument with `nodev`, for a runtime that loses the flag from the root it is given. */
-  readonly forbidDevices: string | undefined;
+  readonly rootDevices: RootDevices;
 };
+
+/** The root that a runtime is given is mounted `nodev`. crun binds it onto itself and loses the flag; it then has to be told again. */
+export type RootDevices =
+  | { readonly kind: 'flag-kept' }
+  /** By a mount over the root, which is not what the spec has mounts for, but costs nothing. */
+  | { readonly kind: 'remount' }
+  /** By a program that remounts its argument: 1 ms. */
+  | { readonly kind: 'hook'; readonly program: string };
 
 /** Where the bundle keeps what the spec points to. */
 export type BundlePaths = { readonly rootfs: string; readonly hosts: string; readonly hostname: string; readonly resolvConf: string };
@@ -64,6 +71,7 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
   const capabilities = insecure ? host.capabilities : dockerCapabilities.filter((name) => host.capabilities.includes(name));
   const seccomp = insecure ? undefined : sandboxProfile(host);
   const filter = insecure ? undefined : host.compiledFilter;
+  const { rootDevices } = host;
   return {
     ociVersion: '1.0.2',
     process: {
@@ -79,6 +87,7 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
     root: { path: paths.rootfs, readonly: false },
     hostname: request.hostname,
     mounts: [
+      ...(insecure || rootDevices.kind !== 'remount' ? [] : [remountRoot(paths.rootfs)]),
       ...systemMounts(request),
       ...(insecure ? [] : deviceMounts(host.devices)),
       ...nameMounts(request, paths),
@@ -97,9 +106,9 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
       readonlyPaths: insecure ? [] : readonlyPaths,
       ...(seccomp ? { seccomp } : {}),
     },
-    ...(insecure || host.forbidDevices === undefined
+    ...(insecure || rootDevices.kind !== 'hook'
       ? {}
-      : { hooks: { createContainer: [{ path: host.forbidDevices, args: [host.forbidDevices, paths.rootfs] }] } }),
+      : { hooks: { createContainer: [{ path: rootDevices.program, args: [rootDevices.program, paths.rootfs] }] } }),
     // crun takes a compiled filter instead of compiling the rules again, which saves it 2 ms a start; others do not know the name.
     ...(filter === undefined ? {} : { annotations: { 'run.oci.seccomp_bpf_data': filter } }),
   };
@@ -111,6 +120,11 @@ export function sandboxProfile(host: Pick<HostFacts, 'capabilities' | 'architect
     host.architecture,
     dockerCapabilities.filter((name) => host.capabilities.includes(name)),
   );
+}
+
+/** `/.` and not `/`: crun 1.8 mistakes that for its standard input. */
+function remountRoot(source: string): RuntimeMount {
+  return { destination: '/.', type: 'bind', source, options: ['bind', 'remount', 'nodev'] };
 }
 
 function systemMounts(request: ProcessRequest): readonly RuntimeMount[] {
@@ -131,7 +145,7 @@ function systemMounts(request: ProcessRequest): readonly RuntimeMount[] {
  * made by mknod (Docker's capabilities allow that) or brought by an image opens nothing, without a cgroup to say so.
  */
 function deviceMounts(devices: readonly string[]): readonly RuntimeMount[] {
-  return devices.map((path) => ({ destination: path, type: 'bind', source: path, options: ['bind', 'nosuid', 'noexec'] }));
+  return devices.map((path) => ({ destination: path, type: 'bind', source: path, options: ['bind'] }));
 }
 
 function nameMounts(request: ProcessRequest, paths: BundlePaths): readonly RuntimeMount[] {
