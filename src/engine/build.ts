@@ -19,6 +19,7 @@ import { followOutput } from './last-output.ts';
 import type { Engine } from './open.ts';
 import type { BuildOutcome, BuildRequest } from './requests.ts';
 import { snapshotOf } from './results.ts';
+import { readSecrets } from './secrets.ts';
 import { storeBuiltImage } from './store-image.ts';
 import { writeOutputs } from './outputs.ts';
 
@@ -40,6 +41,7 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
   const { request, source } = work;
   using statCache = openStatCache({ database: engine.database, now: engine.now });
   const contexts = createBuildContexts(contextFolders(request, source), statCache);
+  const secrets = readSecrets(request.secrets);
   const bases = createBaseImages(engine, request);
   const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source), bases, signal);
   reportWarnings(drafted, report);
@@ -54,7 +56,7 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
         .then(async (worker) => await worker.layerIdentities(snapshot, signal))
         .catch(() => undefined);
   };
-  const driverFor = createDrivers({ contexts, bases, worker: async () => await engine.worker(signal), report, onRun });
+  const driverFor = createDrivers({ contexts, bases, worker: async () => await engine.worker(signal), report, secrets, onRun });
   const jobs = request.jobs ?? Math.max(4, availableParallelism());
   const solved =
     drafted.goal === undefined

@@ -11,12 +11,14 @@ import type { TreeSource, Worker } from '#execution/worker/contract.ts';
 import type { BaseImages } from './base-images.ts';
 import type { BuildContexts } from './build-contexts.ts';
 import { folderOf, folderResult, snapshotOf, snapshotResult } from './results.ts';
+import { hideSecrets, secretsFor, type Secrets } from './secrets.ts';
 
 export type DriverDeps = {
   readonly contexts: BuildContexts;
   readonly bases: BaseImages;
   readonly worker: () => Promise<Worker>;
   readonly report: Report;
+  readonly secrets: Secrets;
   /** Told of each vertex that ran, so that what is wanted of it next can begin beside the other steps. */
   readonly onRun: (vertex: Vertex, result: Result) => void;
 };
@@ -63,14 +65,16 @@ function workDriver(op: ExecOp | FileOp, vertex: Vertex, deps: DriverDeps): OpDr
     contentKey: async (index, result, signal) => await readKey(readsOf(op, index), result, deps, signal),
     run: async (inputs, signal) => {
       const worker = await deps.worker();
+      const secrets = secretsFor(op, deps.secrets);
+      const hiding = hideSecrets(secrets, deps.report);
       const request = {
         vertex: vertex.digest,
         op,
         inputs: inputs.map((input) => sourceOf(input, deps.contexts)),
         quietEnvironment: vertex.label.quietEnvironment ?? [],
-        secrets: new Map<string, Uint8Array>(),
+        secrets,
       };
-      const result = snapshotResult(await worker.run(request, deps.report, signal));
+      const result = snapshotResult(await worker.run(request, hiding.report, signal).finally(hiding.flush));
       deps.contexts.checkUnchanged(inputs.flatMap((input) => folderOf(input) ?? []));
       deps.onRun(vertex, result);
       return result;

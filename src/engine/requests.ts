@@ -21,6 +21,8 @@ export type BuildRequest = {
   readonly extraHosts: readonly string[];
   /** `--build-context`, by name as typed. */
   readonly contexts: ReadonlyMap<string, ContextRequest>;
+  /** `--secret`, by id. */
+  readonly secrets: ReadonlyMap<string, SecretRequest>;
   readonly outputs: readonly OutputRequest[];
   /** How many steps at once; undefined: as many as the machine has cores, at least 4. */
   readonly jobs: number | undefined;
@@ -32,6 +34,9 @@ export type ContextRequest =
   | { readonly kind: 'image'; readonly reference: string }
   /** An OCI image layout; without tag and digest its `latest` or only image. */
   | { readonly kind: 'layout'; readonly path: string; readonly tag: string | undefined; readonly digest: string | undefined };
+
+/** An absolute path, or the value itself. */
+export type SecretRequest = { readonly kind: 'file'; readonly path: string } | { readonly kind: 'value'; readonly value: Uint8Array };
 
 /** `-o type=oci,dest=F`: beside these, the image always lands in the store when it has a tag or there is no output. */
 export type OutputRequest = {

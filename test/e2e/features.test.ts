@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openSandbox } from '#test/kit/sandbox.ts';
+import { openSandbox, runCommand } from '#test/kit/sandbox.ts';
 
 /** Names in the layers of a docker archive, sorted, folders with a slash. */
 function filesOf(archive: string, folder: string): readonly string[] {
@@ -140,4 +140,36 @@ test('--build-context: a folder with its own ignore file, an image for an image,
   assert.match(await refuse('No=more'), /cannot be the name/u);
   assert.match(await refuse('more=missing'), /not there: .*missing/u);
   assert.match(await refuse(`more=oci-layout://${layout}:3`), /no image for tag "3"/u);
+});
+
+test('--secret: a file and a variable for one step; nothing of them stays', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const context = sandbox.files({
+    Dockerfile: [
+      'FROM busybox',
+      'ARG N=1',
+      'RUN --mount=type=secret,id=key,required=true --mount=type=secret,id=token,env=TOKEN,required=true \\',
+      '    cat /run/secrets/key && stat -c %a /run/secrets/key && echo "token is $TOKEN" && printf %s "$(cat /run/secrets/key)$TOKEN" | sha256sum | grep -q 0d7f98d29501f356eecbf05d10963b396026ebcf282fead7d1284b72848888bb && echo $N',
+      'RUN test ! -s /run/secrets/key && test -z "$TOKEN"',
+    ].join('\n'),
+  });
+  const file = join(sandbox.files({ key: 'KEY-oxoxo\n' }, 'elsewhere'), 'key');
+  const words = ['build', '--progress=plain', '--secret', `id=key,src=${file}`, '--secret', 'id=token,env=MY_TOKEN', '-t', 'with', context];
+  const done = await sandbox.jettison(words, { environment: { MY_TOKEN: 'TOK-ixixi' } });
+  assert.equal(done.status, 0, done.stderr);
+  assert.match(done.stderr, / 400\n/u);
+  assert.match(done.stderr, /token is \*\*\*/u);
+  const traces = await runCommand('grep', ['-rlE', 'KEY-oxoxo|TOK-ixixi', sandbox.store]);
+  assert.equal(traces.stdout, '', 'nothing of a secret is in the store');
+  assert.doesNotMatch(done.stdout + done.stderr + (await sandbox.succeed(['history', '--no-trunc', 'with'])), /KEY-oxoxo|TOK-ixixi/u);
+
+  const other = await sandbox.jettison(words, { environment: { MY_TOKEN: 'another value' } });
+  assert.equal(other.stderr.match(/ CACHED$/gmu)?.length, 3, `the value does not count for the cache:\n${other.stderr}`);
+
+  const refused = await sandbox.jettison(['build', '--build-arg', 'N=2', '--secret', `id=key,src=${file}`, context]);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /Secret "token" is required, but was not given/u);
+  assert.match(refused.stderr, />>> RUN --mount=type=secret/u);
+  assert.match((await sandbox.jettison(['build', '--secret', 'id=key,src=/nowhere', context])).stderr, /Cannot read the secret "key"/u);
 });

@@ -8,6 +8,7 @@ import { toMap, withEnvironment } from '../option-values.ts';
 import { progressModes, type ProgressMode } from '../output/screen.ts';
 import { readCall, type BuildCall } from './build-call-option.ts';
 import { readOutput } from './build-output.ts';
+import { readSecret } from './build-secret.ts';
 
 export const buildOptions = {
   addHost: list('add-host', { help: 'Add a custom host-to-IP mapping ("host:ip")' }),
@@ -43,6 +44,7 @@ export const buildOptions = {
   pull: flag('pull', { help: 'Always attempt to pull a newer version of the image' }),
   quiet: flag('quiet', { short: 'q', help: 'Suppress the build output and print image ID on success' }),
   remove: flag('rm', { help: 'Accepted: no containers are left behind' }, true),
+  secrets: list('secret', { help: 'Secret to expose to the build: "id=NAME,src=FILE" or "id=NAME,env=VARIABLE"' }),
   tags: list('tag', { short: 't', help: 'Name and optionally a tag in the "name:tag" format' }),
   target: text('target', { help: 'Set the target build stage to build' }),
 };
@@ -51,7 +53,7 @@ export const buildOptions = {
 export const notBuiltOptions = `
   allow annotation attest builder cache-from cache-to cgroup-parent compress D=debug cpu-period
   cpu-quota c=cpu-shares cpuset-cpus cpuset-mems disable-content-trust isolation m=memory memory-swap metadata-file
-  no-cache-filter policy provenance push sbom secret security-opt shm-size squash ssh ulimit`;
+  no-cache-filter policy provenance push sbom security-opt shm-size squash ssh ulimit`;
 
 export type BuildOptions = ValuesOf<typeof buildOptions>;
 
@@ -70,6 +72,7 @@ export function requestOf(given: BuildOptions, context: string, around: Surround
     network: given.network,
     extraHosts: given.addHost,
     contexts: new Map(given.contexts.map((named) => readNamedContext(named, around.currentFolder))),
+    secrets: new Map(given.secrets.flatMap((secret) => readSecret(secret, around))),
     outputs: given.outputs.map((output) => readOutput(output, around.currentFolder)),
     jobs: given.jobs,
   };

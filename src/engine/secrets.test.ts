@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { digestOf } from '#ground/base/digest.ts';
+import { hideSecrets, readSecrets } from './secrets.ts';
+
+function printed(values: readonly string[], chunks: readonly string[]): string {
+  let all = '';
+  const secrets = new Map(values.map((value, index) => [String(index), new TextEncoder().encode(value)]));
+  const hiding = hideSecrets(secrets, (event) => {
+    if (event.kind === 'output') all += event.text;
+  });
+  for (const text of chunks) hiding.report({ kind: 'output', vertex: digestOf('v'), stream: 'stdout', text, time: 0 });
+  hiding.flush();
+  return all;
+}
+
+test('values are hidden wherever the output is cut', () => {
+  const text = 'a hunter2 b hunter2';
+  for (let cut = 0; cut <= text.length; cut++) {
+    assert.equal(printed(['hunter2\n'], [text.slice(0, cut), text.slice(cut)]), 'a *** b ***');
+  }
+  assert.equal(printed(['hunter2'], Array.from(text)), 'a *** b ***');
+  assert.equal(printed(['hunter2'], ['hunt', 'ing']), 'hunting', 'nothing is lost');
+  assert.equal(printed(['first line of it\nx\nsecond line of it'], ['>', 'second line', ' of it x']), '>*** x');
+  assert.equal(printed(['abcd', 'abcdefg'], ['abcdefg abcd']), '*** ***');
+  assert.equal(printed(['no'], ['no']), 'no', 'too short to hide');
+});
+
+test('secrets are read from files up to a limit', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'jettison-secrets-'));
+  try {
+    writeFileSync(join(folder, 'good'), 'v'.repeat(500 * 1024));
+    writeFileSync(join(folder, 'large'), 'v'.repeat(500 * 1024 + 1));
+    const read = (name: string): number | undefined =>
+      readSecrets(new Map([['s', { kind: 'file', path: join(folder, name) }]])).get('s')?.length;
+    assert.equal(read('good'), 500 * 1024);
+    for (const name of ['large', 'missing', '.']) assert.throws(() => read(name), { code: 'engine/bad-secret' });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
