@@ -99,7 +99,7 @@ function runCall(call: Call): void {
 }
 
 function startThread(): Worker {
-  const thread = new Worker(entry, { name: 'jettison layer' });
+  const thread = new Worker(entry, { name: 'jettison layer', resourceLimits: { maxYoungGenerationSizeMb: 6 } });
   thread.once('exit', () => {
     const index = idle.indexOf(thread);
     if (index >= 0) idle.splice(index, 1);
