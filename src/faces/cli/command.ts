@@ -21,7 +21,7 @@ export type Command = {
   /** `image ls`: as it is shown in help and errors. */
   readonly name: string;
   /** Exit code when the command itself fails. */
-  readonly failureCode: number;
+  readonly failureCode: (error: unknown) => number;
   /** Takes the words behind the command's name; gives the exit code. */
   readonly run: (words: readonly string[], around: Surroundings, signal: AbortSignal) => Promise<number>;
 };
@@ -37,7 +37,7 @@ type Definition<O> = {
   readonly arguments: readonly [number, number];
   /** The first argument ends the options: what follows belongs to somebody else. */
   readonly optionsEndAtArgument?: boolean;
-  readonly failureCode?: number;
+  readonly failureCode?: (error: unknown) => number;
   readonly run: (
     given: { readonly options: ValuesOf<O>; readonly arguments: readonly string[] },
     around: Surroundings,
@@ -49,7 +49,7 @@ type Definition<O> = {
 export function defineCommand<O extends Readonly<Record<string, Option<unknown>>>>(definition: Definition<O>): Command {
   return {
     name: definition.name,
-    failureCode: definition.failureCode ?? 1,
+    failureCode: definition.failureCode ?? (() => 1),
     run: async (words, around, signal) => {
       const given = readWords(definition, words);
       if (given !== undefined) return await definition.run(given, around, signal);

@@ -21,7 +21,7 @@ export async function runCli(words: readonly string[], environment: NodeJS.Proce
   } catch (error) {
     const { printError } = await import('./output/error.ts');
     const told = interrupts.signal.aborted && !(error instanceof JettisonError) ? interrupts.signal.reason : error;
-    const code = printError(told, streams.stderr, command?.failureCode ?? 1);
+    const code = printError(told, streams.stderr, command?.failureCode(told) ?? 1);
     return interrupts.exitCode() ?? code;
   }
 }

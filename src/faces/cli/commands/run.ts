@@ -4,11 +4,14 @@ import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { choice, flag, list, parsed, text } from '../option.ts';
 import { withEnvironment } from '../option-values.ts';
-import { JettisonError } from '#ground/base/errors.ts';
+import { isCode, JettisonError } from '#ground/base/errors.ts';
 import { openTransferScreen, silentTransferScreen } from '../output/transfers.ts';
 
-/** Exit code of `docker run` when it is not the container that failed. */
-const ownFailure = 125;
+/** Exit codes of `docker run` when it is not the container that failed: no such command, one that cannot be run, anything else. */
+function ownFailure(error: unknown): number {
+  if (isCode(error, 'runtime/command-not-found')) return 127;
+  return isCode(error, 'runtime/command-not-executable') ? 126 : 125;
+}
 
 export const runCommand = defineCommand({
   name: 'run',
