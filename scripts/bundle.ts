@@ -1,5 +1,5 @@
 /** Makes `dist/`: one small entry and lazily loaded chunks, for `npm pack`. Node refuses to strip types under node_modules, so what is published is JavaScript. */
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { rolldown } from 'rolldown';
 
 rmSync('dist', { recursive: true, force: true });
@@ -17,4 +17,8 @@ const bundle = await rolldown({
 await bundle.write({ dir: 'dist', format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js', minify: false });
 await bundle.close();
 chmodSync('dist/main.js', 0o755);
+writeFileSync(
+  'dist/LICENSE-valibot.md',
+  `Part of this bundle is valibot, under this licence:\n\n${readFileSync('node_modules/valibot/LICENSE.md', 'utf8')}`,
+);
 console.log('dist/ written');

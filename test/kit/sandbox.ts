@@ -26,6 +26,8 @@ export type CommandOptions = {
 export type Sandbox = AsyncDisposable & {
   readonly folder: string;
   readonly store: string;
+  /** What makes a command use this sandbox. */
+  readonly environment: Readonly<Record<string, string>>;
   /** Writes files below `folder`, making folders; a mode can follow the text. Gives the folder's path. */
   files(files: Readonly<Record<string, string | Uint8Array | { readonly text: string; readonly mode: number }>>, below?: string): string;
   /** Runs `jettison WORDS...` with this sandbox's store. */
@@ -48,11 +50,12 @@ export async function openSandbox(): Promise<Sandbox> {
   const config = join(folder, 'config.json');
   writeFileSync(config, '{}');
 
+  const environment = { JETTISON_STORE: store, JETTISON_CONFIG: config, DOCKER_CONFIG: join(folder, 'docker') };
   const jettison: Sandbox['jettison'] = async (words, options = {}) =>
     await runCommand(process.execPath, [main, ...words], {
       ...options,
       cwd: options.cwd ?? folder,
-      environment: { JETTISON_STORE: store, JETTISON_CONFIG: config, DOCKER_CONFIG: join(folder, 'docker'), ...options.environment },
+      environment: { ...environment, ...options.environment },
     });
   const succeed: Sandbox['succeed'] = async (words, options) => {
     const done = await jettison(words, options);
@@ -64,6 +67,7 @@ export async function openSandbox(): Promise<Sandbox> {
   return await Promise.resolve({
     folder,
     store,
+    environment,
     jettison,
     succeed,
     files: (files, below = 'context') => {

@@ -1,5 +1,6 @@
 /** Starts the worker process of this machine and talks to it. */
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { JettisonError } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { startInNamespaces, type NamespaceProcess } from '#ground/linux/namespace.ts';
@@ -132,5 +133,5 @@ function ignore(): void {}
 
 /** The worker's script: beside this file in the sources, `worker.js` in a bundle. */
 function workerEntry(): string {
-  return new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './worker.js', import.meta.url).pathname;
+  return fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './worker.js', import.meta.url));
 }

@@ -1,0 +1,110 @@
+/** What `npm pack` makes, installed as a stranger would: the bundle finds its own worker, threads and caretaker. */
+import { after, before, test, type TestContext } from 'node:test';
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startDockerRegistry } from '#test/kit/docker-registry.ts';
+import { openSandbox, runCommand, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const environment = { PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}`, npm_config_loglevel: 'error' };
+const folder = mkdtempSync(join(tmpdir(), 'jettison-package-'));
+// With a blank, which is %20 in a URL.
+const prefix = join(folder, 'a prefix');
+const installed = join(prefix, 'node_modules/.bin/jettison');
+let tarball = '';
+
+async function npm(words: readonly string[], cwd: string): Promise<string> {
+  const done = await runCommand('npm', words, { cwd, environment });
+  assert.equal(done.status, 0, `npm ${words.join(' ')}\n${done.stdout}\n${done.stderr}`);
+  return done.stdout;
+}
+
+before(async () => {
+  mkdirSync(prefix);
+  tarball = join(folder, (await npm(['pack', '--silent', '--pack-destination', folder], root)).trim().split('\n').at(-1) ?? '');
+  await npm(['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', prefix, tarball], prefix);
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The installed command with a sandbox's store. */
+async function run(sandbox: Sandbox, ...words: readonly string[]): Promise<string> {
+  const done = await call(sandbox, ...words);
+  assert.equal(done.status, 0, `jettison ${words.join(' ')}\n${done.stdout}\n${done.stderr}`);
+  return done.stdout;
+}
+
+async function call(sandbox: Sandbox, ...words: readonly string[]): Promise<Finished> {
+  return await runCommand(installed, words, { cwd: sandbox.folder, environment: { ...environment, ...sandbox.environment } });
+}
+
+test('the package holds the bundle and what it must say, and brings one dependency', () => {
+  const files = readdirSync(join(prefix, 'node_modules/jettison'));
+  assert.deepEqual(new Set(files), new Set(['LICENSE', 'README.md', 'dist', 'package.json']));
+  const packages = readdirSync(join(prefix, 'node_modules')).filter((name) => !name.startsWith('.'));
+  assert.deepEqual(new Set(packages), new Set(['@koromix', 'jettison', 'koffi']));
+});
+
+test('the installed command builds, runs, pushes, pulls, saves and loads', async () => {
+  await using sandbox = await openSandbox();
+  await using registry = await startDockerRegistry();
+  await sandbox.base('busybox');
+  const many = Object.fromEntries(Array.from({ length: 700 }, (_, index) => [`many/${index}`, `${index}`]));
+  const context = sandbox.files({
+    // RUN: worker and runtime. 700 files: the file thread. Push: the layer threads.
+    Dockerfile:
+      'FROM busybox AS build\nCOPY many /many\nRUN ls /many | wc -l > /count\nFROM busybox\nCOPY --from=build /many /many\nCOPY --from=build /count /\nCMD ["cat", "/count"]\n',
+    ...many,
+  });
+  const name = `${registry.host}/counted:1`;
+  await run(sandbox, 'build', '-t', name, context);
+  assert.equal(await run(sandbox, 'run', '--rm', name), '700\n');
+  await run(sandbox, 'push', name);
+  const archive = join(sandbox.folder, 'counted.tar');
+  await run(sandbox, 'save', '-o', archive, name);
+
+  await using other = await openSandbox();
+  await run(other, 'pull', name);
+  assert.equal(await run(other, 'run', '--rm', name), '700\n');
+  assert.match(await run(other, 'images', '-q'), /^[0-9a-f]{12}\n$/u);
+  await using third = await openSandbox();
+  await run(third, 'load', '-i', archive);
+  assert.equal(await run(third, 'run', '--rm', name), '700\n');
+  assert.match((await call(third, 'run', 'scratch')).stderr, /reserved/u);
+});
+
+test('npx runs the tarball in an empty folder', async () => {
+  await using sandbox = await openSandbox();
+  const words = ['--yes', '--package', tarball, 'jettison', 'version'];
+  const done = await runCommand('npx', words, { cwd: sandbox.folder, environment: { ...environment, ...sandbox.environment } });
+  assert.equal(done.status, 0, done.stderr);
+  assert.match(done.stdout, /0\.1\.0/u);
+});
+
+/** The fastest of five, in milliseconds. */
+async function fastest(one: () => Promise<Finished>): Promise<number> {
+  let least = Infinity;
+  for (let times = 0; times < 5; times++) {
+    const done = await one();
+    assert.equal(done.status, 0, done.stderr);
+    least = Math.min(least, done.took);
+  }
+  return least;
+}
+
+test('starting is quick', async (context: TestContext) => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const folderOf = sandbox.files({ Dockerfile: 'FROM busybox\nCOPY a /\nRUN cat a\n', a: 'a' });
+  await run(sandbox, 'build', '-t', 'quick', folderOf);
+  const node = await fastest(async () => await runCommand(process.execPath, ['-e', '0']));
+  const version = await fastest(async () => await call(sandbox, '--version'));
+  const rebuild = await fastest(async () => await call(sandbox, 'build', '-t', 'quick', folderOf));
+  context.diagnostic(
+    `node ${node.toFixed(0)} ms, --version ${version.toFixed(0)} ms, build where nothing changed ${rebuild.toFixed(0)} ms`,
+  );
+  assert.ok(version < node * 3, `--version took ${version} ms, node alone ${node} ms`);
+  assert.ok(rebuild < node * 8, `a build where nothing changed took ${rebuild} ms, node alone ${node} ms`);
+});
