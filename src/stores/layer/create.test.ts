@@ -27,6 +27,7 @@ import type { TarEntry } from '#formats/tar/entry.ts';
 import { createTarReader } from '#formats/tar/read.ts';
 import { layerIdentity, writeLayer, type LayerFormat } from './create.ts';
 import { layerTar } from './making/layer-tar.ts';
+import { identifySmallLayer, smallLayerLength } from './making/small.ts';
 import { endThreads } from './threads.ts';
 
 const never = new AbortController().signal;
@@ -216,6 +217,20 @@ test('every format and width gives the same tar; gzip and zstd are ordinary file
     if (format !== 'tar') assert.ok(bytes.length < noise.length * 1.01 + 100_000, `${format} stores noise as it is: ${bytes.length}`);
   }
   if (existsSync('/bin/gzip')) execFileSync('gzip', ['-t'], { input: readFileSync(join(temp.path, 'gzip-2')) });
+});
+
+test('the identity of a layer is that of its tar, small or not', async () => {
+  using folder = tempFolder();
+  mkdirSync(join(folder.path, 'sub'));
+  // Two headers and the end of the archive take 2,048 bytes.
+  for (const length of [0, 1, 512, smallLayerLength - 2560, smallLayerLength - 2048, smallLayerLength - 2047, 3 * smallLayerLength]) {
+    writeFileSync(join(folder.path, 'sub/file'), Buffer.alloc(length, 'x'));
+    const tar = tarOf(folder.path);
+    const expected = { diffId: `sha256:${createHash('sha256').update(tar).digest('hex')}`, size: tar.length };
+    assert.deepEqual(await layerIdentity({ folder: folder.path }, never), expected, `${length}`);
+    const small = identifySmallLayer({ folder: folder.path });
+    assert.deepEqual(small, tar.length < smallLayerLength ? expected : undefined, `${length}`);
+  }
 });
 
 test('a file is complete or not there: aborted, in the way, disk errors', async () => {

@@ -1,15 +1,26 @@
 /** Snapshots to layers. A layer is never kept: its tar is made from the snapshot's folder when it is asked for, the same bytes every time. */
 import type { LayerBlob, LayerFormat, LayerIdentity, LayerSource } from './jobs.ts';
+import { identifySmallLayer } from './making/small.ts';
 import { runJob, threadCount } from './threads.ts';
 
 export type { LayerBlob, LayerFormat, LayerIdentity, LayerSource } from './jobs.ts';
 
 /**
- * DiffID and size (bytes) of the layer that a snapshot makes. Nothing is written. Runs in a thread.
+ * DiffID and size (bytes) of the layer that a snapshot makes. Nothing is written. Runs in a thread unless the layer is small.
  * Throws `layer/reserved-name` for a file whose name begins with `.wh.`, `layer/file-changed`.
  */
 export async function layerIdentity(source: LayerSource, signal: AbortSignal): Promise<LayerIdentity> {
-  return await runJob({ ...source, kind: 'identity' }, () => undefined, signal);
+  signal.throwIfAborted();
+  return identifyHere(source) ?? (await runJob({ ...source, kind: 'identity' }, () => undefined, signal));
+}
+
+/** Undefined also for what fails: the thread meets the same fault, and says it in the words of all jobs. */
+function identifyHere(source: LayerSource): LayerIdentity | undefined {
+  try {
+    return identifySmallLayer(source);
+  } catch {
+    return undefined;
+  }
 }
 
 export type WriteLayerRequest = LayerSource & {

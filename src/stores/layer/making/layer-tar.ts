@@ -4,7 +4,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { encodeHeader, endOfArchive, paddingOf } from '#formats/tar/write.ts';
 import { layerItems } from './layer-items.ts';
 
-/** Blocks of the tar before the last one have this many bytes; headers and files are put together in them. */
+/** Blocks of the tar before the last one have this many bytes unless another length is given; headers and files are put together in them. */
 export const tarBlockLength = 1 << 20;
 
 type Output = { readonly bytes: Uint8Array; used: number };
@@ -13,8 +13,8 @@ type Output = { readonly bytes: Uint8Array; used: number };
  * A snapshot's own folder as a layer tar (OCI image spec, layer.md), block by block: the same folder gives the same bytes. A block is a
  * view that holds until the next one is asked for. `below` as for `layerItems`. Throws `layer/file-changed` when a file's size is not what it was.
  */
-export function* layerTar(folder: string, below?: readonly string[]): Generator<Uint8Array, void, void> {
-  const output: Output = { bytes: new Uint8Array(tarBlockLength), used: 0 };
+export function* layerTar(folder: string, below?: readonly string[], blockLength = tarBlockLength): Generator<Uint8Array, void, void> {
+  const output: Output = { bytes: new Uint8Array(blockLength), used: 0 };
   for (const { entry, content } of layerItems(fromText(folder), below)) {
     yield* put(output, encodeHeader(entry));
     if (content === undefined) continue;
@@ -29,8 +29,8 @@ export function* layerTar(folder: string, below?: readonly string[]): Generator<
 
 function* put(output: Output, bytes: Uint8Array): Generator<Uint8Array, void, void> {
   for (let at = 0; at < bytes.length;) {
-    if (output.used === tarBlockLength) yield* flush(output);
-    const count = Math.min(bytes.length - at, tarBlockLength - output.used);
+    if (output.used === output.bytes.length) yield* flush(output);
+    const count = Math.min(bytes.length - at, output.bytes.length - output.used);
     output.bytes.set(count === bytes.length ? bytes : bytes.subarray(at, at + count), output.used);
     output.used += count;
     at += count;
@@ -47,8 +47,8 @@ function* putContent(output: Output, hostPath: ByteString, size: number): Genera
   const file = openSync(nodePath(hostPath), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     for (let left = size; ;) {
-      if (output.used === tarBlockLength) yield* flush(output);
-      const wanted = Math.min(tarBlockLength - output.used, left + 1);
+      if (output.used === output.bytes.length) yield* flush(output);
+      const wanted = Math.min(output.bytes.length - output.used, left + 1);
       const count = readSync(file, output.bytes, output.used, wanted, null);
       if (count > left || (count === 0 && left > 0)) throw changed(hostPath);
       left -= count;
