@@ -31,6 +31,8 @@ export type UnpackRequest = {
 export function createLayers(snapshots: SnapshotStore): Layers {
   const identifying = createSingleFlight<SnapshotId, LayerIdentity>();
   const unpacking = createSingleFlight<ChainId, SnapshotId>();
+  // A chain is asked for after each of its steps, and a snapshot's layer never changes: without this, 100 steps read 10,000 facts.
+  const identified = new Map<SnapshotId, LayerIdentity>();
 
   const identify = async (snapshot: Snapshot, signal: AbortSignal): Promise<LayerIdentity> => {
     const known = snapshots.getFact(snapshot.id, facts.diffId);
@@ -46,7 +48,13 @@ export function createLayers(snapshots: SnapshotStore): Layers {
   return {
     identities: async (top, signal) =>
       await Promise.all(
-        snapshots.chain(top).map(async (snapshot) => await identifying(snapshot.id, async (own) => await identify(snapshot, own), signal)),
+        snapshots.chain(top).map(async (snapshot) => {
+          const known = identified.get(snapshot.id);
+          if (known !== undefined) return known;
+          const made = await identifying(snapshot.id, async (own) => await identify(snapshot, own), signal);
+          identified.set(snapshot.id, made);
+          return made;
+        }),
       ),
     write: async ({ snapshot, format, file }, report, signal) => {
       const { folder, parent } = found(snapshots, snapshot);
