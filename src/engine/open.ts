@@ -1,5 +1,6 @@
 /** Opens what all use cases share. Wiring only: stores are opened at once (a millisecond), registry and worker when first needed. */
-import { join } from 'node:path';
+import { getCompileCacheDir } from 'node:module';
+import { dirname, join } from 'node:path';
 import { cacheTables, openCacheRecords, type CacheRecords } from '#execution/cache/records.ts';
 import { containerTables, openContainerStore, type ContainerStore } from '#execution/container/store.ts';
 import type { Worker } from '#execution/worker/contract.ts';
@@ -93,11 +94,16 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   };
 }
 
-/** What a worker may see of the user's environment: where programs are, and what helps to find a fault. */
+/**
+ * What a worker may see of the user's environment: where programs are, and what helps to find a fault. It keeps its compiled code where
+ * this process does: Node's own default is a folder below /tmp, where others may have put theirs.
+ */
 function workerEnvironment(environment: EngineOptions['environment']): Readonly<Record<string, string>> {
-  const kept = ['PATH', 'NODE_DEBUG', 'NODE_COMPILE_CACHE', 'TMPDIR', 'TERM'].flatMap((name) => {
+  const compiled = getCompileCacheDir();
+  const cache = compiled === undefined ? {} : { NODE_COMPILE_CACHE: dirname(compiled) };
+  const kept = ['PATH', 'NODE_DEBUG', 'TMPDIR', 'TERM'].flatMap((name) => {
     const value = environment[name];
     return value === undefined ? [] : [[name, value] as const];
   });
-  return Object.fromEntries([['PATH', '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'], ...kept]);
+  return { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...cache, ...Object.fromEntries(kept) };
 }

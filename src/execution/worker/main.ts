@@ -1,9 +1,6 @@
-/** The worker process: lives in its own mount and pid namespace, takes calls over IPC, ends when its engine ends. */
-import { enableCompileCache } from 'node:module';
+/** The worker process: lives in its own mount and pid namespace, takes calls over IPC, ends when its engine ends. Node's compile cache is on by NODE_COMPILE_CACHE. */
+import { createDispatcher } from './dispatch.ts';
 import type { ToWorker, FromWorker } from './protocol.ts';
-
-enableCompileCache();
-const { createDispatcher } = await import('./dispatch.ts');
 
 const dispatcher = createDispatcher((message: FromWorker) => {
   if (process.connected) process.send?.(message);
