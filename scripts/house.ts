@@ -27,7 +27,7 @@ export const rooms: Readonly<Record<string, string>> = {
   content: 'base oci db',
   registry: 'base linux oci',
   transfer: 'base oci progress content registry',
-  context: 'base linux tar db',
+  context: 'base linux tar db registry',
   snapshot: 'base linux db',
   layer: 'base linux oci tar content snapshot',
   image: 'base oci tar db content',

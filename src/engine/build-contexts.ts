@@ -12,6 +12,8 @@ import type { TreeSource } from '#execution/worker/contract.ts';
 export type ContextFolder = { readonly path: string; readonly ignore: readonly string[] };
 
 export type BuildContexts = {
+  /** One more folder: what was downloaded. */
+  add(name: string, folder: ContextFolder): void;
   /** Content digest of what a copy takes from the folder `name`. Throws `context/missing-source`. */
   digest(name: string, action: CopyAction): Digest;
   source(name: string): TreeSource;
@@ -21,7 +23,8 @@ export type BuildContexts = {
 
 type Seen = { readonly action: CopyAction; readonly digest: Digest; readonly fingerprint: Digest };
 
-export function createBuildContexts(folders: ReadonlyMap<string, ContextFolder>, statCache: StatCache): BuildContexts {
+export function createBuildContexts(given: ReadonlyMap<string, ContextFolder>, statCache: StatCache): BuildContexts {
+  const folders = new Map(given);
   const opened = new Map<string, LocalContext>();
   const seen = new Map<string, Map<string, Seen>>();
 
@@ -38,6 +41,7 @@ export function createBuildContexts(folders: ReadonlyMap<string, ContextFolder>,
   };
 
   return {
+    add: (name, folder) => void folders.set(name, folder),
     digest: (name, action) => {
       const id = canonicalJson({ ...action });
       const known = seen.get(name)?.get(id);

@@ -13,6 +13,7 @@ import type { Solved } from '#execution/solver/contract.ts';
 import { createBaseImages } from './base-images.ts';
 import { createBuildContexts } from './build-contexts.ts';
 import { contextFolders, readBuildSource, type BuildSource } from './build-source.ts';
+import { lazyDownloads } from './downloads.ts';
 import { createDrivers } from './drivers.ts';
 import { frontendOptions } from './frontend-options.ts';
 import { followOutput } from './last-output.ts';
@@ -41,6 +42,7 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
   const { request, source } = work;
   using statCache = openStatCache({ database: engine.database, now: engine.now });
   const contexts = createBuildContexts(contextFolders(request, source), statCache);
+  using downloads = lazyDownloads(engine);
   const secrets = readSecrets(request.secrets);
   const bases = createBaseImages(engine, request);
   const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source), bases, signal);
@@ -56,7 +58,15 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
         .then(async (worker) => await worker.layerIdentities(snapshot, signal))
         .catch(() => undefined);
   };
-  const driverFor = createDrivers({ contexts, bases, worker: async () => await engine.worker(signal), report, secrets, onRun });
+  const driverFor = createDrivers({
+    contexts,
+    bases,
+    worker: async () => await engine.worker(signal),
+    report,
+    secrets,
+    download: downloads.fetch,
+    onRun,
+  });
   const jobs = request.jobs ?? Math.max(4, availableParallelism());
   const solved =
     drafted.goal === undefined

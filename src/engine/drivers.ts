@@ -1,5 +1,5 @@
 /** How each kind of op gets its cache key and its result in one build: the seam between the solver, which knows only drivers, and the rooms that do the work. */
-import type { CopyAction, ExecOp, FileOp, SourceImageOp } from '#formats/graph/op.ts';
+import type { CopyAction, ExecOp, FileOp, SourceHttpOp, SourceImageOp } from '#formats/graph/op.ts';
 import { opDigest, type Vertex } from '#formats/graph/vertex.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
@@ -18,6 +18,8 @@ export type DriverDeps = {
   readonly bases: BaseImages;
   readonly worker: () => Promise<Worker>;
   readonly report: Report;
+  /** Gives the folder that holds the file. */
+  readonly download: (op: SourceHttpOp, signal: AbortSignal) => Promise<string>;
   readonly secrets: Secrets;
   /** Told of each vertex that ran, so that what is wanted of it next can begin beside the other steps. */
   readonly onRun: (vertex: Vertex, result: Result) => void;
@@ -34,6 +36,16 @@ export function createDrivers(deps: DriverDeps): DriverFor {
           caching: 'never',
           cacheBase: async () => await Promise.resolve(opDigest(op)),
           run: async () => await Promise.resolve(folderResult(op.name)),
+        };
+      case 'source-http':
+        return {
+          caching: 'never',
+          cacheBase: async () => await Promise.resolve(opDigest(op)),
+          run: async (_inputs, signal) => {
+            const name = `web:${vertex.digest}`;
+            deps.contexts.add(name, { path: await deps.download(op, signal), ignore: [] });
+            return folderResult(name);
+          },
         };
       case 'exec':
       case 'file':

@@ -18,6 +18,7 @@ export type Engine = AsyncDisposable & {
   readonly paths: Paths;
   readonly config: Config;
   readonly currentFolder: string;
+  readonly environment: EngineOptions['environment'];
   readonly database: Database;
   readonly images: ImageStore;
   readonly layerChains: LayerChains;
@@ -66,6 +67,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     paths,
     config,
     currentFolder: options.currentFolder,
+    environment: options.environment,
     database,
     images: openImageStore(database),
     layerChains: openLayerChains(database),

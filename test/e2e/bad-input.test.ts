@@ -75,7 +75,7 @@ test('a RUN that a signal ends names the signal', async () => {
 });
 
 test('what is not built yet is refused by name with its line', async () => {
-  const done = await failingBuild('FROM busybox\nADD https://example.com/x.tar.gz /\n', /ADD/u);
+  const done = await failingBuild('FROM busybox\nADD https://example.com/x.git /\n', /ADD/u);
   assert.match(done.stderr, />>> ADD https/u);
 });
 

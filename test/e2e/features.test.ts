@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { serve } from '#test/kit/web.ts';
 import { openSandbox, runCommand } from '#test/kit/sandbox.ts';
 
 /** Names in the layers of a docker archive, sorted, folders with a slash. */
@@ -172,4 +173,50 @@ test('--secret: a file and a variable for one step; nothing of them stays', asyn
   assert.match(refused.stderr, /Secret "token" is required, but was not given/u);
   assert.match(refused.stderr, />>> RUN --mount=type=secret/u);
   assert.match((await sandbox.jettison(['build', '--secret', 'id=key,src=/nowhere', context])).stderr, /Cannot read the secret "key"/u);
+});
+
+test('ADD of a URL: kept while the server says it is the same, checked, unpacked when asked for', async () => {
+  await using sandbox = await openSandbox();
+  let page = 'one';
+  const tarball = execFileSync('tar', ['-cz', '-C', sandbox.files({ inside: 'x' }, 'packed'), 'inside']);
+  await using server = await serve((request, response) => {
+    if (request.url === '/t.tgz') response.end(tarball);
+    else if (request.headers['if-none-match'] === page) response.writeHead(304).end();
+    else response.writeHead(200, { etag: page }).end(page);
+  });
+  const context = sandbox.files({
+    Dockerfile: 'FROM scratch\nARG AT\nADD $AT/page $AT/t.tgz /in/\nADD --unpack $AT/t.tgz /out/\n',
+  });
+  const archive = join(sandbox.folder, 'out.tar');
+  const build = async (): Promise<string> => {
+    const words = [
+      'build',
+      '--progress=plain',
+      '--build-arg',
+      `AT=http://me:hunter2@${server.host}`,
+      '-t',
+      'web',
+      '-o',
+      `type=docker,dest=${archive}`,
+    ];
+    const done = await sandbox.jettison([...words, context]);
+    assert.equal(done.status, 0, done.stderr);
+    assert.doesNotMatch(done.stderr, /hunter2/u);
+    return done.stderr;
+  };
+  await build();
+  assert.deepEqual(filesOf(archive, sandbox.folder), ['in/', 'in/page', 'in/t.tgz', 'out/', 'out/inside']);
+  const again = await build();
+  assert.match(again, /ADD http.*\/in\/\n#\d+ CACHED/u);
+  page = 'two';
+  assert.match(await build(), /ADD http.*\/in\/\n#\d+ DONE/u);
+
+  const wrong = sandbox.files(
+    { Dockerfile: `FROM scratch\nADD --checksum=sha256:${'0'.repeat(64)} http://${server.host}/page /\n` },
+    'wrong',
+  );
+  const refused = await sandbox.jettison(['build', wrong]);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /Digest mismatch/u);
+  assert.match(refused.stderr, />>> ADD --checksum/u);
 });

@@ -1,7 +1,7 @@
 /** What a vertex does: a closed union, so that a new kind is a compile error wherever it is not handled. Every field is hashed into the vertex. */
 import type { Digest } from '#ground/base/digest.ts';
 
-export type Op = SourceImageOp | SourceLocalOp | ExecOp | FileOp;
+export type Op = SourceImageOp | SourceLocalOp | SourceHttpOp | ExecOp | FileOp;
 
 /** The files of an image, pinned to one manifest. No inputs. */
 export type SourceImageOp = {
@@ -14,6 +14,9 @@ export type SourceImageOp = {
 
 /** A folder of the client: the build context or a named one, ignore patterns applied. No inputs. */
 export type SourceLocalOp = { readonly kind: 'source-local'; readonly name: string };
+
+/** A tree that holds one file from the web as `/name`: mode 600, root's, modified when the server says. No inputs. */
+export type SourceHttpOp = { readonly kind: 'source-http'; readonly url: string; readonly name: string; readonly checksum: Digest | null };
 
 /** One process in a container over input 0; absent inputs mean an empty root. */
 export type ExecOp = {

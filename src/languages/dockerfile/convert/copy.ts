@@ -1,8 +1,9 @@
 /** COPY, ADD and WORKDIR: one file operation, one layer. */
-import { JettisonError } from '#ground/base/errors.ts';
+import { isDigest, type Digest } from '#ground/base/digest.ts';
+import { clean, JettisonError } from '#ground/base/errors.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { CopyAction, FileAction } from '#formats/graph/op.ts';
-import type { Edge } from '#formats/graph/vertex.ts';
+import { createVertex, outputOf, type Edge } from '#formats/graph/vertex.ts';
 import { addHistory } from '#languages/frontend/config-draft.ts';
 import type { AddInstruction, CopyInstruction, WorkdirInstruction } from '../ast.ts';
 import { bodyOf } from '../syntax/heredoc.ts';
@@ -10,7 +11,7 @@ import { cleanPath, resolvePath } from './paths.ts';
 import { addLayer, expand, filesOf, placeOf, type StepContext } from './state.ts';
 
 /**
- * COPY and ADD of local files. `--link` makes a copy like any other: the tree is the same except where the destination leads through
+ * COPY and ADD. `--link` makes a copy like any other: the tree is the same except where the destination leads through
  * a symbolic link of the base.
  */
 export function convertCopy(context: StepContext, instruction: CopyInstruction | AddInstruction): void {
@@ -25,37 +26,46 @@ export function convertCopy(context: StepContext, instruction: CopyInstruction |
   const parents = instruction.kind === 'copy' && instruction.parents;
   const mode = chmod === undefined || chmod === '' ? null : readMode(chmod, instruction.chmod ? placeOf(context, instruction.chmod) : at);
   const owner = chown === undefined || chown === '' ? null : chown;
-  if (instruction.kind === 'add' && instruction.checksum && !sources.some(({ path }) => isRemote(path)))
-    throw new JettisonError('dockerfile/bad-checksum', 'Checksum requires HTTP(S) or Git sources', {
-      at: placeOf(context, instruction.checksum),
-    });
+  const checksum = readChecksum(context, instruction);
   for (const { word, path } of sources) refuseRemote(instruction, path, placeOf(context, word));
 
   const folder = written === '' || written.endsWith('/') || /(?:^|\/)\.{1,2}$/u.test(written) || instruction.sources.length > 1;
   const destination = resolvePath(state.draft.workingDirectory || '/', written);
   const [origin = { kind: 'context' } as const] = step.origins;
-  if (origin.kind === 'context') context.facts.contextPaths = sources.map(({ path }) => cleanPath(path));
-  const tree =
-    sources.length > 0
-      ? filesOf(origin, { ...context, at: instruction.kind === 'copy' && instruction.from ? placeOf(context, instruction.from) : at })
-      : undefined;
+  if (origin.kind === 'context') context.facts.contextPaths = sources.flatMap(({ path }) => (isRemote(path) ? [] : [cleanPath(path)]));
   const inputs: Edge[] = state.files ? [state.files] : [];
-  if (tree) inputs.push(tree);
+  const readFrom = (tree: Edge | undefined): number | null => (tree ? inputs.push(tree) - 1 : null);
+  const common = { destination, destinationIsFolder: folder, owner, mode } as const;
   const actions: FileAction[] = [];
-  if (sources.length > 0)
+  for (const group of groupSources(sources.map(({ path }) => path))) {
+    if (typeof group === 'string') {
+      const file = webFile(group, checksum, at);
+      const unpack = instruction.kind === 'add' && (instruction.unpack ?? false);
+      const path = [`/${file.name}`];
+      actions.push({
+        kind: 'copy',
+        input: readFrom(file.tree),
+        sources: path,
+        wildcards: false,
+        ...common,
+        unpack,
+        exclude: [],
+        parents: false,
+      });
+      continue;
+    }
+    const from = instruction.kind === 'copy' && instruction.from ? placeOf(context, instruction.from) : at;
     actions.push({
       kind: 'copy',
-      input: tree ? inputs.length - 1 : null,
-      sources: sources.map(({ path }) => (parents ? pivotPath(path) : cleanPath(path))),
+      input: readFrom(filesOf(origin, { ...context, at: from })),
+      sources: group.map((path) => (parents ? pivotPath(path) : cleanPath(path))),
       wildcards: true,
-      destination,
-      destinationIsFolder: folder,
-      owner,
-      mode,
+      ...common,
       unpack: instruction.kind === 'add' && (instruction.unpack ?? true),
       exclude,
       parents,
     } satisfies CopyAction);
+  }
   for (const source of instruction.sources) {
     if (source.kind !== 'heredoc') continue;
     const { heredoc } = source;
@@ -69,7 +79,7 @@ export function convertCopy(context: StepContext, instruction: CopyInstruction |
     ...(parents ? ['--parents'] : []),
     ...(owner === null ? [] : [`--chown=${owner}`]),
     ...(mode === null ? [] : [`--chmod=${chmod}`]),
-    ...sources.map(({ path }) => path),
+    ...sources.map(({ path }) => clean(path)),
     ...instruction.sources.flatMap((source) => (source.kind === 'heredoc' ? [`<<${source.heredoc.name}`] : [])),
     written,
   ];
@@ -120,14 +130,65 @@ function isGit(path: string): boolean {
   return /^(?:git|ssh):\/\/|^git@|^https?:\/\/[^#?]*\.git(?:[#?]|$)/u.test(path);
 }
 
-/** URLs and git repositories are no sources for COPY, and not yet for ADD. */
+/** Sources of the tree together, each URL on its own, in order. */
+function groupSources(paths: readonly string[]): readonly (string | readonly string[])[] {
+  const groups: (string | string[])[] = [];
+  for (const path of paths) {
+    const last = groups.at(-1);
+    if (isRemote(path)) groups.push(path);
+    else if (Array.isArray(last)) last.push(path);
+    else groups.push([path]);
+  }
+  return groups;
+}
+
+/** The file of a URL, called as the last part of its path. */
+function webFile(url: string, checksum: Digest | null, at: readonly Span[]): { readonly tree: Edge; readonly name: string } {
+  const name = nameInUrl(url);
+  const vertex = createVertex({ kind: 'source-http', url, name, checksum }, [], { text: clean(url), at });
+  return { tree: outputOf(vertex), name };
+}
+
+const unnamed = '__unnamed__';
+
+/** BuildKit's rule; a name that would be no name, or lead elsewhere, is none. */
+function nameInUrl(url: string): string {
+  try {
+    const path = decodeURIComponent(new URL(url).pathname).replace(/\/+$/u, '');
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    return name === '' || name === '.' || name === '..' || /[\0-\x1f\x7f]/u.test(name) || name.length > 200 ? unnamed : name;
+  } catch (error) {
+    if (error instanceof URIError) return unnamed;
+    throw error;
+  }
+}
+
+function readChecksum(context: StepContext, instruction: CopyInstruction | AddInstruction): Digest | null {
+  if (instruction.kind !== 'add' || !instruction.checksum) return null;
+  const at = placeOf(context, instruction.checksum);
+  const sources = instruction.sources.map((source) => (source.kind === 'path' ? expand(context, source.path) : ''));
+  const text = expand(context, instruction.checksum);
+  if (sources.length > 1) throw new JettisonError('dockerfile/bad-checksum', "Checksum can't be specified for multiple sources", { at });
+  if (!sources.some(isRemote)) throw new JettisonError('dockerfile/bad-checksum', 'Checksum requires HTTP(S) or Git sources', { at });
+  if (isDigest(text)) return text;
+  throw new JettisonError('dockerfile/bad-checksum', `Invalid checksum "${text.slice(0, 120)}"`, {
+    at,
+    hint: 'Write sha256: and 64 hexadecimal digits',
+  });
+}
+
+/** URLs and git repositories are no sources for COPY, and git not yet for ADD. */
 function refuseRemote(instruction: CopyInstruction | AddInstruction, path: string, at: readonly Span[]): void {
   if (!isRemote(path)) return;
   const what = isGit(path) ? 'a git ref' : 'a URL';
   if (instruction.kind === 'copy')
     throw new JettisonError('dockerfile/remote-copy', `Source can't be ${what} for COPY`, { at, hint: 'Use ADD' });
+  if (!isGit(path)) {
+    if (URL.canParse(path)) return;
+    throw new JettisonError('dockerfile/bad-url', `Cannot read the URL "${path.slice(0, 200)}"`, { at });
+  }
   throw new JettisonError('dockerfile/not-built-yet', `ADD of ${what} is not built yet: "${path.slice(0, 200)}"`, {
     at,
-    hint: 'Download the file before the build and COPY it, or fetch it in a RUN',
+    hint: 'Clone it before the build and COPY it, or fetch it in a RUN',
   });
 }

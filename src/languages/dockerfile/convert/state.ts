@@ -1,5 +1,5 @@
 /** A stage while its instructions are applied one after the other. */
-import { JettisonError } from '#ground/base/errors.ts';
+import { clean, JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Span } from '#ground/base/span.ts';
@@ -318,7 +318,8 @@ function titleOf({ step, state, conversion }: StepContext): string {
   const rules: WordRules = { escape: conversion.plan.dockerfile.escape, keepQuotes: true, keepEscapes: true, keepUnset: true };
   const expansion = expandWord(source, state.variables, rules);
   const text = expansion.fault === undefined ? expansion.text : source;
-  return `${step.anchor ? 'ONBUILD ' : ''}${keyword.text.toUpperCase()}${text.slice(keyword.text.length)}`;
+  const shown = step.instruction.kind === 'add' ? clean(text) : text;
+  return `${step.anchor ? 'ONBUILD ' : ''}${keyword.text.toUpperCase()}${shown.slice(keyword.text.length)}`;
 }
 
 /** Must the step run although its result is known? */

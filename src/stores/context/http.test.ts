@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { serve, type Handler } from '#test/kit/web.ts';
+import { digestOf } from '#ground/base/digest.ts';
+import { openDownloads, type DownloadOptions, type WebFile } from './http.ts';
+
+function openForTest(options: Partial<DownloadOptions> = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'jettison-downloads-'));
+  const downloads = openDownloads({
+    folder,
+    userAgent: 'test',
+    environment: {},
+    now: Date.now,
+    timing: { tries: 2, firstPause: 1, firstByte: 2000, idle: 2000, connect: 2000 },
+    ...options,
+  });
+  return {
+    fetch: async (file: Pick<WebFile, 'url'> & Partial<WebFile>) =>
+      await downloads.fetch({ name: 'f', checksum: undefined, ...file }, new AbortController().signal),
+    files: () => readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('/f')),
+    [Symbol.dispose]: () => {
+      downloads[Symbol.dispose]();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+test('a file has mode 600 and the time of the server; the same one is not sent again', async () => {
+  const time = 'Wed, 21 Oct 2015 07:28:00 GMT';
+  let body = 'one';
+  await using server = await serve((request, response) => {
+    const etag = `"${body}"`;
+    if (request.headers['if-none-match'] === etag) response.writeHead(304).end();
+    else response.writeHead(200, { etag, 'last-modified': time }).end(body);
+  });
+  using downloads = openForTest();
+  const url = `http://${server.host}/x/page.txt`;
+  const first = join(await downloads.fetch({ url }), 'f');
+  assert.equal(readFileSync(first, 'utf8'), 'one');
+  const stats = statSync(first);
+  assert.equal(stats.mode & 0o7777, 0o600);
+  assert.equal(stats.mtimeMs, Date.parse(time));
+  assert.equal(join(await downloads.fetch({ url }), 'f'), first);
+  assert.equal(statSync(first).ino, stats.ino, 'the file is the same');
+  body = 'two';
+  assert.equal(readFileSync(join(await downloads.fetch({ url }), 'f'), 'utf8'), 'two');
+  assert.equal(readFileSync(first, 'utf8'), 'one', 'who reads the old one can go on');
+});
+
+test('a checksum that fits needs no request; one that does not fit leaves nothing', async () => {
+  await using server = await serve((_request, response) => response.end('bytes'));
+  using downloads = openForTest();
+  const url = `http://${server.host}/f`;
+  await assert.rejects(downloads.fetch({ url, checksum: digestOf('other') }), { code: 'context/digest-mismatch' });
+  assert.deepEqual(downloads.files(), []);
+  assert.equal(server.seen.length, 1, 'and is not tried again');
+  await downloads.fetch({ url, checksum: digestOf('bytes') });
+  await downloads.fetch({ url, checksum: digestOf('bytes') });
+  assert.equal(server.seen.length, 2);
+  await assert.rejects(downloads.fetch({ url, checksum: digestOf('other') }), { code: 'context/digest-mismatch' });
+});
+
+test('a password goes to its own server only', async () => {
+  await using other = await serve((_request, response) => response.end('there'));
+  await using server = await serve((request, response) => {
+    if (request.url === '/here') response.end('here');
+    else response.writeHead(302, { location: request.url === '/near' ? '/here' : `http://${other.host}/there` }).end();
+  });
+  using downloads = openForTest();
+  await downloads.fetch({ url: `http://user:pass%20word@${server.host}/near` });
+  await downloads.fetch({ url: `http://user:pass%20word@${server.host}/far` });
+  const sent = `Basic ${Buffer.from('user:pass word').toString('base64')}`;
+  assert.deepEqual(
+    server.seen.map(({ headers }) => headers.authorization),
+    [sent, sent, sent],
+  );
+  assert.deepEqual(
+    other.seen.map(({ headers }) => headers.authorization),
+    [undefined],
+  );
+});
+
+test('limits: size, redirects, cut answers, errors of the server', async () => {
+  let failures = 1;
+  const handlers: Readonly<Record<string, Handler>> = {
+    '/large': (_, response) => void response.end('x'.repeat(1001)),
+    '/endless': (_, response) => {
+      response.write('x'.repeat(600));
+      response.end('x'.repeat(600));
+    },
+    '/loop': (_, response) => void response.writeHead(302, { location: '/loop' }).end(),
+    '/file': (_, response) => void response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
+    '/cut': (_, response) => {
+      response.writeHead(200, { 'content-length': '100' });
+      response.write('short');
+      setTimeout(() => response.destroy(), 10);
+    },
+    '/flaky': (_, response) => void response.writeHead(failures-- > 0 ? 503 : 200).end('at last'),
+  };
+  await using server = await serve((request, response) => {
+    const handler = handlers[request.url ?? ''];
+    if (handler) handler(request, response);
+    else response.writeHead(404).end();
+  });
+  using downloads = openForTest({ largest: 1000 });
+  const fetch = async (path: string): Promise<string> => await downloads.fetch({ url: `http://${server.host}${path}` });
+  await assert.rejects(fetch('/large'), { code: 'context/too-large' });
+  await assert.rejects(fetch('/endless'), { code: 'context/too-large' });
+  for (const path of ['/loop', '/file', '/cut', '/missing']) await assert.rejects(fetch(path), { code: 'context/download-failed' });
+  assert.deepEqual(downloads.files(), []);
+  assert.equal(readFileSync(join(await fetch('/flaky'), 'f'), 'utf8'), 'at last');
+});

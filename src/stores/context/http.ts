@@ -1,0 +1,216 @@
+/**
+ * One file from the web, for ADD. What was downloaded is kept, and the server is asked only whether it is still the same (RFC 9110, section 13).
+ * Redirects are followed a few times; a password in the address goes to that server alone.
+ */
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { algorithmOf, createDigester, digestOf, hexOf, isDigest, type Digest } from '#ground/base/digest.ts';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { createTransport, failureOf, type Answer, type Transport } from '#stores/registry/transport.ts';
+
+export type WebFile = {
+  /** http or https; may hold a user and a password. */
+  readonly url: string;
+  /** What the file is to be called: one part of a path. */
+  readonly name: string;
+  /** What its bytes must be. */
+  readonly checksum: Digest | undefined;
+};
+
+export type Downloads = Disposable & {
+  /**
+   * Gives an absolute folder that holds the file alone: mode 600, modified when the server says, else at the beginning of 1970.
+   * Throws `context/digest-mismatch`, `context/download-failed`, `context/too-large`, `context/no-space`.
+   */
+  fetch(file: WebFile, signal: AbortSignal): Promise<string>;
+};
+
+export type DownloadOptions = {
+  /** Where downloads are kept; made when missing. */
+  readonly folder: string;
+  readonly userAgent: string;
+  /** For the names of proxies. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Bytes. */
+  readonly largest?: number;
+  readonly timing?: Parameters<typeof createTransport>[0]['timing'];
+};
+
+const largestFile = 64 * 2 ** 30;
+/** A version that another build may still read stays so long, in milliseconds. */
+const oldVersionsStay = 60 * 60 * 1000;
+
+/** What is remembered of an address. `version` is the folder of its file. */
+const noteShape = v.object({
+  version: v.pipe(v.string(), v.regex(/^[0-9a-z-]+$/u)),
+  digest: v.string(),
+  etag: v.optional(v.string()),
+  lastModified: v.optional(v.string()),
+});
+type Note = v.InferOutput<typeof noteShape>;
+
+type Fetching = { readonly options: DownloadOptions; readonly transport: Transport; readonly file: WebFile; readonly place: string };
+
+export function openDownloads(options: DownloadOptions): Downloads {
+  const { userAgent, environment, timing } = options;
+  const transport = createTransport({ userAgent, environment, ...(timing === undefined ? {} : { timing }) });
+  return {
+    fetch: async (file, signal) => {
+      const place = join(options.folder, hexOf(digestOf(`${file.url}\0${file.name}`)).slice(0, 32));
+      const known = readNote(place, file.name);
+      if (known !== undefined && known.digest === file.checksum) return join(place, known.version);
+      mkdirSync(place, { recursive: true, mode: 0o700 });
+      const fetching = { options, transport, file, place };
+      try {
+        return join(place, await transport.persist(async () => await attempt(fetching, known, signal), signal));
+      } catch (error) {
+        throw explain(error);
+      }
+    },
+    [Symbol.dispose]: () => transport[Symbol.dispose](),
+  };
+}
+
+/** Gives the name of the version's folder. */
+async function attempt(fetching: Fetching, known: Note | undefined, signal: AbortSignal): Promise<string> {
+  const { file, place, transport, options } = fetching;
+  const url = new URL(file.url);
+  const authorization = takeCredentials(url);
+  const headers = { accept: '*/*', ...conditions(known, file.checksum) };
+  using answer = await transport.send({ method: 'GET', url, headers, authorization }, signal);
+  if (answer.status === 304 && known !== undefined) return known.version;
+  if (answer.status !== 200) throw await failureOf(answer, 'GET');
+  const draft = join(place, `draft-${randomUUID()}`);
+  mkdirSync(draft, { mode: 0o700 });
+  try {
+    const digest = await receive(answer, join(draft, file.name), fetching);
+    const lastModified = answer.headers['last-modified'];
+    const modified = Math.max(0, Math.floor((Date.parse(lastModified ?? '') || 0) / 1000));
+    utimesSync(join(draft, file.name), modified, modified);
+    const version = `${hexOf(digest)}-${modified}`;
+    moveInto(draft, join(place, version));
+    const { etag } = answer.headers;
+    const note: Note = {
+      version,
+      digest,
+      ...(etag === undefined ? {} : { etag }),
+      ...(lastModified === undefined ? {} : { lastModified }),
+    };
+    writeNote(place, note);
+    forgetVersions(place, version, options.now());
+    return version;
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+/** What a known version with the wrong checksum is worth: nothing, so it is asked for in full. */
+function conditions(known: Note | undefined, checksum: Digest | undefined): Readonly<Record<string, string>> {
+  if (known === undefined || checksum !== undefined) return {};
+  if (known.etag !== undefined) return { 'if-none-match': known.etag };
+  return known.lastModified === undefined ? {} : { 'if-modified-since': known.lastModified };
+}
+
+/** User and password of the address as an Authorization header; the address goes on without them. */
+function takeCredentials(url: URL): string | undefined {
+  if (url.username === '' && url.password === '') return undefined;
+  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  url.username = '';
+  url.password = '';
+  return `Basic ${btoa(String.fromCodePoint(...new TextEncoder().encode(pair)))}`;
+}
+
+/** Writes the body to `path` and gives its digest. */
+async function receive(answer: Answer, path: string, { file, options }: Fetching): Promise<Digest> {
+  const largest = options.largest ?? largestFile;
+  const tooLarge = (): JettisonError =>
+    new JettisonError('context/too-large', `"${answer.url.host}" sends a file of more than ${largest} bytes`, { fault: 'environment' });
+  if (Number(answer.headers['content-length'] ?? 0) > largest) throw tooLarge();
+  const digester = createDigester(file.checksum === undefined ? 'sha256' : algorithmOf(file.checksum));
+  const output = openSync(path, 'wx', 0o600);
+  try {
+    let size = 0;
+    for await (const chunk of answer.chunks()) {
+      size += chunk.length;
+      if (size > largest) throw tooLarge();
+      digester.update(chunk);
+      for (let at = 0; at < chunk.length; at += writeSync(output, chunk, at));
+    }
+  } finally {
+    closeSync(output);
+  }
+  chmodSync(path, 0o600);
+  const digest = digester.finish();
+  if (file.checksum === undefined || file.checksum === digest) return digest;
+  throw new JettisonError('context/digest-mismatch', `Digest mismatch: the file is ${digest}, --checksum wants ${file.checksum}`, {
+    hint: 'If the file was changed on purpose, change the checksum, too',
+  });
+}
+
+/** Another build may have put the same version there. */
+function moveInto(draft: string, version: string): void {
+  try {
+    renameSync(draft, version);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+  }
+}
+
+/** undefined when nothing is known, or the file is not there any more. */
+function readNote(place: string, name: string): (Note & { readonly digest: Digest }) | undefined {
+  try {
+    const note = v.parse(noteShape, JSON.parse(readFileSync(join(place, 'note.json'), 'utf8')));
+    const { digest } = note;
+    return isDigest(digest) && statSync(join(place, note.version, name)).isFile() ? { ...note, digest } : undefined;
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT' && !(error instanceof SyntaxError) && !v.isValiError(error)) throw error;
+    return undefined;
+  }
+}
+
+function writeNote(place: string, note: Note): void {
+  const draft = join(place, `note-${randomUUID()}`);
+  writeFileSync(draft, JSON.stringify(note), { mode: 0o600 });
+  renameSync(draft, join(place, 'note.json'));
+}
+
+/** What is neither new nor young goes: old versions, and drafts of builds that were killed. */
+function forgetVersions(place: string, version: string, now: number): void {
+  for (const name of readdirSync(place)) {
+    if (name === version || name === 'note.json') continue;
+    const stats = statSync(join(place, name), { throwIfNoEntry: false });
+    if (stats !== undefined && now - stats.ctimeMs > oldVersionsStay) rmSync(join(place, name), { recursive: true, force: true });
+  }
+}
+
+/** Errors of the transport speak of registries in their codes and hints. */
+function explain(error: unknown): unknown {
+  const code = systemCode(error);
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new JettisonError('context/no-space', 'No space left for a download', { fault: 'environment', cause: error });
+  }
+  if (!(error instanceof JettisonError) || !error.code.startsWith('registry/')) return error;
+  return new JettisonError('context/download-failed', error.message, {
+    fault: error.fault,
+    cause: error,
+    hint: 'Check the address, and that it can be reached from here',
+  });
+}
