@@ -3,7 +3,7 @@ import type { CopyAction, FileOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { canonicalJson, type Json } from '#ground/base/canonical-json.ts';
 import { digestOf, parseDigest, type Digest } from '#ground/base/digest.ts';
-import { isCode, JettisonError, systemCode } from '#ground/base/errors.ts';
+import { fullDisk, fullDiskHint, isCode, JettisonError } from '#ground/base/errors.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { finishJob, selectAll, type DigestJob, type JobResult, type Selections, type TreePlace, type WriteJob } from './file/job.ts';
 import { createFileThread, type FileThread } from './file/thread.ts';
@@ -76,10 +76,11 @@ async function perform(job: WriteJob | DigestJob, thread: FileThread, signal: Ab
     const selections = selectSmall(job, checkpoint);
     return selections ? await finishJob(job, selections, checkpoint) : await thread.run(job, signal);
   } catch (error) {
-    if (!['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '')) throw error;
-    throw new JettisonError('ops/disk-full', 'No space is left for the files of this step', {
+    const full = fullDisk(error);
+    if (full === undefined || job.kind === 'digest') throw error;
+    throw new JettisonError('ops/disk-full', `Cannot write the files of this step to "${job.upper}": ${full}`, {
       fault: 'environment',
-      hint: 'Make room on the disk that holds the store, for example with `jettison system prune`',
+      hint: fullDiskHint,
       cause: error,
     });
   }

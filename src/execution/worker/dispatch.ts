@@ -1,5 +1,5 @@
 /** Answers an engine's calls inside the worker process. */
-import { childSignal, type ChildSignal } from '#ground/base/abort.ts';
+import { cancelled, childSignal, type ChildSignal } from '#ground/base/abort.ts';
 import { unreachable } from '#ground/base/errors.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { fromWire, toWire, type FromWorker, type ToWorker } from './protocol.ts';
@@ -11,6 +11,7 @@ type Call = Extract<ToWorker, { kind: 'call' }>;
 /** A function that takes each message of the engine; answers go to `send`. */
 export function createDispatcher(send: Send): (message: ToWorker) => Promise<void> {
   const calls = new Map<number, ChildSignal>();
+  const running = new Set<Promise<void>>();
   const root = new AbortController();
   let workshop: Promise<Workshop> | undefined;
 
@@ -21,7 +22,12 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
         await announce(workshop, send);
         break;
       case 'call':
-        if (workshop !== undefined) await answer(await workshop, message, { calls, parent: root.signal, send });
+        if (workshop !== undefined) {
+          const answering = answer(await workshop, message, { calls, parent: root.signal, send });
+          running.add(answering);
+          await answering;
+          running.delete(answering);
+        }
         break;
       case 'cancel':
         calls.get(message.id)?.abort(fromWire(message.reason));
@@ -30,6 +36,9 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
         (await workshop)?.signalContainer(message.container, message.name);
         break;
       case 'close':
+        // What still runs clears up after itself first.
+        root.abort(cancelled('The build has ended'));
+        await Promise.all(running);
         await (await workshop)?.[Symbol.asyncDispose]();
         process.disconnect();
         break;

@@ -2,7 +2,7 @@
  * What engine and worker say to each other over a Node IPC channel ("advanced" serialization: Maps and bytes survive).
  * Both ends are the same program of the same version, so a message is trusted for its shape; what it carries from outside is not.
  */
-import { JettisonError, messageOf, type Fault } from '#ground/base/errors.ts';
+import { firstFailure, fullDiskHint, JettisonError, messageOf, type Fault } from '#ground/base/errors.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
 import type { Worker } from './contract.ts';
@@ -50,7 +50,8 @@ export type WireError = {
   readonly stack: string | undefined;
 };
 
-export function toWire(error: unknown): WireError {
+export function toWire(thrown: unknown): WireError {
+  const error = firstFailure(thrown);
   const known = error instanceof JettisonError ? error : explain(error);
   const { code, message, fault, hint, at, retryable, notes } = known;
   return { code, message, fault, hint, at, retryable, notes, stack: error instanceof Error ? error.stack : undefined };
@@ -66,15 +67,13 @@ export function fromWire(wire: WireError): JettisonError {
 /** A full disk or a read-only store is the machine's fault and says so; whatever else arrives here is ours. */
 function explain(error: unknown): JettisonError {
   const text = messageOf(error);
-  if (/\bENOSPC\b/u.test(text)) {
-    return new JettisonError('worker/no-space', `No space left on device: ${text}`, {
+  if (/\bENOSPC\b|\bEDQUOT\b/u.test(text)) {
+    return new JettisonError('worker/no-space', `Cannot write to the store: ${text}`, {
       fault: 'environment',
-      hint: 'Free some space where the store lies and try again',
+      hint: fullDiskHint,
       cause: error,
     });
   }
-  if (/\bEDQUOT\b/u.test(text))
-    return new JettisonError('worker/no-space', `Disk quota exceeded: ${text}`, { fault: 'environment', cause: error });
   if (/\bEROFS\b/u.test(text))
     return new JettisonError('worker/read-only', `Cannot write to the store: ${text}`, { fault: 'environment', cause: error });
   return new JettisonError('worker/failed', text, { fault: 'bug', cause: error });

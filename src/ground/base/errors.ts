@@ -61,6 +61,20 @@ export function systemCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** Of a disk that takes no more: the words for it. Undefined for any other error. */
+export function fullDisk(error: unknown): string | undefined {
+  const code = systemCode(error);
+  if (code === 'ENOSPC') return 'no space left on device';
+  return code === 'EDQUOT' ? 'disk quota exceeded' : undefined;
+}
+
+export const fullDiskHint = 'Free some space on that disk, then run the same command again';
+
+/** What went wrong first, where clearing up after it went wrong, too. */
+export function firstFailure(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstFailure(error.suppressed) : error;
+}
+
 /** Ends an exhaustive switch: a state the types rule out. */
 export function unreachable(value: never, what: string): never {
   throw new JettisonError('base/unreachable', `Unexpected ${what}: ${JSON.stringify(value)}`, { fault: 'bug' });

@@ -2,7 +2,7 @@
 import { closeSync, fsync, ftruncateSync, openSync, read, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { algorithmOf, createDigester, type Digest, type Digester } from '#ground/base/digest.ts';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { fullDisk, fullDiskHint, JettisonError, systemCode } from '#ground/base/errors.ts';
 import { sleep } from '#ground/base/retry.ts';
 import { isAbandoned, keyOf, listParts, newPart, type Part } from './parts/part.ts';
 
@@ -204,13 +204,12 @@ function writeAll(file: number, chunk: Uint8Array, position: number, path: strin
 }
 
 function writeFailed(path: string, cause: unknown): unknown {
-  const reason: Readonly<Record<string, string>> = { ENOSPC: 'no space left on device', EDQUOT: 'disk quota exceeded' };
-  const why = reason[systemCode(cause) ?? ''];
+  const why = fullDisk(cause);
   if (why === undefined) return cause;
   return new JettisonError('content/no-space', `Cannot write "${path}": ${why}`, {
     fault: 'environment',
     cause,
-    hint: 'Free some space, then run the command again',
+    hint: fullDiskHint,
   });
 }
 

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from 'node:sqlite';
-import { JettisonError, messageOf } from '#ground/base/errors.ts';
+import { fullDiskHint, JettisonError, messageOf } from '#ground/base/errors.ts';
 
 export type Row = Readonly<Record<string, SQLOutputValue>>;
 export type Value = SQLInputValue;
@@ -207,7 +207,7 @@ function explain(error: unknown, file: string): unknown {
     case codes.busy:
       return new JettisonError('db/busy', `The database "${file}" is kept busy by another process`, { ...cause, retryable: true });
     case codes.full:
-      return new JettisonError('db/full', `No space left for the database "${file}"`, { ...cause, hint: 'Free some space on that disk' });
+      return new JettisonError('db/full', `Cannot write the database "${file}": no space left on device`, { ...cause, hint: fullDiskHint });
     case codes.readOnly:
     case codes.cannotOpen:
       return new JettisonError('db/cannot-open', `Cannot open the database "${file}" for writing: ${message}`, cause);

@@ -5,7 +5,7 @@
 import { closeSync, fsyncSync, openSync, readSync, realpathSync, renameSync, rmSync, statSync, writevSync } from 'node:fs';
 import { asByteString, fromText } from '#ground/base/byte-string.ts';
 import { algorithmOf, hexOf, type Digest } from '#ground/base/digest.ts';
-import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import { fullDisk, fullDiskHint, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
 import { familiarReference, parseReference, printReference } from '#formats/oci/reference.ts';
@@ -162,9 +162,13 @@ function writeFully(file: number, chunk: Uint8Array): void {
 function explainWriting(error: unknown, path: string): unknown {
   const code = systemCode(error);
   if (code === undefined || error instanceof JettisonError) return error;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new JettisonError('image/no-space', `No space left for "${path}"`, { fault: 'environment', cause: error });
-  }
+  const full = fullDisk(error);
+  if (full !== undefined)
+    return new JettisonError('image/no-space', `Cannot write "${path}": ${full}`, {
+      fault: 'environment',
+      cause: error,
+      hint: fullDiskHint,
+    });
   return new JettisonError('image/cannot-write', `Cannot write "${path}": ${messageOf(error)}`, { fault: 'environment', cause: error });
 }
 

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { randomUUID } from 'node:crypto';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import { fullDisk, fullDiskHint, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Platform } from '#formats/oci/platform.ts';
 import { fileChunks } from './archive.ts';
@@ -120,8 +120,13 @@ async function unpackTo(file: string, chunks: AsyncIterable<Uint8Array>, signal:
   } catch (error) {
     signal.throwIfAborted();
     const code = systemCode(error) ?? '';
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
-      throw new JettisonError('image/no-space', 'No space left for a copy of the image archive', { fault: 'environment', cause: error });
+    const full = fullDisk(error);
+    if (full !== undefined) {
+      throw new JettisonError('image/no-space', `Cannot write a copy of the image archive, "${file}": ${full}`, {
+        fault: 'environment',
+        cause: error,
+        hint: fullDiskHint,
+      });
     }
     if (code.startsWith('Z_') || code.startsWith('ZSTD_') || code === 'ERR_ZSTD')
       throw badArchive(`it is not whole ${how ?? ''} data: ${messageOf(error)}`);

@@ -1,6 +1,6 @@
 /** Entry of a layer thread: one job at a time, errors and progress as messages. */
 import { parentPort } from 'node:worker_threads';
-import { JettisonError, messageOf, systemCode, unreachable } from '#ground/base/errors.ts';
+import { fullDisk, fullDiskHint, JettisonError, messageOf, systemCode, unreachable } from '#ground/base/errors.ts';
 import type { FromThread, Job, LayerBlob, LayerIdentity, SentError, ToThread, Watch } from './jobs.ts';
 import { identifyLayer, writeLayerFile } from './making/make.ts';
 import { unpackLayer } from './unpacking/unpack.ts';
@@ -57,9 +57,8 @@ function toSent(error: unknown): SentError {
   }
   const code = systemCode(error);
   const message = messageOf(error);
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return { code: 'layer/disk-full', message, fault: 'environment', hint: 'Free some space, for instance with jettison prune', notes: [] };
-  }
+  if (fullDisk(error) !== undefined)
+    return { code: 'layer/disk-full', message: `Cannot write a layer: ${message}`, fault: 'environment', hint: fullDiskHint, notes: [] };
   if (code !== undefined) return { code: 'layer/system-error', message, fault: 'environment', hint: undefined, notes: [] };
   return {
     code: 'layer/thread-failed',

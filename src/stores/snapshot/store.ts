@@ -25,8 +25,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fromText } from '#ground/base/byte-string.ts';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { fullDisk, isCode, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
+import { removeTree } from '#ground/linux/remove-tree.ts';
 import { unmount } from '#ground/linux/syscall.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { isOpaque } from './chain-tree.ts';
@@ -41,7 +42,7 @@ import {
 import { mountOverlay } from './overlay.ts';
 import { tendMark } from './start-tending.ts';
 import { diskUsage } from './store/disk-usage.ts';
-import { joinOwners, reapOwners } from './store/owners.ts';
+import { joinOwners, listOwners, reapOwners } from './store/owners.ts';
 import { migrations, notFound, openRecords, type Records, type SnapshotRow } from './store/records.ts';
 import { moveToTrash, openBatch, type Batch } from './store/trash.ts';
 
@@ -131,6 +132,10 @@ function clearUp(store: Store): void {
     discard(store, store.records.takeOver(departed, store.owner));
     removeMountPoints(join(store.folder, 'm', departed));
   });
+  // An owner that left in good order but in a hurry took its file along, not its rows.
+  const owners = store.records.owners();
+  const present = new Set(listOwners(store.folder));
+  for (const owner of owners) if (!present.has(owner)) discard(store, store.records.takeOver(owner, store.owner));
   const lost = store.records.dropNotDurable(store.boot, store.owner);
   if (lost.length > 0) log('%d snapshots of an earlier boot were perhaps not on disk and are dropped', lost.length);
   discard(store, lost);
@@ -228,9 +233,32 @@ function prepare(store: Store, parent: SnapshotId | undefined, signal: AbortSign
       await mounted?.[Symbol.asyncDispose]();
       if (state !== 'active') return;
       state = 'removed';
-      discard(store, store.records.discard(id, store.owner));
+      giveUp(store, id);
     },
   };
+}
+
+/**
+ * Removes an active snapshot. On a full disk its own files go at once, as they may be what fills it; what then is still left to do is done by whoever
+ * opens the store after this process.
+ */
+function giveUp(store: Store, id: SnapshotId): void {
+  try {
+    discard(store, store.records.discard(id, store.owner));
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    for (const folder of [`s/${id}`, `w/${id}`]) removeTree(join(store.folder, folder));
+    try {
+      discard(store, store.records.discard(id, store.owner));
+    } catch (again) {
+      if (!isFull(again)) throw again;
+      log('the row of snapshot %s stays until there is space: %s', id, messageOf(again));
+    }
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return fullDisk(error) !== undefined || isCode(error, 'db/full');
 }
 
 /** The root folder of a snapshot: mode and owner of its parent's. */

@@ -1,6 +1,6 @@
 /** One worker thread for copies and digests that take long, so that the process's own thread stays free; started when first needed, then kept. */
 import { Worker } from 'node:worker_threads';
-import { JettisonError, systemCode, type Fault } from '#ground/base/errors.ts';
+import { JettisonError, messageOf, systemCode, type Fault } from '#ground/base/errors.ts';
 import type { DigestJob, JobResult, WriteJob } from './job.ts';
 
 export type FileThread = AsyncDisposable & {
@@ -96,7 +96,9 @@ export function toPlain(error: unknown): PlainError {
     const { message, code, fault, hint, retryable, notes } = error;
     return { message, code, product: { fault, hint, retryable, notes } };
   }
-  return { message: error instanceof Error ? (error.stack ?? error.message) : String(error), code: systemCode(error), product: undefined };
+  const code = systemCode(error);
+  const message = error instanceof Error && code === undefined ? (error.stack ?? error.message) : messageOf(error);
+  return { message, code, product: undefined };
 }
 
 function fromPlain({ message, code, product }: PlainError): Error {

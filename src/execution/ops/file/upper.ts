@@ -183,9 +183,13 @@ function readNames(folder: number): readonly ByteString[] {
 }
 
 function notAFolder(path: ByteString, inTheWay: ByteString): JettisonError {
-  return new JettisonError('ops/not-a-folder', `Cannot make folder "/${toText(path)}": "/${toText(inTheWay)}" is not a directory`, {
-    hint: 'Something else is at this path of the image: choose another one, or remove it in an earlier step',
-  });
+  return new JettisonError(
+    'ops/not-a-folder',
+    `Cannot make folder "/${toText(path).replace(/^\/+/u, '')}": "/${toText(inTheWay)}" is not a directory`,
+    {
+      hint: 'Something else is at this path of the image: choose another one, or remove it in an earlier step',
+    },
+  );
 }
 
 function isName(name: string): boolean {

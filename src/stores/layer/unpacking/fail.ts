@@ -1,5 +1,5 @@
 import { toText, type ByteString } from '#ground/base/byte-string.ts';
-import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import { fullDisk, fullDiskHint, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 
 /** A layer that says what it may not; `code` without its room. The unpacked part is of no use then. */
 export function badLayer(code: string, name: ByteString, what: string): JettisonError {
@@ -13,11 +13,12 @@ export function unpackError(error: unknown, name: ByteString): unknown {
   const code = systemCode(error);
   if (error instanceof JettisonError || code === undefined) return error;
   const shown = toText(name).slice(0, 200);
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new JettisonError('layer/disk-full', `No space left while "${shown}" was unpacked`, {
+  const full = fullDisk(error);
+  if (full !== undefined) {
+    return new JettisonError('layer/disk-full', `Cannot unpack "${shown}" of a layer: ${full}`, {
       fault: 'environment',
       cause: error,
-      hint: 'Free some space, for instance with jettison prune',
+      hint: fullDiskHint,
     });
   }
   return new JettisonError('layer/cannot-unpack', `"${shown}" cannot be unpacked: ${messageOf(error)}`, {

@@ -37,6 +37,8 @@ export type Records = {
   discard(id: SnapshotId, owner: string): readonly SnapshotId[];
   /** Rows that `departed` left active or half removed, now removed and owned by `owner`. */
   takeOver(departed: string, owner: string): readonly SnapshotId[];
+  /** Owners of rows that are active or half removed. */
+  owners(): readonly string[];
   /** Rows committed in an earlier boot whose files may never have reached the disk, now removed. */
   dropNotDurable(boot: string, owner: string): readonly SnapshotId[];
   /** Deletes removed rows, once their folders are in the trash. */
@@ -90,6 +92,7 @@ export function openRecords(database: Database): Records {
         return [id, ...sweep(owner)];
       }),
     takeOver: (departed, owner) => database.transaction(() => [...idsOf(sql.takeOver.all(owner, departed)), ...sweep(owner)]),
+    owners: () => sql.owners.all().map((row) => String(row['owner'])),
     dropNotDurable: (boot, owner) => idsOf(sql.dropNotDurable.all(owner, boot)),
     forget: (ids) =>
       database.transaction(() => {
@@ -146,6 +149,7 @@ function prepareAll(database: Database) {
     ),
     discard: database.prepare(`UPDATE snapshot SET state = 'removed', owner = ? WHERE id = ? AND state = 'active'`),
     takeOver: database.prepare(`UPDATE snapshot SET state = 'removed', owner = ? WHERE owner = ? RETURNING id`),
+    owners: database.prepare('SELECT DISTINCT owner FROM snapshot WHERE owner IS NOT NULL'),
     dropNotDurable: database.prepare(
       `UPDATE snapshot SET state = 'removed', owner = ? WHERE boot IS NOT NULL AND boot != ? AND state = 'committed' RETURNING id`,
     ),
