@@ -38,7 +38,7 @@ test('of two builds that save one key the first wins; replacing changes it', () 
   using folder = mkdtempDisposableSync('/tmp/jettison-cache-');
   using records = openTwice(folder.path);
   records.one.save(keyOf('k'), recordOf('first', 'k'));
-  records.two.save(keyOf('k'), recordOf('second', 'k'));
+  assert.equal(records.two.save(keyOf('k'), recordOf('second', 'k')).resultId, recordOf('first', 'k').resultId);
   assert.equal(records.one.find(keyOf('k'))?.resultId, 'first');
   assert.deepEqual(
     records.one.list().map(({ resultId }) => resultId),

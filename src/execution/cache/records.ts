@@ -20,8 +20,8 @@ export type ListedRecord = CacheRecord & {
 
 export type CacheRecords = {
   find(key: CacheKey): CacheRecord | undefined;
-  /** Lets the key lead to the record, unless it leads to one already: of two builds that ran the same op the first wins. */
-  save(key: CacheKey, record: CacheRecord): void;
+  /** Lets the key lead to the record, unless it leads to one already: of two builds that ran the same op the first wins. Gives the record that it leads to. */
+  save(key: CacheKey, record: CacheRecord): CacheRecord;
   /** Lets the key lead to the record from now on; the one before stays listed until its result is forgotten. */
   replace(key: CacheKey, record: CacheRecord): void;
   /** The result is gone: no key leads to it any more. */
@@ -69,7 +69,10 @@ export function openCacheRecords(database: Database): CacheRecords {
     },
     save: (key, record) =>
       database.transaction(() => {
-        if (find.get(key) === undefined) put(key, record);
+        const first = find.get(key);
+        if (first !== undefined) return toRecord(first);
+        put(key, record);
+        return record;
       }),
     replace: (key, record) => database.transaction(() => put(key, record)),
     forget(resultId) {

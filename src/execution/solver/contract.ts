@@ -28,8 +28,8 @@ export type DriverFor = (vertex: Vertex) => OpDriver;
 /** Synchronous, because it is SQLite and stands on the path of a build in which nothing runs. */
 export type CacheLookup = {
   find(key: CacheKey): CacheRecord | undefined;
-  /** The first record kept under a key stays: two builds may have run the same op at the same time. */
-  save(key: CacheKey, record: CacheRecord): void;
+  /** The first record kept under a key stays: two builds may have run the same op at the same time. Gives the one that stays. */
+  save(key: CacheKey, record: CacheRecord): CacheRecord;
   /** Puts the record in the place of another one: its vertex was run although its result was known. */
   replace(key: CacheKey, record: CacheRecord): void;
 };

@@ -55,7 +55,9 @@ function createWorld(graph: readonly Node[]) {
       find: (key) => keys.get(key),
       save: (key, record) => {
         if (world.hasStopped()) world.wrong.push('a result was kept after the build had stopped');
-        if (!keys.has(key)) keys.set(key, record);
+        const first = keys.get(key) ?? record;
+        keys.set(key, first);
+        return first;
       },
       replace: (key, record) => void keys.set(key, record),
     } satisfies CacheLookup as CacheLookup,
@@ -340,9 +342,19 @@ test('equal vertices run once, whoever made them', async () => {
     cacheBase: async () => vertex.digest,
     run: async () => ({ id: `result ${++runs}` }),
   });
-  const cache: CacheLookup = { find: () => undefined, save: () => {}, replace: () => {} };
+  const cache: CacheLookup = { find: () => undefined, save: (_, record) => record, replace: () => {} };
   await solve({ goal: outputOf(top), driverFor, cache, jobs: 2, now: () => 0 }, () => {}, new AbortController().signal);
   assert.equal(runs, 2);
+});
+
+test('what another build kept first counts, although this one ran the op, too', async () => {
+  const [vertex] = createWorld([{ kind: 'all', inputs: [] }]).vertices;
+  assert.ok(vertex);
+  const driver: OpDriver = { caching: 'by-definition', cacheBase: async () => vertex.digest, run: async () => ({ id: 'second' }) };
+  const cache: CacheLookup = { find: () => undefined, save: (_, record) => ({ ...record, resultId: 'first' }), replace: assert.fail };
+  const request = { goal: outputOf(vertex), driverFor: () => driver, cache, jobs: 1, now: () => 0 };
+  const { result } = await solve(request, () => {}, new AbortController().signal);
+  assert.equal(result.id, 'first');
 });
 
 test('of what could start, the longest remaining path goes first', async () => {

@@ -123,14 +123,21 @@ async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>,
 
     const { result, cost } = await run(step, results, build);
     const key = step.ignoreCache ? contentKeyOf(digestOf(`run again: ${result.id}`)) : definitionKey;
-    const record = { resultId: result.id, key, createdAt: request.now(), cost };
-    for (const under of slowKey === undefined ? [definitionKey] : [definitionKey, slowKey]) {
-      if (step.ignoreCache) request.cache.replace(under, record);
-      else request.cache.save(under, record);
-    }
+    const own = { resultId: result.id, key, createdAt: request.now(), cost };
+    const record = keep(own, slowKey === undefined ? [definitionKey] : [definitionKey, slowKey]);
     attempts.finish(step.vertex);
-    return { state: 'ran', result, record, key, lookedUpBy };
+    return { state: 'ran', result: record === own ? result : { id: record.resultId }, record, key: record.key, lookedUpBy };
   });
+
+  /** Another build may have run the same op meanwhile: what was kept first counts for both, so that equal builds give equal images. */
+  function keep(own: CacheRecord, keys: readonly CacheKey[]): CacheRecord {
+    let record = own;
+    for (const under of keys) {
+      if (step.ignoreCache) request.cache.replace(under, record);
+      else record = request.cache.save(under, record);
+    }
+    return record;
+  }
 
   function hit(record: CacheRecord, lookedUpBy: readonly KeyParts[]): SolvedVertex {
     attempts.cached(step.vertex);
