@@ -1,7 +1,7 @@
 /** Work done for vertices in one build: the first failure ends all of it, and is told apart from what ended because of it. */
 import { cancelled, type ChildSignal } from '#ground/base/abort.ts';
 import type { Digest } from '#ground/base/digest.ts';
-import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import { firstFailure, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Vertex } from '#formats/graph/vertex.ts';
 
@@ -50,7 +50,8 @@ export function createAttempts(own: ChildSignal, report: Report, now: () => numb
       try {
         signal.throwIfAborted();
         return await work();
-      } catch (error) {
+      } catch (thrown) {
+        const error = firstFailure(thrown);
         fail(vertex, error);
         throw error;
       }
@@ -75,5 +76,7 @@ function blame(error: unknown, { label }: Vertex): JettisonError {
           fault: systemCode(error) === undefined ? 'bug' : 'environment',
           cause: error,
         });
-  return known.with({ at: label.at ?? [], notes: [`In the step "${label.text}"`] });
+  // A place in the source says more than the words of the step.
+  const at = label.at ?? [];
+  return known.with({ at, notes: at.length > 0 ? [] : [`In the step "${label.text}"`] });
 }

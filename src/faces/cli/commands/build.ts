@@ -2,7 +2,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build } from '#engine/build.ts';
 import type { BuildRequest } from '#engine/requests.ts';
-import { JettisonError } from '#ground/base/errors.ts';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { codeFrame } from '#ground/base/span.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
@@ -73,15 +73,19 @@ async function withExcerpt<T>(request: BuildRequest, around: Surroundings, work:
       request.file === undefined ? join(request.context, 'Dockerfile') : resolve(around.currentFolder, request.file),
       error,
     );
-    throw frame === '' ? error : error.with({ notes: [frame] });
+    throw error.with({ notes: [frame] });
   }
 }
 
+/** The lines; of a file that is too large or gone by now just the place. */
 function excerpt(file: string, error: JettisonError): string {
+  const [place] = error.at;
+  const words = place === undefined ? '' : `${place.file}:${place.start.line}`;
   try {
     const source = readFileSync(file);
-    return source.length > longestQuotedFile ? '' : codeFrame(source.toString('utf8'), error.at);
-  } catch {
-    return '';
+    return source.length > longestQuotedFile ? words : codeFrame(source.toString('utf8'), error.at);
+  } catch (error_) {
+    if (systemCode(error_) === undefined) throw error_;
+    return words;
   }
 }

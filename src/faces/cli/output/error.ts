@@ -23,7 +23,17 @@ export function describeError(error: unknown, colours: boolean): string {
   const stack = isExpected(error) || !(error instanceof Error) ? [] : [clean(error.stack ?? ''), ...causes(error)];
   const report = isExpected(error) ? [] : ['This is a bug of jettison: please report it with the lines above'];
   const hint = known?.hint === undefined ? [] : [known.hint];
-  return `${[...notes, `ERROR: ${clean(messageOf(error))}`, ...hint, ...stack, ...report].join('\n')}\n`;
+  return `${[
+    ...notes,
+    `ERROR: ${clean(
+      messageOf(error)
+        .trim()
+        .replaceAll(/\s*[\r\n]+\s*/gu, ' '),
+    )}`,
+    ...hint,
+    ...stack,
+    ...report,
+  ].join('\n')}\n`;
 }
 
 function causes(error: Error): readonly string[] {

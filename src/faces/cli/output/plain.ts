@@ -71,8 +71,9 @@ function vertexLines(state: State, vertex: VertexTally, lines: readonly OutputLi
 function ending(vertex: VertexTally): string {
   if (vertex.state === 'cached') return 'CACHED';
   if (vertex.state === 'cancelled') return 'CANCELED';
-  if (vertex.state === 'failed') return `ERROR: ${harmless(vertex.message.replaceAll('\n', ' '), false)}`;
-  return `DONE ${formatDuration(vertex.finishedAt - vertex.startedAt)}`;
+  // What went wrong is said once, at the end, beside the lines of the Dockerfile.
+  const word = vertex.state === 'failed' ? 'FAILED' : 'DONE';
+  return `${word} ${formatDuration(vertex.finishedAt - vertex.startedAt)}`;
 }
 
 function transferLine(transfer: TransferTally): string {
