@@ -4,16 +4,43 @@ import * as v from 'valibot';
 import { JettisonError, messageOf } from '#ground/base/errors.ts';
 import { decodeRegistryConfig, type RegistryConfig } from '#stores/registry/config.ts';
 
-export type Config = { readonly registries: RegistryConfig };
+export type Config = {
+  readonly registries: RegistryConfig;
+  /** How long a registry may keep us waiting, in milliseconds, and how often it is asked; undefined for the usual. */
+  readonly network: { readonly connect?: number; readonly firstByte?: number; readonly idle?: number; readonly tries?: number };
+};
 
-const shape = v.strictObject({ registries: v.optional(v.unknown()) });
+const seconds = v.pipe(v.number(), v.minValue(0.1), v.maxValue(3600));
+const shape = v.strictObject({
+  registries: v.optional(v.unknown()),
+  network: v.optional(
+    v.strictObject({
+      connectTimeout: v.exactOptional(seconds),
+      answerTimeout: v.exactOptional(seconds),
+      idleTimeout: v.exactOptional(seconds),
+      tries: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(20))),
+    }),
+  ),
+});
 
-/** Reads `file` if it is there. Throws `engine/bad-config` with the file's name and what is wrong in it. */
+/**
+ * Reads `file` if it is there: `{"registries": {...}, "network": {"connectTimeout": 10, "answerTimeout": 30, "idleTimeout": 60, "tries": 5}}`, times in
+ * seconds. Throws `engine/bad-config` with the file's name and what is wrong in it.
+ */
 export function readConfig(file: string): Config {
-  if (!existsSync(file)) return { registries: decodeRegistryConfig({}) };
+  if (!existsSync(file)) return { registries: decodeRegistryConfig({}), network: {} };
   try {
     const document = v.parse(shape, JSON.parse(readFileSync(file, 'utf8')));
-    return { registries: decodeRegistryConfig(document.registries ?? {}) };
+    const { connectTimeout, answerTimeout, idleTimeout, tries } = document.network ?? {};
+    return {
+      registries: decodeRegistryConfig(document.registries ?? {}),
+      network: {
+        ...(connectTimeout === undefined ? {} : { connect: connectTimeout * 1000 }),
+        ...(answerTimeout === undefined ? {} : { firstByte: answerTimeout * 1000 }),
+        ...(idleTimeout === undefined ? {} : { idle: idleTimeout * 1000 }),
+        ...(tries === undefined ? {} : { tries }),
+      },
+    };
   } catch (error) {
     throw new JettisonError('engine/bad-config', `Cannot read ${file}: ${messageOf(error)}`, {
       cause: error,

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import type { Report } from '#formats/progress/event.ts';
 import { familiarReference, parseReference } from '#formats/oci/reference.ts';
 import { digestOf } from '#ground/base/digest.ts';
+import { isCode, JettisonError } from '#ground/base/errors.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
-import { openImageArchive, type ArchivedImage } from '#stores/image/read-archive.ts';
+import { openImageArchive, type ArchivedImage, type ArchivedLayer } from '#stores/image/read-archive.ts';
 import { unpackImage } from './fetch-image.ts';
 import { layersOfChain } from './layer-chains.ts';
 import type { Engine } from './open.ts';
@@ -25,6 +26,24 @@ export async function loadImages(
   return loaded;
 }
 
+/** The archive's own words about a layer's bytes are checked here; its DiffID where it is unpacked. */
+async function ingest(engine: Engine, { chunks, size, digest }: Pick<ArchivedLayer, 'chunks' | 'size' | 'digest'>, signal: AbortSignal) {
+  try {
+    return await engine.content.ingest(chunks(), { size, ...(digest === undefined ? {} : { digest }) }, signal);
+  } catch (error) {
+    if (!isCode(error, 'content/wrong-digest')) throw error;
+    throw new JettisonError(
+      'image/bad-archive',
+      `Cannot read the image archive: a layer has other content than its digest says. ${error.message}`,
+      {
+        fault: 'environment',
+        hint: 'The archive is damaged or hostile: do not use it, or have it made again',
+        cause: error,
+      },
+    );
+  }
+}
+
 async function loadImage(engine: Engine, image: ArchivedImage, report: Report, signal: AbortSignal): Promise<LoadedImage> {
   const record = await enterImage(engine, image, report, signal);
   engine.images.tag(record.imageId, image.names);
@@ -34,7 +53,7 @@ async function loadImage(engine: Engine, image: ArchivedImage, report: Report, s
 /** Enters an image without its names; layers that are not what the config says are an error. */
 export async function enterImage(engine: Engine, image: ArchivedImage, report: Report, signal: AbortSignal): Promise<ImageRecord> {
   for (const { diffId, digest, mediaType, size, chunks } of image.layers) {
-    const blob = await engine.content.ingest(chunks(), { size, ...(digest === undefined ? {} : { digest }) }, signal);
+    const blob = await ingest(engine, { chunks, size, digest }, signal);
     engine.images.noteBlob({ diffId, digest: blob.digest, size: blob.size, mediaType, madeHere: false });
   }
   const imageId = digestOf(image.config);

@@ -83,6 +83,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
           config: config.registries,
           findCredential: createCredentials({ environment: options.environment }),
           environment: options.environment,
+          timing: config.network,
         });
       })();
       return await registry;

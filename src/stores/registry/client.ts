@@ -9,7 +9,7 @@ import { createAuth } from './auth.ts';
 import { downloadBlob, type BlobSink } from './download.ts';
 import { pullEndpoints, pushEndpoint, type Endpoint, type RegistryConfig } from './config.ts';
 import type { FindCredential } from './credentials.ts';
-import { registryError } from './errors.ts';
+import { registryError, damagedHint } from './errors.ts';
 import { createSpeaker, type Speaker } from './http/speaker.ts';
 import { createTransport, expectStatus, type TransportTiming } from './transport.ts';
 import { uploadBlob, type BlobUpload } from './upload.ts';
@@ -281,10 +281,13 @@ function blame<T>(endpoint: Endpoint, decode: () => T): T {
 function wrongDigest(endpoint: Endpoint, wanted: string, actual: string): JettisonError {
   return registryError(
     'wrong-digest',
-    `"${endpoint.host}" sent other bytes than asked for: expected ${wanted}, got ${actual.slice(0, 160)}`,
+    `"${endpoint.host}" sent other bytes than the digest says: expected ${wanted}, got ${actual.slice(0, 160)}`,
+    { hint: damagedHint },
   );
 }
 
 function wrongSize(endpoint: Endpoint, descriptor: Descriptor, actual: number): JettisonError {
-  return registryError('wrong-size', `"${endpoint.host}" sent ${actual} bytes for ${descriptor.digest}, which has ${descriptor.size}`);
+  return registryError('wrong-size', `"${endpoint.host}" sent ${actual} bytes for ${descriptor.digest}, which has ${descriptor.size}`, {
+    hint: damagedHint,
+  });
 }

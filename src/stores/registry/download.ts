@@ -2,7 +2,7 @@
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Endpoint } from './config.ts';
-import { registryError } from './errors.ts';
+import { registryError, damagedHint } from './errors.ts';
 import type { Speaker } from './http/speaker.ts';
 import { expectStatus, type Answer } from './transport.ts';
 
@@ -78,5 +78,7 @@ function continuesAt(answer: Answer, offset: number): boolean {
 
 function wrongSize(endpoint: Endpoint, descriptor: Descriptor, actual: number | undefined): JettisonError {
   const got = actual === undefined ? 'more' : `${actual}`;
-  return registryError('wrong-size', `"${endpoint.host}" sends ${got} bytes for ${descriptor.digest}, which has ${descriptor.size}`);
+  return registryError('wrong-size', `"${endpoint.host}" sends ${got} bytes for ${descriptor.digest}, which has ${descriptor.size}`, {
+    hint: damagedHint,
+  });
 }

@@ -7,6 +7,10 @@ const shownReason = 400;
 /** Longest pause that a server may ask for, in milliseconds. */
 const longestPause = 60_000;
 
+/** What to do about bytes that are not what their digest or size says. */
+export const damagedHint =
+  'The registry, or a proxy before it, has damaged content: have the image pushed again, or take it from elsewhere';
+
 const pauses = new WeakMap<JettisonError, number>();
 
 /** Milliseconds that the server asked to wait before the next try. */
@@ -56,7 +60,7 @@ export function answerError(answer: FailedAnswer, now: number): JettisonError {
     case 404:
       return reasons.some((reason) => reason.startsWith('BLOB_UPLOAD_UNKNOWN'))
         ? registryError('upload-unknown', message, { retryable: true })
-        : registryError('not-found', message, { fault: 'user' });
+        : registryError('not-found', message, { fault: 'user', hint: 'Check the name and the tag of the image' });
     case 413:
       return registryError('too-large', message, { hint: 'The registry or a proxy before it limits the size of uploads' });
     case 408:
@@ -122,7 +126,11 @@ export function networkError(url: URL, error: unknown): JettisonError {
   const code = systemCode(error) ?? '';
   const host = `"${url.host}"`;
   const details = { cause: error };
-  if (code === 'ECONNREFUSED') return registryError('unreachable', `Cannot connect to ${host}: connection refused`, details);
+  if (code === 'ECONNREFUSED')
+    return registryError('unreachable', `Cannot connect to ${host}: connection refused`, {
+      ...details,
+      hint: 'Check the address, and that the registry runs',
+    });
   if (code === 'EHOSTUNREACH' || code === 'ENETUNREACH')
     return registryError('unreachable', `Cannot connect to ${host}: no route to it`, details);
   if (code === 'ENOTFOUND')
@@ -142,7 +150,8 @@ export function networkError(url: URL, error: unknown): JettisonError {
       hint: 'Add its authority to the system or name a file by NODE_EXTRA_CA_CERTS',
     });
   }
-  return registryError('connection-lost', `The connection to ${host} broke: ${messageOf(error)}`, { ...details, retryable: true });
+  const what = messageOf(error) === 'aborted' ? 'it was closed before the answer was complete' : messageOf(error);
+  return registryError('connection-lost', `The connection to ${host} broke: ${what}`, { ...details, retryable: true });
 }
 
 export function timeoutError(url: URL, what: string, milliseconds: number): JettisonError {

@@ -137,7 +137,9 @@ function redirectOf(request: Request, answer: Answer): URL | undefined {
 export function targetOf(answer: Answer, location: string): URL {
   const target = URL.parse(location, answer.url.href);
   const refuse = (why: string): JettisonError => registryError('bad-redirect', `"${answer.url.host}" redirects to ${why}`);
-  if (target === null || location === '') throw refuse('no address');
+  if (location === '')
+    throw registryError('bad-answer', `"${answer.url.host}" answered ${answer.status} without "Location", the address to go on at`);
+  if (target === null) throw refuse('no address');
   if (target.protocol !== 'https:' && target.protocol !== 'http:') throw refuse(`"${target.protocol}", which is not the web`);
   if (answer.url.protocol === 'https:' && target.protocol === 'http:') throw refuse(`plain HTTP at "${target.host}"`);
   target.username = '';

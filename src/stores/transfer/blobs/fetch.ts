@@ -9,6 +9,7 @@ import type { Report, TransferProgress } from '#formats/progress/event.ts';
 import type { Ingest } from '#stores/content/ingest.ts';
 import type { ContentStore } from '#stores/content/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
+import { damagedHint } from '#stores/registry/errors.ts';
 import { createMeter } from './meter.ts';
 
 export type BlobSource = { readonly reference: Reference; readonly client: RegistryClient; readonly content: ContentStore };
@@ -90,9 +91,9 @@ function trafficOf(content: ContentStore): Traffic {
 }
 
 function wrongBytes(host: string, descriptor: Descriptor, cause: JettisonError): JettisonError {
-  return new JettisonError('registry/wrong-digest', `"${host}" sent wrong bytes for ${descriptor.digest}, twice`, {
+  return new JettisonError('registry/wrong-digest', `"${host}" sent wrong bytes for ${descriptor.digest}, twice: their digest is another`, {
     fault: 'environment',
     cause,
-    hint: 'The registry, or a proxy before it, has damaged content',
+    hint: damagedHint,
   });
 }
