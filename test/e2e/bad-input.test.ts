@@ -2,26 +2,10 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { mountsWith, openSandbox, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
-
-/** What a failed build may not leave: a tag, a mount, a process, a file being written. */
-async function assertNothingLeft(sandbox: Sandbox, tag: string): Promise<void> {
-  const images = await sandbox.succeed(['images', '-q', tag]);
-  assert.equal(images.trim(), '', 'no tag moved');
-  assert.deepEqual(mountsWith(sandbox.store), []);
-  const processes = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' });
-  assert.ok(!processes.includes(sandbox.store), `no process left:\n${processes}`);
-  const ingest = join(sandbox.store, 'content/ingest');
-  if (existsSync(ingest)) assert.deepEqual(readdirSync(ingest), [], 'no half-written blob');
-}
-
-function assertOneError(done: Finished, pattern: RegExp): void {
-  assert.equal(done.status, 1, `exit code 1, not ${done.status ?? done.signal}:\n${done.stderr}`);
-  assert.match(done.stderr, pattern);
-  assert.equal(done.stderr.match(/^ERROR: /gmu)?.length, 1, `one error:\n${done.stderr}`);
-}
+import { assertNothingLeft, assertOneError } from '#test/kit/aftermath.ts';
+import { openSandbox, type Finished } from '#test/kit/sandbox.ts';
 
 async function failingBuild(dockerfile: string, pattern: RegExp, files: Readonly<Record<string, string>> = {}): Promise<Finished> {
   await using sandbox = await openSandbox();
@@ -29,7 +13,7 @@ async function failingBuild(dockerfile: string, pattern: RegExp, files: Readonly
   const context = sandbox.files({ Dockerfile: dockerfile, ...files });
   const done = await sandbox.jettison(['build', '-t', 'broken', context]);
   assertOneError(done, pattern);
-  await assertNothingLeft(sandbox, 'broken');
+  await assertNothingLeft(sandbox, ['broken']);
   return done;
 }
 
@@ -46,7 +30,7 @@ test('a missing context is named', async () => {
 });
 
 test('an unknown instruction shows its line and a near word', async () => {
-  const done = await failingBuild('FROM busybox\nRUNN true\n', /unknown instruction: RUNN/iu);
+  const done = await failingBuild('FROM busybox\nRUNN true\n', /unknown instruction: "RUNN"/iu);
   assert.match(done.stderr, /Dockerfile:2/u);
   assert.match(done.stderr, />>> RUNN true/u);
   assert.match(done.stderr, /did you mean "?RUN/iu);
@@ -54,7 +38,7 @@ test('an unknown instruction shows its line and a near word', async () => {
 
 test('an unknown stage in COPY --from gets a suggestion', async () => {
   const done = await failingBuild('FROM busybox AS build\nFROM busybox\nCOPY --from=bulid /a /a\n', /bulid/u);
-  assert.match(done.stderr, /did you mean "?build/iu);
+  assert.match(done.stderr, /did you mean the stage "build"/iu);
   assert.match(done.stderr, />>> COPY --from=bulid/u);
 });
 
@@ -71,7 +55,7 @@ test('a RUN that exits 3 shows its lines, its code and its last output', async (
 });
 
 test('a RUN that a signal ends names the signal', async () => {
-  await failingBuild('FROM busybox\nRUN kill -KILL $$\n', /SIGKILL/u);
+  await failingBuild("FROM busybox\nRUN sh -c 'kill -KILL $$'; exit $?\n", /killed by signal SIGKILL \(exit code 137\)/u);
 });
 
 test('what is not built yet is refused by name with its line', async () => {
@@ -79,44 +63,40 @@ test('what is not built yet is refused by name with its line', async () => {
   assert.match(done.stderr, />>> ADD https/u);
 });
 
-test('Ctrl-C in the middle of a RUN ends everything within seconds', async () => {
-  await using sandbox = await openSandbox();
-  await sandbox.base('busybox');
-  const context = sandbox.files({ Dockerfile: 'FROM busybox\nRUN echo sleeping && sleep 1000\n' });
-  const done = await sandbox.jettison(['build', '--progress', 'plain', '-t', 'broken', context], {
-    onStart: (child) => void setTimeout(() => child.kill('SIGINT'), 2500),
-  });
-  assert.equal(done.status, 130, done.stderr);
-  assert.ok(done.took < 9000, `took ${done.took} ms`);
-  await assertNothingLeft(sandbox, 'broken');
+test('of stages in parallel, the one that fails is told; those it ends are no errors', async () => {
+  const stages = 'FROM busybox AS a\nRUN sleep 0.5; echo nearly; exit 9\nFROM busybox AS b\nRUN sleep 30\n';
+  const done = await failingBuild(`${stages}FROM busybox\nCOPY --from=a /etc /a\nCOPY --from=b /etc /b\n`, /exit code: 9/u);
+  assert.match(done.stderr, />>> RUN sleep 0\.5/u);
+  assert.doesNotMatch(done.stderr, />>> RUN sleep 30/u);
+  assert.match(done.stderr, /^#\d+ CANCELED$/mu);
+  assert.ok(done.took < 20_000);
 });
 
-test('kill -9 in the middle of a RUN leaves no process and no mount, and the next build works', async () => {
+test('what goes wrong is said in every kind of progress', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
-  const context = sandbox.files({ Dockerfile: 'FROM busybox\nARG T=1000\nRUN echo sleeping && sleep $T\n' });
-  const done = await sandbox.jettison(['build', '-t', 'broken', context], {
-    onStart: (child) => void setTimeout(() => child.kill('SIGKILL'), 2500),
-  });
-  assert.equal(done.signal, 'SIGKILL');
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  await assertNothingLeft(sandbox, 'broken');
-  await sandbox.succeed(['build', '--build-arg', 'T=0', '-t', 'mended', context]);
-});
-
-test('a full disk is named, and the same build works when there is space', async () => {
-  await using sandbox = await openSandbox();
-  const disk = join(sandbox.folder, 'disk');
-  mkdirSync(disk);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', disk]);
-  try {
-    const environment = { JETTISON_STORE: join(disk, 'store') };
-    const context = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY big /big\n', big: 'x'.repeat(40_000_000) });
-    assertOneError(await sandbox.jettison(['build', '-t', 'broken', context], { environment }), /no space left/iu);
-    assert.equal((await sandbox.succeed(['images', '-q'], { environment })).trim(), '');
-    execFileSync('mount', ['-o', 'remount,size=200m', disk]);
-    await sandbox.succeed(['build', '-t', 'mended', context], { environment });
-  } finally {
-    execFileSync('umount', ['-l', disk]);
+  const context = sandbox.files({ Dockerfile: 'FROM busybox\nRUN echo last words; exit 4\n' });
+  for (const progress of ['plain', 'quiet', 'auto']) {
+    const done = await sandbox.jettison(['build', '--progress', progress, context]);
+    assertOneError(done, /last words\n[^]*Dockerfile:2\n[^]*>>> RUN echo last words[^]*^ERROR: .*exit code: 4/mu);
+    assert.equal(done.stdout, '');
   }
+  const terminal = execFileSync(
+    'script',
+    ['-qec', `${process.execPath} ${import.meta.dirname}/../../src/main.ts build --progress tty ${context}; echo "status $?"`, '/dev/null'],
+    { encoding: 'utf8', env: { ...process.env, JETTISON_STORE: sandbox.store, TERM: 'xterm' }, stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  assert.match(terminal, /last words[^]*>>> RUN echo last words[^]*ERROR: .*exit code: 4[^]*status 1/u);
+  assert.equal(terminal.match(/ERROR: /gu)?.length, 1, terminal);
+});
+
+test('bad options are refused before anything is looked at', async () => {
+  await using sandbox = await openSandbox();
+  for (const [words, pattern] of [
+    [['build'], /requires exactly 1 argument/u],
+    [['build', '-t', 'Bad:Tag', '.'], /Bad:Tag.*lowercase/u],
+    [['build', '--target', 'nope', sandbox.files({ Dockerfile: 'FROM scratch AS one\n' })], /nope[^]*"one"/u],
+    [['build', '--frob', '.'], /--frob/u],
+  ] as const)
+    assertOneError(await sandbox.jettison(words), pattern);
 });

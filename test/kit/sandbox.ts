@@ -38,6 +38,8 @@ export type Sandbox = AsyncDisposable & {
   base(name: BaseName): Promise<void>;
   /** Registries reached by plain HTTP at these addresses stand in for docker.io. */
   mirror(address: string): void;
+  /** Writes the configuration file. */
+  configure(config: object): void;
 };
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -93,6 +95,7 @@ export async function openSandbox(): Promise<Sandbox> {
       await succeed(['load', '-i', archive]);
     },
     mirror: (address) => writeFileSync(config, JSON.stringify({ registries: { 'docker.io': { mirrors: [address] } } })),
+    configure: (json) => writeFileSync(config, JSON.stringify(json)),
     [Symbol.asyncDispose]: async () => await Promise.resolve(rmSync(folder, { recursive: true, force: true })),
   });
 }

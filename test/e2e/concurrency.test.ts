@@ -1,0 +1,161 @@
+/** Several commands on one store, interrupted ones, killed ones: the others succeed, results are equal, nothing is left. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { test } from 'node:test';
+import { assertNothingLeft, assertTidySnapshots, processesOf } from '#test/kit/aftermath.ts';
+import { imageOf, tarOf } from '#test/kit/archives.ts';
+import { addImage, startRegistry } from '#test/kit/registry.ts';
+import { openSandbox, type CommandOptions, type Sandbox } from '#test/kit/sandbox.ts';
+
+const show = process.env['SHOW'] !== undefined;
+const rounds = Number(process.env['ROUNDS'] ?? 4);
+const kills = Number(process.env['KILLS'] ?? 8);
+
+async function build(sandbox: Sandbox, words: readonly string[], options: CommandOptions = {}): Promise<string> {
+  return (await sandbox.succeed(['build', '-q', ...words], options)).trim();
+}
+
+test('two equal builds at once on one store give one image', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  for (let round = 0; round < rounds; round++) {
+    const context = sandbox.files({
+      Dockerfile:
+        'FROM busybox AS a\nCOPY seed /seed\nRUN cat /seed > /a; sleep 0.1\nFROM busybox\nCOPY seed /seed\nRUN cat /seed > /b\nCOPY --from=a /a /a\n',
+      seed: `${round}`,
+    });
+    const [one, other] = await Promise.all([build(sandbox, ['-t', 'one', context]), build(sandbox, ['-t', 'other', context])]);
+    assert.match(one ?? '', /^sha256:/u);
+    assert.equal(one, other, 'what was kept first counts for both');
+    assert.equal(await sandbox.succeed(['run', '--rm', 'one', 'cat', '/a', '/b']), `${round}${round}`);
+    assert.equal(await sandbox.succeed(['run', '--rm', 'other', 'cat', '/a', '/b']), `${round}${round}`);
+  }
+  await assertNothingLeft(sandbox);
+  await assertTidySnapshots(sandbox.store);
+});
+
+test('four builds at once on a base that is not there yet fetch each blob once', async () => {
+  await using sandbox = await openSandbox();
+  await using registry = await startRegistry('slow');
+  const base = imageOf({
+    layers: [tarOf([['large', 'file', 'lorem '.repeat(30_000)]]), tarOf([['other', 'file', 'ipsum '.repeat(20_000)]])],
+  });
+  addImage(registry, 'base:v1', base);
+  const contexts = [1, 2, 3, 4].map((number) =>
+    sandbox.files({ Dockerfile: `FROM ${registry.host}/base:v1\nCOPY file /file\n`, file: `${number}` }, `context-${number}`),
+  );
+  const ids = await Promise.all(contexts.map(async (context, index) => await build(sandbox, ['-t', `app${index}`, context])));
+  assert.equal(new Set(ids).size, 4);
+  const blobs = registry.seen.filter(({ method, url }) => method === 'GET' && url.includes('/blobs/')).map(({ url }) => url);
+  assert.deepEqual(blobs.toSorted(), [...new Set(blobs)].toSorted(), 'no blob twice');
+  await assertNothingLeft(sandbox);
+  await assertTidySnapshots(sandbox.store);
+});
+
+test('builds beside rmi of their base and of what they build', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const context = sandbox.files({ Dockerfile: 'FROM kept\nARG N\nRUN echo $N > /n\nRUN cat /n > /m\n' });
+  await sandbox.succeed(['tag', 'busybox', 'kept']);
+  for (let round = 0; round < rounds; round++) {
+    const [, removed] = await Promise.all([
+      build(sandbox, ['--build-arg', `N=${round}`, '-t', 'app', context]),
+      sandbox.jettison(['rmi', '-f', 'busybox', 'app']),
+    ]);
+    if (show) console.log(removed.status, removed.stdout, removed.stderr);
+    assert.equal(
+      await sandbox.succeed(['run', '--rm', await build(sandbox, ['--build-arg', `N=${round}`, context]), 'cat', '/m']),
+      `${round}\n`,
+    );
+    await sandbox.succeed(['tag', 'kept', 'busybox']);
+  }
+  await assertNothingLeft(sandbox);
+});
+
+const sleeper =
+  'FROM busybox\nCOPY file /file\nRUN echo sleeping; (setsid sleep 4711 &); (trap "" TERM INT HUP; sleep 4712) & sleep 4713\n';
+
+for (const [how, signals, status] of [
+  ['Ctrl-C', ['SIGINT'], 130],
+  ['Ctrl-C twice', ['SIGINT', 'SIGINT'], 130],
+  ['SIGTERM', ['SIGTERM'], 143],
+] as const) {
+  test(`${how} in the middle of a RUN ends everything within five seconds`, async () => {
+    await using sandbox = await openSandbox();
+    await sandbox.base('busybox');
+    const context = sandbox.files({ Dockerfile: sleeper, file: 'x' });
+    let sent = 0;
+    const done = await sandbox.jettison(['build', '--progress', 'plain', '-t', 'broken', context], {
+      onStart: (child) =>
+        void (async () => {
+          await whenRunning(sandbox, 'sleep 4713');
+          sent = performance.now();
+          for (const name of signals) child.kill(name);
+        })(),
+    });
+    assert.equal(done.status, status, done.stderr);
+    assert.ok(performance.now() - sent < 5000, `took ${performance.now() - sent} ms`);
+    if (signals.length === 1) assert.match(done.stderr, new RegExp(`^ERROR: Cancelled by ${signals[0]}$`, 'mu'));
+    assert.equal(done.stderr.match(/ERROR/gu)?.length ?? 0, signals.length === 1 ? 1 : (done.stderr.match(/ERROR/gu)?.length ?? 0));
+    await assertNothingLeft(sandbox, ['broken']);
+    assert.doesNotMatch(execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }), /sleep 471[123]/u);
+    await build(sandbox, [sandbox.files({ Dockerfile: 'FROM busybox\nRUN true\n' }, 'next')]);
+    await assertTidySnapshots(sandbox.store);
+  });
+}
+
+test('Ctrl-C during a pull leaves nothing, and the next pull works', async () => {
+  await using sandbox = await openSandbox();
+  await using registry = await startRegistry('stall');
+  addImage(registry, 'base:v1', imageOf({ layers: [tarOf([['large', 'file', 'lorem '.repeat(30_000)]])] }));
+  const name = `${registry.host}/base:v1`;
+  const done = await sandbox.jettison(['pull', name], {
+    onStart: (child) =>
+      void until(() => registry.seen.some(({ url }) => url.includes('/blobs/'))).then(() => setTimeout(() => child.kill('SIGINT'), 300)),
+  });
+  assert.equal(done.status, 130, done.stderr);
+  assert.match(done.stderr, /^ERROR: Cancelled by SIGINT$/mu);
+  await assertNothingLeft(sandbox, [name]);
+  registry.fault = 'good';
+  await sandbox.succeed(['pull', name]);
+  await assertTidySnapshots(sandbox.store);
+});
+
+test('kill -9 of a build at any moment: the next build works without repair and gives the same files', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const context = sandbox.files({
+    Dockerfile:
+      'FROM busybox AS a\nCOPY files /files\nRUN for i in 1 2 3 4 5 6 7 8; do cp -r /files /copy$i; done; sleep 0.2\nFROM busybox\nRUN echo b > /b; sleep 0.2\nCOPY --from=a /copy8 /copy\n',
+    ...Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`files/${index}`, `${index}`.repeat(100)])),
+  });
+  const list = async (name: string): Promise<string> =>
+    await sandbox.succeed(['run', '--rm', name, 'sh', '-c', 'find /b /copy | sort; cat /b /copy/*']);
+  await build(sandbox, ['-t', 'good', context]);
+  const expected = await list('good');
+  const whole = (await sandbox.jettison(['build', '--no-cache', '-t', 'good', context])).took;
+  for (let round = 0; round < kills; round++) {
+    const at = (whole * (round + Math.random())) / kills;
+    const words = round % 2 === 0 ? ['--no-cache'] : ['-o', `type=docker,dest=${sandbox.folder}/out.tar`, '--no-cache'];
+    const done = await sandbox.jettison(['build', '-q', ...words, '-t', `round${round}`, context], {
+      onStart: (child) => void setTimeout(() => child.kill('SIGKILL'), at),
+    });
+    if (show) console.log(`killed after ${Math.round(at)} ms: ${done.status ?? done.signal ?? ''}`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const alive = processesOf(sandbox.store).filter((line) => !line.includes('tend'));
+    assert.deepEqual(alive, [], 'nothing outlives it');
+    await build(sandbox, ['-t', 'after', context]);
+    assert.equal(await list('after'), expected);
+    await sandbox.succeed(['rmi', 'after']);
+  }
+  await assertNothingLeft(sandbox);
+  await assertTidySnapshots(sandbox.store);
+});
+
+async function whenRunning(sandbox: Sandbox, words: string): Promise<void> {
+  await until(() => processesOf(sandbox.store).length > 0 && execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).includes(words));
+}
+
+async function until(seen: () => boolean): Promise<void> {
+  for (let round = 0; round < 300 && !seen(); round++) await new Promise((resolve) => setTimeout(resolve, 50));
+}

@@ -1,0 +1,149 @@
+/** Registries that go wrong, at the command line: exit code 1, one error that names host and reason, nothing left, and the same command works once the registry does. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { assertNothingLeft, assertOneError, assertTidySnapshots } from '#test/kit/aftermath.ts';
+import { imageOf, tarOf } from '#test/kit/archives.ts';
+import { addImage, startRegistry, type Fault, type TestRegistry } from '#test/kit/registry.ts';
+import { openSandbox, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
+
+const show = process.env['SHOW'] !== undefined;
+const image = imageOf({
+  layers: [
+    tarOf([
+      ['data/', 'folder'],
+      ['data/large', 'file', 'lorem ipsum '.repeat(10_000)],
+    ]),
+    tarOf([['data/other', 'file', 'dolor '.repeat(5000)]]),
+  ],
+  config: { Cmd: ['/none'] },
+});
+
+/** What each fault's error must say beside the host. */
+const pullFaults: readonly (readonly [Fault, RegExp])[] = [
+  ['refused', /connection refused/u],
+  ['401-basic', /401 Unauthorized.*\n.*log in/u],
+  ['403', /403 Forbidden.*DENIED/u],
+  ['404', /404 Not Found.*MANIFEST_UNKNOWN/u],
+  ['wrong-manifest', /other bytes than the digest says/u],
+  ['wrong-digest-header', /sha256:0000/u],
+  ['wrong-blob', /wrong bytes for sha256:/u],
+  ['short-blob', /sha256:|bytes/u],
+  ['long-blob', /bytes/u],
+  ['empty-blob', /bytes/u],
+  ['endless-blob', /bytes/u],
+  ['endless-manifest', /bytes|large/u],
+  ['redirect-loop', /redirect/u],
+  ['redirect-file', /redirect/u],
+  ['html', /manifest|text\/html/iu],
+  ['http09', /HTTP/u],
+  ['stall', /sent nothing more|almost nothing/u],
+  ['stall-headers', /answer/u],
+  ['no-answer', /answer/u],
+  ['trickle', /almost nothing/u],
+  ['drop-always', /broke|connection/u],
+  ['500-always', /503/u],
+  ['429-long', /429.*3600 seconds/u],
+  ['token-never', /401/u],
+  ['token-evil-realm', /file:|realm/u],
+];
+
+async function openFor(registry: TestRegistry): Promise<Sandbox> {
+  const sandbox = await openSandbox();
+  sandbox.configure({
+    registries: { [registry.host]: { plainHttp: true } },
+    network: { connectTimeout: 2, answerTimeout: 0.5, idleTimeout: 0.5, tries: 2 },
+  });
+  return sandbox;
+}
+
+function look(what: string, done: Finished): Finished {
+  if (show) console.log(`--- ${what} [${done.status ?? done.signal ?? ''}] ${Math.round(done.took)} ms\n${done.stdout}${done.stderr}`);
+  return done;
+}
+
+for (const [fault, reason] of pullFaults) {
+  test(`pull: ${fault}`, async () => {
+    await using registry = await startRegistry(fault);
+    await using good = await startRegistry();
+    for (const one of [registry, good]) addImage(one, 'app:v1', image);
+    await using sandbox = await openFor(registry);
+    const name = `${registry.host}/app:v1`;
+    const done = look(fault, await sandbox.jettison(['pull', name]));
+    assertOneError(done, reason);
+    assert.ok(done.stderr.includes(registry.host), `names the host:\n${done.stderr}`);
+    assert.ok(done.took < 20_000, `took ${done.took} ms`);
+    await assertNothingLeft(sandbox, [name]);
+    // The same image from a good server: nothing that came before is in the way.
+    sandbox.configure({ registries: { [registry.host]: { mirrors: [`http://${good.host}`] } } });
+    await sandbox.succeed(['pull', name]);
+    assert.notEqual((await sandbox.succeed(['images', '-q', name])).trim(), '');
+    await assertTidySnapshots(sandbox.store);
+  });
+}
+
+test('pull: a name that is no host, a tag and a name that are not there', async () => {
+  await using registry = await startRegistry();
+  addImage(registry, 'app:v1', image);
+  await using sandbox = await openFor(registry);
+  assertOneError(look('no such host', await sandbox.jettison(['pull', 'no-such-host.invalid/app:v1'])), /no-such-host\.invalid/u);
+  assertOneError(look('no such tag', await sandbox.jettison(['pull', `${registry.host}/app:v9`])), /404[^]*v9/u);
+  assertOneError(look('no such name', await sandbox.jettison(['pull', `${registry.host}/nope`])), /404[^]*nope/u);
+  await assertNothingLeft(sandbox);
+});
+
+for (const [fault, reason] of pullFaults.filter(([one]) =>
+  ['refused', '401-basic', '404', 'wrong-manifest', 'wrong-blob', 'short-blob'].includes(one),
+)) {
+  test(`build FROM: ${fault}`, async () => {
+    await using registry = await startRegistry(fault);
+    await using good = await startRegistry();
+    for (const one of [registry, good]) addImage(one, 'app:v1', image);
+    await using sandbox = await openFor(registry);
+    const context = sandbox.files({ Dockerfile: `FROM ${registry.host}/app:v1\nCOPY file /file\n`, file: 'x' });
+    const done = look(`build ${fault}`, await sandbox.jettison(['build', '-t', 'broken', context]));
+    assertOneError(done, reason);
+    assert.match(done.stderr, /Dockerfile:1\n[^]*>>> FROM/u);
+    assert.ok(done.stderr.includes(registry.host));
+    await assertNothingLeft(sandbox, ['broken', `${registry.host}/app:v1`]);
+    sandbox.configure({ registries: { [registry.host]: { mirrors: [`http://${good.host}`] } } });
+    await sandbox.succeed(['build', '-t', 'mended', context]);
+    await assertTidySnapshots(sandbox.store);
+  });
+}
+
+const pushFaults: readonly (readonly [Fault, RegExp])[] = [
+  ['refused', /connection refused/u],
+  ['401-basic', /401/u],
+  ['413', /413/u],
+  ['digest-refused', /DIGEST_INVALID/u],
+  ['push-403', /403/u],
+  ['push-500-always', /500/u],
+  ['manifest-refused', /MANIFEST_INVALID/u],
+  ['push-no-location', /[Ll]ocation/u],
+  ['push-stall', /answer|nothing/u],
+];
+
+test('push: what a registry refuses is said with host and reason, and a good one takes the same image', async () => {
+  await using sandbox = await openSandbox();
+  const context = sandbox.files({
+    Dockerfile: 'FROM scratch\nCOPY file /file\n',
+    file: randomBytes(200_000),
+  });
+  await sandbox.succeed(['build', '-t', 'app', context]);
+  for (const [fault, reason] of pushFaults) {
+    await using registry = await startRegistry(fault);
+    sandbox.configure({ network: { answerTimeout: 0.5, idleTimeout: 0.5, tries: 2 } });
+    const name = `${registry.host}/app:v1`;
+    await sandbox.succeed(['tag', 'app', name]);
+    const done = look(`push ${fault}`, await sandbox.jettison(['push', name]));
+    assertOneError(done, reason);
+    assert.ok(done.stderr.includes(registry.host), done.stderr);
+    assert.equal(registry.manifests.size, 0);
+    await assertNothingLeft(sandbox);
+  }
+  await using good = await startRegistry();
+  await sandbox.succeed(['tag', 'app', `${good.host}/app:v1`]);
+  await sandbox.succeed(['push', `${good.host}/app:v1`]);
+  assert.ok(good.manifests.has('app:v1'));
+});
