@@ -25,7 +25,7 @@ export type OpRequest = {
 
 export type LayerFormat = 'tar' | 'gzip' | 'zstd';
 
-/** One layer of a chain: its DiffID, the size of its tar in bytes, and when its snapshot was made (milliseconds since the epoch). */
+/** One layer of a chain: its DiffID, the bytes of its files, and when its snapshot was made (milliseconds since the epoch). */
 export type LayerIdentity = { readonly snapshot: SnapshotId; readonly diffId: Digest; readonly size: number; readonly createdAt: number };
 
 export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number };
@@ -35,7 +35,7 @@ export type Worker = AsyncDisposable & {
   run(request: OpRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
   /** Digest of what a copy action would take from a tree: names, modes, owners, xattrs, links, bytes; no times. */
   contentDigest(source: TreeSource, action: CopyAction, signal: AbortSignal): Promise<Digest>;
-  /** DiffIDs and tar sizes of all snapshots of a chain, bottom first. Computed once for each snapshot, then remembered. */
+  /** DiffIDs and sizes of all snapshots of a chain, bottom first. Computed once for each snapshot, then remembered. */
   layerIdentities(top: SnapshotId, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
   /** Writes one snapshot's layer to `file`; the bytes are the same every time. */
   writeLayer(

@@ -9,7 +9,7 @@ import { layerIdentity, writeLayer } from '#stores/layer/create.ts';
 import type { Snapshot, SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import type { LayerBlob, LayerFormat, LayerIdentity } from './contract.ts';
 
-const facts = { diffId: 'diff-id', tarSize: 'tar-size', chainId: 'chain-id' } as const;
+const facts = { diffId: 'diff-id', fileBytes: 'file-bytes', chainId: 'chain-id' } as const;
 
 export type Layers = {
   identities(top: SnapshotId, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
@@ -36,7 +36,7 @@ export function createLayers(snapshots: SnapshotStore): Layers {
 
   const identify = async (snapshot: Snapshot, signal: AbortSignal): Promise<LayerIdentity> => {
     const known = snapshots.getFact(snapshot.id, facts.diffId);
-    const size = snapshots.getFact(snapshot.id, facts.tarSize);
+    const size = snapshots.getFact(snapshot.id, facts.fileBytes);
     if (known !== undefined && size !== undefined) {
       return { snapshot: snapshot.id, diffId: parseDigest(known), size: Number(size), createdAt: snapshot.createdAt };
     }
@@ -103,7 +103,7 @@ function foldersOf(snapshots: SnapshotStore, top: SnapshotId | undefined): reado
 
 function remember(snapshots: SnapshotStore, id: SnapshotId, layer: { readonly diffId: Digest; readonly size: number }): void {
   snapshots.setFact(id, facts.diffId, layer.diffId);
-  snapshots.setFact(id, facts.tarSize, String(layer.size));
+  snapshots.setFact(id, facts.fileBytes, String(layer.size));
 }
 
 /** The same layer over the same files, whoever unpacked it and under whichever name the parent is known here. */

@@ -15,7 +15,7 @@ export type ImageRecord = {
   readonly imageId: Digest;
   /** The exact document. */
   readonly config: Uint8Array;
-  /** Bottom first; `size` in bytes of the uncompressed tar. */
+  /** Bottom first; `size`: bytes of the layer's files. */
   readonly layers: readonly ImageLayer[];
   /** Milliseconds since the epoch: the config's `created`, else when it came here. */
   readonly created: number;

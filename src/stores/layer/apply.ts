@@ -23,7 +23,7 @@ export type ApplyLayerRequest = {
 const defaultLimits: LayerLimits = { entries: 4_000_000, size: 2 ** 40 };
 
 /**
- * Unpacks a layer into a snapshot's folder in the form of overlayfs; gives the size of its tar, too. Runs in a thread; `onProgress` gets bytes of `file` read so far.
+ * Unpacks a layer into a snapshot's folder in the form of overlayfs; gives the bytes of its files, too. Runs in a thread; `onProgress` gets bytes of `file` read so far.
  * When it rejects, the folder holds something unfinished: throw the snapshot away.
  *
  * Links of lower layers on the way to an entry are followed inside the root; `..` in a name, a way through a link of the same layer, a

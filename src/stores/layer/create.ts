@@ -6,7 +6,7 @@ import { runJob, threadCount } from './threads.ts';
 export type { LayerBlob, LayerFormat, LayerIdentity, LayerSource } from './jobs.ts';
 
 /**
- * DiffID and size (bytes) of the layer that a snapshot makes. Nothing is written. Runs in a thread unless the layer is small.
+ * DiffID and size (bytes of its files) of the layer that a snapshot makes. Nothing is written. Runs in a thread unless the layer is small.
  * Throws `layer/reserved-name` for a file whose name begins with `.wh.`, `layer/file-changed`.
  */
 export async function layerIdentity(source: LayerSource, signal: AbortSignal): Promise<LayerIdentity> {

@@ -4,8 +4,9 @@ import type { Fault } from '#ground/base/errors.ts';
 
 export type LayerFormat = 'tar' | 'gzip' | 'zstd';
 
-/** Sizes in bytes. `digest` is that of the file written. */
+/** `size`: bytes of all files, each inode once, as docker counts layers. */
 export type LayerIdentity = { readonly diffId: Digest; readonly size: number };
+/** `digest` and `size` (bytes) of the file written. */
 export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number };
 
 /** Most that is taken of a layer from outside. */

@@ -11,20 +11,23 @@ type Output = { readonly bytes: Uint8Array; used: number };
 
 /**
  * A snapshot's own folder as a layer tar (OCI image spec, layer.md), block by block: the same folder gives the same bytes. A block is a
- * view that holds until the next one is asked for. `below` as for `layerItems`. Throws `layer/file-changed` when a file's size is not what it was.
+ * view that holds until the next one is asked for. At the end it gives the bytes of all files, each inode once. `below` as for `layerItems`. Throws `layer/file-changed` when a file's size is not what it was.
  */
-export function* layerTar(folder: string, below?: readonly string[], blockLength = tarBlockLength): Generator<Uint8Array, void, void> {
+export function* layerTar(folder: string, below?: readonly string[], blockLength = tarBlockLength): Generator<Uint8Array, number, void> {
   const output: Output = { bytes: new Uint8Array(blockLength), used: 0 };
+  let fileBytes = 0;
   for (const { entry, content } of layerItems(fromText(folder), below)) {
     yield* put(output, encodeHeader(entry));
     if (content === undefined) continue;
     yield* putContent(output, content, entry.size);
+    fileBytes += entry.size;
     const padding = paddingOf(entry.size);
     output.bytes.fill(0, output.used, output.used + padding);
     output.used += padding;
   }
   yield* put(output, endOfArchive());
   if (output.used > 0) yield output.bytes.subarray(0, output.used);
+  return fileBytes;
 }
 
 function* put(output: Output, bytes: Uint8Array): Generator<Uint8Array, void, void> {

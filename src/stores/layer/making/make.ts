@@ -4,17 +4,18 @@ import { createCompressor } from '../compression.ts';
 import type { Job, LayerBlob, LayerIdentity, Watch } from '../jobs.ts';
 import { layerTar } from './layer-tar.ts';
 
-/** DiffID and size of a folder's tar, without writing it. */
+/** DiffID of a folder's tar and the bytes of its files, without writing it. */
 export function identifyLayer(job: Extract<Job, { kind: 'identity' }>, watch: Watch): LayerIdentity {
   const digester = createDigester();
-  let size = 0;
-  for (const block of layerTar(job.folder, job.below)) {
+  let read = 0;
+  const blocks = layerTar(job.folder, job.below);
+  for (let next = blocks.next(); ; next = blocks.next()) {
+    if (next.done === true) return { diffId: digester.finish(), size: next.value };
     watch.check();
-    digester.update(block);
-    size += block.length;
-    watch.progress(size);
+    digester.update(next.value);
+    read += next.value.length;
+    watch.progress(read);
   }
-  return { diffId: digester.finish(), size };
 }
 
 /** Writes a new file; when that fails the file is gone. */

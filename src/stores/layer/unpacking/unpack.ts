@@ -1,5 +1,6 @@
 import { createDigester } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import type { TarEntry } from '#formats/tar/entry.ts';
 import { createTarReader } from '#formats/tar/read.ts';
 import { decompress } from '../compression.ts';
 import type { Job, LayerIdentity, Watch } from '../jobs.ts';
@@ -9,7 +10,17 @@ import { badLayer, unpackError } from './fail.ts';
 /** Unpacks a layer into a folder while its uncompressed digest is computed; see `applyLayer`. */
 export async function unpackLayer(job: Extract<Job, { kind: 'apply' }>, watch: Watch): Promise<LayerIdentity> {
   using extractor = createExtractor(job.folder, job.below, job.limits);
-  const reader = createTarReader(extractor, { endMarker: 'optional' });
+  let fileBytes = 0;
+  const entry = (header: TarEntry): void => {
+    if (header.kind === 'file') fileBytes += header.size;
+    extractor.entry(header);
+  };
+  const handlers = {
+    entry,
+    data: (bytes: Uint8Array, offset: number) => extractor.data(bytes, offset),
+    entryEnd: () => extractor.entryEnd(),
+  };
+  const reader = createTarReader(handlers, { endMarker: 'optional' });
   const digester = createDigester(job.diffId.startsWith('sha512:') ? 'sha512' : 'sha256');
   let size = 0;
   const take = (bytes: Uint8Array): void => {
@@ -29,7 +40,7 @@ export async function unpackLayer(job: Extract<Job, { kind: 'apply' }>, watch: W
   } catch (error) {
     throw unpackError(error, extractor.name());
   }
-  return { diffId: job.diffId, size };
+  return { diffId: job.diffId, size: fileBytes };
 }
 
 function wrongDiffId(said: string, found: string): JettisonError {
