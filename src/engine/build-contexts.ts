@@ -3,6 +3,7 @@ import type { CopyAction } from '#formats/graph/op.ts';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import { changedWhileCopied } from '#stores/context/errors.ts';
 import { fingerprint } from '#stores/context/fingerprint.ts';
 import { openLocalContext, type LocalContext } from '#stores/context/local.ts';
 import { selectForCopy, selectionDigest, type Selection } from '#stores/context/select.ts';
@@ -58,7 +59,7 @@ export function createBuildContexts(given: ReadonlyMap<string, ContextFolder>, s
       for (const name of new Set(names)) {
         const now = openLocalContext({ folder: folderNamed(name).path, ignore: folderNamed(name).ignore });
         for (const one of seen.get(name)?.values() ?? []) {
-          if (look(selectForCopy(now, one.action)) !== one.fingerprint) throw changed(one.action);
+          if (look(selectForCopy(now, one.action)) !== one.fingerprint) throw changedWhileCopied(`One of ${one.action.sources.join(' ')}`);
         }
       }
     },
@@ -68,10 +69,4 @@ export function createBuildContexts(given: ReadonlyMap<string, ContextFolder>, s
 /** What the selected files look like without reading them. */
 function look(selection: Selection): Digest {
   return fingerprint(selection.sources.flatMap((source) => [source.top, ...source.below.map((below) => below.entry)]));
-}
-
-function changed(action: CopyAction): JettisonError {
-  return new JettisonError('context/changed', `Files changed while they were copied: ${action.sources.join(' ')}`, {
-    hint: 'Build again when nothing writes to the build context',
-  });
 }

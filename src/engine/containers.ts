@@ -25,7 +25,7 @@ function statusOf(container: Container, now: number): string {
   return `Exited (${container.state.code}) ${formatAge(now - container.state.at)} ago`;
 }
 
-/** Gives what was removed, as it was named. Throws `container/not-found`, `container/running`. */
+/** Gives what was removed, as it was named. Throws `engine/no-such-container`, `engine/container-running`. */
 export async function removeContainers(
   engine: Engine,
   names: readonly string[],
@@ -39,9 +39,9 @@ export async function removeContainers(
 async function removeContainer(engine: Engine, name: string, force: boolean, signal: AbortSignal): Promise<void> {
   const container = engine.containers.find(name);
   if (container === undefined)
-    throw new JettisonError('container/not-found', `No such container: ${name}`, { hint: '"jettison ps -a" lists what is here' });
+    throw new JettisonError('engine/no-such-container', `No such container: ${name}`, { hint: '"jettison ps -a" lists what is here' });
   if (container.state.kind === 'running') {
-    throw new JettisonError(force ? 'container/not-built' : 'container/running', `Container ${container.name} is running`, {
+    throw new JettisonError(force ? 'engine/not-built' : 'engine/container-running', `Container ${container.name} is running`, {
       hint: force ? 'Removing a running container is not built yet: end it first' : 'End it first',
     });
   }

@@ -4,8 +4,9 @@ import { opDigest, type Vertex } from '#formats/graph/vertex.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
-import { JettisonError, unreachable } from '#ground/base/errors.ts';
+import { unreachable } from '#ground/base/errors.ts';
 import { cacheKey, contentKeyOf, type CacheKey } from '#execution/cache/key.ts';
+import { missingSource } from '#stores/context/errors.ts';
 import type { DriverFor, OpDriver, Result } from '#execution/solver/contract.ts';
 import type { TreeSource, Worker } from '#execution/worker/contract.ts';
 import type { BaseImages } from './base-images.ts';
@@ -147,10 +148,7 @@ async function readKey(
 
 async function snapshotDigest(result: Result, action: CopyAction, deps: DriverDeps, signal: AbortSignal): Promise<Digest> {
   const snapshot = snapshotOf(result);
-  if (snapshot === undefined)
-    throw new JettisonError('context/missing-source', `"${action.sources[0] ?? ''}": not found`, {
-      hint: 'The tree to copy from is empty',
-    });
+  if (snapshot === undefined) throw missingSource(action.sources[0] ?? '', 'The tree to copy from is empty');
   const worker = await deps.worker();
   return await worker.contentDigest({ kind: 'snapshot', snapshot }, action, signal);
 }

@@ -4,7 +4,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
 import { removeImage } from '#stores/image/remove.ts';
 import { imageRows } from '#stores/image/rows.ts';
-import type { ImageRecord } from '#stores/image/store.ts';
+import { noSuchImage, type ImageRecord } from '#stores/image/store.ts';
 import type { Engine } from './open.ts';
 import type { ImageRow, RemovedImage } from './requests.ts';
 
@@ -19,19 +19,17 @@ export function findImage(engine: Engine, text: string): ImageRecord {
   if (record !== undefined) return record;
   const names = engine.images.list().flatMap((image) => image.names.map((name) => familiarReference(parseReference(name))));
   const near = suggest(text, names);
-  throw new JettisonError('image/not-found', `No such image: ${text}`, {
-    hint: near === undefined ? '"jettison images" lists what is here' : `Did you mean "${near}"?`,
-  });
+  throw noSuchImage(text, near === undefined ? '"jettison images" lists what is here' : `Did you mean "${near}"?`);
 }
 
 /** Gives an image another name. Throws `image/not-found`, `oci/invalid-reference`. */
 export function tagImage(engine: Engine, source: string, target: string): void {
   const name = withDefaultTag(parseReference(target));
-  if (name.digest !== undefined) throw new JettisonError('image/bad-tag', `A name with a digest cannot be given: "${target}"`);
+  if (name.digest !== undefined) throw new JettisonError('engine/bad-tag', `A name with a digest cannot be given: "${target}"`);
   engine.images.tag(findImage(engine, source).imageId, [printReference(name)]);
 }
 
-/** Takes names away, and images when their last name goes. Throws `image/not-found`, `image/in-use`. */
+/** Takes names away, and images when their last name goes. Throws `image/not-found`, `image/in-use`, `engine/image-in-use`. */
 export async function removeImages(
   engine: Engine,
   names: readonly string[],
@@ -51,7 +49,7 @@ export async function removeImages(
 function assertUnused(engine: Engine, record: ImageRecord, force: boolean): void {
   const user = engine.containers.list().find((container) => container.imageId === record.imageId);
   if (user === undefined || (force && user.state.kind !== 'running')) return;
-  throw new JettisonError('image/in-use', `Image ${record.imageId.slice(7, 19)} is used by container ${user.name}`, {
+  throw new JettisonError('engine/image-in-use', `Image ${record.imageId.slice(7, 19)} is used by container ${user.name}`, {
     hint: `Remove the container first: jettison rm ${user.name}`,
   });
 }

@@ -6,7 +6,7 @@ import { platformRank } from '#formats/oci/platform.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import type { ImageRecord } from '#stores/image/store.ts';
+import { noSuchImage, type ImageRecord } from '#stores/image/store.ts';
 import type { ContainerRequest, Worker } from '#execution/worker/contract.ts';
 import { fetchImage, unpackImage } from './fetch-image.ts';
 import type { Engine } from './open.ts';
@@ -66,10 +66,7 @@ async function findOrFetch(engine: Engine, request: RunRequest, report: Report, 
       return local;
   }
   const reference = withDefaultTag(parseReference(request.image));
-  if (request.pull === 'never')
-    throw new JettisonError('image/not-found', `No such image: ${printReference(reference)}`, {
-      hint: 'Without --pull=never it is pulled',
-    });
+  if (request.pull === 'never') throw noSuchImage(printReference(reference), 'Without --pull=never it is pulled');
   report({ kind: 'note', text: `Unable to find image '${request.image}' locally` });
   const { record } = await fetchImage(engine, { reference, platform }, report, signal);
   return record;

@@ -6,7 +6,7 @@ import { chainAbove, type ChainId } from '#formats/oci/layer-ids.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { applyLayer } from '#stores/layer/apply.ts';
 import { layerIdentity, writeLayer } from '#stores/layer/create.ts';
-import type { Snapshot, SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
+import { snapshotNotFound, type Snapshot, type SnapshotId, type SnapshotStore } from '#stores/snapshot/contract.ts';
 import type { LayerBlob, LayerFormat, LayerIdentity } from './contract.ts';
 
 const facts = { diffId: 'diff-id', fileBytes: 'file-bytes', chainId: 'chain-id' } as const;
@@ -125,6 +125,6 @@ function chainIdOf(snapshots: SnapshotStore, id: SnapshotId | undefined): ChainI
 
 function found(snapshots: SnapshotStore, id: SnapshotId): Snapshot {
   const snapshot = snapshots.get(id);
-  if (snapshot === undefined) throw new JettisonError('snapshot/not-found', `Snapshot ${id} is not in the store`, { fault: 'environment' });
+  if (snapshot === undefined) throw snapshotNotFound(id);
   return snapshot;
 }

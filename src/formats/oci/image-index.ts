@@ -20,13 +20,21 @@ export function selectManifests(index: ImageIndex, wanted: Platform, name: strin
   const found = matchPlatform(images, wanted);
   if (found.length > 0) return found;
   const offered = [...new Set(images.flatMap((entry) => (entry.platform ? [printPlatform(entry.platform)] : [])))];
-  throw new JettisonError('oci/no-such-platform', `"${name}" has no image for ${printPlatform(wanted)}`, {
-    hint:
-      offered.length === 0
-        ? 'Its index lists no images'
-        : `It has: ${offered
-            .filter((one) => one !== 'unknown/unknown')
-            .slice(0, 20)
-            .join(', ')}`,
-  });
+  throw noSuchPlatform(wanted, name, offered.length === 0 ? 'Its index lists no images' : `It has: ${listed(offered)}`);
+}
+
+/** `oci/no-such-platform`: `name` has nothing for `wanted`. */
+export function noSuchPlatform(wanted: Platform, name: string, hint?: string): JettisonError {
+  return new JettisonError(
+    'oci/no-such-platform',
+    `"${name}" has no image for ${printPlatform(wanted)}`,
+    hint === undefined ? {} : { hint },
+  );
+}
+
+function listed(platforms: readonly string[]): string {
+  return platforms
+    .filter((one) => one !== 'unknown/unknown')
+    .slice(0, 20)
+    .join(', ');
 }

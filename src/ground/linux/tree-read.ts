@@ -118,8 +118,10 @@ export function checkUnchanged(entry: TreeEntry, stats: BigIntStats): void {
     stats.mtimeNs === entry.mtime &&
     (entry.ctime === undefined || stats.ctimeNs === entry.ctime) &&
     (entry.fileSystem === undefined || stats.dev === entry.fileSystem);
-  if (!same) throw changed(entry);
+  if (!same) throw entryChanged(entry, changedMeanwhile);
 }
+
+const changedMeanwhile = 'was changed while it was read';
 
 /** All bytes of a regular file. Throws `linux/too-large` beyond `limit` bytes, `linux/not-a-file` and `linux/changed` as `openEntryFile`. */
 export function readEntryFile(entry: TreeEntry, limit: number): Uint8Array {
@@ -130,7 +132,7 @@ export function readEntryFile(entry: TreeEntry, limit: number): Uint8Array {
     let length = 0;
     while (length < bytes.length) {
       const count = readSync(file, bytes, length, bytes.length - length, length);
-      if (count === 0) throw changed(entry);
+      if (count === 0) throw entryChanged(entry, changedMeanwhile);
       length += count;
     }
     return bytes;
@@ -144,16 +146,22 @@ function openAsIs(entry: TreeEntry): number {
     return openSync(nodePath(entry.hostPath), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP' || code === 'ENXIO') throw changed(entry, error);
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP' || code === 'ENXIO') throw entryChanged(entry, changedMeanwhile, error);
     throw error;
   }
 }
 
-function changed(entry: TreeEntry, cause?: unknown): JettisonError {
-  return new JettisonError('linux/changed', `"${toText(entry.path)}" was changed while it was read`, {
+/** `linux/changed`: an entry is not any more what was listed. `what` says what was seen of it. */
+export function entryChanged(entry: TreeEntry, what: string, cause?: unknown): JettisonError {
+  return new JettisonError('linux/changed', `"${toText(entry.path)}" ${what}`, {
     hint: 'Run the build again once nothing writes to that folder',
     ...(cause === undefined ? {} : { cause }),
   });
+}
+
+/** `linux/not-a-folder`, for a path in a tree. */
+export function notAFolder(path: ByteString): JettisonError {
+  return new JettisonError('linux/not-a-folder', `"/${toText(path)}" is not a folder`);
 }
 
 /** As gnu_dev_major and gnu_dev_minor of the C library. */

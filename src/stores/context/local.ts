@@ -1,10 +1,11 @@
 /** A build context that is a folder of the client, ignored paths left out. Nothing is read before it is asked for; what was read is kept, so one context object shows one state. */
 import { closeSync, constants, fstatSync, openSync, readdirSync, realpathSync } from 'node:fs';
-import { asByteString, fromText, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
+import { asByteString, fromText, nodePath, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { parsePatterns, type PatternSet, type PatternState } from '#ground/base/patterns.ts';
-import { describeEntry, lookAt, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
+import { describeEntry, entryChanged, lookAt, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
+import { notReadable } from './errors.ts';
 
 export type LocalContext = Tree & {
   /** The folder's real path. */
@@ -148,11 +149,7 @@ function insideFolder<T>({ entry, isLeftOut }: Place, work: (inside: string) => 
     if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') throw replaced(entry, error);
     if (code !== 'EACCES' && code !== 'EPERM') throw error;
     if (isLeftOut) return undefined;
-    throw new JettisonError('context/no-permission', `Cannot read "${toText(entry.path)}" in the build context: permission denied`, {
-      fault: 'environment',
-      hint: 'Make it readable, or name it in .dockerignore',
-      cause: error,
-    });
+    throw notReadable(entry, error);
   } finally {
     if (folder !== undefined) closeSync(folder);
   }
@@ -161,10 +158,7 @@ function insideFolder<T>({ entry, isLeftOut }: Place, work: (inside: string) => 
 const openFolderFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 function replaced(entry: TreeEntry, cause?: unknown): JettisonError {
-  return new JettisonError('linux/changed', `"${toText(entry.path)}" was replaced while the build context was read`, {
-    hint: 'Run the build again once nothing writes to that folder',
-    ...(cause === undefined ? {} : { cause }),
-  });
+  return entryChanged(entry, 'was replaced while the build context was read', cause);
 }
 
 function byByte(a: string, b: string): number {

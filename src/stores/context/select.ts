@@ -10,6 +10,7 @@ import { suggest } from '#ground/base/human.ts';
 import { goMatcher, parsePatterns, type PatternSet, type PatternState } from '#ground/base/patterns.ts';
 import { createLineMaker, digestLines, type TreeDigestOptions } from '#ground/linux/tree-digest.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
+import { missingSource } from './errors.ts';
 
 /** What a copy says of its sources: a part of the graph's `CopyAction`. */
 export type CopySources = {
@@ -196,9 +197,7 @@ function stateAt(exclude: PatternSet, path: ByteString): PatternState {
 }
 
 function missing(tree: Tree, path: string): JettisonError {
-  const written = path.replace(/^\/+/u, '');
-  const hint = hintFor(tree, fromText(written));
-  return new JettisonError('context/missing-source', `Cannot copy "/${written}": not found`, hint === undefined ? {} : { hint });
+  return missingSource(path, hintFor(tree, fromText(path.replace(/^\/+/u, ''))));
 }
 
 function hintFor(tree: Tree, path: ByteString): string | undefined {

@@ -1,9 +1,7 @@
 /** Digests of files, remembered from build to build for as long as the file is provably the same. */
 import { closeSync, fstatSync, readSync } from 'node:fs';
-import { toText } from '#ground/base/byte-string.ts';
 import { createDigester, digestOf, isDigest, type Digest } from '#ground/base/digest.ts';
-import { JettisonError } from '#ground/base/errors.ts';
-import { checkUnchanged, openEntryFile } from '#ground/linux/tree-read.ts';
+import { checkUnchanged, entryChanged, openEntryFile } from '#ground/linux/tree-read.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
 import type { Database } from '#stores/db/open.ts';
 
@@ -127,9 +125,7 @@ function hashLarge(file: number, entry: TreeEntry, buffer: Uint8Array): Digest {
 function readSome(file: number, entry: TreeEntry, into: Uint8Array): number {
   const count = readSync(file, into);
   if (count > 0) return count;
-  throw new JettisonError('linux/changed', `"${toText(entry.path)}" became shorter while it was read`, {
-    hint: 'Run the build again once nothing writes to that folder',
-  });
+  throw entryChanged(entry, 'became shorter while it was read');
 }
 
 function parseEntries(text: unknown): Map<string, Remembered> {

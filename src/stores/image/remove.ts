@@ -3,7 +3,7 @@ import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError, isCode } from '#ground/base/errors.ts';
 import { familiarReference, nameOf, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import { repositoryDigests } from './inspect.ts';
-import type { ImageRecord, ImageStore } from './store.ts';
+import { noSuchImage, type ImageRecord, type ImageStore } from './store.ts';
 
 export type Removal = { readonly kind: 'untagged'; readonly name: string } | { readonly kind: 'deleted'; readonly id: Digest };
 
@@ -17,7 +17,7 @@ export function removeImage(
   options: { readonly force: boolean; readonly mayDelete: (image: ImageRecord) => void },
 ): readonly Removal[] {
   const image = store.find(text);
-  if (!image) throw new JettisonError('image/not-found', `No such image: ${text}`, { hint: 'See "jettison images"' });
+  if (!image) throw noSuchImage(text, 'See "jettison images"');
   if (text.includes('@') && image.names.length > 0) return forgetDigest(store, image, text);
   const name = nameIn(image, text);
   const names = name === undefined ? image.names : [name];

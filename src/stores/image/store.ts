@@ -244,3 +244,8 @@ function createdOf(config: ImageConfig, now: number): number {
 function missing(imageId: Digest): never {
   throw new JettisonError('image/not-saved', `Image ${imageId} is gone right after it was saved`, { fault: 'environment' });
 }
+
+/** `image/not-found`: nothing in the store is called `text`. */
+export function noSuchImage(text: string, hint: string): JettisonError {
+  return new JettisonError('image/not-found', `No such image: ${text}`, { hint });
+}

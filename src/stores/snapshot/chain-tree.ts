@@ -6,11 +6,11 @@
  * looked at. Looking first and using later is safe here: committed folders never change, and active ones are written by this process only.
  */
 import { readdirSync, type BigIntStats } from 'node:fs';
-import { asByteString, fromText, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
+import { asByteString, fromText, nodePath, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { getAttribute } from '#ground/linux/syscall.ts';
 import { readAttributes } from '#ground/linux/attributes.ts';
-import { describeEntry, lookAt, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
+import { describeEntry, lookAt, notAFolder, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 
 /** Where one folder of the merged tree lies: the real folders that make it, topmost first. */
@@ -47,7 +47,7 @@ export function openChainTree(folders: readonly string[]): Tree {
     resolve: (path, followLast) => resolveLinks(entry, path, followLast),
     list(path) {
       const folder = folderAt(path);
-      if (!folder) throw new JettisonError('linux/not-a-folder', `"/${toText(path)}" is not a folder`);
+      if (!folder) throw notAFolder(path);
       return listParts(folder.parts, path);
     },
     readFile: readEntryFile,

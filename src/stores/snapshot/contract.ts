@@ -56,3 +56,11 @@ export type SnapshotStore = {
   /** Committed snapshots of which this fact is remembered, oldest first. */
   findByFact(name: string, text: string): readonly SnapshotId[];
 };
+
+/** `snapshot/not-found`. */
+export function snapshotNotFound(id: SnapshotId): JettisonError {
+  return new JettisonError('snapshot/not-found', `There is no snapshot "${id}"`, {
+    fault: 'environment',
+    hint: 'It was removed meanwhile, perhaps by a prune: run the command again',
+  });
+}

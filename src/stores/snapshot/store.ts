@@ -38,12 +38,13 @@ import {
   type Snapshot,
   type SnapshotId,
   type SnapshotStore,
+  snapshotNotFound,
 } from './contract.ts';
 import { mountOverlay } from './overlay.ts';
 import { tendMark } from './start-tending.ts';
 import { diskUsage } from './store/disk-usage.ts';
 import { joinOwners, listOwners, reapOwners } from './store/owners.ts';
-import { migrations, notFound, openRecords, type Records, type SnapshotRow } from './store/records.ts';
+import { migrations, openRecords, type Records, type SnapshotRow } from './store/records.ts';
 import { moveToTrash, openBatch, type Batch } from './store/trash.ts';
 
 export type SnapshotStoreOptions = {
@@ -180,7 +181,7 @@ function toSnapshot(store: Store, row: SnapshotRow): Snapshot {
 
 function chainOf(store: Store, id: SnapshotId): readonly Snapshot[] {
   const rows = store.records.chain(id);
-  if (rows.length === 0) throw notFound(id);
+  if (rows.length === 0) throw snapshotNotFound(id);
   return rows.toReversed().map((row) => toSnapshot(store, row));
 }
 
@@ -226,7 +227,7 @@ function prepare(store: Store, parent: SnapshotId | undefined, signal: AbortSign
       store.records.commit(id, store.boot);
       state = 'committed';
       const row = store.records.get(id);
-      if (!row) throw notFound(id);
+      if (!row) throw snapshotNotFound(id);
       return toSnapshot(store, row);
     },
     async [Symbol.asyncDispose]() {
@@ -272,7 +273,7 @@ function makeRoot(folder: string, parent: string | undefined): void {
 /** Names below `s/`, topmost first, down to the first with an opaque root (see `cutChain`). */
 function lowersOf(store: Store, id: SnapshotId): readonly string[] {
   const ids = store.records.chain(id).map((row) => row.id);
-  if (ids.length === 0) throw notFound(id);
+  if (ids.length === 0) throw snapshotNotFound(id);
   const bottom = ids.findIndex((layer) => hasOpaqueRoot(store, layer));
   return bottom < 0 ? ids : ids.slice(0, bottom + 1);
 }

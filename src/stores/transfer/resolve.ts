@@ -2,7 +2,7 @@
 import { JettisonError, isCode } from '#ground/base/errors.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { configLimit, decodeImageConfig, type ImageConfig } from '#formats/oci/image-config.ts';
-import { selectManifests } from '#formats/oci/image-index.ts';
+import { noSuchPlatform, selectManifests } from '#formats/oci/image-index.ts';
 import { decodeImageDocument, manifestLimit, type ImageDocument, type Manifest } from '#formats/oci/manifest.ts';
 import { isConfigType, layerCompression } from '#formats/oci/media-types.ts';
 import { platformRank, type Platform } from '#formats/oci/platform.ts';
@@ -110,7 +110,7 @@ async function selectImage(request: ResolveRequest, found: Found, depth: number,
     // An entry without a platform is judged by what its config says.
     if (candidate.platform !== undefined || platformRank(selected.config, request.platform) !== undefined) return selected;
   }
-  throw new JettisonError('oci/no-such-platform', `"${name}" has no image for ${request.platform.os}/${request.platform.architecture}`);
+  throw noSuchPlatform(request.platform, name);
 }
 
 async function findConfig(request: ResolveRequest, manifest: Manifest, report: Report, signal: AbortSignal) {

@@ -1,9 +1,10 @@
 /** The side that a copy reads: folders of a chain are trusted and never change; a folder of the client is opened name by name, and may change. */
 import { fstatSync } from 'node:fs';
 import { asByteString, toText, type ByteString } from '#ground/base/byte-string.ts';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { systemCode, type JettisonError } from '#ground/base/errors.ts';
 import { AT_FDCWD, closeFile, openAt, openFlags, resolveFlags } from '#ground/linux/syscall.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
+import { changedWhileCopied, notReadable } from '#stores/context/errors.ts';
 import { nameOf, parentOf } from './upper.ts';
 
 export type Source = Disposable & {
@@ -90,11 +91,7 @@ function asChanged<T>(entry: TreeEntry, read: () => T): T {
   } catch (error) {
     if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV', 'ENXIO'].includes(systemCode(error) ?? '')) throw changed(entry, error);
     if (systemCode(error) !== 'EACCES') throw error;
-    throw new JettisonError('context/no-permission', `Cannot read "/${toText(entry.path)}" in the build context: permission denied`, {
-      fault: 'environment',
-      hint: 'Make it readable, or name it in .dockerignore',
-      cause: error,
-    });
+    throw notReadable(entry, error);
   }
 }
 
@@ -107,8 +104,5 @@ function checkUnchanged(file: number, entry: TreeEntry): void {
 }
 
 function changed(entry: TreeEntry, cause?: unknown): JettisonError {
-  return new JettisonError('context/changed', `"/${toText(entry.path)}" changed while it was being copied`, {
-    hint: 'Build again when nothing writes to the build context, or leave the file out with .dockerignore',
-    cause,
-  });
+  return changedWhileCopied(`"/${toText(entry.path)}"`, cause);
 }

@@ -1,7 +1,6 @@
 /** The rows of a snapshot store. A row is `active` (being written by its owner), `committed` (final), or `removed` (its folder is on the way to the trash). */
-import { JettisonError } from '#ground/base/errors.ts';
 import type { Database, Row } from '#stores/db/open.ts';
-import { parseSnapshotId, type SnapshotId } from '../contract.ts';
+import { parseSnapshotId, snapshotNotFound, type SnapshotId } from '../contract.ts';
 
 /**
  * Ids count up from the time when the store was made (tenths of seconds since 2026): a cache that outlives a lost store can then never take a new snapshot for an
@@ -70,11 +69,11 @@ export function openRecords(database: Database): Records {
   return {
     insert: ({ parent, owner, createdAt }) =>
       database.transaction(() => {
-        if (parent !== undefined && !sql.get.get(toNumber(parent))) throw notFound(parent);
+        if (parent !== undefined && !sql.get.get(toNumber(parent))) throw snapshotNotFound(parent);
         return toId(sql.insert.run(parent === undefined ? null : toNumber(parent), owner, createdAt).lastId);
       }),
     commit(id, boot) {
-      if (sql.commit.run(boot, toNumber(id)).changes !== 1) throw notFound(id);
+      if (sql.commit.run(boot, toNumber(id)).changes !== 1) throw snapshotNotFound(id);
     },
     get(id) {
       const row = sql.get.get(toNumber(id));
@@ -112,7 +111,7 @@ export function openRecords(database: Database): Records {
     setBytes: (id, bytes) => void sql.setBytes.run(bytes, toNumber(id)),
     setFact: (id, name, text) =>
       database.transaction(() => {
-        if (!sql.exists.get(toNumber(id))) throw notFound(id);
+        if (!sql.exists.get(toNumber(id))) throw snapshotNotFound(id);
         sql.setFact.run(toNumber(id), name, text);
       }),
     getFact(id, name) {
@@ -121,13 +120,6 @@ export function openRecords(database: Database): Records {
     },
     findByFact: (name, text) => idsOf(sql.findByFact.all(name, text)),
   };
-}
-
-export function notFound(id: SnapshotId): JettisonError {
-  return new JettisonError('snapshot/not-found', `There is no snapshot "${id}"`, {
-    fault: 'environment',
-    hint: 'It was removed meanwhile, perhaps by a prune: run the command again',
-  });
 }
 
 function prepareAll(database: Database) {

@@ -1,6 +1,6 @@
 /** Blobs from a registry into the content store: each once, however many ask, in this process and in others. */
 import type { Digest } from '#ground/base/digest.ts';
-import { JettisonError, isCode } from '#ground/base/errors.ts';
+import { isCode, type JettisonError } from '#ground/base/errors.ts';
 import { createLimit, type Limit } from '#ground/base/limit.ts';
 import { createSingleFlight, type SingleFlight } from '#ground/base/single-flight.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
@@ -9,7 +9,7 @@ import type { Report, TransferProgress } from '#formats/progress/event.ts';
 import type { Ingest } from '#stores/content/ingest.ts';
 import type { ContentStore } from '#stores/content/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
-import { damagedHint } from '#stores/registry/errors.ts';
+import { damagedHint, registryError } from '#stores/registry/errors.ts';
 import { createMeter } from './meter.ts';
 
 export type BlobSource = { readonly reference: Reference; readonly client: RegistryClient; readonly content: ContentStore };
@@ -91,8 +91,7 @@ function trafficOf(content: ContentStore): Traffic {
 }
 
 function wrongBytes(host: string, descriptor: Descriptor, cause: JettisonError): JettisonError {
-  return new JettisonError('registry/wrong-digest', `"${host}" sent wrong bytes for ${descriptor.digest}, twice: their digest is another`, {
-    fault: 'environment',
+  return registryError('wrong-digest', `"${host}" sent wrong bytes for ${descriptor.digest}, twice: their digest is another`, {
     cause,
     hint: damagedHint,
   });
