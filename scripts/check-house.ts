@@ -4,7 +4,7 @@
  */
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import { floors, purePackages, pureRooms, reservedModules, rooms } from './house.ts';
+import { drawMermaid, floors, purePackages, pureRooms, reservedModules, rooms } from './house.ts';
 
 type Place = { readonly floor: string; readonly room: string; readonly path: string };
 type Fault = { readonly file: string; readonly line: number; readonly text: string };
@@ -85,22 +85,6 @@ function checkOrder(): readonly Fault[] {
       .filter((other) => other !== '' && roomOrder.indexOf(other) >= index)
       .map((other) => ({ file: 'scripts/house.ts', line: 1, text: `room "${room}" names "${other}", which does not stand below it` })),
   );
-}
-
-/** One arrow per pair of rooms that is not already implied by a longer way. */
-function drawMermaid(): string {
-  const below = new Map<string, ReadonlySet<string>>();
-  const arrows: string[] = [];
-  for (const [room, list] of Object.entries(rooms)) {
-    const direct = list.split(' ').filter((other) => other !== '');
-    const reached = new Set(direct.flatMap((other) => [...(below.get(other) ?? [])]));
-    below.set(room, new Set([...direct, ...reached]));
-    for (const other of direct) if (!reached.has(other)) arrows.push(`  ${room} --> ${other}`);
-  }
-  const groups = Object.entries(floors).map(
-    ([floor, list]) => `  subgraph ${floor}_floor [${floor}]\n${list.map((room) => `    ${room}`).join('\n')}\n  end`,
-  );
-  return ['graph TD', ...groups.toReversed(), ...arrows].join('\n');
 }
 
 if (process.argv.includes('--mermaid')) {

@@ -61,3 +61,19 @@ export const reservedModules: Readonly<Record<string, readonly string[]>> = {
   'node:net': ['linux', 'worker'],
   'node:http2': [],
 };
+
+/** The picture of docs/architecture.md: one arrow per pair of rooms that is not already implied by a longer way. */
+export function drawMermaid(): string {
+  const below = new Map<string, ReadonlySet<string>>();
+  const arrows: string[] = [];
+  for (const [room, list] of Object.entries(rooms)) {
+    const direct = list.split(' ').filter((other) => other !== '');
+    const reached = new Set(direct.flatMap((other) => [...(below.get(other) ?? [])]));
+    below.set(room, new Set([...direct, ...reached]));
+    for (const other of direct) if (!reached.has(other)) arrows.push(`  ${room} --> ${other}`);
+  }
+  const groups = Object.entries(floors).map(
+    ([floor, list]) => `  subgraph ${floor}_floor [${floor}]\n${list.map((room) => `    ${room}`).join('\n')}\n  end`,
+  );
+  return ['graph TD', ...groups.toReversed(), ...arrows].join('\n');
+}

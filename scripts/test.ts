@@ -7,7 +7,7 @@ const suites = [
   { name: 'integration', arguments: ['--test-concurrency=1', 'test/integration/**/*.test.ts'] },
   { name: 'end to end', arguments: [`--test-concurrency=${Math.min(2, availableParallelism())}`, 'test/e2e/**/*.test.ts'] },
 ] as const;
-const checks = ['format', 'lint', 'types', 'house', 'dead'];
+const checks = ['format', 'lint', 'types', 'house', 'docs:check', 'dead'];
 
 let failedChecks = 0;
 for (const name of checks) {

@@ -20,6 +20,12 @@ export type Surroundings = {
 export type Command = {
   /** `image ls`: as it is shown in help and errors. */
   readonly name: string;
+  readonly summary: string;
+  /** What stands behind the name in a usage line. */
+  readonly usage: string;
+  readonly options: Readonly<Record<string, Option<unknown>>>;
+  /** As in the definition. */
+  readonly notBuilt: string;
   /** Exit code when the command itself fails. */
   readonly failureCode: (error: unknown) => number;
   /** Takes the words behind the command's name; gives the exit code. */
@@ -49,6 +55,10 @@ type Definition<O> = {
 export function defineCommand<O extends Readonly<Record<string, Option<unknown>>>>(definition: Definition<O>): Command {
   return {
     name: definition.name,
+    summary: definition.summary,
+    usage: definition.usage,
+    options: definition.options,
+    notBuilt: definition.notBuilt ?? '',
     failureCode: definition.failureCode ?? (() => 1),
     run: async (words, around, signal) => {
       const given = readWords(definition, words);
@@ -143,7 +153,7 @@ export type Described = { readonly name: string; readonly usage: string; readonl
 
 function refuse(command: Described, name: string, shown: string): never {
   const isLong = name.startsWith('--');
-  const refused = notBuiltOptions(command).find((one) => one.names.includes(name));
+  const refused = splitNotBuilt(command.notBuilt).find((one) => one.names.includes(name));
   if (refused) throw new JettisonError('cli/not-built', `"--${refused.long}" is not built yet`, { hint: usageLine(command) });
   const what = isLong ? `Unknown flag: ${name}` : `Unknown shorthand flag: '${name.slice(1)}' in ${shown}`;
   const near = isLong ? suggest(name, [...longNames(command), '--help']) : undefined;
@@ -152,10 +162,11 @@ function refuse(command: Described, name: string, shown: string): never {
   });
 }
 
-function notBuiltOptions(command: Described): readonly { readonly long: string; readonly names: readonly string[] }[] {
-  return (command.notBuilt ?? '')
-    .trim()
+/** The options that a definition's `notBuilt` names. */
+export function splitNotBuilt(text = ''): readonly { readonly long: string; readonly names: readonly string[] }[] {
+  return text
     .split(/\s+/u)
+    .filter((entry) => entry !== '')
     .map((entry) => {
       const [first = '', second] = entry.split('=');
       return second === undefined ? { long: first, names: [`--${first}`] } : { long: second, names: [`--${second}`, `-${first}`] };
@@ -164,7 +175,7 @@ function notBuiltOptions(command: Described): readonly { readonly long: string; 
 
 function longNames(command: Described): readonly string[] {
   const options = Object.values(command.options) as readonly Option<unknown>[];
-  return [...options, ...notBuiltOptions(command)].map((option) => `--${option.long}`);
+  return [...options, ...splitNotBuilt(command.notBuilt)].map((option) => `--${option.long}`);
 }
 
 function missingValue(command: Described, name: string): never {

@@ -38,6 +38,16 @@ test('there are 22 rules, each with its own name', () => {
   assert.equal(new Set(rules.map(({ name }) => name)).size, 22);
 });
 
+for (const { name, example } of rules) {
+  if (!example) continue;
+  test(`the bad example of ${name} is found, the good one is good`, () => {
+    const found = (text: string): readonly string[] =>
+      lintDockerfile(text, 'Dockerfile', { ignorePatterns: example.ignored ?? [] }).map(({ rule }) => rule);
+    assert.ok(found(example.bad).includes(name));
+    assert.deepEqual(found(example.good), []);
+  });
+}
+
 test('without images nothing is said of variables that an image may set', () => {
   const text = 'FROM base\nLABEL a=$HOME b=$HOEM\nFROM scratch\nLABEL a=$HOME';
   assert.deepEqual(shown(lintDockerfile(text, 'Dockerfile')), ['4 UndefinedVar']);

@@ -8,6 +8,8 @@ const everything = new Set(['*', '**', '**/*']);
 export const copyIgnoredFile: Rule = {
   name: 'CopyIgnoredFile',
   summary: 'Attempting to Copy file that is excluded by .dockerignore',
+  why: 'A path that the ignore file leaves out never reaches the build, so the step fails as if the file did not exist.',
+  example: { bad: 'FROM scratch\nCOPY notes.txt /', good: 'FROM scratch\nCOPY server.js /', ignored: ['*.txt'] },
   *check({ stages, ignorePatterns }) {
     const patterns = ignorePatterns.map((pattern) => pattern.trim()).filter((pattern) => pattern !== '');
     if (patterns.length === 0 || patterns.some((pattern) => pattern.startsWith('!'))) return;

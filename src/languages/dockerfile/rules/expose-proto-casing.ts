@@ -4,6 +4,8 @@ import { about, type Rule } from './rule.ts';
 export const exposeProtoCasing: Rule = {
   name: 'ExposeProtoCasing',
   summary: 'Protocol in EXPOSE instruction should be lowercase',
+  why: 'Protocols are compared as written by some tools: `80/TCP` and `80/tcp` may count as two ports.',
+  example: { bad: 'FROM alpine\nEXPOSE 80/TCP', good: 'FROM alpine\nEXPOSE 80/tcp' },
   *check({ stages }) {
     for (const { instruction, ports } of stages.flatMap(({ steps }) => steps)) {
       for (const port of ports) {

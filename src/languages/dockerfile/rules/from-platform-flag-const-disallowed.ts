@@ -5,6 +5,8 @@ import { about, type Rule } from './rule.ts';
 export const fromPlatformFlagConstDisallowed: Rule = {
   name: 'FromPlatformFlagConstDisallowed',
   summary: 'FROM --platform flag should not use a constant value',
+  why: 'A fixed platform makes the stage the same for every target, which is seldom meant: the image then holds programs of another architecture than it says.',
+  example: { bad: 'FROM --platform=linux/amd64 alpine AS build', good: 'FROM --platform=$BUILDPLATFORM alpine AS build' },
   *check({ froms }) {
     for (const { stage, platform } of froms) {
       if (!platform || platform.matched.size + platform.unmatched.size > 0) continue;

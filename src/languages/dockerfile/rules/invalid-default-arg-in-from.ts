@@ -5,6 +5,8 @@ import { about, type Rule } from './rule.ts';
 export const invalidDefaultArgInFrom: Rule = {
   name: 'InvalidDefaultArgInFrom',
   summary: 'Default value for global ARG results in an empty or invalid base image name',
+  why: 'Who builds without giving the argument gets an error instead of an image.',
+  example: { bad: 'ARG TAG\nFROM busybox:${TAG}', good: 'ARG TAG=1.37\nFROM busybox:${TAG}' },
   *check({ froms, dockerfile }) {
     const names = new Set(dockerfile.stages.map(({ from }) => from.alias?.name.text.toLowerCase()));
     for (const { stage, standardImage } of froms) {

@@ -4,6 +4,11 @@ import { about, stageInstructions, type Rule } from './rule.ts';
 export const invalidDefinitionDescription: Rule = {
   name: 'InvalidDefinitionDescription',
   summary: 'Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`',
+  why: 'A comment right above a stage or an argument is shown as its description; it counts as one only when it begins with the name.',
+  example: {
+    bad: '# check=experimental=InvalidDefinitionDescription\n# the compiler\nFROM alpine AS build',
+    good: '# check=experimental=InvalidDefinitionDescription\n# build has the compiler\nFROM alpine AS build',
+  },
   experimental: true,
   *check(subject) {
     for (const instruction of [...subject.dockerfile.globalArguments, ...stageInstructions(subject)]) {

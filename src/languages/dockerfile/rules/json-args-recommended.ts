@@ -3,6 +3,8 @@ import { about, type Rule } from './rule.ts';
 export const jsonArgsRecommended: Rule = {
   name: 'JSONArgsRecommended',
   summary: 'JSON arguments recommended for ENTRYPOINT/CMD to prevent unintended behavior related to OS signals',
+  why: 'The shell form runs the program below `/bin/sh -c`, which does not pass signals on: the container then takes its full time to stop.',
+  example: { bad: 'FROM alpine\nCMD sleep 60', good: 'FROM alpine\nCMD ["sleep", "60"]' },
   *check({ stages }) {
     for (const { instruction, hasShell } of stages.flatMap(({ steps }) => steps)) {
       if ((instruction.kind !== 'cmd' && instruction.kind !== 'entrypoint') || instruction.command.form === 'exec' || hasShell) continue;

@@ -3,6 +3,8 @@ import { about, type Rule } from './rule.ts';
 export const legacyKeyValueFormat: Rule = {
   name: 'LegacyKeyValueFormat',
   summary: 'Legacy key/value format with whitespace separator should not be used',
+  why: 'With a blank for the equals sign everything up to the end of the line is one value: a second variable in that line becomes part of the first.',
+  example: { bad: 'FROM alpine\nENV MODE fast', good: 'FROM alpine\nENV MODE=fast' },
   *check({ stages }) {
     for (const { instruction } of stages.flatMap(({ steps }) => steps)) {
       if ((instruction.kind !== 'env' && instruction.kind !== 'label') || !instruction.pairs.some(({ legacy }) => legacy)) continue;

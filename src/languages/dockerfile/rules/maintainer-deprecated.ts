@@ -3,6 +3,11 @@ import { about, stageInstructions, type Rule } from './rule.ts';
 export const maintainerDeprecated: Rule = {
   name: 'MaintainerDeprecated',
   summary: 'The MAINTAINER instruction is deprecated, use a label instead to define an image author',
+  why: 'A label says the same and is seen by the tools that show labels.',
+  example: {
+    bad: 'FROM alpine\nMAINTAINER someone@example.com',
+    good: 'FROM alpine\nLABEL org.opencontainers.image.authors="someone@example.com"',
+  },
   *check(subject) {
     for (const instruction of stageInstructions(subject)) {
       if (instruction.kind !== 'maintainer') continue;

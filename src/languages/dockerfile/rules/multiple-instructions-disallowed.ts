@@ -4,6 +4,8 @@ import { about, type Rule } from './rule.ts';
 export const multipleInstructionsDisallowed: Rule = {
   name: 'MultipleInstructionsDisallowed',
   summary: 'Multiple instructions of the same type should not be used in the same stage',
+  why: 'Only the last CMD, ENTRYPOINT and HEALTHCHECK of a stage count: the ones above do nothing.',
+  example: { bad: 'FROM alpine\nCMD ["echo", "one"]\nCMD ["echo", "two"]', good: 'FROM alpine\nCMD ["echo", "two"]' },
   *check({ stages }) {
     for (const { steps } of stages) {
       const last = new Map<string, StepFacts>();

@@ -15,6 +15,10 @@ export type Rule = {
   readonly name: string;
   /** One sentence: what is good. */
   readonly summary: string;
+  /** What goes wrong otherwise. */
+  readonly why: string;
+  /** Dockerfiles with and without the finding; `ignored`: patterns of the ignore file that goes with them. */
+  readonly example?: { readonly bad: string; readonly good: string; readonly ignored?: readonly string[] };
   /** Only looked at when `check=experimental=` names it. */
   readonly experimental?: true;
   check(subject: LintSubject): Iterable<Finding>;

@@ -6,6 +6,8 @@ const harmless = new Set('public file version'.split(' '));
 export const secretsUsedInArgOrEnv: Rule = {
   name: 'SecretsUsedInArgOrEnv',
   summary: 'Sensitive data should not be used in the ARG or ENV commands',
+  why: "Values of ARG and ENV stay in the image's config and history, where everyone who has the image reads them.",
+  example: { bad: 'FROM alpine\nARG API_TOKEN\nRUN ./download', good: 'FROM alpine\nRUN --mount=type=secret,id=api-token ./download' },
   *check({ stages }) {
     for (const { instruction, names } of stages.flatMap(({ steps }) => steps)) {
       for (const name of names) {

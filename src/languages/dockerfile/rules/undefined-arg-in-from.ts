@@ -4,6 +4,8 @@ import { about, type Rule } from './rule.ts';
 export const undefinedArgInFrom: Rule = {
   name: 'UndefinedArgInFrom',
   summary: 'FROM command must use declared ARGs',
+  why: 'An undeclared argument is empty, so FROM names another image than it seems to, or none.',
+  example: { bad: 'FROM alpine:${VERSION}', good: 'ARG VERSION=3\nFROM alpine:${VERSION}' },
   *check({ froms, globals }) {
     const known = new Set([...globals.declared, ...globals.values.keys()]);
     for (const { stage, image, platform } of froms) {

@@ -3,6 +3,8 @@ import { about, type Rule } from './rule.ts';
 export const undefinedVar: Rule = {
   name: 'UndefinedVar',
   summary: 'Variables should be defined before their use',
+  why: 'A variable that nobody sets is empty; most often its name is misspelt, or the ARG stands in another stage.',
+  example: { bad: 'FROM scratch\nARG SOURCE=app\nCOPY $SUORCE /', good: 'FROM scratch\nARG SOURCE=app\nCOPY $SOURCE /' },
   *check({ stages }) {
     for (const { instruction, undefinedVariables } of stages.flatMap(({ steps, baseIsKnown }) => (baseIsKnown ? steps : []))) {
       for (const { name, near } of undefinedVariables) {

@@ -3,6 +3,8 @@ import { about, type Rule } from './rule.ts';
 export const workdirRelativePath: Rule = {
   name: 'WorkdirRelativePath',
   summary: 'Relative workdir without an absolute workdir declared within the build can have unexpected results if the base image changes',
+  why: "A relative path continues from the base image's own working directory, and changes with it.",
+  example: { bad: 'FROM scratch\nWORKDIR app', good: 'FROM scratch\nWORKDIR /app' },
   *check({ stages }) {
     for (const { steps, hasWorkdir } of stages) {
       const first = steps.find(({ instruction }) => instruction.kind === 'workdir');
