@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import type { Report } from '#formats/progress/event.ts';
 import { familiarReference, parseReference } from '#formats/oci/reference.ts';
 import { digestOf } from '#ground/base/digest.ts';
-import { isCode, JettisonError } from '#ground/base/errors.ts';
+import { isCode } from '#ground/base/errors.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import { openImageArchive, type ArchivedImage, type ArchivedLayer } from '#stores/image/read-archive.ts';
+import { badArchive } from '#stores/image/tar-index.ts';
 import { unpackImage } from './fetch-image.ts';
 import { layersOfChain } from './layer-chains.ts';
 import type { Engine } from './open.ts';
@@ -32,15 +33,7 @@ async function ingest(engine: Engine, { chunks, size, digest }: Pick<ArchivedLay
     return await engine.content.ingest(chunks(), { size, ...(digest === undefined ? {} : { digest }) }, signal);
   } catch (error) {
     if (!isCode(error, 'content/wrong-digest')) throw error;
-    throw new JettisonError(
-      'image/bad-archive',
-      `Cannot read the image archive: a layer has other content than its digest says. ${error.message}`,
-      {
-        fault: 'environment',
-        hint: 'The archive is damaged or hostile: do not use it, or have it made again',
-        cause: error,
-      },
-    );
+    throw badArchive(`a layer has other content than its digest says. ${error.message}`, error);
   }
 }
 

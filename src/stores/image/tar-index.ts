@@ -52,8 +52,12 @@ export function openTarIndex(path: string): TarIndex {
   }
 }
 
-export function badArchive(why: string): JettisonError {
-  return new JettisonError('image/bad-archive', `Cannot read the image archive: ${why}`, { fault: 'environment' });
+export function badArchive(why: string, cause?: unknown): JettisonError {
+  return new JettisonError('image/bad-archive', `Cannot read the image archive: ${why}`, {
+    fault: 'environment',
+    hint: 'The archive is damaged or hostile: do not use it, or have it made again',
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 function openFile(path: string): number {
