@@ -1,6 +1,6 @@
 /** A place of its own for one end-to-end test: an empty store, a folder for files, and the command as users type it. */
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -87,17 +87,40 @@ export async function openSandbox(): Promise<Sandbox> {
     base: async (name) => {
       const archive = join(cache, `${name}-image.tar`);
       mkdirSync(cache, { recursive: true });
-      if (!readdirSync(cache).includes(`${name}-image.tar`)) {
+      // Several test files run at once: one makes it, the others wait.
+      await withLock(`${archive}.lock`, async () => {
+        if (existsSync(archive)) return;
         await makeBase(name, { cache, tag: name, build: async ({ context, tag }) => void (await succeed(['build', '-t', tag, context])) });
-        await succeed(['save', '-o', archive, name]);
-        return;
-      }
+        await succeed(['save', '-o', `${archive}.new`, name]);
+        renameSync(`${archive}.new`, archive);
+      });
       await succeed(['load', '-i', archive]);
     },
     mirror: (address) => writeFileSync(config, JSON.stringify({ registries: { 'docker.io': { mirrors: [address] } } })),
     configure: (json) => writeFileSync(config, JSON.stringify(json)),
     [Symbol.asyncDispose]: async () => await Promise.resolve(rmSync(folder, { recursive: true, force: true })),
   });
+}
+
+/** Runs `action` while the file `path` is this process's; one that a process left behind when it ended does not count. */
+async function withLock(path: string, action: () => Promise<void>): Promise<void> {
+  while (!takeLock(path)) await new Promise((resolve) => setTimeout(resolve, 200));
+  try {
+    await action();
+  } finally {
+    rmSync(path);
+  }
+}
+
+function takeLock(path: string): boolean {
+  try {
+    writeFileSync(path, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch {
+    const owner = existsSync(path) ? readFileSync(path, 'utf8') : '';
+    if (owner !== '' && !existsSync(`/proc/${owner}`)) rmSync(path, { force: true });
+    return false;
+  }
 }
 
 /** Runs a command to its end; its exit is a value. */
