@@ -1,9 +1,10 @@
 /** `npm run demo`: builds examples/launchpad thick and thin, compares the sizes, runs the tests' stage and the result. Leaves nothing behind. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeBase } from '#test/kit/bases.ts';
+import { removeWithStore } from '#test/kit/remove-store.ts';
 
 const example = 'examples/launchpad';
 const store = mkdtempSync(join(tmpdir(), 'jettison-demo-'));
@@ -47,5 +48,5 @@ try {
   console.error(`\ndemo: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 } finally {
-  rmSync(store, { recursive: true, force: true });
+  removeWithStore(store, store);
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeBase, type BaseName } from './bases.ts';
+import { removeWithStore } from './remove-store.ts';
 
 export type Finished = {
   readonly status: number | null;
@@ -98,7 +99,7 @@ export async function openSandbox(): Promise<Sandbox> {
     },
     mirror: (address) => writeFileSync(config, JSON.stringify({ registries: { 'docker.io': { mirrors: [address] } } })),
     configure: (json) => writeFileSync(config, JSON.stringify(json)),
-    [Symbol.asyncDispose]: async () => await Promise.resolve(rmSync(folder, { recursive: true, force: true })),
+    [Symbol.asyncDispose]: async () => await Promise.resolve(removeWithStore(folder, store)),
   });
 }
 
