@@ -156,6 +156,11 @@ inOwnNamespaces(import.meta.filename, () => {
     assert.equal(statSync(join(upper(touched), 'opt')).mtimeMs, times.getTime());
   });
 
+  test('a step may write /etc/hostname of the image, and nothing is left of it by one that does not', async () => {
+    const made = await shell('mkdir -p /etc; test ! -e /etc/hostname && echo own > /etc/hostname');
+    assert.equal(readFileSync(join(upper(made), 'etc/hostname'), 'utf8'), 'own\n');
+  });
+
   test('environment: what the op says, PATH and HOME where it does not, nothing else', async () => {
     await exec(['/bin/env'], { environment: ['A=1'], quiet: ['HTTP_PROXY=p'], user: 'app' });
     const shown = output('stdout').split('\n').toSorted().filter(Boolean);
@@ -324,7 +329,7 @@ inOwnNamespaces(import.meta.filename, () => {
   test('a container has the streams, the exit code and the signals of its process', async () => {
     const place = { folder, image: base };
     assert.deepEqual(
-      await container(place, { arguments: ['sh', '-c', 'cat; hostname; echo $HOSTNAME; echo >> /etc/hosts; echo e >&2; exit 9'] }),
+      await container(place, { arguments: ['sh', '-c', 'cat; cat /etc/hostname; echo $HOSTNAME; echo >> /etc/hosts; echo e >&2; exit 9'] }),
       {
         code: 9,
         out: 'from stdin\nbox\nbox\n',

@@ -28,7 +28,7 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
   };
   const files: ReadonlyMap<string, string> = new Map([
     [paths.hosts, request.names.hosts],
-    [paths.hostname, request.names.hostname],
+    ...(request.names.hostname === null ? [] : [[paths.hostname, request.names.hostname] as const]),
     [paths.resolvConf, request.names.resolvConf],
     [inside('config.json'), JSON.stringify(createSpec(request, paths, host))],
   ]);

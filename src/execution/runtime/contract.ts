@@ -10,10 +10,10 @@ export type ProcessMount =
   /** `size` in bytes, null without a limit. */
   | { readonly kind: 'tmpfs'; readonly target: string; readonly size: number | null; readonly mode: number };
 
-/** Texts of /etc/hosts, /etc/hostname and /etc/resolv.conf. They are mounted, so no layer ever has them. */
+/** Texts of /etc/hosts, /etc/hostname and /etc/resolv.conf. They are mounted, so no layer ever has them; a null is not mounted: the image's own file is seen. */
 export type NameFiles = {
   readonly hosts: string;
-  readonly hostname: string;
+  readonly hostname: string | null;
   readonly resolvConf: string;
   readonly readOnly: boolean;
 };

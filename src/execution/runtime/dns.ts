@@ -3,31 +3,39 @@ import type { NameFiles } from './contract.ts';
 
 /**
  * /etc/hosts with localhost, the container's own name and extra lines (`name:address`, IPv6 with or without brackets);
- * /etc/hostname; /etc/resolv.conf as the host has it, for containers share the host's network or have none.
+ * /etc/hostname for a container, not for a build step, which may write that file of the image; /etc/resolv.conf as the host has it, for containers share the host's network or have none.
  */
 export function nameFiles(from: {
   readonly hostname: string;
   readonly extraHosts: readonly string[];
   /** Text of the host's own /etc/resolv.conf; empty where it has none. */
   readonly hostResolvConf: string;
-  readonly readOnly: boolean;
+  /** A build step: its files are read-only and /etc/hosts is as BuildKit writes it; else a container, as Docker has it. */
+  readonly isStep: boolean;
 }): NameFiles {
-  const lines = [
+  const lines = from.isStep ? stepLines(from.hostname) : containerLines(from.hostname);
+  return {
+    hosts: `${[...lines, ...from.extraHosts.map(hostsLine)].join('\n')}\n`,
+    hostname: from.isStep ? null : `${from.hostname}\n`,
+    resolvConf: from.hostResolvConf,
+    readOnly: from.isStep,
+  };
+}
+
+function stepLines(hostname: string): readonly string[] {
+  return [`127.0.0.1\tlocalhost ${hostname}`, '::1\tlocalhost ip6-localhost ip6-loopback'];
+}
+
+function containerLines(hostname: string): readonly string[] {
+  return [
     '127.0.0.1\tlocalhost',
     '::1\tlocalhost ip6-localhost ip6-loopback',
     'fe00::0\tip6-localnet',
     'ff00::0\tip6-mcastprefix',
     'ff02::1\tip6-allnodes',
     'ff02::2\tip6-allrouters',
-    `127.0.0.1\t${from.hostname}`,
-    ...from.extraHosts.map(hostsLine),
+    `127.0.0.1\t${hostname}`,
   ];
-  return {
-    hosts: `${lines.join('\n')}\n`,
-    hostname: `${from.hostname}\n`,
-    resolvConf: from.hostResolvConf,
-    readOnly: from.readOnly,
-  };
 }
 
 /** `name:address` or `name=address`, as `--add-host` takes them. */

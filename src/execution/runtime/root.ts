@@ -90,7 +90,6 @@ const systemPoints: readonly (MountPoint & { readonly kept: boolean })[] = [
   { target: '/sys', kind: 'folder', kept: true },
   { target: '/dev', kind: 'folder', kept: true },
   { target: '/etc/hosts', kind: 'file', kept: false },
-  { target: '/etc/hostname', kind: 'file', kept: false },
   { target: '/etc/resolv.conf', kind: 'file', kept: false },
 ];
 

@@ -31,7 +31,7 @@ const request: ProcessRequest = {
     { kind: 'bind', source: '/deep', target: '/a/b', readOnly: true },
     { kind: 'tmpfs', target: '/a', size: 10, mode: 0o1777 },
   ],
-  names: nameFiles({ hostname: 'h', extraHosts: [], hostResolvConf: '', readOnly: true }),
+  names: nameFiles({ hostname: 'h', extraHosts: [], hostResolvConf: '', isStep: true }),
 };
 
 test('a sandbox has no mount on which devices work, but the devices themselves and the pseudo terminals', () => {
@@ -106,10 +106,21 @@ test('hosts: localhost, the own name, extra lines in both notations', () => {
     hostname: 'box',
     extraHosts: ['a:10.0.0.1', 'b=10.0.0.2', 'c:::1', 'd:[fd00::2]'],
     hostResolvConf: '',
-    readOnly: false,
+    isStep: false,
   });
   const lines = hosts.split('\n');
   assert.ok(lines.includes('127.0.0.1\tlocalhost') && lines.includes('127.0.0.1\tbox'));
   assert.deepEqual(lines.slice(-5), ['10.0.0.1\ta', '10.0.0.2\tb', '::1\tc', 'fd00::2\td', '']);
   assert.equal(hostname, 'box\n');
+});
+
+test('a build step has the host file of BuildKit and sees the image’s own /etc/hostname', () => {
+  const names = nameFiles({ hostname: 'box', extraHosts: ['c:::1'], hostResolvConf: 'r', isStep: true });
+  const hosts = '127.0.0.1\tlocalhost box\n::1\tlocalhost ip6-localhost ip6-loopback\n::1\tc\n';
+  assert.deepEqual(names, { hosts, hostname: null, resolvConf: 'r', readOnly: true });
+  const { mounts } = createSpec({ ...request, names }, paths, host);
+  assert.deepEqual(
+    mounts.map(({ destination }) => destination).filter((target) => target.startsWith('/etc/')),
+    ['/etc/hosts', '/etc/resolv.conf'],
+  );
 });

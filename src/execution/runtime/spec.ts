@@ -151,7 +151,7 @@ function deviceMounts(devices: readonly string[]): readonly RuntimeMount[] {
 function nameMounts(request: ProcessRequest, paths: BundlePaths): readonly RuntimeMount[] {
   const files = [
     ['/etc/hosts', paths.hosts],
-    ['/etc/hostname', paths.hostname],
+    ...(request.names.hostname === null ? [] : [['/etc/hostname', paths.hostname] as const]),
     ['/etc/resolv.conf', paths.resolvConf],
   ] as const;
   return files.map(([target, source]) => ownMount({ kind: 'bind', source, target, readOnly: request.names.readOnly }, false));

@@ -15,22 +15,22 @@ const ids = (spec: string, of = files): readonly [number, number, readonly numbe
 };
 
 test('every form of USER', () => {
-  assert.deepEqual(ids(''), [0, 0, [701], '/root']);
-  assert.deepEqual(ids('root'), [0, 0, [701], '/root']);
-  assert.deepEqual(ids('app'), [700, 700, [701], '/home/app']);
-  assert.deepEqual(ids('700'), [700, 700, [701], '/home/app']);
-  assert.deepEqual(ids('app:users'), [700, 100, [], '/home/app']);
-  assert.deepEqual(ids('app:700'), [700, 700, [], '/home/app']);
-  assert.deepEqual(ids('app:'), [700, 700, [701], '/home/app']);
-  assert.deepEqual(ids(':users'), [0, 100, [], '/root']);
-  assert.deepEqual(ids('4040'), [4040, 0, [], '/']);
-  assert.deepEqual(ids('2147483647:2147483647'), [2147483647, 2147483647, [], '/']);
-  assert.deepEqual(ids('nohome'), [9, 9, [], '/']);
-  assert.deepEqual(ids('', { passwd: undefined, group: undefined }), [0, 0, [], '/']);
+  assert.deepEqual(ids(''), [0, 0, [0, 701], '/root']);
+  assert.deepEqual(ids('root'), [0, 0, [0, 701], '/root']);
+  assert.deepEqual(ids('app'), [700, 700, [700, 701], '/home/app']);
+  assert.deepEqual(ids('700'), [700, 700, [700, 701], '/home/app']);
+  assert.deepEqual(ids('app:users'), [700, 100, [100], '/home/app']);
+  assert.deepEqual(ids('app:700'), [700, 700, [700], '/home/app']);
+  assert.deepEqual(ids('app:'), [700, 700, [700, 701], '/home/app']);
+  assert.deepEqual(ids(':users'), [0, 100, [100], '/root']);
+  assert.deepEqual(ids('4040'), [4040, 0, [0], '/']);
+  assert.deepEqual(ids('2147483647:2147483647'), [2147483647, 2147483647, [2147483647], '/']);
+  assert.deepEqual(ids('nohome'), [9, 9, [9], '/']);
+  assert.deepEqual(ids('', { passwd: undefined, group: undefined }), [0, 0, [0], '/']);
 });
 
 test('digits are a number, never a name; ids beyond 2^31 - 1 are refused', () => {
-  assert.deepEqual(ids('8'), [8, 0, [], '/']);
+  assert.deepEqual(ids('8'), [8, 0, [0], '/']);
   for (const spec of ['99999999999', '4294967296', '2147483648', '-1', '0:4294967296', '18446744073709551616', '1:2:3']) {
     assert.throws(
       () => resolveUser(spec, files),

@@ -20,15 +20,17 @@ type GroupEntry = { readonly name: string; readonly gid: number; readonly member
 
 /**
  * `''`, `name`, `uid`, `name:group`, `uid:gid`. Digits are a number, never a name. A user of /etc/passwd gets the groups that /etc/group
- * lists them in, unless a group is given. Throws `runtime/unknown-user`, `runtime/unknown-group`, `runtime/bad-user`.
+ * lists them in, unless a group is given. The primary group is always among the additional ones, as Docker and BuildKit have it
+ * (CVE-2022-36109: else a process could drop a group that is there to deny it something). Throws `runtime/unknown-user`, `runtime/unknown-group`, `runtime/bad-user`.
  */
 export function resolveUser(spec: string, files: AccountFiles): ResolvedUser {
-  const [userPart = '', groupPart = '', ...more] = spec.split(':');
-  if (more.length > 0) throw new JettisonError('runtime/bad-user', `Invalid user "${spec}": more than one ":"`);
+  const [userPart = '', groupPart = '', ...rest] = spec.split(':');
+  if (rest.length > 0) throw new JettisonError('runtime/bad-user', `Invalid user "${spec}": more than one ":"`);
   const user = findUser(userPart, spec, files.passwd);
   const home = user.home === '' ? '/' : user.home;
-  if (groupPart !== '') return { uid: user.uid, gid: findGroup(groupPart, spec, files.group), additionalGids: [], home };
-  return { uid: user.uid, gid: user.gid, additionalGids: groupsOf(user.name, user.gid, files.group), home };
+  const gid = groupPart === '' ? user.gid : findGroup(groupPart, spec, files.group);
+  const more = groupPart === '' ? groupsOf(user.name, files.group) : [];
+  return { uid: user.uid, gid, additionalGids: [...new Set([gid, ...more])], home };
 }
 
 function findUser(part: string, spec: string, passwd: string | undefined): PasswdEntry {
@@ -37,12 +39,16 @@ function findUser(part: string, spec: string, passwd: string | undefined): Passw
   if (id !== undefined) return entries.find((entry) => entry.uid === id) ?? { name: '', uid: id, gid: 0, home: '/' };
   const found = entries.find((entry) => entry.name === part);
   if (found) return found;
-  throw new JettisonError('runtime/unknown-user', `Unable to find user "${part}": no matching entry in /etc/passwd of the image`, {
-    hint:
-      passwd === undefined
-        ? 'The image has no /etc/passwd: use a numeric user id'
-        : 'Add the user (useradd, adduser) in an earlier RUN, or use a numeric id',
-  });
+  throw new JettisonError(
+    'runtime/unknown-user',
+    `Unable to find user ${part}: no matching entries in passwd file (/etc/passwd of the image)`,
+    {
+      hint:
+        passwd === undefined
+          ? 'The image has no /etc/passwd: use a numeric user id'
+          : 'Add the user (useradd, adduser) in an earlier RUN, or use a numeric id',
+    },
+  );
 }
 
 function findGroup(part: string, spec: string, group: string | undefined): number {
@@ -50,18 +56,22 @@ function findGroup(part: string, spec: string, group: string | undefined): numbe
   if (id !== undefined) return id;
   const found = parseGroup(group ?? '').find((entry) => entry.name === part);
   if (found) return found.gid;
-  throw new JettisonError('runtime/unknown-group', `Unable to find group "${part}": no matching entry in /etc/group of the image`, {
-    hint:
-      group === undefined
-        ? 'The image has no /etc/group: use a numeric group id'
-        : 'Add the group (groupadd, addgroup) in an earlier RUN, or use a numeric id',
-  });
+  throw new JettisonError(
+    'runtime/unknown-group',
+    `Unable to find group ${part}: no matching entries in group file (/etc/group of the image)`,
+    {
+      hint:
+        group === undefined
+          ? 'The image has no /etc/group: use a numeric group id'
+          : 'Add the group (groupadd, addgroup) in an earlier RUN, or use a numeric id',
+    },
+  );
 }
 
-function groupsOf(name: string, primary: number, group: string | undefined): readonly number[] {
+function groupsOf(name: string, group: string | undefined): readonly number[] {
   if (name === '') return [];
-  const found = parseGroup(group ?? '').filter((entry) => entry.members.includes(name) && entry.gid !== primary);
-  return [...new Set(found.map((entry) => entry.gid))];
+  const found = parseGroup(group ?? '').filter((entry) => entry.members.includes(name));
+  return found.map((entry) => entry.gid);
 }
 
 /** undefined for what is a name. */

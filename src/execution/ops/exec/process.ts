@@ -20,7 +20,7 @@ export type RootProcess = {
   /** '' for our default. */
   readonly hostname: string;
   readonly extraHosts: readonly string[];
-  /** May the process write to /etc/hosts and its like? */
+  /** A container with /etc/hosts and its like of its own to write to; else a build step. */
   readonly ownNames: boolean;
   readonly terminal: boolean;
   readonly stopSignal: string;
@@ -42,7 +42,10 @@ const defaultHostname = 'jettison';
 /** Prepares the root, runs, cleans the root. Throws what the parts throw. */
 export async function runInRoot(process: RootProcess, runtime: Runtime, streams: ProcessStreams, signal: AbortSignal): Promise<RootResult> {
   using tree = openRootTree(process.rootfs);
-  const points = process.mounts.map(({ mount, point }) => ({ target: mount.target, kind: point }));
+  const points = [
+    ...(process.ownNames ? [{ target: '/etc/hostname', kind: 'file' } as const] : []),
+    ...process.mounts.map(({ mount, point }) => ({ target: mount.target, kind: point })),
+  ];
   const prepared = prepareRoot(tree, points, process.workingDirectory);
   const user = findUser(tree, process.user);
   const hostname = process.hostname === '' ? defaultHostname : process.hostname;
@@ -60,7 +63,7 @@ export async function runInRoot(process: RootProcess, runtime: Runtime, streams:
     stopSignal: process.stopSignal,
     shmSize: process.shmSize,
     mounts: process.mounts.map(({ mount }) => ({ ...mount, target: prepared.resolved(mount.target) })),
-    names: nameFiles({ hostname, extraHosts: process.extraHosts, hostResolvConf: hostResolvConf(), readOnly: !process.ownNames }),
+    names: nameFiles({ hostname, extraHosts: process.extraHosts, hostResolvConf: hostResolvConf(), isStep: !process.ownNames }),
   };
   try {
     return { status: await runtime.run(request, streams, signal), tidy: (upper) => prepared.tidy(upper) };
