@@ -266,9 +266,10 @@ test('what cannot be placed is refused, and nothing stays behind', async () => {
     [copy('/g', '/g'), 'ops/folder-in-the-way', /cannot replace to directory "\/g\/f" with file/u],
     [copy('/e', '/h'), 'ops/not-a-folder', /cannot copy to non-directory: "\/h\/f"/u],
     [copy('/e', '/k'), 'ops/not-a-folder', /cannot copy to non-directory: "\/k\/f"/u],
-    [{ kind: 'make-folder', path: '/t', mode: 0o755, owner: null }, 'ops/not-a-folder', /not a directory/u],
+    [{ kind: 'make-folder', path: '/t', mode: 0o755, owner: null }, 'ops/not-a-folder', /folder "\/t": "\/t" is not a directory/u],
     [copy('/nothing', '/x'), 'context/missing-source', /"\/nothing": not found/u],
     [copy('/a.txt', '/x', { owner: 'stranger' }), 'ops/unknown-user', /stranger/u],
+    [copy('/a.txt', '/x', { owner: ':' }), 'ops/bad-owner', /":"/u],
     [copy('/a.txt', '/x', { mode: 'u=q' }), 'ops/bad-mode', /u=q/u],
   ];
   for (const [action, code, message] of refusals) {
@@ -294,6 +295,7 @@ test('owners and modes: --chown by name of the base, --chmod octal and symbolic,
     copy('/a.txt', '/n/a', { owner: 'daemon' }),
     copy('/a.txt', '/n/b', { owner: 'daemon:users' }),
     copy('/a.txt', '/n/c', { owner: '33' }),
+    copy('/a.txt', '/n/d', { owner: ':users' }),
     copy('/c.md', '/n/suid'),
     copy('/a.txt', '/made/p/f', { mode: 0o750, owner: '3:4' }),
     copy('/a.txt', '/three', { mode: 0o4711 }),
@@ -315,6 +317,7 @@ test('owners and modes: --chown by name of the base, --chmod octal and symbolic,
     'n/a': 'file 644 1:2 a',
     'n/b': 'file 644 1:100 a',
     'n/c': 'file 644 33:33 a',
+    'n/d': 'file 644 0:100 a',
     'n/suid': 'file 4755 0:0 ccc',
     oct: 'dir 700 0:0',
     'oct/e.txt': 'file 700 0:0 e',
@@ -586,6 +589,7 @@ test('an archive merges with what is there: folders stay, everything else is rep
     put(root, { 'to/keep': 'k', 'to/d/old': 'o', 'to/f': 'file', 'to/gone/x': 'x', 'to/real/r': 'r', 'to/again/below': 'b', secret: 's' });
     symlinkSync('/real', join(root, 'to/ln'));
     symlinkSync('../../secret', join(root, 'to/up'));
+    symlinkSync('/real', join(root, 'to/named'));
   });
   makeTar(join(bench.context, 't.tar'), [
     ['d/', 'dir', 0o700, '1:1', ''],
@@ -594,6 +598,8 @@ test('an archive merges with what is there: folders stay, everything else is rep
     ['f/x', 'file', 0o644, '0:0', 'x'],
     ['gone', 'file', 0o644, '0:0', 'now a file'],
     ['ln/in', 'file', 0o644, '0:0', 'through'],
+    ['named/', 'dir', 0o755, '0:0', ''],
+    ['named/z', 'file', 0o644, '0:0', 'z'],
     ['up', 'file', 0o644, '0:0', 'u'],
     ['again', 'file', 0o644, '0:0', 'first'],
     ['again/', 'dir', 0o755, '0:0', ''],
@@ -613,6 +619,8 @@ test('an archive merges with what is there: folders stay, everything else is rep
     'to/gone': 'file 644 0:0 now a file',
     'to/keep': 'file 644 0:0 k',
     'to/ln': 'link 0:0 /real',
+    'to/named': 'dir 755 0:0',
+    'to/named/z': 'file 644 0:0 z',
     'to/real': 'dir 755 0:0',
     'to/real/in': 'file 644 0:0 through',
     'to/real/r': 'file 644 0:0 r',

@@ -13,13 +13,13 @@ export type OwnerIds = { readonly uid: number; readonly gid: number };
 const tableLimit = 4 * 1024 * 1024;
 const largestId = 2 ** 31 - 1;
 
-/** `spec` as written: `user` or `user:group`, names or numbers. Throws `ops/unknown-user`, `ops/unknown-group`, `ops/bad-owner`. */
+/** `spec` as written: `user`, `user:group` or `:group` (of root), names or numbers. Throws `ops/unknown-user`, `ops/unknown-group`, `ops/bad-owner`. */
 export function findOwner(spec: string, base: Tree): OwnerIds {
   const [user = '', group = '', ...more] = spec.split(':');
-  if (more.length > 0 || user === '') {
-    throw new JettisonError('ops/bad-owner', `Bad owner "${spec}"`, { hint: 'Write user, user:group, or numbers' });
+  if (more.length > 0 || (user === '' && group === '')) {
+    throw new JettisonError('ops/bad-owner', `Bad owner "${spec}"`, { hint: 'Write user, user:group, :group, or numbers' });
   }
-  const ids = findUser(user, base);
+  const ids = user === '' ? { uid: 0, gid: 0 } : findUser(user, base);
   return group === '' ? ids : { uid: ids.uid, gid: findGroup(group, base) };
 }
 

@@ -78,9 +78,9 @@ export async function unpackArchive(on: Unpacking, file: number): Promise<void> 
   }
 }
 
-/** An existing folder, also one behind a link, stays and takes the archive's looks; gives its real path. */
+/** An existing folder stays and takes the archive's looks; anything else, also a link to a folder, makes place for it. Gives its real path. */
 function unpackFolder(on: Unpacking, path: ByteString, entry: TarEntry): ByteString {
-  const real = realPath(on, path, true);
+  const real = realPath(on, path, false);
   const existing = on.upper.entry(real);
   using folder = existing && existing.kind !== 'folder' ? replaceByFolder(on, real) : openMade(on, real);
   const { uid, gid } = on.owner ?? entry;
