@@ -28,7 +28,8 @@ done
 echo "{\"registries\":{\"docker.io\":{\"mirrors\":[\"http://127.0.0.1:$port\"]}}}" >"$work/config.json"
 export JETTISON_CONFIG=$work/config.json JETTISON_STORE=$work/store
 export JETTISON="$PWD/node_modules/.bin/node $PWD/src/main.ts"
-python3 "$corpus/run.py" --a jettison --golden --bases "$bases" --json "$work/results.json" "$@"
+# Its own counts take the open cases for failed; ours come below.
+python3 "$corpus/run.py" --a jettison --golden --bases "$bases" --json "$work/results.json" "$@" | sed -u '/^[0-9]* passed, /d'
 python3 - "$work/results.json" .ci/corpus-open <<'P'
 import json, sys
 results = {r["case"]: r["status"] for r in json.load(open(sys.argv[1]))["results"]}
