@@ -1,10 +1,11 @@
 /** What `npm pack` makes, installed as a stranger would: the bundle finds its own worker, threads and caretaker. */
 import { after, before, test, type TestContext } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { tendMark } from '#stores/snapshot/start-tending.ts';
 import { startDockerRegistry } from '#test/kit/docker-registry.ts';
 import { openSandbox, runCommand, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
 
@@ -61,6 +62,9 @@ test('the installed command builds, runs, pushes, pulls, saves and loads', async
   const name = `${registry.host}/counted:1`;
   await run(sandbox, 'build', '-t', name, context);
   assert.equal(await run(sandbox, 'run', '--rm', name), '700\n');
+  const untended = join(sandbox.store, 'snapshots', tendMark);
+  for (let tries = 0; tries < 100 && existsSync(untended); tries++) await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.ok(!existsSync(untended), 'the caretaker came');
   await run(sandbox, 'push', name);
   const archive = join(sandbox.folder, 'counted.tar');
   await run(sandbox, 'save', '-o', archive, name);
