@@ -6,6 +6,7 @@ import { readIgnoreFile } from '#stores/context/ignore.ts';
 import { readContextFile } from '#stores/context/read-file.ts';
 import type { ContextFolder } from './build-contexts.ts';
 import { contextsByName } from './frontend-options.ts';
+import type { OpenContext } from './open-context.ts';
 import type { BuildRequest } from './requests.ts';
 
 export type BuildSource = {
@@ -18,33 +19,34 @@ export type BuildSource = {
 const dockerfileLimit = 2 * 1024 * 1024;
 
 /** Throws `engine/no-context`, `engine/no-dockerfile`. */
-export function readBuildSource(request: BuildRequest, currentFolder: string): BuildSource {
-  assertFolder(request.context);
-  const path = request.file === undefined ? join(request.context, 'Dockerfile') : resolve(currentFolder, request.file);
-  const name = request.file === undefined ? 'Dockerfile' : isAbsolute(request.file) ? basename(path) : relative(currentFolder, path);
+export function readBuildSource(request: BuildRequest, context: OpenContext, currentFolder: string): BuildSource {
+  const folder = context.path;
+  assertFolder(folder);
+  if (context.text !== undefined) return { name: 'Dockerfile', text: context.text, ignore: readIgnoreFile({ folder })?.patterns ?? [] };
+  // The Dockerfile of an archive lies in it.
+  const from = request.context.kind === 'folder' ? currentFolder : folder;
+  const path = request.file === undefined ? join(folder, 'Dockerfile') : resolve(from, request.file);
+  const name = request.file === undefined ? 'Dockerfile' : isAbsolute(request.file) ? basename(path) : relative(from, path);
   const bytes = readContextFile(dirname(path), basename(path), dockerfileLimit);
   if (bytes === undefined) {
-    throw new JettisonError('engine/no-dockerfile', `Cannot read the Dockerfile: no such file: ${path}`, {
+    const shown = request.context.kind === 'folder' ? path : name;
+    throw new JettisonError('engine/no-dockerfile', `Cannot read the Dockerfile: no such file: ${shown}`, {
       hint:
         request.file === undefined
           ? 'Name another file with -f, or give the folder that holds the Dockerfile'
           : 'The path after -f is looked up from the current folder',
     });
   }
-  return {
-    name,
-    text: new TextDecoder().decode(bytes),
-    ignore: readIgnoreFile({ folder: request.context, dockerfile: path })?.patterns ?? [],
-  };
+  return { name, text: new TextDecoder().decode(bytes), ignore: readIgnoreFile({ folder, dockerfile: path })?.patterns ?? [] };
 }
 
 /** The folders that the build may copy from, each with the ignore file that lies in it. Throws like `readBuildSource`. */
-export function contextFolders(request: BuildRequest, source: BuildSource): ReadonlyMap<string, ContextFolder> {
-  const folders = new Map<string, ContextFolder>([['context', { path: request.context, ignore: source.ignore }]]);
-  for (const [name, context] of contextsByName(request)) {
-    if (context.kind !== 'folder') continue;
-    assertFolder(context.path);
-    folders.set(name, { path: context.path, ignore: readIgnoreFile({ folder: context.path })?.patterns ?? [] });
+export function contextFolders(request: BuildRequest, context: OpenContext, source: BuildSource): ReadonlyMap<string, ContextFolder> {
+  const folders = new Map<string, ContextFolder>([['context', { path: context.path, ignore: source.ignore }]]);
+  for (const [name, more] of contextsByName(request)) {
+    if (more.kind !== 'folder') continue;
+    assertFolder(more.path);
+    folders.set(name, { path: more.path, ignore: readIgnoreFile({ folder: more.path })?.patterns ?? [] });
   }
   return folders;
 }

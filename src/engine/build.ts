@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import type { Vertex } from '#formats/graph/vertex.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import { codeFrame } from '#ground/base/span.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import { dockerfileFrontend } from '#languages/dockerfile/frontend.ts';
@@ -17,6 +18,7 @@ import { lazyDownloads } from './downloads.ts';
 import { createDrivers } from './drivers.ts';
 import { frontendOptions } from './frontend-options.ts';
 import { followOutput } from './last-output.ts';
+import { openContext, type OpenContext } from './open-context.ts';
 import type { Engine } from './open.ts';
 import type { BuildOutcome, BuildRequest } from './requests.ts';
 import { snapshotOf } from './results.ts';
@@ -27,21 +29,27 @@ import { writeOutputs } from './outputs.ts';
 /** Throws a JettisonError with the place in the Dockerfile and an excerpt; then no tag has moved and no output file exists. */
 export async function build(engine: Engine, request: BuildRequest, report: Report, signal: AbortSignal): Promise<BuildOutcome> {
   const tags = request.tags.map((tag) => printReference(withDefaultTag(parseReference(tag))));
-  const source = readBuildSource(request, engine.currentFolder);
+  using context = await openContext(engine, request, signal);
+  const source = readBuildSource(request, context, engine.currentFolder);
   const output = followOutput(report);
   try {
-    return await buildSource(engine, { request, source, tags }, output.report, signal);
+    return await buildSource(engine, { request, context, source, tags }, output.report, signal);
   } catch (error) {
-    throw explain(error, output.describe());
+    throw explain(error, source.text, output.describe());
   }
 }
 
-type Work = { readonly request: BuildRequest; readonly source: BuildSource; readonly tags: readonly string[] };
+type Work = {
+  readonly request: BuildRequest;
+  readonly context: OpenContext;
+  readonly source: BuildSource;
+  readonly tags: readonly string[];
+};
 
 async function buildSource(engine: Engine, work: Work, report: Report, signal: AbortSignal): Promise<BuildOutcome> {
   const { request, source } = work;
   using statCache = openStatCache({ database: engine.database, now: engine.now });
-  const contexts = createBuildContexts(contextFolders(request, source), statCache);
+  const contexts = createBuildContexts(contextFolders(request, work.context, source), statCache);
   using downloads = lazyDownloads(engine);
   const secrets = readSecrets(request.secrets);
   const bases = createBaseImages(engine, request);
@@ -90,7 +98,10 @@ function countSteps(solved: Solved | undefined): BuildOutcome['steps'] {
   return { total: states.length, cached: states.filter((vertex) => vertex.state !== 'ran').length };
 }
 
-/** Adds what only this room has: the last lines that the failed step wrote. */
-function explain(error: unknown, output: string | undefined): unknown {
-  return error instanceof JettisonError && output !== undefined ? error.with({ notes: [output] }) : error;
+/** Adds what only this room has: the Dockerfile's lines that the error names, and the last lines that the failed step wrote. */
+function explain(error: unknown, text: string, output: string | undefined): unknown {
+  if (!(error instanceof JettisonError)) return error;
+  const isQuoted = error.at.length === 0 || error.notes.some((note) => note.includes('| >>> '));
+  const excerpt = isQuoted ? '' : codeFrame(text, error.at);
+  return error.with({ notes: [...(output === undefined ? [] : [output]), ...(excerpt === '' ? [] : [excerpt])] });
 }

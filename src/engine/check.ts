@@ -4,19 +4,22 @@ import { listTargets } from '#languages/dockerfile/targets.ts';
 import { createBaseImages } from './base-images.ts';
 import { readBuildSource } from './build-source.ts';
 import { frontendOptions } from './frontend-options.ts';
+import { openContext } from './open-context.ts';
 import type { Engine } from './open.ts';
 import type { BuildRequest, CheckOutcome, TargetList } from './requests.ts';
 
 /** Faults of the Dockerfile are findings (severity `error`), not exceptions. Throws what reading the Dockerfile throws. */
 export async function checkBuild(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<CheckOutcome> {
-  const source = readBuildSource(request, engine.currentFolder);
+  using context = await openContext(engine, request, signal);
+  const source = readBuildSource(request, context, engine.currentFolder);
   const bases = createBaseImages(engine, request);
   const findings = await checkDockerfile(source.text, frontendOptions(request, source), bases, signal);
   return { file: source.name, text: source.text, findings };
 }
 
 /** The stages that `--target` can name. Throws the first fault of the Dockerfile. */
-export function listBuildTargets(engine: Engine, request: BuildRequest): TargetList {
-  const source = readBuildSource(request, engine.currentFolder);
+export async function listBuildTargets(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<TargetList> {
+  using context = await openContext(engine, request, signal);
+  const source = readBuildSource(request, context, engine.currentFolder);
   return { file: source.name, text: source.text, targets: listTargets(source.text, frontendOptions(request, source)) };
 }

@@ -16,9 +16,10 @@ export function frontendOptions(request: BuildRequest, source: BuildSource): Fro
     platform: nativeOrAsked(request.platform),
     buildPlatform: nativeOrAsked(undefined),
     noCache: request.noCache,
-    noCacheStages: [],
+    noCacheStages: request.noCacheStages,
     network: request.network,
     extraHosts: request.extraHosts,
+    shmSize: request.shmSize ?? null,
     ignorePatterns: source.ignore,
     contexts: namedContexts(request),
   };

@@ -6,8 +6,9 @@ import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
 export type { Diagnostic } from '#languages/frontend/diagnostics.ts';
 
 export type BuildRequest = {
-  /** Folder of the build context. */
-  readonly context: string;
+  readonly context: ContextSource;
+  /** The Dockerfile itself, when it came on standard input. */
+  readonly text: string | undefined;
   /** Path of the Dockerfile as typed, relative to the current folder; undefined: `Dockerfile` in the context. */
   readonly file: string | undefined;
   readonly tags: readonly string[];
@@ -19,6 +20,10 @@ export type BuildRequest = {
   readonly pull: boolean;
   readonly network: 'default' | 'none' | 'host';
   readonly extraHosts: readonly string[];
+  /** Size of /dev/shm in bytes. */
+  readonly shmSize: number | undefined;
+  /** `--no-cache-filter`: stages that run again. */
+  readonly noCacheStages: readonly string[];
   /** `--build-context`, by name as typed. */
   readonly contexts: ReadonlyMap<string, ContextRequest>;
   /** `--secret`, by id. */
@@ -27,6 +32,11 @@ export type BuildRequest = {
   /** How many steps at once; undefined: as many as the machine has cores, at least 4. */
   readonly jobs: number | undefined;
 };
+
+/** A stream holds a tar archive, or a Dockerfile that needs no context. The path is absolute. */
+export type ContextSource =
+  | { readonly kind: 'folder'; readonly path: string }
+  | { readonly kind: 'stream'; readonly chunks: AsyncIterable<Uint8Array> };
 
 /** What stands in the place of an image, a stage, or a name after `--from`. Paths are absolute. */
 export type ContextRequest =

@@ -2,7 +2,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serve } from '#test/kit/web.ts';
 import { openSandbox, runCommand } from '#test/kit/sandbox.ts';
@@ -219,4 +219,56 @@ test('ADD of a URL: kept while the server says it is the same, checked, unpacked
   assert.equal(refused.status, 1);
   assert.match(refused.stderr, /Digest mismatch/u);
   assert.match(refused.stderr, />>> ADD --checksum/u);
+});
+
+test('a Dockerfile or a whole context from standard input', async () => {
+  await using sandbox = await openSandbox();
+  const archive = join(sandbox.folder, 'out.tar');
+  const context = sandbox.files({
+    a: 'a',
+    'sub/Other': 'FROM scratch\nCOPY a /other\n',
+    Dockerfile: 'FROM scratch\nCOPY . /in/\n',
+    '.dockerignore': 'sub\n.dockerignore\n',
+  });
+  const output = ['-o', `type=docker,dest=${archive}`];
+  await sandbox.succeed(['build', '-f', '-', ...output, context], { input: 'FROM scratch\nCOPY a /piped\n' });
+  assert.deepEqual(filesOf(archive, sandbox.folder), ['piped']);
+  await sandbox.succeed(['build', ...output, '-'], { input: 'FROM scratch\nCOPY <<E /text\nhello\nE\n' });
+  assert.deepEqual(filesOf(archive, sandbox.folder), ['text']);
+  for (const packed of [[], ['-z'], ['--zstd']]) {
+    const input = execFileSync('tar', ['-c', ...packed, '-C', context, '.']);
+    await sandbox.succeed(['build', ...output, '-'], { input });
+    assert.deepEqual(filesOf(archive, sandbox.folder), ['in/', 'in/Dockerfile', 'in/a']);
+    await sandbox.succeed(['build', '-f', 'sub/Other', ...output, '-'], { input });
+    assert.deepEqual(filesOf(archive, sandbox.folder), ['other']);
+  }
+  const broken = await sandbox.jettison(['build', '-'], { input: 'FROM scratch\nCOPY gone /\n' });
+  assert.equal(broken.status, 1);
+  assert.match(broken.stderr, />>> COPY gone/u);
+  assert.deepEqual(readdirSync(join(sandbox.store, 'contexts')), [], 'nothing of a context stays');
+});
+
+test('--no-cache-filter, --shm-size and --add-host', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const context = sandbox.files({
+    Dockerfile: [
+      'FROM busybox AS one',
+      'RUN df -k /dev/shm | tail -1 | tr -s " " | cut -d" " -f2; cat /etc/hosts',
+      'FROM busybox AS two',
+      'COPY --from=one /etc/group /g',
+    ].join('\n'),
+  });
+  const words = ['build', '--progress=plain', '--shm-size=32m', '--add-host', 'db.local:10.1.2.3', '--add-host', 'six=[::1]', context];
+  const first = await sandbox.jettison(words);
+  assert.equal(first.status, 0, first.stderr);
+  assert.match(first.stderr, / 32768\n/u);
+  assert.match(first.stderr, /10\.1\.2\.3\s+db\.local/u);
+  assert.match(first.stderr, /::1\s+six/u);
+  assert.doesNotMatch((await sandbox.jettison(words)).stderr, /RUN df.*\n#\d+ DONE/u);
+  const again = await sandbox.jettison([...words, '--no-cache-filter', 'two,one']);
+  assert.match(again.stderr, / 32768\n/u);
+  for (const bad of ['--shm-size=much', '--add-host=db', '--add-host=db:host', '--ulimit=nofile=1']) {
+    assert.equal((await sandbox.jettison(['build', bad, context])).status, 1);
+  }
 });

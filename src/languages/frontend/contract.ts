@@ -20,6 +20,8 @@ export type FrontendOptions = {
   readonly noCacheStages: readonly string[];
   readonly network: 'default' | 'none' | 'host';
   readonly extraHosts: readonly string[];
+  /** Size of /dev/shm in bytes; null or left out for Docker's default. */
+  readonly shmSize?: number | null;
   /** Lines of the ignore file of the build context, for warnings only; undefined for none. */
   readonly ignorePatterns?: readonly string[];
   /** By their names in the form of `contextName`. One takes the place of an image, and of a stage of its name. */

@@ -14,7 +14,7 @@ export async function callBuild(request: BuildRequest, call: BuildCall, around: 
   await using engine = await engineFor(around);
   const print = (text: string): void => void around.streams.stdout.write(text);
   if (call.kind === 'targets') {
-    const list = listBuildTargets(engine, request);
+    const list = await listBuildTargets(engine, request, signal);
     print(call.format === 'json' ? targetsJson(list) : targetsText(list));
     return 0;
   }

@@ -1,6 +1,7 @@
 /** The options of `jettison build`, and the request that they and the argument make. */
 import { resolve } from 'node:path';
-import type { BuildRequest, ContextRequest } from '#engine/requests.ts';
+import type { BuildRequest, ContextRequest, ContextSource } from '#engine/requests.ts';
+import { orAborted } from '#ground/base/abort.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Surroundings } from '../command.ts';
 import { badValue, choice, flag, list, parsed, text, type ValuesOf } from '../option.ts';
@@ -30,6 +31,7 @@ export const buildOptions = {
   load: flag('load', { help: 'Accepted: what is built is always in the image store' }),
   network: choice('network', { words: ['default', 'none', 'host'], initial: 'default', help: 'Network of RUN (default "default")' }),
   noCache: flag('no-cache', { help: 'Do not use cache when building the image' }),
+  noCacheStages: list('no-cache-filter', { help: 'Do not use cache for these stages' }),
   outputs: list('output', {
     short: 'o',
     value: 'stringArray',
@@ -45,6 +47,7 @@ export const buildOptions = {
   quiet: flag('quiet', { short: 'q', help: 'Suppress the build output and print image ID on success' }),
   remove: flag('rm', { help: 'Accepted: no containers are left behind' }, true),
   secrets: list('secret', { help: 'Secret to expose to the build: "id=NAME,src=FILE" or "id=NAME,env=VARIABLE"' }),
+  shmSize: parsed('shm-size', { value: 'bytes', initial: undefined, help: 'Size of "/dev/shm"' }, readSize),
   tags: list('tag', { short: 't', help: 'Name and optionally a tag in the "name:tag" format' }),
   target: text('target', { help: 'Set the target build stage to build' }),
 };
@@ -53,14 +56,19 @@ export const buildOptions = {
 export const notBuiltOptions = `
   allow annotation attest builder cache-from cache-to cgroup-parent compress D=debug cpu-period
   cpu-quota c=cpu-shares cpuset-cpus cpuset-mems disable-content-trust isolation m=memory memory-swap metadata-file
-  no-cache-filter policy provenance push sbom security-opt shm-size squash ssh ulimit`;
+  policy provenance push sbom security-opt squash ssh ulimit`;
 
 export type BuildOptions = ValuesOf<typeof buildOptions>;
 
 /** Throws `cli/...` for values that cannot be used. */
-export function requestOf(given: BuildOptions, context: string, around: Surroundings): BuildRequest {
+export async function requestOf(given: BuildOptions, context: string, around: Surroundings, signal: AbortSignal): Promise<BuildRequest> {
+  if (given.file === '-' && context === '-')
+    throw new JettisonError('cli/usage', 'Context and Dockerfile cannot both come from standard input', {
+      hint: 'Put the Dockerfile into the archive',
+    });
   return {
-    context: readContext(context, around.currentFolder),
+    context: readContext(context, around),
+    text: given.file === '-' ? await orAborted(readText(around.streams.stdin), signal) : undefined,
     file: readFile(given.file),
     tags: given.tags,
     target: given.target,
@@ -70,7 +78,9 @@ export function requestOf(given: BuildOptions, context: string, around: Surround
     noCache: given.noCache,
     pull: given.pull,
     network: given.network,
-    extraHosts: given.addHost,
+    extraHosts: given.addHost.map(readHost),
+    shmSize: given.shmSize,
+    noCacheStages: given.noCacheStages.flatMap((stages) => stages.split(',')).filter((stage) => stage !== ''),
     contexts: new Map(given.contexts.map((named) => readNamedContext(named, around.currentFolder))),
     secrets: new Map(given.secrets.flatMap((secret) => readSecret(secret, around))),
     outputs: given.outputs.map((output) => readOutput(output, around.currentFolder)),
@@ -79,16 +89,53 @@ export function requestOf(given: BuildOptions, context: string, around: Surround
 }
 
 /** Contexts that are not folders are refused by name. */
-function readContext(context: string, currentFolder: string): string {
+function readContext(context: string, { currentFolder, streams }: Surroundings): ContextSource {
   if (context === '')
     throw new JettisonError('cli/usage', 'The path of the build context is empty', { hint: 'Use "." for the current folder' });
-  if (context === '-') throw new JettisonError('cli/not-built', 'A build context from standard input is not built yet');
+  if (context === '-') return { kind: 'stream', chunks: streams.stdin };
   if (isUrl(context)) {
     throw new JettisonError('cli/not-built', `A build context from a URL ("${context}") is not built yet`, {
       hint: 'Fetch it, then build from the folder',
     });
   }
-  return resolve(currentFolder, context);
+  return { kind: 'folder', path: resolve(currentFolder, context) };
+}
+
+const longestDockerfile = 2 * 1024 * 1024;
+
+/** The Dockerfile on standard input. */
+async function readText(stdin: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of stdin) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > longestDockerfile) throw new JettisonError('cli/bad-value', 'The Dockerfile on standard input is longer than 2 MiB');
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** `name:address` or `name=address`. */
+function readHost(given: string): string {
+  const at = given.search(/[:=]/u);
+  const [name, address] = [given.slice(0, at), given.slice(at + 1).replaceAll(/^\[|\]$/gu, '')];
+  if (at < 1 || /\s/u.test(name)) throw badValue('add-host', given, 'use "name:address"');
+  if (address === 'host-gateway') throw new JettisonError('cli/not-built', '"host-gateway" for "--add-host" is not built yet');
+  if (!isAddress(address)) throw badValue('add-host', given, `"${address}" is no IP address`);
+  return `${name}:${address}`;
+}
+
+function isAddress(word: string): boolean {
+  if (word.includes(':')) return /^[\da-f:.]+$/iu.test(word) && URL.canParse(`http://[${word}]/`);
+  return /^\d{1,3}(?:\.\d{1,3}){3}$/u.test(word) && word.split('.').every((part) => Number(part) <= 255);
+}
+
+/** Bytes: `64m`, `1.5g`, `1000`, in units of 1024. */
+function readSize(given: string): number {
+  const match = /^(\d{1,15}(?:\.\d{1,10})?) ?([kmgtp]?)(?:i?b)?$/iu.exec(given);
+  const size = match ? Math.floor(Number(match[1]) * 1024 ** ' kmgtp'.indexOf((match[2] || ' ').toLowerCase())) : 0;
+  if (size > 0 && size <= Number.MAX_SAFE_INTEGER) return size;
+  throw badValue('shm-size', given, 'use a number of bytes with k, m or g: "64m"');
 }
 
 /** `NAME=...` of `--build-context`. */
@@ -115,10 +162,9 @@ function isUrl(value: string): boolean {
 }
 
 function readFile(file: string | undefined): string | undefined {
-  if (file === '-') throw new JettisonError('cli/not-built', 'A Dockerfile from standard input is not built yet');
   if (file !== undefined && /^https?:\/\//u.test(file))
     throw new JettisonError('cli/not-built', 'A Dockerfile from a URL is not built yet');
-  return file === '' ? undefined : file;
+  return file === '' || file === '-' ? undefined : file;
 }
 
 function readPlatform(platform: string | undefined): string | undefined {

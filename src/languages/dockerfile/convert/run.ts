@@ -32,7 +32,7 @@ export function convertRun(context: StepContext, instruction: RunInstruction): v
     mounts,
     extraHosts: options.extraHosts,
     hostname: options.buildArgs.get('BUILDKIT_SANDBOX_HOSTNAME') ?? sandboxHostname,
-    shmSize: null,
+    shmSize: options.shmSize ?? null,
   });
   const [body] = instruction.heredocs;
   addLayer(context, makeOp, inputs, body && text !== undefined ? ` (${summarize(body.content)})` : '');

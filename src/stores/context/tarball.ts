@@ -1,0 +1,202 @@
+/** A build context that comes as a tar archive: unpacked into a folder of its own before the build. */
+import {
+  chmodSync,
+  closeSync,
+  ftruncateSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { Readable } from 'node:stream';
+import { asByteString, fromText, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
+import { JettisonError, messageOf, systemCode, unreachable } from '#ground/base/errors.ts';
+import { blockSize, type TarEntry, type TarKind } from '#formats/tar/entry.ts';
+import { createTarReader } from '#formats/tar/read.ts';
+
+export type Packing = 'tar' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
+
+const mostEntries = 2_000_000;
+
+/** What a stream is by its first bytes (512, or all there are); undefined for what is no archive. */
+export function packingOf(start: Uint8Array): Packing | undefined {
+  const begins = (...bytes: readonly number[]): boolean => bytes.every((byte, index) => start[index] === byte);
+  if (begins(0x1f, 0x8b)) return 'gzip';
+  if (begins(0x28, 0xb5, 0x2f, 0xfd)) return 'zstd';
+  if (begins(0x42, 0x5a, 0x68)) return 'bzip2';
+  if (begins(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0)) return 'xz';
+  const magic = String.fromCodePoint(...start.subarray(257, 262));
+  const isEmptyArchive = start.length === blockSize && start.every((byte) => byte === 0);
+  return magic === 'ustar' || isEmptyArchive ? 'tar' : undefined;
+}
+
+/**
+ * Unpacks into `folder`, which is empty and ours alone. Entries lie below it whatever their names say; nothing is written through a link.
+ * Owners and extended attributes do not count in a context, so they are left out. Throws `context/bad-archive`, `context/no-space`, `tar/...`.
+ */
+export async function unpackContext(
+  archive: { readonly chunks: AsyncIterable<Uint8Array>; readonly packing: Packing },
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const unpacker = createUnpacker(fromText(folder));
+  const reader = createTarReader(unpacker);
+  try {
+    for await (const chunk of unpacked(archive)) {
+      signal.throwIfAborted();
+      reader.push(chunk);
+    }
+    reader.finish();
+    unpacker.finish();
+  } catch (error) {
+    throw explain(error);
+  } finally {
+    unpacker.close();
+  }
+}
+
+function unpacked({
+  chunks,
+  packing,
+}: {
+  readonly chunks: AsyncIterable<Uint8Array>;
+  readonly packing: Packing;
+}): AsyncIterable<Uint8Array> {
+  switch (packing) {
+    case 'tar':
+      return chunks;
+    case 'gzip':
+    case 'zstd': {
+      const source = Readable.from(chunks, { objectMode: false });
+      const decoder = packing === 'gzip' ? createGunzip() : createZstdDecompress();
+      source.on('error', (error) => decoder.destroy(error));
+      return source.pipe(decoder);
+    }
+    case 'bzip2':
+    case 'xz':
+      throw new JettisonError('context/packed', `A build context packed with ${packing} is not read yet`, {
+        hint: `Unpack it first: ${packing} -dc FILE | jettison build -`,
+      });
+    default:
+      return unreachable(packing, 'packing');
+  }
+}
+
+function createUnpacker(root: ByteString) {
+  const kinds = new Map<string, TarKind>([['', 'folder']]);
+  const folders: { readonly path: string; readonly entry: TarEntry }[] = [];
+  let file: number | undefined;
+  let current: { readonly entry: TarEntry; readonly path: string } | undefined;
+  const place = (path: string) => nodePath(asByteString(`${root}/${path}`));
+  const makeParents = (path: string, name: ByteString): void => {
+    for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
+      const parent = path.slice(0, slash);
+      const kind = kinds.get(parent);
+      if (kind === undefined) mkdirSync(place(parent), { mode: 0o755 });
+      else if (kind !== 'folder') throw bad(`"${toText(name)}" lies below what is no folder`);
+      kinds.set(parent, 'folder');
+    }
+  };
+  const make = (entry: TarEntry, path: string): void => {
+    switch (entry.kind) {
+      case 'folder':
+        mkdirSync(place(path), { mode: 0o755 });
+        break;
+      case 'file':
+        file = openSync(place(path), 'wx', 0o600);
+        break;
+      case 'symlink':
+        symlinkSync(nodePath(entry.linkName), place(path));
+        break;
+      case 'hard-link': {
+        const target = cleanName(entry.linkName);
+        if (kinds.get(target) !== 'file')
+          throw bad(`"${toText(entry.name)}" is a link to "${toText(entry.linkName)}", which is no file before it`);
+        linkSync(place(target), place(path));
+        break;
+      }
+      case 'fifo':
+      case 'character-device':
+      case 'block-device':
+        throw bad(`"${toText(entry.name)}" is a ${entry.kind}, which a context cannot have`);
+      default:
+        return unreachable(entry.kind, 'kind of entry');
+    }
+  };
+  return {
+    entry(entry: TarEntry): void {
+      if (kinds.size > mostEntries) throw bad(`it has more than ${mostEntries} entries`);
+      const path = cleanName(entry.name);
+      current = { entry, path };
+      if (entry.kind === 'folder') folders.push(current);
+      const before = kinds.get(path);
+      if (entry.kind === 'folder' && before === 'folder') return;
+      if (path === '') throw bad('its root is no folder');
+      if (before !== undefined) {
+        if (before === 'folder') throw bad(`"${toText(entry.name)}" comes after a folder of that name`);
+        rmSync(place(path));
+      }
+      makeParents(path, entry.name);
+      make(entry, path);
+      kinds.set(path, entry.kind === 'hard-link' ? 'file' : entry.kind);
+    },
+    data(bytes: Uint8Array, offset: number): void {
+      if (file === undefined) return;
+      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at, offset + at);
+    },
+    entryEnd(): void {
+      if (current === undefined) return;
+      const { entry, path } = current;
+      if (file !== undefined) {
+        ftruncateSync(file, entry.size);
+        closeSync(file);
+        file = undefined;
+        chmodSync(place(path), entry.mode & 0o7777);
+        utimesSync(place(path), secondsOf(entry), secondsOf(entry));
+      } else if (entry.kind === 'symlink') lutimesSync(place(path), secondsOf(entry), secondsOf(entry));
+    },
+    /** Folders get their modes and times when nothing more is put into them. */
+    finish(): void {
+      for (const { path, entry } of folders.toReversed()) {
+        chmodSync(place(path), entry.mode & 0o7777);
+        utimesSync(place(path), secondsOf(entry), secondsOf(entry));
+      }
+    },
+    close(): void {
+      if (file !== undefined) closeSync(file);
+      file = undefined;
+    },
+  };
+}
+
+function secondsOf({ mtime }: TarEntry): number {
+  return Number(mtime / 1_000_000n) / 1000;
+}
+
+/** Relative and without `.`; `..` stops at the root. */
+function cleanName(name: ByteString): string {
+  const parts: string[] = [];
+  for (const part of name.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return parts.join('/');
+}
+
+function bad(why: string): JettisonError {
+  return new JettisonError('context/bad-archive', `Cannot read the build context: ${why}`);
+}
+
+function explain(error: unknown): unknown {
+  if (error instanceof JettisonError) return error;
+  const code = systemCode(error) ?? '';
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new JettisonError('context/no-space', 'No space left for the build context', { fault: 'environment', cause: error });
+  }
+  return code.startsWith('Z_') || code.startsWith('ZSTD') ? bad(`it is not whole: ${messageOf(error)}`) : error;
+}
