@@ -104,7 +104,7 @@ async function loadLayout(
 }
 
 async function findRemote(engine: Engine, reference: Reference, platform: Platform, signal: AbortSignal): Promise<Known> {
-  const found = await lookUpImage(engine, { reference, platform }, () => undefined, signal);
+  const found = await lookUpImage(engine, { reference, platform }, signal);
   return {
     reference,
     platform,

@@ -21,12 +21,12 @@ export type ImageRequest = {
 };
 
 /** Manifest and config of an image in its registry; no layer moves. Throws `registry/...`. */
-export async function lookUpImage(engine: Engine, request: ImageRequest, report: Report, signal: AbortSignal): Promise<RemoteImage> {
+export async function lookUpImage(engine: Engine, request: ImageRequest, signal: AbortSignal): Promise<RemoteImage> {
   const { resolveImage } = await import('#stores/transfer/resolve.ts');
   const client = await engine.registry();
   const { platform, manifest } = request;
   const reference = manifest === undefined ? request.reference : { ...request.reference, digest: manifest };
-  return await resolveImage({ reference, platform, client, content: engine.content }, report, signal);
+  return await resolveImage({ reference, platform, client, content: engine.content }, signal);
 }
 
 /** Downloads an image, unpacks it, and enters it under its name. */
@@ -37,7 +37,7 @@ export async function fetchImage(
   signal: AbortSignal,
 ): Promise<{ readonly record: ImageRecord; readonly found: RemoteImage }> {
   const { pullLayers } = await import('#stores/transfer/pull.ts');
-  const found = await lookUpImage(engine, request, report, signal);
+  const found = await lookUpImage(engine, request, signal);
   const diffIds = diffIdsOf(found.config);
   found.layers.forEach((layer, index) => {
     const diffId = diffIds[index];

@@ -63,7 +63,7 @@ async function fail(fault: (typeof failingPushFaults)[number]): Promise<void> {
     'push-403': 'registry/forbidden',
     'push-500-always': 'registry/server-error',
     'manifest-refused': 'registry/refused',
-    'push-no-location': 'registry/bad-redirect',
+    'push-no-location': 'registry/bad-answer',
   };
   using folder = temporary();
   await using registry = await startRegistry(fault);

@@ -83,11 +83,7 @@ test('eight pulls at once fetch each blob once; a second pull fetches none', asy
     registry.seen.slice(before).map(({ method }) => method),
     ['HEAD'],
   );
-  await resolveImage(
-    { reference: parseReference(`${registry.host}/app@${image.digest}`), platform: amd64, client, content },
-    quiet,
-    signal,
-  );
+  await resolveImage({ reference: parseReference(`${registry.host}/app@${image.digest}`), platform: amd64, client, content }, signal);
   assert.equal(registry.seen.length, before + 1);
 });
 
@@ -147,7 +143,7 @@ test('docker.io through a mirror; what the mirror lacks or breaks is said', asyn
   using client = clientFor({ [origin.host]: { mirrors: [`http://${registry.host}`] } });
   await pullAndCheck(origin.host, image, openContentStore({ folder: join(folder.path, 'two') }), client);
   await assert.rejects(
-    resolveImage({ reference: parseReference(`${origin.host}/none`), platform: amd64, client, content }, quiet, signal),
+    resolveImage({ reference: parseReference(`${origin.host}/none`), platform: amd64, client, content }, signal),
     (error) =>
       isCode(error, 'registry/not-found') &&
       error.message.includes(origin.host) &&
@@ -188,14 +184,13 @@ test('an index gives the image of the platform, from nested indexes and entries 
   using client = clientFor();
   for (const architecture of ['amd64', 'arm64', 'riscv64'] as const) {
     const reference = parseReference(`${registry.host}/app:v1`);
-    const found = await resolveImage({ reference, platform: { os: 'linux', architecture }, client, content }, quiet, signal);
+    const found = await resolveImage({ reference, platform: { os: 'linux', architecture }, client, content }, signal);
     assert.equal(found.manifest.digest, images[architecture].digest);
     assert.equal(found.index?.digest, sha256(index));
   }
   await assert.rejects(
     resolveImage(
       { reference: parseReference(`${registry.host}/app:v1`), platform: { os: 'linux', architecture: 's390x' }, client, content },
-      quiet,
       signal,
     ),
     (error) => isCode(error, 'oci/no-such-platform'),

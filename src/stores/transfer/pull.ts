@@ -19,7 +19,7 @@ export type ArrivedLayer = {
 
 /** The image's documents, once all of its blobs are in the store and `onLayer` is done. Throws `registry/...`, `oci/...`, `content/no-space`, `transfer/...`. */
 export async function pullImage(request: PullRequest, report: Report, signal: AbortSignal): Promise<RemoteImage> {
-  const image = await resolveImage(request, report, signal);
+  const image = await resolveImage(request, signal);
   await pullLayers(image, request, report, signal);
   return image;
 }

@@ -5,6 +5,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { createLimit } from '#ground/base/limit.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { decodeImageDocument } from '#formats/oci/manifest.ts';
+import { isConfigType } from '#formats/oci/media-types.ts';
 import { printReference, withDefaultTag, type Reference } from '#formats/oci/reference.ts';
 import type { Report, TransferProgress } from '#formats/progress/event.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
@@ -43,8 +44,9 @@ export async function pushImage(given: PushRequest, report: Report, signal: Abor
 
 async function pushBlob(request: PushRequest, blob: Descriptor, report: Report, signal: AbortSignal): Promise<void> {
   const { reference, client, mountFrom } = request;
-  const tell = (current: number, state: TransferProgress['state']): void =>
-    report({ kind: 'transfer', direction: 'push', item: blob.digest, current, total: blob.size, state });
+  const tell = (current: number, state: TransferProgress['state']): void => {
+    if (!isConfigType(blob.mediaType)) report({ kind: 'transfer', direction: 'push', item: blob.digest, current, total: blob.size, state });
+  };
   tell(0, 'waiting');
   if (await client.hasBlob(reference, blob.digest, signal)) return tell(blob.size, 'exists');
   const end = await client.uploadBlob(

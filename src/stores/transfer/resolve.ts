@@ -7,7 +7,6 @@ import { decodeImageDocument, manifestLimit, type ImageDocument, type Manifest }
 import { isConfigType, layerCompression } from '#formats/oci/media-types.ts';
 import { platformRank, type Platform } from '#formats/oci/platform.ts';
 import { printReference, withDefaultTag, type Reference } from '#formats/oci/reference.ts';
-import type { Report } from '#formats/progress/event.ts';
 import type { ContentStore } from '#stores/content/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
 import { fetchBlob } from './blobs/fetch.ts';
@@ -42,10 +41,10 @@ const deepestIndex = 3;
  * Finds the image of a platform. A reference by digest that the store has needs no network. Throws `registry/...`, `oci/...`,
  * `transfer/not-an-image`.
  */
-export async function resolveImage(given: ResolveRequest, report: Report, signal: AbortSignal): Promise<RemoteImage> {
+export async function resolveImage(given: ResolveRequest, signal: AbortSignal): Promise<RemoteImage> {
   const request = { ...given, reference: withDefaultTag(given.reference) };
   const top = await findTop(request, signal);
-  const image = await selectImage(request, top, 0, report, signal);
+  const image = await selectImage(request, top, 0, signal);
   const layers = image.found.manifest.layers;
   const diffIds = image.config.rootfs.diff_ids.length;
   if (diffIds !== layers.length) throw notAnImage(request, `its config speaks of ${diffIds} layers, its manifest of ${layers.length}`);
@@ -97,30 +96,30 @@ function readKept(request: ResolveRequest, descriptor: Descriptor): Found | unde
 
 type Selected = { readonly found: FoundManifest; readonly config: ImageConfig; readonly configBytes: Uint8Array };
 
-async function selectImage(request: ResolveRequest, found: Found, depth: number, report: Report, signal: AbortSignal): Promise<Selected> {
+async function selectImage(request: ResolveRequest, found: Found, depth: number, signal: AbortSignal): Promise<Selected> {
   const { descriptor, bytes, document } = found;
   const name = printReference(request.reference);
   if (document.kind === 'manifest') {
-    const { config, configBytes } = await findConfig(request, document.manifest, report, signal);
+    const { config, configBytes } = await findConfig(request, document.manifest, signal);
     return { found: { descriptor, bytes, manifest: document.manifest }, config, configBytes };
   }
   if (depth >= deepestIndex) throw notAnImage(request, `it is an index nested deeper than ${deepestIndex} levels`);
   for (const candidate of selectManifests(document.index, request.platform, name)) {
-    const selected = await selectImage(request, await findDocument(request, bare(candidate), signal), depth + 1, report, signal);
+    const selected = await selectImage(request, await findDocument(request, bare(candidate), signal), depth + 1, signal);
     // An entry without a platform is judged by what its config says.
     if (candidate.platform !== undefined || platformRank(selected.config, request.platform) !== undefined) return selected;
   }
   throw noSuchPlatform(request.platform, name);
 }
 
-async function findConfig(request: ResolveRequest, manifest: Manifest, report: Report, signal: AbortSignal) {
+async function findConfig(request: ResolveRequest, manifest: Manifest, signal: AbortSignal) {
   const { config: descriptor } = manifest;
   if (!isConfigType(descriptor.mediaType) && descriptor.mediaType !== 'application/octet-stream') {
     throw notAnImage(request, `its config is of type "${descriptor.mediaType}"`);
   }
   if (descriptor.size > configLimit) throw notAnImage(request, `its config has ${descriptor.size} bytes; at most ${configLimit} are read`);
   const read = async (): Promise<Uint8Array> => {
-    await fetchBlob(request, descriptor, report, signal);
+    await fetchBlob(request, descriptor, () => undefined, signal);
     return request.content.read(descriptor.digest, configLimit);
   };
   const configBytes = await read().catch(async (error: unknown) => {
