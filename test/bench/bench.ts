@@ -8,6 +8,7 @@ import { openBuildah } from './builders/buildah.ts';
 import { openBuildx } from './builders/buildx.ts';
 import { openJettison } from './builders/jettison.ts';
 import { openTemplates } from './builders/template.ts';
+import { stopRunning } from './measure.ts';
 import { readOptions, usage, type Options } from './options.ts';
 import { startRegistry } from './registry.ts';
 import { goalLines, megabytes, seconds, tableOf } from './report.ts';
@@ -32,6 +33,17 @@ function readOptionsOrExplain(): Options | undefined {
 async function bench(options: Options): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'jettison-bench-'));
   const used: Builder[] = [];
+  const leave = (): void => {
+    for (const builder of used) builder.close();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+  };
+  const leaveNow = async (code: number): Promise<void> => {
+    await stopRunning();
+    leave();
+    process.exit(code);
+  };
+  process.once('SIGINT', () => void leaveNow(130));
+  process.once('SIGTERM', () => void leaveNow(143));
   try {
     warnAboutSpace(folder);
     await using registry = await startRegistry(join(folder, 'registry'));
@@ -49,8 +61,7 @@ async function bench(options: Options): Promise<number> {
     }
     return finish(runs, builders, options);
   } finally {
-    for (const builder of used) builder.close();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+    leave();
   }
 }
 

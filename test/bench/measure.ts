@@ -1,5 +1,5 @@
 /** Runs one command and takes its time, its memory and how it ended. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import type { Command } from './command.ts';
@@ -15,6 +15,17 @@ export type Measured = {
   readonly tail: string;
 };
 
+let running: ChildProcess | undefined;
+
+/** Ends the command that is running, if any, and waits for it. */
+export async function stopRunning(): Promise<void> {
+  const child = running;
+  if (child === undefined) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill();
+  await gone;
+}
+
 /** The command's wall clock from spawn to exit. Its output goes to `log`, so that nobody has to read it meanwhile; dirty pages are written before. */
 export async function measure(command: Command, options: { readonly daemons: readonly number[]; readonly log: string }): Promise<Measured> {
   spawnSync('sync');
@@ -26,6 +37,7 @@ export async function measure(command: Command, options: { readonly daemons: rea
     env: { ...process.env, ...command.environment },
     stdio: ['ignore', output, output],
   });
+  running = child;
   let seconds = 0;
   child.on('error', ended.reject);
   child.on('exit', (status) => {
@@ -38,6 +50,7 @@ export async function measure(command: Command, options: { readonly daemons: rea
     const status = await ended.promise;
     return { seconds, memory: watch.stop(), status, load, tail: readFileSync(options.log, 'utf8').trim().slice(-1500) };
   } finally {
+    running = undefined;
     watch.stop();
   }
 }

@@ -3,6 +3,7 @@
  * are read from each new process's stat; a process once known to be foreign is not looked at again.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export type Memory = {
   /** Largest sum of resident sets over the tree at any sample, in bytes. Pages that processes share count once for each. */
@@ -106,5 +107,15 @@ function holdsOneOf(pid: number, sockets: ReadonlySet<string>): boolean {
     return readdirSync(`/proc/${pid}/fd`).some((fd) => sockets.has(readlinkSync(`/proc/${pid}/fd/${fd}`)));
   } catch {
     return false;
+  }
+}
+
+/** Waits until no process has `text` in its words, at most `most` milliseconds: what a builder leaves running must not disturb the next one. */
+export async function waitUntilGone(text: string, most: number): Promise<void> {
+  for (const end = performance.now() + most; performance.now() < end; await sleep(50)) {
+    const pids = readdirSync('/proc')
+      .map(Number)
+      .filter((pid) => Number.isInteger(pid) && pid !== process.pid);
+    if (!pids.some((pid) => readProc(`/proc/${pid}/cmdline`)?.includes(text))) return;
   }
 }

@@ -25,8 +25,11 @@ export async function startRegistry(folder: string): Promise<Registry> {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
+  const kill = (): void => void child.kill();
+  process.once('exit', kill);
   const stop = async (): Promise<void> => {
-    child.kill();
+    process.off('exit', kill);
+    kill();
     await gone;
   };
   for (let tries = 0; tries < 100; tries++) {

@@ -8,6 +8,7 @@ import { imageName } from './base-images.ts';
 import type { Builder, BuildRequest, Place } from './builder.ts';
 import { runQuietly, type Command } from './command.ts';
 import { measure, type Measured } from './measure.ts';
+import { waitUntilGone } from './processes.ts';
 import { startRegistry } from './registry.ts';
 import type { Base, Variant, Workload } from './workloads.ts';
 
@@ -74,6 +75,8 @@ async function runOnce(
   const { bench, workload, request } = course;
   const time = async (command: Command): Promise<Run> => {
     const log = join(bench.place.folder, `${builder.name}.log`);
+    // Our builds leave a process that deletes what they threw away.
+    await waitUntilGone(join(bench.place.folder, 'jettison/store'), 30_000);
     const measured = await measure(command, { daemons: builder.daemons(), log });
     return { ...measured, workload: workload.name, variant, builder: builder.name, round };
   };
