@@ -87,7 +87,5 @@ export function messageOf(error: unknown): string {
 
 /** Text from outside may hold terminal escapes and passwords in URLs: neither reaches a message. */
 export function clean(text: string): string {
-  return text
-    .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu, '\u{fffd}')
-    .replaceAll(/(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/giu, '$1***@');
+  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu, '\u{fffd}').replaceAll(/:\/\/[^/?#\s]+@/gu, '://***@');
 }
