@@ -10,7 +10,8 @@ import { mediaTypes } from '#formats/oci/media-types.ts';
 import { noAttributes } from '#formats/tar/entry.ts';
 import { encodeHeader, endOfArchive, paddingOf } from '#formats/tar/write.ts';
 import { bytesPiece, dockerArchive, ociArchive, writeArchive, type Piece, type SavedImage } from './archive.ts';
-import { openImageArchive, type ImageArchive } from './read-archive.ts';
+import type { ImageArchive } from './archived-image.ts';
+import { openImageArchive } from './read-archive.ts';
 
 const signal = new AbortController().signal;
 const platform = { os: 'linux', architecture: 'amd64' };

@@ -5,7 +5,7 @@ import type { Platform } from '#formats/oci/platform.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { fileChunks } from './archive.ts';
 import { readOciArchive } from './archive/oci.ts';
-import type { ArchivedImage } from './read-archive.ts';
+import type { ArchivedImage } from './archived-image.ts';
 import { badArchive, type TarFile, type TarIndex } from './tar-index.ts';
 
 export type LayoutImage = {

@@ -6,35 +6,12 @@ import { pipeline } from 'node:stream/promises';
 import { randomUUID } from 'node:crypto';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { fullDisk, fullDiskHint, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
-import type { Digest } from '#ground/base/digest.ts';
 import type { Platform } from '#formats/oci/platform.ts';
 import { fileChunks } from './archive.ts';
 import { readDockerArchive } from './archive/docker.ts';
 import { readOciArchive } from './archive/oci.ts';
+import type { ImageArchive } from './archived-image.ts';
 import { badArchive, openTarIndex } from './tar-index.ts';
-
-export type ArchivedLayer = {
-  readonly diffId: Digest;
-  /** Digest of the stored bytes where the archive says it; whoever keeps them checks it. An uncompressed layer's is its DiffID. */
-  readonly digest: Digest | undefined;
-  readonly mediaType: string;
-  /** Bytes stored. */
-  readonly size: number;
-  /** The stored bytes, in chunks that hold until the next one is asked for. Nothing is checked. */
-  readonly chunks: () => Iterable<Uint8Array>;
-};
-
-export type ArchivedImage = {
-  /** Canonical names with tags. */
-  readonly names: readonly string[];
-  readonly config: Uint8Array;
-  /** Bottom first, one for each DiffID of the config. */
-  readonly layers: readonly ArchivedLayer[];
-  /** The manifest where the archive has one, checked against its digest. */
-  readonly manifest: { readonly digest: Digest; readonly mediaType: string; readonly bytes: Uint8Array } | undefined;
-};
-
-export type ImageArchive = Disposable & { readonly images: readonly ArchivedImage[] };
 
 export type ArchiveSource =
   | { readonly kind: 'file'; readonly path: string }

@@ -5,7 +5,7 @@ import { digestOf, hexOf } from '#ground/base/digest.ts';
 import { configLimit, decodeImageConfig, diffIdsOf } from '#formats/oci/image-config.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
-import type { ArchivedImage, ArchivedLayer } from '../read-archive.ts';
+import type { ArchivedImage, ArchivedLayer } from '../archived-image.ts';
 import { badArchive, type TarFile, type TarIndex } from '../tar-index.ts';
 
 const manifestLimit = 4 * 1024 * 1024;

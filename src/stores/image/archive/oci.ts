@@ -7,7 +7,7 @@ import { decodeImageDocument, manifestLimit, type Manifest } from '#formats/oci/
 import { isConfigType, isIndexType, isManifestType } from '#formats/oci/media-types.ts';
 import type { Platform } from '#formats/oci/platform.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
-import type { ArchivedImage } from '../read-archive.ts';
+import type { ArchivedImage } from '../archived-image.ts';
 import { badArchive, type TarFile, type TarIndex } from '../tar-index.ts';
 
 const mostImages = 1000;
