@@ -77,6 +77,15 @@ function checkFile(file: string): readonly Fault[] {
   return faults;
 }
 
+/** A room that is in the list has a folder: it comes with its first file. */
+function checkFolders(): readonly Fault[] {
+  return Object.entries(floors).flatMap(([floor, list]) =>
+    list
+      .filter((room) => globSync(join('src', floor, floor === room ? '' : room, '*.ts')).length === 0)
+      .map((room) => ({ file: 'scripts/house.ts', line: 1, text: `room "${room}" has no files` })),
+  );
+}
+
 /** The list in house.ts must itself be in bottom-to-top order. */
 function checkOrder(): readonly Fault[] {
   return Object.entries(rooms).flatMap(([room, list], index) =>
@@ -90,7 +99,7 @@ function checkOrder(): readonly Fault[] {
 if (process.argv.includes('--mermaid')) {
   console.log(drawMermaid());
 } else {
-  const faults = [...checkOrder(), ...globSync('**/*.ts', { cwd: 'src' }).toSorted().flatMap(checkFile)];
+  const faults = [...checkOrder(), ...checkFolders(), ...globSync('**/*.ts', { cwd: 'src' }).toSorted().flatMap(checkFile)];
   for (const fault of faults) console.error(`${fault.file}:${fault.line}: ${fault.text}`);
   if (faults.length > 0) process.exitCode = 1;
 }

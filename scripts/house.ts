@@ -1,7 +1,7 @@
 /** The rooms of `src/`, bottom to top, each with the rooms it may import. The order itself forbids circles: a room names only rooms above its own line. */
 export const floors = {
   ground: ['base', 'linux'],
-  formats: ['oci', 'tar', 'graph', 'progress', 'session'],
+  formats: ['oci', 'tar', 'graph', 'progress'],
   languages: ['frontend', 'dockerfile'],
   stores: ['db', 'content', 'registry', 'transfer', 'context', 'snapshot', 'layer', 'image'],
   execution: ['runtime', 'cache', 'solver', 'ops', 'worker', 'container', 'exporter'],
@@ -18,7 +18,6 @@ export const rooms: Readonly<Record<string, string>> = {
   tar: 'base',
   graph: 'base',
   progress: 'base',
-  session: 'base oci',
   // languages
   frontend: 'base oci graph',
   dockerfile: 'base oci graph frontend',
@@ -35,19 +34,18 @@ export const rooms: Readonly<Record<string, string>> = {
   runtime: 'base linux oci',
   cache: 'base oci graph db content transfer',
   solver: 'base graph progress cache',
-  ops: 'base linux oci tar graph progress session content registry transfer context snapshot layer runtime',
-  worker: 'base linux oci graph progress session db content context snapshot layer runtime ops',
-  container: 'base oci progress session db content image worker',
-  exporter: 'base oci tar progress session content registry transfer image cache worker',
+  ops: 'base linux oci tar graph progress content registry transfer context snapshot layer runtime',
+  worker: 'base linux oci graph progress db content context snapshot layer runtime ops',
+  container: 'base oci progress db content image worker',
+  exporter: 'base oci tar progress content registry transfer image cache worker',
   // engine
-  engine:
-    'base oci graph progress session frontend dockerfile db content registry transfer context image cache solver worker container exporter',
+  engine: 'base oci graph progress frontend dockerfile db content registry transfer context image cache solver worker container exporter',
   // faces
   cli: 'base oci progress engine worker',
 };
 
 /** Rooms without any `node:` module: text and bytes in, values out. */
-export const pureRooms: ReadonlySet<string> = new Set(['oci', 'tar', 'graph', 'progress', 'session', 'frontend', 'dockerfile']);
+export const pureRooms: ReadonlySet<string> = new Set(['oci', 'tar', 'graph', 'progress', 'frontend', 'dockerfile']);
 
 /** Packages without any effect that pure rooms may import: shapes of documents. */
 export const purePackages: ReadonlySet<string> = new Set(['valibot']);
