@@ -13,7 +13,7 @@ export type ResolvedUser = ProcessUser & {
 /** More of /etc/passwd or /etc/group than this is not read (bytes). */
 export const accountFileLimit = 4 * 1024 * 1024;
 
-const largestId = 2 ** 31 - 1;
+export const largestId = 2 ** 31 - 1;
 
 type PasswdEntry = { readonly name: string; readonly uid: number; readonly gid: number; readonly home: string };
 type GroupEntry = { readonly name: string; readonly gid: number; readonly members: readonly string[] };
@@ -83,14 +83,14 @@ function parseId(text: string, spec: string): number | undefined {
 }
 
 /** passwd(5). Lines that do not make sense are left out, as the C library does. */
-function parsePasswd(text: string): readonly PasswdEntry[] {
+export function parsePasswd(text: string): readonly PasswdEntry[] {
   return fieldsOf(text).flatMap(([name = '', , uid = '', gid = '', , home = '']) =>
     name !== '' && isId(uid) && isId(gid) ? [{ name, uid: Number(uid), gid: Number(gid), home }] : [],
   );
 }
 
-/** group(5). */
-function parseGroup(text: string): readonly GroupEntry[] {
+/** group(5), in the same way. */
+export function parseGroup(text: string): readonly GroupEntry[] {
   return fieldsOf(text).flatMap(([name = '', , gid = '', members = '']) =>
     name !== '' && isId(gid) ? [{ name, gid: Number(gid), members: members.split(',').map((member) => member.trim()) }] : [],
   );

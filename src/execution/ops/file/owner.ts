@@ -6,12 +6,9 @@ import { fromText } from '#ground/base/byte-string.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
 import type { Tree } from '#ground/linux/tree.ts';
+import { accountFileLimit, largestId, parseGroup, parsePasswd } from '#execution/runtime/user.ts';
 
 export type OwnerIds = { readonly uid: number; readonly gid: number };
-
-/** More of /etc/passwd or /etc/group than this is not read (bytes). */
-const tableLimit = 4 * 1024 * 1024;
-const largestId = 2 ** 31 - 1;
 
 /** `spec` as written: `user`, `user:group` or `:group` (of root), names or numbers. Throws `ops/unknown-user`, `ops/unknown-group`, `ops/bad-owner`. */
 export function findOwner(spec: string, base: Tree): OwnerIds {
@@ -26,20 +23,19 @@ export function findOwner(spec: string, base: Tree): OwnerIds {
 function findUser(user: string, base: Tree): OwnerIds {
   const number = parseId(user);
   if (number !== undefined) return { uid: number, gid: number };
-  const lines = readTable(base, 'etc/passwd');
-  const [, , uid = '', gid = ''] = lines.find(([name]) => name === user) ?? [];
-  const found = { uid: parseId(uid), gid: parseId(gid) };
-  if (found.uid === undefined || found.gid === undefined) throw unknown('user', user, lines);
+  const users = parsePasswd(readText(base, 'etc/passwd'));
+  const found = users.find(({ name }) => name === user);
+  if (found === undefined) throw unknown('user', user, users);
   return { uid: found.uid, gid: found.gid };
 }
 
 function findGroup(group: string, base: Tree): number {
   const number = parseId(group);
   if (number !== undefined) return number;
-  const lines = readTable(base, 'etc/group');
-  const gid = parseId(lines.find(([name]) => name === group)?.[2] ?? '');
-  if (gid === undefined) throw unknown('group', group, lines);
-  return gid;
+  const groups = parseGroup(readText(base, 'etc/group'));
+  const found = groups.find(({ name }) => name === group);
+  if (found === undefined) throw unknown('group', group, groups);
+  return found.gid;
 }
 
 /** Digits are a number, never a name. */
@@ -50,17 +46,17 @@ function parseId(text: string): number | undefined {
   throw new JettisonError('ops/bad-owner', `Bad owner "${text}": ids go from 0 to ${largestId}`);
 }
 
-function readTable(base: Tree, path: string): readonly (readonly string[])[] {
+function readText(base: Tree, path: string): string {
   const { entry } = base.resolve(fromText(path), true);
-  if (entry?.kind !== 'file') return [];
-  const text = new TextDecoder().decode(base.readFile(entry, tableLimit));
-  return text.split('\n').map((line) => line.trim().split(':'));
+  return entry?.kind === 'file' ? new TextDecoder().decode(base.readFile(entry, accountFileLimit)) : '';
 }
 
-function unknown(what: 'user' | 'group', name: string, lines: readonly (readonly string[])[]): JettisonError {
+function unknown(what: 'user' | 'group', name: string, accounts: readonly { readonly name: string }[]): JettisonError {
   const file = what === 'user' ? '/etc/passwd' : '/etc/group';
-  const names = lines.map(([first = '']) => first).filter((first) => first !== '');
-  const near = suggest(name, names);
+  const near = suggest(
+    name,
+    accounts.map((one) => one.name),
+  );
   return new JettisonError(`ops/unknown-${what}`, `Cannot find ${what} "${name}" in ${file} of the image`, {
     hint: near === undefined ? `Use a number, or make the ${what} in an earlier step` : `Did you mean "${near}"?`,
   });
