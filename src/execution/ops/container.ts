@@ -5,7 +5,7 @@ import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import type { Runtime } from '#execution/runtime/contract.ts';
 import { runInRoot, withDefaults, type RootProcess } from './exec/process.ts';
 
-export type ContainerProcess = {
+export type ContainerRequest = {
   readonly id: string;
   readonly image: SnapshotId | undefined;
   readonly arguments: readonly string[];
@@ -20,7 +20,7 @@ export type ContainerProcess = {
   readonly keep: boolean;
 };
 
-export type ContainerEnd = {
+export type ContainerOutcome = {
   /** 128 + n when signal n ended the process. */
   readonly code: number;
   /** What the container wrote, kept when `keep` was asked for. */
@@ -34,7 +34,7 @@ export type ContainerTools = { readonly snapshots: SnapshotStore; readonly runti
  * image are part of that snapshot: nothing else outlives the container. When it cannot start it throws: for `docker run`'s exit codes take
  * `runtime/command-not-found` as 127, `runtime/command-not-executable` as 126 and every other error as 125.
  */
-export async function runContainer(request: ContainerProcess, tools: ContainerTools, signal: AbortSignal): Promise<ContainerEnd> {
+export async function runContainer(request: ContainerRequest, tools: ContainerTools, signal: AbortSignal): Promise<ContainerOutcome> {
   if (request.terminal && !isatty(0)) {
     throw new JettisonError('ops/not-a-terminal', 'The input device is not a terminal', { hint: 'Leave out -t' });
   }
@@ -55,7 +55,7 @@ export function signalContainer(id: string, name: string, { runtime }: Pick<Cont
   runtime.signal(id, name);
 }
 
-function processOf(request: ContainerProcess, rootfs: string): RootProcess {
+function processOf(request: ContainerRequest, rootfs: string): RootProcess {
   const { id, arguments: words, workingDirectory, user, network, hostname, terminal, stopSignal } = request;
   const environment = withDefaults(request.environment, [`HOSTNAME=${hostname}`, ...(terminal ? ['TERM=xterm'] : [])]);
   const given = { id, rootfs, arguments: words, environment, workingDirectory, user, network, hostname, terminal, stopSignal };

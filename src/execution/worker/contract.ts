@@ -3,6 +3,9 @@ import type { ExecOp, FileOp, CopyAction } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
+import type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
+
+export type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 
 /** The ids that a worker hands out: opaque to the engine. */
 export { parseSnapshotId, type SnapshotId } from '#stores/snapshot/contract.ts';
@@ -55,26 +58,4 @@ export type Worker = AsyncDisposable & {
   signalContainer(id: string, name: string): void;
   /** Forgets snapshots; their files go. */
   release(snapshots: readonly SnapshotId[], signal: AbortSignal): Promise<void>;
-};
-
-export type ContainerOutcome = {
-  /** 128 + n when signal n ended the process. */
-  readonly code: number;
-  /** What the container wrote, kept when `keep` was asked for. */
-  readonly snapshot: SnapshotId | undefined;
-};
-
-export type ContainerRequest = {
-  readonly id: string;
-  readonly image: SnapshotId | undefined;
-  readonly arguments: readonly string[];
-  readonly environment: readonly string[];
-  readonly workingDirectory: string;
-  readonly user: string;
-  readonly hostname: string;
-  readonly network: 'host' | 'none';
-  readonly terminal: boolean;
-  readonly stopSignal: string;
-  /** Keep what the container wrote as a committed snapshot. */
-  readonly keep: boolean;
 };

@@ -27,7 +27,11 @@ const log = createLog('worker');
 export async function startLocalWorker(options: LocalWorkerOptions, signal: AbortSignal): Promise<Worker> {
   signal.throwIfAborted();
   const stream = options.stdio === 'inherit' ? 'inherit' : 'ignore';
-  const stdio = [stream, stream, options.stdio === 'inherit' || process.env['NODE_DEBUG'] !== undefined ? 'inherit' : 'ignore'] as const;
+  const stdio = [
+    stream,
+    stream,
+    options.stdio === 'inherit' || options.environment['NODE_DEBUG'] !== undefined ? 'inherit' : 'ignore',
+  ] as const;
   const child = await startInNamespaces(
     { entry: workerEntry(), arguments: [], stdio, environment: options.environment },
     new AbortController().signal,

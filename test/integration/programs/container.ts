@@ -1,6 +1,6 @@
 /** `container.ts STORE IMAGE REQUEST`: runs a container on this process's own streams and prints nothing itself. Ends with its code, or 125 and the error's code. */
 import { join } from 'node:path';
-import { runContainer, signalContainer, type ContainerProcess } from '#execution/ops/container.ts';
+import { runContainer, signalContainer, type ContainerRequest } from '#execution/ops/container.ts';
 import { openRuntime } from '#execution/runtime/choose.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { parseSnapshotId } from '#stores/snapshot/contract.ts';
@@ -14,7 +14,7 @@ const runtime = await openRuntime(
   () => undefined,
   signal,
 );
-const request: ContainerProcess = { ...JSON.parse(text), id: `c${process.pid}`, image: parseSnapshotId(image) };
+const request: ContainerRequest = { ...JSON.parse(text), id: `c${process.pid}`, image: parseSnapshotId(image) };
 process.on('SIGUSR1', () => signalContainer(request.id, 'SIGUSR1', { runtime }));
 process.exitCode = await runContainer(request, { snapshots, runtime }, signal).then(
   ({ code }) => code,
