@@ -1,8 +1,9 @@
 /** Where the thread of `file/thread.ts` starts. */
+import { getHeapStatistics } from 'node:v8';
 import { parentPort } from 'node:worker_threads';
 import { cancelled } from '#ground/base/abort.ts';
-import { runJob } from './file/job.ts';
-import { toPlain, type ThreadAnswer, type ThreadRequest } from './file/thread.ts';
+import { runJob, type JobResult } from './file/job.ts';
+import { toPlain, type PlainError, type ThreadAnswer, type ThreadRequest } from './file/thread.ts';
 
 let last: Promise<void> = Promise.resolve();
 
@@ -16,13 +17,13 @@ async function answer({ id, job, stop }: ThreadRequest): Promise<void> {
   const checkpoint = (): void => {
     if (Atomics.load(flag, 0) !== 0) throw cancelled('The step was stopped');
   };
-  let reply: ThreadAnswer;
+  let end: { readonly result: JobResult } | { readonly error: PlainError };
   try {
     checkpoint();
-    reply = { id, result: await runJob(job, checkpoint) };
+    end = { result: await runJob(job, checkpoint) };
   } catch (error) {
-    reply = { id, error: toPlain(error) };
+    end = { error: toPlain(error) };
   }
   // oxlint-disable-next-line unicorn/require-post-message-target-origin
-  parentPort?.postMessage(reply);
+  parentPort?.postMessage({ id, heap: getHeapStatistics().total_heap_size, ...end } satisfies ThreadAnswer);
 }

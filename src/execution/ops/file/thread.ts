@@ -1,4 +1,4 @@
-/** One worker thread for copies and digests that take long, so that the process's own thread stays free; started when first needed, then kept. */
+/** One worker thread for copies and digests that take long, so that the process's own thread stays free; started when first needed, then kept while it is small. */
 import { Worker } from 'node:worker_threads';
 import { JettisonError, messageOf, systemCode, type Fault } from '#ground/base/errors.ts';
 import type { DigestJob, JobResult, WriteJob } from './job.ts';
@@ -15,7 +15,11 @@ export type ThreadRequest = {
   readonly stop: SharedArrayBuffer;
 };
 
-export type ThreadAnswer = { readonly id: number; readonly result: JobResult } | { readonly id: number; readonly error: PlainError };
+/** `heap`: bytes that the thread's heap has by now. */
+export type ThreadAnswer = { readonly id: number; readonly heap: number } & (
+  | { readonly result: JobResult }
+  | { readonly error: PlainError }
+);
 
 /** An error as it can be sent between threads. */
 export type PlainError = {
@@ -28,6 +32,8 @@ export type PlainError = {
 
 /** Megabytes. Jobs leave much behind that lives shortly: 100,000 files cost 130 MB less of memory than with Node's default, and no time. */
 const youngGeneration = 4;
+/** Bytes: a thread whose heap has grown beyond this ends with its last job, before whoever waits goes on to start another one. */
+const largestIdleHeap = 24 * 1024 * 1024;
 
 type Pending = { readonly resolve: (result: JobResult) => void; readonly reject: (error: Error) => void };
 
@@ -39,18 +45,23 @@ export function createFileThread(entry: URL): FileThread {
 
   const start = (): Worker => {
     const started = new Worker(entry, { name: 'jettison-files', resourceLimits: { maxYoungGenerationSizeMb: youngGeneration } });
-    started.on('message', (answer: ThreadAnswer) => {
-      const waiting = pending.get(answer.id);
-      pending.delete(answer.id);
-      if (pending.size === 0) started.unref();
-      if ('error' in answer) waiting?.reject(fromPlain(answer.error));
-      else waiting?.resolve(answer.result);
-    });
+    started.on('message', (answer: ThreadAnswer) => void settle(started, answer));
     started.on('error', (error) => lose(started, error));
     started.on('exit', (code) =>
       lose(started, new JettisonError('ops/thread-ended', `The copying thread ended with ${code}`, { fault: 'bug' })),
     );
     return started;
+  };
+  const settle = async (from: Worker, answer: ThreadAnswer): Promise<void> => {
+    const waiting = pending.get(answer.id);
+    pending.delete(answer.id);
+    if (pending.size === 0) from.unref();
+    if (pending.size === 0 && answer.heap > largestIdleHeap && worker === from) {
+      worker = undefined;
+      await from.terminate();
+    }
+    if ('error' in answer) waiting?.reject(fromPlain(answer.error));
+    else waiting?.resolve(answer.result);
   };
   const lose = (lost: Worker, error: unknown): void => {
     if (worker !== lost) return;
