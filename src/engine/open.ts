@@ -13,6 +13,7 @@ import type { RegistryClient } from '#stores/registry/client.ts';
 import { readConfig, type Config } from './config.ts';
 import { layerChainTables, openLayerChains, type LayerChains } from './layer-chains.ts';
 import { findPaths, type Paths } from './paths.ts';
+import { makeStoreFolder } from './store-folder.ts';
 
 export type Engine = AsyncDisposable & {
   readonly paths: Paths;
@@ -41,6 +42,7 @@ export type EngineOptions = {
 
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const paths = findPaths(options.environment);
+  makeStoreFolder(paths.store);
   const config = readConfig(paths.config);
   const report = options.report ?? ((): void => undefined);
   await using opened = new AsyncDisposableStack();

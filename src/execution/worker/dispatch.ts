@@ -14,16 +14,18 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
   const running = new Set<Promise<void>>();
   const root = new AbortController();
   let workshop: Promise<Workshop> | undefined;
+  let store = '';
 
   return async (message) => {
     switch (message.kind) {
       case 'open':
+        store = message.store;
         workshop = openWorkshop({ store: message.store, note: (text) => send({ kind: 'note', text }) });
-        await announce(workshop, send);
+        await announce(workshop, store, send);
         break;
       case 'call':
         if (workshop !== undefined) {
-          const answering = answer(await workshop, message, { calls, parent: root.signal, send });
+          const answering = answer(await workshop, message, { calls, parent: root.signal, store, send });
           running.add(answering);
           await answering;
           running.delete(answering);
@@ -48,19 +50,19 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
   };
 }
 
-async function announce(workshop: Promise<Workshop>, send: Send): Promise<void> {
+async function announce(workshop: Promise<Workshop>, store: string, send: Send): Promise<void> {
   try {
     await workshop;
     send({ kind: 'ready' });
   } catch (error) {
-    send({ kind: 'failed', id: 0, error: toWire(error) });
+    send({ kind: 'failed', id: 0, error: toWire(error, store) });
   }
 }
 
 async function answer(
   workshop: Workshop,
   call: Call,
-  to: { readonly calls: Map<number, ChildSignal>; readonly parent: AbortSignal; readonly send: Send },
+  to: { readonly calls: Map<number, ChildSignal>; readonly parent: AbortSignal; readonly store: string; readonly send: Send },
 ): Promise<void> {
   using own = childSignal(to.parent);
   to.calls.set(call.id, own);
@@ -70,7 +72,7 @@ async function answer(
     const method = workshop.answers[call.name] as (take: readonly unknown[], report: Report, signal: AbortSignal) => Promise<unknown>;
     to.send({ kind: 'done', id: call.id, give: await method(call.take, report, own.signal) });
   } catch (error) {
-    to.send({ kind: 'failed', id: call.id, error: toWire(own.signal.aborted ? own.signal.reason : error) });
+    to.send({ kind: 'failed', id: call.id, error: toWire(own.signal.aborted ? own.signal.reason : error, to.store) });
   } finally {
     to.calls.delete(call.id);
   }

@@ -50,9 +50,10 @@ export type WireError = {
   readonly stack: string | undefined;
 };
 
-export function toWire(thrown: unknown): WireError {
+/** `store`: the folder to name where the disk is the trouble. */
+export function toWire(thrown: unknown, store = ''): WireError {
   const error = firstFailure(thrown);
-  const known = error instanceof JettisonError ? error : explain(error);
+  const known = error instanceof JettisonError ? error : explain(error, store);
   const { code, message, fault, hint, at, retryable, notes } = known;
   return { code, message, fault, hint, at, retryable, notes, stack: error instanceof Error ? error.stack : undefined };
 }
@@ -65,16 +66,16 @@ export function fromWire(wire: WireError): JettisonError {
 }
 
 /** A full disk or a read-only store is the machine's fault and says so; whatever else arrives here is ours. */
-function explain(error: unknown): JettisonError {
+function explain(error: unknown, store: string): JettisonError {
   const text = messageOf(error);
   if (/\bENOSPC\b|\bEDQUOT\b/u.test(text)) {
-    return new JettisonError('worker/no-space', `Cannot write to the store: ${text}`, {
+    return new JettisonError('worker/no-space', `Cannot write to the store "${store}": ${text}`, {
       fault: 'environment',
       hint: fullDiskHint,
       cause: error,
     });
   }
   if (/\bEROFS\b/u.test(text))
-    return new JettisonError('worker/read-only', `Cannot write to the store: ${text}`, { fault: 'environment', cause: error });
+    return new JettisonError('worker/read-only', `Cannot write to the store "${store}": ${text}`, { fault: 'environment', cause: error });
   return new JettisonError('worker/failed', text, { fault: 'bug', cause: error });
 }

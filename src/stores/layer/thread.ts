@@ -42,7 +42,11 @@ async function answer({ job, stop }: ToThread): Promise<void> {
   try {
     tell({ kind: 'done', result: await run(job, watch(stop)) });
   } catch (error) {
-    tell(error instanceof Stopped ? { kind: 'stopped' } : { kind: 'failed', error: toSent(error) });
+    tell(
+      error instanceof Stopped
+        ? { kind: 'stopped' }
+        : { kind: 'failed', error: toSent(error, job.kind === 'write' ? job.file : job.folder) },
+    );
   }
 }
 
@@ -50,15 +54,16 @@ function tell(message: FromThread): void {
   parentPort?.postMessage(message); // oxlint-disable-line unicorn/require-post-message-target-origin -- a thread, not a window
 }
 
-function toSent(error: unknown): SentError {
+/** `place`: what the job writes to. */
+function toSent(error: unknown, place: string): SentError {
   if (error instanceof JettisonError) {
     const { code, message, fault, hint, notes } = error;
-    return { code, message, fault, hint, notes };
+    return { code, message: code === 'layer/disk-full' ? `${message} ("${place}")` : message, fault, hint, notes };
   }
   const code = systemCode(error);
   const message = messageOf(error);
   if (fullDisk(error) !== undefined)
-    return { code: 'layer/disk-full', message: `Cannot write a layer: ${message}`, fault: 'environment', hint: fullDiskHint, notes: [] };
+    return { code: 'layer/disk-full', message: `Cannot write "${place}": ${message}`, fault: 'environment', hint: fullDiskHint, notes: [] };
   if (code !== undefined) return { code: 'layer/system-error', message, fault: 'environment', hint: undefined, notes: [] };
   return {
     code: 'layer/thread-failed',
