@@ -1,9 +1,12 @@
 /** Registries that go wrong, at the command line: exit code 1, one error that names host and reason, nothing left, and the same command works once the registry does. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { assertNothingLeft, assertOneError, assertTidySnapshots } from '#test/kit/aftermath.ts';
-import { imageOf, tarOf } from '#test/kit/archives.ts';
+import { dockerArchiveOf, imageOf, tarOf } from '#test/kit/archives.ts';
 import { addImage, startRegistry, type Fault, type TestRegistry } from '#test/kit/registry.ts';
 import { openSandbox, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
 
@@ -146,4 +149,107 @@ test('push: what a registry refuses is said with host and reason, and a good one
   await sandbox.succeed(['tag', 'app', `${good.host}/app:v1`]);
   await sandbox.succeed(['push', `${good.host}/app:v1`]);
   assert.ok(good.manifests.has('app:v1'));
+});
+
+/** A file system of so many MiB, gone with the test. */
+function mountSmall(sandbox: Sandbox, megabytes: number): Disposable & { readonly path: string; resize(megabytes: number): void } {
+  const path = join(sandbox.folder, 'disk');
+  mkdirSync(path);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path]);
+  return {
+    path,
+    resize: (size) => void execFileSync('mount', ['-o', `remount,rw,size=${size}m`, path]),
+    [Symbol.dispose]: () => void execFileSync('umount', ['-l', path]),
+  };
+}
+
+const large = randomBytes(6_000_000);
+const fullDisks: readonly (readonly [what: string, megabytes: number, dockerfile: string])[] = [
+  ['a small COPY', 1, 'FROM scratch\nCOPY large /large\n'],
+  ['a RUN that writes', 6, 'FROM busybox\nRUN dd if=/dev/zero of=/zeros bs=1M count=8\n'],
+  ['COPY --from', 10, 'FROM busybox AS one\nCOPY large /large\nFROM busybox\nRUN true\nCOPY --from=one --chown=7:7 /large /copy\n'],
+];
+
+for (const [what, megabytes, dockerfile] of fullDisks) {
+  test(`full disk: ${what}`, async () => {
+    await using sandbox = await openSandbox();
+    using disk = mountSmall(sandbox, 60);
+    const environment = { JETTISON_STORE: join(disk.path, 'store') };
+    if (dockerfile.includes('busybox')) await sandbox.base('busybox');
+    const archive = join(sandbox.folder, 'busybox.tar');
+    if (dockerfile.includes('busybox')) {
+      await sandbox.succeed(['save', '-o', archive, 'busybox']);
+      await sandbox.succeed(['load', '-i', archive], { environment });
+    }
+    const context = sandbox.files({ Dockerfile: dockerfile, large });
+    disk.resize(megabytes);
+    const done = look(`full disk: ${what}`, await sandbox.jettison(['build', '-t', 'broken', context], { environment }));
+    assertOneError(done, /^ERROR: .*no space left on device/imu);
+    assert.ok(done.stderr.includes(disk.path), done.stderr);
+    await assertNothingLeft(sandbox, ['broken'], environment.JETTISON_STORE);
+    disk.resize(60);
+    await sandbox.succeed(['build', '-t', 'mended', context], { environment });
+    await assertTidySnapshots(environment.JETTISON_STORE);
+  });
+}
+
+test('full disk: load, pull, save, -o', async () => {
+  await using sandbox = await openSandbox();
+  await using registry = await startRegistry();
+  const heavy = imageOf({ layers: [tarOf([['large', 'file', large]])] });
+  addImage(registry, 'heavy:v1', heavy);
+  const name = `${registry.host}/heavy:v1`;
+  using disk = mountSmall(sandbox, 3);
+  const environment = { JETTISON_STORE: join(disk.path, 'store') };
+  const archive = join(sandbox.folder, 'heavy.tar');
+  writeFileSync(archive, dockerArchiveOf(heavy, 'heavy:latest'));
+  for (const [megabytes, words] of [
+    [3, ['pull', name]],
+    [9, ['pull', name]],
+    [3, ['load', '-i', archive]],
+    [9, ['load', '-i', archive]],
+  ] as const) {
+    rmSync(join(disk.path, 'store'), { recursive: true, force: true });
+    disk.resize(megabytes);
+    const done = look(`${words[0]} on ${megabytes} MiB`, await sandbox.jettison(words, { environment }));
+    assertOneError(done, /^ERROR: .*no space left on device/imu);
+    assert.ok(done.stderr.includes(disk.path), done.stderr);
+    disk.resize(60);
+    await assertNothingLeft(sandbox, [name, 'heavy'], environment.JETTISON_STORE);
+    await sandbox.succeed(words, { environment });
+    await assertTidySnapshots(environment.JETTISON_STORE);
+  }
+  // The store has room now, the destination has none.
+  await sandbox.succeed(['pull', name]);
+  rmSync(join(disk.path, 'store'), { recursive: true, force: true });
+  disk.resize(3);
+  const out = join(disk.path, 'out.tar');
+  const context = sandbox.files({ Dockerfile: `FROM ${name}\nCOPY file /\n`, file: 'x' });
+  for (const words of [
+    ['save', '-o', out, name],
+    ['build', '-t', 'broken', '-o', `type=oci,dest=${out}`, context],
+  ]) {
+    const done = look(words.join(' '), await sandbox.jettison(words));
+    assertOneError(done, /out\.tar": no space left on device/u);
+    assert.deepEqual(readdirSync(disk.path), []);
+    await assertNothingLeft(sandbox, ['broken']);
+  }
+  disk.resize(60);
+  await sandbox.succeed(['save', '-o', out, name]);
+});
+
+test('a store where nothing can be kept is refused at once', async () => {
+  await using sandbox = await openSandbox();
+  using disk = mountSmall(sandbox, 3);
+  const file = join(sandbox.folder, 'file');
+  writeFileSync(file, '');
+  execFileSync('mount', ['-o', 'remount,ro', disk.path]);
+  const context = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
+  for (const [store, reason] of [
+    [file, /file": it is no folder/u],
+    [join(file, 'below'), /below": it is no folder/u],
+    [join(disk.path, 'store'), /disk\/store": the file system is read-only/u],
+    ['/proc/jettison-nowhere', /"\/proc\/jettison-nowhere": no folder can be made there/u],
+  ] as const)
+    assertOneError(look(store, await sandbox.jettison(['build', context], { environment: { JETTISON_STORE: store } })), reason);
 });

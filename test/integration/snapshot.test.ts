@@ -402,3 +402,16 @@ function actAtRandom(root: string, random: (below: number) => number): void {
     if (!(error instanceof Error && 'syscall' in error)) throw error;
   }
 }
+
+test('what a process was still writing when it closed the store is cleared up by the next one', async () => {
+  using folder = temporary();
+  {
+    await using store = await openSnapshotStore({ folder: folder.path, now });
+    await store.prepare(undefined, signal);
+    assert.equal(readdirSync(join(folder.path, 's')).length, 1);
+  }
+  await using next = await openSnapshotStore({ folder: folder.path, now });
+  assert.deepEqual(readdirSync(join(folder.path, 's')), []);
+  await using active = await next.prepare(undefined, signal);
+  assert.deepEqual(readdirSync(join(folder.path, 's')), [active.id]);
+});
