@@ -19,6 +19,7 @@ import { createDrivers } from './drivers.ts';
 import { frontendOptions } from './frontend-options.ts';
 import { followOutput } from './last-output.ts';
 import { openContext, type OpenContext } from './open-context.ts';
+import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import type { BuildOutcome, BuildRequest } from './requests.ts';
 import { snapshotOf } from './results.ts';
@@ -33,7 +34,8 @@ export async function build(engine: Engine, request: BuildRequest, report: Repor
   const source = readBuildSource(request, context, engine.currentFolder);
   const output = followOutput(report);
   try {
-    return await buildSource(engine, { request, context, source, tags }, output.report, signal);
+    const work = async (): Promise<BuildOutcome> => await buildSource(engine, { request, context, source, tags }, output.report, signal);
+    return await withoutLostSnapshots(engine, work, output.report, signal);
   } catch (error) {
     throw explain(error, source.text, output.describe());
   }

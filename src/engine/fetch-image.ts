@@ -72,7 +72,7 @@ export async function unpackImage(
     if (form === undefined) {
       throw new JettisonError('engine/missing-layer', `Layer ${diffId} of image ${record.imageId} is not in the store`, {
         fault: 'environment',
-        hint: 'Pull or load the image again',
+        hint: 'Build, pull or load the image again',
       });
     }
     unpacker.take(index, { blob: form.digest, file: engine.content.path(form.digest), mediaType: form.mediaType });

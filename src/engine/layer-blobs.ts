@@ -7,6 +7,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { createLimit } from '#ground/base/limit.ts';
 import type { ImageRecord, LayerBlobForm } from '#stores/image/store.ts';
 import { parseSnapshotId, type LayerFormat } from '#execution/worker/contract.ts';
+import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 
 const ociTypes: Readonly<Record<LayerFormat, string>> = { tar: mediaTypes.layer, gzip: mediaTypes.layerGzip, zstd: mediaTypes.layerZstd };
@@ -16,6 +17,16 @@ const ociTypes: Readonly<Record<LayerFormat, string>> = { tar: mediaTypes.layer,
  * says: made again from its files it might not be the same, and the image's id would change.
  */
 export async function layerBlobs(
+  engine: Engine,
+  record: ImageRecord,
+  options: { readonly format: LayerFormat },
+  report: Report,
+  signal: AbortSignal,
+): Promise<readonly Descriptor[]> {
+  return await withoutLostSnapshots(engine, async () => await layerBlobsOnce(engine, record, options, report, signal), report, signal);
+}
+
+async function layerBlobsOnce(
   engine: Engine,
   record: ImageRecord,
   options: { readonly format: LayerFormat },

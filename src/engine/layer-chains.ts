@@ -8,6 +8,8 @@ import type { LayerIdentity, Worker } from '#execution/worker/contract.ts';
 export type LayerChains = {
   find(top: SnapshotId): readonly LayerIdentity[] | undefined;
   save(top: SnapshotId, layers: readonly LayerIdentity[]): void;
+  /** A snapshot that is gone. */
+  forget(top: SnapshotId): void;
 };
 
 export const layerChainTables = 'CREATE TABLE layer_chains (top TEXT PRIMARY KEY, layers TEXT NOT NULL) WITHOUT ROWID';
@@ -19,7 +21,11 @@ export function openLayerChains(database: Database): LayerChains {
   const save = database.prepare(
     'INSERT INTO layer_chains (top, layers) VALUES (?, ?) ON CONFLICT (top) DO UPDATE SET layers = excluded.layers',
   );
+  const forget = database.prepare('DELETE FROM layer_chains WHERE top = ?');
   return {
+    forget: (top) => {
+      forget.run(top);
+    },
     find: (top) => {
       const row = find.get(top);
       if (row === undefined) return undefined;

@@ -9,6 +9,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { noSuchImage, type ImageRecord } from '#stores/image/store.ts';
 import type { ContainerRequest, Worker } from '#execution/worker/contract.ts';
 import { fetchImage, unpackImage } from './fetch-image.ts';
+import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { RunRequest } from './requests.ts';
@@ -20,6 +21,10 @@ const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
  * signal that caused it to the container and waits for its end. Throws for what fails before the container starts.
  */
 export async function run(engine: Engine, request: RunRequest, report: Report, signal: AbortSignal): Promise<number> {
+  return await withoutLostSnapshots(engine, async () => await runOnce(engine, request, report, signal), report, signal);
+}
+
+async function runOnce(engine: Engine, request: RunRequest, report: Report, signal: AbortSignal): Promise<number> {
   const record = await findOrFetch(engine, request, report, signal);
   const image = await unpackImage(engine, record, report, signal);
   const config = decodeImageConfig(record.config, record.imageId).config ?? {};

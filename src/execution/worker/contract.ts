@@ -56,6 +56,8 @@ export type Worker = AsyncDisposable & {
   runContainer(request: ContainerRequest, signal: AbortSignal): Promise<ContainerOutcome>;
   /** Hands a signal (`SIGTERM`) to the first process of a running container; nothing when it has ended. */
   signalContainer(id: string, name: string): void;
+  /** Which of these snapshots cannot be used any more, because they or something below them are gone. */
+  missing(snapshots: readonly SnapshotId[], signal: AbortSignal): Promise<readonly SnapshotId[]>;
   /** Forgets snapshots; their files go. */
   release(snapshots: readonly SnapshotId[], signal: AbortSignal): Promise<void>;
 };

@@ -89,6 +89,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     unpackLayer: async (request, report, callSignal) => await call('unpackLayer', [request], report, callSignal),
     runContainer: async (request, callSignal) => await call('runContainer', [request], ignore, callSignal),
     signalContainer: (container, name) => send({ kind: 'signal', container, name }),
+    missing: async (snapshots, callSignal) => await call('missing', [snapshots], ignore, callSignal),
     release: async (snapshots, callSignal) => await call('release', [snapshots], ignore, callSignal),
     [Symbol.asyncDispose]: async () => {
       send({ kind: 'close' });

@@ -9,7 +9,7 @@ import type { Worker } from './contract.ts';
 
 /** The methods of a worker that are calls with an answer. */
 export type Calls = {
-  readonly [K in 'run' | 'contentDigest' | 'layerIdentities' | 'writeLayer' | 'unpackLayer' | 'runContainer' | 'release']: {
+  readonly [K in 'run' | 'contentDigest' | 'layerIdentities' | 'writeLayer' | 'unpackLayer' | 'runContainer' | 'missing' | 'release']: {
     readonly take: CallArguments<Parameters<Worker[K]>>;
     readonly give: Awaited<ReturnType<Worker[K]>>;
   };

@@ -1,11 +1,11 @@
 /** What a worker process works with, opened once: the snapshot store, the runtime, and the calls it answers. */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecOp, FileOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
-import { JettisonError, unreachable } from '#ground/base/errors.ts';
+import { isCode, JettisonError, unreachable } from '#ground/base/errors.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
-import type { SnapshotId } from '#stores/snapshot/contract.ts';
+import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import type { ExecTools } from '#execution/ops/exec.ts';
 import { contentDigest, openFileThread, runFile, type FileTools } from '#execution/ops/file.ts';
 import type { OpRequest, Worker } from './contract.ts';
@@ -56,6 +56,7 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
         const { runContainer } = await import('#execution/ops/container.ts');
         return await runContainer(request, await execTools(signal), signal);
       },
+      missing: async ([ids]) => await Promise.resolve(ids.filter((id) => isMissing(snapshots, id))),
       release: async ([ids]) => await Promise.resolve(snapshots.remove(ids)),
     },
     signalContainer: (id, name) => {
@@ -100,4 +101,14 @@ function lazily<T>(make: (signal: AbortSignal) => Promise<T>): (signal: AbortSig
       throw error;
     }
   };
+}
+
+/** A snapshot is of use when its whole chain is there, folders too. */
+function isMissing(snapshots: SnapshotStore, id: SnapshotId): boolean {
+  try {
+    return snapshots.chain(id).some((snapshot) => !existsSync(snapshot.folder));
+  } catch (error) {
+    if (isCode(error, 'snapshot/not-found')) return true;
+    throw error;
+  }
 }

@@ -71,6 +71,10 @@ export type ImageStore = {
   setSnapshot(chainId: ChainId, snapshot: string): void;
   /** The worker's snapshot with the files of a whole chain. */
   snapshotOf(chainId: ChainId): string | undefined;
+  /** All that `snapshotOf` can give. */
+  snapshots(): readonly string[];
+  /** A snapshot that is gone. */
+  forgetSnapshot(snapshot: string): void;
 };
 
 export const imageTables = `
@@ -170,6 +174,10 @@ export function openImageStore(database: Database): ImageStore {
       const row = statements.snapshotOf.get(chainId);
       return row === undefined ? undefined : String(row['snapshot']);
     },
+    snapshots: () => statements.snapshots.all().map((row) => String(row['snapshot'])),
+    forgetSnapshot: (snapshot) => {
+      statements.forgetSnapshot.run(snapshot);
+    },
   };
 }
 
@@ -202,6 +210,8 @@ function prepareStatements(database: Database) {
     setSnapshot: database.prepare(
       'INSERT INTO image_chains (chain_id, snapshot) VALUES (?, ?) ON CONFLICT (chain_id) DO UPDATE SET snapshot = excluded.snapshot',
     ),
+    snapshots: database.prepare('SELECT DISTINCT snapshot FROM image_chains'),
+    forgetSnapshot: database.prepare('DELETE FROM image_chains WHERE snapshot = ?'),
     snapshotOf: database.prepare('SELECT snapshot FROM image_chains WHERE chain_id = ?'),
   };
 }
