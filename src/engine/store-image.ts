@@ -1,6 +1,7 @@
 /** Enters what a build made into the image store. */
 import { diffIdsOf } from '#formats/oci/image-config.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
+import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { chainIds } from '#formats/oci/layer-ids.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
@@ -15,8 +16,9 @@ export type BuiltImage = { readonly drafted: FrontendResult; readonly top: Snaps
 export async function storeBuiltImage(engine: Engine, { drafted, top }: BuiltImage, signal: AbortSignal): Promise<ImageRecord> {
   const chains = { chains: engine.layerChains, worker: async () => await engine.worker(signal) };
   const layers = top === undefined ? [] : await layersOfChain(top, chains, signal);
-  const inherited = drafted.baseImage === undefined ? 0 : diffIdsOf(drafted.baseImage.config).length;
-  assertComplete(layers, inherited + drafted.layers.length);
+  const baseLayers = drafted.baseImage === undefined ? [] : diffIdsOf(drafted.baseImage.config);
+  const inherited = baseLayers.length;
+  assertComplete(layers, baseLayers, drafted.layers.length);
   const dated = layers.map((layer, index) => ({ diffId: layer.diffId, createdAt: index < inherited ? undefined : layer.createdAt }));
   const { bytes } = assembleConfig(drafted.imageConfig, dated);
   const record = engine.images.save({ config: bytes, layers: layers.map(({ diffId, size }) => ({ diffId, size })), now: engine.now() });
@@ -28,9 +30,25 @@ export async function storeBuiltImage(engine: Engine, { drafted, top }: BuiltIma
   return record;
 }
 
-function assertComplete(layers: readonly LayerIdentity[], expected: number): void {
-  if (layers.length === expected) return;
-  throw new JettisonError('engine/layer-mismatch', `The image should have ${expected} layers, its snapshots make ${layers.length}`, {
-    fault: 'bug',
-  });
+/** The layers of the base image as its config names them, and one for each step above. */
+function assertComplete(layers: readonly LayerIdentity[], base: readonly Digest[], above: number): void {
+  if (layers.length !== base.length + above) {
+    throw new JettisonError(
+      'engine/layer-mismatch',
+      `The image should have ${base.length + above} layers, its snapshots make ${layers.length}`,
+      {
+        fault: 'bug',
+      },
+    );
+  }
+  const other = base.findIndex((diffId, index) => layers[index]?.diffId !== diffId);
+  if (other < 0) return;
+  throw new JettisonError(
+    'engine/layer-mismatch',
+    `Layer ${other + 1} of the base image is ${layers[other]?.diffId ?? 'missing'} in the store, not ${base[other] ?? ''}`,
+    {
+      fault: 'environment',
+      hint: 'The store is damaged: remove it, or pull the base image into a new one',
+    },
+  );
 }

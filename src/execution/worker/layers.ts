@@ -41,8 +41,10 @@ export function createLayers(snapshots: SnapshotStore): Layers {
       return { snapshot: snapshot.id, diffId: parseDigest(known), size: Number(size), createdAt: snapshot.createdAt };
     }
     const made = await layerIdentity({ folder: snapshot.folder, below: foldersOf(snapshots, snapshot.parent) }, signal);
-    remember(snapshots, snapshot.id, made);
-    return { snapshot: snapshot.id, ...made, createdAt: snapshot.createdAt };
+    // A layer that came from elsewhere keeps the DiffID it came with: its own tar was another one.
+    const layer = { diffId: known === undefined ? made.diffId : parseDigest(known), size: made.size };
+    remember(snapshots, snapshot.id, layer);
+    return { snapshot: snapshot.id, ...layer, createdAt: snapshot.createdAt };
   };
 
   return {
