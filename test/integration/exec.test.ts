@@ -156,6 +156,13 @@ inOwnNamespaces(import.meta.filename, () => {
     assert.equal(statSync(join(upper(touched), 'opt')).mtimeMs, times.getTime());
   });
 
+  test('nothing is left in /etc when a step mounts over it', async () => {
+    const bare = await write(base, (root) => mkdirSync(join(root, 'etc'), { recursive: true }));
+    const made = await shell('ls -A /etc; echo x > /etc/y', { over: bare, mounts: [{ kind: 'tmpfs', target: '/etc', size: null }] });
+    assert.equal(output('stdout'), '');
+    assert.deepEqual(layer(made), ['proc', 'sys']);
+  });
+
   test('a step may write /etc/hostname of the image, and nothing is left of it by one that does not', async () => {
     const made = await shell('mkdir -p /etc; test ! -e /etc/hostname && echo own > /etc/hostname');
     assert.equal(readFileSync(join(upper(made), 'etc/hostname'), 'utf8'), 'own\n');

@@ -119,17 +119,22 @@ export function prepareRoot(tree: RootTree, points: readonly MountPoint[], worki
       if (!kept && inode !== undefined) made.push({ path: part, kind: isLast ? kind : 'folder', inode: BigInt(inode) });
     }
   };
-  const covers = [...systemPoints.slice(0, 3), ...points].map(({ target }) => tree.resolve(target).path);
-  const isCovered = (path: ByteString): boolean => covers.some((cover) => path.startsWith(`${cover}/`));
+  const pathsOf = (from: readonly MountPoint[]): readonly ByteString[] => from.map(({ target }) => tree.resolve(target).path);
+  // What is mounted first. The files of /etc come before the mounts of the step, which may then hide them.
+  const systemCovers = pathsOf(systemPoints.slice(0, 3));
+  const covers = [...systemCovers, ...pathsOf(points)];
+  const isCovered = (path: ByteString, by: readonly ByteString[] = covers): boolean => by.some((cover) => path.startsWith(`${cover}/`));
   const cwd = tree.resolve(workingDirectory);
   refuseWorkingDirectory(workingDirectory, cwd.path, cwd.entry);
   if (!isCovered(cwd.path) && !covers.includes(cwd.path)) make(cwd.path, 'folder', true);
-  for (const { target, kind, kept } of [...systemPoints, ...points.map((point) => ({ ...point, kept: false }))]) {
+  const prepare = ({ target, kind }: MountPoint, kept: boolean, by: readonly ByteString[]): void => {
     const { path } = tree.resolve(target);
     if (!kept) refuseTarget(target, path);
     resolved.set(target, `/${toText(path)}`);
-    if (!isCovered(path)) make(path, kind, kept);
-  }
+    if (!isCovered(path, by)) make(path, kind, kept);
+  };
+  for (const point of systemPoints) prepare(point, point.kept, systemCovers);
+  for (const point of points) prepare(point, false, covers);
   return {
     resolved: (target) => resolved.get(target) ?? target,
     clean: () => cleanRoot(tree, made, touched),

@@ -92,14 +92,21 @@ export function convertWorkdir(context: StepContext, instruction: WorkdirInstruc
   const written = expand(context, instruction.path);
   facts.path = written;
   state.hasWorkdir = true;
-  const path = written === '' ? state.draft.workingDirectory || '/' : resolvePath(state.draft.workingDirectory || '/', written);
-  state.draft.workingDirectory = path;
+  const folder = joinWorkdir(state.draft.workingDirectory || '/', written);
+  const path = cleanPath(folder);
+  state.draft.workingDirectory = folder;
   if (path !== '/') {
     const owner = state.draft.user === '' ? null : state.draft.user;
     const action: FileAction = { kind: 'make-folder', path, mode: 0o755, owner };
     addLayer(context, () => ({ kind: 'file', base: state.files ? 0 : null, actions: [action] }), state.files ? [state.files] : []);
   } else state.step++;
-  addHistory(state.draft, `WORKDIR ${path}`, path !== '/');
+  addHistory(state.draft, `WORKDIR ${folder}`, path !== '/');
+}
+
+/** As BuildKit keeps it in the image: an absolute path as it is written, with a slash at its end, too; a relative one joined and clean. */
+function joinWorkdir(from: string, written: string): string {
+  if (written === '') return from;
+  return written.startsWith('/') ? written : resolvePath(from, written);
 }
 
 /** An octal mode as a number, a symbolic one as text. */

@@ -6,6 +6,7 @@ import { addHistory, joinVariables, type ConfigDraft } from '#languages/frontend
 import type { Command, RunInstruction } from '../ast.ts';
 import { bodyOf, parseHeredocHead } from '../syntax/heredoc.ts';
 import { convertMounts } from './mounts.ts';
+import { cleanPath } from './paths.ts';
 import { addLayer, type StageState, type StepContext } from './state.ts';
 
 /** Where the text of a here-document with `#!` appears in the container. */
@@ -25,7 +26,7 @@ export function convertRun(context: StepContext, instruction: RunInstruction): v
     root: state.files ? 0 : null,
     arguments: processArguments,
     environment: joinVariables(withAgent(state.variables, mounts)),
-    workingDirectory: state.draft.workingDirectory || '/',
+    workingDirectory: cleanPath(state.draft.workingDirectory),
     user: state.draft.user,
     network: instruction.network ?? options.network,
     security: instruction.security,

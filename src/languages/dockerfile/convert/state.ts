@@ -86,7 +86,8 @@ export function openStage(stage: PlannedStage, conversion: Conversion): StageSta
   const { draft, variables } = state;
   if (!draft.variables.has('PATH')) draft.variables.set('PATH', defaultPath);
   for (const [name, value] of draft.variables) variables.set(name, value);
-  if (draft.workingDirectory !== '') draft.workingDirectory = resolvePath('/', draft.workingDirectory);
+  if (draft.workingDirectory !== '')
+    draft.workingDirectory = draft.workingDirectory.startsWith('/') ? draft.workingDirectory : resolvePath('/', draft.workingDirectory);
   return state;
 }
 
