@@ -7,7 +7,13 @@ import { decodeRegistryConfig, type RegistryConfig } from '#stores/registry/conf
 export type Config = {
   readonly registries: RegistryConfig;
   /** How long a registry may keep us waiting, in milliseconds, and how often it is asked; undefined for the usual. */
-  readonly network: { readonly connect?: number; readonly firstByte?: number; readonly idle?: number; readonly tries?: number };
+  readonly network: {
+    readonly connect?: number;
+    readonly firstByte?: number;
+    readonly commit?: number;
+    readonly idle?: number;
+    readonly tries?: number;
+  };
 };
 
 const seconds = v.pipe(v.number(), v.minValue(0.1), v.maxValue(3600));
@@ -17,6 +23,7 @@ const shape = v.strictObject({
     v.strictObject({
       connectTimeout: v.exactOptional(seconds),
       answerTimeout: v.exactOptional(seconds),
+      commitTimeout: v.exactOptional(seconds),
       idleTimeout: v.exactOptional(seconds),
       tries: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(20))),
     }),
@@ -24,19 +31,20 @@ const shape = v.strictObject({
 });
 
 /**
- * Reads `file` if it is there: `{"registries": {...}, "network": {"connectTimeout": 10, "answerTimeout": 30, "idleTimeout": 60, "tries": 5}}`, times in
+ * Reads `file` if it is there: `{"registries": {...}, "network": {"connectTimeout": 10, "answerTimeout": 30, "commitTimeout": 120, "idleTimeout": 60, "tries": 5}}`, times in
  * seconds. Throws `engine/bad-config` with the file's name and what is wrong in it.
  */
 export function readConfig(file: string): Config {
   if (!existsSync(file)) return { registries: decodeRegistryConfig({}), network: {} };
   try {
     const document = v.parse(shape, JSON.parse(readFileSync(file, 'utf8')));
-    const { connectTimeout, answerTimeout, idleTimeout, tries } = document.network ?? {};
+    const { connectTimeout, answerTimeout, commitTimeout, idleTimeout, tries } = document.network ?? {};
     return {
       registries: decodeRegistryConfig(document.registries ?? {}),
       network: {
         ...(connectTimeout === undefined ? {} : { connect: connectTimeout * 1000 }),
         ...(answerTimeout === undefined ? {} : { firstByte: answerTimeout * 1000 }),
+        ...(commitTimeout === undefined ? {} : { commit: commitTimeout * 1000 }),
         ...(idleTimeout === undefined ? {} : { idle: idleTimeout * 1000 }),
         ...(tries === undefined ? {} : { tries }),
       },

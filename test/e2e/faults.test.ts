@@ -136,7 +136,7 @@ test('push: what a registry refuses is said with host and reason, and a good one
   await sandbox.succeed(['build', '-t', 'app', context]);
   for (const [fault, reason] of pushFaults) {
     await using registry = await startRegistry(fault);
-    sandbox.configure({ network: { answerTimeout: 0.5, idleTimeout: 0.5, tries: 2 } });
+    sandbox.configure({ network: { answerTimeout: 0.5, commitTimeout: 0.5, idleTimeout: 0.5, tries: 2 } });
     const name = `${registry.host}/app:v1`;
     await sandbox.succeed(['tag', 'app', name]);
     const done = look(`push ${fault}`, await sandbox.jettison(['push', name]));
