@@ -34,7 +34,7 @@ export type NamespaceProcess = AsyncDisposable & {
 
 const stopDelay = 5000;
 /** A small young generation: what is made in a worker dies at once, and the default lets it grow to 50 MB before it is looked at. */
-const nodeFlags = ['--max-semi-space-size=2'] as const;
+const nodeFlags = ['--max-semi-space-size=1'] as const;
 
 /**
  * Starts `entry` with this very Node in new mount and PID namespaces (as root; ready after about 25 ms), its current folder being `/`. Aborting the signal kills

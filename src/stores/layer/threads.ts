@@ -99,7 +99,7 @@ function runCall(call: Call): void {
 }
 
 function startThread(): Worker {
-  const thread = new Worker(entry, { name: 'jettison layer', resourceLimits: { maxYoungGenerationSizeMb: 6 } });
+  const thread = new Worker(entry, { name: 'jettison layer', resourceLimits: { maxYoungGenerationSizeMb: 3 } });
   thread.once('exit', () => {
     const index = idle.indexOf(thread);
     if (index >= 0) idle.splice(index, 1);

@@ -31,7 +31,7 @@ export type PlainError = {
 };
 
 /** Megabytes. Jobs leave much behind that lives shortly: 100,000 files cost 130 MB less of memory than with Node's default, and no time. */
-const youngGeneration = 4;
+const youngGeneration = 2;
 /** Bytes: a thread whose heap has grown beyond this ends with its last job, before whoever waits goes on to start another one. */
 const largestIdleHeap = 24 * 1024 * 1024;
 
