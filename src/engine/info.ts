@@ -1,5 +1,7 @@
 /** `jettison info` and `version` */
+import { existsSync } from 'node:fs';
 import { availableParallelism, release, totalmem } from 'node:os';
+import { delimiter, join } from 'node:path';
 import { nativeOrAsked } from './platform.ts';
 import type { Engine } from './open.ts';
 import type { SystemInfo, VersionInfo } from './requests.ts';
@@ -11,13 +13,19 @@ export function systemInfo(engine: Engine): SystemInfo {
     store: engine.paths.store,
     images: engine.images.list().length,
     containers: engine.containers.list().length,
-    runtime: 'crun, else runc: the first that works',
+    runtime: installedRuntimes(engine.environment['PATH']),
     rootless: process.getuid?.() !== 0,
     kernel: release(),
     architecture: nativeOrAsked(undefined).architecture,
     cpus: availableParallelism(),
     memory: totalmem(),
   };
+}
+
+/** The runtimes that a step could be run with, in the order in which they are tried; which one works is found by the first step. */
+function installedRuntimes(path = ''): string {
+  const isThere = (name: string): boolean => path.split(delimiter).some((folder) => folder !== '' && existsSync(join(folder, name)));
+  return ['crun', 'runc'].filter(isThere).join(', ') || 'none: install crun or runc';
 }
 
 export function versionInfo(): VersionInfo {
