@@ -31,7 +31,7 @@ async function forgetLost(engine: Engine, signal: AbortSignal): Promise<number> 
   const worker = await engine.worker(signal);
   const lost = await worker.missing([...remembered], signal);
   for (const snapshot of lost) {
-    engine.records.forget(snapshotResult(snapshot).id);
+    engine.records.forget(snapshotResult(snapshot).id, { at: engine.now(), rule: 'its files were gone from the store' });
     engine.images.forgetSnapshot(snapshot);
     engine.layerChains.forget(snapshot);
   }

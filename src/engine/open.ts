@@ -1,7 +1,7 @@
 /** Opens what all use cases share. Wiring only: stores are opened at once (a millisecond), registry and worker when first needed. */
 import { getCompileCacheDir } from 'node:module';
 import { dirname, join } from 'node:path';
-import { cacheTables, openCacheRecords, type CacheRecords } from '#execution/cache/records.ts';
+import { cacheTables, evictionTables, openCacheRecords, type CacheRecords } from '#execution/cache/records.ts';
 import { containerTables, openContainerStore, type ContainerStore } from '#execution/container/store.ts';
 import type { Worker } from '#execution/worker/contract.ts';
 import type { Report } from '#formats/progress/event.ts';
@@ -49,7 +49,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const database = opened.use(
     openDatabase({
       file: join(paths.store, 'engine.db'),
-      migrations: [imageTables, cacheTables, statCacheTables, layerChainTables, containerTables],
+      migrations: [imageTables, cacheTables, statCacheTables, layerChainTables, containerTables, evictionTables],
     }),
   );
   for (const text of database.notes) report({ kind: 'note', text });

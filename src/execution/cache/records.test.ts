@@ -5,14 +5,17 @@ import { test } from 'node:test';
 import { digestOf } from '#ground/base/digest.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { cacheKey, contentKeyOf, type CacheKey } from './key.ts';
-import { cacheTables, openCacheRecords, type CacheRecord } from './records.ts';
+import { cacheTables, evictionTables, openCacheRecords, type CacheRecord } from './records.ts';
 
 const keyOf = (text: string): CacheKey => contentKeyOf(digestOf(text));
 const recordOf = (resultId: string, first = resultId): CacheRecord => ({ resultId, key: keyOf(first), createdAt: 1000, cost: 12 });
 
 function openTwice(folder: string) {
   const file = join(folder, 'x.db');
-  const databases = [openDatabase({ file, migrations: [cacheTables] }), openDatabase({ file, migrations: [cacheTables] })] as const;
+  const databases = [
+    openDatabase({ file, migrations: [cacheTables, evictionTables] }),
+    openDatabase({ file, migrations: [cacheTables, evictionTables] }),
+  ] as const;
   return {
     one: openCacheRecords(databases[0]),
     two: openCacheRecords(databases[1]),
@@ -66,6 +69,23 @@ test('a result that is forgotten is found under none of its keys', () => {
   );
   records.one.save(keyOf('b'), recordOf('z', 'b'));
   assert.equal(records.two.find(keyOf('b'))?.resultId, 'z');
+});
+
+test('a key of an evicted result says when and by which rule; one that was merely forgotten does not', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-cache-');
+  using records = openTwice(folder.path);
+  records.one.save(keyOf('a'), recordOf('x', 'a'));
+  records.one.save(keyOf('b'), recordOf('x', 'a'));
+  records.one.save(keyOf('c'), recordOf('y', 'c'));
+  records.one.forget('x', { at: 5000.4, rule: 'too old' });
+  records.one.forget('y');
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((text) => records.two.evicted(keyOf(text))),
+    [{ at: 5000, rule: 'too old' }, { at: 5000, rule: 'too old' }, undefined],
+  );
+  records.one.save(keyOf('a'), recordOf('z', 'a'));
+  records.one.forget('z', { at: 6000, rule: 'again' });
+  assert.deepEqual(records.two.evicted(keyOf('a')), { at: 6000, rule: 'again' });
 });
 
 test('records are listed the longest unused first', () => {

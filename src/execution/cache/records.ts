@@ -18,14 +18,19 @@ export type ListedRecord = CacheRecord & {
   readonly lastUsedAt: number;
 };
 
+/** Why a result was removed: when (milliseconds since the epoch), and by which rule, in words for people (`--cache-max 10GB`, `lost`). */
+export type Eviction = { readonly at: number; readonly rule: string };
+
 export type CacheRecords = {
   find(key: CacheKey): CacheRecord | undefined;
   /** Lets the key lead to the record, unless it leads to one already: of two builds that ran the same op the first wins. Gives the record that it leads to. */
   save(key: CacheKey, record: CacheRecord): CacheRecord;
   /** Lets the key lead to the record from now on; the one before stays listed until its result is forgotten. */
   replace(key: CacheKey, record: CacheRecord): void;
-  /** The result is gone: no key leads to it any more. */
-  forget(resultId: string): void;
+  /** The result is gone: no key leads to it any more. With `eviction`, what became of its keys can be asked for later. */
+  forget(resultId: string, eviction?: Eviction): void;
+  /** When and why the result that the key led to was removed; undefined when nobody said so. Of the newest `keptEvictions` keys. */
+  evicted(key: CacheKey): Eviction | undefined;
   /** These results were of use: in one transaction, so call it once a build. */
   touch(resultIds: Iterable<string>, now: number): void;
   /** All records, the longest unused first. */
@@ -40,7 +45,13 @@ export const cacheTables = `
   CREATE TABLE cache_key (key TEXT NOT NULL PRIMARY KEY, record INTEGER NOT NULL REFERENCES cache_record (id) ON DELETE CASCADE) STRICT, WITHOUT ROWID;
   CREATE INDEX cache_key_record ON cache_key (record);`;
 
-/** `database` has `cacheTables`. Times and costs are kept as whole milliseconds. */
+/** Migration of the database, after `cacheTables`: one small row for each key of a result that was removed. */
+export const evictionTables = `
+  CREATE TABLE cache_eviction (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, rule TEXT NOT NULL) STRICT;`;
+
+const keptEvictions = 20_000;
+
+/** `database` has `cacheTables` and `evictionTables`. Times and costs are kept as whole milliseconds. */
 export function openCacheRecords(database: Database): CacheRecords {
   const columns = 'result_id, cache_record.key AS key, created_at, cost, last_used_at';
   const find = database.prepare(
@@ -54,6 +65,12 @@ export function openCacheRecords(database: Database): CacheRecords {
      ON CONFLICT (key) DO UPDATE SET record = excluded.record`,
   );
   const forget = database.prepare('DELETE FROM cache_record WHERE result_id = ?');
+  const evict = database.prepare(
+    `INSERT OR REPLACE INTO cache_eviction (key, at, rule)
+     SELECT cache_key.key, ?, ? FROM cache_key JOIN cache_record ON cache_record.id = cache_key.record WHERE result_id = ?`,
+  );
+  const forgetEvictions = database.prepare('DELETE FROM cache_eviction WHERE id <= (SELECT max(id) FROM cache_eviction) - ?');
+  const evicted = database.prepare('SELECT at, rule FROM cache_eviction WHERE key = ?');
   const touch = database.prepare('UPDATE cache_record SET last_used_at = max(last_used_at, ?) WHERE result_id = ?');
   const list = database.prepare(`SELECT ${columns} FROM cache_record ORDER BY last_used_at, id`);
 
@@ -75,8 +92,17 @@ export function openCacheRecords(database: Database): CacheRecords {
         return record;
       }),
     replace: (key, record) => database.transaction(() => put(key, record)),
-    forget(resultId) {
-      forget.run(resultId);
+    forget: (resultId, eviction) =>
+      database.transaction(() => {
+        if (eviction !== undefined) {
+          evict.run(Math.round(eviction.at), eviction.rule, resultId);
+          forgetEvictions.run(keptEvictions);
+        }
+        forget.run(resultId);
+      }),
+    evicted(key) {
+      const row = evicted.get(key);
+      return row && { at: numberIn(row, 'at'), rule: textIn(row, 'rule') };
     },
     touch: (resultIds, now) =>
       database.transaction(() => {
