@@ -2,7 +2,7 @@
  * Names of images: `registry/repository:tag@digest`, with Docker's defaults. Grammar: OCI distribution spec, "Pulling manifests",
  * and the `reference` package of the distribution project.
  */
-import { parseDigest, isDigest, type Digest } from '#ground/base/digest.ts';
+import { parseDigest, isDigest, type Digest } from '#ground/base/digest-form.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 
 export type Reference = {

@@ -1,21 +1,8 @@
 /** Content digests as in the OCI image spec, "Digests": only sha256 is made; sha512 is read. */
 import { createHash, hash } from 'node:crypto';
-import { JettisonError } from './errors.ts';
+import { parseDigest, type Digest } from './digest-form.ts';
 
-declare const brand: unique symbol;
-export type Digest = string & { readonly [brand]: 'Digest' };
-
-const grammar = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/u;
-
-export function isDigest(text: string): text is Digest {
-  return grammar.test(text);
-}
-
-/** Throws `base/bad-digest`: a digest from outside is checked once, here, before it is used as a key or a path. */
-export function parseDigest(text: string): Digest {
-  if (!isDigest(text)) throw new JettisonError('base/bad-digest', `Not a digest: "${text.slice(0, 160)}"`);
-  return text;
-}
+export { algorithmOf, hexOf, isDigest, parseDigest, type Digest } from './digest-form.ts';
 
 /** sha256 of bytes or of the UTF-8 form of a text. */
 export function digestOf(data: Uint8Array | string): Digest {
@@ -32,16 +19,6 @@ export function createDigester(algorithm: 'sha256' | 'sha512' = 'sha256'): Diges
     },
     finish: () => parseDigest(`${algorithm}:${state.digest('hex')}`),
   };
-}
-
-/** `sha256` or `sha512`. */
-export function algorithmOf(digest: Digest): 'sha256' | 'sha512' {
-  return digest.startsWith('sha512:') ? 'sha512' : 'sha256';
-}
-
-/** The hexadecimal part. */
-export function hexOf(digest: Digest): string {
-  return digest.slice(digest.indexOf(':') + 1);
 }
 
 function mint(hex: string): Digest {

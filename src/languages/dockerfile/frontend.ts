@@ -1,5 +1,6 @@
 /** The Dockerfile frontend: text to graph and image config. */
 import { JettisonError } from '#ground/base/errors.ts';
+import { createVertex, outputOf } from '#formats/graph/vertex.ts';
 import type { ImageConfig } from '#formats/oci/image-config.ts';
 import { printPlatform } from '#formats/oci/platform.ts';
 import { finishDraft } from '#languages/frontend/config-draft.ts';
@@ -26,7 +27,7 @@ export const dockerfileFrontend: Frontend = async (source, options, outside, sig
   const plan = planStages(dockerfile, options);
   const target = findTarget(plan);
   const images = await resolveImages(plan, [target], outside, signal);
-  const conversion = createConversion(plan, images, false);
+  const conversion = createConversion(plan, images, (op, inputs, label) => outputOf(createVertex(op, inputs, label)));
   for (const stage of neededStages(target)) convertStage(stage, conversion);
   const globals = readGlobals(dockerfile, options);
   const stages = [...conversion.states.values()].map(factsOf);

@@ -85,7 +85,7 @@ function openLint(text: string, options: FrontendOptions) {
     },
     /** What is found of the stages up to the first fault. */
     convert(ready: Plan, images: ResolvedImages): readonly StageFacts[] {
-      const conversion = createConversion(ready, images, true);
+      const conversion = createConversion(ready, images, undefined);
       catching(() => {
         for (const stage of stagesOf(ready)) convertStage(stage, conversion);
       });

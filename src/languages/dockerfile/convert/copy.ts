@@ -1,9 +1,9 @@
 /** COPY, ADD and WORKDIR: one file operation, one layer. */
-import { isDigest, type Digest } from '#ground/base/digest.ts';
+import { isDigest, type Digest } from '#ground/base/digest-form.ts';
 import { clean, JettisonError } from '#ground/base/errors.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { CopyAction, FileAction } from '#formats/graph/op.ts';
-import { createVertex, outputOf, type Edge } from '#formats/graph/vertex.ts';
+import type { Edge } from '#formats/graph/vertex.ts';
 import { addHistory } from '#languages/frontend/config-draft.ts';
 import type { AddInstruction, CopyInstruction, WorkdirInstruction } from '../ast.ts';
 import { bodyOf } from '../syntax/heredoc.ts';
@@ -39,7 +39,7 @@ export function convertCopy(context: StepContext, instruction: CopyInstruction |
   const actions: FileAction[] = [];
   for (const group of groupSources(sources.map(({ path }) => path))) {
     if (typeof group === 'string') {
-      const file = webFile(group, checksum, at);
+      const file = webFile(context, group, checksum);
       const unpack = instruction.kind === 'add' && (instruction.unpack ?? false);
       const path = [`/${file.name}`];
       actions.push({
@@ -150,10 +150,9 @@ function groupSources(paths: readonly string[]): readonly (string | readonly str
 }
 
 /** The file of a URL, called as the last part of its path. */
-function webFile(url: string, checksum: Digest | null, at: readonly Span[]): { readonly tree: Edge; readonly name: string } {
+function webFile({ conversion, at }: StepContext, url: string, checksum: Digest | null): { readonly tree: Edge; readonly name: string } {
   const name = nameInUrl(url);
-  const vertex = createVertex({ kind: 'source-http', url, name, checksum }, [], { text: clean(url), at });
-  return { tree: outputOf(vertex), name };
+  return { tree: conversion.makeEdge({ kind: 'source-http', url, name, checksum }, [], { text: clean(url), at }), name };
 }
 
 const unnamed = '__unnamed__';

@@ -1,13 +1,13 @@
 /** RUN: one process over the files so far, one layer. */
 import { JettisonError } from '#ground/base/errors.ts';
 import type { ExecOp, FileOp, Mount } from '#formats/graph/op.ts';
-import { createVertex, outputOf, type Edge } from '#formats/graph/vertex.ts';
+import type { Edge } from '#formats/graph/vertex.ts';
 import { addHistory, joinVariables, type ConfigDraft } from '#languages/frontend/config-draft.ts';
 import type { Command, RunInstruction } from '../ast.ts';
 import { bodyOf, parseHeredocHead } from '../syntax/heredoc.ts';
 import { convertMounts } from './mounts.ts';
 import { cleanPath } from './paths.ts';
-import { addLayer, type StageState, type StepContext } from './state.ts';
+import { addLayer, type Conversion, type StageState, type StepContext } from './state.ts';
 
 /** Where the text of a here-document with `#!` appears in the container. */
 const inlineFolder = '/dev/pipes';
@@ -18,7 +18,7 @@ export function convertRun(context: StepContext, instruction: RunInstruction): v
   const { options } = conversion.plan;
   refuseRights(context, instruction);
   const inputs: Edge[] = state.files ? [state.files] : [];
-  const { text, mounts: inline } = readCommand(instruction, inputs);
+  const { text, mounts: inline } = readCommand(conversion, instruction, inputs);
   const processArguments = text === undefined ? argumentsOf(instruction.command, state.draft) : [...shellOf(state.draft), text];
   const mounts = [...inline, ...convertMounts(context, instruction.mounts, inputs)];
   const makeOp = (): ExecOp => ({
@@ -61,7 +61,11 @@ function shellOf(draft: ConfigDraft): readonly string[] {
 }
 
 /** The shell's text when here-documents have a part in it; undefined for an ordinary command. */
-function readCommand({ command, heredocs }: RunInstruction, inputs: Edge[]): { readonly text?: string; readonly mounts: readonly Mount[] } {
+function readCommand(
+  conversion: Conversion,
+  { command, heredocs }: RunInstruction,
+  inputs: Edge[],
+): { readonly text?: string; readonly mounts: readonly Mount[] } {
   const [first] = heredocs;
   if (!first || command.form === 'exec') return { mounts: [] };
   if (!parseHeredocHead(command.text.text)) {
@@ -84,7 +88,7 @@ function readCommand({ command, heredocs }: RunInstruction, inputs: Edge[]): { r
       },
     ],
   };
-  inputs.push(outputOf(createVertex(file, [], { text: 'preparing inline document' })));
+  inputs.push(conversion.makeEdge(file, [], { text: 'preparing inline document' }));
   const mount: Mount = { kind: 'bind', input: inputs.length - 1, source: '/', target: inlineFolder, readOnly: true };
   return { text: `${inlineFolder}/${first.name}`, mounts: [mount] };
 }

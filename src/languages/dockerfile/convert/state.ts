@@ -1,9 +1,9 @@
 /** A stage while its instructions are applied one after the other. */
 import { clean, JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
-import type { Digest } from '#ground/base/digest.ts';
+import { parseDigest, type Digest } from '#ground/base/digest-form.ts';
 import type { Span } from '#ground/base/span.ts';
-import { createVertex, outputOf, type Edge, type Label } from '#formats/graph/vertex.ts';
+import type { Edge, Label } from '#formats/graph/vertex.ts';
 import type { CopyAction, Op } from '#formats/graph/op.ts';
 import type { Platform } from '#formats/oci/platform.ts';
 import { proxyEnvironment } from '#languages/frontend/arguments.ts';
@@ -47,8 +47,9 @@ export type Conversion = {
   readonly states: Map<PlannedStage, StageState>;
   readonly context: Edge;
   readonly proxies: readonly string[];
-  /** Only facts are wanted (linting): no vertices are made. */
+  /** Only facts are wanted (linting): no layers are made. */
   readonly isDry: boolean;
+  readonly makeEdge: MakeEdge;
   readonly budget: Budget;
 };
 
@@ -62,15 +63,23 @@ const entryCost = 32;
 const mostSuggestions = 100;
 const mostCandidates = 1000;
 
-export function createConversion(plan: Plan, images: ResolvedImages, isDry: boolean): Conversion {
-  const context = createVertex({ kind: 'source-local', name: 'context' }, [], { text: 'load build context' });
+/** Makes a vertex and gives its output. Handed in, so that linting needs no hashing and runs where there is no Node. */
+export type MakeEdge = (op: Op, inputs: readonly Edge[], label: Label) => Edge;
+
+const noDigest = parseDigest(`sha256:${'0'.repeat(64)}`);
+const dryEdge: MakeEdge = (op, inputs, label) => ({ vertex: { digest: noDigest, op, inputs, label }, output: 0 });
+
+/** `makeEdge` undefined: only facts are wanted (linting). */
+export function createConversion(plan: Plan, images: ResolvedImages, makeEdge: MakeEdge | undefined): Conversion {
+  const make = makeEdge ?? dryEdge;
   return {
     plan,
     images,
     states: new Map(),
-    context: outputOf(context),
+    context: make({ kind: 'source-local', name: 'context' }, [], { text: 'load build context' }),
     proxies: proxyEnvironment(plan.options.buildArgs),
-    isDry,
+    isDry: makeEdge === undefined,
+    makeEdge: make,
     budget: { characters: mostCharacters, suggestions: mostSuggestions },
   };
 }
@@ -163,7 +172,8 @@ function stageOnImage(stage: PlannedStage, conversion: Conversion): StageState {
       mismatch: differs ? { wanted: platform, got: { os: got.os, architecture: got.architecture } } : undefined,
     },
   };
-  state.files = image && imageFiles(image, { ...labelFor(state, [stage.source.from.span]), text: `FROM ${image.name}@${image.manifest}` });
+  state.files =
+    image && imageFiles(conversion, image, { ...labelFor(state, [stage.source.from.span]), text: `FROM ${image.name}@${image.manifest}` });
   return state;
 }
 
@@ -176,8 +186,8 @@ function blankState(stage: PlannedStage, { plan, hasWorkdir }: { readonly plan: 
 }
 
 /** A stage on a named context that is a folder: its files are the first layer. */
-function addFolder(state: StageState, name: string, { isDry }: Conversion): void {
-  if (isDry) return;
+function addFolder(state: StageState, name: string, conversion: Conversion): void {
+  if (conversion.isDry) return;
   const action: CopyAction = {
     kind: 'copy',
     input: 0,
@@ -192,20 +202,19 @@ function addFolder(state: StageState, name: string, { isDry }: Conversion): void
     parents: false,
   };
   const label = { ...labelFor(state, [state.stage.source.from.span]), text: `FROM ${name}` };
-  const vertex = createVertex({ kind: 'file', base: null, actions: [action] }, [folderFiles(name)], label);
-  state.files = outputOf(vertex);
-  state.layers.push(vertex.digest);
+  state.files = conversion.makeEdge({ kind: 'file', base: null, actions: [action] }, [folderFiles(name, conversion)], label);
+  state.layers.push(state.files.vertex.digest);
   addHistory(state.draft, `FROM ${name} # build context`, true);
 }
 
-function folderFiles(name: string): Edge {
-  return outputOf(createVertex({ kind: 'source-local', name }, [], { text: `load build context ${name}` }));
+function folderFiles(name: string, { makeEdge }: Conversion): Edge {
+  return makeEdge({ kind: 'source-local', name }, [], { text: `load build context ${name}` });
 }
 
 /** undefined for an image without layers. */
-function imageFiles(image: ResolvedImage, label: Label): Edge | undefined {
+function imageFiles({ makeEdge }: Conversion, image: ResolvedImage, label: Label): Edge | undefined {
   if (image.config.rootfs.diff_ids.length === 0) return undefined;
-  return outputOf(createVertex({ kind: 'source-image', name: image.name, manifest: image.manifest }, [], label));
+  return makeEdge({ kind: 'source-image', name: image.name, manifest: image.manifest }, [], label);
 }
 
 /** The files that a COPY or a mount reads; undefined for an empty tree. */
@@ -220,7 +229,7 @@ export function filesOf(
     case 'scratch':
       return undefined;
     case 'folder':
-      return folderFiles(origin.name);
+      return folderFiles(origin.name, conversion);
     case 'image':
       return externalFiles(origin.image, conversion);
     case 'stage': {
@@ -237,9 +246,9 @@ export function filesOf(
   }
 }
 
-function externalFiles(wanted: WantedImage, { images }: Conversion): Edge | undefined {
-  const image = images.get(wanted);
-  return image && imageFiles(image, { text: `FROM ${image.name}@${image.manifest}`, at: wanted.at });
+function externalFiles(wanted: WantedImage, conversion: Conversion): Edge | undefined {
+  const image = conversion.images.get(wanted);
+  return image && imageFiles(conversion, image, { text: `FROM ${image.name}@${image.manifest}`, at: wanted.at });
 }
 
 function unknownOrigin(origin: never): never {
@@ -259,14 +268,13 @@ export function addLayer(context: StepContext, makeOp: () => Op, inputs: readonl
   if (conversion.isDry) return;
   spend(conversion, costOf(state.variables), at);
   const op = makeOp();
-  const vertex = createVertex(op, inputs, {
+  state.files = conversion.makeEdge(op, inputs, {
     ...labelFor(state, at),
     text: `${titleOf(context)}${suffix}`,
     ...(ignoresCache(context) ? { ignoreCache: true } : {}),
     ...(op.kind === 'exec' && conversion.proxies.length > 0 ? { quietEnvironment: conversion.proxies } : {}),
   });
-  state.files = outputOf(vertex);
-  state.layers.push(vertex.digest);
+  state.layers.push(state.files.vertex.digest);
 }
 
 /** Stage, number and place of the next vertex; counts it. */
