@@ -7,6 +7,11 @@ export type Span = {
   readonly end: Position;
 };
 
+/** A place that is known to the character: `offset` counts UTF-16 units from the beginning of the whole text, from 0 (a JavaScript string index). */
+export type TextPosition = Position & { readonly offset: number };
+/** `text.slice(start.offset, end.offset)` is what stands there. */
+export type TextSpan = { readonly file: string; readonly start: TextPosition; readonly end: TextPosition };
+
 /**
  * An excerpt of `text` around `spans` with the marked lines behind `>>>`, as BuildKit prints it.
  * Gives no line break at the end.

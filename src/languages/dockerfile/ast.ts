@@ -1,18 +1,31 @@
-/** What a Dockerfile says, instruction by instruction, each word with its place. Nothing is expanded here: words are as written. */
-import type { Span } from '#ground/base/span.ts';
+/**
+ * What a Dockerfile says, instruction by instruction, each word with its place. Nothing is expanded here: words are as written.
+ * A span covers what was written: quotes of JSON strings, and continuations and comments where the word goes on in the next line.
+ */
+import type { TextSpan as Span } from '#ground/base/span.ts';
 import type { EscapeCharacter } from '#languages/frontend/words.ts';
 
 export type Dockerfile = {
   readonly file: string;
   readonly escape: EscapeCharacter;
   readonly directives: readonly Directive[];
+  /** All comment lines, in order: those above instructions, between them and inside them. */
+  readonly comments: readonly Comment[];
   /** ARG instructions before the first FROM. */
   readonly globalArguments: readonly ArgInstruction[];
   readonly stages: readonly Stage[];
 };
 
 /** `# syntax=`, `# escape=`, `# check=` at the top. */
-export type Directive = { readonly name: 'syntax' | 'escape' | 'check'; readonly value: string; readonly span: Span };
+export type Directive = {
+  readonly name: 'syntax' | 'escape' | 'check';
+  readonly value: string;
+  readonly span: Span;
+  readonly valueSpan: Span;
+};
+
+/** A line that begins with `#`; `text` without the `#` and white space, `span` from the `#` to the last character. */
+export type Comment = { readonly text: string; readonly span: Span };
 
 export type Stage = {
   readonly from: FromInstruction;
@@ -22,8 +35,8 @@ export type Stage = {
 /** Text as written, quotes and variables included. */
 export type Word = { readonly text: string; readonly span: Span };
 
-/** `--name` or `--name=value`; `value` without its quotes. */
-export type Flag = { readonly name: string; readonly value: string | undefined; readonly span: Span };
+/** `--name` or `--name=value`; `value` without its quotes, `valueSpan` with them (the end of the flag when there is no value). */
+export type Flag = { readonly name: string; readonly value: string | undefined; readonly span: Span; readonly valueSpan: Span };
 
 export type Heredoc = {
   /** The word that ends it, without quotes. */
@@ -36,6 +49,8 @@ export type Heredoc = {
   readonly chomp: boolean;
   /** Lines as written, line breaks included. */
   readonly content: string;
+  /** Where `content` stands. */
+  readonly contentSpan: Span;
   /** From the line after the instruction to the one with the end word. */
   readonly span: Span;
 };
@@ -48,8 +63,8 @@ type Common = {
   readonly span: Span;
   /** The instruction as one line: continuations joined, comments left out. */
   readonly source: string;
-  /** Comment lines just above, without `#`. */
-  readonly comments: readonly string[];
+  /** Comment lines just above: no empty line or empty comment stands between them and the instruction. */
+  readonly comments: readonly Comment[];
   readonly flags: readonly Flag[];
   readonly heredocs: readonly Heredoc[];
   /** The last line, when an empty line stands inside the instruction. */

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Span } from '#ground/base/span.ts';
+import { anyDockerfile } from '#test/kit/dockerfiles.ts';
+import { checkSpans } from '#test/kit/spans.ts';
 import type { StageInstruction } from './ast.ts';
 import { lintDockerfile } from './lint.ts';
 import { parseDockerfile, parseTrigger } from './parse.ts';
@@ -31,7 +33,7 @@ test('every word knows its place, through continuations, comments and CRLF', () 
   assert.equal(run.command.text.text, 'a    b');
   assert.equal(place(run.command.text.span), '2:7-5:5');
   assert.equal(place(run.span), '2:3-5:5');
-  assert.equal(run.emptyContinuation && place(run.emptyContinuation), '5:1-5:2');
+  assert.equal(run.emptyContinuation && place(run.emptyContinuation), '5:1-5:5');
   assert.deepEqual(
     env.pairs.map(({ name, value }) => [name.text, place(name.span), value.text, place(value.span)]),
     [
@@ -153,13 +155,13 @@ test('wrong arguments are told with what the instruction wants', () => {
     ['HEALTHCHECK NONE x', '2:1 WrongArguments: HEALTHCHECK NONE takes no arguments'],
     ['HEALTHCHECK GET x', '2:13 WrongArguments: Unknown type "GET" in HEALTHCHECK (try CMD)'],
     ['HEALTHCHECK CMD', '2:1 WrongArguments: Missing command after HEALTHCHECK CMD'],
-    ['HEALTHCHECK --retries=-1 CMD x', '2:13 WrongArguments: --retries cannot be negative (-1)'],
+    ['HEALTHCHECK --retries=-1 CMD x', '2:23 WrongArguments: --retries cannot be negative (-1)'],
     ['ONBUILD FROM x', `2:9 WrongArguments: FROM isn't allowed as an ONBUILD trigger`],
     [
       'ONBUILD COPY x',
       '2:9 WrongArguments: COPY requires at least two arguments, but only one was provided. Destination could not be determined',
     ],
-    ['RUN --network=moon x', '2:5 WrongArguments: Invalid network mode "moon"'],
+    ['RUN --network=moon x', '2:15 WrongArguments: Invalid network mode "moon"'],
     ['RUN --mount=a\\"b x', '2:5 BadMount: Failed to parse csv mounts: "a"b"'],
     ['RUN --mount=from=$X,target=/x y', `2:5 BadMount: "from" doesn't support variable expansion, define alias stage instead`],
     ['RUN', '2:1 WrongArguments: RUN requires at least one argument'],
@@ -179,7 +181,11 @@ test('files without stages', () => {
 
 test('comments just above an instruction belong to it', () => {
   const [a, b] = instructions('# far\n\n# near\n# nearer\nRUN a\nRUN b');
-  assert.deepEqual([a?.comments, b?.comments], [['near', 'nearer'], []]);
+  assert.deepEqual(
+    a?.comments.map(({ text, span }) => `${place(span)} ${text}`),
+    ['4:1-4:7 near', '5:1-5:9 nearer'],
+  );
+  assert.deepEqual(b?.comments, []);
 });
 
 test('a trigger is one instruction', () => {
@@ -233,6 +239,7 @@ const scraps = fc.constantFrom(
 
 function check(text: string): void {
   const lines = text.split('\n').length;
+  checkSpans(text, parse(text).dockerfile);
   for (const { at } of [...parse(text).diagnostics, ...lintDockerfile(text, 'Dockerfile')]) {
     for (const { start, end } of at) assert.ok(start.line >= 1 && start.column >= 1 && end.line <= Math.max(1, lines), text);
   }
@@ -244,6 +251,13 @@ test('no text makes the parser or the linter throw, and every span lies in the t
     { numRuns: 400 },
   );
   fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), check), { numRuns: 100 });
+});
+
+test('every span of any Dockerfile is where its word stands', () => {
+  fc.assert(
+    fc.property(anyDockerfile, (text) => checkSpans(text, parse(text).dockerfile)),
+    { numRuns: 200 },
+  );
 });
 
 test('hostile texts end soon', () => {

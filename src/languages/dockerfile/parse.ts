@@ -1,5 +1,5 @@
 /** A Dockerfile's text to its syntax tree. Never throws: what is wrong is in the diagnostics, and the tree holds the rest. */
-import type { Span } from '#ground/base/span.ts';
+import type { TextSpan } from '#ground/base/span.ts';
 import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
 import type { ArgInstruction, Dockerfile, FromInstruction, Stage, StageInstruction } from './ast.ts';
 import { readInstruction } from './syntax/instruction.ts';
@@ -17,7 +17,8 @@ export function parseDockerfile(text: string, file: string): ParsedDockerfile {
   const diagnostics: Diagnostic[] = [];
   const report: ReportFault = (rule, message, span, hint) =>
     void diagnostics.push({ rule, severity: 'error', message, at: [span], ...(hint === undefined ? {} : { hint }) });
-  const top: Span = { file, start: { line: 1, column: 1 }, end: { line: 1, column: 2 } };
+  const first = { line: 1, column: 1, offset: text.startsWith('\ufeff') ? 1 : 0 };
+  const top: TextSpan = { file, start: first, end: first };
   if (text.length > longestText)
     report('TooLong', `The Dockerfile is longer than ${longestText >> 20} MiB`, top, 'Move data into files and COPY them');
   else if (text === '') report('Empty', 'The Dockerfile cannot be empty', top, 'Begin with "FROM image"');
@@ -46,7 +47,14 @@ export function parseDockerfile(text: string, file: string): ParsedDockerfile {
     else report('NoStage', 'The Dockerfile contains no stages to build', top, 'Add "FROM image"');
   }
   return {
-    dockerfile: { file, escape: lines.escape, directives: lines.directives, globalArguments, stages: stages satisfies readonly Stage[] },
+    dockerfile: {
+      file,
+      escape: lines.escape,
+      directives: lines.directives,
+      comments: lines.comments,
+      globalArguments,
+      stages: stages satisfies readonly Stage[],
+    },
     diagnostics,
   };
 }

@@ -33,7 +33,7 @@ export function listTargets(text: string, options: FrontendOptions): readonly Ta
 }
 
 function describe(name: string, { comments }: FromInstruction): string | undefined {
-  return comments.find((comment) => comment.toLowerCase().startsWith(`${name} `))?.slice(name.length + 1);
+  return comments.find(({ text }) => text.toLowerCase().startsWith(`${name} `))?.text.slice(name.length + 1);
 }
 
 function baseOf({ base }: PlannedStage): string {

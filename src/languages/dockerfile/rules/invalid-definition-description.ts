@@ -14,7 +14,7 @@ export const invalidDefinitionDescription: Rule = {
     for (const instruction of [...subject.dockerfile.globalArguments, ...stageInstructions(subject)]) {
       const names = namesOf(instruction);
       const [first = '', more] = names;
-      const comment = instruction.comments.at(-1);
+      const comment = instruction.comments.at(-1)?.text;
       if (names.length === 0 || comment === undefined || names.includes(comment.split(' ', 1)[0] ?? '')) continue;
       const example = more === undefined ? first : '<arg_key>';
       yield about(

@@ -1,4 +1,5 @@
 /** `# check=skip=A,B;error=true;experimental=C` and the build argument BUILDKIT_DOCKERFILE_CHECK. */
+import type { Comment } from '../ast.ts';
 import { parseDirective } from '../syntax/lines.ts';
 
 export type CheckOptions = {
@@ -28,9 +29,9 @@ export function parseCheckOptions(text: string): CheckOptions | string {
 }
 
 /** Options that the comments above an instruction add for it: those of the first `# check=` line. */
-export function withComments(options: CheckOptions, comments: readonly string[]): CheckOptions {
-  for (const comment of comments) {
-    const directive = parseDirective(`#${comment}`);
+export function withComments(options: CheckOptions, comments: readonly Comment[]): CheckOptions {
+  for (const { text } of comments) {
+    const directive = parseDirective(`#${text}`);
     if (directive?.name !== 'check') continue;
     const own = parseCheckOptions(directive.value.split(' ', 1)[0] ?? '');
     if (typeof own === 'string') return options;

@@ -1,13 +1,13 @@
 /** A lint rule: data, so that its documentation page and its place in `--check` come from one source. Names are BuildKit's. */
 import type { Span } from '#ground/base/span.ts';
-import type { Instruction } from '../ast.ts';
+import type { Comment, Instruction } from '../ast.ts';
 import type { LintSubject } from '../convert/facts.ts';
 
 export type Finding = {
   readonly message: string;
   readonly at: readonly Span[];
   /** Comment lines above the instruction: a `check=` among them can switch rules off for it. */
-  readonly comments: readonly string[];
+  readonly comments: readonly Comment[];
   readonly hint?: string;
 };
 

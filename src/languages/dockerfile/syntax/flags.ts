@@ -20,6 +20,7 @@ export function takeFlags(stretch: Stretch): { readonly flags: readonly Flag[]; 
     const from = at;
     let value = '';
     let quote = '';
+    let valueStart = -1;
     for (; at < end; at++) {
       const character = text[at] ?? '';
       if (quote === '' && isSpace(character)) break;
@@ -27,6 +28,7 @@ export function takeFlags(stretch: Stretch): { readonly flags: readonly Flag[]; 
       else if (quote === '' && (character === '"' || character === "'")) quote = character;
       else if (character === quote) quote = '';
       else value += character;
+      if (valueStart < 0 && value.endsWith('=')) valueStart = at + 1;
     }
     at = Math.min(at, end);
     if (value === '--') break;
@@ -35,6 +37,7 @@ export function takeFlags(stretch: Stretch): { readonly flags: readonly Flag[]; 
       name: equals < 0 ? value.slice(2) : value.slice(2, equals),
       value: equals < 0 ? undefined : value.slice(equals + 1),
       span: spanOf(line, from, at),
+      valueSpan: spanOf(line, valueStart < 0 ? at : Math.min(valueStart, at), at),
     });
   }
   return { flags, rest: { line, start: at, end } };
@@ -75,11 +78,11 @@ function flagHint(name: string, table: FlagTable): string | undefined {
 /** The value of a flag as a word at the flag's place; undefined when the flag is not there. */
 export function flagWord(flags: readonly Flag[], name: string): Word | undefined {
   const flag = flags.find((each) => each.name === name);
-  return flag?.value === undefined ? undefined : { text: flag.value, span: flag.span };
+  return flag?.value === undefined ? undefined : { text: flag.value, span: flag.valueSpan };
 }
 
 export function flagWords(flags: readonly Flag[], name: string): readonly Word[] {
-  return flags.flatMap((flag) => (flag.name === name && flag.value !== undefined ? [{ text: flag.value, span: flag.span }] : []));
+  return flags.flatMap((flag) => (flag.name === name && flag.value !== undefined ? [{ text: flag.value, span: flag.valueSpan }] : []));
 }
 
 /** undefined when the flag is not there. */

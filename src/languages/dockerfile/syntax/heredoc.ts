@@ -2,7 +2,7 @@
 import { expandWord, type WordRules } from '#languages/frontend/words.ts';
 import type { Heredoc } from '../ast.ts';
 
-export type HeredocHead = Omit<Heredoc, 'content' | 'span'>;
+export type HeredocHead = Omit<Heredoc, 'content' | 'contentSpan' | 'span'>;
 
 const none: ReadonlyMap<string, string> = new Map();
 const lineRules: WordRules = { escape: '\\', keepQuotes: true, keepEscapes: true, keepUnset: true };

@@ -1,6 +1,6 @@
 /** One logical line to one instruction: the name, flags and here-documents that all have, then what each makes of its arguments. */
 import { suggest } from '#ground/base/human.ts';
-import type { Span } from '#ground/base/span.ts';
+import type { TextSpan } from '#ground/base/span.ts';
 import type { EscapeCharacter } from '#languages/frontend/words.ts';
 import type { Heredoc, Instruction, Word } from '../ast.ts';
 import { argumentReaders, type Reading } from './arguments.ts';
@@ -70,7 +70,6 @@ function readHead(head: Head, surroundings: Surroundings): Instruction | undefin
   const span = wholeSpan(head, heredocs);
   const report: ReportFault = (rule, message, at, hint) => reader.report(rule, message, anchored(span, at), hint);
   if (!checkFlags(flags, readArguments.flags, report)) return undefined;
-  const last = { file: line.file, start: { line: line.lastLine, column: 1 }, end: { line: line.lastLine, column: 2 } };
   const reading: Reading = {
     name: head.keyword.text.toUpperCase(),
     stretch: trimStretch(rest),
@@ -83,7 +82,7 @@ function readHead(head: Head, surroundings: Surroundings): Instruction | undefin
       comments: inner ? [] : line.comments,
       flags,
       heredocs,
-      emptyContinuation: line.hasEmptyLine && !inner ? last : undefined,
+      emptyContinuation: line.hasEmptyLine && !inner ? line.lastLine : undefined,
     },
     readInner: (stretch) => {
       const part = trimStretch(stretch);
@@ -105,13 +104,13 @@ function reportUnknown(head: Head, { report }: InstructionReader): void {
   );
 }
 
-function wholeSpan(head: Head, heredocs: readonly Heredoc[]): Span {
+function wholeSpan(head: Head, heredocs: readonly Heredoc[]): TextSpan {
   const span = spanOf(head.whole.line, head.whole.start, head.whole.end);
   const last = heredocs.at(-1);
   return last ? { ...span, end: last.span.end } : span;
 }
 
 /** Errors are known by the line their instruction begins on; a place further down keeps the whole instruction. */
-function anchored(instruction: Span, place: Span): Span {
+function anchored(instruction: TextSpan, place: TextSpan): TextSpan {
   return place.start.line === instruction.start.line ? place : instruction;
 }

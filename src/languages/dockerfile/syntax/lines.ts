@@ -1,22 +1,22 @@
 /** From a text to logical lines: continuations joined, comments and directives taken out, every character still knows its place. */
-import type { Position, Span } from '#ground/base/span.ts';
+import type { TextPosition, TextSpan } from '#ground/base/span.ts';
 import { isSpace, type EscapeCharacter } from '#languages/frontend/words.ts';
-import type { Directive } from '../ast.ts';
+import type { Comment, Directive } from '../ast.ts';
 
-/** A stretch of a logical line that comes from one physical line; columns count from 1. */
-type Piece = { readonly offset: number; readonly line: number; readonly column: number };
+/** A stretch of a logical line that comes from one physical line: where it begins in the logical line, and in the text. */
+type Piece = { readonly from: number; readonly at: TextPosition };
 
 export type LogicalLine = {
   readonly file: string;
   readonly text: string;
   readonly pieces: readonly Piece[];
-  readonly lastLine: number;
-  /** Comment lines just above, without `#` and white space. */
-  readonly comments: readonly string[];
+  readonly lastLine: TextSpan;
+  /** Comment lines just above. */
+  readonly comments: readonly Comment[];
   readonly hasEmptyLine: boolean;
 };
 
-export type HeredocBody = { readonly content: string; readonly span: Span };
+export type HeredocBody = { readonly content: string; readonly contentSpan: TextSpan; readonly span: TextSpan };
 
 export type LineReader = {
   /** The next instruction's line; undefined at the end. */
@@ -24,70 +24,81 @@ export type LineReader = {
   /** The lines up to the one that is `name`, right behind the last logical line. When no such line comes: undefined, and all lines are used up. */
   readHeredoc(name: string, chomp: boolean): HeredocBody | undefined;
   readonly directives: readonly Directive[];
+  /** All comments so far. */
+  readonly comments: readonly Comment[];
   readonly escape: EscapeCharacter;
 };
 
-export type ReportFault = (rule: string, message: string, span: Span, hint?: string) => void;
+export type ReportFault = (rule: string, message: string, span: TextSpan, hint?: string) => void;
 
 export function createLineReader(source: string, file: string, report: ReportFault): LineReader {
-  const physical = source.replace(/^\ufeff/u, '').split('\n');
-  const endsWithBreak = physical.at(-1) === '';
-  if (endsWithBreak) physical.pop();
+  const bom = source.startsWith('\ufeff') ? 1 : 0;
+  const physical = source.slice(bom).split('\n');
+  const starts = startsOf(physical, bom);
+  if (physical.at(-1) === '') physical.pop();
   let index = 0;
   let escape: EscapeCharacter = '\\';
   let directivesDone = false;
   const directives: Directive[] = [];
+  const allComments: Comment[] = [];
 
-  const lineSpan = (number: number): Span => ({
-    file,
-    start: { line: number, column: 1 },
-    end: { line: number, column: Math.max(2, trimBreak(physical[number - 1] ?? '').length + 1) },
-  });
+  /** In the line at `index`, columns counted from 0. */
+  const spanIn = (from: number, to: number): TextSpan => {
+    const start = starts[index] ?? source.length;
+    return {
+      file,
+      start: { line: index + 1, column: from + 1, offset: start + from },
+      end: { line: index + 1, column: to + 1, offset: start + to },
+    };
+  };
 
-  /** Takes `# name=value` lines at the top; the first other line ends them. */
-  function readDirective(text: string, number: number): boolean {
+  /** Takes `# name=value` lines at the top; the first other line ends them. `text` begins in column `from`, counted from 0. */
+  function readDirective(text: string, from: number): boolean {
     const found = parseDirective(text);
     if (!found) {
       directivesDone = true;
       return false;
     }
     const { name, value } = found;
+    const span = spanIn(from, from + text.trimEnd().length);
+    const valueSpan = spanIn(span.end.column - 1 - value.length, span.end.column - 1);
     if (directives.some((each) => each.name === name))
-      report('BadDirective', `Only one ${name} parser directive can be used`, lineSpan(number), 'Remove one of them');
-    else if (name !== 'escape') directives.push({ name, value, span: lineSpan(number) });
+      report('BadDirective', `Only one ${name} parser directive can be used`, span, 'Remove one of them');
+    else if (name !== 'escape') directives.push({ name, value, span, valueSpan });
     else if (value === '\\' || value === '`') {
       escape = value;
-      directives.push({ name, value, span: lineSpan(number) });
-    } else
-      report(
-        'BadDirective',
-        `Invalid escape token "${value}" does not match \` or \\`,
-        lineSpan(number),
-        'Use "# escape=`" or leave it out',
-      );
+      directives.push({ name, value, span, valueSpan });
+    } else report('BadDirective', `Invalid escape token "${value}" does not match \` or \\`, span, 'Use "# escape=`" or leave it out');
     return true;
   }
 
   function next(): LogicalLine | undefined {
-    let comments: string[] = [];
+    let comments: Comment[] = [];
     for (; index < physical.length; index++) {
       const raw = trimBreak(physical[index] ?? '');
-      const column = leadingSpace(raw) + 1;
-      const text = raw.slice(column - 1);
-      if (!directivesDone && readDirective(text, index + 1)) continue;
+      const blank = leadingSpace(raw);
+      const text = raw.slice(blank);
+      if (!directivesDone && readDirective(text, blank)) continue;
       if (text === '') comments = [];
       else if (text.startsWith('#')) {
-        const comment = text.slice(1).trim();
-        if (comment === '') comments = [];
+        const comment = addComment(text, blank);
+        if (comment.text === '') comments = [];
         else comments.push(comment);
-      } else return join(text, column, comments);
+      } else return join(text, blank, comments);
     }
     return undefined;
   }
 
-  /** Adds the lines that continue the one at `index`. */
-  function join(first: string, column: number, comments: readonly string[]): LogicalLine | undefined {
-    const pieces: Piece[] = [{ offset: 0, line: index + 1, column }];
+  function addComment(text: string, from: number): Comment {
+    const comment = { text: text.slice(1).trim(), span: spanIn(from, from + text.trimEnd().length) };
+    allComments.push(comment);
+    return comment;
+  }
+
+  /** Adds the lines that continue the one at `index`, whose text begins in column `from`, counted from 0. */
+  function join(first: string, from: number, comments: readonly Comment[]): LogicalLine | undefined {
+    const pieces: Piece[] = [{ from: 0, at: spanIn(from, from).start }];
+    let lastLine = spanIn(0, from + first.length);
     const texts: string[] = [];
     let length = 0;
     let hasEmptyLine = false;
@@ -102,13 +113,15 @@ export function createLineReader(source: string, file: string, report: ReportFau
     for (; continues && index < physical.length; index++) {
       const raw = trimBreak(physical[index] ?? '');
       const blank = leadingSpace(raw);
+      lastLine = spanIn(0, raw.length);
       if (blank === raw.length) hasEmptyLine = true;
-      else if (raw[blank] !== '#') {
-        pieces.push({ offset: length, line: index + 1, column: 1 });
+      else if (raw[blank] === '#') addComment(raw.slice(blank), blank);
+      else {
+        pieces.push({ from: length, at: lastLine.start });
         continues = add(raw);
       }
     }
-    return { file, text: texts.join(''), pieces, lastLine: index, comments, hasEmptyLine };
+    return { file, text: texts.join(''), pieces, lastLine, comments, hasEmptyLine };
   }
 
   function readHeredoc(name: string, chomp: boolean): HeredocBody | undefined {
@@ -116,12 +129,15 @@ export function createLineReader(source: string, file: string, report: ReportFau
     for (let at = index; at < physical.length; at++) {
       const line = trimBreak(physical[at] ?? '');
       if ((chomp ? line.replace(/^\t+/u, '') : line) !== name) continue;
+      const first: TextPosition = { line: start + 1, column: 1, offset: starts[start] ?? 0 };
+      index = at;
+      const { start: end, end: behind } = spanIn(0, line.length);
       index = at + 1;
-      const content = physical
-        .slice(start, at)
-        .map((each) => `${each}\n`)
-        .join('');
-      return { content, span: { file, start: { line: start + 1, column: 1 }, end: { line: at + 1, column: line.length + 1 } } };
+      return {
+        content: source.slice(first.offset, end.offset),
+        contentSpan: { file, start: first, end },
+        span: { file, start: first, end: behind },
+      };
     }
     index = physical.length;
     return undefined;
@@ -131,31 +147,39 @@ export function createLineReader(source: string, file: string, report: ReportFau
     next,
     readHeredoc,
     directives,
+    comments: allComments,
     get escape() {
       return escape;
     },
   };
 }
 
+/** A text as one line by itself. */
+export function lineOf(text: string, file = ''): LogicalLine {
+  const start = { line: 1, column: 1, offset: 0 };
+  const lastLine = { file, start, end: { line: 1, column: text.length + 1, offset: text.length } };
+  return { file, text, pieces: [{ from: 0, at: start }], lastLine, comments: [], hasEmptyLine: false };
+}
+
 /** The place of the character at `offset`. */
-export function positionAt(line: LogicalLine, offset: number): Position {
+function positionAt(line: LogicalLine, offset: number): TextPosition {
   let low = 0;
   let high = line.pieces.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if ((line.pieces[middle]?.offset ?? 0) <= offset) low = middle;
+    if ((line.pieces[middle]?.from ?? 0) <= offset) low = middle;
     else high = middle - 1;
   }
-  const piece = line.pieces[low] ?? { offset: 0, line: 1, column: 1 };
-  return { line: piece.line, column: piece.column + offset - piece.offset };
+  const { from, at } = line.pieces[low] ?? { from: 0, at: { line: 1, column: 1, offset: 0 } };
+  return { line: at.line, column: at.column + offset - from, offset: at.offset + offset - from };
 }
 
 /** From the character at `start` to the one before `end`. */
-export function spanOf(line: LogicalLine, start: number, end: number): Span {
+export function spanOf(line: LogicalLine, start: number, end: number): TextSpan {
   const from = positionAt(line, start);
   if (end <= start) return { file: line.file, start: from, end: from };
   const last = positionAt(line, end - 1);
-  return { file: line.file, start: from, end: { line: last.line, column: last.column + 1 } };
+  return { file: line.file, start: from, end: { line: last.line, column: last.column + 1, offset: last.offset + 1 } };
 }
 
 /** `# name = value` with a known name: what a directive is. `text` begins at the `#`. */
@@ -175,6 +199,17 @@ function withoutContinuation(text: string, escape: EscapeCharacter): string | un
   while (end > 0 && (text[end - 1] === ' ' || text[end - 1] === '\t')) end--;
   if (text[end - 1] !== escape || text[end - 2] === escape) return undefined;
   return text.slice(0, end - 1);
+}
+
+/** Where each line begins in the text, whose first lines begin at `first`. */
+function startsOf(lines: readonly string[], first: number): Float64Array {
+  const starts = new Float64Array(lines.length);
+  let at = first;
+  for (let index = 0; index < lines.length; index++) {
+    starts[index] = at;
+    at += (lines[index]?.length ?? 0) + 1;
+  }
+  return starts;
 }
 
 function trimBreak(text: string): string {
