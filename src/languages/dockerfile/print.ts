@@ -61,9 +61,8 @@ function printInstruction(instruction: Instruction, inside: readonly Comment[], 
   const [rest = '', bodies] = instruction.kind === 'onbuild' ? cutBodies(instruction.expression) : [printRest(instruction)];
   const isBroken = inside.length > 0 || emptyContinuation !== undefined;
   const lineBreak = isBroken ? `${escape}\n${printComments(inside)}${emptyContinuation ? '\n' : ''}` : '';
-  const name = keyword.text;
   // A line that begins with "#" would be a comment: then the name itself is broken.
-  const head = rest.startsWith('#') ? `${name.slice(0, 1)}${lineBreak}${name.slice(1)} ` : `${name} ${lineBreak}`;
+  const head = rest.startsWith('#') ? `${keyword.text.slice(0, 1)}${lineBreak}${keyword.text.slice(1)} ` : `${keyword.text} ${lineBreak}`;
   return `${endLine(head + rest, escape)}\n${bodies ?? heredocs.map(({ content, name }) => `${content}${name}\n`).join('')}`;
 }
 
