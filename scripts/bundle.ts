@@ -1,6 +1,7 @@
-/** Makes `dist/`: one small entry and lazily loaded chunks, for `npm pack`. Node refuses to strip types under node_modules, so what is published is JavaScript. */
+/** Makes `dist/`: the command (one small entry and lazily loaded chunks) and the library with its types, for `npm pack`. Node refuses to strip types under node_modules, so what is published is JavaScript. */
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { rolldown } from 'rolldown';
+import { writeLibraryTypes } from './library-types.ts';
 
 rmSync('dist', { recursive: true, force: true });
 const bundle = await rolldown({
@@ -16,6 +17,11 @@ const bundle = await rolldown({
 });
 await bundle.write({ dir: 'dist', format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js', minify: false });
 await bundle.close();
+// What other programs import is a file by itself that runs without Node, too.
+const library = await rolldown({ input: { library: 'src/languages/dockerfile/library.ts' }, platform: 'browser' });
+await library.write({ dir: 'dist', format: 'esm', entryFileNames: '[name].js', minify: false });
+await library.close();
+writeLibraryTypes('dist');
 chmodSync('dist/main.js', 0o755);
 writeFileSync(
   'dist/LICENSE-valibot.md',

@@ -1,7 +1,7 @@
 /** What `npm pack` makes, installed as a stranger would: the bundle finds its own worker, threads and caretaker. */
 import { after, before, test, type TestContext } from 'node:test';
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -77,6 +77,40 @@ test('the installed command builds, runs, pushes, pulls, saves and loads', async
   await run(third, 'load', '-i', archive);
   assert.equal(await run(third, 'run', '--rm', name), '700\n');
   assert.match((await call(third, 'run', 'scratch')).stderr, /reserved/u);
+});
+
+test('the library is found, typed for strict compilers, and loads nothing of Node', async () => {
+  const example = /```js\n([\s\S]*?)```\n\nprints\n\n```text\n([\s\S]*?)```/u.exec(readFileSync(join(root, 'docs/library.md'), 'utf8'));
+  const [, script = '', printed = ''] = example ?? [];
+  writeFileSync(join(prefix, 'example.mjs'), script);
+  const done = await runCommand(process.execPath, ['example.mjs'], { cwd: prefix, environment });
+  assert.equal(done.stdout.trimEnd(), printed.trimEnd(), done.stderr);
+  writeFileSync(
+    join(prefix, 'consumer.ts'),
+    `import { lintDockerfile, parseDockerfile, printDockerfile, type Diagnostic, type Instruction } from 'jettison';
+const { dockerfile, diagnostics } = parseDockerfile('FROM a', { file: 'x' });
+const all: readonly Diagnostic[] = [...diagnostics, ...lintDockerfile('FROM a', { buildArgs: { A: '1' }, platform: 'linux/arm64' })];
+function nameOf(instruction: Instruction): string {
+  return instruction.kind === 'run' && instruction.command.form === 'shell' ? instruction.command.text.text : instruction.keyword.text;
+}
+const offset: number | undefined = all[0]?.spans[0]?.start.offset;
+export const text: string = printDockerfile(dockerfile) + dockerfile.stages.map(({ from }) => nameOf(from)).join() + offset;
+// @ts-expect-error a kind that there is not
+export const wrong = (instruction: Instruction): boolean => instruction.kind === 'runs';
+`,
+  );
+  for (const resolution of [
+    ['--module', 'nodenext'],
+    ['--module', 'esnext', '--moduleResolution', 'bundler'],
+  ]) {
+    const words = ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2022', '--types', '', ...resolution, 'consumer.ts'];
+    const compiled = await runCommand(join(root, 'node_modules/.bin/tsc'), words, { cwd: prefix, environment });
+    assert.equal(compiled.status, 0, compiled.stdout);
+  }
+  assert.doesNotMatch(
+    readFileSync(join(prefix, 'node_modules/jettison/dist/library.js'), 'utf8'),
+    /^import |\brequire\(|['"]node:|\bBuffer\.|\bprocess\./mu,
+  );
 });
 
 test('npx runs the tarball in an empty folder', async () => {

@@ -10,12 +10,19 @@ const encoder = new TextEncoder();
 /** Keeps a byte order mark: it is part of a name. */
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
+/** Like `toText` without `Buffer`: both also run in browsers. */
 export function fromText(text: string): ByteString {
-  return /^[\u0000-\u007f]*$/u.test(text) ? mint(text) : fromBytes(encoder.encode(text));
+  if (/^[\u0000-\u007f]*$/u.test(text)) return mint(text);
+  let name = '';
+  for (const byte of encoder.encode(text)) name += String.fromCharCode(byte);
+  return mint(name);
 }
 
 export function toText(name: ByteString): string {
-  return /^[\u0000-\u007f]*$/u.test(name) ? name : decoder.decode(bytesOf(name));
+  if (/^[\u0000-\u007f]*$/u.test(name)) return name;
+  const bytes = new Uint8Array(name.length);
+  for (let index = 0; index < name.length; index++) bytes[index] = name.charCodeAt(index);
+  return decoder.decode(bytes);
 }
 
 export function fromBytes(bytes: Uint8Array): ByteString {
