@@ -74,6 +74,7 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
     worker: async () => await engine.worker(signal),
     report,
     secrets,
+    limits: request.limits,
     download: downloads.fetch,
     onRun,
   });

@@ -8,7 +8,7 @@ import { unreachable } from '#ground/base/errors.ts';
 import { cacheKey, contentKeyOf, type CacheKey } from '#execution/cache/key.ts';
 import { missingSource } from '#stores/context/errors.ts';
 import type { DriverFor, OpDriver, Result } from '#execution/solver/contract.ts';
-import type { TreeSource, Worker } from '#execution/worker/contract.ts';
+import type { ResourceLimits, TreeSource, Worker } from '#execution/worker/contract.ts';
 import type { BaseImages } from './base-images.ts';
 import type { BuildContexts } from './build-contexts.ts';
 import { folderOf, folderResult, snapshotOf, snapshotResult } from './results.ts';
@@ -22,6 +22,8 @@ export type DriverDeps = {
   /** Gives the folder that holds the file. */
   readonly download: (op: SourceHttpOp, signal: AbortSignal) => Promise<string>;
   readonly secrets: Secrets;
+  /** Of the processes of RUN; they are no part of what a step is. */
+  readonly limits: ResourceLimits | undefined;
   /** Told of each vertex that ran, so that what is wanted of it next can begin beside the other steps. */
   readonly onRun: (vertex: Vertex, result: Result) => void;
 };
@@ -86,6 +88,7 @@ function workDriver(op: ExecOp | FileOp, vertex: Vertex, deps: DriverDeps): OpDr
         inputs: inputs.map((input) => sourceOf(input, deps.contexts)),
         quietEnvironment: vertex.label.quietEnvironment ?? [],
         secrets,
+        ...(op.kind === 'exec' && deps.limits !== undefined ? { limits: deps.limits } : {}),
       };
       const result = snapshotResult(await worker.run(request, hiding.report, signal).finally(hiding.flush));
       deps.contexts.checkUnchanged(inputs.flatMap((input) => folderOf(input) ?? []));

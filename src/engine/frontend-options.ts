@@ -20,6 +20,8 @@ export function frontendOptions(request: BuildRequest, source: BuildSource): Fro
     network: request.network,
     extraHosts: request.extraHosts,
     shmSize: request.shmSize ?? null,
+    ulimits: request.ulimits,
+    ...(request.cgroupParent === undefined ? {} : { cgroupParent: request.cgroupParent }),
     ignorePatterns: source.ignore,
     contexts: namedContexts(request),
   };

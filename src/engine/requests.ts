@@ -1,9 +1,15 @@
 /** What the faces ask of the engine, as values. One type a use case; the functions stand in the file named after the use case (`build.ts`: `build(engine, request, report, signal)`). */
+import type { ResourceLimits } from '#execution/worker/contract.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Target } from '#languages/dockerfile/targets.ts';
 import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
 
 export type { Diagnostic } from '#languages/frontend/diagnostics.ts';
+
+export type { ResourceLimits } from '#execution/worker/contract.ts';
+
+/** By Docker's names; -1: without a limit. */
+export type Ulimit = { readonly name: string; readonly soft: number; readonly hard: number };
 
 export type BuildRequest = {
   readonly context: ContextSource;
@@ -22,6 +28,11 @@ export type BuildRequest = {
   readonly extraHosts: readonly string[];
   /** Size of /dev/shm in bytes. */
   readonly shmSize: number | undefined;
+  /** Of RUN; sorted by name. */
+  readonly ulimits: readonly Ulimit[];
+  /** Of the processes of RUN; undefined for none. */
+  readonly limits: ResourceLimits | undefined;
+  readonly cgroupParent: string | undefined;
   /** `--no-cache-filter`: stages that run again. */
   readonly noCacheStages: readonly string[];
   /** `--build-context`, by name as typed. */

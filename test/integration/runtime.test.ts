@@ -97,7 +97,7 @@ function contract(only: 'crun' | 'runc'): void {
     mkdirSync(rootfs);
     makeBusyboxRoot(rootfs);
     runtime = await openRuntime(
-      { folder: join(folder, 'run'), memory: join(folder, 'runtime.json'), only },
+      { folder: join(folder, 'run'), memory: join(folder, 'runtime.json'), cgroupRecords: join(folder, 'cgroups'), only },
       (text) => notes.push(text),
       never,
     );
@@ -118,6 +118,23 @@ function contract(only: 'crun' | 'runc'): void {
     assert.deepEqual((await shell('kill -9 $$; sleep 1; (sh -c "kill -9 \\$\\$"); exit $?')).status, { code: 137, signal: 'SIGKILL' });
     const long = await shell('dd if=/dev/zero bs=1024 count=3000 2>/dev/null | tr "\\0" x');
     assert.equal(long.out.length, 3_072_000);
+  });
+
+  test('limits hold, the process sees them, and memory that ran out is told', async () => {
+    const ulimits = [
+      { name: 'nofile', soft: 100, hard: 200 },
+      { name: 'core', soft: -1, hard: -1 },
+    ] as const;
+    const read = 'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null';
+    const limited = await shell(`ulimit -n; ulimit -Hn; ulimit -c; ${read}; true`, { ulimits, limits: { memory: 33_554_432 } });
+    assert.equal(limited.out, '100\n200\nunlimited\n33554432\n');
+    const killed = await run(['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=100M', 'count=1'], { limits: { memory: 20_000_000 } });
+    assert.deepEqual(killed.status, { code: 137, signal: 'SIGKILL', outOfMemory: true });
+    assert.deepEqual((await shell('(sh -c "kill -9 \\$\\$"); exit $?', { limits: { memory: 20_000_000 } })).status, {
+      code: 137,
+      signal: 'SIGKILL',
+    });
+    assert.deepEqual(readdirSync(join(folder, 'cgroups')), []);
   });
 
   test('/dev/stdout can be opened again, by a user too', async () => {

@@ -5,7 +5,7 @@ import type { Report, VertexOutput } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { ActiveSnapshot, SnapshotId } from '#stores/snapshot/contract.ts';
-import type { Runtime } from '#execution/runtime/contract.ts';
+import type { ResourceLimits, Runtime } from '#execution/runtime/contract.ts';
 import { processFailed, startFailed } from './exec/failure.ts';
 import { openMounts, type MountTools } from './exec/mounts.ts';
 import { textReporter } from './exec/output.ts';
@@ -22,6 +22,8 @@ export type ExecRequest = {
   readonly quietEnvironment: readonly string[];
   /** Secrets by id, for this call only. */
   readonly secrets: ReadonlyMap<string, Uint8Array>;
+  /** Limits outside the op's definition: they change how a step runs, not what it makes. */
+  readonly limits?: ResourceLimits;
 };
 
 export type ExecTools = MountTools & { readonly runtime: Runtime; readonly now: () => number };
@@ -37,7 +39,7 @@ export async function runExec(request: ExecRequest, tools: ExecTools, report: Re
   await using active = await tools.snapshots.prepare(base?.snapshot, signal);
   const began = BigInt(tools.now()) * 1_000_000n;
   const { status, tidy } = await runOver(active, request, tools, report, signal);
-  if (status.code !== 0) throw processFailed(op.arguments, status);
+  if (status.code !== 0) throw processFailed(op.arguments, status, request.limits?.memory);
   tidy(active.folder);
   dropUnchanged(active.folder, foldersBelow(tools, base?.snapshot), began);
   return (await active.commit(signal)).id;
@@ -84,6 +86,8 @@ async function runOver(
         stopSignal: 'SIGTERM',
         shmSize: op.shmSize,
         mounts: opened.mounts,
+        ulimits: op.ulimits ?? [],
+        limits: limitsOf(request),
       },
       tools.runtime,
       { kind: 'capture', stdout: (bytes) => stdout?.take(bytes), stderr: (bytes) => stderr?.take(bytes) },
@@ -95,6 +99,10 @@ async function runOver(
     stdout?.end();
     stderr?.end();
   }
+}
+
+function limitsOf({ op, limits }: ExecRequest): ResourceLimits | undefined {
+  return op.cgroupParent === undefined ? limits : { ...limits, cgroupParent: op.cgroupParent };
 }
 
 function outputOf(vertex: Digest, stream: VertexOutput['stream'], now: () => number, report: Report): ReturnType<typeof textReporter> {

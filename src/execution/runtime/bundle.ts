@@ -6,6 +6,13 @@ import { mountFileSystem, mountFlags, unmount } from '#ground/linux/syscall.ts';
 import type { ProcessRequest } from './contract.ts';
 import { createSpec, type BundlePaths, type HostFacts } from './spec.ts';
 
+declare global {
+  interface JSON {
+    /** Of V8, not yet in TypeScript's library: a number that stringify writes as it is. */
+    rawJSON(text: string): unknown;
+  }
+}
+
 export type Bundle = Disposable & {
   readonly folder: string;
   readonly logFile: string;
@@ -30,7 +37,7 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
     [paths.hosts, request.names.hosts],
     ...(request.names.hostname === null ? [] : [[paths.hostname, request.names.hostname] as const]),
     [paths.resolvConf, request.names.resolvConf],
-    [inside('config.json'), JSON.stringify(createSpec(request, paths, host))],
+    [inside('config.json'), JSON.stringify(createSpec(request, paths, host), wholeNumbers)],
   ]);
   const logFile = inside('log');
   const pidFile = inside('pid');
@@ -57,6 +64,11 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
     complaint: () => lastError(readIfThere(logFile)),
     [Symbol.dispose]: () => stack.dispose(),
   };
+}
+
+/** Limits of 64 bits are no numbers of JavaScript. */
+function wholeNumbers(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? JSON.rawJSON(String(value)) : value;
 }
 
 function bindRoot(request: ProcessRequest, target: string): void {

@@ -6,6 +6,7 @@ import {
   constants,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
@@ -21,8 +22,9 @@ import { createLog } from '#ground/base/log.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
 import { AT_FDCWD, fileTypes, makeNodeAt, mountFileSystem, mountFlags, unmount } from '#ground/linux/syscall.ts';
 import { openBundle } from './bundle.ts';
+import type { Cgroups } from './cgroups.ts';
 import type { ProcessRequest, Runtime } from './contract.ts';
-import { callArguments, createRuntime, ownEnvironment, type Program } from './oci-cli.ts';
+import { callArguments, createRuntime, ownEnvironment, type Program, type RuntimeSetting } from './oci-cli.ts';
 import { readCapabilities } from './capabilities.ts';
 import { smallProgram, type SmallProgram } from './small-programs.ts';
 import { sandboxProfile, usualDevices, type HostFacts, type RootDevices } from './spec.ts';
@@ -32,6 +34,8 @@ export type RuntimeChoice = {
   readonly folder: string;
   /** A file of the store; written anew when the machine, a runtime or we have changed. */
   readonly memory: string;
+  /** Folder of the store that remembers cgroups of processes with limits until they are gone; without it limits are refused. */
+  readonly cgroupRecords?: string;
   /** Restricts the choice. */
   readonly only?: 'crun' | 'runc';
 };
@@ -72,7 +76,20 @@ export async function openRuntime(choice: RuntimeChoice, note: (text: string) =>
   if (way.program.name === 'runc' && isOldRunc(way.program.version)) {
     note(`runc ${way.program.version} has known holes (CVE-2025-31133, CVE-2025-52881): install crun, or runc 1.2.8 or later`);
   }
-  return createRuntime(way.program, choice.folder, { ...factsFor(way, choice.folder, facts), compiledFilter: way.filter });
+  const host = { ...factsFor(way, choice.folder, facts), compiledFilter: way.filter };
+  return createRuntime({ program: way.program, folder: choice.folder, host, ...(await cgroupsFor(choice)) });
+}
+
+/** What they need is loaded and mounted for the first process with limits, or when a dead owner left something. */
+async function cgroupsFor({ folder, cgroupRecords: records }: RuntimeChoice): Promise<Pick<RuntimeSetting, 'cgroups'>> {
+  if (records === undefined || !hasOwnMounts()) return {};
+  let opened: Promise<Cgroups> | undefined;
+  const cgroups = async (): Promise<Cgroups> => {
+    opened ??= import('./cgroups.ts').then(({ createCgroups }) => createCgroups({ records, mountPoint: join(folder, 'cgroups') }));
+    return await opened;
+  };
+  if (existsSync(records) && readdirSync(records).length > 0) (await cgroups()).sweep();
+  return { cgroups };
 }
 
 function factsFor({ devices }: Way, folder: string, facts: HostFacts): HostFacts {
@@ -196,7 +213,7 @@ async function tryWay(way: Way, { folder, facts }: Trial, signal: AbortSignal): 
   const said: string[] = [];
   const hear = (bytes: Uint8Array): void => void said.push(new TextDecoder().decode(bytes));
   try {
-    const runtime = createRuntime(way.program, folder, factsFor(way, folder, facts));
+    const runtime = createRuntime({ program: way.program, folder, host: factsFor(way, folder, facts) });
     const request = trialRequest(folder);
     const { code } = await runtime.run(request, { kind: 'capture', stdout: hear, stderr: hear }, signal);
     if (code === openedDevice(request)) return undefined;

@@ -18,6 +18,28 @@ export type NameFiles = {
   readonly readOnly: boolean;
 };
 
+/** A resource limit of setrlimit(2) by Docker's name (`nofile`); -1: without a limit. */
+export type Ulimit = { readonly name: string; readonly soft: number; readonly hard: number };
+
+/** Limits of a cgroup around the process and what it starts, in Docker's units; what is left out is not limited. */
+export type ResourceLimits = {
+  /** Bytes. */
+  readonly memory?: number;
+  /** Bytes of memory and swap together; -1: without a limit; left out: twice `memory`. */
+  readonly memorySwap?: number;
+  /** 2 to 262144; all have 1024. */
+  readonly cpuShares?: number;
+  /** Microseconds. */
+  readonly cpuPeriod?: number;
+  /** Microseconds of each period. */
+  readonly cpuQuota?: number;
+  /** `0-3,5` */
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
+  /** The cgroup to stand in: a path, or a systemd slice. */
+  readonly cgroupParent?: string;
+};
+
 export type ProcessRequest = {
   /** Names the run; unique among those of this machine at one time; letters, digits, `-` and `_`. */
   readonly id: string;
@@ -41,12 +63,20 @@ export type ProcessRequest = {
   readonly shmSize: number | null;
   readonly mounts: readonly ProcessMount[];
   readonly names: NameFiles;
+  readonly ulimits?: readonly Ulimit[];
+  /** Without them the process stays in the cgroup of this one. */
+  readonly limits?: ResourceLimits;
 };
 
 export type ProcessStreams = ChildStreams;
 
 /** 128 + n and the name of signal n when a signal ended the process. */
-export type ExitStatus = { readonly code: number; readonly signal: string | undefined };
+export type ExitStatus = {
+  readonly code: number;
+  readonly signal: string | undefined;
+  /** The kernel killed one of its processes: it wanted more memory than its limit. */
+  readonly outOfMemory?: true;
+};
 
 export type Runtime = {
   readonly name: 'crun' | 'runc';
@@ -54,7 +84,7 @@ export type Runtime = {
   /**
    * Runs the process to its end; whatever it left running is killed with it. When `signal` aborts, the process gets its stop signal if it
    * handles that, SIGKILL soon after, and the call rejects with the signal's reason once all is gone. Throws `runtime/command-not-found`,
-   * `runtime/command-not-executable`, `runtime/unsafe-root` before anything runs, `runtime/start-failed` with the runtime's own words.
+   * `runtime/command-not-executable`, `runtime/unsafe-root`, `runtime/limit-...` before anything runs, `runtime/start-failed` with the runtime's own words.
    */
   run(request: ProcessRequest, streams: ProcessStreams, signal: AbortSignal): Promise<ExitStatus>;
   /** Hands a signal (`SIGTERM`) to the first process of a run; nothing when it has ended. */

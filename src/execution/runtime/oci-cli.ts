@@ -6,8 +6,10 @@ import { createLog } from '#ground/base/log.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
 import { signalName, signalNumber, startChild, type Child, type ChildExit } from '#ground/linux/child.ts';
 import { openBundle, type Bundle } from './bundle.ts';
+import type { Cgroups, StepCgroup } from './cgroups.ts';
 import { checkCommand } from './command.ts';
 import type { ExitStatus, ProcessRequest, Runtime } from './contract.ts';
+import { checkUlimits } from './ulimits.ts';
 import { checkRoot, openRootTree } from './root.ts';
 import type { HostFacts } from './spec.ts';
 
@@ -29,8 +31,16 @@ export const ownEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:
 
 type Running = { readonly child: Child; readonly bundle: Bundle; readonly stopSignal: number };
 
-/** `folder` is for bundles and the runtime's own state: private to this process, best on a tmpfs. */
-export function createRuntime(program: Program, folder: string, host: HostFacts): Runtime {
+export type RuntimeSetting = {
+  readonly program: Program;
+  /** For bundles and the runtime's own state: private to this process, best on a tmpfs. */
+  readonly folder: string;
+  readonly host: HostFacts;
+  /** For processes with limits; asked for when the first comes. Without it they are refused. */
+  readonly cgroups?: () => Promise<Cgroups>;
+};
+
+export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting): Runtime {
   const running = new Map<string, Running>();
   const state = join(folder, 'state');
   const bundles = join(folder, 'bundles');
@@ -41,13 +51,11 @@ export function createRuntime(program: Program, folder: string, host: HostFacts)
     async run(request, streams, signal) {
       signal.throwIfAborted();
       const stopSignal = checkBefore(request);
-      using bundle = openBundle(bundles, request, host);
-      const command = {
-        file: program.file,
-        arguments: runArguments(program, state, { bundle, id: request.id }),
-        environment: ownEnvironment,
-        folder: bundle.folder,
-      };
+      await using cgroup = await openLimits(request, cgroups);
+      using bundle = openBundle(bundles, { ...request, mounts: [...request.mounts, ...(cgroup?.mounts ?? [])] }, host);
+      const words = [program.file, ...runArguments(program, state, { bundle, id: request.id })];
+      const [file = '', ...rest] = cgroup === undefined ? words : entering(cgroup, words);
+      const command = { file, arguments: rest, environment: ownEnvironment, folder: bundle.folder };
       const child = await startChild(command, streams);
       const run = { child, bundle, stopSignal };
       running.set(request.id, run);
@@ -56,7 +64,7 @@ export function createRuntime(program: Program, folder: string, host: HostFacts)
         if (exit.kind === 'killed' || signal.aborted) await sweep(program, state, { bundle, id: request.id });
         await child.exit;
         signal.throwIfAborted();
-        return statusOf(program, exit, bundle);
+        return statusWithin(cgroup, exit, () => statusOf(program, exit, bundle));
       } finally {
         running.delete(request.id);
       }
@@ -67,6 +75,30 @@ export function createRuntime(program: Program, folder: string, host: HostFacts)
       if (found) send(found.bundle.firstProcess() ?? found.child.pid, number);
     },
   };
+}
+
+async function openLimits({ id, limits }: ProcessRequest, cgroups: RuntimeSetting['cgroups']): Promise<StepCgroup | undefined> {
+  if (limits === undefined) return undefined;
+  if (cgroups === undefined) throw new JettisonError('runtime/no-cgroups', 'This runtime takes no limits', { fault: 'bug' });
+  return (await cgroups()).open(id, limits);
+}
+
+/** A process goes into a cgroup by itself (0) before it becomes the runtime: nothing of it is ever outside. */
+function entering({ entrances }: StepCgroup, words: readonly string[]): readonly string[] {
+  const script = `while [ "$1" != -- ]; do echo 0 >"$1" || exit ${cannotEnter}; shift; done; shift; exec "$@"`;
+  return ['/bin/sh', '-c', script, 'sh', ...entrances, '--', ...words];
+}
+
+const cannotEnter = 125;
+
+/** Where memory ran out, even the runtime may have been killed. */
+function statusWithin(cgroup: StepCgroup | undefined, exit: ChildExit, status: () => ExitStatus): ExitStatus {
+  const killed = { code: 137, signal: 'SIGKILL', outOfMemory: true } as const;
+  if (cgroup === undefined) return status();
+  if (exit.kind === 'killed') return cgroup.ranOutOfMemory({ killed: true }) ? killed : status();
+  const found = status();
+  const ranOut = found.code !== 0 && cgroup.ranOutOfMemory({ killed: found.signal === 'SIGKILL' });
+  return ranOut ? { ...found, outOfMemory: true } : found;
 }
 
 /** The global arguments and the words of one call. Also for `choose`, which has to `create`. */
@@ -87,6 +119,7 @@ function checkBefore(request: ProcessRequest): number {
   for (const text of [...request.arguments, ...request.environment]) {
     if (text.includes('\0')) throw new JettisonError('runtime/bad-argument', 'An argument or variable holds a NUL byte');
   }
+  checkUlimits(request.ulimits ?? []);
   using tree = openRootTree(request.rootfs);
   checkRoot(tree);
   checkCommand(tree, request);

@@ -1,7 +1,7 @@
 /** A request as the config.json of the OCI runtime spec. Values as Docker and containerd give them. */
 import type { RuntimeMount, RuntimeSpec, SeccompProfile } from '#formats/oci/runtime-spec.ts';
 import { unreachable } from '#ground/base/errors.ts';
-import type { ProcessMount, ProcessRequest } from './contract.ts';
+import type { ProcessMount, ProcessRequest, Ulimit } from './contract.ts';
 import { seccompProfile } from './seccomp.ts';
 
 /** What the spec takes from the machine. */
@@ -83,6 +83,9 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
       // Inheritable and ambient stay empty (CVE-2022-24769).
       capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
       noNewPrivileges: false,
+      // The runtime stands in the cgroup, too: when memory runs out, the kernel is to kill it last.
+      ...(request.limits?.memory === undefined ? {} : { oomScoreAdj: 500 }),
+      ...(request.ulimits === undefined || request.ulimits.length === 0 ? {} : { rlimits: request.ulimits.map(rlimitOf) }),
     },
     root: { path: paths.rootfs, readonly: false },
     hostname: request.hostname,
@@ -112,6 +115,10 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
     // crun takes a compiled filter instead of compiling the rules again, which saves it 2 ms a start; others do not know the name.
     ...(filter === undefined ? {} : { annotations: { 'run.oci.seccomp_bpf_data': filter } }),
   };
+}
+
+function rlimitOf({ name, soft, hard }: Ulimit): { readonly type: string; readonly soft: bigint; readonly hard: bigint } {
+  return { type: `RLIMIT_${name.toUpperCase()}`, soft: BigInt.asUintN(64, BigInt(soft)), hard: BigInt.asUintN(64, BigInt(hard)) };
 }
 
 /** The seccomp rules of the sandbox on this machine. */

@@ -4,7 +4,9 @@ import type { Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
+import type { ResourceLimits } from '#execution/runtime/contract.ts';
 
+export type { ResourceLimits } from '#execution/runtime/contract.ts';
 export type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 
 /** The ids that a worker hands out: opaque to the engine. */
@@ -24,6 +26,8 @@ export type OpRequest = {
   readonly quietEnvironment: readonly string[];
   /** Secrets by id, for this call only. */
   readonly secrets: ReadonlyMap<string, Uint8Array>;
+  /** Of a RUN: limits outside the op's definition. */
+  readonly limits?: ResourceLimits;
 };
 
 export type LayerFormat = 'tar' | 'gzip' | 'zstd';

@@ -37,7 +37,12 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
   const files: FileTools = { snapshots, thread: openFileThread() };
   const runtime = lazily(async (signal) => {
     const { openRuntime } = await import('#execution/runtime/choose.ts');
-    return await openRuntime({ folder: folder('bundles'), memory: join(options.store, 'runtime.json') }, options.note, signal);
+    const places = {
+      folder: folder('bundles'),
+      memory: join(options.store, 'runtime.json'),
+      cgroupRecords: join(options.store, 'cgroups'),
+    };
+    return await openRuntime(places, options.note, signal);
   });
   const execTools = async (signal: AbortSignal): Promise<ExecTools> => {
     // First the runtime: it mounts a tmpfs over `bundles`, so that what lies there ends with this process.

@@ -1,5 +1,6 @@
 /** What options of several commands have inside their values. */
 import { JettisonError } from '#ground/base/errors.ts';
+import { badValue } from './option.ts';
 
 /** `NAME=VALUE` as it is; `NAME` with the value it has in `environment`, left out when it has none. */
 export function withEnvironment(given: readonly string[], environment: NodeJS.ProcessEnv): readonly string[] {
@@ -32,4 +33,12 @@ export function splitFields(text: string): readonly string[] {
     fields.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? '');
   }
   return fields;
+}
+
+/** Bytes: `64m`, `1.5g`, `1000`, in units of 1024. */
+export function readSize(long: string, given: string): number {
+  const match = /^(\d{1,15}(?:\.\d{1,10})?) ?([kmgtp]?)(?:i?b)?$/iu.exec(given);
+  const size = match ? Math.floor(Number(match[1]) * 1024 ** ' kmgtp'.indexOf((match[2] || ' ').toLowerCase())) : 0;
+  if (size > 0 && size <= Number.MAX_SAFE_INTEGER) return size;
+  throw badValue(long, given, 'use a number of bytes with k, m or g: "64m"');
 }

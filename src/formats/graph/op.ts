@@ -38,6 +38,10 @@ export type ExecOp = {
   readonly hostname: string;
   /** Size of /dev/shm in bytes; null for Docker's default of 64 MiB. */
   readonly shmSize: number | null;
+  /** By Docker's names, sorted; -1: without a limit. Left out when there are none. */
+  readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  /** The cgroup to stand in; left out for the usual one. */
+  readonly cgroupParent?: string;
 };
 
 export type Mount =

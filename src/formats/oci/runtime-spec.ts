@@ -18,6 +18,8 @@ export type RuntimeProcess = {
   readonly cwd: string;
   readonly capabilities: Readonly<Record<'bounding' | 'effective' | 'permitted', readonly string[]>>;
   readonly noNewPrivileges: boolean;
+  readonly oomScoreAdj?: number;
+  readonly rlimits?: readonly { readonly type: string; readonly soft: bigint; readonly hard: bigint }[];
 };
 
 export type RuntimeMount = {

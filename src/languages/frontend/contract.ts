@@ -1,5 +1,6 @@
 /** A frontend turns a source text into a graph. It is pure: facts from outside come through `Outside`. */
 import type { Digest } from '#ground/base/digest.ts';
+import type { ExecOp } from '#formats/graph/op.ts';
 import type { Edge } from '#formats/graph/vertex.ts';
 import type { ImageConfig } from '#formats/oci/image-config.ts';
 import type { Platform } from '#formats/oci/platform.ts';
@@ -22,6 +23,9 @@ export type FrontendOptions = {
   readonly extraHosts: readonly string[];
   /** Size of /dev/shm in bytes; null or left out for Docker's default. */
   readonly shmSize?: number | null;
+  /** Of RUN; sorted by name. */
+  readonly ulimits?: ExecOp['ulimits'];
+  readonly cgroupParent?: string;
   /** Lines of the ignore file of the build context, for warnings only; undefined for none. */
   readonly ignorePatterns?: readonly string[];
   /** By their names in the form of `contextName`. One takes the place of an image, and of a stage of its name. */

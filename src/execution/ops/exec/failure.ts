@@ -2,8 +2,16 @@
 import { JettisonError } from '#ground/base/errors.ts';
 import type { ExitStatus } from '#execution/runtime/contract.ts';
 
-/** A process that ran and did not end with 0. */
-export function processFailed(words: readonly string[], { code, signal }: ExitStatus): JettisonError {
+/** A process that ran and did not end with 0. `memory`: its limit in bytes. */
+export function processFailed(words: readonly string[], { code, signal, outOfMemory }: ExitStatus, memory?: number): JettisonError {
+  if (outOfMemory) {
+    const limit = memory === undefined ? 'the memory that its cgroup has' : `the limit of ${Number((memory / 2 ** 20).toFixed(1))} MiB`;
+    return new JettisonError(
+      'ops/out-of-memory',
+      `${describe(words)}: exit code: ${code}: cannot allocate memory: a process was killed because it would have passed ${limit}`,
+      { hint: 'Give the build a higher "--memory"' },
+    );
+  }
   const reason = signal === undefined ? `exit code: ${code}` : `killed by signal ${signal} (exit code ${code})`;
   return new JettisonError('ops/process-failed', `${describe(words)}: ${reason}`, {
     ...(signal === 'SIGKILL' ? { hint: 'When nobody killed it, the kernel did, because memory ran out' } : {}),

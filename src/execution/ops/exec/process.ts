@@ -1,7 +1,7 @@
 /** One process over a mounted root: what a RUN and a container have in common. */
 import { readFileSync } from 'node:fs';
 import { systemCode } from '#ground/base/errors.ts';
-import type { ExitStatus, ProcessMount, ProcessStreams, Runtime } from '#execution/runtime/contract.ts';
+import type { ExitStatus, ProcessMount, ProcessStreams, ResourceLimits, Runtime, Ulimit } from '#execution/runtime/contract.ts';
 import { nameFiles } from '#execution/runtime/dns.ts';
 import { openRootTree, prepareRoot, type MountPoint, type RootTree } from '#execution/runtime/root.ts';
 import { accountFileLimit, resolveUser, type ResolvedUser } from '#execution/runtime/user.ts';
@@ -26,6 +26,8 @@ export type RootProcess = {
   readonly stopSignal: string;
   readonly shmSize: number | null;
   readonly mounts: readonly RootMount[];
+  readonly ulimits?: readonly Ulimit[];
+  readonly limits?: ResourceLimits | undefined;
 };
 
 export type RootMount = { readonly mount: ProcessMount; readonly point: MountPoint['kind'] };
@@ -62,6 +64,8 @@ export async function runInRoot(process: RootProcess, runtime: Runtime, streams:
     terminal: process.terminal,
     stopSignal: process.stopSignal,
     shmSize: process.shmSize,
+    ulimits: process.ulimits ?? [],
+    ...(process.limits === undefined ? {} : { limits: process.limits }),
     mounts: process.mounts.map(({ mount }) => ({ ...mount, target: prepared.resolved(mount.target) })),
     names: nameFiles({ hostname, extraHosts: process.extraHosts, hostResolvConf: hostResolvConf(), isStep: !process.ownNames }),
   };

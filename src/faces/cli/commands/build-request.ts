@@ -5,8 +5,9 @@ import { orAborted } from '#ground/base/abort.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Surroundings } from '../command.ts';
 import { badValue, choice, flag, list, parsed, text, type ValuesOf } from '../option.ts';
-import { toMap, withEnvironment } from '../option-values.ts';
+import { readSize, toMap, withEnvironment } from '../option-values.ts';
 import { progressModes, type ProgressMode } from '../output/screen.ts';
+import { limitOptions, readLimits } from './build-limits.ts';
 import { readCall, type BuildCall } from './build-call-option.ts';
 import { readOutput } from './build-output.ts';
 import { readSecret } from './build-secret.ts';
@@ -47,16 +48,16 @@ export const buildOptions = {
   quiet: flag('quiet', { short: 'q', help: 'Suppress the build output and print image ID on success' }),
   remove: flag('rm', { help: 'Accepted: no containers are left behind' }, true),
   secrets: list('secret', { help: 'Secret to expose to the build: "id=NAME,src=FILE" or "id=NAME,env=VARIABLE"' }),
-  shmSize: parsed('shm-size', { value: 'bytes', initial: undefined, help: 'Size of "/dev/shm"' }, readSize),
+  shmSize: parsed('shm-size', { value: 'bytes', initial: undefined, help: 'Size of "/dev/shm"' }, (size) => readSize('shm-size', size)),
   tags: list('tag', { short: 't', help: 'Name and optionally a tag in the "name:tag" format' }),
   target: text('target', { help: 'Set the target build stage to build' }),
+  ...limitOptions,
 };
 
 /** What the docker CLI has and this command has not yet. */
 export const notBuiltOptions = `
-  allow annotation attest builder cache-from cache-to cgroup-parent compress D=debug cpu-period
-  cpu-quota c=cpu-shares cpuset-cpus cpuset-mems disable-content-trust isolation m=memory memory-swap metadata-file
-  policy provenance push sbom security-opt squash ssh ulimit`;
+  allow annotation attest builder cache-from cache-to compress D=debug disable-content-trust isolation metadata-file
+  policy provenance push sbom security-opt squash ssh`;
 
 export type BuildOptions = ValuesOf<typeof buildOptions>;
 
@@ -80,6 +81,7 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     network: given.network,
     extraHosts: given.addHost.map(readHost),
     shmSize: given.shmSize,
+    ...readLimits(given),
     noCacheStages: given.noCacheStages.flatMap((stages) => stages.split(',')).filter((stage) => stage !== ''),
     contexts: new Map(given.contexts.map((named) => readNamedContext(named, around.currentFolder))),
     secrets: new Map(given.secrets.flatMap((secret) => readSecret(secret, around))),
@@ -128,14 +130,6 @@ function readHost(given: string): string {
 function isAddress(word: string): boolean {
   if (word.includes(':')) return /^[\da-f:.]+$/iu.test(word) && URL.canParse(`http://[${word}]/`);
   return /^\d{1,3}(?:\.\d{1,3}){3}$/u.test(word) && word.split('.').every((part) => Number(part) <= 255);
-}
-
-/** Bytes: `64m`, `1.5g`, `1000`, in units of 1024. */
-function readSize(given: string): number {
-  const match = /^(\d{1,15}(?:\.\d{1,10})?) ?([kmgtp]?)(?:i?b)?$/iu.exec(given);
-  const size = match ? Math.floor(Number(match[1]) * 1024 ** ' kmgtp'.indexOf((match[2] || ' ').toLowerCase())) : 0;
-  if (size > 0 && size <= Number.MAX_SAFE_INTEGER) return size;
-  throw badValue('shm-size', given, 'use a number of bytes with k, m or g: "64m"');
 }
 
 /** `NAME=...` of `--build-context`. */

@@ -32,8 +32,10 @@ export function convertRun(context: StepContext, instruction: RunInstruction): v
     security: instruction.security,
     mounts,
     extraHosts: options.extraHosts,
-    hostname: options.buildArgs.get('BUILDKIT_SANDBOX_HOSTNAME') ?? sandboxHostname,
+    hostname: options.buildArgs.get('BUILDKIT_SANDBOX_HOSTNAME') || sandboxHostname,
     shmSize: options.shmSize ?? null,
+    ...(options.ulimits === undefined || options.ulimits.length === 0 ? {} : { ulimits: options.ulimits }),
+    ...(options.cgroupParent === undefined ? {} : { cgroupParent: options.cgroupParent }),
   });
   const [body] = instruction.heredocs;
   addLayer(context, makeOp, inputs, body && text !== undefined ? ` (${summarize(body.content)})` : '');

@@ -1,0 +1,318 @@
+/**
+ * A cgroup around one process that has limits; the others run without (decision 5). What is made is written down before, in a file that is
+ * locked while its owner lives: a cgroup outlives the processes in it, so what a killed owner left is found there and removed later.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import * as v from 'valibot';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { createLog } from '#ground/base/log.ts';
+import { mountHierarchy, readCount, readHierarchies, removeCgroup, type CgroupHierarchy } from '#ground/linux/cgroup.ts';
+import { tryLockFile, type FileLock } from '#ground/linux/lock-file.ts';
+import type { ProcessMount, ResourceLimits } from './contract.ts';
+import { controllersOf, limitFiles, type Controller } from './limits.ts';
+
+export type CgroupPlaces = {
+  /** Folder of the files that say what was made; of the store. */
+  readonly records: string;
+  /** An empty folder of this process's own mount namespace, to mount hierarchies below. */
+  readonly mountPoint: string;
+};
+
+export type StepCgroup = AsyncDisposable & {
+  /** Whoever writes 0 into all of these stands in it. */
+  readonly entrances: readonly string[];
+  /** What shows the process its own limits, where Linux programs look for them. */
+  readonly mounts: readonly ProcessMount[];
+  /** Was a process killed because memory would have passed the limit? `ended` with SIGKILL helps to tell where the kernel counts no kills. */
+  ranOutOfMemory(ended: { readonly killed: boolean }): boolean;
+};
+
+/** A folder that was or will be made. `isLeaf`: else it goes only when nothing is in it. */
+type Made = { readonly version: 1 | 2; readonly name: string; readonly path: string; readonly isLeaf: boolean };
+type Branch = { readonly hierarchy: CgroupHierarchy; readonly root: string; readonly controllers: readonly Controller[] };
+
+const log = createLog('runtime');
+const exclusive = { exclusive: true, wait: false } as const;
+const removalTries = 100;
+const removalPause = 20;
+
+export type Cgroups = {
+  /** Makes the cgroup `id` with the limits. Throws `runtime/limit-unsupported`, `runtime/limit-refused`. */
+  open(id: string, limits: ResourceLimits): StepCgroup;
+  /** Removes what owners left that are dead. Never throws for it. */
+  sweep(): void;
+};
+
+export function createCgroups(places: CgroupPlaces): Cgroups {
+  const mounted = new Map<string, string>();
+  const rootOf = (hierarchy: Pick<CgroupHierarchy, 'version' | 'name'>): string => {
+    const root = mounted.get(hierarchy.name) ?? mountHierarchy(hierarchy, places.mountPoint);
+    mounted.set(hierarchy.name, root);
+    return root;
+  };
+  return {
+    open: (id, limits) => openCgroup(id, limits, { places, rootOf }),
+    sweep: () => sweepRecords(places, rootOf),
+  };
+}
+
+type Tools = { readonly places: CgroupPlaces; readonly rootOf: (hierarchy: Pick<CgroupHierarchy, 'version' | 'name'>) => string };
+
+function openCgroup(id: string, limits: ResourceLimits, { places, rootOf }: Tools): StepCgroup {
+  const branches = branchesFor(limits, rootOf);
+  const leaves = branches.map((branch) => ({ ...branch, path: join(parentOf(branch.hierarchy, limits), `jettison-${id}`) }));
+  const made = leaves.flatMap(missingFolders);
+  const record = writeRecord(places.records, id, made);
+  const undo = (): boolean => made.toReversed().every((each) => removeMade(each, rootOf(each)));
+  try {
+    for (const leaf of leaves) again(() => makeLeaf(leaf, limits));
+  } catch (error) {
+    if (undo()) record.remove();
+    throw error;
+  }
+  const memory = leaves.find(({ controllers }) => controllers.includes('memory'));
+  return {
+    entrances: leaves.map(({ root, path }) => join(root, path, 'cgroup.procs')),
+    mounts: mountsOf(leaves.map(({ hierarchy, root, path }) => ({ hierarchy, folder: join(root, path) }))),
+    ranOutOfMemory: (ended) => memory !== undefined && sawKill(join(memory.root, memory.path), memory.hierarchy.version, ended),
+    async [Symbol.asyncDispose]() {
+      for (let attempt = 0; attempt < removalTries; attempt++) {
+        if (undo()) return record.remove();
+        await pause(removalPause);
+      }
+      log('cgroup jettison-%s stays: processes are still in it', id);
+    },
+  };
+}
+
+/** The hierarchies to stand in: those with a controller that a limit needs, and with a parent of the user's all that count something. */
+function branchesFor(limits: ResourceLimits, rootOf: Tools['rootOf']): readonly Branch[] {
+  const hierarchies = readHierarchies(readFileSync('/proc/self/cgroup', 'utf8'));
+  const unified = hierarchies.find(({ version }) => version === 2);
+  const needed = controllersOf(limits);
+  const branches = new Map<string, Branch>();
+  const add = (hierarchy: CgroupHierarchy, controllers: readonly Controller[]): void => {
+    const before = branches.get(hierarchy.name)?.controllers ?? [];
+    branches.set(hierarchy.name, { hierarchy, root: rootOf(hierarchy), controllers: [...before, ...controllers] });
+  };
+  for (const controller of needed) {
+    const first = hierarchies.find(({ version, name }) => version === 1 && name.split(',').includes(controller));
+    const found = first ?? (unified && unifiedHas(rootOf(unified), controller) ? unified : undefined);
+    if (found === undefined) throw unsupported(`The kernel offers no cgroup controller "${controller}" here`);
+    add(found, [controller]);
+  }
+  if (limits.cgroupParent !== undefined) {
+    const counting = hierarchies.filter(({ version, name }) => version === 1 && /\b(?:memory|cpu|cpuset|pids)\b/u.test(name));
+    for (const hierarchy of counting.length > 0 || unified === undefined ? counting : [unified]) add(hierarchy, []);
+  }
+  if (branches.size === 0) throw unsupported('There are no cgroups on this machine');
+  return [...branches.values()];
+}
+
+function unifiedHas(root: string, controller: Controller): boolean {
+  return readFileSync(join(root, 'cgroup.controllers'), 'utf8').trim().split(' ').includes(controller);
+}
+
+/**
+ * Version 1: below our own cgroup, so that our limits hold, too. Version 2 has no limits for the children of a cgroup with processes, so
+ * they stand at the top.
+ */
+function parentOf({ version, own }: CgroupHierarchy, { cgroupParent }: ResourceLimits): string {
+  if (cgroupParent === undefined) return version === 1 ? own : '/jettison';
+  const path = cgroupParent.endsWith('.slice') && !cgroupParent.includes('/') ? slicePath(cgroupParent) : cgroupParent;
+  return join('/', path);
+}
+
+/** systemd.slice(5): `a-b.slice` stands in `a.slice`. */
+function slicePath(slice: string): string {
+  const parts = slice.slice(0, -'.slice'.length).split('-');
+  return slice === '-.slice' ? '/' : parts.map((_, index) => `${parts.slice(0, index + 1).join('-')}.slice`).join('/');
+}
+
+/** Outermost first. */
+function missingFolders({ hierarchy, root, path }: Branch & { readonly path: string }): readonly Made[] {
+  const missing: Made[] = [];
+  for (let at = path; at !== '/' && !statSync(join(root, at), { throwIfNoEntry: false }); at = dirname(at))
+    missing.unshift({ version: hierarchy.version, name: hierarchy.name, path: at, isLeaf: at === path });
+  return missing;
+}
+
+/** Another process may remove a parent in which nothing stood yet, just before something does. */
+function again(make: () => void): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return make();
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT' || attempt === 3) throw error;
+    }
+  }
+}
+
+function makeLeaf(leaf: Branch & { readonly path: string }, limits: ResourceLimits): void {
+  const { hierarchy, root, path, controllers } = leaf;
+  const parts = path.split('/').filter(Boolean);
+  let folder = root;
+  for (const part of parts) {
+    if (hierarchy.version === 2) allowBelow(folder, controllers);
+    const parent = folder;
+    folder = join(folder, part);
+    makeFolder(folder);
+    if (hierarchy.version === 1 && hierarchy.name.split(',').includes('cpuset')) inheritCpuset(parent, folder);
+  }
+  for (const controller of controllers) {
+    for (const { file, value, optional } of limitFiles(limits, controller, hierarchy.version)) writeLimit(folder, file, value, optional);
+  }
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return;
+    if (systemCode(error) === 'ENOENT') throw error;
+    throw refused('Cannot make a cgroup', error);
+  }
+}
+
+/** Version 2: a cgroup's children have the controllers that it hands on. */
+function allowBelow(folder: string, controllers: readonly Controller[]): void {
+  const file = join(folder, 'cgroup.subtree_control');
+  const allowed = readFileSync(file, 'utf8').trim().split(' ');
+  for (const controller of controllers.filter((each) => !allowed.includes(each))) {
+    try {
+      writeFileSync(file, `+${controller}`);
+    } catch (error) {
+      throw refused(`Cannot use the cgroup controller "${controller}"`, error);
+    }
+  }
+}
+
+/** Version 1: nobody can stand in a cpuset without processors and memory. */
+function inheritCpuset(parent: string, folder: string): void {
+  for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+    if (readFileSync(join(folder, file), 'utf8').trim() === '') writeFileSync(join(folder, file), readFileSync(join(parent, file)));
+  }
+}
+
+function writeLimit(folder: string, file: string, value: string, optional: true | undefined): void {
+  try {
+    writeFileSync(join(folder, file), value, { flag: 'r+' });
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' && optional) return;
+    if (systemCode(error) === 'ENOENT') throw unsupported(`The kernel has no "${file}"`);
+    if (file.startsWith('cpuset.')) throw refused(`Cannot use "${value}" for "${file}": there is ${available(folder, file)}`, error);
+    throw refused(`The kernel does not take "${value}" for "${file}"`, error);
+  }
+}
+
+/** What the cgroup above has of `cpuset.cpus` or `cpuset.mems`. */
+function available(folder: string, file: string): string {
+  const files = [`${file}.effective`, file].map((name) => join(dirname(folder), name));
+  const texts = files.map((each) => (existsSync(each) ? readFileSync(each, 'utf8').trim() : ''));
+  return texts.find((text) => text !== '') ?? 'none';
+}
+
+/** Version 1 looks as if this were the whole tree; the process is in a cgroup namespace and sees itself at `/`. */
+function mountsOf(leaves: readonly { readonly hierarchy: CgroupHierarchy; readonly folder: string }[]): readonly ProcessMount[] {
+  const [first] = leaves;
+  if (first !== undefined && first.hierarchy.version === 2 && leaves.length === 1) return [bind(first.folder, '/sys/fs/cgroup')];
+  return [
+    { kind: 'tmpfs', target: '/sys/fs/cgroup', size: 65_536, mode: 0o755 },
+    ...leaves.map(({ hierarchy, folder }) => bind(folder, `/sys/fs/cgroup/${hierarchy.name}`)),
+  ];
+}
+
+function bind(source: string, target: string): ProcessMount {
+  return { kind: 'bind', source, target, readOnly: true };
+}
+
+/** A runtime that makes a cgroup of its own below takes the count of kills of version 1 away with it: then the limit was met, and the end was SIGKILL. */
+function sawKill(folder: string, version: 1 | 2, { killed }: { readonly killed: boolean }): boolean {
+  if (version === 2) return readCount(join(folder, 'memory.events'), 'oom_kill') > 0;
+  return readCount(join(folder, 'memory.oom_control'), 'oom_kill') > 0 || (killed && readNumber(join(folder, 'memory.failcnt')) > 0);
+}
+
+function readNumber(file: string): number {
+  return Number(readFileSync(file, 'utf8'));
+}
+
+type Record = { remove(): void };
+
+/** The file gets its name once it is locked and complete, so that nobody takes it for a dead one's. */
+function writeRecord(folder: string, id: string, made: readonly Made[]): Record {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const [early, path] = [join(folder, `.${id}`), join(folder, id)];
+  const lock = tryLockFile(early, exclusive);
+  if (!lock) throw new JettisonError('runtime/cgroup-exists', `Cgroup "${id}" is somebody else's`, { fault: 'bug' });
+  writeFileSync(early, JSON.stringify(made));
+  renameSync(early, path);
+  return {
+    remove() {
+      rmSync(path, { force: true });
+      lock[Symbol.dispose]();
+    },
+  };
+}
+
+const recordSchema = v.array(v.object({ version: v.picklist([1, 2]), name: v.string(), path: v.string(), isLeaf: v.boolean() }));
+
+function sweepRecords({ records }: CgroupPlaces, rootOf: Tools['rootOf']): void {
+  for (const name of namesIn(records)) {
+    const path = join(records, name);
+    using lock: FileLock | undefined = tryLockFile(path, exclusive);
+    if (lock === undefined) continue;
+    const read = v.safeParse(v.pipe(v.string(), v.parseJson(), recordSchema), readFileSync(path, 'utf8'));
+    const made = read.success ? read.output : [];
+    try {
+      if (made.toReversed().every((each) => removeMade(each, rootOf(each)))) rmSync(path, { force: true });
+    } catch (error) {
+      log('cannot remove what "%s" names: %o', path, error);
+    }
+  }
+}
+
+/** A parent that was missing goes with the last that stands in it, whoever that is. */
+function removeMade({ path, isLeaf }: Made, root: string): boolean {
+  if (isLeaf) return removeCgroup(join(root, path));
+  try {
+    rmdirSync(join(root, path));
+  } catch (error) {
+    if (!['EBUSY', 'ENOTEMPTY', 'ENOENT'].includes(systemCode(error) ?? '')) throw error;
+  }
+  return true;
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).filter((name) => !name.startsWith('.'));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function unsupported(message: string): JettisonError {
+  return new JettisonError('runtime/limit-unsupported', message, {
+    fault: 'environment',
+    hint: 'Leave the limit out, or turn the controller on in the kernel',
+  });
+}
+
+function refused(message: string, cause: unknown): JettisonError {
+  const why = systemCode(cause) ?? '';
+  return new JettisonError('runtime/limit-refused', `${message}${why === '' ? '' : ` (${why})`}`, {
+    fault: 'environment',
+    cause,
+    hint:
+      why === 'EBUSY'
+        ? 'Processes stand in a cgroup that would have to hand limits on: name another "--cgroup-parent"'
+        : 'Leave the limit out',
+  });
+}
+
+async function pause(milliseconds: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setTimeout(resolve, milliseconds);
+  await promise;
+}
