@@ -1,6 +1,7 @@
 /** What the faces ask of the engine, as values. One type a use case; the functions stand in the file named after the use case (`build.ts`: `build(engine, request, report, signal)`). */
 import type { ResourceLimits } from '#execution/worker/contract.ts';
 import type { Digest } from '#ground/base/digest.ts';
+import type { Outline } from '#languages/dockerfile/outline.ts';
 import type { Target } from '#languages/dockerfile/targets.ts';
 import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
 
@@ -75,6 +76,8 @@ export type BuildOutcome = {
 
 /** `text` is what was looked at, under the name `file`; findings come in the order of its lines. */
 export type CheckOutcome = { readonly file: string; readonly text: string; readonly findings: readonly Diagnostic[] };
+
+export type OutlineResult = { readonly text: string; readonly outline: Outline };
 
 export type TargetList = { readonly file: string; readonly text: string; readonly targets: readonly Target[] };
 

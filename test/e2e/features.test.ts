@@ -51,14 +51,37 @@ test('--check tells findings with their lines and exits with 1; nothing is built
   assert.match(broken.stdout, /ERROR: Unknown instruction: "USR"\nDockerfile:2\n/u);
 });
 
-test('--call=targets lists the stages; what cannot be called is refused', async () => {
+/** As BuildKit says where something stands. */
+function at(line: number) {
+  return { location: { ranges: [{ start: { line }, end: { line } }] } };
+}
+
+test('--call=targets lists the stages, --call=outline what one of them takes; what cannot be called is refused', async () => {
   await using sandbox = await openSandbox();
   const context = sandbox.files({ Dockerfile: '# tools for the rest\nFROM scratch AS tools\nFROM tools\n' });
-  assert.equal(
-    await sandbox.succeed(['build', '--call=targets', context]),
-    'TARGET       DESCRIPTION\ntools        for the rest\n(default)\n',
+  assert.equal(await sandbox.succeed(['build', '--call=targets', context]), 'TARGET    DESCRIPTION\ntools     for the rest\n(default) \n');
+  assert.match((await sandbox.jettison(['build', '--call=subrequests.describe', context])).stderr, /is not built yet/u);
+  const outlined = sandbox.files(
+    {
+      Dockerfile:
+        '# A is one\nARG A=1\n# b makes it\nFROM scratch AS b\nARG A\nRUN --mount=type=secret,id=s x\nFROM b AS c\nRUN --mount=type=ssh y\n',
+    },
+    'outlined',
   );
-  assert.match((await sandbox.jettison(['build', '--call=outline', context])).stderr, /"--call=outline" is not built yet/u);
+  assert.equal(
+    await sandbox.succeed(['build', '--call=outline', '--target=b', '--build-arg=A=22', outlined]),
+    'TARGET:      b\nDESCRIPTION: makes it\n\nBUILD ARG   VALUE   DESCRIPTION\nA           22      \n\nSECRET   REQUIRED\ns        \n\n',
+  );
+  const outline: unknown = JSON.parse(await sandbox.succeed(['build', '--call=outline,format=json', outlined]));
+  const [source] = (outline as { readonly sources: readonly string[] }).sources;
+  assert.deepEqual(outline, {
+    name: 'c',
+    args: [{ name: 'A', description: 'is one', value: '1', ...at(2) }],
+    secrets: [{ name: 's', ...at(6) }],
+    ssh: [{ name: 'default', ...at(8) }],
+    sources: [source],
+  });
+  assert.equal((await sandbox.jettison(['build', '--call=outline', '--target=gone', outlined])).status, 1);
 });
 
 test('a build ends with its warnings', async () => {

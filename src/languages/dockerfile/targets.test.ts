@@ -4,31 +4,24 @@ import { rules } from './lint.ts';
 import { pageOf } from './rules/rule.ts';
 import { listTargets } from './targets.ts';
 
-const platform = { os: 'linux', architecture: 'amd64' };
-const options = {
-  file: 'Dockerfile',
-  target: undefined,
-  buildArgs: new Map<string, string>(),
-  labels: new Map<string, string>(),
-  platform,
-  buildPlatform: platform,
-  noCache: false,
-  noCacheStages: [],
-  network: 'default',
-  extraHosts: [],
-} as const;
-
 test('targets have the description above them and the name of their base', () => {
-  const text = 'ARG V=1\n# words\n# Build makes it\nFROM gcc:$V AS Build\n# other\nFROM build\nFROM scratch AS end\n';
+  const text =
+    'ARG V=1\n# words\n# Build makes it\nFROM --platform=$BUILDPLATFORM gcc:$V AS Build\n# other\nFROM build\nFROM scratch AS end\n';
   assert.deepEqual(
-    listTargets(text, options).map(({ name, isDefault, description, base }) => [name, isDefault, description, base]),
+    listTargets(text, 'Dockerfile').map(({ name, isDefault, description, base, platform }) => [
+      name,
+      isDefault,
+      description,
+      base,
+      platform,
+    ]),
     [
-      ['build', false, 'makes it', 'gcc:1'],
-      [undefined, false, undefined, 'build'],
-      ['end', true, undefined, 'scratch'],
+      ['build', false, 'makes it', 'gcc:$V', '$BUILDPLATFORM'],
+      [undefined, false, undefined, 'build', undefined],
+      ['end', true, undefined, 'scratch', undefined],
     ],
   );
-  assert.throws(() => listTargets('FROM a\nUSR x', options), { code: 'dockerfile/syntax' });
+  assert.throws(() => listTargets('FROM a\nUSR x', 'Dockerfile'), { code: 'dockerfile/syntax' });
 });
 
 test('every rule has a page named after it', () => {

@@ -4,7 +4,7 @@ import { splitFields } from '../option-values.ts';
 
 /** What `build` is to do: `--call`. */
 export type BuildCall = {
-  readonly kind: 'build' | 'check' | 'targets';
+  readonly kind: 'build' | 'check' | 'outline' | 'targets';
   readonly format: 'text' | 'json';
   /** Findings do not count for the exit code. */
   readonly ignoreStatus: boolean;
@@ -25,7 +25,7 @@ export function readCall(value: string): BuildCall {
 
 function kindOf(word: string, value: string): BuildCall['kind'] {
   if (word === 'check' || word === 'lint') return 'check';
-  if (word === 'build' || word === 'targets') return word;
-  if (word === 'outline' || word === 'subrequests.describe') throw new JettisonError('cli/not-built', `"--call=${word}" is not built yet`);
-  throw badValue('call', value, 'use "build", "check" or "targets", with ",format=json" or ",ignorestatus=true"');
+  if (word === 'build' || word === 'outline' || word === 'targets') return word;
+  if (word === 'subrequests.describe') throw new JettisonError('cli/not-built', `"--call=${word}" is not built yet`);
+  throw badValue('call', value, 'use "build", "check", "outline" or "targets", with ",format=json" or ",ignorestatus=true"');
 }

@@ -1,6 +1,6 @@
 /** `jettison build --call`: what is found out instead of building. The forms are those of `docker build`. */
-import { checkBuild, listBuildTargets } from '#engine/check.ts';
-import type { BuildRequest, CheckOutcome, Diagnostic, TargetList } from '#engine/requests.ts';
+import { checkBuild, listBuildTargets, outlineBuild } from '#engine/check.ts';
+import type { BuildRequest, CheckOutcome, Diagnostic, OutlineResult, TargetList } from '#engine/requests.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import { codeFrame, type Span } from '#ground/base/span.ts';
 import type { Surroundings } from '../command.ts';
@@ -16,6 +16,11 @@ export async function callBuild(request: BuildRequest, call: BuildCall, around: 
   if (call.kind === 'targets') {
     const list = await listBuildTargets(engine, request, signal);
     print(call.format === 'json' ? targetsJson(list) : targetsText(list));
+    return 0;
+  }
+  if (call.kind === 'outline') {
+    const result = await outlineBuild(engine, request, signal);
+    print(call.format === 'json' ? outlineJson(result) : outlineText(result));
     return 0;
   }
   const outcome = await checkBuild(engine, request, signal);
@@ -80,19 +85,83 @@ function placeJson(at: readonly Span[]): { readonly [key: string]: Json } {
 
 function targetsText({ targets }: TargetList): string {
   const rows = targets.map(({ name, isDefault, description }) => {
-    const shown = name === undefined ? (isDefault ? '(default)' : '') : isDefault ? `${name} (default)` : name;
-    return [shown, harmless(description ?? '', false)] as const;
+    const title = name === undefined ? (isDefault ? '(default)' : '') : isDefault ? `${name} (default)` : name;
+    return [title, shown(description)];
   });
-  const width = Math.max('TARGET'.length, ...rows.map(([name]) => name.length)) + 4;
-  return [['TARGET', 'DESCRIPTION'] as const, ...rows].map(([name, text]) => `${name.padEnd(width)}${text}`.trimEnd()).join('\n') + '\n';
+  return table([['TARGET', 'DESCRIPTION'], ...rows], 1);
+}
+
+/** Columns as Go's tabwriter lays them out: each as wide as its widest cell and `gap`, the last as it is. */
+function table(rows: readonly (readonly string[])[], gap: number): string {
+  const widths = (rows[0] ?? []).map((_cell, column) => Math.max(...rows.map((row) => Array.from(row[column] ?? '').length)) + gap);
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => (column === row.length - 1 ? cell : cell + ' '.repeat((widths[column] ?? 0) - Array.from(cell).length)))
+      .join('');
+  return rows.map((row) => `${line(row)}\n`).join('');
+}
+
+function shown(text: string | undefined): string {
+  return harmless(text ?? '', false);
+}
+
+/** The tables of BuildKit's outline subrequest. */
+function outlineText({ outline }: OutlineResult): string {
+  const { name, description, arguments: list, secrets, ssh } = outline;
+  const target = [['TARGET:', shown(name)], ...(description === undefined ? [] : [['DESCRIPTION:', shown(description)]])];
+  const needs = (title: string, all: OutlineResult['outline']['secrets']): string =>
+    all.length === 0 ? '' : `${table([[title, 'REQUIRED'], ...all.map((one) => [shown(one.id), one.required ? 'true' : ''])], 3)}\n`;
+  const rows = list.map((argument) => [shown(argument.name), shown(argument.value), shown(argument.description)]);
+  return [
+    name === undefined ? '' : `${table(target, 1)}\n`,
+    rows.length === 0 ? '' : `${table([['BUILD ARG', 'VALUE', 'DESCRIPTION'], ...rows], 3)}\n`,
+    needs('SECRET', secrets),
+    needs('SSH', ssh),
+  ].join('');
+}
+
+function outlineJson({ outline, text }: OutlineResult): string {
+  const { name, description, arguments: list, secrets, ssh, caches } = outline;
+  const needs = (key: string, all: OutlineResult['outline']['secrets']) =>
+    listJson(
+      key,
+      all.map(({ id, required, at }) => ({ name: id, ...(required ? { required } : {}), ...placeJson(at) })),
+    );
+  const argumentsJson = list.map((argument) => ({
+    name: argument.name,
+    ...(argument.description === undefined ? {} : { description: argument.description }),
+    ...(argument.value === undefined || argument.value === '' ? {} : { value: argument.value }),
+    ...placeJson(argument.at),
+  }));
+  return `${goJson(
+    {
+      ...(name === undefined ? {} : { name }),
+      ...(description === undefined ? {} : { description }),
+      ...listJson('args', argumentsJson),
+      ...needs('secrets', secrets),
+      ...needs('ssh', ssh),
+      ...listJson(
+        'cache',
+        caches.map(({ id, at }) => ({ ID: id, ...placeJson(at) })),
+      ),
+      sources: [Buffer.from(text).toString('base64')],
+    },
+    2,
+  )}\n`;
+}
+
+/** Empty lists are left out. */
+function listJson(key: string, list: readonly Json[]): { readonly [key: string]: Json } {
+  return list.length === 0 ? {} : { [key]: list };
 }
 
 function targetsJson({ targets, text }: TargetList): string {
-  const list = targets.map(({ name, isDefault, description, base, at }) => ({
+  const list = targets.map(({ name, isDefault, description, base, platform, at }) => ({
     ...(name === undefined ? {} : { name }),
     ...(isDefault ? { default: true } : {}),
     ...(description === undefined ? {} : { description }),
     base,
+    ...(platform === undefined ? {} : { platform }),
     ...placeJson([at]),
   }));
   return `${goJson({ targets: list, sources: [Buffer.from(text).toString('base64')] }, 2)}\n`;

@@ -1,5 +1,6 @@
 /** What the conversion found out on its way and the lint rules need: values that are known only once variables are expanded. */
 import type { Span } from '#ground/base/span.ts';
+import type { Mount } from '#formats/graph/op.ts';
 import type { Platform } from '#formats/oci/platform.ts';
 import type { Dockerfile, StageInstruction } from '../ast.ts';
 import type { FromFacts, Globals } from './globals.ts';
@@ -13,6 +14,10 @@ export type StepFacts = {
   readonly undefinedVariables: { readonly name: string; readonly near: string | undefined }[];
   /** Names that ARG or ENV set, expanded. */
   readonly names: string[];
+  /** What ARG declared; `isInherited`: it only takes over what stands above the first FROM, or what every build has. */
+  readonly arguments: { readonly name: string; readonly value: string | undefined; readonly isInherited: boolean }[];
+  /** Of RUN. */
+  mounts: readonly Mount[];
   /** The path of WORKDIR, expanded. */
   path: string;
   /** The words of EXPOSE, expanded. */

@@ -21,6 +21,7 @@ export function convertRun(context: StepContext, instruction: RunInstruction): v
   const { text, mounts: inline } = readCommand(conversion, instruction, inputs);
   const processArguments = text === undefined ? argumentsOf(instruction.command, state.draft) : [...shellOf(state.draft), text];
   const mounts = [...inline, ...convertMounts(context, instruction.mounts, inputs)];
+  context.facts.mounts = mounts;
   const makeOp = (): ExecOp => ({
     kind: 'exec',
     root: state.files ? 0 : null,

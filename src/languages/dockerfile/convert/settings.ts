@@ -28,8 +28,10 @@ export function convertArg(context: StepContext, instruction: ArgInstruction): v
   const shown: string[] = [];
   for (const { name, value: standard } of instruction.arguments) {
     const key = name.text;
-    const value = options.buildArgs.get(key) ?? (standard ? expand(context, standard) : globals.get(key));
+    const given = options.buildArgs.get(key);
+    const value = given ?? (standard ? expand(context, standard) : globals.get(key));
     facts.names.push(key);
+    facts.arguments.push({ name: key, value, isInherited: given === undefined && !standard && globals.has(key) });
     if (value !== undefined && isVariableArgument(key)) state.variables.set(key, value);
     state.arguments.set(key, value);
     shown.push(value === undefined ? key : `${key}=${value}`);

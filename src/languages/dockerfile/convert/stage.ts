@@ -36,6 +36,8 @@ function convertStep(state: StageState, step: PlannedStep, conversion: Conversio
     at,
     undefinedVariables: [],
     names: [],
+    arguments: [],
+    mounts: [],
     path: '',
     ports: [],
     contextPaths: [],
