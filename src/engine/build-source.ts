@@ -22,7 +22,12 @@ const dockerfileLimit = 2 * 1024 * 1024;
 export function readBuildSource(request: BuildRequest, context: OpenContext, currentFolder: string): BuildSource {
   const folder = context.path;
   assertFolder(folder);
-  if (context.text !== undefined) return { name: 'Dockerfile', text: context.text, ignore: readIgnoreFile({ folder })?.patterns ?? [] };
+  // Whoever packed an archive chose what is in it: as in BuildKit, no ignore file counts there.
+  const ignore = (dockerfile?: string): readonly string[] =>
+    request.context.kind === 'folder'
+      ? (readIgnoreFile(dockerfile === undefined ? { folder } : { folder, dockerfile })?.patterns ?? [])
+      : [];
+  if (context.text !== undefined) return { name: 'Dockerfile', text: context.text, ignore: ignore() };
   // The Dockerfile of an archive lies in it.
   const from = request.context.kind === 'folder' ? currentFolder : folder;
   const path = request.file === undefined ? join(folder, 'Dockerfile') : resolve(from, request.file);
@@ -37,7 +42,7 @@ export function readBuildSource(request: BuildRequest, context: OpenContext, cur
           : 'The path after -f is looked up from the current folder',
     });
   }
-  return { name, text: new TextDecoder().decode(bytes), ignore: readIgnoreFile({ folder, dockerfile: path })?.patterns ?? [] };
+  return { name, text: new TextDecoder().decode(bytes), ignore: ignore(path) };
 }
 
 /** The folders that the build may copy from, each with the ignore file that lies in it. Throws like `readBuildSource`. */

@@ -12,9 +12,11 @@ export type TextPosition = Position & { readonly offset: number };
 /** `text.slice(start.offset, end.offset)` is what stands there. */
 export type TextSpan = { readonly file: string; readonly start: TextPosition; readonly end: TextPosition };
 
+const shownLength = 240;
+
 /**
- * An excerpt of `text` around `spans` with the marked lines behind `>>>`, as BuildKit prints it.
- * Gives no line break at the end.
+ * An excerpt of `text` around `spans` with the marked lines behind `>>>`, as BuildKit prints it. A span that is a part of one line has carets
+ * below it, and the column of the first such stands in the head. Gives no line break at the end.
  */
 export function codeFrame(text: string, spans: readonly Span[], around = 2): string {
   const lines = text.split(/\r?\n/u);
@@ -31,9 +33,34 @@ export function codeFrame(text: string, spans: readonly Span[], around = 2): str
   const body: string[] = [];
   for (let line = first; line <= final; line++) {
     const content = lines[line - 1] ?? '';
-    const shown = content.length > 240 ? `${content.slice(0, 240)}...` : content;
+    const shown = content.length > shownLength ? `${content.slice(0, shownLength)}...` : content;
     body.push(` ${String(line).padStart(width)} | ${marked.has(line) ? '>>> ' : '    '}${shown}`.trimEnd());
+    const carets = caretsFor(content, line, spans);
+    if (carets !== '') body.push(` ${' '.repeat(width)} |     ${carets}`);
   }
   const start = spans[0];
-  return [start ? `${start.file}:${start.start.line}` : '', rule, ...body, rule].join('\n');
+  return [start ? headOf(start, lines) : '', rule, ...body, rule].join('\n');
+}
+
+function headOf(span: Span, lines: readonly string[]): string {
+  const { line, column } = span.start;
+  const isPart = caretsFor(lines[line - 1] ?? '', line, [span]) !== '';
+  return `${span.file}:${line}${isPart ? `:${column}` : ''}`;
+}
+
+/** Carets below the spans that are a part of this line; '' for none. Tabs stay tabs, so that the columns meet. */
+function caretsFor(content: string, line: number, spans: readonly Span[]): string {
+  const first = content.length - content.trimStart().length;
+  const last = content.trimEnd().length;
+  const width = Math.min(content.length, shownLength);
+  const isMarked = Array.from({ length: width }, () => false);
+  for (const { start, end } of spans) {
+    if (start.line !== line || end.line !== line) continue;
+    const [from, to] = [start.column - 1, Math.min(end.column - 1, last)];
+    if (to - from >= last - first) continue;
+    for (let at = from; at < Math.min(to, width); at++) isMarked[at] = true;
+  }
+  return Array.from(isMarked, (is, at) => (is ? '^' : content[at] === '\t' ? '\t' : ' '))
+    .join('')
+    .trimEnd();
 }

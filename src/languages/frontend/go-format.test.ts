@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatDuration, goQuote, goQuoteList, parseDuration } from './go-format.ts';
+import { formatDuration, goQuote, goQuoteList, goQuoteRune, parseDuration } from './go-format.ts';
 
 test('texts are quoted as %q quotes them', () => {
   assert.equal(goQuoteList(['tab\t', 'é', 'nl\n', '"q"', 'back\\']), '["tab\\t" "é" "nl\\n" "\\"q\\"" "back\\\\"]');
@@ -49,4 +49,19 @@ test('what is printed reads as the same duration', () => {
       assert.equal(parseDuration(formatDuration(value)), value);
     }),
   );
+});
+
+test('whole numbers as %q has them', () => {
+  assert.deepEqual([0, 3, 10, 34, 39, 92, 65, 0xd800, -1, 0x110000].map(goQuoteRune), [
+    String.raw`'\x00'`,
+    String.raw`'\x03'`,
+    String.raw`'\n'`,
+    `'"'`,
+    String.raw`'\''`,
+    String.raw`'\\'`,
+    `'A'`,
+    `'\ufffd'`,
+    `'\ufffd'`,
+    `'\ufffd'`,
+  ]);
 });

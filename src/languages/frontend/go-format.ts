@@ -35,6 +35,14 @@ export function goList(texts: readonly string[]): string {
   return `[${texts.join(' ')}]`;
 }
 
+/** `%q` of a whole number: the character of that code in single quotes. */
+export function goQuoteRune(code: number): string {
+  const isCharacter = code >= 0 && code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
+  const text = String.fromCodePoint(isCharacter ? code : 0xfffd);
+  if (text === "'") return "'\\''";
+  return text === '"' ? `'"'` : `'${goQuote(text).slice(1, -1)}'`;
+}
+
 function hexEscape(code: number): string {
   const hex = code.toString(16);
   if (code < 0x80) return `\\x${hex.padStart(2, '0')}`;

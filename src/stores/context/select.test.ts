@@ -77,10 +77,30 @@ test('wildcards match name by name and never cross a folder; each match is a sou
 
 test('a pattern without a match takes nothing and is told', () => {
   using folder = makeFolder(common);
-  const copy = { sources: ['/zzz*', '/no/x*', '/a.txt'], wildcards: true, exclude: [], parents: false };
+  const copy = { sources: ['/zzz*', '/d/x*', '/a.txt'], wildcards: true, exclude: [], parents: false };
   const selection = selectForCopy(openTree(folder.path), copy);
-  assert.deepEqual(selection.unmatched, ['/zzz*', '/no/x*']);
+  assert.deepEqual(selection.unmatched, ['/zzz*', '/d/x*']);
   assert.equal(selection.sources.length, 1);
+});
+
+test('a pattern below a folder that is not there is an error', () => {
+  using folder = makeFolder(common);
+  const copy = { sources: ['/no/x*'], wildcards: true, exclude: [], parents: false };
+  assert.throws(() => selectForCopy(openTree(folder.path), copy), { code: 'context/missing-source', message: /"\/no": not found/u });
+});
+
+test('--parents: ** stands for any folders, also none', () => {
+  using folder = makeFolder(['p/x.json', 'p/a/package.json', 'p/a/src/i.js', 'top.js', 'p/b/c/y.json']);
+  const taken = (source: string): readonly string[] =>
+    selectForCopy(openTree(folder.path), { sources: [source], wildcards: true, exclude: [], parents: true }).sources.flatMap(({ below }) =>
+      below.filter(({ entry }) => entry.kind === 'file').map(({ path }) => path),
+    );
+  assert.deepEqual(taken('/p/**/*.json'), ['p/a/package.json', 'p/b/c/y.json', 'p/x.json']);
+  assert.deepEqual(taken('/**/*.js'), ['p/a/src/i.js', 'top.js']);
+  assert.deepEqual(taken('/p/./**/src'), ['a/src/i.js']);
+  assert.deepEqual(taken('/p/a/**'), ['p/a/package.json', 'p/a/src/i.js']);
+  assert.deepEqual(taken('/p/*'), ['p/a/package.json', 'p/a/src/i.js', 'p/b/c/y.json', 'p/x.json']);
+  assert.deepEqual(taken('/p/*.json'), ['p/x.json']);
 });
 
 test('links are followed to the end of a source, inside the root; links inside a folder stay links', () => {

@@ -113,7 +113,7 @@ function withParents(walk: Walk, source: string, wildcards: boolean): SelectedSo
   const kept = plainPath(pivot < 0 ? source : source.slice(pivot + 2));
   if (kept === '') return [{ name: kept, top: base, below: contents(walk, base, base) }];
   const isPattern = wildcards && hasWildcard(kept);
-  const paths = isPattern ? expandBelow(walk, base.path, toText(kept).split('/')) : [join(base.path, kept)];
+  const paths = isPattern ? matchesBelow(walk, base, kept) : [join(base.path, kept)];
   return paths.map((path) => {
     const entry = walk.tree.entry(path);
     if (!entry) throw missing(walk.tree, toText(path));
@@ -123,6 +123,24 @@ function withParents(walk: Walk, source: string, wildcards: boolean): SelectedSo
     const rest = entry.kind === 'folder' ? contents(walk, entry, base) : [];
     return { name: kept, top: base, below: [...way, { path: relativeTo(base, entry), entry, onTheWay: false }, ...rest] };
   });
+}
+
+/** Paths below `base` that a pattern with `**` and wildcards matches, outermost first; what lies in a folder that matched is not listed. */
+function matchesBelow(walk: Walk, base: TreeEntry, pattern: ByteString): ByteString[] {
+  const set = parsePatterns([toText(pattern)]);
+  const names = pattern.split('/');
+  const first = names.findIndex(hasWildcard);
+  const found: ByteString[] = [];
+  const visit = (folder: ByteString): void => {
+    for (const entry of walk.tree.list(folder)) {
+      walk.count();
+      if (set.matches(relativeTo(base, entry))) found.push(entry.path);
+      else if (entry.kind === 'folder') visit(entry.path);
+    }
+  };
+  const start = walk.tree.entry(join(base.path, asByteString(names.slice(0, first).join('/'))));
+  if (start?.kind === 'folder') visit(start.path);
+  return found;
 }
 
 /** The folders between `base` and an entry below it, outermost first. */
@@ -141,8 +159,9 @@ function expand(walk: Walk, source: string): readonly ByteString[] {
   const names = source.split('/').filter((name) => name !== '' && name !== '.');
   const first = names.findIndex(hasWildcard);
   if (first < 0) return [plainPath(source)];
-  const start = walk.tree.resolve(fromText(names.slice(0, first).join('/')), true).entry;
-  if (start?.kind !== 'folder') return [];
+  const folder = names.slice(0, first).join('/');
+  const start = walk.tree.resolve(fromText(folder), true).entry;
+  if (start?.kind !== 'folder') throw missing(walk.tree, folder);
   return expandBelow(walk, start.path, names.slice(first));
 }
 
@@ -248,6 +267,7 @@ function relativeTo(base: TreeEntry, entry: TreeEntry): ByteString {
 }
 
 function join(folder: ByteString, path: ByteString): ByteString {
+  if (path === '') return folder;
   return folder === '' ? path : asByteString(`${folder}/${path}`);
 }
 

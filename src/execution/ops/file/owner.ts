@@ -1,12 +1,16 @@
 /**
  * --chown: names are looked up in the base's /etc/passwd and /etc/group. As BuildKit has it, a name alone brings the group of its passwd
- * line and a number alone is the group's number, too; unlike BuildKit, an unknown name is an error and not root.
+ * line and a number alone is the group's number, too; unlike BuildKit, an unknown name is an error and not root. Root itself is 0
+ * in images without these files, too.
  */
 import { fromText } from '#ground/base/byte-string.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
 import type { Tree } from '#ground/linux/tree.ts';
-import { accountFileLimit, largestId, parseGroup, parsePasswd } from '#execution/runtime/user.ts';
+import { accountFileLimit, parseGroup, parsePasswd } from '#execution/runtime/user.ts';
+
+/** What a file's owner can be; 4294967295 means "leave it" to chown(2). */
+const largestId = 4_294_967_294;
 
 export type OwnerIds = { readonly uid: number; readonly gid: number };
 
@@ -25,6 +29,7 @@ function findUser(user: string, base: Tree): OwnerIds {
   if (number !== undefined) return { uid: number, gid: number };
   const users = parsePasswd(readText(base, 'etc/passwd'));
   const found = users.find(({ name }) => name === user);
+  if (found === undefined && user === 'root') return { uid: 0, gid: 0 };
   if (found === undefined) throw unknown('user', user, users);
   return { uid: found.uid, gid: found.gid };
 }
@@ -34,6 +39,7 @@ function findGroup(group: string, base: Tree): number {
   if (number !== undefined) return number;
   const groups = parseGroup(readText(base, 'etc/group'));
   const found = groups.find(({ name }) => name === group);
+  if (found === undefined && group === 'root') return 0;
   if (found === undefined) throw unknown('group', group, groups);
   return found.gid;
 }

@@ -61,7 +61,11 @@ function checkJson({ file, text, findings }: CheckOutcome): string {
     {
       warnings: warnings.map(warningJson),
       sources: [{ filename: file, language: 'Dockerfile', data: Buffer.from(text).toString('base64') }],
-      ...(fault === undefined ? {} : { buildError: { message: fault.message, ...placeJson(fault.at) } }),
+      ...(fault === undefined
+        ? {}
+        : {
+            buildError: { message: fault.hint === undefined ? fault.message : `${fault.message}. ${fault.hint}`, ...placeJson(fault.at) },
+          }),
     },
     2,
   )}\n`;

@@ -18,7 +18,8 @@ export function convertCopy(context: StepContext, instruction: CopyInstruction |
   const { state, step, at } = context;
   const chown = instruction.chown && expand(context, instruction.chown);
   const chmod = instruction.chmod && expand(context, instruction.chmod);
-  const exclude = instruction.exclude.map((word) => expand(context, word));
+  // Patterns are no place for variables: https://docs.docker.com/reference/dockerfile/#environment-replacement
+  const exclude = instruction.exclude.map((word) => word.text);
   const sources = instruction.sources.flatMap((source) =>
     source.kind === 'path' ? [{ word: source.path, path: expand(context, source.path) }] : [],
   );

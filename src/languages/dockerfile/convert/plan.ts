@@ -136,11 +136,12 @@ function planStage({ stage: source, image, platform: platformWord }: FromFacts, 
       at: [from.image.span],
       hint: 'Give the argument a default: ARG NAME=image before the first FROM',
     });
-  const platform = from.platform && platformWord && readPlatform(from.platform, platformWord, plan);
+  // `--platform=` without a value is as if it were not there; one whose variables are empty is an error.
+  const platform = from.platform && from.platform.text !== '' && platformWord ? readPlatform(from.platform, platformWord, plan) : undefined;
   const name = from.alias?.name.text.toLowerCase();
   const wanted = { platform: platform ?? options.platform, at: [from.image.span] };
   const instead = name === undefined ? undefined : namedContext(name, plan, wanted);
-  const above = plan.byName.get(written.toLowerCase()) ?? stageAt(stages, written);
+  const above = plan.byName.get(written.toLowerCase());
   const base: Base =
     instead ??
     (above
@@ -236,15 +237,17 @@ function wantedImage(written: string, { platform, at }: Wanted): WantedImage {
 }
 
 type CopyEdge = { readonly step: PlannedStep; readonly to: PlannedStage };
+/** A stage on the way that is being looked at, and the step that led to it. */
+type OpenStage = { readonly stage: PlannedStage; readonly through: CopyEdge | undefined; readonly edges: Iterator<CopyEdge> };
 
 /** Throws for stages that copy from each other in a circle. */
 function checkCircles(stages: readonly PlannedStage[]): void {
   const state = new Map<PlannedStage, 'open' | 'done'>();
   for (const start of stages) {
-    const path: { readonly stage: PlannedStage; readonly edges: Iterator<CopyEdge> }[] = [];
-    const enter = (stage: PlannedStage): void => {
+    const path: OpenStage[] = [];
+    const enter = (stage: PlannedStage, through?: CopyEdge): void => {
       state.set(stage, 'open');
-      path.push({ stage, edges: copyEdges(stage).values() });
+      path.push({ stage, through, edges: copyEdges(stage).values() });
     };
     if (!state.has(start)) enter(start);
     for (let top = path.at(-1); top; top = path.at(-1)) {
@@ -252,8 +255,8 @@ function checkCircles(stages: readonly PlannedStage[]): void {
       if (edge.done === true) {
         state.set(top.stage, 'done');
         path.pop();
-      } else if (state.get(edge.value.to) === 'open') throw circle(edge.value);
-      else if (!state.has(edge.value.to)) enter(edge.value.to);
+      } else if (state.get(edge.value.to) === 'open') throw circle(edge.value, path);
+      else if (!state.has(edge.value.to)) enter(edge.value.to, edge.value);
     }
   }
 }
@@ -262,9 +265,12 @@ function copyEdges(stage: PlannedStage): readonly CopyEdge[] {
   return stage.steps.flatMap((step) => step.origins.flatMap((origin) => (origin.kind === 'stage' ? [{ step, to: origin.stage }] : [])));
 }
 
-function circle({ step, to }: CopyEdge): JettisonError {
-  return new JettisonError('dockerfile/circular-stages', `Circular dependency detected on stage: ${stageLabel(to)}`, {
-    at: [step.anchor ?? step.instruction.span],
+/** The places are those of all the steps of the circle, the one that closes it first. */
+function circle(last: CopyEdge, path: readonly OpenStage[]): JettisonError {
+  const first = path.findIndex(({ stage }) => stage === last.to);
+  const others = path.slice(first + 1).flatMap(({ through }) => (through ? [through] : []));
+  return new JettisonError('dockerfile/circular-stages', `Circular dependency detected on stage: ${stageLabel(last.to)}`, {
+    at: [last, ...others].map(({ step }) => step.anchor ?? step.instruction.span),
     hint: 'A stage can only copy from stages that do not copy from it',
   });
 }

@@ -3,7 +3,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { Healthcheck } from '#formats/oci/image-config.ts';
 import { isVariableArgument } from '#languages/frontend/arguments.ts';
 import { addHistory } from '#languages/frontend/config-draft.ts';
-import { formatDuration, goList, goQuoteList } from '#languages/frontend/go-format.ts';
+import { formatDuration, goList, goQuote, goQuoteList, goQuoteRune } from '#languages/frontend/go-format.ts';
 import type {
   ArgInstruction,
   CmdInstruction,
@@ -125,10 +125,5 @@ export function convertHealthcheck({ state }: StepContext, instruction: Healthch
     ...Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== 0)),
   } satisfies Healthcheck;
   const times = [interval, timeout, startPeriod, startInterval].map(formatDuration);
-  const [a, b, c, d] = times;
-  addHistory(
-    state.draft,
-    `HEALTHCHECK {Test:${goList(test)} Interval:${a} Timeout:${b} StartPeriod:${c} StartInterval:${d} Retries:${retries}}`,
-    false,
-  );
+  addHistory(state.draft, `HEALTHCHECK &{${[goQuoteList(test), ...times.map(goQuote), goQuoteRune(retries)].join(' ')}}`, false);
 }

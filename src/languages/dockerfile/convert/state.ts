@@ -296,27 +296,29 @@ export type StepContext = {
   readonly facts: StepFacts;
 };
 
-/** Where to point for `word`. */
+/** Where to point for `word`: the word; when it stands on a further line, the instruction (whose line people look for) and the word. */
 export function placeOf({ step, at }: StepContext, word: Word): readonly Span[] {
-  return step.anchor || word.span.start.line !== step.instruction.span.start.line ? at : [word.span];
+  if (step.anchor) return at;
+  return word.span.start.line === step.instruction.span.start.line ? [word.span] : [...at, word.span];
 }
 
 /** The word with its quotes resolved and its variables filled in. */
 export function expand(context: StepContext, word: Word, rules: Partial<WordRules> = {}): string {
-  return expansionOf(context, word, rules).text;
+  const { text, unmatched } = expansionOf(context, word, rules);
+  for (const name of unmatched) {
+    if (!context.state.arguments.has(name)) context.facts.undefinedVariables.push({ name, near: suggestion(name, context) });
+  }
+  return text;
 }
 
-/** The words that one word becomes. */
+/** The words that one word becomes. Variables without a value are no finding here, as BuildKit has it for EXPOSE. */
 export function expandToWords(context: StepContext, word: Word): readonly string[] {
   return expansionOf(context, word, {}).words;
 }
 
 function expansionOf(context: StepContext, word: Word, rules: Partial<WordRules>) {
-  const { state, conversion, facts } = context;
+  const { state, conversion } = context;
   const expansion = expandWord(word.text, state.variables, { escape: conversion.plan.dockerfile.escape, ...rules });
-  for (const name of expansion.unmatched) {
-    if (!state.arguments.has(name)) facts.undefinedVariables.push({ name, near: suggestion(name, context) });
-  }
   if (expansion.fault !== undefined) throw badExpansion(word.text, expansion.fault, placeOf(context, word));
   return expansion;
 }
