@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // Plain enough for any Node that knows modules, so that an old one can say what is wrong.
 import module from 'node:module';
 import process from 'node:process';
@@ -11,6 +10,10 @@ if (Number(process.versions.node.split('.')[0]) < wanted) {
   // Not in Node's default place: code in a folder below /tmp could be planted there by others.
   const caches = process.env['XDG_CACHE_HOME'] || (process.env['HOME'] && `${process.env['HOME']}/.cache`);
   if (caches) module.enableCompileCache(`${caches}/jettison/compile`);
+  void run();
+}
+
+async function run(): Promise<void> {
   const { runCli } = await import('./faces/cli/run.ts');
   const code = await runCli(process.argv.slice(2), process.env, process);
   process.exitCode = code;

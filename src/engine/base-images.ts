@@ -12,7 +12,6 @@ import type { ImageRecord } from '#stores/image/store.ts';
 import type { SnapshotId } from '#execution/worker/contract.ts';
 import { fetchImage, lookUpImage, unpackImage } from './fetch-image.ts';
 import { contextsByName, layoutNamed } from './frontend-options.ts';
-import { enterImage } from './load.ts';
 import type { Engine } from './open.ts';
 import type { BuildRequest, ContextRequest } from './requests.ts';
 
@@ -95,7 +94,7 @@ async function loadLayout(
   platform: Platform,
   signal: AbortSignal,
 ): Promise<Known> {
-  const { readLayoutImage } = await import('#stores/image/layout.ts');
+  const [{ readLayoutImage }, { enterImage }] = await Promise.all([import('#stores/image/layout.ts'), import('./load.ts')]);
   const image = readLayoutImage(layout, platform);
   const record = await enterImage(engine, image, () => undefined, signal);
   const name = basename(layout.path);

@@ -1,7 +1,7 @@
 /** What `npm pack` makes, installed as a stranger would: the bundle finds its own worker, threads and caretaker. */
 import { after, before, test, type TestContext } from 'node:test';
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -119,6 +119,35 @@ test('npx runs the tarball in an empty folder', async () => {
   const done = await runCommand('npx', words, { cwd: sandbox.folder, environment: { ...environment, ...sandbox.environment } });
   assert.equal(done.status, 0, done.stderr);
   assert.match(done.stdout, /0\.1\.0/u);
+});
+
+test('compiled code is kept, and kept code that is damaged, cut off or cannot be written does no harm', async () => {
+  await using sandbox = await openSandbox();
+  const home = join(sandbox.folder, 'home');
+  const version = async (caches: string): Promise<Finished> =>
+    await runCommand(installed, ['version'], {
+      cwd: sandbox.folder,
+      environment: { ...environment, ...sandbox.environment, XDG_CACHE_HOME: caches },
+    });
+  const first = await version(home);
+  assert.equal(first.status, 0, first.stderr);
+  const compiled = join(home, 'jettison/compile');
+  const chunks = join(compiled, readdirSync(compiled).find((name) => name.startsWith('chunks-')) ?? '');
+  const kept = readdirSync(chunks).map((name) => join(chunks, name));
+  assert.ok(kept.length > 1, 'nothing was kept');
+  const whole = kept.map((file) => readFileSync(file));
+  const damages: readonly ((data: Uint8Array) => Uint8Array)[] = [
+    (data) => data.map((byte, index) => (index > 40 && index % 7 === 0 ? byte ^ 0xff : byte)),
+    (data) => data.subarray(0, data.length / 2),
+    () => new Uint8Array(),
+  ];
+  for (const damage of damages) {
+    for (const [index, file] of kept.entries()) writeFileSync(file, damage(whole[index] ?? new Uint8Array()));
+    assert.deepEqual([(await version(home)).status, (await version(home)).stdout], [0, first.stdout]);
+    for (const [index, file] of kept.entries()) assert.equal(statSync(file).size, whole[index]?.length, `${file} was not replaced`);
+  }
+  // No folder can be made there.
+  assert.equal((await version(tarball)).status, 0);
 });
 
 /** The fastest of five, in milliseconds. */

@@ -25,7 +25,7 @@ export type FileTools = { readonly snapshots: SnapshotStore; readonly thread: Fi
 
 /** The thread for big copies; it starts with the first of them. */
 export function openFileThread(): FileThread {
-  const entry = import.meta.url.endsWith('.ts') ? './file-thread.ts' : './file-thread.js';
+  const entry = import.meta.url.endsWith('.ts') ? './file-thread.ts' : './file-thread.cjs';
   return createFileThread(new URL(entry, import.meta.url));
 }
 

@@ -136,7 +136,7 @@ async function watchEnd(exit: NamespaceProcess['exit'], tell: (error: Error) => 
 
 function ignore(): void {}
 
-/** The worker's script: beside this file in the sources, `worker.js` in a bundle. */
+/** The worker's script: beside this file in the sources, `worker.cjs` in a bundle. */
 function workerEntry(): string {
-  return fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './worker.js', import.meta.url));
+  return fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './worker.cjs', import.meta.url));
 }

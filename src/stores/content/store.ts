@@ -2,8 +2,7 @@
  * Blobs under their digest: `blobs/sha256/HEX`. A file that stands there is complete; being written happens in `ingest/`. There is no
  * index: several processes may use one folder at a time. Damage is found when a blob is read, and the blob is thrown away.
  */
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { open as openFile } from 'node:fs/promises';
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { algorithmOf, hexOf, isDigest, type Digest } from '#ground/base/digest.ts';
 import { JettisonError, isCode, systemCode } from '#ground/base/errors.ts';
@@ -131,8 +130,12 @@ async function adoptFile(file: string, blob: Blob & Options, target: string): Pr
   }
   const durability = blob.durability ?? 'durable';
   if (durability === 'durable') {
-    await using opened = await openFile(file, 'r');
-    await syncFile(opened.fd, file);
+    const opened = openSync(file, 'r');
+    try {
+      await syncFile(opened, file);
+    } finally {
+      closeSync(opened);
+    }
   }
   await publish(file, target, durability);
 }

@@ -37,6 +37,8 @@ export type OpenOptions = {
 };
 
 const busyTimeout = 10_000;
+/** Milliseconds between two tries where SQLite itself does not wait. */
+const pause = 2;
 const codes = { busy: 5, readOnly: 8, inputOutput: 10, corrupt: 11, full: 13, cannotOpen: 14, notADatabase: 26 } as const;
 
 /**
@@ -103,14 +105,13 @@ function openMigrated(options: OpenOptions): DatabaseSync {
 
 /** The switch itself does not wait for locks as other statements do, so two first openers would meet in SQLITE_BUSY. */
 function switchToWriteAheadLog(database: DatabaseSync): void {
-  const deadline = performance.now() + busyTimeout;
-  for (;;) {
+  for (let waited = 0; ; waited += pause) {
     try {
       database.exec('PRAGMA journal_mode = WAL');
       return;
     } catch (error) {
-      if (resultCode(error) !== codes.busy || performance.now() > deadline) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+      if (resultCode(error) !== codes.busy || waited > busyTimeout) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
     }
   }
 }

@@ -14,7 +14,7 @@ type Call = {
 /** An idle thread costs some megabytes: it ends after this time, in milliseconds. */
 const idleTime = 10_000;
 export const threadCount = Math.max(1, availableParallelism());
-const entry = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './layer-thread.js', import.meta.url);
+const entry = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './layer-thread.cjs', import.meta.url);
 
 const idle: Worker[] = [];
 const waiting: Call[] = [];

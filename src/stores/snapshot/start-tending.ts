@@ -15,6 +15,9 @@ export function startTending(folder: string): void {
   if (!existsSync(join(folder, tendMark))) return;
   startDetached({
     command: process.execPath,
-    arguments: [fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './tend-main.ts' : './snapshot-tend.js', import.meta.url)), folder],
+    arguments: [
+      fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './tend-main.ts' : './snapshot-tend.cjs', import.meta.url)),
+      folder,
+    ],
   });
 }

@@ -6,5 +6,5 @@ import { tendStore } from './tend.ts';
 const [, , folder] = argv;
 if (folder !== undefined) {
   setPriority(19);
-  await tendStore(folder);
+  void tendStore(folder);
 }

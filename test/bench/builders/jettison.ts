@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** Each `forget` goes on with a new store; the old one stays where it is until the bench ends. */
 export function openJettison(place: Place): Builder {
-  const bundle = join(root, 'dist/main.js');
+  const bundle = join(root, 'dist/main.cjs');
   const main = existsSync(bundle) ? bundle : join(root, 'src/main.ts');
   const home = join(place.folder, 'jettison');
   mkdirSync(home, { recursive: true });
