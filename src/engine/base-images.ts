@@ -13,7 +13,7 @@ import type { SnapshotId } from '#execution/worker/contract.ts';
 import { fetchImage, lookUpImage, unpackImage } from './fetch-image.ts';
 import { contextsByName, layoutNamed } from './frontend-options.ts';
 import type { Engine } from './open.ts';
-import type { BuildRequest, ContextRequest } from './requests.ts';
+import type { BuildRequest, ContextRequest, PullPolicy } from './requests.ts';
 
 export type BaseImages = Outside & {
   /** DiffIDs of an image that this build resolved. */
@@ -30,7 +30,7 @@ type Known = {
   readonly record: ImageRecord | undefined;
 };
 
-/** For one build. With `pull` the registry is asked even when the image is here. */
+/** For one build. */
 export function createBaseImages(engine: Engine, request: BuildRequest): BaseImages {
   const contexts = contextsByName(request);
   const byManifest = new Map<Digest, Known>();
@@ -44,8 +44,7 @@ export function createBaseImages(engine: Engine, request: BuildRequest): BaseIma
     const layout = contexts.get(layoutNamed(text) ?? '');
     if (layout?.kind === 'layout') return keep(await loadLayout(engine, layout, platform, signal));
     const reference = withDefaultTag(parseReference(text));
-    const local = request.pull ? undefined : findLocal(engine, reference, platform);
-    return keep(local ?? (await findRemote(engine, reference, platform, signal)));
+    return keep(await findBase(engine, { reference, platform, policy: request.pull }, signal));
   };
   const knownFor = (op: SourceImageOp): Known => {
     const known = byManifest.get(op.manifest);
@@ -76,6 +75,30 @@ export function createBaseImages(engine: Engine, request: BuildRequest): BaseIma
       return await unpackImage(engine, record, report, signal);
     },
   };
+}
+
+type Wanted = { readonly reference: Reference; readonly platform: Platform; readonly policy: PullPolicy };
+
+/** Here, or in its registry, as the policy has it. Throws `engine/not-local`, `registry/...`. */
+async function findBase(engine: Engine, { reference, platform, policy }: Wanted, signal: AbortSignal): Promise<Known> {
+  const local = policy === 'always' ? undefined : findLocal(engine, reference, platform);
+  if (local !== undefined && policy !== 'newer') return local;
+  if (policy === 'never') {
+    throw new JettisonError(
+      'engine/not-local',
+      `Image "${printReference(reference)}" is not in the store, and "--pull=never" forbids to get it`,
+      {
+        hint: 'Pull or load it first',
+      },
+    );
+  }
+  try {
+    return await findRemote(engine, reference, platform, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (local !== undefined && error instanceof JettisonError && error.code.startsWith('registry/')) return local;
+    throw error;
+  }
 }
 
 /** An image of the store counts when it is for the platform; it is pinned by its id. */

@@ -57,6 +57,7 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
   const bases = createBaseImages(engine, request);
   const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source), bases, signal);
   reportWarnings(drafted, report);
+  for (const text of drafted.notes ?? []) report({ kind: 'note', text });
 
   const final = new Set<Digest>(drafted.layers);
   const onRun = (vertex: Vertex, result: { readonly id: string }): void => {

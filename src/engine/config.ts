@@ -13,6 +13,8 @@ export type Config = {
     readonly commit?: number;
     readonly idle?: number;
     readonly tries?: number;
+    /** Pause before the second try, in milliseconds; it doubles each time. */
+    readonly firstPause?: number;
   };
 };
 

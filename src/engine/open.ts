@@ -38,6 +38,8 @@ export type EngineOptions = {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly currentFolder: string;
   readonly report?: Report;
+  /** Wins over the configuration file. */
+  readonly network?: Config['network'];
 };
 
 export async function openEngine(options: EngineOptions): Promise<Engine> {
@@ -85,7 +87,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
           config: config.registries,
           findCredential: createCredentials({ environment: options.environment }),
           environment: options.environment,
-          timing: config.network,
+          timing: { ...config.network, ...options.network },
         });
       })();
       return await registry;

@@ -12,6 +12,12 @@ export type { ResourceLimits } from '#execution/worker/contract.ts';
 /** By Docker's names; -1: without a limit. */
 export type Ulimit = { readonly name: string; readonly soft: number; readonly hard: number };
 
+/**
+ * `missing`: what is not here; `always`: the registry is asked each time; `newer`: it is asked, but what is here will do when it does not
+ * answer; `never`: what is not here is an error.
+ */
+export type PullPolicy = 'missing' | 'always' | 'never' | 'newer';
+
 export type BuildRequest = {
   readonly context: ContextSource;
   /** The Dockerfile itself, when it came on standard input. */
@@ -24,7 +30,7 @@ export type BuildRequest = {
   readonly labels: ReadonlyMap<string, string>;
   readonly platform: string | undefined;
   readonly noCache: boolean;
-  readonly pull: boolean;
+  readonly pull: PullPolicy;
   readonly network: 'default' | 'none' | 'host';
   readonly extraHosts: readonly string[];
   /** Size of /dev/shm in bytes. */

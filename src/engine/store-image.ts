@@ -5,7 +5,7 @@ import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { chainIds } from '#formats/oci/layer-ids.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
-import { assembleConfig } from '#execution/exporter/assemble.ts';
+import { assembleConfig, type Epoch } from '#execution/exporter/assemble.ts';
 import type { LayerIdentity, SnapshotId } from '#execution/worker/contract.ts';
 import { layersOfChain } from './layer-chains.ts';
 import type { Engine } from './open.ts';
@@ -20,7 +20,7 @@ export async function storeBuiltImage(engine: Engine, { drafted, top }: BuiltIma
   const inherited = baseLayers.length;
   assertComplete(layers, baseLayers, drafted.layers.length);
   const dated = layers.map((layer, index) => ({ diffId: layer.diffId, createdAt: index < inherited ? undefined : layer.createdAt }));
-  const { bytes } = assembleConfig(drafted.imageConfig, dated);
+  const { bytes } = assembleConfig(drafted.imageConfig, dated, epochOf(drafted));
   const record = engine.images.save({ config: bytes, layers: layers.map(({ diffId, size }) => ({ diffId, size })), now: engine.now() });
   const ids = chainIds(layers.map((layer) => layer.diffId));
   layers.forEach((layer, index) => {
@@ -28,6 +28,10 @@ export async function storeBuiltImage(engine: Engine, { drafted, top }: BuiltIma
     if (chainId !== undefined && index >= inherited) engine.images.setSnapshot(chainId, layer.snapshot);
   });
   return record;
+}
+
+function epochOf({ epoch, baseImage }: FrontendResult): Epoch | undefined {
+  return epoch === undefined ? undefined : { time: epoch, inherited: baseImage?.config.history?.length ?? 0 };
 }
 
 /** The layers of the base image as its config names them, and one for each step above. */

@@ -11,6 +11,9 @@ export type AssembledLayer = {
   readonly createdAt: number | undefined;
 };
 
+/** A time in milliseconds since the epoch, and how many entries of history are the base image's. */
+export type Epoch = { readonly time: number; readonly inherited: number };
+
 export type Document = { readonly bytes: Uint8Array; readonly digest: Digest };
 
 const ociConfig = 'application/vnd.oci.image.config.v1+json';
@@ -19,8 +22,13 @@ const ociManifest = 'application/vnd.oci.image.manifest.v1+json';
 /**
  * The image config (OCI image spec, config.md) with DiffIDs, history times and `created` filled in. The same draft and layers give the same bytes:
  * times are those of the layers, never of the clock, so a build in which nothing ran gives the image ID of the build before.
+ * With an `epoch` all that is not the base image's says that time instead.
  */
-export function assembleConfig(draft: ImageConfig, layers: readonly AssembledLayer[]): Document & { readonly config: ImageConfig } {
+export function assembleConfig(
+  draft: ImageConfig,
+  layers: readonly AssembledLayer[],
+  epoch?: Epoch,
+): Document & { readonly config: ImageConfig } {
   const history = draft.history ?? [];
   const promised = history.filter((entry) => entry.empty_layer !== true).length;
   if (history.length > 0 && promised > layers.length) {
@@ -28,8 +36,13 @@ export function assembleConfig(draft: ImageConfig, layers: readonly AssembledLay
       fault: 'bug',
     });
   }
-  const dated = dateHistory(history, layers);
-  const created = dated.findLast((entry) => entry.created !== undefined)?.created;
+  const own = dateHistory(history, layers);
+  const fixed = epoch && new Date(epoch.time).toISOString().replace('.000Z', 'Z');
+  const dated =
+    epoch === undefined || fixed === undefined
+      ? own
+      : own.map((entry, at) => (at < epoch.inherited ? entry : { ...entry, created: fixed }));
+  const created = fixed ?? dated.findLast((entry) => entry.created !== undefined)?.created;
   const config: ImageConfig = {
     ...draft,
     ...(created === undefined ? {} : { created }),

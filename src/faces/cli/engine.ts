@@ -1,14 +1,14 @@
 /** The engine as commands open it. */
-import { openEngine, type Engine } from '#engine/open.ts';
+import { openEngine, type Engine, type EngineOptions } from '#engine/open.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
 import type { Surroundings } from './command.ts';
 import { harmless } from './output/text.ts';
 
-/** Opens the engine for this command; what a person should know of it (a damaged database that was put aside) is written to stderr. Dispose it. */
-export async function engineFor(around: Surroundings): Promise<Engine> {
+/** Opens the engine for this command; what a person should know of it (a damaged database that was put aside) is written to stderr. `network`: what the command line says of tries. Dispose it. */
+export async function engineFor(around: Surroundings, network: EngineOptions['network'] = {}): Promise<Engine> {
   const report = (event: ProgressEvent): void => {
     if (event.kind === 'note') around.streams.stderr.write(`${harmless(event.text, false)}\n`);
   };
-  const options = { environment: around.environment, currentFolder: around.currentFolder, report };
+  const options = { environment: around.environment, currentFolder: around.currentFolder, report, network };
   return await openEngine(options);
 }

@@ -19,7 +19,7 @@ type Names = { readonly short?: string; readonly value?: string; readonly help: 
 
 /** `--long`, `--long=false`. */
 export function flag(long: string, names: Names, initial = false): Option<boolean> {
-  return { long, short: names.short, valueName: undefined, help: names.help, initial, add: (_, word) => parseBoolean(long, word) };
+  return { long, short: names.short, valueName: undefined, help: names.help, initial, add: (_, word) => parseFlag(long, word) };
 }
 
 /** `--long VALUE`; the last one counts. */
@@ -69,9 +69,14 @@ export function badValue(long: string, value: string, why: string): JettisonErro
   return new JettisonError('cli/bad-value', `Invalid argument "${value}" for "--${long}": ${why}`);
 }
 
-/** The words of Go's strconv.ParseBool, as the docker CLI takes them. */
-function parseBoolean(long: string, word: string): boolean {
-  if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(word)) return true;
-  if (['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(word)) return false;
+function parseFlag(long: string, word: string): boolean {
+  const value = parseBoolean(word);
+  if (value !== undefined) return value;
   throw badValue(long, word, 'use "true" or "false"');
+}
+
+/** The words of Go's strconv.ParseBool, as the docker CLI takes them; undefined for any other. */
+export function parseBoolean(word: string): boolean | undefined {
+  if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(word)) return true;
+  return ['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(word) ? false : undefined;
 }

@@ -3,7 +3,9 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { createVertex, outputOf } from '#formats/graph/vertex.ts';
 import type { ImageConfig } from '#formats/oci/image-config.ts';
 import { printPlatform } from '#formats/oci/platform.ts';
+import { readEpoch, refuseUnbuiltArguments, unusedArguments } from '#languages/frontend/arguments.ts';
 import { finishDraft } from '#languages/frontend/config-draft.ts';
+import { goList } from '#languages/frontend/go-format.ts';
 import type { Frontend, FrontendOptions } from '#languages/frontend/contract.ts';
 import type { Dockerfile } from './ast.ts';
 import { checkOptionsOf, failOnFindings, findingsOf } from './convert/findings.ts';
@@ -12,7 +14,7 @@ import { readFroms, readGlobals } from './convert/globals.ts';
 import { findTarget, neededStages, planStages } from './convert/plan.ts';
 import { resolveImages } from './convert/resolve.ts';
 import { convertStage } from './convert/stage.ts';
-import { createConversion, factsOf } from './convert/state.ts';
+import { createConversion, factsOf, type StageState } from './convert/state.ts';
 import { parseDockerfile } from './parse.ts';
 
 /**
@@ -23,6 +25,8 @@ export const dockerfileFrontend: Frontend = async (source, options, outside, sig
   const { dockerfile, diagnostics } = parseDockerfile(source, options.file);
   failAtFirst(diagnostics);
   refuseForeignSyntax(dockerfile, options);
+  refuseUnbuiltArguments(options.buildArgs);
+  const epoch = readEpoch(options.buildArgs);
   const check = checkOptionsOf(dockerfile, options);
   const plan = planStages(dockerfile, options);
   const target = findTarget(plan);
@@ -43,8 +47,22 @@ export const dockerfileFrontend: Frontend = async (source, options, outside, sig
     layers: state.layers,
     baseImage: state.baseImage,
     diagnostics: findings,
+    notes: notesOn(unusedArguments(options.buildArgs, declaredIn(dockerfile, conversion.states.values()))),
+    epoch,
   };
 };
+
+/** Names that an ARG declares anywhere in the file, or in a trigger of a base. */
+function declaredIn(dockerfile: Dockerfile, states: Iterable<StageState>): ReadonlySet<string> {
+  const instructions = [...dockerfile.globalArguments, ...dockerfile.stages.flatMap((stage) => stage.instructions)];
+  const written = instructions.flatMap((each) => (each.kind === 'arg' ? each.arguments.map(({ name }) => name.text) : []));
+  return new Set([...written, ...[...states].flatMap((state) => [...state.arguments.keys()])]);
+}
+
+/** The classic builder's words. */
+function notesOn(unused: readonly string[]): readonly string[] {
+  return unused.length === 0 ? [] : [`[Warning] One or more build-args ${goList(unused)} were not consumed`];
+}
 
 /** `# syntax=` (or BUILDKIT_SYNTAX) may name any version of Docker's own frontend: this one stands in for it. Another language is refused. */
 function refuseForeignSyntax(dockerfile: Dockerfile, options: FrontendOptions): void {

@@ -56,6 +56,10 @@ export type FrontendResult = {
   /** The base image of the target's own chain, if any. */
   readonly baseImage: ResolvedImage | undefined;
   readonly diagnostics: readonly Diagnostic[];
+  /** Sentences for people that are no findings in the text. */
+  readonly notes?: readonly string[];
+  /** When the image is to say that it was made, milliseconds since the epoch; undefined: when its layers were. */
+  readonly epoch?: number | undefined;
 };
 
 export type Frontend = (source: string, options: FrontendOptions, outside: Outside, signal: AbortSignal) => Promise<FrontendResult>;

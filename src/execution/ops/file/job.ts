@@ -195,7 +195,7 @@ function destinationOf(
   action: { readonly destinationIsFolder: boolean; readonly mode: number | string | null },
   owner: OwnerIds | undefined,
 ): Destination {
-  const mode = typeof action.mode === 'number' ? action.mode & 0o777 : 0o755;
+  const mode = typeof action.mode === 'number' ? action.mode & 0o7777 : 0o755;
   return { path, isFolder: action.destinationIsFolder, made: { mode, ...(owner ?? root) } };
 }
 

@@ -1,31 +1,35 @@
 /** The options of `jettison build`, and the request that they and the argument make. */
 import { resolve } from 'node:path';
-import type { BuildRequest, ContextRequest, ContextSource } from '#engine/requests.ts';
+import type { BuildRequest, ContextRequest, ContextSource, PullPolicy } from '#engine/requests.ts';
 import { orAborted } from '#ground/base/abort.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Surroundings } from '../command.ts';
-import { badValue, choice, flag, list, parsed, text, type ValuesOf } from '../option.ts';
-import { readSize, toMap, withEnvironment } from '../option-values.ts';
+import { badValue, choice, flag, list, parsed, text, type Option, type ValuesOf } from '../option.ts';
+import { readSize, toMap } from '../option-values.ts';
 import { progressModes, type ProgressMode } from '../output/screen.ts';
+import { readBuildArgs } from './build-args.ts';
 import { limitOptions, readLimits } from './build-limits.ts';
 import { readCall, type BuildCall } from './build-call-option.ts';
 import { readOutput } from './build-output.ts';
 import { readSecret } from './build-secret.ts';
+import { retryOptions } from './retry-options.ts';
 
 export const buildOptions = {
   addHost: list('add-host', { help: 'Add a custom host-to-IP mapping ("host:ip")' }),
   buildArgs: list('build-arg', { help: 'Set build-time variables: "NAME=VALUE", or "NAME" to pass one on' }),
+  buildArgFiles: list('build-arg-file', { value: 'file', help: 'Read build-time variables from a file, one a line; "--build-arg" wins' }),
   call: parsed<BuildCall>(
     'call',
     { initial: readCall('build'), help: 'Instead of building: "check", "targets"; with ",format=json", ",ignorestatus"' },
     readCall,
   ),
+  compress: flag('compress', { help: 'Accepted, changes nothing: the build context is not sent anywhere' }),
   contexts: list('build-context', {
     help: 'Additional build contexts: "NAME=PATH", "NAME=docker-image://IMAGE", "NAME=oci-layout://PATH[:TAG]"',
   }),
   check: flag('check', { help: 'Look for faults without building ("--call=check")' }),
   file: text('file', { short: 'f', help: 'Name of the Dockerfile (default "PATH/Dockerfile")' }),
-  forceRemove: flag('force-rm', { help: 'Accepted: no containers are left behind' }),
+  forceRemove: flag('force-rm', { help: 'Accepted, changes nothing: no containers are left behind' }),
   idFile: text('iidfile', { help: 'Write the image ID to the file' }),
   jobs: parsed('jobs', { value: 'number', initial: undefined, help: 'How many steps run at once' }, readJobs),
   labels: list('label', { help: 'Set metadata for an image' }),
@@ -44,19 +48,20 @@ export const buildOptions = {
     initial: undefined,
     help: 'How progress is shown (default "auto")',
   }),
-  pull: flag('pull', { help: 'Always attempt to pull a newer version of the image' }),
+  pull: pullOption(),
   quiet: flag('quiet', { short: 'q', help: 'Suppress the build output and print image ID on success' }),
-  remove: flag('rm', { help: 'Accepted: no containers are left behind' }, true),
+  remove: flag('rm', { help: 'Accepted, changes nothing: no containers are left behind' }, true),
   secrets: list('secret', { help: 'Secret to expose to the build: "id=NAME,src=FILE" or "id=NAME,env=VARIABLE"' }),
   shmSize: parsed('shm-size', { value: 'bytes', initial: undefined, help: 'Size of "/dev/shm"' }, (size) => readSize('shm-size', size)),
   tags: list('tag', { short: 't', help: 'Name and optionally a tag in the "name:tag" format' }),
   target: text('target', { help: 'Set the target build stage to build' }),
   ...limitOptions,
+  ...retryOptions,
 };
 
 /** What the docker CLI has and this command has not yet. */
 export const notBuiltOptions = `
-  allow annotation attest builder cache-from cache-to compress D=debug disable-content-trust isolation metadata-file
+  allow annotation attest builder cache-from cache-to D=debug disable-content-trust isolation metadata-file
   policy provenance push sbom security-opt squash ssh`;
 
 export type BuildOptions = ValuesOf<typeof buildOptions>;
@@ -73,7 +78,7 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     file: readFile(given.file),
     tags: given.tags,
     target: given.target,
-    buildArgs: toMap(withEnvironment(given.buildArgs, around.environment)),
+    buildArgs: readBuildArgs(given, around),
     labels: toMap(given.labels),
     platform: readPlatform(given.platform),
     noCache: given.noCache,
@@ -122,7 +127,8 @@ function readHost(given: string): string {
   const at = given.search(/[:=]/u);
   const [name, address] = [given.slice(0, at), given.slice(at + 1).replaceAll(/^\[|\]$/gu, '')];
   if (at < 1 || /\s/u.test(name)) throw badValue('add-host', given, 'use "name:address"');
-  if (address === 'host-gateway') throw new JettisonError('cli/not-built', '"host-gateway" for "--add-host" is not built yet');
+  // Steps have the host's own network.
+  if (address === 'host-gateway') return `${name}:127.0.0.1`;
   if (!isAddress(address)) throw badValue('add-host', given, `"${address}" is no IP address`);
   return `${name}:${address}`;
 }
@@ -164,6 +170,26 @@ function readFile(file: string | undefined): string | undefined {
 function readPlatform(platform: string | undefined): string | undefined {
   if (platform?.includes(',')) throw new JettisonError('cli/not-built', 'Building for several platforms at once is not built yet');
   return platform === '' ? undefined : platform;
+}
+
+const pullPolicies: ReadonlyMap<string, PullPolicy> = new Map([
+  ['always', 'always'],
+  ['missing', 'missing'],
+  ['ifmissing', 'missing'],
+  ['never', 'never'],
+  ['newer', 'newer'],
+  ['ifnewer', 'newer'],
+]);
+
+/** A switch as docker has it, and with a policy as Buildah has it. */
+function pullOption(): Option<PullPolicy> {
+  const standing = flag('pull', { help: '' });
+  return {
+    ...standing,
+    help: 'Always ask the registry for base images; "--pull=missing", "--pull=never", "--pull=newer" (ask, but go on without an answer)',
+    initial: 'missing',
+    add: (_, word) => pullPolicies.get(word) ?? (standing.add(false, word) ? 'always' : 'missing'),
+  };
 }
 
 function readJobs(word: string): number {

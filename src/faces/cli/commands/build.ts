@@ -1,12 +1,14 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { build } from '#engine/build.ts';
+import type { EngineOptions } from '#engine/open.ts';
 import type { BuildOutcome, BuildRequest } from '#engine/requests.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
-import { badValue } from '../option.ts';
+import { badValue, parseBoolean } from '../option.ts';
 import { isTerminal, openScreen, progressModes, type ProgressMode } from '../output/screen.ts';
+import { readRetries } from './retry-options.ts';
 import { buildOptions, notBuiltOptions, requestOf, type BuildOptions } from './build-request.ts';
 
 export const buildCommand = defineCommand({
@@ -17,6 +19,7 @@ export const buildCommand = defineCommand({
   notBuilt: notBuiltOptions,
   arguments: [1, 1],
   async run(given, around, signal) {
+    refuseClassicBuilder(around.environment['DOCKER_BUILDKIT'] ?? '');
     if (!given.options.remove) throw new JettisonError('cli/not-built', '"--rm=false" is not built yet');
     const request = await requestOf(given.options, given.arguments[0] ?? '', around, signal);
     const call = given.options.check ? { ...given.options.call, kind: 'check' as const } : given.options.call;
@@ -25,7 +28,9 @@ export const buildCommand = defineCommand({
       return await callBuild(request, call, around, signal);
     }
     const mode = progressMode(given.options, around);
-    const outcome = await buildOnScreen(request, mode, around, signal);
+    // What an earlier build wrote must not be taken for this one's when it fails.
+    if (given.options.idFile !== undefined) rmSync(resolve(around.currentFolder, given.options.idFile), { force: true });
+    const outcome = await buildOnScreen(request, { mode, network: readRetries(given.options) }, around, signal);
     if (given.options.idFile !== undefined) writeAtomically(resolve(around.currentFolder, given.options.idFile), outcome.imageId);
     // Nothing else goes to stdout.
     if (mode === 'quiet') around.streams.stdout.write(`${outcome.imageId}\n`);
@@ -33,8 +38,11 @@ export const buildCommand = defineCommand({
   },
 });
 
-async function buildOnScreen(request: BuildRequest, mode: ProgressMode, around: Surroundings, signal: AbortSignal): Promise<BuildOutcome> {
-  await using engine = await engineFor(around);
+type Setting = { readonly mode: ProgressMode; readonly network: EngineOptions['network'] };
+
+async function buildOnScreen(request: BuildRequest, setting: Setting, around: Surroundings, signal: AbortSignal): Promise<BuildOutcome> {
+  const { mode, network } = setting;
+  await using engine = await engineFor(around, network);
   using screen = await openScreen(mode, around);
   const made = await build(engine, request, screen.report, signal);
   screen.finish({ imageId: made.imageId, names: made.tags });
@@ -43,11 +51,29 @@ async function buildOnScreen(request: BuildRequest, mode: ProgressMode, around: 
 
 function progressMode(given: BuildOptions, around: Surroundings): ProgressMode {
   if (given.quiet) return 'quiet';
-  const asked = given.progress ?? progressModes.find((mode) => mode === around.environment['BUILDKIT_PROGRESS']) ?? 'auto';
+  const asked = given.progress ?? modeOf(around.environment['BUILDKIT_PROGRESS'] ?? '');
   if (asked === 'tty' && !isTerminal(around.streams.stderr, around.environment)) {
     throw badValue('progress', 'tty', 'standard error is not a terminal');
   }
   return asked;
+}
+
+function modeOf(word: string): ProgressMode {
+  const mode = progressModes.find((one) => one === (word === '' ? 'auto' : word));
+  if (mode !== undefined) return mode;
+  throw new JettisonError('cli/bad-value', `Invalid BUILDKIT_PROGRESS "${word}"`, {
+    hint: `Use ${progressModes.map((one) => `"${one}"`).join(', ')}`,
+  });
+}
+
+/** The docker CLI takes the builder from before BuildKit when this variable is false. */
+function refuseClassicBuilder(word: string): void {
+  if (word === '' || parseBoolean(word) === true) return;
+  throw parseBoolean(word) === undefined
+    ? new JettisonError('cli/bad-value', `DOCKER_BUILDKIT expects a boolean value, not "${word}"`)
+    : new JettisonError('cli/not-built', 'The form of the builder before BuildKit ("DOCKER_BUILDKIT=0") is not built yet', {
+        hint: 'Unset DOCKER_BUILDKIT, or set it to 1',
+      });
 }
 
 function writeAtomically(file: string, content: string): void {

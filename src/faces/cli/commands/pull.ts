@@ -3,6 +3,7 @@ import { familiarReference, parseReference, nameOf, withDefaultTag } from '#form
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
+import { readRetries, retryOptions } from './retry-options.ts';
 import { openTransferScreen, silentTransferScreen } from '../output/transfers.ts';
 
 export const pullCommand = defineCommand({
@@ -11,6 +12,7 @@ export const pullCommand = defineCommand({
   usage: '[OPTIONS] NAME[:TAG|@DIGEST]',
   options: {
     platform: text('platform', { help: 'Which image of several: "os/architecture[/variant]"' }),
+    ...retryOptions,
     quiet: flag('quiet', { short: 'q', help: 'Only print the name of what was pulled' }),
   },
   notBuilt: 'a=all-tags disable-content-trust',
@@ -22,7 +24,7 @@ export const pullCommand = defineCommand({
     const say = (line: string): void => void (options.quiet || stdout.write(`${line}\n`));
     if (typed.tag === undefined && typed.digest === undefined) say(`Using default tag: ${reference.tag ?? ''}`);
     say(`${reference.tag ?? reference.digest ?? ''}: Pulling from ${nameOf(reference).replace(/^docker\.io\//u, '')}`);
-    await using engine = await engineFor(around);
+    await using engine = await engineFor(around, readRetries(options));
     const pulled = await (async () => {
       using screen = options.quiet ? silentTransferScreen() : openTransferScreen(stdout, around);
       return await pull(engine, { reference: name, platform: options.platform }, screen.report, signal);

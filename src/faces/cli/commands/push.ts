@@ -4,6 +4,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { choice, flag } from '../option.ts';
+import { readRetries, retryOptions } from './retry-options.ts';
 import { openTransferScreen, silentTransferScreen } from '../output/transfers.ts';
 
 export const pushCommand = defineCommand({
@@ -12,6 +13,7 @@ export const pushCommand = defineCommand({
   usage: '[OPTIONS] NAME[:TAG]',
   options: {
     compression: choice('compression', { words: ['gzip', 'zstd'], initial: undefined, help: 'How layers are compressed (default gzip)' }),
+    ...retryOptions,
     quiet: flag('quiet', { short: 'q', help: 'Only print the name of what was pushed' }),
   },
   notBuilt: 'a=all-tags disable-content-trust platform',
@@ -22,7 +24,7 @@ export const pushCommand = defineCommand({
     if (reference.digest !== undefined)
       throw new JettisonError('cli/usage', 'Cannot push a digest reference', { hint: 'Push a name with a tag' });
     if (!options.quiet) stdout.write(`The push refers to repository [${nameOf(reference)}]\n`);
-    await using engine = await engineFor(around);
+    await using engine = await engineFor(around, readRetries(options));
     const pushed = await (async () => {
       using screen = options.quiet ? silentTransferScreen() : openTransferScreen(stdout, around);
       return await push(engine, { reference: name, compression: options.compression }, screen.report, signal);

@@ -196,7 +196,7 @@ function toMount(making: Making): Mount {
       const input = making.written.from === '' ? null : addInput(making);
       return {
         kind: 'cache',
-        id: options.id || cleanId(options.target),
+        id: inNamespace(making, options.id || cleanId(options.target)),
         input,
         source: cleanPath(options.source),
         target: targetOf(making),
@@ -221,6 +221,12 @@ function toMount(making: Making): Mount {
 function targetOf({ context, options, fail }: Making): string {
   const target = resolvePath(context.state.draft.workingDirectory || '/', options.target);
   return target === '/' || options.target === '' ? fail(`Invalid mount target "${options.target}"`, 'Write target=/path') : target;
+}
+
+/** BUILDKIT_CACHE_MOUNT_NS: caches of another namespace are other caches. */
+function inNamespace({ context }: Making, id: string): string {
+  const namespace = context.conversion.plan.options.buildArgs.get('BUILDKIT_CACHE_MOUNT_NS') ?? '';
+  return namespace === '' ? id : cleanId(`${namespace}/${id}`);
 }
 
 /** Go's path.Clean: a relative target stays relative in the name of its cache. */

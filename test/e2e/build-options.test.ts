@@ -1,0 +1,160 @@
+/** Options of `build` that change what an image says of itself, or where its parts come from. */
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
+import { serve } from '#test/kit/web.ts';
+
+type Inspected = {
+  readonly Id: string;
+  readonly Created: string;
+  readonly Config: { readonly Labels?: Readonly<Record<string, string>>; readonly Env?: readonly string[] };
+};
+
+async function inspect(sandbox: Sandbox, name: string): Promise<Inspected> {
+  const [found] = JSON.parse(await sandbox.succeed(['inspect', name])) as readonly Inspected[];
+  assert.ok(found);
+  return found;
+}
+
+test('SOURCE_DATE_EPOCH: times of the image, a variable where it is declared, the same id from an empty store', async () => {
+  const dockerfile =
+    'FROM scratch AS base\nCOPY a /\nENV X=1\nFROM base\nARG SOURCE_DATE_EPOCH\nLABEL made=$SOURCE_DATE_EPOCH\nCOPY a /b\n';
+  const ids: string[] = [];
+  for (const given of ['argument', 'environment'] as const) {
+    await using sandbox = await openSandbox();
+    const context = sandbox.files({ Dockerfile: dockerfile, a: 'a' });
+    utimesSync(join(context, 'a'), 1000, 1000);
+    const words = given === 'argument' ? ['--build-arg', 'SOURCE_DATE_EPOCH=1700000000'] : [];
+    const environment: Record<string, string> = given === 'argument' ? {} : { SOURCE_DATE_EPOCH: '1700000000' };
+    await sandbox.succeed(['build', '-t', 'x', ...words, context], { environment });
+    const found = await inspect(sandbox, 'x');
+    assert.equal(found.Created, '2023-11-14T22:13:20Z');
+    assert.equal(found.Config.Labels?.['made'], '1700000000');
+    const history = await sandbox.succeed(['history', '--human=false', '--format', '{{.CreatedAt}}', 'x']);
+    assert.deepEqual([...new Set(history.trim().split('\n'))], ['2023-11-14T22:13:20Z']);
+    ids.push(found.Id);
+    if (given === 'argument') continue;
+    // What stands on it keeps its times, and says its own.
+    const above = sandbox.files({ Dockerfile: 'FROM x\nENV Y=1\n' }, 'above');
+    await sandbox.succeed(['build', '-t', 'y', '--build-arg', 'SOURCE_DATE_EPOCH=1', above]);
+    assert.equal((await inspect(sandbox, 'y')).Created, '1970-01-01T00:00:01Z');
+    const times = await sandbox.succeed(['history', '--human=false', '--format', '{{.CreatedAt}}', 'y']);
+    assert.deepEqual(times.trim().split('\n').slice(0, 2), ['1970-01-01T00:00:01Z', '2023-11-14T22:13:20Z']);
+    for (const bad of ['soon', '-1', '1.5', '999999999999']) {
+      const refused = await sandbox.jettison(['build', '--build-arg', `SOURCE_DATE_EPOCH=${bad}`, context]);
+      assert.match(refused.stderr, /Invalid SOURCE_DATE_EPOCH/u);
+    }
+  }
+  assert.equal(ids[0], ids[1]);
+});
+
+test('build arguments: files, the environment, those that nobody asks for', async () => {
+  await using sandbox = await openSandbox();
+  const context = sandbox.files({
+    Dockerfile: 'ARG G\nFROM scratch\nARG A\nARG B\nARG C\nARG D=4\nLABEL a=$A b=$B c=$C d=$D\n',
+    'args.conf': '# comment\n\nA=file\nB=file\nC\nE\n',
+  });
+  const words = ['--build-arg-file', join(context, 'args.conf'), '--build-arg', 'B=line', '--build-arg', 'E', '--build-arg', 'G=x'];
+  const spare = ['--build-arg', 'zed=1', '--build-arg', 'HTTPS_PROXY=http://p', '--build-arg', 'BUILDKIT_CACHE_MOUNT_NS=n'];
+  const done = await sandbox.jettison(['build', '-t', 'x', ...words, ...spare, context], { environment: { C: 'environment' } });
+  assert.equal(done.status, 0, done.stderr);
+  assert.match(done.stderr, /^\[Warning\] One or more build-args \[zed\] were not consumed$/mu);
+  assert.deepEqual((await inspect(sandbox, 'x')).Config.Labels, { a: 'file', b: 'line', c: 'environment', d: '4' });
+  assert.match((await sandbox.jettison(['build', '--build-arg-file', '/none', context])).stderr, /Cannot read the build arguments/u);
+  assert.doesNotMatch((await sandbox.jettison(['build', '--build-arg', 'A=1', context])).stderr, /Warning/u);
+});
+
+test('what asks for something that is not built is refused by its name', async () => {
+  await using sandbox = await openSandbox();
+  const context = sandbox.files({ Dockerfile: 'FROM scratch\nLABEL a=b\n' });
+  const refused = async (words: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<string> => {
+    const done = await sandbox.jettison(['build', ...words, context], { environment });
+    assert.notEqual(done.status, 0, words.join(' '));
+    return done.stderr;
+  };
+  assert.match(await refused(['--build-arg', 'BUILDKIT_INLINE_CACHE=1']), /"BUILDKIT_INLINE_CACHE" is not built yet/u);
+  assert.match(await refused(['--build-arg', 'BUILDKIT_MULTI_PLATFORM=true']), /"BUILDKIT_MULTI_PLATFORM" is not built yet/u);
+  assert.match(await refused(['--build-arg', 'BUILDKIT_SYNTAX=example/other']), /Syntax image "example\/other"/u);
+  assert.match(await refused([], { DOCKER_BUILDKIT: '0' }), /DOCKER_BUILDKIT=0.* is not built yet/u);
+  assert.match(await refused([], { DOCKER_BUILDKIT: 'perhaps' }), /DOCKER_BUILDKIT expects a boolean/u);
+  assert.match(await refused([], { BUILDKIT_PROGRESS: 'loud' }), /Invalid BUILDKIT_PROGRESS "loud"/u);
+  const accepted = [
+    '--rm',
+    '--force-rm',
+    '--compress',
+    '--build-arg',
+    'BUILDKIT_INLINE_CACHE=0',
+    '--build-arg',
+    'BUILDKIT_MULTI_PLATFORM=0',
+  ];
+  await sandbox.succeed(['build', ...accepted, context], { environment: { DOCKER_BUILDKIT: '1', BUILDKIT_PROGRESS: 'plain' } });
+});
+
+test('--pull: policies, and how often a registry is asked', async () => {
+  await using sandbox = await openSandbox();
+  // A port on which nobody listens.
+  const gone = '127.0.0.1:9';
+  const here = sandbox.files({ Dockerfile: 'FROM scratch\nLABEL a=b\n' }, 'here');
+  await sandbox.succeed(['build', '-t', `${gone}/here`, here]);
+  const local = sandbox.files({ Dockerfile: `FROM ${gone}/here\nLABEL c=d\n` }, 'local');
+  const away = sandbox.files({ Dockerfile: `FROM ${gone}/away\nLABEL c=d\n` }, 'away');
+  const run = async (...words: readonly string[]) => await sandbox.jettison(['build', '--retry=0', ...words]);
+  for (const policy of ['--pull=false', '--pull=missing', '--pull=never', '--pull=newer']) {
+    const done = await run(policy, local);
+    assert.equal(done.status, 0, `${policy}: ${done.stderr}`);
+  }
+  for (const policy of ['--pull', '--pull=always', '--pull=true'])
+    assert.match((await run(policy, local)).stderr, /127\.0\.0\.1:9/u, policy);
+  assert.match((await run('--pull=never', away)).stderr, /is not in the store, and "--pull=never"/u);
+  assert.match((await run('--pull=sometimes', away)).stderr, /Invalid argument "sometimes" for "--pull"/u);
+  await using busy = await serve((_, response) => void response.writeHead(503).end());
+  const tried = async (words: readonly string[]): Promise<number> => {
+    const before = busy.seen.length;
+    assert.equal((await sandbox.jettison(words)).status, 1);
+    return busy.seen.length - before;
+  };
+  const asking = sandbox.files({ Dockerfile: `FROM ${busy.host}/away\n` }, 'asking');
+  const once = await tried(['build', '--retry=0', asking]);
+  assert.equal(await tried(['build', '--retry=2', '--retry-delay=10ms', asking]), once + 2);
+  assert.equal(await tried(['pull', '--retry=3', '--retry-delay=10ms', `${busy.host}/away`]), once + 3);
+  assert.match((await run('--retry=many', away)).stderr, /Invalid argument "many" for "--retry"/u);
+  assert.match((await run('--retry-delay=5', away)).stderr, /use a number with a unit/u);
+});
+
+test('hosts, labels without a value, several names, the id file of a build that failed', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const context = sandbox.files({ Dockerfile: 'FROM busybox\nRUN cat /etc/hosts > /hosts\nCMD ["cat", "/hosts"]\n' });
+  const hosts = ['--add-host', 'one:10.0.0.1', '--add-host', 'two=10.0.0.2', '--add-host', 'six:fe80::1', '--add-host', 'box=[fe80::2]'];
+  const idFile = join(sandbox.folder, 'id');
+  const names = ['-t', 'first', '-t', 'second:2', '--label', 'empty', '--label', 'full=1', '--iidfile', idFile];
+  await sandbox.succeed(['build', ...hosts, '--add-host', 'host.docker.internal:host-gateway', ...names, context]);
+  const printed = await sandbox.succeed(['run', '--rm', 'second:2']);
+  for (const line of ['10.0.0.1\tone', '10.0.0.2\ttwo', 'fe80::1\tsix', 'fe80::2\tbox', '127.0.0.1\thost.docker.internal'])
+    assert.ok(printed.includes(line), `${line} is not in ${printed}`);
+  const found = await inspect(sandbox, 'first');
+  assert.deepEqual(found.Config.Labels, { empty: '', full: '1' });
+  assert.equal(readFileSync(idFile, 'utf8'), found.Id);
+  const broken = sandbox.files({ Dockerfile: 'FROM busybox\nRUN false\n' }, 'broken');
+  assert.notEqual((await sandbox.jettison(['build', '--iidfile', idFile, broken])).status, 0);
+  assert.equal(existsSync(idFile), false);
+});
+
+test('--chmod of a folder that COPY makes keeps all its bits; the namespace of cache mounts', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const context = sandbox.files({
+    Dockerfile:
+      'FROM busybox\nARG N\nCOPY --chmod=1777 a /new/a\nRUN stat -c %a /new > /mode\nRUN --mount=type=cache,target=/c echo $N >> /c/seen; cat /c/seen > /seen\n',
+    a: '',
+  });
+  const built = async (...words: readonly string[]): Promise<string> => {
+    await sandbox.succeed(['build', '-t', 'x', ...words, context]);
+    return await sandbox.succeed(['run', '--rm', 'x', 'cat', '/mode', '/seen']);
+  };
+  assert.equal(await built('--build-arg', 'N=1'), '1777\n1\n');
+  assert.equal(await built('--build-arg', 'N=2'), '1777\n1\n2\n');
+  assert.equal(await built('--build-arg', 'N=3', '--build-arg', 'BUILDKIT_CACHE_MOUNT_NS=other'), '1777\n3\n');
+});
