@@ -1,10 +1,10 @@
 /** How each kind of op gets its cache key and its result in one build: the seam between the solver, which knows only drivers, and the rooms that do the work. */
-import type { CopyAction, ExecOp, FileOp, SourceHttpOp, SourceImageOp } from '#formats/graph/op.ts';
+import type { CopyAction, ExecOp, FileOp, MergeOp, SourceHttpOp, SourceImageOp } from '#formats/graph/op.ts';
 import { opDigest, type Vertex } from '#formats/graph/vertex.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
-import { unreachable } from '#ground/base/errors.ts';
+import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { cacheKey, contentKeyOf, type CacheKey } from '#execution/cache/key.ts';
 import { missingSource } from '#stores/context/errors.ts';
 import type { DriverFor, OpDriver, Result } from '#execution/solver/contract.ts';
@@ -50,6 +50,9 @@ export function createDrivers(deps: DriverDeps): DriverFor {
             return folderResult(name);
           },
         };
+      case 'merge':
+        checkMerge(vertex);
+        return workDriver(op, vertex, deps);
       case 'exec':
       case 'file':
         return workDriver(op, vertex, deps);
@@ -57,6 +60,13 @@ export function createDrivers(deps: DriverDeps): DriverFor {
         return unreachable(op, 'op');
     }
   };
+}
+
+/** Only what a FileOp made over nothing can be put over other layers as it is: a RUN's folder may hide what is below it. */
+function checkMerge({ inputs, label }: Vertex): void {
+  const standAlone = inputs.slice(1).every(({ vertex: { op } }) => op.kind === 'file' && op.base === null);
+  if (inputs.length > 1 && standAlone) return;
+  throw new JettisonError('engine/bad-merge', `Cannot merge the layers of "${label.text}"`, { fault: 'bug' });
 }
 
 /** An image counts by its layers: the same files under another name or manifest hit the same results. */
@@ -72,7 +82,7 @@ function imageDriver(op: SourceImageOp, vertex: Vertex, deps: DriverDeps): OpDri
   };
 }
 
-function workDriver(op: ExecOp | FileOp, vertex: Vertex, deps: DriverDeps): OpDriver {
+function workDriver(op: ExecOp | FileOp | MergeOp, vertex: Vertex, deps: DriverDeps): OpDriver {
   const base = opDigest(op);
   return {
     caching: 'by-definition',
@@ -99,11 +109,13 @@ function workDriver(op: ExecOp | FileOp, vertex: Vertex, deps: DriverDeps): OpDr
 }
 
 /** What an op reads of one input: some copies of it, or (undefined) perhaps all of it. */
-function readsOf(op: ExecOp | FileOp, index: number): readonly CopyAction[] | undefined {
+function readsOf(op: ExecOp | FileOp | MergeOp, index: number): readonly CopyAction[] | undefined {
   switch (op.kind) {
     case 'file':
       if (op.base === index) return undefined;
       return op.actions.filter((action) => action.kind === 'copy').filter((action) => action.input === index);
+    case 'merge':
+      return undefined;
     case 'exec':
       if (op.root === index) return undefined;
       return op.mounts

@@ -1,6 +1,6 @@
 /** Secrets of one build: read once, handed to the steps that name them, and kept out of what those print. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import type { ExecOp, FileOp } from '#formats/graph/op.ts';
+import type { ExecOp, FileOp, MergeOp } from '#formats/graph/op.ts';
 import type { Report, VertexOutput } from '#formats/progress/event.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import type { SecretRequest } from './requests.ts';
@@ -22,7 +22,7 @@ export function readSecrets(requests: ReadonlyMap<string, SecretRequest>): Secre
 }
 
 /** Those that the mounts of an op name. */
-export function secretsFor(op: ExecOp | FileOp, secrets: Secrets): Secrets {
+export function secretsFor(op: ExecOp | FileOp | MergeOp, secrets: Secrets): Secrets {
   if (op.kind !== 'exec') return new Map();
   const found = new Map<string, Uint8Array>();
   for (const mount of op.mounts) {

@@ -1,5 +1,5 @@
 /** What the engine may ask of a worker: the process that mounts, runs and copies. A worker knows nothing of Dockerfiles, tags or registries. */
-import type { ExecOp, FileOp, CopyAction } from '#formats/graph/op.ts';
+import type { ExecOp, FileOp, CopyAction, MergeOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
@@ -19,7 +19,7 @@ export type TreeSource =
 
 export type OpRequest = {
   readonly vertex: Digest;
-  readonly op: ExecOp | FileOp;
+  readonly op: ExecOp | FileOp | MergeOp;
   /** One for each input of the vertex; undefined for an empty tree. */
   readonly inputs: readonly (TreeSource | undefined)[];
   /** Environment outside the op's definition (proxies). */

@@ -21,6 +21,8 @@ export type Layers = {
   unpack(request: UnpackRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
 };
 
+type Layer = Pick<LayerIdentity, 'diffId' | 'size'>;
+
 export type UnpackRequest = {
   readonly parent: SnapshotId | undefined;
   readonly diffId: Digest;
@@ -29,37 +31,35 @@ export type UnpackRequest = {
 };
 
 export function createLayers(snapshots: SnapshotStore): Layers {
-  const identifying = createSingleFlight<SnapshotId, LayerIdentity>();
+  const identifying = createSingleFlight<SnapshotId, Layer>();
   const unpacking = createSingleFlight<ChainId, SnapshotId>();
   // A chain is asked for after each of its steps, and a snapshot's layer never changes: without this, 100 steps read 10,000 facts.
-  const identified = new Map<SnapshotId, LayerIdentity>();
+  const identified = new Map<SnapshotId, Layer>();
 
-  const identify = async (snapshot: Snapshot, signal: AbortSignal): Promise<LayerIdentity> => {
-    const known = snapshots.getFact(snapshot.id, facts.diffId);
-    const size = snapshots.getFact(snapshot.id, facts.fileBytes);
-    if (known !== undefined && size !== undefined) {
-      return { snapshot: snapshot.id, diffId: parseDigest(known), size: Number(size), createdAt: snapshot.createdAt };
-    }
-    const made = await layerIdentity({ folder: snapshot.folder, below: foldersOf(snapshots, snapshot.parent) }, signal);
+  const identify = async (id: SnapshotId, signal: AbortSignal): Promise<Layer> => {
+    const known = snapshots.getFact(id, facts.diffId);
+    const size = snapshots.getFact(id, facts.fileBytes);
+    if (known !== undefined && size !== undefined) return { diffId: parseDigest(known), size: Number(size) };
+    const { folder, parent } = found(snapshots, id);
+    const made = await layerIdentity({ folder, below: foldersOf(snapshots, parent) }, signal);
     // A layer that came from elsewhere keeps the DiffID it came with: its own tar was another one.
     const layer = { diffId: known === undefined ? made.diffId : parseDigest(known), size: made.size };
-    remember(snapshots, snapshot.id, layer);
-    return { snapshot: snapshot.id, ...layer, createdAt: snapshot.createdAt };
+    remember(snapshots, id, layer);
+    return layer;
   };
 
   return {
     identities: async (top, signal) =>
       await Promise.all(
-        snapshots.chain(top).map(async (snapshot) => {
-          const known = identified.get(snapshot.id);
-          if (known !== undefined) return known;
-          const made = await identifying(snapshot.id, async (own) => await identify(snapshot, own), signal);
-          identified.set(snapshot.id, made);
-          return made;
+        snapshots.chain(top).map(async ({ id, content, createdAt }) => {
+          // What was stacked over another chain is the same layer as where it was made.
+          const layer = identified.get(content) ?? (await identifying(content, async (own) => await identify(content, own), signal));
+          identified.set(content, layer);
+          return { snapshot: id, ...layer, createdAt };
         }),
       ),
     write: async ({ snapshot, format, file }, report, signal) => {
-      const { folder, parent } = found(snapshots, snapshot);
+      const { folder, parent } = found(snapshots, found(snapshots, snapshot).content);
       const onProgress = (current: number): void =>
         report({ kind: 'transfer', direction: 'compress', item: snapshot, current, total: 0, state: 'running' });
       return await writeLayer({ folder, below: foldersOf(snapshots, parent), format, file }, onProgress, signal);
@@ -103,7 +103,7 @@ function foldersOf(snapshots: SnapshotStore, top: SnapshotId | undefined): reado
     .toReversed();
 }
 
-function remember(snapshots: SnapshotStore, id: SnapshotId, layer: { readonly diffId: Digest; readonly size: number }): void {
+function remember(snapshots: SnapshotStore, id: SnapshotId, layer: Layer): void {
   snapshots.setFact(id, facts.diffId, layer.diffId);
   snapshots.setFact(id, facts.fileBytes, String(layer.size));
 }
@@ -117,7 +117,7 @@ function chainIdOf(snapshots: SnapshotStore, id: SnapshotId | undefined): ChainI
   if (id === undefined) return undefined;
   let chainId: ChainId | undefined;
   for (const snapshot of snapshots.chain(id)) {
-    const diffId = snapshots.getFact(snapshot.id, facts.diffId);
+    const diffId = snapshots.getFact(snapshot.content, facts.diffId);
     if (diffId === undefined)
       throw new JettisonError('worker/unknown-layer', `Snapshot ${snapshot.id} has no known layer`, { fault: 'bug' });
     chainId = chainAbove(chainId, parseDigest(diffId));

@@ -1,13 +1,14 @@
 /** What a worker process works with, opened once: the snapshot store, the runtime, and the calls it answers. */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ExecOp, FileOp } from '#formats/graph/op.ts';
+import type { ExecOp, FileOp, MergeOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { isCode, JettisonError, unreachable } from '#ground/base/errors.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import type { ExecTools } from '#execution/ops/exec.ts';
 import { contentDigest, openFileThread, runFile, type FileTools } from '#execution/ops/file.ts';
+import { runMerge } from '#execution/ops/merge.ts';
 import type { OpRequest, Worker } from './contract.ts';
 import { createLayers } from './layers.ts';
 import type { CallName, Calls } from './protocol.ts';
@@ -84,6 +85,8 @@ async function runOp(request: OpRequest, tools: Tools, report: Report, signal: A
   switch (op.kind) {
     case 'file':
       return await runFile({ ...request, op } satisfies OpRequest & { op: FileOp }, tools.files, report, signal);
+    case 'merge':
+      return await runMerge({ ...request, op } satisfies OpRequest & { op: MergeOp }, tools.files.snapshots, signal);
     case 'exec': {
       const { runExec } = await import('#execution/ops/exec.ts');
       return await runExec({ ...request, op } satisfies OpRequest & { op: ExecOp }, await tools.execTools(signal), report, signal);

@@ -1,7 +1,7 @@
 /** What a vertex does: a closed union, so that a new kind is a compile error wherever it is not handled. Every field is hashed into the vertex. */
 import type { Digest } from '#ground/base/digest.ts';
 
-export type Op = SourceImageOp | SourceLocalOp | SourceHttpOp | ExecOp | FileOp;
+export type Op = SourceImageOp | SourceLocalOp | SourceHttpOp | ExecOp | FileOp | MergeOp;
 
 /** The files of an image, pinned to one manifest. No inputs. */
 export type SourceImageOp = {
@@ -88,6 +88,12 @@ export type FileOp = {
   readonly actions: readonly FileAction[];
 };
 
+/**
+ * The layers of all inputs over each other, input 0 at the bottom; two inputs at least. Those above it are FileOps over nothing: such a layer stands
+ * alone, so it is the same over every base. Where two have the same path, the upper one counts; folders of both are one, as the upper one has it.
+ */
+export type MergeOp = { readonly kind: 'merge' };
+
 export type FileAction = CopyAction | MakeFolderAction | WriteFileAction;
 
 /** Who will own what is made: a spec as written (`user`, `user:group`, ids or names of the base's /etc/passwd); null keeps BuildKit's default for the action. */
@@ -102,7 +108,7 @@ export type CopyAction = {
   readonly wildcards: boolean;
   /** Absolute path inside the base. */
   readonly destination: string;
-  /** The destination was written with a trailing slash, is `.`, or there are several sources: it is a folder. */
+  /** The destination was written with a trailing slash or is `.`: it is a folder. */
   readonly destinationIsFolder: boolean;
   /** null: root for what comes from a folder of the client, as in the source for what comes from a stage or image. Folders made on the way are root's. */
   readonly owner: Owner;

@@ -72,13 +72,18 @@ export function isOpaque(hostPath: ByteString): boolean {
   });
 }
 
+/** `snapshot/folder-missing`. */
+export function folderMissing(folder: string): JettisonError {
+  return new JettisonError('snapshot/folder-missing', `"${folder}" is not a folder`, { fault: 'environment' });
+}
+
 function openRoot(folders: readonly string[]): Folder {
   const parts: Part[] = [];
   let top: TreeEntry | undefined;
   for (const [layer, folder] of cutChain(folders).entries()) {
     const hostPath = fromText(folder);
     const stats = lookAt(hostPath);
-    if (!stats?.isDirectory()) throw new JettisonError('snapshot/folder-missing', `"${folder}" is not a folder`, { fault: 'environment' });
+    if (!stats?.isDirectory()) throw folderMissing(folder);
     top ??= describeEntry({ path: root, hostPath, layer, stats });
     parts.push({ hostPath, layer });
   }

@@ -18,7 +18,9 @@ export function parseSnapshotId(text: string): SnapshotId {
 export type Snapshot = {
   readonly id: SnapshotId;
   readonly parent: SnapshotId | undefined;
-  /** Absolute path of the folder that holds this snapshot's own changes. */
+  /** The snapshot that its changes were made in: another one's where this one was stacked, else its own id. */
+  readonly content: SnapshotId;
+  /** Absolute path of the folder that holds this snapshot's changes; shared with all that have the same `content`. */
   readonly folder: string;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
@@ -41,14 +43,19 @@ export type MountedSnapshot = AsyncDisposable & { readonly path: string };
 export type SnapshotStore = {
   /** A new active snapshot over `parent` (undefined: over nothing); the root folder takes mode and owner of the parent's root, or 0755 0:0. */
   prepare(parent: SnapshotId | undefined, signal: AbortSignal): Promise<ActiveSnapshot>;
+  /**
+   * A new committed snapshot: the changes of `content` (committed) over another parent. Its folder is shared, nothing is copied; it stays on disk until
+   * the last that shares it is gone. The changes must stand alone, without whiteouts and opaque folders: made by a FileOp over nothing.
+   */
+  stack(content: SnapshotId, parent: SnapshotId, signal: AbortSignal): Promise<Snapshot>;
   get(id: SnapshotId): Snapshot | undefined;
   /** The snapshot and all below it, bottom first. Throws `snapshot/not-found`. */
   chain(id: SnapshotId): readonly Snapshot[];
   /** Read-only mount of a committed snapshot (undefined: of an empty tree). */
   view(id: SnapshotId | undefined, signal: AbortSignal): Promise<MountedSnapshot>;
-  /** Removes committed snapshots; those that others stand on stay until these go. Folders go to the trash by rename. */
+  /** Removes committed snapshots; those that others stand on, or share the folder of, stay until these go. Folders go to the trash by rename. */
   remove(ids: readonly SnapshotId[]): void;
-  /** Bytes on disk of the snapshot's own folder. */
+  /** Bytes on disk of the snapshot's own folder; 0 for one that shares another's. */
   usage(id: SnapshotId): number;
   /** Remembers a fact about a snapshot (`diffId`, the size of its tar) for as long as the snapshot lives; a later text replaces it. Throws `snapshot/not-found`. */
   setFact(id: SnapshotId, name: string, text: string): void;

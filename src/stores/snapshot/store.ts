@@ -15,6 +15,7 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -30,7 +31,7 @@ import { createLog } from '#ground/base/log.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
 import { unmount } from '#ground/linux/syscall.ts';
 import { openDatabase } from '#stores/db/open.ts';
-import { isOpaque } from './chain-tree.ts';
+import { folderMissing, isOpaque } from './chain-tree.ts';
 import {
   parseSnapshotId,
   type ActiveSnapshot,
@@ -108,6 +109,7 @@ export async function openSnapshotStore({ folder, now }: SnapshotStoreOptions): 
   return {
     notes: database.notes,
     prepare: async (parent, signal) => prepare(store, parent, signal),
+    stack: async (content, parent, signal) => await Promise.resolve(stack(store, content, { parent, signal })),
     get(id) {
       const row = store.records.get(id);
       return row && toSnapshot(store, row);
@@ -176,7 +178,7 @@ function leaveTendMark(store: Store): void {
 }
 
 function toSnapshot(store: Store, row: SnapshotRow): Snapshot {
-  return { ...row, folder: join(store.folder, 's', row.id) };
+  return { ...row, folder: join(store.folder, 's', row.content) };
 }
 
 function chainOf(store: Store, id: SnapshotId): readonly Snapshot[] {
@@ -188,6 +190,8 @@ function chainOf(store: Store, id: SnapshotId): readonly Snapshot[] {
 function usage(store: Store, id: SnapshotId): number {
   const known = store.records.getBytes(id);
   if (known !== undefined) return known;
+  const row = store.records.get(id);
+  if (row && row.content !== id) return 0;
   const bytes = diskUsage(fromText(join(store.folder, 's', id)));
   store.records.setBytes(id, bytes);
   return bytes;
@@ -198,7 +202,7 @@ function prepare(store: Store, parent: SnapshotId | undefined, signal: AbortSign
   const id = store.records.insert({ parent, owner: store.owner, createdAt: store.now() });
   const folder = join(store.folder, 's', id);
   try {
-    makeRoot(folder, parent === undefined ? undefined : join(store.folder, 's', parent));
+    makeRoot(folder, parent === undefined ? undefined : join(store.folder, 's', ownRootOf(store, parent)));
   } catch (error) {
     discard(store, store.records.discard(id, store.owner));
     throw error;
@@ -262,17 +266,39 @@ function isFull(error: unknown): boolean {
   return fullDisk(error) !== undefined || isCode(error, 'db/full');
 }
 
+/** A row is all there is to it. */
+function stack(
+  store: Store,
+  content: SnapshotId,
+  { parent, signal }: { readonly parent: SnapshotId; readonly signal: AbortSignal },
+): Snapshot {
+  signal.throwIfAborted();
+  leaveTendMark(store);
+  return toSnapshot(store, store.records.stack({ content, parent, boot: store.boot, createdAt: store.now() }));
+}
+
+/** The topmost snapshot of a chain whose root folder was made over what is below it: stacked ones bring the root of another chain. */
+function ownRootOf(store: Store, top: SnapshotId): SnapshotId {
+  let id: SnapshotId = top;
+  for (let row = store.records.get(id); row && row.content !== id && row.parent !== undefined; row = store.records.get(id)) id = row.parent;
+  return id;
+}
+
 /** The root folder of a snapshot: mode and owner of its parent's. */
 function makeRoot(folder: string, parent: string | undefined): void {
-  const from = parent === undefined ? { mode: 0o755, uid: 0, gid: 0 } : statSync(parent);
+  const from = parent === undefined ? { mode: 0o755, uid: 0, gid: 0 } : statSync(parent, { throwIfNoEntry: false });
+  if (from === undefined) throw folderMissing(parent ?? '');
   mkdirSync(folder);
   if (process.getuid?.() === 0) chownSync(folder, from.uid, from.gid);
   chmodSync(folder, from.mode & 0o7777);
 }
 
-/** Names below `s/`, topmost first, down to the first with an opaque root (see `cutChain`). */
+/**
+ * Names below `s/`, topmost first, down to the first with an opaque root (see `cutChain`). The kernel takes a folder once: of one that was stacked
+ * more than once, the topmost place counts, as it covers everything that the others would show.
+ */
 function lowersOf(store: Store, id: SnapshotId): readonly string[] {
-  const ids = store.records.chain(id).map((row) => row.id);
+  const ids = [...new Set(store.records.chain(id).map((row) => row.content))];
   if (ids.length === 0) throw snapshotNotFound(id);
   const bottom = ids.findIndex((layer) => hasOpaqueRoot(store, layer));
   return bottom < 0 ? ids : ids.slice(0, bottom + 1);
@@ -282,7 +308,9 @@ function lowersOf(store: Store, id: SnapshotId): readonly string[] {
 function hasOpaqueRoot(store: Store, id: SnapshotId): boolean {
   const known = store.opaque.get(id);
   if (known !== undefined) return known;
-  const opaque = isOpaque(fromText(join(store.folder, 's', id)));
+  const folder = join(store.folder, 's', id);
+  if (!existsSync(folder)) throw folderMissing(folder);
+  const opaque = isOpaque(fromText(folder));
   store.opaque.set(id, opaque);
   return opaque;
 }

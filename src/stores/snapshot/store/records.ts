@@ -19,18 +19,29 @@ export const migrations = [
      PRIMARY KEY (snapshot, name)) STRICT, WITHOUT ROWID;
    CREATE INDEX fact_text ON fact (name, text);
    INSERT INTO sqlite_sequence (name, seq) VALUES ('snapshot', max(0, CAST(10 * (unixepoch('subsec') - unixepoch('2026-01-01')) AS INTEGER)));`,
+  // A stacked snapshot has no folder of its own: \`content\` is the one whose folder it shares.
+  `ALTER TABLE snapshot ADD COLUMN content INTEGER;
+   CREATE INDEX snapshot_content ON snapshot (content) WHERE content IS NOT NULL;`,
 ];
 
-export type SnapshotRow = { readonly id: SnapshotId; readonly parent: SnapshotId | undefined; readonly createdAt: number };
+export type SnapshotRow = {
+  readonly id: SnapshotId;
+  readonly parent: SnapshotId | undefined;
+  /** Whose folder holds its files: its own id unless it was stacked. */
+  readonly content: SnapshotId;
+  readonly createdAt: number;
+};
 
 export type Records = {
   /** A new active row. Throws `snapshot/not-found` unless the parent is committed. */
   insert(row: { readonly parent: SnapshotId | undefined; readonly owner: string; readonly createdAt: number }): SnapshotId;
+  /** A new committed row over `parent` that shares the folder of `content`. Throws `snapshot/not-found` unless both are committed. */
+  stack(row: { readonly content: SnapshotId; readonly parent: SnapshotId; readonly boot: string; readonly createdAt: number }): SnapshotRow;
   commit(id: SnapshotId, boot: string): void;
   get(id: SnapshotId): SnapshotRow | undefined;
   /** Top first; empty when it is not there. */
   chain(id: SnapshotId): readonly SnapshotRow[];
-  /** Marks committed rows as unwanted and gives those that now go (state `removed`, owned by `owner`): nothing stands on them. */
+  /** Marks committed rows as unwanted and gives those that now go (state `removed`, owned by `owner`): nothing stands on them, nothing shares their folders. */
   doom(ids: readonly SnapshotId[], owner: string): readonly SnapshotId[];
   /** The active row is gone; gives it and those that stayed only for it. */
   discard(id: SnapshotId, owner: string): readonly SnapshotId[];
@@ -71,6 +82,14 @@ export function openRecords(database: Database): Records {
       database.transaction(() => {
         if (parent !== undefined && !sql.get.get(toNumber(parent))) throw snapshotNotFound(parent);
         return toId(sql.insert.run(parent === undefined ? null : toNumber(parent), owner, createdAt).lastId);
+      }),
+    stack: ({ content, parent, boot, createdAt }) =>
+      database.transaction(() => {
+        const shared = sql.get.get(toNumber(content));
+        if (!shared) throw snapshotNotFound(content);
+        if (!sql.get.get(toNumber(parent))) throw snapshotNotFound(parent);
+        const row = { parent, content: toRow(shared).content, createdAt };
+        return { ...row, id: toId(sql.stack.run(toNumber(parent), toNumber(row.content), createdAt, boot).lastId) };
       }),
     commit(id, boot) {
       if (sql.commit.run(boot, toNumber(id)).changes !== 1) throw snapshotNotFound(id);
@@ -126,18 +145,20 @@ function prepareAll(database: Database) {
   return {
     insert: database.prepare(`INSERT INTO snapshot (parent, owner, created, state) VALUES (?, ?, ?, 'active')`),
     commit: database.prepare(`UPDATE snapshot SET state = 'committed', owner = NULL, boot = ? WHERE id = ? AND state = 'active'`),
-    get: database.prepare(`SELECT id, parent, created FROM snapshot WHERE id = ? AND state = 'committed'`),
+    stack: database.prepare(`INSERT INTO snapshot (parent, content, created, boot, state) VALUES (?, ?, ?, ?, 'committed')`),
+    get: database.prepare(`SELECT id, parent, content, created FROM snapshot WHERE id = ? AND state = 'committed'`),
     exists: database.prepare(`SELECT id FROM snapshot WHERE id = ? AND state != 'removed'`),
     chain: database.prepare(
-      `WITH RECURSIVE up (id, parent, created) AS (
-         SELECT id, parent, created FROM snapshot WHERE id = ? AND state = 'committed'
-         UNION ALL SELECT s.id, s.parent, s.created FROM snapshot s JOIN up ON s.id = up.parent)
-       SELECT id, parent, created FROM up ORDER BY id DESC`,
+      `WITH RECURSIVE up (id, parent, content, created) AS (
+         SELECT id, parent, content, created FROM snapshot WHERE id = ? AND state = 'committed'
+         UNION ALL SELECT s.id, s.parent, s.content, s.created FROM snapshot s JOIN up ON s.id = up.parent)
+       SELECT id, parent, content, created FROM up ORDER BY id DESC`,
     ),
     doom: database.prepare(`UPDATE snapshot SET doomed = 1 WHERE id = ? AND state = 'committed'`),
     removeDoomed: database.prepare(
       `UPDATE snapshot SET state = 'removed', owner = ?, doomed = 0 WHERE doomed = 1 AND state = 'committed'
-         AND NOT EXISTS (SELECT 1 FROM snapshot child WHERE child.parent = snapshot.id AND child.state != 'removed') RETURNING id`,
+         AND NOT EXISTS (SELECT 1 FROM snapshot child WHERE child.parent = snapshot.id AND child.state != 'removed')
+         AND NOT EXISTS (SELECT 1 FROM snapshot other WHERE other.content = snapshot.id AND other.state != 'removed') RETURNING id`,
     ),
     discard: database.prepare(`UPDATE snapshot SET state = 'removed', owner = ? WHERE id = ? AND state = 'active'`),
     takeOver: database.prepare(`UPDATE snapshot SET state = 'removed', owner = ? WHERE owner = ? RETURNING id`),
@@ -165,7 +186,13 @@ function idsOf(rows: readonly Row[]): readonly SnapshotId[] {
 }
 
 function toRow(row: Row): SnapshotRow {
-  return { id: toId(row['id']), parent: row['parent'] === null ? undefined : toId(row['parent']), createdAt: Number(row['created']) };
+  const id = toId(row['id']);
+  return {
+    id,
+    parent: row['parent'] === null ? undefined : toId(row['parent']),
+    content: row['content'] === null ? id : toId(row['content']),
+    createdAt: Number(row['created']),
+  };
 }
 
 function toId(value: unknown): SnapshotId {
