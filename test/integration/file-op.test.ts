@@ -515,6 +515,36 @@ test('a file that changes while it is copied fails the step', async () => {
   await assert.rejects(running, (error) => isCode(error, 'context/changed'));
 });
 
+/** A here-document that holds its own name, of a root that no file names. */
+function hereDocument(path: string, name: string): FileAction {
+  return { kind: 'write-file', path, name, destinationIsFolder: false, text: name, mode: null, owner: 'root:root' };
+}
+
+test('several sources to a path that is no folder: each takes the place of the one before, and that is told', async () => {
+  await using bench = await openBench();
+  put(bench.context, { one: '1', two: '2', three: '3', 'd/x': 'x' });
+  const id = await bench.run(
+    undefined,
+    context(bench),
+    copy(['/one', '/two', '/three'], '/missing'),
+    hereDocument('/here', 'a'),
+    hereDocument('/here', 'b'),
+  );
+  const shown = await bench.show(id);
+  assert.deepEqual(Object.keys(shown), ['here', 'missing']);
+  assert.match(shown['missing'] ?? '', /3$/u);
+  const notes = bench.events.splice(0).map((event) => (event.kind === 'note' ? event.text : ''));
+  assert.equal(notes.length, 2);
+  assert.match(notes[0] ?? '', /^Warning: "\/missing" holds "\/three": "\/one" and 1 more are lost/u);
+  assert.match(notes[1] ?? '', /^Warning: "\/here" holds "<<b": "<<a" is lost/u);
+
+  const folders = await bench.run(undefined, context(bench), copy(['/d', '/one'], '/made'), copy(['/one', '/two'], '/made'));
+  assert.deepEqual(Object.keys(await bench.show(folders)), ['made', 'made/one', 'made/two', 'made/x']);
+  assert.deepEqual(bench.events, []);
+  const clash = bench.run(undefined, context(bench), copy(['/one', '/d'], '/made'));
+  await assert.rejects(clash, (error) => isCode(error, 'ops/not-a-folder'));
+});
+
 test('patterns that match nothing are told', async () => {
   await using bench = await openBench();
   put(bench.context, common);

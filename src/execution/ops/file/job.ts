@@ -1,7 +1,7 @@
 /** A FileOp as plain data, for this thread or another one, and what it takes to do it. Synchronous but for the unpacking of archives. */
 import { fchmodSync, fchownSync, writeSync } from 'node:fs';
 import type { CopyAction, FileOp, MakeFolderAction, Owner, WriteFileAction } from '#formats/graph/op.ts';
-import { fromText, toText } from '#ground/base/byte-string.ts';
+import { fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { unreachable } from '#ground/base/errors.ts';
 import { closeFile } from '#ground/linux/syscall.ts';
@@ -17,7 +17,7 @@ import { createEntryPlacer, createFile, type LinkedInodes } from './place-entry.
 import { openDestination, openPlace, placeSource, type Destination } from './place.ts';
 import { openClientSource, openCommittedSource, type Source } from './source.ts';
 import { unpackArchive } from './unpack.ts';
-import { openUpper, type Upper } from './upper.ts';
+import { joinPath, openUpper, type Upper } from './upper.ts';
 
 /** Where a tree lies on this machine: folders of a chain, topmost first, or a folder of the client. */
 export type TreePlace =
@@ -41,7 +41,11 @@ export type JobResult = {
   readonly digest: Digest | undefined;
   /** Patterns of sources that no file matched. */
   readonly unmatched: readonly string[];
+  readonly replaced: readonly Replaced[];
 };
+
+/** Sources of one instruction that went to the same path, as they are named there: all but the last are lost. */
+export type Replaced = { readonly path: string; readonly sources: readonly string[] };
 
 /** Called for each entry; throws to stop. */
 export type Checkpoint = () => void;
@@ -54,9 +58,8 @@ export async function runJob(job: WriteJob | DigestJob, checkpoint: Checkpoint):
 /** Does a job whose sources are selected already. */
 export async function finishJob(job: WriteJob | DigestJob, selections: Selections, checkpoint: Checkpoint): Promise<JobResult> {
   const unmatched = selections.flatMap((selection) => selection?.unmatched ?? []);
-  if (job.kind === 'digest') return { digest: digestAll(job, selections[0] ?? noFiles, checkpoint), unmatched };
-  await writeAll(job, selections, checkpoint);
-  return { digest: undefined, unmatched };
+  if (job.kind === 'digest') return { digest: digestAll(job, selections[0] ?? noFiles, checkpoint), unmatched, replaced: [] };
+  return { digest: undefined, unmatched, replaced: await writeAll(job, selections, checkpoint) };
 }
 
 /** What each action of a job takes; undefined for an action that copies nothing. */
@@ -70,28 +73,44 @@ export function selectAll(job: WriteJob | DigestJob, options: SelectOptions): Se
 }
 
 /** Does all actions of an op, in order. Whoever asked throws the upper folder away when this fails. */
-async function writeAll(job: WriteJob, selections: Selections, checkpoint: Checkpoint): Promise<void> {
+async function writeAll(job: WriteJob, selections: Selections, checkpoint: Checkpoint): Promise<readonly Replaced[]> {
   const base = openChainTree(job.base);
   using upper = openUpper(job.upper, base);
   const linked: LinkedInodes = new Map();
+  const placed = trackPlaces();
   for (const [index, action] of job.op.actions.entries()) {
     switch (action.kind) {
       case 'copy': {
         const selection = selections[index];
-        if (selection) await copy({ job, upper, base, linked, checkpoint, name: `${index}` }, action, selection);
+        if (selection) await copy({ job, upper, base, linked, placed, checkpoint, name: `${index}` }, action, selection);
         break;
       }
       case 'make-folder':
         makeFolder(upper, base, action);
         break;
       case 'write-file':
-        writeFile(upper, base, action);
+        placed.add(writeFile(upper, base, action), `<<${action.name}`);
         break;
       default:
         unreachable(action, 'file action');
     }
   }
   upper.finish();
+  return placed.replaced();
+}
+
+/** Where single files went. */
+function trackPlaces() {
+  const places = new Map<ByteString, string[]>();
+  return {
+    add(path: ByteString, source: string): void {
+      const sources = places.get(path);
+      if (sources === undefined) places.set(path, [source]);
+      else if (sources.at(-1) !== source) sources.push(source);
+    },
+    replaced: (): readonly Replaced[] =>
+      [...places].flatMap(([path, sources]) => (sources.length > 1 ? { path: `/${toText(path)}`, sources } : [])),
+  };
 }
 
 function digestAll(job: DigestJob, selection: Selection, checkpoint: Checkpoint): Digest {
@@ -112,6 +131,7 @@ type CopyTools = {
   readonly upper: Upper;
   readonly base: Tree;
   readonly linked: LinkedInodes;
+  readonly placed: ReturnType<typeof trackPlaces>;
   readonly checkpoint: Checkpoint;
   readonly name: string;
 };
@@ -130,7 +150,8 @@ async function copy(on: CopyTools, action: CopyAction, selection: Selection): Pr
       linked: on.linked,
       sourceName: `${on.name}.${index}/`,
     });
-    placeSource({ upper: on.upper, placer, checkpoint: on.checkpoint }, selected, to);
+    const path = placeSource({ upper: on.upper, placer, checkpoint: on.checkpoint }, selected, to);
+    if (selected.top.kind !== 'folder') on.placed.add(path, `/${toText(selected.top.path)}`);
   }
 }
 
@@ -169,7 +190,8 @@ function makeFolder(upper: Upper, base: Tree, action: MakeFolderAction): void {
   upper.makeFolders(fromText(action.path), { mode: action.mode & 0o7777, uid, gid });
 }
 
-function writeFile(upper: Upper, base: Tree, action: WriteFileAction): void {
+/** Gives the path of the file. */
+function writeFile(upper: Upper, base: Tree, action: WriteFileAction): ByteString {
   const owner = ownerOf(action.owner, base);
   using place = openPlace(upper, destinationOf(action.path, action, owner), fromText(action.name));
   const file = createFile(place.folder, place.name);
@@ -181,6 +203,7 @@ function writeFile(upper: Upper, base: Tree, action: WriteFileAction): void {
   } finally {
     closeFile(file);
   }
+  return joinPath(place.folder.path, place.name);
 }
 
 const root: OwnerIds = { uid: 0, gid: 0 };

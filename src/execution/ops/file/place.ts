@@ -15,21 +15,22 @@ export type Destination = {
   readonly made: Made;
 };
 
-/** One source of a COPY. `checkpoint` is called for each entry and throws to stop. */
+/** One source of a COPY; gives the path that it has now. `checkpoint` is called for each entry and throws to stop. */
 export function placeSource(
   on: { readonly upper: Upper; readonly placer: EntryPlacer; readonly checkpoint: () => void },
   source: SelectedSource,
   to: Destination,
-): void {
+): ByteString {
   if (source.top.kind === 'folder') {
     using folder = openDestination(on.upper, to);
     fillFolder(on, folder, source.below);
     // The folder itself is not copied, but takes the time, as with BuildKit: a new one would else differ with every build.
     changeTimeAt(folder.file, asByteString('.'), source.top.mtime);
-    return;
+    return folder.path;
   }
   using place = openPlace(on.upper, to, source.name);
   on.placer.place(place.folder, place.name, source.top);
+  return joinPath(place.folder.path, place.name);
 }
 
 /** The folder that a file goes into and its name there; nothing is at that place any more. */
