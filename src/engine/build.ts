@@ -1,6 +1,6 @@
 /** `jettison build`: from a Dockerfile and a folder to an image in the store and, when asked for, an archive. */
 import { availableParallelism } from 'node:os';
-import type { Vertex } from '#formats/graph/vertex.ts';
+import { neededFor, type Vertex } from '#formats/graph/vertex.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { codeFrame } from '#ground/base/span.ts';
@@ -88,7 +88,7 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
   const image = await storeBuiltImage(engine, { drafted, top: solved === undefined ? undefined : snapshotOf(solved.result) }, signal);
   await writeOutputs(engine, { image, outputs: request.outputs, tags: work.tags }, report, signal);
   engine.images.tag(image.imageId, work.tags);
-  return { imageId: image.imageId, tags: work.tags, steps: countSteps(solved) };
+  return { imageId: image.imageId, tags: work.tags, steps: countSteps(drafted, solved) };
 }
 
 function reportWarnings(drafted: FrontendResult, report: Report): void {
@@ -97,8 +97,9 @@ function reportWarnings(drafted: FrontendResult, report: Report): void {
   }
 }
 
-function countSteps(solved: Solved | undefined): BuildOutcome['steps'] {
-  const states = [...(solved?.vertices.values() ?? [])].filter((vertex) => vertex.key !== undefined);
+function countSteps({ goal }: FrontendResult, solved: Solved | undefined): BuildOutcome['steps'] {
+  const shown = goal === undefined ? [] : neededFor(goal).filter(({ label }) => label.isPart !== true);
+  const states = shown.flatMap(({ digest }) => solved?.vertices.get(digest) ?? []).filter((vertex) => vertex.key !== undefined);
   return { total: states.length, cached: states.filter((vertex) => vertex.state !== 'ran').length };
 }
 

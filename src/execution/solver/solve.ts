@@ -43,7 +43,7 @@ export async function solve(request: SolveRequest, report: Report, signal: Abort
 }
 
 function declare({ vertex }: Step): Parameters<Report>[0] {
-  const { text, stage, step, steps } = vertex.label;
+  const { text, stage, step, steps, isPart } = vertex.label;
   return {
     kind: 'vertex',
     vertex: vertex.digest,
@@ -51,6 +51,7 @@ function declare({ vertex }: Step): Parameters<Report>[0] {
     ...(stage === undefined ? {} : { stage }),
     ...(step === undefined ? {} : { step }),
     ...(steps === undefined ? {} : { steps }),
+    ...(isPart === true ? { isPart } : {}),
   };
 }
 

@@ -16,6 +16,8 @@ export type Label = {
   readonly at?: readonly Span[];
   /** Forces this vertex to run although its result is known (`--no-cache`). */
   readonly ignoreCache?: boolean;
+  /** Belongs to another vertex of the same instruction, which is shown for both. */
+  readonly isPart?: boolean;
   /** Environment that the process sees but that does not count for the cache (proxy variables). */
   readonly quietEnvironment?: readonly string[];
 };

@@ -27,6 +27,8 @@ export type VertexDeclared = {
   readonly stage?: string;
   readonly step?: number;
   readonly steps?: number;
+  /** Belongs to another vertex, which is shown for both. */
+  readonly isPart?: boolean;
 };
 
 /** Bytes that a process of a step wrote, cut at arbitrary places, decoded as UTF-8 with replacement. */

@@ -24,6 +24,23 @@ test('vertices are numbered as they are heard of, not as they are declared', () 
   assert.deepEqual(tally.counts(), { finished: 1, total: 2, cached: 1 });
 });
 
+test('a vertex that is part of another one is shown only when it fails', () => {
+  const tally = createTally();
+  tally.add({ kind: 'vertex', vertex: a, text: 'COPY --link a /' }, 0);
+  tally.add({ kind: 'vertex', vertex: b, text: 'COPY --link a /', isPart: true }, 0);
+  tally.add({ kind: 'vertex-started', vertex: b, time: 1 }, 1);
+  tally.add({ kind: 'vertex-started', vertex: a, time: 2 }, 2);
+  const shown = () => tally.vertices().map(({ number, state }) => [number, state]);
+  assert.deepEqual(shown(), [[1, 'running']]);
+  assert.equal(tally.counts().total, 1);
+  const failed = tally.add({ kind: 'vertex-failed', vertex: b, time: 3, message: 'no', cancelled: false }, 3);
+  assert.ok(failed.kind === 'vertex' && failed.vertex.number === 2);
+  assert.deepEqual(shown(), [
+    [1, 'running'],
+    [2, 'failed'],
+  ]);
+});
+
 test('output cut anywhere becomes whole lines, a rest comes out at the end, streams do not mix', () => {
   const tally = createTally();
   const write = (text: string, stream: 'stdout' | 'stderr' = 'stdout') => {

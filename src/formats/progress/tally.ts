@@ -37,7 +37,7 @@ export type Change =
 export type Tally = {
   /** Takes the next event; `now` (milliseconds since the epoch) stands in for the time of events that carry none. */
   add(event: ProgressEvent, now: number): Change;
-  /** In the order in which they were declared. */
+  /** In the order in which they were declared; without those that are part of another one, unless they fail. */
   vertices(): readonly VertexTally[];
   transfers(): readonly TransferTally[];
   warnings(): readonly Warning[];
@@ -55,6 +55,7 @@ const mostWarnings = 1_000;
 type Draft = {
   vertex: Digest;
   name: string;
+  isPart: boolean;
   state: VertexState;
   number: number;
   startedAt: number;
@@ -74,11 +75,11 @@ export function createTally(): Tally {
   const state: State = { vertices: new Map(), transfers: new Map(), warnings: [], heardOf: 0 };
   return {
     add: (event, now) => addEvent(state, event, now),
-    vertices: () => [...state.vertices.values()],
+    vertices: () => shown(state),
     transfers: () => [...state.transfers.values()],
     warnings: () => state.warnings,
     counts: () => {
-      const all = [...state.vertices.values()];
+      const all = shown(state);
       return { finished: all.filter(isOver).length, total: all.length, cached: all.filter((one) => one.state === 'cached').length };
     },
   };
@@ -89,11 +90,16 @@ export function isOver(vertex: { readonly state: VertexState }): boolean {
   return vertex.state !== 'waiting' && vertex.state !== 'running';
 }
 
+function shown(state: State): readonly Draft[] {
+  return [...state.vertices.values()].filter((vertex) => !vertex.isPart);
+}
+
 function addEvent(state: State, event: ProgressEvent, now: number): Change {
   switch (event.kind) {
     case 'vertex': {
       const draft = draftOf(state, event.vertex);
       draft.name = nameOf(event);
+      draft.isPart = event.isPart ?? false;
       return changed(draft);
     }
     case 'vertex-started':
@@ -130,6 +136,7 @@ function draftOf(state: State, vertex: Digest): Draft {
   const draft: Draft = {
     vertex,
     name: vertex,
+    isPart: false,
     state: 'waiting',
     number: 0,
     startedAt: 0,
@@ -144,7 +151,7 @@ function draftOf(state: State, vertex: Digest): Draft {
 
 function begin(state: State, vertex: Digest, time: number): Draft {
   const draft = draftOf(state, vertex);
-  if (draft.number === 0) draft.number = ++state.heardOf;
+  if (draft.number === 0 && !draft.isPart) draft.number = ++state.heardOf;
   if (draft.state === 'waiting') {
     draft.state = 'running';
     draft.startedAt = time;
@@ -158,6 +165,7 @@ function end(
   how: Exclude<VertexState, 'waiting' | 'running'>,
   message = '',
 ): Change {
+  if (how === 'failed') draftOf(state, event.vertex).isPart = false;
   const draft = begin(state, event.vertex, event.time);
   const rest = (['stdout', 'stderr'] as const)
     .filter((stream) => draft.open[stream] !== '')

@@ -8,12 +8,9 @@ import { addHistory } from '#languages/frontend/config-draft.ts';
 import type { AddInstruction, CopyInstruction, WorkdirInstruction } from '../ast.ts';
 import { bodyOf } from '../syntax/heredoc.ts';
 import { cleanPath, resolvePath } from './paths.ts';
-import { addLayer, expand, filesOf, placeOf, type StepContext } from './state.ts';
+import { addLayer, addLinkedLayer, expand, filesOf, placeOf, type StepContext } from './state.ts';
 
-/**
- * COPY and ADD. `--link` makes a copy like any other: the tree is the same except where the destination leads through
- * a symbolic link of the base.
- */
+/** COPY and ADD. With `--link` the copy is made over nothing, and its layer put over the stage's (see `standsAlone`). */
 export function convertCopy(context: StepContext, instruction: CopyInstruction | AddInstruction): void {
   const { state, step, at } = context;
   const chown = instruction.chown && expand(context, instruction.chown);
@@ -30,11 +27,12 @@ export function convertCopy(context: StepContext, instruction: CopyInstruction |
   const checksum = readChecksum(context, instruction);
   for (const { word, path } of sources) refuseRemote(instruction, path, placeOf(context, word));
 
-  const folder = written === '' || written.endsWith('/') || /(?:^|\/)\.{1,2}$/u.test(written) || instruction.sources.length > 1;
+  const folder = written === '' || written.endsWith('/') || /(?:^|\/)\.{1,2}$/u.test(written);
   const destination = resolvePath(state.draft.workingDirectory || '/', written);
   const [origin = { kind: 'context' } as const] = step.origins;
   if (origin.kind === 'context') context.facts.contextPaths = sources.flatMap(({ path }) => (isRemote(path) ? [] : [cleanPath(path)]));
-  const inputs: Edge[] = state.files ? [state.files] : [];
+  const base = instruction.link && standsAlone(owner, mode) ? undefined : state.files;
+  const inputs: Edge[] = base ? [base] : [];
   const readFrom = (tree: Edge | undefined): number | null => (tree ? inputs.push(tree) - 1 : null);
   const common = { destination, destinationIsFolder: folder, owner, mode } as const;
   const actions: FileAction[] = [];
@@ -74,7 +72,8 @@ export function convertCopy(context: StepContext, instruction: CopyInstruction |
     const text = heredoc.expand ? expand(context, body, { escape: '\\', plainQuotes: true }) : body.text;
     actions.push({ kind: 'write-file', path: destination, name: heredoc.name, destinationIsFolder: folder, text, mode, owner });
   }
-  addLayer(context, () => ({ kind: 'file', base: state.files ? 0 : null, actions }), inputs);
+  if (base) addLayer(context, () => ({ kind: 'file', base: 0, actions }), inputs);
+  else addLinkedLayer(context, () => ({ kind: 'file', base: null, actions }), inputs);
   const shown = [
     instruction.kind.toUpperCase(),
     ...(parents ? ['--parents'] : []),
@@ -85,6 +84,14 @@ export function convertCopy(context: StepContext, instruction: CopyInstruction |
     written,
   ];
   addHistory(state.draft, `${shown.join(' ')} # buildkit`, true);
+}
+
+/**
+ * Can a copy be made without its base? Names of users but root are in the base's /etc/passwd. With --chmod BuildKit copies over the base as without --link, and it
+ * shows: folders that are there keep their looks, links in the destination are followed.
+ */
+function standsAlone(owner: string | null, mode: number | string | null): boolean {
+  return mode === null && /^(?:\d+|root)?(?::(?:\d+|root)?)?$/u.test(owner ?? '');
 }
 
 /** WORKDIR: sets the working directory and makes it, owned by the user in force. */

@@ -4,7 +4,7 @@ import { suggest } from '#ground/base/human.ts';
 import { parseDigest, type Digest } from '#ground/base/digest-form.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { Edge, Label } from '#formats/graph/vertex.ts';
-import type { CopyAction, Op } from '#formats/graph/op.ts';
+import type { CopyAction, FileOp, Op } from '#formats/graph/op.ts';
 import type { Platform } from '#formats/oci/platform.ts';
 import { proxyEnvironment } from '#languages/frontend/arguments.ts';
 import { addHistory, defaultPath, draftOf, emptyDraft, finishDraft, type ConfigDraft } from '#languages/frontend/config-draft.ts';
@@ -264,17 +264,34 @@ function suggestion(name: string, { state, conversion }: StepContext): string | 
 
 /** Makes an op the newest layer of the stage, shown as the instruction (and `suffix`). */
 export function addLayer(context: StepContext, makeOp: () => Op, inputs: readonly Edge[], suffix = ''): void {
-  const { state, conversion, at } = context;
+  if (context.conversion.isDry) return;
+  const label = layerLabel(context);
+  const files = context.conversion.makeEdge(makeOp(), inputs, { ...label, text: `${label.text}${suffix}` });
+  context.state.files = files;
+  context.state.layers.push(files.vertex.digest);
+}
+
+/** Makes an op over nothing and puts its layer over the stage's: it is the same whatever is below, and does not wait for it. */
+export function addLinkedLayer(context: StepContext, makeOp: () => FileOp & { readonly base: null }, inputs: readonly Edge[]): void {
+  const { state, conversion } = context;
   if (conversion.isDry) return;
+  const label = layerLabel(context);
+  const linked = conversion.makeEdge(makeOp(), inputs, label);
+  const merge = (base: Edge): Edge => conversion.makeEdge({ kind: 'merge' }, [base, linked], { ...label, isPart: true });
+  state.files = state.files ? merge(state.files) : linked;
+  state.layers.push(linked.vertex.digest);
+}
+
+function layerLabel(context: StepContext): Label {
+  const { state, conversion, at } = context;
   spend(conversion, costOf(state.variables), at);
-  const op = makeOp();
-  state.files = conversion.makeEdge(op, inputs, {
+  const isRun = context.step.instruction.kind === 'run';
+  return {
     ...labelFor(state, at),
-    text: `${titleOf(context)}${suffix}`,
+    text: titleOf(context),
     ...(ignoresCache(context) ? { ignoreCache: true } : {}),
-    ...(op.kind === 'exec' && conversion.proxies.length > 0 ? { quietEnvironment: conversion.proxies } : {}),
-  });
-  state.layers.push(state.files.vertex.digest);
+    ...(isRun && conversion.proxies.length > 0 ? { quietEnvironment: conversion.proxies } : {}),
+  };
 }
 
 /** Stage, number and place of the next vertex; counts it. */
