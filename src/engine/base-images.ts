@@ -107,7 +107,12 @@ function findLocal(engine: Engine, reference: Reference, platform: Platform): Kn
   if (record === undefined) return undefined;
   const config = decodeImageConfig(record.config, record.imageId);
   if (platformRank(config, platform) === undefined) return undefined;
-  return { reference, platform, record, image: { name: nameOf(reference), manifest: record.imageId, config } };
+  return {
+    reference,
+    platform,
+    record,
+    image: { name: nameOf(reference), shown: printReference(reference), manifest: record.imageId, config },
+  };
 }
 
 /** Enters the image of an OCI layout into the store; it gets no name there. */
@@ -122,15 +127,16 @@ async function loadLayout(
   const record = await enterImage(engine, image, () => undefined, signal);
   const name = basename(layout.path);
   const config = decodeImageConfig(record.config, record.imageId);
-  return { reference: undefined, platform, record, image: { name, manifest: record.imageId, config } };
+  return { reference: undefined, platform, record, image: { name, shown: name, manifest: record.imageId, config } };
 }
 
 async function findRemote(engine: Engine, reference: Reference, platform: Platform, signal: AbortSignal): Promise<Known> {
   const found = await lookUpImage(engine, { reference, platform }, signal);
+  const shown = reference.digest === undefined ? `${printReference(reference)}@${found.manifest.digest}` : printReference(reference);
   return {
     reference,
     platform,
     record: engine.images.get(digestOf(found.configBytes)),
-    image: { name: nameOf(reference), manifest: found.manifest.digest, config: found.config },
+    image: { name: nameOf(reference), shown, manifest: found.manifest.digest, config: found.config },
   };
 }

@@ -42,7 +42,7 @@ const outside: Outside = {
       rootfs: { type: 'layers', diff_ids: layers },
       history: [{ created: '2024-01-01T00:00:00Z', created_by: `made ${reference}` }],
     };
-    return { name: reference.slice(0, reference.lastIndexOf(':')), manifest: digestOf(reference), config: image };
+    return { name: reference.slice(0, reference.lastIndexOf(':')), shown: reference, manifest: digestOf(reference), config: image };
   },
 };
 

@@ -26,7 +26,7 @@ const outside: Outside = {
   async resolveImage(reference) {
     if (reference !== 'docker.io/library/base:latest') throw new JettisonError('registry/not-found', `${reference} does not exist`);
     const config = { ...platform, config: { Env: ['HOME=/root'] }, rootfs: { type: 'layers', diff_ids: [digestOf('layer')] } } as const;
-    return { name: 'docker.io/library/base', manifest: digestOf(reference), config };
+    return { name: 'docker.io/library/base', shown: reference, manifest: digestOf(reference), config };
   },
 };
 

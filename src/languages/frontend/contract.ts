@@ -36,6 +36,8 @@ export type FrontendOptions = {
 export type ResolvedImage = {
   /** Canonical name without tag. */
   readonly name: string;
+  /** What people see of it: `docker.io/library/busybox:latest`, with the digest where a registry gave one. */
+  readonly shown: string;
   /** Manifest for the asked platform. */
   readonly manifest: Digest;
   readonly config: ImageConfig;

@@ -172,8 +172,7 @@ function stageOnImage(stage: PlannedStage, conversion: Conversion): StageState {
       mismatch: differs ? { wanted: platform, got: { os: got.os, architecture: got.architecture } } : undefined,
     },
   };
-  state.files =
-    image && imageFiles(conversion, image, { ...labelFor(state, [stage.source.from.span]), text: `FROM ${image.name}@${image.manifest}` });
+  state.files = image && imageFiles(conversion, image, { ...labelFor(state, [stage.source.from.span]), text: `FROM ${image.shown}` });
   return state;
 }
 
@@ -248,7 +247,7 @@ export function filesOf(
 
 function externalFiles(wanted: WantedImage, conversion: Conversion): Edge | undefined {
   const image = conversion.images.get(wanted);
-  return image && imageFiles(conversion, image, { text: `FROM ${image.name}@${image.manifest}`, at: wanted.at });
+  return image && imageFiles(conversion, image, { text: `FROM ${image.shown}`, at: wanted.at });
 }
 
 function unknownOrigin(origin: never): never {
