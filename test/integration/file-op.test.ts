@@ -269,7 +269,7 @@ test('what cannot be placed is refused, and nothing stays behind', async () => {
     [{ kind: 'make-folder', path: '/t', mode: 0o755, owner: null }, 'ops/not-a-folder', /folder "\/t": "\/t" is not a directory/u],
     [copy('/nothing', '/x'), 'context/missing-source', /"\/nothing": not found/u],
     [copy('/a.txt', '/x', { owner: 'stranger' }), 'ops/unknown-user', /stranger/u],
-    [copy('/a.txt', '/x', { owner: ':' }), 'ops/bad-owner', /":"/u],
+    [copy('/a.txt', '/x', { owner: '1:2:3' }), 'ops/bad-owner', /"1:2:3"/u],
     [copy('/a.txt', '/x', { mode: 'u=q' }), 'ops/bad-mode', /u=q/u],
   ];
   for (const [action, code, message] of refusals) {
@@ -296,6 +296,8 @@ test('owners and modes: --chown by name of the base, --chmod octal and symbolic,
     copy('/a.txt', '/n/b', { owner: 'daemon:users' }),
     copy('/a.txt', '/n/c', { owner: '33' }),
     copy('/a.txt', '/n/d', { owner: ':users' }),
+    copy('/a.txt', '/n/e', { owner: 'daemon:' }),
+    copy('/a.txt', '/n/f', { owner: ':' }),
     copy('/c.md', '/n/suid'),
     copy('/a.txt', '/made/p/f', { mode: 0o750, owner: '3:4' }),
     copy('/a.txt', '/three', { mode: 0o4711 }),
@@ -318,6 +320,8 @@ test('owners and modes: --chown by name of the base, --chmod octal and symbolic,
     'n/b': 'file 644 1:100 a',
     'n/c': 'file 644 33:33 a',
     'n/d': 'file 644 0:100 a',
+    'n/e': 'file 644 1:0 a',
+    'n/f': 'file 644 0:0 a',
     'n/suid': 'file 4755 0:0 ccc',
     oct: 'dir 700 0:0',
     'oct/e.txt': 'file 700 0:0 e',
@@ -513,6 +517,25 @@ test('a file that changes while it is copied fails the step', async () => {
     writeFileSync(join(bench.context, 'm/z'), 'x', { flag: 'a' });
   }, 1);
   await assert.rejects(running, (error) => isCode(error, 'context/changed'));
+});
+
+test("a working folder of a user that the image does not know is root's, and that is told", async () => {
+  await using bench = await openBench();
+  const base = await bench.write(undefined, (root) => put(root, { 'etc/passwd': 'app:x:7:8::/:\n', 'etc/group': 'staff:x:9:\n' }));
+  const specs = { '/a': 'app', '/b': 'stranger', '/c': 'app:nobody', '/d': 'stranger:staff' };
+  const actions = Object.entries(specs).map(([path, owner]) => ({ kind: 'make-folder', path, mode: 0o755, owner }) as const);
+  const shown = await bench.show(await bench.run(base, undefined, ...actions));
+  assert.deepEqual(
+    Object.keys(specs).map((path) => shown[path.slice(1)]),
+    ['dir 755 7:8', 'dir 755 0:0', 'dir 755 7:8', 'dir 755 0:9'],
+  );
+  const notes = bench.events.map((event) => (event.kind === 'note' ? event.text.slice(0, 35) : ''));
+  assert.deepEqual(
+    notes,
+    ['stranger', 'nobody', 'stranger'].map((name, index) =>
+      `Warning: Cannot find ${index === 1 ? 'group' : 'user'} "${name}"`.slice(0, 35),
+    ),
+  );
 });
 
 /** A here-document that holds its own name, of a root that no file names. */

@@ -5,16 +5,7 @@ import { canonicalJson, type Json } from '#ground/base/canonical-json.ts';
 import { digestOf, parseDigest, type Digest } from '#ground/base/digest.ts';
 import { fullDisk, fullDiskHint, isCode, JettisonError } from '#ground/base/errors.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
-import {
-  finishJob,
-  selectAll,
-  type DigestJob,
-  type JobResult,
-  type Replaced,
-  type Selections,
-  type TreePlace,
-  type WriteJob,
-} from './file/job.ts';
+import { finishJob, selectAll, type DigestJob, type JobResult, type Selections, type TreePlace, type WriteJob } from './file/job.ts';
 import { createFileThread, type FileThread } from './file/thread.ts';
 
 export type { FileThread };
@@ -54,15 +45,9 @@ export async function runFile(request: FileRequest, tools: FileTools, report: Re
     base: base ? foldersOf(tools.snapshots, base.snapshot) : [],
     inputs: request.inputs.map((input) => input && placeOf(tools.snapshots, input)),
   };
-  const { unmatched, replaced } = await perform(job, tools.thread, signal);
-  for (const pattern of unmatched) report({ kind: 'note', text: `No file matches "${pattern}"` });
-  for (const one of replaced) report({ kind: 'note', text: replacedText(one) });
+  const { notes } = await perform(job, tools.thread, signal);
+  for (const text of notes) report({ kind: 'note', text });
   return (await active.commit(signal)).id;
-}
-
-function replacedText({ path, sources }: Replaced): string {
-  const lost = sources.length === 2 ? `"${sources[0]}" is` : `"${sources[0]}" and ${sources.length - 2} more are`;
-  return `Warning: "${path}" holds "${sources.at(-1)}": ${lost} lost, being copied to the same path. If that was meant as a folder, end its name with "/"`;
 }
 
 /** The digest of exactly what a copy takes: names, kinds, modes, owners, attributes, links, bytes; no times. */

@@ -3,7 +3,7 @@ import { fchmodSync, fchownSync, writeSync } from 'node:fs';
 import type { CopyAction, FileOp, MakeFolderAction, Owner, WriteFileAction } from '#formats/graph/op.ts';
 import { fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import type { Digest } from '#ground/base/digest.ts';
-import { unreachable } from '#ground/base/errors.ts';
+import { unreachable, type JettisonError } from '#ground/base/errors.ts';
 import { closeFile } from '#ground/linux/syscall.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { openLocalContext } from '#stores/context/local.ts';
@@ -39,13 +39,9 @@ export type DigestJob = { readonly kind: 'digest'; readonly source: TreePlace; r
 export type JobResult = {
   /** Of a digest job. */
   readonly digest: Digest | undefined;
-  /** Patterns of sources that no file matched. */
-  readonly unmatched: readonly string[];
-  readonly replaced: readonly Replaced[];
+  /** What a person should know of what became of the files. */
+  readonly notes: readonly string[];
 };
-
-/** Sources of one instruction that went to the same path, as they are named there: all but the last are lost. */
-export type Replaced = { readonly path: string; readonly sources: readonly string[] };
 
 /** Called for each entry; throws to stop. */
 export type Checkpoint = () => void;
@@ -57,9 +53,9 @@ export async function runJob(job: WriteJob | DigestJob, checkpoint: Checkpoint):
 
 /** Does a job whose sources are selected already. */
 export async function finishJob(job: WriteJob | DigestJob, selections: Selections, checkpoint: Checkpoint): Promise<JobResult> {
-  const unmatched = selections.flatMap((selection) => selection?.unmatched ?? []);
-  if (job.kind === 'digest') return { digest: digestAll(job, selections[0] ?? noFiles, checkpoint), unmatched, replaced: [] };
-  return { digest: undefined, unmatched, replaced: await writeAll(job, selections, checkpoint) };
+  const unmatched = selections.flatMap((selection) => selection?.unmatched ?? []).map((pattern) => `No file matches "${pattern}"`);
+  if (job.kind === 'digest') return { digest: digestAll(job, selections[0] ?? noFiles, checkpoint), notes: unmatched };
+  return { digest: undefined, notes: [...unmatched, ...(await writeAll(job, selections, checkpoint))] };
 }
 
 /** What each action of a job takes; undefined for an action that copies nothing. */
@@ -72,12 +68,13 @@ export function selectAll(job: WriteJob | DigestJob, options: SelectOptions): Se
   return job.op.actions.map((action) => (action.kind === 'copy' ? selectForCopy(treeFor(job, action), action, options) : undefined));
 }
 
-/** Does all actions of an op, in order. Whoever asked throws the upper folder away when this fails. */
-async function writeAll(job: WriteJob, selections: Selections, checkpoint: Checkpoint): Promise<readonly Replaced[]> {
+/** Does all actions of an op, in order; gives what to note. Whoever asked throws the upper folder away when this fails. */
+async function writeAll(job: WriteJob, selections: Selections, checkpoint: Checkpoint): Promise<readonly string[]> {
   const base = openChainTree(job.base);
   using upper = openUpper(job.upper, base);
   const linked: LinkedInodes = new Map();
   const placed = trackPlaces();
+  const notes: string[] = [];
   for (const [index, action] of job.op.actions.entries()) {
     switch (action.kind) {
       case 'copy': {
@@ -86,7 +83,7 @@ async function writeAll(job: WriteJob, selections: Selections, checkpoint: Check
         break;
       }
       case 'make-folder':
-        makeFolder(upper, base, action);
+        makeFolder(upper, base, { action, notes });
         break;
       case 'write-file':
         placed.add(writeFile(upper, base, action), `<<${action.name}`);
@@ -96,7 +93,7 @@ async function writeAll(job: WriteJob, selections: Selections, checkpoint: Check
     }
   }
   upper.finish();
-  return placed.replaced();
+  return [...notes, ...placed.replaced()];
 }
 
 /** Where single files went. */
@@ -108,9 +105,14 @@ function trackPlaces() {
       if (sources === undefined) places.set(path, [source]);
       else if (sources.at(-1) !== source) sources.push(source);
     },
-    replaced: (): readonly Replaced[] =>
-      [...places].flatMap(([path, sources]) => (sources.length > 1 ? { path: `/${toText(path)}`, sources } : [])),
+    /** All but the last source that went to a path are lost. */
+    replaced: (): readonly string[] => [...places].flatMap(([path, sources]) => (sources.length > 1 ? replacedText(path, sources) : [])),
   };
+}
+
+function replacedText(path: ByteString, sources: readonly string[]): string {
+  const lost = sources.length === 2 ? `"${sources[0]}" is` : `"${sources[0]}" and ${sources.length - 2} more are`;
+  return `Warning: "/${toText(path)}" holds "${sources.at(-1)}": ${lost} lost, being copied to the same path. If that was meant as a folder, end its name with "/"`;
 }
 
 function digestAll(job: DigestJob, selection: Selection, checkpoint: Checkpoint): Digest {
@@ -185,8 +187,11 @@ async function withFile<T>(open: () => number, use: (file: number) => Promise<T>
   }
 }
 
-function makeFolder(upper: Upper, base: Tree, action: MakeFolderAction): void {
-  const { uid, gid } = ownerOf(action.owner, base) ?? root;
+/** A folder of a user that the base does not know is root's, as with BuildKit, and that is noted. */
+function makeFolder(upper: Upper, base: Tree, { action, notes }: { readonly action: MakeFolderAction; readonly notes: string[] }): void {
+  const unknown: JettisonError[] = [];
+  const { uid, gid } = action.owner === null ? root : findOwner(action.owner, base, (error) => unknown.push(error));
+  for (const { message } of unknown) notes.push(`Warning: ${message}, so the folder "${action.path}" belongs to ${uid}:${gid}`);
   upper.makeFolders(fromText(action.path), { mode: action.mode & 0o7777, uid, gid });
 }
 
@@ -209,7 +214,11 @@ function writeFile(upper: Upper, base: Tree, action: WriteFileAction): ByteStrin
 const root: OwnerIds = { uid: 0, gid: 0 };
 
 function ownerOf(owner: Owner, base: Tree): OwnerIds | undefined {
-  return owner === null ? undefined : findOwner(owner, base);
+  return owner === null ? undefined : findOwner(owner, base, throwError);
+}
+
+function throwError(error: JettisonError): never {
+  throw error;
 }
 
 /** Folders made on the way take --chown and an octal --chmod; a symbolic one says nothing about them. */

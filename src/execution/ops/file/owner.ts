@@ -14,34 +14,42 @@ const largestId = 4_294_967_294;
 
 export type OwnerIds = { readonly uid: number; readonly gid: number };
 
-/** `spec` as written: `user`, `user:group` or `:group` (of root), names or numbers. Throws `ops/unknown-user`, `ops/unknown-group`, `ops/bad-owner`. */
-export function findOwner(spec: string, base: Tree): OwnerIds {
-  const [user = '', group = '', ...more] = spec.split(':');
-  if (more.length > 0 || (user === '' && group === '')) {
+/** Takes the error for a name that the base does not know: throws it, or returns to go on as BuildKit does. */
+export type OnUnknown = (error: JettisonError) => void;
+
+/**
+ * `spec` as written: `user`, `user:group` or `:group` (of root), names or numbers; an empty name is 0, as with BuildKit. Where `onUnknown` returns, an
+ * unknown user is root, an unknown group the user's own. Throws `ops/bad-owner`; hands out `ops/unknown-user`, `ops/unknown-group`.
+ */
+export function findOwner(spec: string, base: Tree, onUnknown: OnUnknown): OwnerIds {
+  const [user = '', group, ...more] = spec.split(':');
+  if (more.length > 0)
     throw new JettisonError('ops/bad-owner', `Bad owner "${spec}"`, { hint: 'Write user, user:group, :group, or numbers' });
-  }
-  const ids = user === '' ? { uid: 0, gid: 0 } : findUser(user, base);
-  return group === '' ? ids : { uid: ids.uid, gid: findGroup(group, base) };
+  const ids = user === '' ? root : findUser(user, base, onUnknown);
+  if (group === undefined) return ids;
+  return { uid: ids.uid, gid: group === '' ? 0 : (findGroup(group, base, onUnknown) ?? ids.gid) };
 }
 
-function findUser(user: string, base: Tree): OwnerIds {
+const root: OwnerIds = { uid: 0, gid: 0 };
+
+function findUser(user: string, base: Tree, onUnknown: OnUnknown): OwnerIds {
   const number = parseId(user);
   if (number !== undefined) return { uid: number, gid: number };
   const users = parsePasswd(readText(base, 'etc/passwd'));
   const found = users.find(({ name }) => name === user);
-  if (found === undefined && user === 'root') return { uid: 0, gid: 0 };
-  if (found === undefined) throw unknown('user', user, users);
-  return { uid: found.uid, gid: found.gid };
+  if (found === undefined && user !== 'root') onUnknown(unknown('user', user, users));
+  return found === undefined ? root : { uid: found.uid, gid: found.gid };
 }
 
-function findGroup(group: string, base: Tree): number {
+function findGroup(group: string, base: Tree, onUnknown: OnUnknown): number | undefined {
   const number = parseId(group);
   if (number !== undefined) return number;
   const groups = parseGroup(readText(base, 'etc/group'));
   const found = groups.find(({ name }) => name === group);
-  if (found === undefined && group === 'root') return 0;
-  if (found === undefined) throw unknown('group', group, groups);
-  return found.gid;
+  if (found !== undefined) return found.gid;
+  if (group === 'root') return 0;
+  onUnknown(unknown('group', group, groups));
+  return undefined;
 }
 
 /** Digits are a number, never a name. */

@@ -101,14 +101,19 @@ export function convertWorkdir(context: StepContext, instruction: WorkdirInstruc
   facts.path = written;
   state.hasWorkdir = true;
   const folder = joinWorkdir(state.draft.workingDirectory || '/', written);
-  const path = cleanPath(folder);
   state.draft.workingDirectory = folder;
-  if (path !== '/') {
+  if (folder !== '/') {
     const owner = state.draft.user === '' ? null : state.draft.user;
-    const action: FileAction = { kind: 'make-folder', path, mode: 0o755, owner };
-    addLayer(context, () => ({ kind: 'file', base: state.files ? 0 : null, actions: [action] }), state.files ? [state.files] : []);
+    const actions = foldersTo(folder).map((path) => ({ kind: 'make-folder', path, mode: 0o755, owner }) as const);
+    addLayer(context, () => ({ kind: 'file', base: state.files ? 0 : null, actions }), state.files ? [state.files] : []);
   } else state.step++;
-  addHistory(state.draft, `WORKDIR ${folder}`, path !== '/');
+  addHistory(state.draft, `WORKDIR ${folder}`, folder !== '/');
+}
+
+/** What `mkdir -p` makes of an absolute path as it is written: also the folders that a `..` leaves again. */
+function foldersTo(written: string): readonly string[] {
+  const left = [...written.matchAll(/[^/]\/+\.\.(?=\/|$)/gu)].map(({ index }) => cleanPath(written.slice(0, index + 1)));
+  return [...new Set([...left, cleanPath(written)])];
 }
 
 /** As BuildKit keeps it in the image: an absolute path as it is written, with a slash at its end, too; a relative one joined and clean. */
