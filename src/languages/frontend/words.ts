@@ -42,19 +42,20 @@ const longest = 1 << 20;
 /** Takes a word as written and the variables in force; never throws, faults are in the result. */
 export function expandWord(source: string, variables: ReadonlyMap<string, string>, rules: WordRules): Expansion {
   if (ordinary.test(source)) return { text: source, words: [source], matched: noNames, unmatched: noNames, fault: undefined };
-  const matched = new Set<string>();
-  const unmatched = new Set<string>();
+  let matched: Set<string> | undefined;
+  let unmatched: Set<string> | undefined;
   try {
     const reader = createReader(source, rules, (name) => {
       const value = variables.get(name);
-      (value === undefined ? unmatched : matched).add(name);
+      if (value === undefined) (unmatched ??= new Set()).add(name);
+      else (matched ??= new Set()).add(name);
       return value;
     });
     const { text, words } = reader.readAll();
-    return { text, words, matched, unmatched, fault: undefined };
+    return { text, words, matched: matched ?? noNames, unmatched: unmatched ?? noNames, fault: undefined };
   } catch (error) {
     if (!(error instanceof JettisonError)) throw error;
-    return { text: '', words: [], matched, unmatched, fault: messageOf(error) };
+    return { text: '', words: [], matched: matched ?? noNames, unmatched: unmatched ?? noNames, fault: messageOf(error) };
   }
 }
 
@@ -115,12 +116,23 @@ function createReader(source: string, rules: WordRules, lookup: (name: string) =
         out.addWhole(character === '"' ? readDoubleQuote() : readSingleQuote());
       else if (rules.plainQuotes !== true && character === '<') out.addWhole(readAngle());
       else if (character === rules.escape) readEscape(out);
-      else out.addSplit(next());
+      else out.addSplit(readPlain(stop));
     }
     if (stop !== '') throw bad(stop === '}' ? "syntax error: missing '}'" : `syntax error: missing '${stop}' in \${}`);
     keepEscapes = before;
     depth--;
     return out.finish();
+  }
+
+  /** The character at hand, and what follows it up to the next one that may mean something. */
+  function readPlain(stop: string): string {
+    const start = position;
+    next();
+    for (; position < source.length; position++) {
+      const character = source[position] ?? '';
+      if (character === stop || character === rules.escape || '$\'"<'.includes(character)) break;
+    }
+    return source.slice(start, position);
   }
 
   function readEscape(out: Collector): void {
@@ -283,14 +295,19 @@ function createCollector(): Collector {
   return {
     addSplit(text) {
       push(text);
-      for (const character of text) {
-        if (!isSpace(character)) {
-          word += character;
+      for (let at = 0; at < text.length;) {
+        const from = at;
+        while (at < text.length && !isSpace(text[at] ?? '')) at++;
+        if (at > from) {
+          word += text.slice(from, at);
           inWord = true;
-        } else if (inWord && word !== '') {
+        }
+        if (at >= text.length) return;
+        if (inWord && word !== '') {
           finishWord();
           inWord = false;
         }
+        at++;
       }
     },
     addWhole(text) {

@@ -17,30 +17,46 @@ export function takeFlags(stretch: Stretch): { readonly flags: readonly Flag[]; 
   for (;;) {
     while (at < end && isSpace(text[at] ?? '')) at++;
     if (!(text.startsWith('--', at) && at + 1 < end)) break;
-    const from = at;
-    let value = '';
-    let quote = '';
-    let valueStart = -1;
-    for (; at < end; at++) {
-      const character = text[at] ?? '';
-      if (quote === '' && isSpace(character)) break;
-      if (character === '\\') value += ++at < end ? (text[at] ?? '') : '';
-      else if (quote === '' && (character === '"' || character === "'")) quote = character;
-      else if (character === quote) quote = '';
-      else value += character;
-      if (valueStart < 0 && value.endsWith('=')) valueStart = at + 1;
+    const { word, equals, to } = readFlag(text, at, end);
+    if (word === '--') {
+      at = to;
+      break;
     }
-    at = Math.min(at, end);
-    if (value === '--') break;
-    const equals = value.indexOf('=');
+    const cut = word.indexOf('=');
     flags.push({
-      name: equals < 0 ? value.slice(2) : value.slice(2, equals),
-      value: equals < 0 ? undefined : value.slice(equals + 1),
-      span: spanOf(line, from, at),
-      valueSpan: spanOf(line, valueStart < 0 ? at : Math.min(valueStart, at), at),
+      name: cut < 0 ? word.slice(2) : word.slice(2, cut),
+      value: cut < 0 ? undefined : word.slice(cut + 1),
+      span: spanOf(line, at, to),
+      valueSpan: spanOf(line, equals < 0 ? to : equals + 1, to),
     });
+    at = to;
   }
   return { flags, rest: { line, start: at, end } };
+}
+
+/** The word at `from` without its quotes and backslashes; where its first "=" stands (-1 for none) and where it ends. */
+function readFlag(text: string, from: number, end: number): { readonly word: string; readonly equals: number; readonly to: number } {
+  const parts: string[] = [];
+  let quote = '';
+  let equals = -1;
+  let at = from;
+  // Everything from here on that has not been put into `parts`.
+  let kept = from;
+  for (; at < end; at++) {
+    const character = text[at] ?? '';
+    if (character === '=' && equals < 0) equals = at;
+    if (character === '\\') {
+      parts.push(text.slice(kept, at));
+      kept = ++at;
+      if (at < end && text[at] === '=' && equals < 0) equals = at;
+    } else if (quote === '' ? character === '"' || character === "'" : character === quote) {
+      parts.push(text.slice(kept, at));
+      kept = at + 1;
+      quote = quote === '' ? character : '';
+    } else if (quote === '' && isSpace(character)) break;
+  }
+  const to = Math.min(at, end);
+  return { word: parts.join('') + text.slice(kept, to), equals, to };
 }
 
 /** Reports flags that `table` does not have, that come twice, or lack a value or have a wrong one. Gives true when all are good. */

@@ -178,6 +178,9 @@ function positionAt(line: LogicalLine, offset: number): TextPosition {
 export function spanOf(line: LogicalLine, start: number, end: number): TextSpan {
   const from = positionAt(line, start);
   if (end <= start) return { file: line.file, start: from, end: from };
+  const length = end - start;
+  if (line.pieces.length === 1)
+    return { file: line.file, start: from, end: { line: from.line, column: from.column + length, offset: from.offset + length } };
   const last = positionAt(line, end - 1);
   return { file: line.file, start: from, end: { line: last.line, column: last.column + 1, offset: last.offset + 1 } };
 }
