@@ -62,7 +62,7 @@ function unfold(written: string, escape: string): string {
 
 /** As it is written, or as a comment, a JSON string or a flag's value is written. */
 function sameWord(written: string, word: string): boolean {
-  if (written === word || (written.startsWith('#') && written.slice(1).trim() === word)) return true;
+  if (written === word || written.trim() === word || (written.startsWith('#') && written.slice(1).trim() === word)) return true;
   if (written.startsWith('"') && jsonText(written) === word.trim()) return true;
   return written.replaceAll(/\\(.?)|["']/gsu, '$1') === word;
 }

@@ -1,8 +1,8 @@
 /** What a target of a Dockerfile takes from outside: build arguments, secrets, ssh agents, cache mounts. */
 import type { Span } from '#ground/base/span.ts';
 import type { FrontendOptions, Outside } from '#languages/frontend/contract.ts';
-import { expandWord } from '#languages/frontend/words.ts';
-import type { ArgInstruction, Comment, Dockerfile } from './ast.ts';
+import { createExpander, type Expand } from '#languages/frontend/words.ts';
+import type { ArgInstruction, Comment } from './ast.ts';
 import type { StageFacts } from './convert/facts.ts';
 import { failAtFirst } from './convert/faults.ts';
 import { findTarget, neededStages, planStages, stagesBelow, type Plan, type PlannedStage } from './convert/plan.ts';
@@ -79,12 +79,16 @@ function byLine(a: { readonly at: readonly Span[] }, b: { readonly at: readonly 
   return (a.at[0]?.start.line ?? 0) - (b.at[0]?.start.line ?? 0);
 }
 
+/** Characters that looking for the names in ARG and FROM may come to. */
+const mostWork = 1 << 26;
+
 function argumentsOf(
   stages: readonly PlannedStage[],
   facts: ReadonlyMap<PlannedStage, StageFacts>,
   plan: Plan,
 ): readonly OutlineArgument[] {
-  const globals = globalArguments(plan);
+  const expandWord = createExpander(mostWork);
+  const globals = globalArguments(plan, expandWord);
   const found = new Map<string, OutlineArgument>();
   const addGlobal = (name: string): void => {
     const argument = globals.get(name);
@@ -106,16 +110,16 @@ function argumentsOf(
       if (argument === undefined) addGlobal(name);
       else if (!found.has(name)) found.set(name, argument);
     }
-    for (const name of usedInFrom(stage, plan)) addGlobal(name);
+    for (const name of usedInFrom(stage, plan, expandWord)) addGlobal(name);
   }
   return [...found.values()].toSorted(byLine);
 }
 
-function globalArguments({ dockerfile, globals }: Plan): ReadonlyMap<string, GlobalArgument> {
+function globalArguments({ dockerfile, globals }: Plan, expandWord: Expand): ReadonlyMap<string, GlobalArgument> {
   const all = new Map<string, GlobalArgument>();
   for (const instruction of dockerfile.globalArguments) {
     for (const { name, value } of instruction.arguments) {
-      const uses = value ? namesIn(value.text, dockerfile, globals) : new Set<string>();
+      const uses = value ? expandWord(value.text, globals, dockerfile).matched : new Set<string>();
       all.set(name.text, {
         name: name.text,
         value: globals.get(name.text),
@@ -128,13 +132,9 @@ function globalArguments({ dockerfile, globals }: Plan): ReadonlyMap<string, Glo
   return all;
 }
 
-function usedInFrom({ source: { from } }: PlannedStage, { dockerfile, globals }: Plan): readonly string[] {
+function usedInFrom({ source: { from } }: PlannedStage, { dockerfile, globals }: Plan, expandWord: Expand): readonly string[] {
   const words = [from.image, ...(from.platform ? [from.platform] : [])];
-  return words.flatMap(({ text }) => [...namesIn(text, dockerfile, globals)]);
-}
-
-function namesIn(word: string, { escape }: Dockerfile, values: ReadonlyMap<string, string>): ReadonlySet<string> {
-  return expandWord(word, values, { escape }).matched;
+  return words.flatMap(({ text }) => [...expandWord(text, globals, dockerfile).matched]);
 }
 
 function describeArgument(name: string, comments: ArgInstruction['comments']): string | undefined {

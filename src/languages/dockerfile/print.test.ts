@@ -113,6 +113,8 @@ test('what is printed is read as the same tree: texts that are hard to print', (
     'FROM a\nONBUILD COPY <<A <<B /x\na\nA\nB\n',
     'FROM a\nLABEL a b\\\f\nUSER c',
     'FROM a\nCOPY << A /x\nb\nA',
+    'FROM a\nLABEL \\\t = T',
+    'FROM a\nVOLUME ["x"]\ufeff',
     'FROM a\nVOLUME \\\n\n["#"]',
     'FROM a\nRUN # \\\n# c\n  x',
   ];

@@ -132,7 +132,8 @@ function printArguments(instruction: Exclude<Instruction, { readonly kind: 'onbu
 }
 
 function printPair({ name, value, legacy }: Pair): string {
-  return `${name.text}${legacy ? ' ' : '='}${value.text}`;
+  // Behind an escape character the first blank is no separator.
+  return `${name.text}${legacy ? (/[\\`]$/u.test(name.text) ? '  ' : ' ') : '='}${value.text}`;
 }
 
 function printCommand(command: Command): string {

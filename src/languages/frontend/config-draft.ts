@@ -21,7 +21,7 @@ export type ConfigDraft = {
   commandEscaped: boolean;
   shell: readonly string[];
   healthcheck: Healthcheck | undefined;
-  onBuild: readonly string[];
+  readonly onBuild: string[];
   readonly history: HistoryEntry[];
 };
 
@@ -96,7 +96,7 @@ function finishConfig(draft: ConfigDraft): ContainerConfig {
     ...(draft.stopSignal === '' ? {} : { StopSignal: draft.stopSignal }),
     ...(draft.healthcheck === undefined ? {} : { Healthcheck: draft.healthcheck }),
     ...(draft.shell.length === 0 ? {} : { Shell: draft.shell }),
-    ...(draft.onBuild.length === 0 ? {} : { OnBuild: draft.onBuild }),
+    ...(draft.onBuild.length === 0 ? {} : { OnBuild: [...draft.onBuild] }),
     ...(draft.commandEscaped ? { ArgsEscaped: true } : {}),
   };
 }

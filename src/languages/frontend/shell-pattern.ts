@@ -11,7 +11,10 @@ type Piece = readonly (string | undefined)[];
 /** At least one piece; between two pieces stands a `*`. */
 export type ShellPattern = readonly Piece[];
 
-const budget = 1 << 26;
+const budget = 1 << 24;
+
+/** Counts the work of matching, for who has to bound the work of many patterns. */
+export type Meter = { work: number };
 const escapable = '*?\\}/';
 
 /** Throws `frontend/bad-pattern` for a backslash before any other character. */
@@ -36,40 +39,56 @@ export function parseShellPattern(text: string): ShellPattern {
   return pieces;
 }
 
+export type Trimming = { readonly longest: boolean; readonly meter: Meter };
+
 /** `value` without its shortest or longest beginning that the pattern matches. */
-export function trimStart(value: string, pattern: ShellPattern, longest: boolean): string {
+export function trimStart(value: string, pattern: ShellPattern, { longest, meter }: Trimming): string {
   const text = Array.from(value);
-  const end = createMatcher(text, pattern).endFrom(0, longest);
+  const end = createMatcher(text, pattern, meter).endFrom(0, longest);
   return end === undefined ? value : text.slice(end).join('');
 }
 
 /** `value` without its shortest or longest end that the pattern matches. */
-export function trimEnd(value: string, pattern: ShellPattern, longest: boolean): string {
+export function trimEnd(value: string, pattern: ShellPattern, { longest, meter }: Trimming): string {
   const reversed = pattern.map((piece) => piece.toReversed()).toReversed();
   const text = Array.from(value).toReversed();
-  const end = createMatcher(text, reversed).endFrom(0, longest);
+  const end = createMatcher(text, reversed, meter).endFrom(0, longest);
   return end === undefined ? value : text.slice(end).toReversed().join('');
 }
 
-/** `value` with the first, or every, longest match from the left replaced. */
-export function replaceMatches(value: string, pattern: ShellPattern, options: { replacement: string; all: boolean }): string {
+export type Replacing = {
+  readonly replacement: string;
+  readonly all: boolean;
+  /** Of the result, in UTF-16 units. */
+  readonly longest: number;
+  readonly meter: Meter;
+};
+
+/** `value` with the first, or every, longest match from the left replaced. Throws `frontend/too-long`. */
+export function replaceMatches(value: string, pattern: ShellPattern, options: Replacing): string {
   const text = Array.from(value);
-  const matcher = createMatcher(text, pattern);
+  const matcher = createMatcher(text, pattern, options.meter);
   const out: string[] = [];
+  let length = 0;
+  const push = (part: string): void => {
+    length += part.length;
+    if (length > options.longest) throw new JettisonError('frontend/too-long', `a word grows longer than ${options.longest} characters`);
+    out.push(part);
+  };
   let from = 0;
   let lastEnd = -1;
   while (from <= text.length) {
     const match = matcher.findFrom(from);
     if (!match) break;
-    out.push(text.slice(from, match.start).join(''));
+    push(text.slice(from, match.start).join(''));
     const empty = match.end === match.start;
-    if (!(empty && match.start === lastEnd)) out.push(options.replacement);
-    if (empty) out.push(text[match.start] ?? '');
+    if (!(empty && match.start === lastEnd)) push(options.replacement);
+    if (empty) push(text[match.start] ?? '');
     lastEnd = match.end;
     from = empty ? match.end + 1 : match.end;
     if (!options.all) break;
   }
-  out.push(text.slice(from).join(''));
+  push(text.slice(from).join(''));
   return out.join('');
 }
 
@@ -80,11 +99,12 @@ type Matcher = {
   findFrom(from: number): { readonly start: number; readonly end: number } | undefined;
 };
 
-function createMatcher(text: readonly string[], pattern: ShellPattern): Matcher {
+function createMatcher(text: readonly string[], pattern: ShellPattern, meter: Meter): Matcher {
   let steps = 0;
   const fits = (piece: Piece, at: number): boolean => {
     if (at < 0 || at + piece.length > text.length) return false;
     for (let index = 0; index < piece.length; index++) {
+      meter.work++;
       if (++steps > budget) throw new JettisonError('frontend/costly-pattern', 'Pattern of a variable takes too long to match');
       if (piece[index] !== undefined && piece[index] !== text[at + index]) return false;
     }

@@ -4,7 +4,7 @@
  * One pass over the text, with a limit on nesting and on the length of what comes out.
  */
 import { JettisonError, messageOf } from '#ground/base/errors.ts';
-import { parseShellPattern, replaceMatches, trimEnd, trimStart } from './shell-pattern.ts';
+import { parseShellPattern, replaceMatches, trimEnd, trimStart, type Meter } from './shell-pattern.ts';
 
 export type EscapeCharacter = '\\' | '`';
 
@@ -28,6 +28,8 @@ export type Expansion = {
   readonly matched: ReadonlySet<string>;
   /** Names of variables that were looked up and not set, in order. */
   readonly unmatched: ReadonlySet<string>;
+  /** Characters that were read and written, values of variables and steps of patterns included: what the expansion cost. */
+  readonly work: number;
   /** What is wrong with the text; then `text` and `words` are empty. */
   readonly fault: string | undefined;
 };
@@ -39,23 +41,46 @@ const noNames: ReadonlySet<string> = new Set();
 const deepest = 100;
 const longest = 1 << 20;
 
+export type Expand = (source: string, variables: ReadonlyMap<string, string>, rules: WordRules) => Expansion;
+
+/**
+ * An `expandWord` for all words of a file. Few words can make many large ones (`ARG b=$a$a`): when all together have cost `most`
+ * characters, every further word is a fault.
+ */
+export function createExpander(most: number): Expand {
+  let left = most;
+  return (source, variables, rules) => {
+    if (left < 0) {
+      const fault = `the words of this file grow to more than ${most} characters`;
+      return { text: '', words: [], matched: noNames, unmatched: noNames, work: 0, fault };
+    }
+    const expansion = expandWord(source, variables, rules);
+    left -= expansion.work;
+    return expansion;
+  };
+}
+
 /** Takes a word as written and the variables in force; never throws, faults are in the result. */
 export function expandWord(source: string, variables: ReadonlyMap<string, string>, rules: WordRules): Expansion {
-  if (ordinary.test(source)) return { text: source, words: [source], matched: noNames, unmatched: noNames, fault: undefined };
+  if (ordinary.test(source))
+    return { text: source, words: [source], matched: noNames, unmatched: noNames, work: source.length, fault: undefined };
+  const meter: Meter = { work: source.length };
   let matched: Set<string> | undefined;
   let unmatched: Set<string> | undefined;
   try {
-    const reader = createReader(source, rules, (name) => {
+    const reader = createReader(source, { rules, meter }, (name) => {
       const value = variables.get(name);
+      meter.work += value?.length ?? 0;
       if (value === undefined) (unmatched ??= new Set()).add(name);
       else (matched ??= new Set()).add(name);
       return value;
     });
     const { text, words } = reader.readAll();
-    return { text, words, matched: matched ?? noNames, unmatched: unmatched ?? noNames, fault: undefined };
+    meter.work += text.length;
+    return { text, words, matched: matched ?? noNames, unmatched: unmatched ?? noNames, work: meter.work, fault: undefined };
   } catch (error) {
     if (!(error instanceof JettisonError)) throw error;
-    return { text: '', words: [], matched: matched ?? noNames, unmatched: unmatched ?? noNames, fault: messageOf(error) };
+    return { text: '', words: [], matched: matched ?? noNames, unmatched: unmatched ?? noNames, work: meter.work, fault: messageOf(error) };
   }
 }
 
@@ -77,13 +102,23 @@ export function isSpace(character: string): boolean {
   );
 }
 
+/** Without white space at the ends, as Go's strings.TrimSpace; JavaScript's `trim` also takes byte order marks. */
+export function trimSpace(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && isSpace(text[start] ?? '')) start++;
+  while (end > start && isSpace(text[end - 1] ?? '')) end--;
+  return text.slice(start, end);
+}
+
 type Read = { readonly text: string; readonly words: readonly string[] };
 
 function bad(message: string): JettisonError {
   return new JettisonError('frontend/bad-substitution', message);
 }
 
-function createReader(source: string, rules: WordRules, lookup: (name: string) => string | undefined) {
+type Context = { readonly rules: WordRules; readonly meter: Meter };
+
+function createReader(source: string, { rules, meter }: Context, lookup: (name: string) => string | undefined) {
   let position = 0;
   let depth = 0;
   let keepEscapes = rules.keepEscapes ?? false;
@@ -221,7 +256,7 @@ function createReader(source: string, rules: WordRules, lookup: (name: string) =
     const word = readUntil('}', modifier === '#' || modifier === '%').text;
     const value = lookup(name);
     if (value === undefined && rules.keepUnset === true) return `\${${name}${written}${word}}`;
-    return limited(applyModifier({ name, modifier, colon, word, value }));
+    return limited(applyModifier({ name, modifier, colon, word, value, meter }));
   }
 
   function readReplacement(name: string): string {
@@ -231,7 +266,7 @@ function createReader(source: string, rules: WordRules, lookup: (name: string) =
     const replacement = readUntil('}', true).text;
     const value = lookup(name);
     if (value === undefined && rules.keepUnset === true) return `\${${name}/${all ? '/' : ''}${pattern}/${replacement}}`;
-    return limited(replaceMatches(value ?? '', parseShellPattern(pattern), { replacement, all }));
+    return replaceMatches(value ?? '', parseShellPattern(pattern), { replacement, all, longest, meter });
   }
 
   /** A name, a run of digits, or one of the special parameters of `sh`; '' for none. */
@@ -255,8 +290,9 @@ function applyModifier(use: {
   readonly colon: boolean;
   readonly word: string;
   readonly value: string | undefined;
+  readonly meter: Meter;
 }): string {
-  const { name, modifier, colon, word, value } = use;
+  const { name, modifier, colon, word, value, meter } = use;
   const missing = value === undefined || (colon && value === '');
   switch (modifier) {
     case '-':
@@ -269,7 +305,7 @@ function applyModifier(use: {
     default: {
       const longestMatch = word.startsWith(modifier);
       const pattern = parseShellPattern(longestMatch ? word.slice(1) : word);
-      return (modifier === '#' ? trimStart : trimEnd)(value ?? '', pattern, longestMatch);
+      return (modifier === '#' ? trimStart : trimEnd)(value ?? '', pattern, { longest: longestMatch, meter });
     }
   }
 }

@@ -2,7 +2,7 @@
 import type { JettisonError } from '#ground/base/errors.ts';
 import { platformArguments } from '#languages/frontend/arguments.ts';
 import type { FrontendOptions } from '#languages/frontend/contract.ts';
-import { expandWord, type Expansion } from '#languages/frontend/words.ts';
+import { createExpander, type Expand, type Expansion } from '#languages/frontend/words.ts';
 import type { Dockerfile, Stage } from '../ast.ts';
 import { badExpansion } from './words.ts';
 
@@ -22,6 +22,9 @@ export type FromFacts = {
   readonly standardImage: Expansion;
 };
 
+/** Characters that the ARG instructions above the first FROM, and those that the FROM lines may come to. */
+const mostWork = 1 << 24;
+
 export function readGlobals(dockerfile: Dockerfile, options: FrontendOptions): Globals {
   return collect(dockerfile, options, options.buildArgs);
 }
@@ -29,11 +32,12 @@ export function readGlobals(dockerfile: Dockerfile, options: FrontendOptions): G
 export function readFroms(dockerfile: Dockerfile, options: FrontendOptions, globals: Globals): readonly FromFacts[] {
   const rules = { escape: dockerfile.escape };
   const standard = collect(dockerfile, options, new Map());
+  const expand: Expand = createExpander(mostWork);
   return dockerfile.stages.map((stage) => ({
     stage,
-    image: expandWord(stage.from.image.text, globals.values, rules),
-    platform: stage.from.platform && expandWord(stage.from.platform.text, globals.values, rules),
-    standardImage: expandWord(stage.from.image.text, standard.values, rules),
+    image: expand(stage.from.image.text, globals.values, rules),
+    platform: stage.from.platform && expand(stage.from.platform.text, globals.values, rules),
+    standardImage: expand(stage.from.image.text, standard.values, rules),
   }));
 }
 
@@ -41,11 +45,12 @@ function collect(dockerfile: Dockerfile, options: FrontendOptions, buildArgs: Re
   const lastName = dockerfile.stages.at(-1)?.from.alias?.name.text.toLowerCase() ?? '';
   const values = platformArguments({ target: options.platform, build: options.buildPlatform }, options.target ?? lastName, buildArgs);
   const declared = new Set<string>();
+  const expand = createExpander(mostWork);
   let fault: JettisonError | undefined;
   for (const { name, value } of dockerfile.globalArguments.flatMap((instruction) => instruction.arguments)) {
     declared.add(name.text);
     const given = buildArgs.get(name.text);
-    const standard = given === undefined && value ? expandWord(value.text, values, { escape: dockerfile.escape }) : undefined;
+    const standard = given === undefined && value ? expand(value.text, values, { escape: dockerfile.escape }) : undefined;
     if (value && standard?.fault !== undefined) fault ??= badExpansion(value.text, standard.fault, [value.span]);
     const result = given ?? standard?.text;
     if (result !== undefined) values.set(name.text, result);

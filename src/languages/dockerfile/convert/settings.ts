@@ -19,7 +19,7 @@ import type {
 import { parsePorts } from './ports.ts';
 import { argumentsOf } from './run.ts';
 import { isSignal } from './signals.ts';
-import { expand, expandToWords, placeOf, type StepContext } from './state.ts';
+import { expand, expandToWords, placeOf, spend, type StepContext } from './state.ts';
 
 /** ARG in a stage: `--build-arg` wins over the default, the default over the value above the first FROM. */
 export function convertArg(context: StepContext, instruction: ArgInstruction): void {
@@ -71,12 +71,19 @@ export function convertEntrypoint({ state }: StepContext, instruction: Entrypoin
   addHistory(state.draft, `ENTRYPOINT ${goQuoteList(state.draft.entrypoint)}`, false);
 }
 
+/** Characters that a port of a range takes. */
+const portCost = 32;
+
 export function convertExpose(context: StepContext, instruction: ExposeInstruction): void {
   const { draft } = context.state;
   const sorted = instruction.ports.toSorted((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0));
   const words = sorted.flatMap((word) => expandToWords(context, word).map((text) => ({ text, at: placeOf(context, word) })));
   context.facts.ports = words.map(({ text }) => text);
-  const ports = words.flatMap(({ text, at }) => parsePorts(text, at));
+  const ports = words.flatMap(({ text, at }) => {
+    const found = parsePorts(text, at);
+    spend(context.conversion, found.length * portCost, at);
+    return found;
+  });
   for (const port of ports) draft.ports.add(port);
   addHistory(draft, `EXPOSE ${goList(ports)}`, false);
 }

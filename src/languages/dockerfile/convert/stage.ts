@@ -88,7 +88,7 @@ function apply(context: StepContext): void {
       draft.author = instruction.name.text;
       return addHistory(draft, `MAINTAINER ${draft.author}`, false);
     case 'onbuild':
-      draft.onBuild = [...draft.onBuild, instruction.expression];
+      draft.onBuild.push(instruction.expression);
       return undefined;
     default:
       return unreachable(instruction, 'instruction');

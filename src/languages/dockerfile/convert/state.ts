@@ -9,7 +9,7 @@ import type { Platform } from '#formats/oci/platform.ts';
 import { proxyEnvironment } from '#languages/frontend/arguments.ts';
 import { addHistory, defaultPath, draftOf, emptyDraft, finishDraft, type ConfigDraft } from '#languages/frontend/config-draft.ts';
 import type { ResolvedImage } from '#languages/frontend/contract.ts';
-import { expandWord, type WordRules } from '#languages/frontend/words.ts';
+import { createExpander, type Expand, type WordRules } from '#languages/frontend/words.ts';
 import type { Word } from '../ast.ts';
 import type { StageFacts, StepFacts } from './facts.ts';
 import { resolvePath } from './paths.ts';
@@ -51,6 +51,8 @@ export type Conversion = {
   readonly isDry: boolean;
   readonly makeEdge: MakeEdge;
   readonly budget: Budget;
+  /** With a limit on what all words together may come to. */
+  readonly expandWord: Expand;
 };
 
 /** What is left of what a file may cost: a hostile one would fill memory with copies of long values, or search long for suggestions. */
@@ -80,6 +82,7 @@ export function createConversion(plan: Plan, images: ResolvedImages, makeEdge: M
     proxies: proxyEnvironment(plan.options.buildArgs),
     isDry: makeEdge === undefined,
     makeEdge: make,
+    expandWord: createExpander(mostCharacters),
     budget: { characters: mostCharacters, suggestions: mostSuggestions },
   };
 }
@@ -334,7 +337,7 @@ export function expandToWords(context: StepContext, word: Word): readonly string
 
 function expansionOf(context: StepContext, word: Word, rules: Partial<WordRules>) {
   const { state, conversion } = context;
-  const expansion = expandWord(word.text, state.variables, { escape: conversion.plan.dockerfile.escape, ...rules });
+  const expansion = conversion.expandWord(word.text, state.variables, { escape: conversion.plan.dockerfile.escape, ...rules });
   if (expansion.fault !== undefined) throw badExpansion(word.text, expansion.fault, placeOf(context, word));
   return expansion;
 }
@@ -343,7 +346,7 @@ function expansionOf(context: StepContext, word: Word, rules: Partial<WordRules>
 function titleOf({ step, state, conversion }: StepContext): string {
   const { keyword, source } = step.instruction;
   const rules: WordRules = { escape: conversion.plan.dockerfile.escape, keepQuotes: true, keepEscapes: true, keepUnset: true };
-  const expansion = expandWord(source, state.variables, rules);
+  const expansion = conversion.expandWord(source, state.variables, rules);
   const text = expansion.fault === undefined ? expansion.text : source;
   const shown = step.instruction.kind === 'add' ? clean(text) : text;
   return `${step.anchor ? 'ONBUILD ' : ''}${keyword.text.toUpperCase()}${shown.slice(keyword.text.length)}`;

@@ -12,5 +12,6 @@ function hintFor(fault: string): string {
   if (fault.includes('is not allowed to be')) return 'Give it a value: --build-arg NAME=VALUE for an ARG';
   if (fault.includes('substitution') || fault.includes('syntax error'))
     return 'Write ${name}, ${name:-default} or ${name#pattern}; "\\$" is a plain dollar sign';
+  if (fault.includes('grow')) return 'Use shorter values, or fewer of them';
   return 'Look at the variables and quotes of the word';
 }

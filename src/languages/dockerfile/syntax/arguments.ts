@@ -1,7 +1,7 @@
 /** The arguments of each instruction. Wordings that people search the web for are BuildKit's. */
 import { unreachable } from '#ground/base/errors.ts';
 import { formatDuration, parseDuration } from '#languages/frontend/go-format.ts';
-import { isSpace, type EscapeCharacter } from '#languages/frontend/words.ts';
+import { isSpace, trimSpace, type EscapeCharacter } from '#languages/frontend/words.ts';
 import type {
   AddInstruction,
   ArgInstruction,
@@ -259,9 +259,10 @@ function readCopyCommon(reading: Reading) {
   const { flags, heredocs } = reading.common;
   if (parseHeredocHead(destination.text) && heredocs.length > 0)
     return fault(reading, `${reading.name} cannot accept a heredoc as a destination`, 'Put the destination last', destination.span);
+  const byName = new Map(heredocs.map((each) => [each.name, each]));
   const sources = words.slice(0, -1).map((word): CopySource => {
     const head = heredocs.length > 0 ? parseHeredocHead(word.text) : undefined;
-    const heredoc = head && heredocs.findLast((each) => each.name === head.name);
+    const heredoc = head && byName.get(head.name);
     return heredoc ? { kind: 'heredoc', heredoc, word } : { kind: 'path', path: word };
   });
   return {
@@ -299,9 +300,10 @@ function readVolume(reading: Reading): Instruction | undefined {
   const paths = readList(reading);
   if (!paths) return undefined;
   if (paths.length === 0) return fault(reading, 'VOLUME requires at least one argument');
-  const blank = paths.find((path) => path.text.trim() === '');
+  const trimmed = paths.map((path) => ({ ...path, text: trimSpace(path.text) }));
+  const blank = trimmed.find((path) => path.text === '');
   if (blank) return fault(reading, 'VOLUME specified can not be an empty string', undefined, blank.span);
-  return { kind: 'volume', ...reading.common, paths: paths.map((path) => ({ ...path, text: path.text.trim() })) };
+  return { kind: 'volume', ...reading.common, paths: trimmed };
 }
 
 function readShell(reading: Reading): Instruction | undefined {
