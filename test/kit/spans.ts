@@ -53,7 +53,7 @@ function unfold(written: string, escape: string): string {
   const kept = lines.filter((line, index) => index === 0 || (line.trim() !== '' && !line.trim().startsWith('#')));
   return kept
     .map((line, index) => {
-      const bare = line.replace(/\r+$/u, '');
+      const bare = index < kept.length - 1 ? line.replace(/\r+$/u, '') : line;
       const end = bare.replace(/[ \t]+$/u, '');
       return index < lines.length - 1 && end.endsWith(escape) && !end.endsWith(escape + escape) ? end.slice(0, -1) : bare;
     })

@@ -143,12 +143,12 @@ test("wildcards of COPY follow Go's filepath.Match", () => {
 
 test('patterns meant to explode take linear time', () => {
   const path = fromText(Array.from({ length: 200 }, () => 'a-pxt').join('/'));
-  const started = performance.now();
+  const started = process.cpuUsage();
   assert.equal(parsePatterns([`${'**/'.repeat(40)}x`]).matches(path), false);
   assert.equal(parsePatterns([`${'**/a*t/'.repeat(40)}x`]).matches(path), false);
   assert.equal(parsePatterns([`${'*a'.repeat(40)}x`]).matches(path), false);
   assert.equal(matchGo(`${'*a'.repeat(100)}b`, fromText(`b${'a'.repeat(2000)}`)), false);
-  assert.ok(performance.now() - started < 400, `${performance.now() - started} ms`);
+  assert.ok(process.cpuUsage(started).user < 600_000, `${process.cpuUsage(started).user} µs`);
 });
 
 test('a pattern matches what the same pattern written as a regular expression matches', () => {

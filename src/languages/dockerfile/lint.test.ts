@@ -104,3 +104,33 @@ test('a file that would fill memory with copies is refused', () => {
   const [found] = lintDockerfile(`FROM scratch\nARG x=${'y'.repeat(500_000)}\n${'LABEL a=$x\n'.repeat(200)}`, 'Dockerfile');
   assert.match(found?.message ?? '', /grow to more than/u);
 });
+
+function lines(count: number, line: (index: number) => string): string {
+  return Array.from({ length: count }, (_, index) => `${line(index)}\n`).join('');
+}
+
+test('few words cannot grow to many large ones, nor many lines cost more than their number', () => {
+  const long = 'x'.repeat(1 << 19);
+  const texts = {
+    'arguments that double': `ARG a0=xx\n${lines(2000, (index) => `ARG a${index + 1}=$a${index}$a${index}`)}FROM a`,
+    'copies of an argument': `ARG a=${long}\n${lines(20_000, (index) => `ARG b${index}=$a`)}FROM a`,
+    'images from an argument': `ARG a=${long}\n${lines(20_000, () => 'FROM $a')}`,
+    'copies of a variable': `FROM a\nENV a=${long}\n${lines(20_000, (index) => `ENV b${index}=$a`)}`,
+    'here-documents with a variable': `FROM a\nENV a=${long}\n${lines(20_000, () => 'COPY <<E /x\n$a\nE')}`,
+    'patterns that nearly match': `FROM a\nENV a=${'a'.repeat(1 << 19)}\n${lines(10_000, () => 'ENV b=${a//aaaaaaaaab/x}')}`,
+    'pattern as long as the value': `FROM a\nENV a=${'a'.repeat(1 << 19)}\nENV b=\${a//${'a'.repeat(1 << 18)}b/x}\n`,
+    'replacements that grow': `FROM a\nENV a=${'a'.repeat(1 << 19)}\nENV b=\${a//a/$a}\n`,
+    'ranges of ports': `FROM a\n${lines(20_000, () => 'EXPOSE 1-65535')}`,
+    'folders that are left again': `FROM a\nWORKDIR ${'/a/..'.repeat(1 << 17)}`,
+    'folders in folders': `FROM a\n${lines(60_000, () => 'WORKDIR x')}`,
+    triggers: `FROM a\n${lines(40_000, () => 'ONBUILD RUN x')}`,
+    'names of here-documents': `FROM a\nCOPY ${lines(30_000, (index) => `<<E${index} \\`)} /x\n${lines(30_000, (index) => `E${index}`)}`,
+  };
+  for (const [name, text] of Object.entries(texts)) {
+    // Time of the processor, so that a busy machine does not count.
+    const start = process.cpuUsage();
+    lintDockerfile(text, 'Dockerfile');
+    const time = process.cpuUsage(start).user / 1000;
+    assert.ok(time < 2000, `${name}: ${Math.round(time)} ms`);
+  }
+});

@@ -153,7 +153,7 @@ function printList(words: readonly Word[], hasHeredocs: boolean): string {
   const plain = words.map(({ text }) => text).join(' ');
   if (hasHeredocs) return plain;
   const readsBack =
-    !plain.startsWith('--') && !plain.includes('<<') && !/[\\`\n]$|\n/u.test(plain) && plain.trim() === plain && sameWords(plain, words);
+    heredocsOf(`COPY ${plain}`).length === 0 && !/[\\`\n]$|\n/u.test(plain) && plain.trim() === plain && sameWords(plain, words);
   return readsBack ? plain : printJson(words);
 }
 

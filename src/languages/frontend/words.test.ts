@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { expandWord, type WordRules } from './words.ts';
@@ -124,11 +124,62 @@ const piece: fc.Arbitrary<string> = fc.letrec<{ word: string; piece: string }>((
   ),
 })).piece;
 
+const shells = [['/bin/sh'], ['dash'], ['busybox', 'sh']].filter(
+  ([program = '']) => spawnSync(program, ['-c', 'true']).error === undefined,
+);
+
+/** What a shell makes of each text, as one word: no splitting, no file names. */
+function shellTexts([program = '', ...before]: readonly string[], texts: readonly string[]): readonly string[] {
+  const script = texts.map((text) => `printf '%s\\0' "\${none}"${text}`).join('\n');
+  const env = { ...Object.fromEntries(variables), PATH: process.env['PATH'] };
+  const output = execFileSync(program, [...before, '-f', '-c', `IFS=\n${script}`], { env, encoding: 'utf8' });
+  return output.split('\0').slice(0, -1);
+}
+
 test('expands like sh where the languages agree', () => {
-  const texts = fc.sample(fc.array(piece, { minLength: 1, maxLength: 4 }), { numRuns: 400, seed: 7 }).map((parts) => parts.join(''));
-  const script = texts.map((text) => `printf '%s\\0' "\${none}"${text.replaceAll(/^$/gu, "''")}`).join('\n');
-  const output = execFileSync('/bin/sh', ['-f', '-c', `IFS=\n${script}`], { env: Object.fromEntries(variables), encoding: 'utf8' });
-  const wanted = output.split('\0').slice(0, -1);
-  assert.equal(wanted.length, texts.length);
-  for (const [index, text] of texts.entries()) assert.equal(expand(text), wanted[index], text);
+  assert.ok(shells.length > 0);
+  const texts = fc.sample(fc.array(piece, { minLength: 1, maxLength: 4 }), { numRuns: 600, seed: 7 }).map((parts) => parts.join(''));
+  for (const shell of shells) {
+    const wanted = shellTexts(shell, texts);
+    assert.equal(wanted.length, texts.length);
+    for (const [index, text] of texts.entries()) assert.equal(expand(text), wanted[index], `${shell.join(' ')}: ${text}`);
+  }
+});
+
+// BuildKit's lexer is the measure here, not sh.
+test('where Dockerfiles and sh differ', () => {
+  const cases: readonly (readonly [text: string, here: string, sh: string])[] = [
+    // What has a meaning in sh alone is plain text.
+    ['$(echo x)', '$(echo x)', 'x'],
+    ['`echo x`', '`echo x`', 'x'],
+    ['$((1+1))', '$((1+1))', '2'],
+    // Only the quote, "$" and the escape character can be escaped in double quotes.
+    ['"\\`"', '\\`', '`'],
+    // Quotes mean the same in a default value within double quotes as outside, and do not protect "*" in a pattern.
+    [`"\${GONE:-'q'}"`, 'q', "'q'"],
+    ['${PATHLIKE#"*"}', 'one.two.tar.gz', 'one.two.tar.gz'],
+    ['${PATHLIKE##"*"}', '', 'one.two.tar.gz'],
+    // Sets in brackets are plain text.
+    ['${PATHLIKE#[o]}', 'one.two.tar.gz', 'ne.two.tar.gz'],
+    ['${PATHLIKE%[!a]}', 'one.two.tar.gz', 'one.two.tar.g'],
+    // A name of digits is as long as there are digits; special parameters are not set.
+    ['$10', '', '0'],
+    ['$#', '', '0'],
+    // The length of a variable is not known.
+    ['${#SET}', '! unsupported modifier (S) in substitution', '1'],
+    // Nothing is assigned.
+    ['${GONE:=d}', '! unsupported modifier (:=) in substitution', 'd'],
+    // A backslash in a pattern only stands before characters that mean something.
+    ['${PATHLIKE#\\o}', '! Invalid escape "\\o" in pattern "\\o"', 'ne.two.tar.gz'],
+  ];
+  for (const shell of shells) {
+    const found = shellTexts(
+      shell,
+      cases.map(([text]) => text),
+    );
+    for (const [index, [text, here, sh]] of cases.entries()) {
+      assert.equal(expand(text), here, text);
+      assert.equal(found[index], sh, `${shell.join(' ')}: ${text}`);
+    }
+  }
 });

@@ -8,7 +8,7 @@ import { addHistory } from '#languages/frontend/config-draft.ts';
 import type { AddInstruction, CopyInstruction, WorkdirInstruction } from '../ast.ts';
 import { bodyOf } from '../syntax/heredoc.ts';
 import { cleanPath, resolvePath } from './paths.ts';
-import { addLayer, addLinkedLayer, expand, filesOf, placeOf, type StepContext } from './state.ts';
+import { addLayer, addLinkedLayer, expand, filesOf, placeOf, spend, type StepContext } from './state.ts';
 
 /** COPY and ADD. With `--link` the copy is made over nothing, and its layer put over the stage's (see `standsAlone`). */
 export function convertCopy(context: StepContext, instruction: CopyInstruction | AddInstruction): void {
@@ -101,6 +101,8 @@ export function convertWorkdir(context: StepContext, instruction: WorkdirInstruc
   facts.path = written;
   state.hasWorkdir = true;
   const folder = joinWorkdir(state.draft.workingDirectory || '/', written);
+  // Paths that are joined grow with every step, and one with many ".." is many folders.
+  spend(context.conversion, folder.length * (8 + folder.split('..').length), context.at);
   state.draft.workingDirectory = folder;
   if (folder !== '/') {
     const owner = state.draft.user === '' ? null : state.draft.user;

@@ -72,7 +72,7 @@ export function convertEntrypoint({ state }: StepContext, instruction: Entrypoin
 }
 
 /** Characters that a port of a range takes. */
-const portCost = 32;
+const portCost = 128;
 
 export function convertExpose(context: StepContext, instruction: ExposeInstruction): void {
   const { draft } = context.state;
