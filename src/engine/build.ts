@@ -5,6 +5,7 @@ import type { Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { codeFrame } from '#ground/base/span.ts';
 import type { Digest } from '#ground/base/digest.ts';
+import { printPlatform } from '#formats/oci/platform.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import { dockerfileFrontend } from '#languages/dockerfile/frontend.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
@@ -21,7 +22,8 @@ import { followOutput } from './last-output.ts';
 import { openContext, type OpenContext } from './open-context.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
-import type { BuildOutcome, BuildRequest } from './requests.ts';
+import { nativeOrAsked } from './platform.ts';
+import type { AnnotationRequest, BuildOutcome, BuildRequest } from './requests.ts';
 import { snapshotOf } from './results.ts';
 import { readSecrets } from './secrets.ts';
 import { storeBuiltImage } from './store-image.ts';
@@ -50,6 +52,7 @@ type Work = {
 
 async function buildSource(engine: Engine, work: Work, report: Report, signal: AbortSignal): Promise<BuildOutcome> {
   const { request, source } = work;
+  const [ofManifest, ofDescriptor] = [annotationsFor(request, 'manifest'), annotationsFor(request, 'manifest-descriptor')];
   using statCache = openStatCache({ database: engine.database, now: engine.now });
   const contexts = createBuildContexts(contextFolders(request, work.context, source), statCache);
   using downloads = lazyDownloads(engine);
@@ -86,9 +89,24 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
       : await solve({ goal: drafted.goal, driverFor, cache: engine.records, jobs, now: engine.now }, report, signal);
 
   const image = await storeBuiltImage(engine, { drafted, top: solved === undefined ? undefined : snapshotOf(solved.result) }, signal);
-  await writeOutputs(engine, { image, outputs: request.outputs, tags: work.tags }, report, signal);
+  engine.images.setForm(image.imageId, { format: request.format, annotations: ofManifest });
+  const manifest = await writeOutputs(
+    engine,
+    { image, outputs: request.outputs, tags: work.tags, annotations: ofDescriptor },
+    report,
+    signal,
+  );
   engine.images.tag(image.imageId, work.tags);
-  return { imageId: image.imageId, tags: work.tags, steps: countSteps(drafted, solved) };
+  return { imageId: image.imageId, tags: work.tags, created: image.created, manifest, steps: countSteps(drafted, solved) };
+}
+
+/** Those for the platform of the build. */
+function annotationsFor(request: BuildRequest, place: AnnotationRequest['place']): Readonly<Record<string, string>> {
+  const built = printPlatform(nativeOrAsked(request.platform));
+  const asked = request.annotations.filter(
+    (one) => one.place === place && (one.platform === undefined || printPlatform(nativeOrAsked(one.platform)) === built),
+  );
+  return Object.fromEntries(asked.map(({ key, value }) => [key, value]));
 }
 
 function reportWarnings(drafted: FrontendResult, report: Report): void {

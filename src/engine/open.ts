@@ -8,7 +8,7 @@ import type { Report } from '#formats/progress/event.ts';
 import { openContentStore, type ContentStore } from '#stores/content/store.ts';
 import { statCacheTables } from '#stores/context/stat-cache.ts';
 import { openDatabase, type Database } from '#stores/db/open.ts';
-import { imageTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
+import { imageTables, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
 import { readConfig, type Config } from './config.ts';
 import { layerChainTables, openLayerChains, type LayerChains } from './layer-chains.ts';
@@ -51,7 +51,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const database = opened.use(
     openDatabase({
       file: join(paths.store, 'engine.db'),
-      migrations: [imageTables, cacheTables, statCacheTables, layerChainTables, containerTables, evictionTables],
+      migrations: [imageTables, cacheTables, statCacheTables, layerChainTables, containerTables, evictionTables, manifestFormTables],
     }),
   );
   for (const text of database.notes) report({ kind: 'note', text });

@@ -1,6 +1,5 @@
 /** `jettison push` */
 import { nameOf, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
-import { mediaTypes } from '#formats/oci/media-types.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { assembleManifest } from '#execution/exporter/assemble.ts';
 import { findImage } from './images.ts';
@@ -14,14 +13,14 @@ export async function push(engine: Engine, request: PushRequest, report: Report,
   const record = findImage(engine, printReference(reference));
   const layers = await layerBlobs(engine, record, { format: request.compression ?? 'gzip' }, report, signal);
   const config = await engine.content.put(record.config, signal);
-  const manifest = assembleManifest({ bytes: record.config, digest: config.digest }, layers);
+  const manifest = assembleManifest({ bytes: record.config, digest: config.digest }, layers, engine.images.formOf(record.imageId));
   const known = engine.images.manifestsOf(record.imageId);
   const { pushImage } = await import('#stores/transfer/push.ts');
   await pushImage(
     {
       reference,
       client: await engine.registry(),
-      manifest: { bytes: manifest.bytes, mediaType: mediaTypes.manifest },
+      manifest: { bytes: manifest.bytes, mediaType: manifest.mediaType },
       openBlob: (digest, offset, own) => engine.content.openStream(digest, offset, own),
       mountFrom: known
         .map((one) => parseReference(one.repository))
@@ -34,7 +33,7 @@ export async function push(engine: Engine, request: PushRequest, report: Report,
     repository: nameOf(reference),
     digest: manifest.digest,
     manifest: manifest.digest,
-    mediaType: mediaTypes.manifest,
+    mediaType: manifest.mediaType,
     bytes: manifest.bytes,
   });
   return { digest: manifest.digest, size: manifest.bytes.length };

@@ -1,5 +1,6 @@
 /** What the faces ask of the engine, as values. One type a use case; the functions stand in the file named after the use case (`build.ts`: `build(engine, request, report, signal)`). */
 import type { ResourceLimits } from '#execution/worker/contract.ts';
+import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Outline } from '#languages/dockerfile/outline.ts';
 import type { Target } from '#languages/dockerfile/targets.ts';
@@ -17,6 +18,14 @@ export type Ulimit = { readonly name: string; readonly soft: number; readonly ha
  * answer; `never`: what is not here is an error.
  */
 export type PullPolicy = 'missing' | 'always' | 'never' | 'newer';
+
+/** For the manifest, or for what names it in an archive. `platform`: only for an image of this one. */
+export type AnnotationRequest = {
+  readonly place: 'manifest' | 'manifest-descriptor';
+  readonly platform: string | undefined;
+  readonly key: string;
+  readonly value: string;
+};
 
 export type BuildRequest = {
   readonly context: ContextSource;
@@ -47,6 +56,9 @@ export type BuildRequest = {
   /** `--secret`, by id. */
   readonly secrets: ReadonlyMap<string, SecretRequest>;
   readonly outputs: readonly OutputRequest[];
+  readonly annotations: readonly AnnotationRequest[];
+  /** Of the manifest, wherever it is written. */
+  readonly format: 'oci' | 'docker';
   /** How many steps at once; undefined: as many as the machine has cores, at least 4. */
   readonly jobs: number | undefined;
 };
@@ -77,6 +89,10 @@ export type BuildOutcome = {
   /** Digest of the image config, as `docker images` shows it. */
   readonly imageId: Digest;
   readonly tags: readonly string[];
+  /** Milliseconds since the epoch: what the image says of itself. */
+  readonly created: number;
+  /** The manifest in the first archive that was written. */
+  readonly manifest: Descriptor | undefined;
   readonly steps: { readonly total: number; readonly cached: number };
 };
 

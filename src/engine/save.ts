@@ -1,5 +1,5 @@
 /** `jettison save`, and the archives that `build -o` writes. */
-import { mediaTypes } from '#formats/oci/media-types.ts';
+import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { LayerFormat } from '#execution/worker/contract.ts';
@@ -46,13 +46,25 @@ export type ArchiveRequest = {
   /** undefined: as the format has it: `docker` uncompressed, `oci` gzip. */
   readonly compression: LayerFormat | undefined;
   readonly destination: ArchiveDestination;
+  /** Of the entries in an archive's `index.json`. */
+  readonly annotations?: Readonly<Record<string, string>>;
 };
 
-export async function writeImages(engine: Engine, request: ArchiveRequest, report: Report, signal: AbortSignal): Promise<void> {
+/** Gives the descriptors of the images' manifests, in order. */
+export async function writeImages(
+  engine: Engine,
+  request: ArchiveRequest,
+  report: Report,
+  signal: AbortSignal,
+): Promise<readonly Descriptor[]> {
   const format = request.compression ?? (request.format === 'docker' ? 'tar' : 'gzip');
   const images: SavedImage[] = [];
-  for (const { record, names } of request.images) images.push(await savedImage(engine, { record, names, format }, report, signal));
+  for (const { record, names } of request.images) {
+    const image = await savedImage(engine, { record, names, format }, report, signal);
+    images.push({ ...image, annotations: request.annotations ?? {} });
+  }
   await writeArchive(request.format === 'docker' ? dockerArchive(images) : ociArchive(images), request.destination, signal);
+  return images.map(({ manifest }) => ({ mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length }));
 }
 
 async function savedImage(
@@ -64,11 +76,11 @@ async function savedImage(
   const { record } = image;
   const layers = await layerBlobs(engine, record, { format: image.format }, report, signal);
   const config = { bytes: record.config, digest: record.imageId };
-  const manifest = assembleManifest(config, layers);
+  const manifest = assembleManifest(config, layers, engine.images.formOf(record.imageId));
   return {
     config,
     names: image.names,
-    manifest: { ...manifest, mediaType: mediaTypes.manifest },
+    manifest,
     layers: layers.map((layer, index) => ({
       ...layer,
       diffId: record.layers[index]?.diffId ?? layer.digest,

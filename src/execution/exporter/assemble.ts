@@ -1,6 +1,8 @@
 /** Puts the documents of an image together: config and manifest from what the frontend drafted and the layers that exist. */
 import type { HistoryEntry, ImageConfig } from '#formats/oci/image-config.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
+import { mediaTypes } from '#formats/oci/media-types.ts';
+import type { ManifestForm } from '#stores/image/store.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 
@@ -16,8 +18,10 @@ export type Epoch = { readonly time: number; readonly inherited: number };
 
 export type Document = { readonly bytes: Uint8Array; readonly digest: Digest };
 
-const ociConfig = 'application/vnd.oci.image.config.v1+json';
-const ociManifest = 'application/vnd.oci.image.manifest.v1+json';
+const dockerTypes: ReadonlyMap<string, string> = new Map([
+  [mediaTypes.layer, mediaTypes.dockerLayer],
+  [mediaTypes.layerGzip, mediaTypes.dockerLayerGzip],
+]);
 
 /**
  * The image config (OCI image spec, config.md) with DiffIDs, history times and `created` filled in. The same draft and layers give the same bytes:
@@ -52,19 +56,34 @@ export function assembleConfig(
   return { config, ...documentOf(config) };
 }
 
-/** An OCI manifest over blobs that exist. */
+/** A manifest over blobs that exist, `layers` in OCI's types. Docker's form (schema 2) has neither annotations nor zstd: throws `exporter/not-in-docker-form`. */
 export function assembleManifest(
   config: Document,
   layers: readonly Descriptor[],
-  annotations: Readonly<Record<string, string>> = {},
-): Document {
-  return documentOf({
+  form: ManifestForm,
+): Document & { readonly mediaType: string } {
+  const isDocker = form.format === 'docker';
+  const mediaType = isDocker ? mediaTypes.dockerManifest : mediaTypes.manifest;
+  const hasAnnotations = Object.keys(form.annotations).length > 0;
+  if (isDocker && hasAnnotations) throw notInDockerForm('annotations', 'Build it with "--format oci"');
+  const document = documentOf({
     schemaVersion: 2,
-    mediaType: ociManifest,
-    config: { mediaType: ociConfig, digest: config.digest, size: config.bytes.length },
-    layers,
-    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+    mediaType,
+    config: { mediaType: isDocker ? mediaTypes.dockerConfig : mediaTypes.config, digest: config.digest, size: config.bytes.length },
+    layers: isDocker ? layers.map((layer) => ({ ...layer, mediaType: dockerTypeOf(layer) })) : layers,
+    ...(hasAnnotations ? { annotations: form.annotations } : {}),
   });
+  return { ...document, mediaType };
+}
+
+function dockerTypeOf({ mediaType }: Descriptor): string {
+  const type = dockerTypes.get(mediaType);
+  if (type !== undefined) return type;
+  throw notInDockerForm(`layers of type "${mediaType}"`, 'Use gzip, or build it with "--format oci"');
+}
+
+function notInDockerForm(what: string, hint: string): JettisonError {
+  return new JettisonError('exporter/not-in-docker-form', `A manifest in Docker's form has no place for ${what}`, { hint });
 }
 
 function documentOf(value: object): Document {

@@ -30,6 +30,8 @@ export type SavedImage = {
   readonly layers: readonly (Descriptor & { readonly diffId: Digest; readonly open: Piece['open'] })[];
   /** Canonical names with tags. */
   readonly names: readonly string[];
+  /** Of the entries that name the manifest in `index.json`. */
+  readonly annotations?: Readonly<Record<string, string>>;
 };
 
 export type ArchiveDestination =
@@ -69,10 +71,12 @@ export function ociArchive(images: readonly SavedImage[]): readonly Piece[] {
 function indexEntries(image: SavedImage): readonly Descriptor[] {
   const { mediaType, digest, bytes } = image.manifest;
   const descriptor = { mediaType, digest, size: bytes.length };
-  if (image.names.length === 0) return [descriptor];
+  const own = image.annotations ?? {};
+  if (image.names.length === 0) return [Object.keys(own).length === 0 ? descriptor : { ...descriptor, annotations: own }];
   return image.names.map((name) => {
     const reference = parseReference(name);
     const annotations = {
+      ...own,
       'io.containerd.image.name': printReference(reference),
       ...(reference.tag === undefined ? {} : { 'org.opencontainers.image.ref.name': reference.tag }),
     };

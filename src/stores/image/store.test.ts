@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf } from '#ground/base/digest.ts';
 import { openDatabase } from '#stores/db/open.ts';
-import { imageTables, openImageStore, type ImageStore } from './store.ts';
+import { imageTables, manifestFormTables, openImageStore, type ImageStore } from './store.ts';
 
 function withStore(work: (store: ImageStore) => void): void {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-image-'));
-  using database = openDatabase({ file: join(folder.path, 'test.db'), migrations: [imageTables] });
+  using database = openDatabase({ file: join(folder.path, 'test.db'), migrations: [imageTables, manifestFormTables] });
   work(openImageStore(database));
 }
 
@@ -56,5 +56,22 @@ test('a name moves to the image tagged last; the other image stays without a nam
     assert.deepEqual(store.get(one.imageId)?.names, []);
     store.remove(two.imageId);
     assert.equal(store.find('app'), undefined);
+  });
+});
+
+test('the form of a manifest: the last one counts, and it goes with its image', () => {
+  withStore((store) => {
+    const { imageId } = store.save({ config: configOf('a'), layers: [], now: 5 });
+    const usual = { format: 'oci', annotations: {} } as const;
+    assert.deepEqual(store.formOf(imageId), usual);
+    store.setForm(imageId, { format: 'docker', annotations: {} });
+    store.setForm(imageId, { format: 'oci', annotations: { a: 'b' } });
+    assert.deepEqual(store.formOf(imageId), { format: 'oci', annotations: { a: 'b' } });
+    store.remove(imageId);
+    assert.deepEqual(store.formOf(imageId), usual);
+    store.save({ config: configOf('a'), layers: [], now: 6 });
+    store.setForm(imageId, { format: 'docker', annotations: {} });
+    store.setForm(imageId, usual);
+    assert.deepEqual(store.formOf(imageId), usual);
   });
 });

@@ -46,6 +46,12 @@ export type LayerBlobForm = {
   readonly madeHere: boolean;
 };
 
+/** What the manifest of an image is to be like when it is made for an archive or a registry. */
+export type ManifestForm = {
+  readonly format: 'oci' | 'docker';
+  readonly annotations: Readonly<Record<string, string>>;
+};
+
 export type ImageStore = {
   /** Enters an image (again: nothing changes but what is missing). Throws when `config` is no image config. */
   save(image: { readonly config: Uint8Array; readonly layers: readonly ImageLayer[]; readonly now: number }): ImageRecord;
@@ -61,6 +67,10 @@ export type ImageStore = {
   dropNames(imageId: Digest, names: readonly string[]): boolean;
   /** Forgets an image and its names. Its snapshots and blobs stay until nothing refers to them. */
   remove(imageId: Digest): void;
+  /** The last one counts. */
+  setForm(imageId: Digest, form: ManifestForm): void;
+  /** OCI without annotations when nothing was set. */
+  formOf(imageId: Digest): ManifestForm;
   noteManifest(imageId: Digest, manifest: KnownManifest): void;
   manifestsOf(imageId: Digest): readonly KnownManifest[];
   /** Forgets what a repository had of an image. */
@@ -88,6 +98,13 @@ CREATE TABLE layer_blobs (diff_id TEXT NOT NULL, digest TEXT NOT NULL, size INTE
 CREATE TABLE image_chains (chain_id TEXT PRIMARY KEY, snapshot TEXT NOT NULL) WITHOUT ROWID;
 `;
 
+/** Migration of the database, after `imageTables`. */
+export const manifestFormTables = `
+CREATE TABLE manifest_forms (image_id TEXT PRIMARY KEY REFERENCES images ON DELETE CASCADE, form TEXT NOT NULL) WITHOUT ROWID;
+`;
+
+const usualForm = { format: 'oci', annotations: {} } as const satisfies ManifestForm;
+const storedForm = v.object({ format: v.picklist(['oci', 'docker']), annotations: v.record(v.string(), v.string()) });
 const storedLayers = v.array(v.object({ diffId: v.string(), size: v.number() }));
 const storedImage = v.object({ image_id: v.string(), config: v.instance(Uint8Array), layers: v.string(), created: v.number() });
 const storedManifest = v.object({
@@ -99,7 +116,7 @@ const storedManifest = v.object({
 });
 const storedBlob = v.object({ diff_id: v.string(), digest: v.string(), size: v.number(), media_type: v.string(), made_here: v.number() });
 
-/** Over a database that has `imageTables`. */
+/** Over a database that has `imageTables` and `manifestFormTables`. */
 export function openImageStore(database: Database): ImageStore {
   const statements = prepareStatements(database);
 
@@ -116,6 +133,11 @@ export function openImageStore(database: Database): ImageStore {
   const get = (imageId: Digest): ImageRecord | undefined => {
     const row = statements.image.get(imageId);
     return row === undefined ? undefined : decode(row);
+  };
+
+  const formText = (imageId: Digest): string | undefined => {
+    const row = statements.form.get(imageId);
+    return row === undefined ? undefined : String(row['form']);
   };
 
   return {
@@ -141,6 +163,15 @@ export function openImageStore(database: Database): ImageStore {
       }),
     remove: (imageId) => {
       statements.remove.run(imageId);
+    },
+    setForm: (imageId, form) => {
+      const text = JSON.stringify({ format: form.format, annotations: form.annotations });
+      // A build of what was built before writes nothing.
+      if (text !== (formText(imageId) ?? JSON.stringify(usualForm))) statements.setForm.run(imageId, text);
+    },
+    formOf: (imageId) => {
+      const text = formText(imageId);
+      return text === undefined ? usualForm : v.parse(storedForm, JSON.parse(text));
     },
     noteManifest: (imageId, { repository, digest, manifest, mediaType, bytes }) => {
       statements.noteManifest.run(imageId, repository, digest, manifest, mediaType, bytes);
@@ -204,6 +235,8 @@ function prepareStatements(database: Database) {
     noteManifest: database.prepare(
       'INSERT OR REPLACE INTO image_manifests (image_id, repository, digest, manifest, media_type, bytes) VALUES (?, ?, ?, ?, ?, ?)',
     ),
+    form: database.prepare('SELECT form FROM manifest_forms WHERE image_id = ?'),
+    setForm: database.prepare('INSERT OR REPLACE INTO manifest_forms (image_id, form) VALUES (?, ?)'),
     manifestsOf: database.prepare('SELECT * FROM image_manifests WHERE image_id = ? ORDER BY rowid'),
     noteBlob: database.prepare('INSERT OR REPLACE INTO layer_blobs (diff_id, digest, size, media_type, made_here) VALUES (?, ?, ?, ?, ?)'),
     blobsOf: database.prepare('SELECT * FROM layer_blobs WHERE diff_id = ? ORDER BY rowid'),

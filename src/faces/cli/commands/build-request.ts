@@ -7,6 +7,7 @@ import type { Surroundings } from '../command.ts';
 import { badValue, choice, flag, list, parsed, text, type Option, type ValuesOf } from '../option.ts';
 import { readSize, toMap } from '../option-values.ts';
 import { progressModes, type ProgressMode } from '../output/screen.ts';
+import { readAnnotation } from './build-annotation.ts';
 import { readBuildArgs } from './build-args.ts';
 import { limitOptions, readLimits } from './build-limits.ts';
 import { readCall, type BuildCall } from './build-call-option.ts';
@@ -16,6 +17,10 @@ import { retryOptions } from './retry-options.ts';
 
 export const buildOptions = {
   addHost: list('add-host', { help: 'Add a custom host-to-IP mapping ("host:ip")' }),
+  annotations: list('annotation', {
+    value: 'stringArray',
+    help: 'Add an annotation to the manifest: "KEY=VALUE", "manifest-descriptor:KEY=VALUE"',
+  }),
   buildArgs: list('build-arg', { help: 'Set build-time variables: "NAME=VALUE", or "NAME" to pass one on' }),
   buildArgFiles: list('build-arg-file', { value: 'file', help: 'Read build-time variables from a file, one a line; "--build-arg" wins' }),
   call: parsed<BuildCall>(
@@ -29,10 +34,12 @@ export const buildOptions = {
   }),
   check: flag('check', { help: 'Look for faults without building ("--call=check")' }),
   file: text('file', { short: 'f', help: 'Name of the Dockerfile (default "PATH/Dockerfile")' }),
+  format: choice('format', { words: ['oci', 'docker'], initial: 'oci', help: 'Form of the manifest (default "oci")' }),
   forceRemove: flag('force-rm', { help: 'Accepted, changes nothing: no containers are left behind' }),
   idFile: text('iidfile', { help: 'Write the image ID to the file' }),
   jobs: parsed('jobs', { value: 'number', initial: undefined, help: 'How many steps run at once' }, readJobs),
   labels: list('label', { help: 'Set metadata for an image' }),
+  metadataFile: text('metadata-file', { help: 'Write what was built to the file, as JSON' }),
   load: flag('load', { help: 'Accepted: what is built is always in the image store' }),
   network: choice('network', { words: ['default', 'none', 'host'], initial: 'default', help: 'Network of RUN (default "default")' }),
   noCache: flag('no-cache', { help: 'Do not use cache when building the image' }),
@@ -61,8 +68,8 @@ export const buildOptions = {
 
 /** What the docker CLI has and this command has not yet. */
 export const notBuiltOptions = `
-  allow annotation attest builder cache-from cache-to D=debug disable-content-trust isolation metadata-file
-  policy provenance push sbom security-opt squash ssh`;
+  allow attest builder cache-from cache-to D=debug disable-content-trust isolation
+  policy provenance push save-stages sbom security-opt squash ssh stage-labels`;
 
 export type BuildOptions = ValuesOf<typeof buildOptions>;
 
@@ -91,6 +98,8 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     contexts: new Map(given.contexts.map((named) => readNamedContext(named, around.currentFolder))),
     secrets: new Map(given.secrets.flatMap((secret) => readSecret(secret, around))),
     outputs: given.outputs.map((output) => readOutput(output, around.currentFolder)),
+    annotations: readAnnotations(given),
+    format: given.format,
     jobs: given.jobs,
   };
 }
@@ -190,6 +199,17 @@ function pullOption(): Option<PullPolicy> {
     initial: 'missing',
     add: (_, word) => pullPolicies.get(word) ?? (standing.add(false, word) ? 'always' : 'missing'),
   };
+}
+
+function readAnnotations({ annotations, outputs, format }: BuildOptions): BuildRequest['annotations'] {
+  const read = annotations.filter((one) => one !== '').flatMap(readAnnotation);
+  if (format === 'docker' && read.length > 0)
+    throw new JettisonError('cli/usage', "A manifest in Docker's form has no annotations", { hint: 'Leave "--format docker" out' });
+  if (outputs.length === 0 && read.some(({ place }) => place === 'manifest-descriptor'))
+    throw new JettisonError('cli/usage', "An annotation of the manifest's descriptor has no place without an archive", {
+      hint: 'Write one: "-o type=oci,dest=FILE"',
+    });
+  return read;
 }
 
 function readJobs(word: string): number {

@@ -3,11 +3,13 @@ import { resolve } from 'node:path';
 import { build } from '#engine/build.ts';
 import type { EngineOptions } from '#engine/open.ts';
 import type { BuildOutcome, BuildRequest } from '#engine/requests.ts';
+import type { ProgressEvent, Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { badValue, parseBoolean } from '../option.ts';
 import { isTerminal, openScreen, progressModes, type ProgressMode } from '../output/screen.ts';
+import type { BuildWarning } from './build-metadata.ts';
 import { readRetries } from './retry-options.ts';
 import { buildOptions, notBuiltOptions, requestOf, type BuildOptions } from './build-request.ts';
 
@@ -24,27 +26,38 @@ export const buildCommand = defineCommand({
     const request = await requestOf(given.options, given.arguments[0] ?? '', around, signal);
     const call = given.options.check ? { ...given.options.call, kind: 'check' as const } : given.options.call;
     if (call.kind !== 'build') {
+      if (given.options.metadataFile !== undefined)
+        throw new JettisonError('cli/usage', `"--call=${call.kind}" builds nothing that "--metadata-file" could tell of`);
       const { callBuild } = await import('./build-call.ts');
       return await callBuild(request, call, around, signal);
     }
     const mode = progressMode(given.options, around);
+    const warnings: BuildWarning[] = [];
+    const note = (event: ProgressEvent): void => void (event.kind === 'warning' && warnings.push(event));
     // What an earlier build wrote must not be taken for this one's when it fails.
     if (given.options.idFile !== undefined) rmSync(resolve(around.currentFolder, given.options.idFile), { force: true });
-    const outcome = await buildOnScreen(request, { mode, network: readRetries(given.options) }, around, signal);
-    if (given.options.idFile !== undefined) writeAtomically(resolve(around.currentFolder, given.options.idFile), outcome.imageId);
+    const outcome = await buildOnScreen(request, { mode, network: readRetries(given.options), note }, around, signal);
+    if (given.options.idFile !== undefined)
+      writeAtomically(resolve(around.currentFolder, given.options.idFile), outcome.imageId, 'the image ID');
+    if (given.options.metadataFile !== undefined) {
+      const { buildMetadata } = await import('./build-metadata.ts');
+      const wanted = parseBoolean(around.environment['BUILDX_METADATA_WARNINGS'] ?? '') === true;
+      const text = buildMetadata(outcome, wanted ? warnings : undefined);
+      writeAtomically(resolve(around.currentFolder, given.options.metadataFile), text, 'the metadata');
+    }
     // Nothing else goes to stdout.
     if (mode === 'quiet') around.streams.stdout.write(`${outcome.imageId}\n`);
     return 0;
   },
 });
 
-type Setting = { readonly mode: ProgressMode; readonly network: EngineOptions['network'] };
+type Setting = { readonly mode: ProgressMode; readonly network: EngineOptions['network']; readonly note: Report };
 
 async function buildOnScreen(request: BuildRequest, setting: Setting, around: Surroundings, signal: AbortSignal): Promise<BuildOutcome> {
-  const { mode, network } = setting;
+  const { mode, network, note } = setting;
   await using engine = await engineFor(around, network);
   using screen = await openScreen(mode, around);
-  const made = await build(engine, request, screen.report, signal);
+  const made = await build(engine, request, (event) => (note(event), screen.report(event)), signal);
   screen.finish({ imageId: made.imageId, names: made.tags });
   return made;
 }
@@ -76,13 +89,13 @@ function refuseClassicBuilder(word: string): void {
       });
 }
 
-function writeAtomically(file: string, content: string): void {
+function writeAtomically(file: string, content: string, what: string): void {
   const draft = `${file}.${process.pid}.tmp`;
   try {
     writeFileSync(draft, content, { flag: 'wx' });
     renameSync(draft, file);
   } catch (error) {
     rmSync(draft, { force: true });
-    throw new JettisonError('cli/cannot-write', `Cannot write the image ID to "${file}"`, { fault: 'environment', cause: error });
+    throw new JettisonError('cli/cannot-write', `Cannot write ${what} to "${file}"`, { fault: 'environment', cause: error });
   }
 }
