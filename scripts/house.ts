@@ -3,7 +3,7 @@ export const floors = {
   ground: ['base', 'linux'],
   formats: ['oci', 'tar', 'graph', 'progress'],
   languages: ['frontend', 'dockerfile'],
-  stores: ['db', 'content', 'registry', 'transfer', 'context', 'snapshot', 'layer', 'image'],
+  stores: ['db', 'ssh', 'content', 'registry', 'transfer', 'context', 'snapshot', 'layer', 'image'],
   execution: ['runtime', 'cache', 'solver', 'ops', 'worker', 'container', 'exporter'],
   engine: ['engine'],
   faces: ['cli'],
@@ -23,6 +23,7 @@ export const rooms: Readonly<Record<string, string>> = {
   dockerfile: 'base oci graph frontend',
   // stores
   db: 'base',
+  ssh: 'base linux',
   content: 'base oci db',
   registry: 'base linux oci',
   transfer: 'base oci progress content registry',
@@ -39,7 +40,8 @@ export const rooms: Readonly<Record<string, string>> = {
   container: 'base oci progress db content image worker',
   exporter: 'base oci tar progress content registry transfer image cache worker',
   // engine
-  engine: 'base oci graph progress frontend dockerfile db content registry transfer context image cache solver worker container exporter',
+  engine:
+    'base oci graph progress frontend dockerfile db ssh content registry transfer context image cache solver worker container exporter',
   // faces
   cli: 'base oci progress engine worker',
 };

@@ -21,6 +21,7 @@ const checkers = [
   ['zstd'],
   ['getcap'],
   ['setfattr'],
+  ['ssh-add'],
 ];
 
 /** Each command: the Debian packages it needs, and the program. */
@@ -36,6 +37,7 @@ const packageOf = {
   xz: 'xz-utils',
   getcap: 'libcap2-bin',
   setfattr: 'attr',
+  'ssh-add': 'openssh-client',
 };
 
 function fail(text) {

@@ -26,6 +26,7 @@ import { nativeOrAsked } from './platform.ts';
 import type { AnnotationRequest, BuildOutcome, BuildRequest } from './requests.ts';
 import { snapshotOf } from './results.ts';
 import { readSecrets } from './secrets.ts';
+import { openSshAgents } from './ssh.ts';
 import { storeBuiltImage } from './store-image.ts';
 import { writeOutputs } from './outputs.ts';
 
@@ -57,6 +58,7 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
   const contexts = createBuildContexts(contextFolders(request, work.context, source), statCache);
   using downloads = lazyDownloads(engine);
   const secrets = readSecrets(request.secrets);
+  const agents = await openSshAgents(request.ssh, engine.environment['SSH_AUTH_SOCK']);
   const bases = createBaseImages(engine, request);
   const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source), bases, signal);
   reportWarnings(drafted, report);
@@ -79,6 +81,7 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
     report,
     secrets,
     limits: request.limits,
+    agents,
     download: downloads.fetch,
     onRun,
   });

@@ -4,6 +4,7 @@ import { opDigest, type Vertex } from '#formats/graph/vertex.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
+import { cancelled, childSignal } from '#ground/base/abort.ts';
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { cacheKey, contentKeyOf, type CacheKey } from '#execution/cache/key.ts';
 import { missingSource } from '#stores/context/errors.ts';
@@ -12,7 +13,8 @@ import type { ResourceLimits, TreeSource, Worker } from '#execution/worker/contr
 import type { BaseImages } from './base-images.ts';
 import type { BuildContexts } from './build-contexts.ts';
 import { folderOf, folderResult, snapshotOf, snapshotResult } from './results.ts';
-import { hideSecrets, secretsFor, type Secrets } from './secrets.ts';
+import { hideSecrets, requireSecrets, secretsFor, type Secrets } from './secrets.ts';
+import { agentsFor, requireAgents, type SshAgents } from './ssh.ts';
 
 export type DriverDeps = {
   readonly contexts: BuildContexts;
@@ -24,6 +26,7 @@ export type DriverDeps = {
   readonly secrets: Secrets;
   /** Of the processes of RUN; they are no part of what a step is. */
   readonly limits: ResourceLimits | undefined;
+  readonly agents: SshAgents;
   /** Told of each vertex that ran, so that what is wanted of it next can begin beside the other steps. */
   readonly onRun: (vertex: Vertex, result: Result) => void;
 };
@@ -87,9 +90,13 @@ function workDriver(op: ExecOp | FileOp | MergeOp, vertex: Vertex, deps: DriverD
   return {
     caching: 'by-definition',
     cacheBase: async () => await Promise.resolve(base),
+    readsContent: (index) => readsOf(op, index) !== undefined,
+    check: () => checkGiven(op, deps),
     contentKey: async (index, result, signal) => await readKey(readsOf(op, index), result, deps, signal),
     run: async (inputs, signal) => {
+      checkGiven(op, deps);
       const worker = await deps.worker();
+      using step = childSignal(signal);
       const secrets = secretsFor(op, deps.secrets);
       const hiding = hideSecrets(secrets, deps.report);
       const request = {
@@ -99,13 +106,24 @@ function workDriver(op: ExecOp | FileOp | MergeOp, vertex: Vertex, deps: DriverD
         quietEnvironment: vertex.label.quietEnvironment ?? [],
         secrets,
         ...(op.kind === 'exec' && deps.limits !== undefined ? { limits: deps.limits } : {}),
+        agents: agentsFor(op, deps.agents, step.signal),
       };
-      const result = snapshotResult(await worker.run(request, hiding.report, signal).finally(hiding.flush));
+      const over = (): void => {
+        hiding.flush();
+        step.abort(cancelled('The step is over'));
+      };
+      const result = snapshotResult(await worker.run(request, hiding.report, signal).finally(over));
       deps.contexts.checkUnchanged(inputs.flatMap((input) => folderOf(input) ?? []));
       deps.onRun(vertex, result);
       return result;
     },
   };
+}
+
+/** Refuses a step whose required secrets or agents were not given. */
+function checkGiven(op: ExecOp | FileOp | MergeOp, { secrets, agents }: DriverDeps): void {
+  requireSecrets(op, secrets);
+  requireAgents(op, agents);
 }
 
 /** What an op reads of one input: some copies of it, or (undefined) perhaps all of it. */

@@ -18,6 +18,8 @@ export function frontendOptions(request: BuildRequest, source: BuildSource): Fro
     noCache: request.noCache,
     noCacheStages: request.noCacheStages,
     network: request.network,
+    // As buildx has it, asking for the host's network is allowing it.
+    allow: request.network === 'host' ? [...request.allow, 'network.host'] : request.allow,
     extraHosts: request.extraHosts,
     shmSize: request.shmSize ?? null,
     ulimits: request.ulimits,

@@ -55,6 +55,10 @@ export type BuildRequest = {
   readonly contexts: ReadonlyMap<string, ContextRequest>;
   /** `--secret`, by id. */
   readonly secrets: ReadonlyMap<string, SecretRequest>;
+  /** `--ssh`: by id the socket of an agent or key files, absolute paths; none: the user's own agent. */
+  readonly ssh: ReadonlyMap<string, readonly string[]>;
+  /** `--allow`: what its steps may be given beyond the usual. */
+  readonly allow: readonly Entitlement[];
   readonly outputs: readonly OutputRequest[];
   readonly annotations: readonly AnnotationRequest[];
   /** Of the manifest, wherever it is written. */
@@ -74,6 +78,9 @@ export type ContextRequest =
   | { readonly kind: 'image'; readonly reference: string }
   /** An OCI image layout; without tag and digest its `latest` or only image. */
   | { readonly kind: 'layout'; readonly path: string; readonly tag: string | undefined; readonly digest: string | undefined };
+
+/** BuildKit's names: the host's network, and no sandbox. */
+export type Entitlement = 'network.host' | 'security.insecure';
 
 /** An absolute path, or the value itself. */
 export type SecretRequest = { readonly kind: 'file'; readonly path: string } | { readonly kind: 'value'; readonly value: Uint8Array };

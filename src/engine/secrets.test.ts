@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { digestOf } from '#ground/base/digest.ts';
+import { isCode } from '#ground/base/errors.ts';
 import { hideSecrets, readSecrets } from './secrets.ts';
 
 function printed(values: readonly string[], chunks: readonly string[]): string {
@@ -37,8 +38,22 @@ test('secrets are read from files up to a limit', () => {
     const read = (name: string): number | undefined =>
       readSecrets(new Map([['s', { kind: 'file', path: join(folder, name) }]])).get('s')?.length;
     assert.equal(read('good'), 500 * 1024);
-    for (const name of ['large', 'missing', '.']) assert.throws(() => read(name), { code: 'engine/bad-secret' });
+    for (const [name, why] of Object.entries({ large: 'more than 512000 bytes', missing: 'ENOENT', '.': 'is a folder' })) {
+      assert.throws(
+        () => read(name),
+        (error) => isCode(error, 'engine/bad-secret') && error.message.includes(why) && error.message.split('Cannot').length === 2,
+        name,
+      );
+    }
   } finally {
     rmSync(folder, { recursive: true });
+  }
+});
+
+test('secrets of variables have the same limit', () => {
+  for (const length of [500 * 1024, 500 * 1024 + 1]) {
+    const read = () => readSecrets(new Map([['s', { kind: 'value', value: new Uint8Array(length) }]])).get('s')?.length;
+    if (length === 500 * 1024) assert.equal(read(), length);
+    else assert.throws(read, { code: 'engine/bad-secret' });
   }
 });

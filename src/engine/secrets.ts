@@ -1,6 +1,6 @@
 /** Secrets of one build: read once, handed to the steps that name them, and kept out of what those print. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import type { ExecOp, FileOp, MergeOp } from '#formats/graph/op.ts';
+import type { Op } from '#formats/graph/op.ts';
 import type { Report, VertexOutput } from '#formats/progress/event.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import type { SecretRequest } from './requests.ts';
@@ -17,12 +17,14 @@ const mask = '***';
 /** Throws `engine/bad-secret`; the value is never part of a message. */
 export function readSecrets(requests: ReadonlyMap<string, SecretRequest>): Secrets {
   return new Map(
-    [...requests].map(([id, request]) => [id, request.kind === 'value' ? request.value : readSecretFile(id, request.path)] as const),
+    [...requests].map(
+      ([id, request]) => [id, request.kind === 'value' ? checked(id, request.value) : readSecretFile(id, request.path)] as const,
+    ),
   );
 }
 
 /** Those that the mounts of an op name. */
-export function secretsFor(op: ExecOp | FileOp | MergeOp, secrets: Secrets): Secrets {
+export function secretsFor(op: Op, secrets: Secrets): Secrets {
   if (op.kind !== 'exec') return new Map();
   const found = new Map<string, Uint8Array>();
   for (const mount of op.mounts) {
@@ -30,6 +32,21 @@ export function secretsFor(op: ExecOp | FileOp | MergeOp, secrets: Secrets): Sec
     if (mount.kind === 'secret' && value !== undefined) found.set(mount.id, value);
   }
   return found;
+}
+
+/** Throws `engine/missing-secret`. */
+export function requireSecrets(op: Op, secrets: Secrets): void {
+  for (const mount of op.kind === 'exec' ? op.mounts : []) {
+    if (mount.kind !== 'secret' || !mount.required || secrets.has(mount.id)) continue;
+    throw new JettisonError('engine/missing-secret', `Secret "${mount.id}" is required, but was not given`, {
+      hint: `Give it: --secret id=${mount.id},src=FILE or --secret id=${mount.id},env=VARIABLE`,
+    });
+  }
+}
+
+function checked(id: string, value: Uint8Array): Uint8Array {
+  if (value.length > longestSecret) throw badSecret(id, `its variable has more than ${longestSecret} bytes`);
+  return value;
 }
 
 function readSecretFile(id: string, path: string): Uint8Array {
@@ -44,7 +61,7 @@ function readSecretFile(id: string, path: string): Uint8Array {
     if (length > longestSecret) throw badSecret(id, `${path} has more than ${longestSecret} bytes`);
     return bytes.slice(0, length);
   } catch (error) {
-    throw systemCode(error) === undefined ? error : badSecret(id, messageOf(error));
+    throw error instanceof JettisonError || systemCode(error) === undefined ? error : badSecret(id, messageOf(error));
   } finally {
     if (file !== undefined) closeSync(file);
   }

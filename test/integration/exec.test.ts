@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import {
+  chmodSync,
+  chownSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -22,10 +25,11 @@ import type { ExecOp, Mount } from '#formats/graph/op.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore, type OpenSnapshotStore } from '#stores/snapshot/store.ts';
-import { runExec, type ExecTools } from '#execution/ops/exec.ts';
+import { runExec, type ExecTools, type AnswerSsh } from '#execution/ops/exec.ts';
 import { openFileThread, type FileThread, type TreeSource } from '#execution/ops/file.ts';
 import { openRuntime } from '#execution/runtime/choose.ts';
 import { makeBusyboxRoot } from '#test/kit/busybox.ts';
+import { bringProgram } from '#test/kit/programs.ts';
 import { inOwnNamespaces } from '#test/kit/own-namespaces.ts';
 
 const never = new AbortController().signal;
@@ -86,7 +90,14 @@ inOwnNamespaces(import.meta.filename, () => {
       ...more,
     };
     const inputs: readonly (TreeSource | undefined)[] = [{ kind: 'snapshot', snapshot: more.over ?? base }, ...(more.inputs ?? [])];
-    const request = { vertex, op, inputs, quietEnvironment: more.quiet ?? [], secrets: more.secrets ?? new Map() };
+    const request = {
+      vertex,
+      op,
+      inputs,
+      quietEnvironment: more.quiet ?? [],
+      secrets: more.secrets ?? new Map(),
+      agents: more.agents ?? new Map(),
+    };
     return await runExec(request, tools, (event) => events.push(event), more.signal ?? never);
   }
   const shell = (script: string, more: Partial<ExecOp> & Partial<Given> = {}) => exec(['/bin/sh', '-c', script], more);
@@ -290,7 +301,77 @@ inOwnNamespaces(import.meta.filename, () => {
     await Promise.all(
       [1, 2].map(() => shell('test ! -e /c/busy; touch /c/busy; sleep 0.2; rm /c/busy', { mounts: [cache('p', { sharing: 'private' })] })),
     );
-    assert.equal((await said(shell('true', { mounts: [cache('x', { input: 1 })] }))).code, 'ops/not-built');
+    assertClean();
+  });
+
+  test('a cache may begin with files of a tree, which stays as it is; others begin for themselves', async () => {
+    const seed = await write(undefined, (root) => {
+      mkdirSync(join(root, 'seed/sub'), { recursive: true });
+      writeFileSync(join(root, 'seed/sub/f'), 'one\n', { mode: 0o640 });
+      linkSync(join(root, 'seed/sub/f'), join(root, 'seed/g'));
+      chownSync(join(root, 'seed'), 5, 6);
+      chmodSync(join(root, 'seed'), 0o751);
+      writeFileSync(join(root, 'single'), '');
+    });
+    const inputs: TreeSource[] = [{ kind: 'snapshot', snapshot: seed }];
+    const plain = { mode: 0o755, uid: 0, gid: 0, input: 1, source: '/seed' };
+    await shell('stat -c "%a %u %g" /c; stat -c "%a %h" /c/sub/f; echo two >> /c/g; cat /c/sub/f', { inputs, mounts: [cache('s', plain)] });
+    assert.equal(output('stdout'), '751 5 6\n640 2\none\ntwo\n');
+    assert.equal(readFileSync(join(upper(seed), 'seed/g'), 'utf8'), 'one\n', 'no file of the tree is shared with the cache');
+    await shell('cat /c/g', { inputs, mounts: [cache('s', plain)] });
+    assert.equal(output('stdout'), 'one\ntwo\n');
+    await shell('cat /c/g; stat -c "%a %u" /c', { inputs, mounts: [cache('s', { ...plain, uid: 7 })] });
+    assert.equal(output('stdout'), 'one\n755 7\n', 'another owner is another cache');
+    await shell('ls /c', { mounts: [cache('s', { ...plain, input: null, source: '/' })] });
+    assert.equal(output('stdout'), '');
+    const context = join(folder, 'seeds');
+    mkdirSync(context);
+    for (const name of ['kept', 'ignored']) writeFileSync(join(context, name), '');
+    const client: TreeSource[] = [{ kind: 'folder', path: context, ignore: ['ignored'] }];
+    await shell('ls /c', { inputs: client, mounts: [cache('s', { ...plain, source: '/' })] });
+    assert.equal(output('stdout'), 'kept\n');
+    for (const [source, code] of [
+      ['/single', 'ops/bad-cache-source'],
+      ['/none', 'context/missing-source'],
+    ] as const) {
+      assert.equal((await said(shell('true', { inputs, mounts: [cache('s', { ...plain, source })] }))).code, code);
+    }
+    assertClean();
+  });
+
+  test('locked caches: twice in one step, and two in opposite orders, without waiting for ever', async () => {
+    await shell('touch /a/f; ls /b', { mounts: [locked('/a', 'one'), locked('/b', 'one')] });
+    assert.equal(output('stdout'), 'f\n');
+    const both = Array.from({ length: 4 }, async (_, index) => {
+      const order = index % 2 === 0 ? ['x', 'y'] : ['y', 'x'];
+      const mounts = order.map((id, place) => locked(`/m${place}`, id));
+      await shell('test ! -e /m0/busy; touch /m0/busy; sleep 0.05; rm /m0/busy', { mounts });
+    });
+    await Promise.all(both);
+    assertClean();
+  });
+
+  test('an SSH agent: a socket as asked for, requests answered, gone with the step', async () => {
+    let sshAdd = '';
+    const withTools = await write(base, (root) => {
+      sshAdd = bringProgram('ssh-add', join(root, 'tools'), '/tools');
+    });
+    const ssh: Mount = { kind: 'ssh', id: 'default', target: '/run/a/ssh', mode: 0o620, uid: 700, gid: 701, required: true };
+    const asked: number[][] = [];
+    const answerNone = async (request: Uint8Array): Promise<Uint8Array> => {
+      asked.push([...request]);
+      return await Promise.resolve(new Uint8Array([12, 0, 0, 0, 0]));
+    };
+    const given = { over: withTools, mounts: [ssh], network: 'none', environment: ['PATH=/bin', 'SSH_AUTH_SOCK=/run/a/ssh'] } as const;
+    const script = `stat -c '%F %a %u %g' /run/a/ssh; grep -o ' [^ ]* /run/a/ssh ' /proc/self/mountinfo; ${sshAdd} -l || true`;
+    const made = await shell(script, { ...given, agents: new Map([['default', answerNone]]) });
+    assert.equal(output('stdout'), 'socket 620 700 701\n /0 /run/a/ssh \nThe agent has no identities.\n');
+    assert.deepEqual([asked, layer(made)], [[[11]], ['proc', 'sys']]);
+    assert.equal((await said(shell('true', given))).code, 'ops/missing-ssh');
+    await shell('ls /run', { ...given, mounts: [{ ...ssh, required: false }] }).catch(() => undefined);
+    assert.equal(output('stdout'), '');
+    // Whoever waits for an agent that says nothing does not hold up the end.
+    await shell(`${sshAdd} -l & sleep 0.1`, { ...given, agents: new Map([['default', silent]]) });
     assertClean();
   });
 
@@ -305,8 +386,6 @@ inOwnNamespaces(import.meta.filename, () => {
     assert.equal((await said(shell('true', { mounts: [secret({})] }))).code, 'ops/missing-secret');
     await shell('ls /run/secrets 2>/dev/null; echo ${TOKEN-none}', { mounts: [secret({ required: false, variable: 'TOKEN' })] });
     assert.equal(output('stdout'), 'none\n');
-    const ssh: Mount = { kind: 'ssh', id: 'default', target: '/run/ssh', mode: 0o600, uid: 0, gid: 0, required: false };
-    assert.equal((await said(shell('true', { mounts: [ssh] }))).code, 'ops/not-built');
     assertClean();
   });
 
@@ -368,6 +447,7 @@ type Given = {
   readonly inputs: readonly TreeSource[];
   readonly quiet: readonly string[];
   readonly secrets: ReadonlyMap<string, Uint8Array>;
+  readonly agents: ReadonlyMap<string, AnswerSsh>;
   readonly signal: AbortSignal;
 };
 
@@ -382,6 +462,14 @@ async function said(promise: Promise<unknown>): Promise<JettisonError> {
 
 function bind(source: string, target: string, readOnly = true): Mount {
   return { kind: 'bind', input: 1, source, target, readOnly };
+}
+
+async function silent(): Promise<Uint8Array> {
+  return await new Promise(() => undefined);
+}
+
+function locked(target: string, id: string): Mount {
+  return cache(id, { sharing: 'locked', target });
 }
 
 function cache(id: string, more: object = {}): Mount {

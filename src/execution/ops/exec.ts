@@ -7,11 +7,13 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { ActiveSnapshot, SnapshotId } from '#stores/snapshot/contract.ts';
 import type { ResourceLimits, Runtime } from '#execution/runtime/contract.ts';
 import { processFailed, startFailed } from './exec/failure.ts';
-import { openMounts, type MountTools } from './exec/mounts.ts';
+import { openMounts, type AnswerSsh, type MountTools } from './exec/mounts.ts';
 import { textReporter } from './exec/output.ts';
 import { runInRoot, type RootResult } from './exec/process.ts';
 import { dropUnchanged } from './exec/unchanged.ts';
 import type { TreeSource } from './file.ts';
+
+export type { AnswerSsh };
 
 export type ExecRequest = {
   readonly vertex: Digest;
@@ -24,6 +26,8 @@ export type ExecRequest = {
   readonly secrets: ReadonlyMap<string, Uint8Array>;
   /** Limits outside the op's definition: they change how a step runs, not what it makes. */
   readonly limits?: ResourceLimits;
+  /** SSH agents by id, for this call only. */
+  readonly agents: ReadonlyMap<string, AnswerSsh>;
 };
 
 export type ExecTools = MountTools & { readonly runtime: Runtime; readonly now: () => number };

@@ -50,6 +50,47 @@ export async function runFile(request: FileRequest, tools: FileTools, report: Re
   return (await active.commit(signal)).id;
 }
 
+/** What a mount reads: everything below its source. */
+export function wholeFolder(source: string): CopyAction {
+  return {
+    kind: 'copy',
+    input: 0,
+    sources: [source],
+    wildcards: false,
+    destination: '/',
+    destinationIsFolder: true,
+    owner: null,
+    mode: null,
+    unpack: false,
+    exclude: [],
+    parents: false,
+  };
+}
+
+/**
+ * Copies what lies below the folder `path` of a tree into the empty `folder`, which belongs to no snapshot and shares no inode with the tree, and
+ * gives the folder's own mode and owner. Throws `ops/bad-cache-source`, `context/missing-source`, `ops/disk-full`.
+ */
+export async function copyOut(
+  from: { readonly source: TreeSource; readonly path: string },
+  folder: string,
+  tools: FileTools,
+  signal: AbortSignal,
+): Promise<{ readonly mode: number; readonly uid: number; readonly gid: number }> {
+  const place = placeOf(tools.snapshots, from.source);
+  const action = wholeFolder(from.path);
+  const [top] = selectAll({ kind: 'digest', source: place, action }, {}).flatMap((selection) => selection?.sources ?? []);
+  if (top?.top.kind !== 'folder') {
+    throw new JettisonError('ops/bad-cache-source', `A cache mount cannot begin with "${from.path}": it is no folder`, {
+      hint: 'Name a folder as source=',
+    });
+  }
+  const op: FileOp = { kind: 'file', base: null, actions: [action] };
+  await perform({ kind: 'write', op, upper: folder, base: [], inputs: [place], unlinked: true }, tools.thread, signal);
+  const { mode, uid, gid } = top.top;
+  return from.source.kind === 'folder' ? { mode, uid: 0, gid: 0 } : { mode, uid, gid };
+}
+
 /** The digest of exactly what a copy takes: names, kinds, modes, owners, attributes, links, bytes; no times. */
 export async function contentDigest(source: TreeSource, action: CopyAction, tools: FileTools, signal: AbortSignal): Promise<Digest> {
   const fact = `content:${digestOf(canonicalJson(readBy(action)))}`;

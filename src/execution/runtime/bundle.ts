@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { systemCode } from '#ground/base/errors.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/syscall.ts';
 import type { ProcessRequest } from './contract.ts';
+import { countLoops } from './insecure-devices.ts';
 import { createSpec, type BundlePaths, type HostFacts } from './spec.ts';
 
 declare global {
@@ -33,11 +34,12 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
     hostname: inside('hostname'),
     resolvConf: inside('resolv.conf'),
   };
+  const facts = request.security === 'insecure' ? { ...host, loops: countLoops() } : host;
   const files: ReadonlyMap<string, string> = new Map([
     [paths.hosts, request.names.hosts],
     ...(request.names.hostname === null ? [] : [[paths.hostname, request.names.hostname] as const]),
     [paths.resolvConf, request.names.resolvConf],
-    [inside('config.json'), JSON.stringify(createSpec(request, paths, host), wholeNumbers)],
+    [inside('config.json'), JSON.stringify(createSpec(request, paths, facts), wholeNumbers)],
   ]);
   const logFile = inside('log');
   const pidFile = inside('pid');

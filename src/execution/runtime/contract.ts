@@ -8,7 +8,7 @@ export type ProcessUser = { readonly uid: number; readonly gid: number; readonly
 export type ProcessMount =
   | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly readOnly: boolean }
   /** `size` in bytes, null without a limit. */
-  | { readonly kind: 'tmpfs'; readonly target: string; readonly size: number | null; readonly mode: number };
+  | { readonly kind: 'tmpfs'; readonly target: string; readonly size: number | null; readonly mode: number; readonly readOnly?: boolean };
 
 /** Texts of /etc/hosts, /etc/hostname and /etc/resolv.conf. They are mounted, so no layer ever has them; a null is not mounted: the image's own file is seen. */
 export type NameFiles = {

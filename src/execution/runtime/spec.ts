@@ -2,6 +2,7 @@
 import type { RuntimeMount, RuntimeSpec, SeccompProfile } from '#formats/oci/runtime-spec.ts';
 import { unreachable } from '#ground/base/errors.ts';
 import type { ProcessMount, ProcessRequest, Ulimit } from './contract.ts';
+import { insecureDevices } from './insecure-devices.ts';
 import { seccompProfile } from './seccomp.ts';
 
 /** What the spec takes from the machine. */
@@ -15,6 +16,8 @@ export type HostFacts = {
   /** The sandbox's seccomp filter as crun compiled it before, base64. */
   readonly compiledFilter: string | undefined;
   readonly rootDevices: RootDevices;
+  /** How many loop devices a process without sandbox gets. */
+  readonly loops?: number;
 };
 
 /** The root that a runtime is given is mounted `nodev`. crun binds it onto itself and loses the flag; it then has to be told again. */
@@ -80,8 +83,13 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
       args: request.arguments,
       env: request.environment,
       cwd: request.workingDirectory,
-      // Inheritable and ambient stay empty (CVE-2022-24769).
-      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      // In a sandbox inheritable and ambient stay empty (CVE-2022-24769). Without one other users than root have all of them, too.
+      capabilities: {
+        bounding: capabilities,
+        effective: capabilities,
+        permitted: capabilities,
+        ...(insecure ? { inheritable: capabilities, ambient: capabilities } : {}),
+      },
       noNewPrivileges: false,
       // The runtime stands in the cgroup, too: when memory runs out, the kernel is to kill it last.
       ...(request.limits?.memory === undefined ? {} : { oomScoreAdj: 500 }),
@@ -108,6 +116,7 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
       maskedPaths: insecure ? [] : maskedPaths,
       readonlyPaths: insecure ? [] : readonlyPaths,
       ...(seccomp ? { seccomp } : {}),
+      ...(insecure ? { devices: insecureDevices(host.loops ?? 0) } : {}),
     },
     ...(insecure || rootDevices.kind !== 'hook'
       ? {}
@@ -144,6 +153,7 @@ function systemMounts(request: ProcessRequest): readonly RuntimeMount[] {
     fileSystem('/dev/shm', 'tmpfs', ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${request.shmSize ?? shmDefault}`]),
     fileSystem('/dev/mqueue', 'mqueue', ['nosuid', 'noexec', 'nodev']),
     fileSystem('/sys', 'sysfs', ['nosuid', 'noexec', 'nodev', ...(insecure ? [] : ['ro'])]),
+    ...(insecure ? [fileSystem('/sys/fs/cgroup', 'cgroup', ['nosuid', 'noexec', 'nodev', 'relatime', 'rw'])] : []),
   ];
 }
 
@@ -176,7 +186,13 @@ function ownMount(mount: ProcessMount, devices: boolean): RuntimeMount {
       };
     case 'tmpfs': {
       const size = mount.size === null ? [] : [`size=${mount.size}`];
-      return fileSystem(mount.target, 'tmpfs', ['nosuid', ...noDevice, `mode=${mount.mode.toString(8)}`, ...size]);
+      return fileSystem(mount.target, 'tmpfs', [
+        'nosuid',
+        ...noDevice,
+        `mode=${mount.mode.toString(8)}`,
+        ...size,
+        ...(mount.readOnly === true ? ['ro'] : []),
+      ]);
     }
     default:
       return unreachable(mount, 'mount');

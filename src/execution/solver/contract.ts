@@ -15,6 +15,10 @@ export type OpDriver = {
    * It is only called with a result at hand, so it may be dear. For an input whose own driver has caching `never` it must give a key.
    */
   contentKey?(index: number, result: Result, signal: AbortSignal): Promise<CacheKey | undefined>;
+  /** May `contentKey` give a key for this input? Left out: it may. */
+  readsContent?(index: number): boolean;
+  /** Throws when the op cannot run with what this build was given. Asked before anything runs, of what is certain to run; `run` has to throw as well. */
+  check?(): void;
   /**
    * `by-definition`: results are found and kept by key. `never`: the op costs nothing (a folder of the client) and says nothing by its
    * definition: it is always run, and whoever reads it is keyed by `contentKey` alone.

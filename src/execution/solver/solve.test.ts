@@ -39,6 +39,7 @@ function createWorld(graph: readonly Node[]) {
     keys,
     events,
     ran: [] as number[],
+    checked: [] as number[],
     /** What must not happen; collected, because an error after the first failure of a build is not seen. */
     wrong: [] as string[],
     finished: new Set<number>(),
@@ -47,6 +48,8 @@ function createWorld(graph: readonly Node[]) {
     /** How many turns of the event loop each run takes. */
     delays: [] as readonly number[],
     failing: new Set<number>(),
+    /** These say that they cannot run. */
+    lacking: new Set<number>(),
     deaf: false,
     onRun: (_index: number): void => {},
     hasStopped: (): boolean => events.some(({ kind }) => kind === 'vertex-failed'),
@@ -76,13 +79,16 @@ function createWorld(graph: readonly Node[]) {
     },
     build: async (goal: number, jobs = 4, signal = new AbortController().signal): Promise<Solved> => {
       world.ran = [];
+      world.checked = [];
       world.finished.clear();
       world.mostRunning = 0;
       events.length = 0;
       const now = () => ++world.clock;
       const edge = outputOf(vertices[goal]!);
       try {
-        return await solve({ goal: edge, driverFor, cache: world.cache, jobs, now }, (event) => events.push(event), signal);
+        const solved = await solve({ goal: edge, driverFor, cache: world.cache, jobs, now }, (event) => events.push(event), signal);
+        for (const index of world.checked) assert.ok(world.ran.includes(index), `${index} was certain to run, but did not`);
+        return solved;
       } finally {
         assert.deepEqual(world.wrong, []);
         assert.equal(world.running, 0, 'an op was left running');
@@ -105,6 +111,12 @@ function createWorld(graph: readonly Node[]) {
         assert.ok(value !== undefined, 'a content key was asked of a result that is gone');
         if (!readsBit(graph, index, input) && graph[node.inputs[input]!]!.kind !== 'context') return undefined;
         return contentKeyOf(digestOf(`${read(index, input, value)}`));
+      },
+      readsContent: (input) => readsBit(graph, index, input),
+      check: () => {
+        if (world.ran.some((each) => graph[each]!.kind !== 'context')) world.wrong.push(`${index} was checked after something ran`);
+        world.checked.push(index);
+        if (world.lacking.has(index)) throw new JettisonError('test/lacking', `vertex ${index} lacks something`);
       },
       run: async (results, signal) => {
         world.onRun(index);
@@ -470,3 +482,25 @@ function checkEvents(world: World, goal: number, outcome: 'done' | 'failed' | 'a
   if (outcome === 'done') assert.equal(ended.size, needed.length);
   assert.equal(failures.filter((wasCancelled) => !wasCancelled).length, outcome === 'failed' ? 1 : 0);
 }
+
+test('what is certain to run and lacks something fails before anything runs; what may be found by content does not', async () => {
+  const world = createWorld([
+    { kind: 'context', inputs: [] },
+    { kind: 'all', inputs: [0] },
+    { kind: 'all', inputs: [1] },
+    { kind: 'part', inputs: [2, 1] },
+  ]);
+  world.lacking.add(2);
+  await assert.rejects(world.build(3), { code: 'test/lacking' });
+  assert.deepEqual([world.ran, world.checked], [[0], [1, 2]]);
+  world.lacking.clear();
+  world.lacking.add(3);
+  await world.build(3);
+  assert.deepEqual(
+    [world.ran, world.checked],
+    [
+      [0, 1, 2, 3],
+      [1, 2],
+    ],
+  );
+});

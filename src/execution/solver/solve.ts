@@ -8,12 +8,13 @@ import type { Report } from '#formats/progress/event.ts';
 import type { Result, SolvedVertex, Solved, SolveRequest } from './contract.ts';
 import { createAttempts, type Attempts } from './solving/attempts.ts';
 import { draftAll, keyOfDraft, type Draft } from './solving/drafts.ts';
+import { certainToRun } from './solving/certain.ts';
 import { createSlots, type Slots } from './solving/slots.ts';
 import { stepsFor, type Step } from './solving/steps.ts';
 
 /**
  * Solves the goal. First every vertex gets its definition key and is looked up, without running anything; then, from the goal down,
- * what stands below a known result is left alone; the rest is run, inputs first, each vertex looked up again by the keys that its
+ * what stands below a known result is left alone; what is certain to run and lacks something fails here; the rest is run, inputs first, each vertex looked up again by the keys that its
  * inputs turned out to have, and by what it reads of them.
  *
  * The first failure ends the build and is thrown with the place of its vertex in the source, when everything has come to rest;
@@ -35,6 +36,11 @@ export async function solve(request: SolveRequest, report: Report, signal: Abort
     vertices.set(digest, solvedWithoutRunning(draft));
     if (draft.result === undefined) attempts.cached(step.vertex);
   }
+  await attempts.settle(
+    certainToRun(missing).map(
+      async ({ step }) => await attempts.attempt(step.vertex, async () => await Promise.resolve(step.driver.check?.())),
+    ),
+  );
   const slots = createSlots(request.jobs, attempts.signal);
   const solved = await solveAll([...missing.values()], vertices, { request, attempts, slots });
   const result = solved.get(request.goal.vertex.digest)?.result;

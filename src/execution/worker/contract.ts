@@ -3,6 +3,7 @@ import type { ExecOp, FileOp, CopyAction, MergeOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
+import type { AnswerSsh } from '#execution/ops/exec.ts';
 import type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 import type { ResourceLimits } from '#execution/runtime/contract.ts';
 
@@ -28,6 +29,8 @@ export type OpRequest = {
   readonly secrets: ReadonlyMap<string, Uint8Array>;
   /** Of a RUN: limits outside the op's definition. */
   readonly limits?: ResourceLimits;
+  /** SSH agents by id, for this call only: the keys stay with the caller, who answers what the step asks. */
+  readonly agents: ReadonlyMap<string, AnswerSsh>;
 };
 
 export type LayerFormat = 'tar' | 'gzip' | 'zstd';

@@ -3,7 +3,7 @@ import { cancelled, childSignal, type ChildSignal } from '#ground/base/abort.ts'
 import { unreachable } from '#ground/base/errors.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { fromWire, toWire, type FromWorker, type ToWorker } from './protocol.ts';
-import { openWorkshop, type Workshop } from './workshop.ts';
+import { openWorkshop, type AskAgent, type CallBack, type Workshop } from './workshop.ts';
 
 type Send = (message: FromWorker) => void;
 type Call = Extract<ToWorker, { kind: 'call' }>;
@@ -13,6 +13,15 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
   const calls = new Map<number, ChildSignal>();
   const running = new Set<Promise<void>>();
   const root = new AbortController();
+  const asked = new Map<number, (message: Uint8Array) => void>();
+  let lastNumber = 0;
+  const ask = async (id: number, agent: string, message: Uint8Array): Promise<Uint8Array> => {
+    const number = ++lastNumber;
+    const { promise, resolve } = Promise.withResolvers<Uint8Array>();
+    asked.set(number, resolve);
+    send({ kind: 'ask', id, number, agent, message });
+    return await promise;
+  };
   let workshop: Promise<Workshop> | undefined;
   let store = '';
 
@@ -25,7 +34,7 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
         break;
       case 'call':
         if (workshop !== undefined) {
-          const answering = answer(await workshop, message, { calls, parent: root.signal, store, send });
+          const answering = answer(await workshop, message, { calls, parent: root.signal, store, send, ask });
           running.add(answering);
           await answering;
           running.delete(answering);
@@ -36,6 +45,10 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
         break;
       case 'signal':
         (await workshop)?.signalContainer(message.container, message.name);
+        break;
+      case 'answer':
+        asked.get(message.number)?.(message.message);
+        asked.delete(message.number);
         break;
       case 'close':
         // What still runs clears up after itself first.
@@ -62,15 +75,22 @@ async function announce(workshop: Promise<Workshop>, store: string, send: Send):
 async function answer(
   workshop: Workshop,
   call: Call,
-  to: { readonly calls: Map<number, ChildSignal>; readonly parent: AbortSignal; readonly store: string; readonly send: Send },
+  to: {
+    readonly calls: Map<number, ChildSignal>;
+    readonly parent: AbortSignal;
+    readonly store: string;
+    readonly send: Send;
+    readonly ask: (id: number, agent: string, message: Uint8Array) => Promise<Uint8Array>;
+  },
 ): Promise<void> {
   using own = childSignal(to.parent);
   to.calls.set(call.id, own);
   const report: Report = (event) => to.send({ kind: 'event', id: call.id, event });
   try {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the engine's proxy sends what the contract's types say
-    const method = workshop.answers[call.name] as (take: readonly unknown[], report: Report, signal: AbortSignal) => Promise<unknown>;
-    to.send({ kind: 'done', id: call.id, give: await method(call.take, report, own.signal) });
+    const method = workshop.answers[call.name] as (take: readonly unknown[], back: CallBack, signal: AbortSignal) => Promise<unknown>;
+    const ask: AskAgent = async (agent, message) => await to.ask(call.id, agent, message);
+    to.send({ kind: 'done', id: call.id, give: await method(call.take, { report, ask }, own.signal) });
   } catch (error) {
     to.send({ kind: 'failed', id: call.id, error: toWire(own.signal.aborted ? own.signal.reason : error, to.store) });
   } finally {

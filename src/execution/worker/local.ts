@@ -5,7 +5,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { startInNamespaces, type NamespaceProcess } from '#ground/linux/namespace.ts';
 import type { Report } from '#formats/progress/event.ts';
-import type { Worker } from './contract.ts';
+import type { OpRequest, Worker } from './contract.ts';
 import { fromWire, toWire, type CallName, type Calls, type FromWorker, type ToWorker } from './protocol.ts';
 
 export type LocalWorkerOptions = {
@@ -19,7 +19,9 @@ export type LocalWorkerOptions = {
   readonly report: Report;
 };
 
-type Pending = { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void; readonly report: Report };
+type Pending = { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void; readonly outside: Outside };
+/** What a call may reach in this process before it is done. */
+type Outside = { readonly report: Report; readonly agents?: OpRequest['agents'] };
 
 const log = createLog('worker');
 
@@ -46,7 +48,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
   };
   child.onMessage((message) => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- both ends are this program
-    receive(message as FromWorker, { pending, ready: ready.resolve, report: options.report });
+    receive(message as FromWorker, { pending, ready: ready.resolve, report: options.report, send });
   });
   void watchEnd(child.exit, (error) => {
     ended = error;
@@ -58,14 +60,14 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
   const call = async <K extends CallName>(
     name: K,
     take: Calls[K]['take'],
-    report: Report,
+    outside: Outside,
     callSignal: AbortSignal,
   ): Promise<Calls[K]['give']> => {
     callSignal.throwIfAborted();
     if (ended !== undefined) throw ended;
     const id = ++lastId;
     const answer = Promise.withResolvers<unknown>();
-    pending.set(id, { resolve: answer.resolve, reject: answer.reject, report });
+    pending.set(id, { resolve: answer.resolve, reject: answer.reject, outside });
     const cancel = (): void => send({ kind: 'cancel', id, reason: toWire(callSignal.reason) });
     callSignal.addEventListener('abort', cancel, { once: true });
     try {
@@ -82,11 +84,12 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
   await ready.promise;
   log('ready');
   return {
-    run: async (request, report, callSignal) => await call('run', [request], report, callSignal),
+    run: async ({ agents, ...request }, report, callSignal) =>
+      await call('run', [{ ...request, agents: [...agents.keys()] }], { report, agents }, callSignal),
     contentDigest: async (source, action, callSignal) => await call('contentDigest', [source, action], ignore, callSignal),
     layerIdentities: async (top, callSignal) => await call('layerIdentities', [top], ignore, callSignal),
-    writeLayer: async (request, report, callSignal) => await call('writeLayer', [request], report, callSignal),
-    unpackLayer: async (request, report, callSignal) => await call('unpackLayer', [request], report, callSignal),
+    writeLayer: async (request, report, callSignal) => await call('writeLayer', [request], { report }, callSignal),
+    unpackLayer: async (request, report, callSignal) => await call('unpackLayer', [request], { report }, callSignal),
     runContainer: async (request, callSignal) => await call('runContainer', [request], ignore, callSignal),
     signalContainer: (container, name) => send({ kind: 'signal', container, name }),
     missing: async (snapshots, callSignal) => await call('missing', [snapshots], ignore, callSignal),
@@ -103,7 +106,12 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
 
 function receive(
   message: FromWorker,
-  to: { readonly pending: ReadonlyMap<number, Pending>; readonly ready: () => void; readonly report: Report },
+  to: {
+    readonly pending: ReadonlyMap<number, Pending>;
+    readonly ready: () => void;
+    readonly report: Report;
+    readonly send: (message: ToWorker) => void;
+  },
 ): void {
   switch (message.kind) {
     case 'ready':
@@ -113,7 +121,10 @@ function receive(
       to.report({ kind: 'note', text: message.text });
       break;
     case 'event':
-      to.pending.get(message.id)?.report(message.event);
+      to.pending.get(message.id)?.outside.report(message.event);
+      break;
+    case 'ask':
+      void answerAgent(message, to);
       break;
     case 'done':
       to.pending.get(message.id)?.resolve(message.give);
@@ -134,7 +145,24 @@ async function watchEnd(exit: NamespaceProcess['exit'], tell: (error: Error) => 
   );
 }
 
-function ignore(): void {}
+/** Whatever goes wrong with an agent is a refusal to who asked: SSH_AGENT_FAILURE. */
+const refusal = new Uint8Array([5]);
+
+async function answerAgent(
+  { id, number, agent, message }: Extract<FromWorker, { kind: 'ask' }>,
+  to: { readonly pending: ReadonlyMap<number, Pending>; readonly send: (message: ToWorker) => void },
+): Promise<void> {
+  const answer = to.pending.get(id)?.outside.agents?.get(agent);
+  let reply = refusal;
+  try {
+    if (answer !== undefined) reply = new Uint8Array(await answer(message));
+  } catch (error) {
+    log('agent %s: %o', agent, error);
+  }
+  to.send({ kind: 'answer', number, message: reply });
+}
+
+const ignore: Outside = { report: () => undefined };
 
 /** The worker's script: beside this file in the sources, `worker.cjs` in a bundle. */
 function workerEntry(): string {

@@ -5,11 +5,14 @@
 import { firstFailure, fullDiskHint, JettisonError, messageOf, type Fault } from '#ground/base/errors.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
-import type { Worker } from './contract.ts';
+import type { OpRequest, Worker } from './contract.ts';
+
+/** An op's request as it crosses: of its agents only the ids. */
+export type WireOpRequest = Omit<OpRequest, 'agents'> & { readonly agents: readonly string[] };
 
 /** The methods of a worker that are calls with an answer. */
-export type Calls = {
-  readonly [K in 'run' | 'contentDigest' | 'layerIdentities' | 'writeLayer' | 'unpackLayer' | 'runContainer' | 'missing' | 'release']: {
+export type Calls = { readonly run: { readonly take: readonly [WireOpRequest]; readonly give: Awaited<ReturnType<Worker['run']>> } } & {
+  readonly [K in 'contentDigest' | 'layerIdentities' | 'writeLayer' | 'unpackLayer' | 'runContainer' | 'missing' | 'release']: {
     readonly take: CallArguments<Parameters<Worker[K]>>;
     readonly give: Awaited<ReturnType<Worker[K]>>;
   };
@@ -29,12 +32,15 @@ export type ToWorker =
   | { readonly kind: 'call'; readonly id: number; readonly name: CallName; readonly take: readonly unknown[] }
   | { readonly kind: 'cancel'; readonly id: number; readonly reason: WireError }
   | { readonly kind: 'signal'; readonly container: string; readonly name: string }
+  | { readonly kind: 'answer'; readonly number: number; readonly message: Uint8Array }
   | { readonly kind: 'close' };
 
 export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'event'; readonly id: number; readonly event: ProgressEvent }
   | { readonly kind: 'note'; readonly text: string }
+  /** A step of call `id` asks an SSH agent; answered under `number`. */
+  | { readonly kind: 'ask'; readonly id: number; readonly number: number; readonly agent: string; readonly message: Uint8Array }
   | { readonly kind: 'done'; readonly id: number; readonly give: unknown }
   | { readonly kind: 'failed'; readonly id: number; readonly error: WireError };
 

@@ -11,9 +11,13 @@ import { contentDigest, openFileThread, runFile, type FileTools } from '#executi
 import { runMerge } from '#execution/ops/merge.ts';
 import type { OpRequest, Worker } from './contract.ts';
 import { createLayers } from './layers.ts';
-import type { CallName, Calls } from './protocol.ts';
+import type { CallName, Calls, WireOpRequest } from './protocol.ts';
 
-type Answers = { readonly [K in CallName]: (take: Calls[K]['take'], report: Report, signal: AbortSignal) => Promise<Calls[K]['give']> };
+/** Asks the caller's SSH agent of this id. */
+export type AskAgent = (agent: string, message: Uint8Array) => Promise<Uint8Array>;
+/** How a call reaches its caller before it is done. */
+export type CallBack = { readonly report: Report; readonly ask: AskAgent };
+type Answers = { readonly [K in CallName]: (take: Calls[K]['take'], back: CallBack, signal: AbortSignal) => Promise<Calls[K]['give']> };
 
 export type Workshop = AsyncDisposable & {
   readonly answers: Answers;
@@ -53,12 +57,12 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
 
   return {
     answers: {
-      run: async ([request], report, signal) => await runOp(request, { files, execTools }, report, signal),
-      contentDigest: async ([source, action], _report, signal) => await contentDigest(source, action, files, signal),
-      layerIdentities: async ([top], _report, signal) => await layers.identities(top, signal),
-      writeLayer: async ([request], report, signal) => await layers.write(request, report, signal),
-      unpackLayer: async ([request], report, signal) => await layers.unpack(request, report, signal),
-      runContainer: async ([request], _report, signal) => {
+      run: async ([request], back, signal) => await runOp(request, { files, execTools }, back, signal),
+      contentDigest: async ([source, action], _back, signal) => await contentDigest(source, action, files, signal),
+      layerIdentities: async ([top], _back, signal) => await layers.identities(top, signal),
+      writeLayer: async ([request], { report }, signal) => await layers.write(request, report, signal),
+      unpackLayer: async ([request], { report }, signal) => await layers.unpack(request, report, signal),
+      runContainer: async ([request], _back, signal) => {
         const { runContainer } = await import('#execution/ops/container.ts');
         return await runContainer(request, await execTools(signal), signal);
       },
@@ -80,16 +84,17 @@ const never = new AbortController().signal;
 
 type Tools = { readonly files: FileTools; readonly execTools: (signal: AbortSignal) => Promise<ExecTools> };
 
-async function runOp(request: OpRequest, tools: Tools, report: Report, signal: AbortSignal): Promise<SnapshotId> {
+async function runOp(request: WireOpRequest, tools: Tools, { report, ask }: CallBack, signal: AbortSignal): Promise<SnapshotId> {
   const { op } = request;
   switch (op.kind) {
     case 'file':
-      return await runFile({ ...request, op } satisfies OpRequest & { op: FileOp }, tools.files, report, signal);
+      return await runFile({ ...request, op } satisfies WireOpRequest & { op: FileOp }, tools.files, report, signal);
     case 'merge':
-      return await runMerge({ ...request, op } satisfies OpRequest & { op: MergeOp }, tools.files.snapshots, signal);
+      return await runMerge({ ...request, op } satisfies WireOpRequest & { op: MergeOp }, tools.files.snapshots, signal);
     case 'exec': {
       const { runExec } = await import('#execution/ops/exec.ts');
-      return await runExec({ ...request, op } satisfies OpRequest & { op: ExecOp }, await tools.execTools(signal), report, signal);
+      const agents = new Map(request.agents.map((id) => [id, async (message: Uint8Array) => await ask(id, message)] as const));
+      return await runExec({ ...request, op, agents } satisfies OpRequest & { op: ExecOp }, await tools.execTools(signal), report, signal);
     }
     default:
       return unreachable(op, 'op');

@@ -58,7 +58,8 @@ export type Mount =
       readonly uid: number;
       readonly gid: number;
     }
-  | { readonly kind: 'tmpfs'; readonly target: string; readonly size: number | null }
+  /** `size` in bytes; `readOnly` is absent where it is not asked for. */
+  | { readonly kind: 'tmpfs'; readonly target: string; readonly size: number | null; readonly readOnly?: true }
   | {
       readonly kind: 'secret';
       readonly id: string;

@@ -16,7 +16,8 @@ export type RuntimeProcess = {
   readonly args: readonly string[];
   readonly env: readonly string[];
   readonly cwd: string;
-  readonly capabilities: Readonly<Record<'bounding' | 'effective' | 'permitted', readonly string[]>>;
+  readonly capabilities: Readonly<Record<'bounding' | 'effective' | 'permitted', readonly string[]>> &
+    Readonly<Partial<Record<'inheritable' | 'ambient', readonly string[]>>>;
   readonly noNewPrivileges: boolean;
   readonly oomScoreAdj?: number;
   readonly rlimits?: readonly { readonly type: string; readonly soft: bigint; readonly hard: bigint }[];
@@ -29,9 +30,18 @@ export type RuntimeMount = {
   readonly options: readonly string[];
 };
 
+export type RuntimeDevice = {
+  readonly path: string;
+  readonly type: 'b' | 'c';
+  readonly major: number;
+  readonly minor: number;
+  readonly fileMode: number;
+};
+
 export type RuntimeLinux = {
   readonly namespaces: readonly { readonly type: 'pid' | 'network' | 'ipc' | 'uts' | 'mount' | 'cgroup' }[];
   readonly seccomp?: SeccompProfile;
+  readonly devices?: readonly RuntimeDevice[];
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
 };

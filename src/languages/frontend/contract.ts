@@ -20,6 +20,8 @@ export type FrontendOptions = {
   /** Stages whose steps must run again. */
   readonly noCacheStages: readonly string[];
   readonly network: 'default' | 'none' | 'host';
+  /** What steps may have beyond the usual, by BuildKit's names of entitlements: `network.host`, `security.insecure`; left out for nothing. */
+  readonly allow?: readonly string[];
   readonly extraHosts: readonly string[];
   /** Size of /dev/shm in bytes; null or left out for Docker's default. */
   readonly shmSize?: number | null;

@@ -1,80 +1,146 @@
 /** Folders that outlive a build: `RUN --mount=type=cache`. Their ids are hashed, never paths; their content is as hostile as any image's. */
-import { createHash } from 'node:crypto';
-import { chmodSync, chownSync, mkdirSync, rmdirSync } from 'node:fs';
+import { createHash, randomUUID } from 'node:crypto';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Mount } from '#formats/graph/op.ts';
 import { fromText } from '#ground/base/byte-string.ts';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { canonicalJson } from '#ground/base/canonical-json.ts';
 import { tryLockFile, type FileLock } from '#ground/linux/lock-file.ts';
+import { removeTree } from '#ground/linux/remove-tree.ts';
 import { openRoot } from '#ground/linux/rooted-path.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/syscall.ts';
+import { contentDigest, copyOut, wholeFolder, type FileTools, type TreeSource } from '../file.ts';
 
 export type CacheMount = Extract<Mount, { kind: 'cache' }>;
-export type OpenCache = Disposable & {
-  /** Where the folder is mounted for as long as it is open: however its content changes, this stays the folder that was found. */
-  readonly source: string;
+export type OpenCaches = Disposable & {
+  /** Where a cache is mounted for as long as it is open: however its content changes, this stays the folder that was found. */
+  sourceOf(mount: CacheMount): string;
 };
-export type CachePlaces = {
+export type CacheTools = FileTools & {
   /** The folder of all cache mounts. */
   readonly cacheMounts: string;
-  /** A path in a folder of this process's own, where nothing is yet. */
-  readonly mountAt: string;
+  /** Gives a path in a folder of this process's own, where nothing is yet. */
+  readonly mountPoint: (index: number) => string;
 };
 
+type Sharing = CacheMount['sharing'];
+/** A folder for caches of one name: `<cacheMounts>/<hash of the name>`, in which stand `0`, `1` ... */
+type Place = { readonly path: string; readonly initial: TreeSource | undefined; readonly mounts: CacheMount[] };
+
 const retryDelay = 100;
+const draftPrefix = 'new-';
+const usual = { mode: 0o755, uid: 0, gid: 0 };
+/** When one step mounts a cache twice, the strictest of what it asks for counts. */
+const strictness: readonly Sharing[] = ['shared', 'private', 'locked'];
 
 /**
- * Takes the folder of a cache id, made when missing (`<cacheMounts>/<hash of the id>/<n>`). `shared`: with everybody; `locked`: waits until nobody else has
- * it; `private`: another folder when somebody has it. Throws `ops/not-built` for a cache that starts as a copy.
+ * Takes the folders of all cache mounts of a step; a new one is empty or begins with what `from` has. `shared`: with everybody; `locked`: waits until
+ * nobody else has it; `private`: another folder when somebody has it. A step takes its folders in the order of their names, so that two
+ * steps never wait for each other. Throws what reading the tree to begin with says.
  */
-export async function openCache(mount: CacheMount, { cacheMounts, mountAt }: CachePlaces, signal: AbortSignal): Promise<OpenCache> {
-  if (mount.input !== null) {
-    throw new JettisonError('ops/not-built', 'A cache mount with "from" is not built yet', {
-      hint: 'Copy the files into the cache in the RUN itself',
-    });
-  }
-  const place = join(cacheMounts, createHash('sha256').update(mount.id).digest('hex'));
-  const { folder, lock } = await takeInstance(mount, place, signal);
+export async function openCaches(
+  mounts: readonly CacheMount[],
+  inputs: readonly (TreeSource | undefined)[],
+  tools: CacheTools,
+  signal: AbortSignal,
+): Promise<OpenCaches> {
   using undo = new DisposableStack();
-  undo.use(lock);
-  const root = undo.use(openRoot(makeData(folder, mount)));
-  const inner = fromText(mount.source.replaceAll(/^\/+|\/+$/gu, ''));
+  const sources = new Map<CacheMount, string>();
+  for (const place of await placesOf(mounts, inputs, tools, signal)) {
+    const { folder, lock } = await takeInstance(place, signal);
+    undo.use(lock);
+    await makeData(place, folder, tools, signal);
+    for (const mount of place.mounts) {
+      const point = tools.mountPoint(sources.size);
+      undo.use(mountInner(join(folder, 'data'), mount, point));
+      sources.set(mount, point);
+    }
+  }
+  const stack = undo.move();
+  return { sourceOf: (mount) => sources.get(mount) ?? '', [Symbol.dispose]: () => stack.dispose() };
+}
+
+/** As with BuildKit, caches of one id are different ones when they begin with other files, or with another mode or owner of the folder. */
+async function placesOf(
+  mounts: readonly CacheMount[],
+  inputs: readonly (TreeSource | undefined)[],
+  tools: CacheTools,
+  signal: AbortSignal,
+): Promise<readonly Place[]> {
+  const places = new Map<string, Place>();
+  for (const mount of mounts) {
+    const initial = mount.input === null ? undefined : inputs[mount.input];
+    const content = initial && (await contentDigest(initial, wholeFolder(mount.source), tools, signal));
+    const { mode, uid, gid } = mount;
+    const isUsual = content === undefined && mode === usual.mode && uid === usual.uid && gid === usual.gid;
+    const name = isUsual ? mount.id : `${mount.id}\0${canonicalJson({ mode, uid, gid, content: content ?? null })}`;
+    const path = join(tools.cacheMounts, createHash('sha256').update(name).digest('hex'));
+    const place = places.get(path) ?? { path, initial, mounts: [] };
+    place.mounts.push(mount);
+    places.set(path, place);
+  }
+  return [...places.values()].toSorted((one, other) => (one.path < other.path ? -1 : 1));
+}
+
+async function takeInstance(place: Place, signal: AbortSignal): Promise<{ readonly folder: string; readonly lock: FileLock }> {
+  const sharing = strictness[Math.max(...place.mounts.map((mount) => strictness.indexOf(mount.sharing)))] ?? 'locked';
+  for (let number = 0; ; number++) {
+    const folder = join(place.path, String(number));
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const path = join(folder, 'lock');
+    if (sharing !== 'private') return { folder, lock: await takeLock(path, sharing === 'locked', signal) };
+    const lock = tryLockFile(path, { exclusive: true, wait: false });
+    if (lock) return { folder, lock };
+  }
+}
+
+/** Makes `<folder>/data` where it is missing, in one go: who shares the cache finds all of it or nothing. */
+async function makeData({ initial, mounts }: Place, folder: string, tools: CacheTools, signal: AbortSignal): Promise<void> {
+  const data = join(folder, 'data');
+  if (existsSync(data)) return;
+  using undo = new DisposableStack();
+  undo.use(await takeLock(join(folder, 'making'), true, signal));
+  if (existsSync(data)) return;
+  // What is left of one who was killed while making it.
+  for (const name of readdirSync(folder)) if (name.startsWith(draftPrefix)) removeTree(join(folder, name));
+  const draft = join(folder, `${draftPrefix}${randomUUID()}`);
+  mkdirSync(draft, { mode: 0o700 });
+  try {
+    const [mount] = mounts;
+    const asked = mount === undefined ? usual : { mode: mount.mode, uid: mount.uid, gid: mount.gid };
+    const found = initial && (await copyOut({ source: initial, path: mount?.source ?? '/' }, draft, tools, signal));
+    const isAsked = asked.mode !== usual.mode || asked.uid !== usual.uid || asked.gid !== usual.gid;
+    const look = isAsked ? asked : (found ?? asked);
+    chownSync(draft, look.uid, look.gid);
+    chmodSync(draft, look.mode);
+    renameSync(draft, data);
+  } catch (error) {
+    removeTree(draft);
+    throw error;
+  }
+}
+
+async function takeLock(path: string, exclusive: boolean, signal: AbortSignal): Promise<FileLock> {
+  for (;;) {
+    signal.throwIfAborted();
+    const lock = tryLockFile(path, { exclusive, wait: false });
+    if (lock) return lock;
+    await pause(retryDelay);
+  }
+}
+
+/** A folder inside a cache that begins empty is made when it is missing; what begins as a copy is a copy of the folder that was asked for. */
+function mountInner(data: string, mount: CacheMount, point: string): Disposable {
+  using undo = new DisposableStack();
+  const root = undo.use(openRoot(data));
+  const inner = mount.input === null ? fromText(mount.source.replaceAll(/^\/+|\/+$/gu, '')) : fromText('');
   const look = { mode: mount.mode, uid: mount.uid, gid: mount.gid };
   using opened = root.openFolder(inner, () => look);
-  mkdirSync(mountAt);
-  undo.defer(() => rmdirSync(mountAt));
-  mountFileSystem({ source: `/proc/self/fd/${opened.file}`, target: mountAt, type: '', flags: mountFlags.bind, options: '' });
-  undo.defer(() => unmount(mountAt));
-  const stack = undo.move();
-  return { source: mountAt, [Symbol.dispose]: () => stack.dispose() };
-}
-
-async function takeInstance(
-  mount: CacheMount,
-  place: string,
-  signal: AbortSignal,
-): Promise<{ readonly folder: string; readonly lock: FileLock }> {
-  for (let number = 0; ;) {
-    signal.throwIfAborted();
-    const folder = join(place, String(number));
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const lock = tryLockFile(join(folder, 'lock'), { exclusive: mount.sharing !== 'shared', wait: false });
-    if (lock) return { folder, lock };
-    if (mount.sharing === 'private') number++;
-    else await pause(retryDelay);
-  }
-}
-
-function makeData(folder: string, { mode, uid, gid }: CacheMount): string {
-  const data = join(folder, 'data');
-  try {
-    mkdirSync(data, { mode: 0o700 });
-    chownSync(data, uid, gid);
-    chmodSync(data, mode);
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error;
-  }
-  return data;
+  mkdirSync(point);
+  undo.defer(() => rmdirSync(point));
+  mountFileSystem({ source: `/proc/self/fd/${opened.file}`, target: point, type: '', flags: mountFlags.bind, options: '' });
+  undo.defer(() => unmount(point));
+  return undo.move();
 }
 
 async function pause(milliseconds: number): Promise<void> {

@@ -1,29 +1,34 @@
 /** What `RUN --mount` asks for, opened for one run and given back after it. */
 import { chmodSync, chownSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Mount } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { toText } from '#ground/base/byte-string.ts';
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
+import { serveFrames } from '#ground/linux/frame-socket.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/syscall.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import { openRootTree } from '#execution/runtime/root.ts';
 import { runFile, type FileTools, type TreeSource } from '../file.ts';
-import { openCache } from './cache-mount.ts';
+import { openCaches } from './cache-mount.ts';
 import type { RootMount } from './process.ts';
 
 export type MountTools = FileTools & {
   /** Absolute path of the folder of all cache mounts; made when missing. */
   readonly cacheMounts: string;
-  /** An existing folder private to this process: secrets get a tmpfs in it, caches their mounts. */
+  /** An existing folder private to this process: secrets and sockets get a tmpfs in it, caches their mounts. */
   readonly scratch: string;
 };
+
+/** Answers one request of the ssh-agent protocol, both without their length. */
+export type AnswerSsh = (request: Uint8Array) => Promise<Uint8Array>;
 
 export type MountRequest = {
   readonly id: string;
   readonly mounts: readonly Mount[];
   readonly inputs: readonly (TreeSource | undefined)[];
   readonly secrets: ReadonlyMap<string, Uint8Array>;
+  readonly agents: ReadonlyMap<string, AnswerSsh>;
 };
 
 export type OpenMounts = AsyncDisposable & {
@@ -32,26 +37,31 @@ export type OpenMounts = AsyncDisposable & {
   readonly environment: readonly string[];
 };
 
-/** Throws `ops/missing-source`, `ops/missing-secret`, `ops/not-built`. */
+/** Throws `ops/missing-source`, `ops/missing-secret`, `ops/missing-ssh`, and what opening caches says. */
 export async function openMounts(request: MountRequest, tools: MountTools, report: Report, signal: AbortSignal): Promise<OpenMounts> {
   await using stack = new AsyncDisposableStack();
   const mounts: RootMount[] = [];
   const environment: string[] = [];
-  const secrets = secretFolder(join(tools.scratch, `secrets-${request.id}`), stack);
+  const nextPath = privatePaths(join(tools.scratch, `private-${request.id}`), stack);
+  const caches = stack.use(
+    await openCaches(
+      request.mounts.filter((mount) => mount.kind === 'cache'),
+      request.inputs,
+      { ...tools, mountPoint: (index) => join(tools.scratch, `cache-${request.id}-${index}`) },
+      signal,
+    ),
+  );
   for (const mount of request.mounts) {
     switch (mount.kind) {
       case 'tmpfs':
-        mounts.push({ mount: { kind: 'tmpfs', target: mount.target, size: mount.size, mode: 0o1777 }, point: 'folder' });
+        mounts.push({
+          mount: { kind: 'tmpfs', target: mount.target, size: mount.size, mode: 0o1777, readOnly: mount.readOnly ?? false },
+          point: 'folder',
+        });
         break;
       case 'cache': {
-        const { source } = stack.use(
-          await openCache(
-            mount,
-            { cacheMounts: tools.cacheMounts, mountAt: join(tools.scratch, `cache-${request.id}-${mounts.length}`) },
-            signal,
-          ),
-        );
-        mounts.push({ mount: { kind: 'bind', source, target: mount.target, readOnly: mount.readOnly }, point: 'folder' });
+        const bind = { kind: 'bind', source: caches.sourceOf(mount), target: mount.target, readOnly: mount.readOnly } as const;
+        mounts.push({ mount: bind, point: 'folder' });
         break;
       }
       case 'bind':
@@ -62,13 +72,18 @@ export async function openMounts(request: MountRequest, tools: MountTools, repor
         if (value === undefined) break;
         if (mount.variable !== null) environment.push(`${mount.variable}=${new TextDecoder().decode(value)}`);
         if (mount.target !== null) {
-          const bind = { kind: 'bind', source: secrets(mount, value), target: mount.target, readOnly: true } as const;
-          mounts.push({ mount: bind, point: 'file' });
+          const source = writeSecret(nextPath(), mount, value);
+          mounts.push({ mount: { kind: 'bind', source, target: mount.target, readOnly: true }, point: 'file' });
         }
         break;
       }
-      case 'ssh':
-        throw new JettisonError('ops/not-built', 'RUN --mount=type=ssh is not built yet', { hint: 'Pass a key as a secret' });
+      case 'ssh': {
+        const answer = findAgent(mount, request.agents);
+        if (answer === undefined) break;
+        const source = stack.use(await openAgentSocket(nextPath(), mount, answer)).path;
+        mounts.push({ mount: { kind: 'bind', source, target: mount.target, readOnly: false }, point: 'file' });
+        break;
+      }
       default:
         return unreachable(mount, 'mount');
     }
@@ -82,15 +97,21 @@ type SecretMount = Extract<Mount, { kind: 'secret' }>;
 function findSecret(mount: SecretMount, secrets: ReadonlyMap<string, Uint8Array>): Uint8Array | undefined {
   const value = secrets.get(mount.id);
   if (value !== undefined || !mount.required) return value;
-  throw new JettisonError('ops/missing-secret', `Secret "${mount.id}" is required, but was not given`, {
-    hint: `Give it: --secret id=${mount.id},src=FILE`,
-  });
+  throw new JettisonError('ops/missing-secret', `Secret "${mount.id}" is required, but was not handed on`, { fault: 'bug' });
 }
 
-/** Writes secrets to files on a tmpfs, which is mounted for the first of them. */
-function secretFolder(folder: string, stack: AsyncDisposableStack): (mount: SecretMount, value: Uint8Array) => string {
+type SshMount = Extract<Mount, { kind: 'ssh' }>;
+
+function findAgent(mount: SshMount, agents: ReadonlyMap<string, AnswerSsh>): AnswerSsh | undefined {
+  const answer = agents.get(mount.id);
+  if (answer !== undefined || !mount.required) return answer;
+  throw new JettisonError('ops/missing-ssh', `An SSH agent or key "${mount.id}" is required, but was not handed on`, { fault: 'bug' });
+}
+
+/** Gives paths where nothing is yet, on a tmpfs that only this process can reach; it is mounted for the first of them. */
+function privatePaths(folder: string, stack: AsyncDisposableStack): () => string {
   let count = 0;
-  return (mount, value) => {
+  return () => {
     if (count === 0) {
       mkdirSync(folder, { mode: 0o700 });
       stack.defer(() => rmdirSync(folder));
@@ -98,12 +119,25 @@ function secretFolder(folder: string, stack: AsyncDisposableStack): (mount: Secr
       mountFileSystem({ source: 'tmpfs', target: folder, type: 'tmpfs', flags, options: 'mode=0700' });
       stack.defer(() => unmount(folder));
     }
-    const file = join(folder, String(count++));
-    writeFileSync(file, value, { mode: 0o600, flag: 'wx' });
-    chownSync(file, mount.uid, mount.gid);
-    chmodSync(file, mount.mode);
-    return file;
+    return join(folder, String(count++));
   };
+}
+
+function writeSecret(file: string, mount: SecretMount, value: Uint8Array): string {
+  writeFileSync(file, value, { mode: 0o600, flag: 'wx' });
+  dress(file, mount);
+  return file;
+}
+
+async function openAgentSocket(path: string, mount: SshMount, answer: AnswerSsh): Promise<AsyncDisposable & { readonly path: string }> {
+  const server = await serveFrames({ folder: dirname(path), name: basename(path) }, answer);
+  dress(path, mount);
+  return { path, [Symbol.asyncDispose]: async () => await server[Symbol.asyncDispose]() };
+}
+
+function dress(path: string, { mode, uid, gid }: { readonly mode: number; readonly uid: number; readonly gid: number }): void {
+  chownSync(path, uid, gid);
+  chmodSync(path, mode);
 }
 
 type BindMount = Extract<Mount, { kind: 'bind' }>;

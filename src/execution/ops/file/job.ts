@@ -32,6 +32,8 @@ export type WriteJob = {
   /** The chain it stands on, topmost first. */
   readonly base: readonly string[];
   readonly inputs: readonly (TreePlace | undefined)[];
+  /** Nothing shares an inode with what it is copied from: the folder will be written to by others. */
+  readonly unlinked?: true;
 };
 
 export type DigestJob = { readonly kind: 'digest'; readonly source: TreePlace; readonly action: CopyAction };
@@ -150,6 +152,7 @@ async function copy(on: CopyTools, action: CopyAction, selection: Selection): Pr
       source,
       look,
       linked: on.linked,
+      mayLink: on.job.unlinked !== true,
       sourceName: `${on.name}.${index}/`,
     });
     const path = placeSource({ upper: on.upper, placer, checkpoint: on.checkpoint }, selected, to);

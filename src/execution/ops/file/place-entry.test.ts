@@ -34,6 +34,7 @@ test('a file that is written while its bytes are copied fails the step', () => {
     upper,
     source: writing,
     look: { owner: undefined, mode: (mode) => mode },
+    mayLink: true,
     linked: new Map(),
     sourceName: '',
   });

@@ -47,6 +47,8 @@ export function createEntryPlacer(on: {
   readonly source: Source;
   readonly look: Look;
   readonly linked: LinkedInodes;
+  /** Committed files may be linked. */
+  readonly mayLink: boolean;
   /** Tells this source's files from those of others in `linked`. */
   readonly sourceName: string;
 }): EntryPlacer {
@@ -70,7 +72,7 @@ export function createEntryPlacer(on: {
   };
   /** A layer takes names of one inode for hard links: those that are none in the source must not become some. */
   const mayLink = (entry: TreeEntry): boolean => {
-    if (!source.isCommitted) return false;
+    if (!source.isCommitted || !on.mayLink) return false;
     const owner = ownerOf(entry);
     if (owner.uid !== entry.uid || owner.gid !== entry.gid || modeOf(entry) !== entry.mode) return false;
     const stands = on.linked.get(entry.inode);

@@ -11,12 +11,15 @@ import { readAnnotation } from './build-annotation.ts';
 import { readBuildArgs } from './build-args.ts';
 import { limitOptions, readLimits } from './build-limits.ts';
 import { readCall, type BuildCall } from './build-call-option.ts';
+import { readAllow } from './build-allow.ts';
 import { readOutput } from './build-output.ts';
 import { readSecret } from './build-secret.ts';
+import { readSsh } from './build-ssh.ts';
 import { retryOptions } from './retry-options.ts';
 
 export const buildOptions = {
   addHost: list('add-host', { help: 'Add a custom host-to-IP mapping ("host:ip")' }),
+  allow: list('allow', { value: 'stringArray', help: 'Allow steps more than the usual: "network.host", "security.insecure"' }),
   annotations: list('annotation', {
     value: 'stringArray',
     help: 'Add an annotation to the manifest: "KEY=VALUE", "manifest-descriptor:KEY=VALUE"',
@@ -59,6 +62,10 @@ export const buildOptions = {
   quiet: flag('quiet', { short: 'q', help: 'Suppress the build output and print image ID on success' }),
   remove: flag('rm', { help: 'Accepted, changes nothing: no containers are left behind' }, true),
   secrets: list('secret', { help: 'Secret to expose to the build: "id=NAME,src=FILE" or "id=NAME,env=VARIABLE"' }),
+  ssh: list('ssh', {
+    value: 'stringArray',
+    help: 'SSH agent or keys to expose to the build: "default" for the agent of SSH_AUTH_SOCK, "ID=SOCKET" or "ID=KEY[,KEY]"',
+  }),
   shmSize: parsed('shm-size', { value: 'bytes', initial: undefined, help: 'Size of "/dev/shm"' }, (size) => readSize('shm-size', size)),
   tags: list('tag', { short: 't', help: 'Name and optionally a tag in the "name:tag" format' }),
   target: text('target', { help: 'Set the target build stage to build' }),
@@ -68,8 +75,8 @@ export const buildOptions = {
 
 /** What the docker CLI has and this command has not yet. */
 export const notBuiltOptions = `
-  allow attest builder cache-from cache-to D=debug disable-content-trust isolation
-  policy provenance push save-stages sbom security-opt squash ssh stage-labels`;
+  attest builder cache-from cache-to D=debug disable-content-trust isolation
+  policy provenance push save-stages sbom security-opt squash stage-labels`;
 
 export type BuildOptions = ValuesOf<typeof buildOptions>;
 
@@ -96,7 +103,9 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     ...readLimits(given),
     noCacheStages: given.noCacheStages.flatMap((stages) => stages.split(',')).filter((stage) => stage !== ''),
     contexts: new Map(given.contexts.map((named) => readNamedContext(named, around.currentFolder))),
-    secrets: new Map(given.secrets.flatMap((secret) => readSecret(secret, around))),
+    secrets: new Map(given.secrets.map((secret) => readSecret(secret, around))),
+    ssh: readSsh(given.ssh, around.currentFolder),
+    allow: readAllow(given.allow),
     outputs: given.outputs.map((output) => readOutput(output, around.currentFolder)),
     annotations: readAnnotations(given),
     format: given.format,

@@ -29,6 +29,8 @@ type Options = {
 const kinds: readonly MountKind[] = ['bind', 'cache', 'tmpfs', 'secret', 'ssh'];
 const sharings = ['shared', 'private', 'locked'] as const;
 const keys = 'type from source src target dst destination readonly ro readwrite rw id sharing required size mode uid gid env'.split(' ');
+/** Buildah's name for `size`. */
+const otherKeys: Readonly<Record<string, string>> = { 'tmpfs-size': 'size' };
 
 /** All mounts of a RUN; the trees they read are added to `inputs`. */
 export function convertMounts(context: StepContext, mounts: readonly RunMount[], inputs: Edge[]): readonly Mount[] {
@@ -81,7 +83,7 @@ function createMountReader(context: StepContext, written: RunMount) {
     };
     for (const option of written.options) {
       const value = option.value === undefined ? undefined : expand(context, { text: option.value, span: written.span });
-      readOption(options, option.key, value);
+      readOption(options, otherKeys[option.key] ?? option.key, value);
     }
     return options;
   }
@@ -191,7 +193,12 @@ function toMount(making: Making): Mount {
       return { kind: 'ssh', id: options.id || 'default', target, ...owner(0o600), required: options.required };
     }
     case 'tmpfs':
-      return { kind: 'tmpfs', target: targetOf(making), size: options.size ?? null };
+      return {
+        kind: 'tmpfs',
+        target: targetOf(making),
+        size: options.size ?? null,
+        ...(options.readOnly === true ? { readOnly: true } : {}),
+      };
     case 'cache': {
       const input = making.written.from === '' ? null : addInput(making);
       return {

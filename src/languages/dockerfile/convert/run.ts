@@ -29,7 +29,7 @@ export function convertRun(context: StepContext, instruction: RunInstruction): v
     environment: joinVariables(withAgent(state.variables, mounts)),
     workingDirectory: cleanPath(state.draft.workingDirectory),
     user: state.draft.user,
-    network: instruction.network ?? options.network,
+    network: instruction.network === 'none' || instruction.network === 'host' ? instruction.network : options.network,
     security: instruction.security,
     mounts,
     extraHosts: options.extraHosts,
@@ -43,15 +43,20 @@ export function convertRun(context: StepContext, instruction: RunInstruction): v
   addHistory(state.draft, `RUN ${[...argumentPrefix(state), ...processArguments].join(' ')} # buildkit`, true);
 }
 
-/** A Dockerfile cannot give itself more rights than its user gave the build. */
+/** A Dockerfile cannot give itself more rights than its user gave the build. Linting it gives none. */
 function refuseRights({ conversion, at }: StepContext, { network, security }: RunInstruction): void {
-  if (security === 'insecure')
-    throw new JettisonError('dockerfile/not-built-yet', 'RUN --security=insecure is not built yet', { at, hint: 'Leave the flag out' });
-  if (network === 'host' && conversion.plan.options.network !== 'host')
-    throw new JettisonError('dockerfile/host-network', 'RUN --network=host is not allowed for this build', {
+  const { allow = [] } = conversion.plan.options;
+  const needed = [
+    ...(network === 'host' ? [['network.host', '--network=host'] as const] : []),
+    ...(security === 'insecure' ? [['security.insecure', '--security=insecure'] as const] : []),
+  ];
+  for (const [entitlement, flag] of needed) {
+    if (conversion.isDry || allow.includes(entitlement)) continue;
+    throw new JettisonError('dockerfile/not-allowed', `RUN ${flag}: ${entitlement} is not allowed`, {
       at,
-      hint: 'Allow it with "build --network=host", or leave the flag out',
+      hint: `Allow it with "build --allow ${entitlement}", or leave the flag out`,
     });
+  }
 }
 
 /** What a shell-form or exec-form command runs. */
