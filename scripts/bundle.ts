@@ -15,7 +15,7 @@ const bundle = await rolldown({
     worker: 'src/execution/worker/main.ts',
     'layer-thread': 'src/stores/layer/thread.ts',
     'file-thread': 'src/execution/ops/file-thread.ts',
-    'snapshot-tend': 'src/stores/snapshot/tend-main.ts',
+    tend: 'src/engine/tend-main.ts',
   },
   platform: 'node',
   external: ['koffi', /^node:/u],

@@ -14,6 +14,7 @@ import { solve } from '#execution/solver/solve.ts';
 import type { Solved } from '#execution/solver/contract.ts';
 import { createBaseImages } from './base-images.ts';
 import { createBuildContexts } from './build-contexts.ts';
+import { confirmUses, followUses } from './build-uses.ts';
 import { contextFolders, readBuildSource, type BuildSource } from './build-source.ts';
 import { lazyDownloads } from './downloads.ts';
 import { createDrivers } from './drivers.ts';
@@ -64,6 +65,7 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
   reportWarnings(drafted, report);
   for (const text of drafted.notes ?? []) report({ kind: 'note', text });
 
+  const uses = followUses(engine);
   const final = new Set<Digest>(drafted.layers);
   const onRun = (vertex: Vertex, result: { readonly id: string }): void => {
     // A layer of the image-to-be gets its DiffID beside the steps that follow it; a failure shows up when the image is put together.
@@ -77,7 +79,10 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
   const driverFor = createDrivers({
     contexts,
     bases,
-    worker: async () => await engine.worker(signal),
+    worker: async () => {
+      uses.protect();
+      return await engine.worker(signal);
+    },
     report,
     secrets,
     limits: request.limits,
@@ -89,17 +94,25 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
   const solved =
     drafted.goal === undefined
       ? undefined
-      : await solve({ goal: drafted.goal, driverFor, cache: engine.records, jobs, now: engine.now }, report, signal);
+      : await solve({ goal: drafted.goal, driverFor, cache: uses.cache, jobs, now: engine.now }, report, signal);
 
-  const image = await storeBuiltImage(engine, { drafted, top: solved === undefined ? undefined : snapshotOf(solved.result) }, signal);
-  engine.images.setForm(image.imageId, { format: request.format, annotations: ofManifest });
-  const manifest = await writeOutputs(
+  const named = request.outputs.length === 0 ? work.tags : [];
+  const image = await storeBuiltImage(
     engine,
-    { image, outputs: request.outputs, tags: work.tags, annotations: ofDescriptor },
-    report,
+    {
+      drafted,
+      top: solved === undefined ? undefined : snapshotOf(solved.result),
+      confirm: () => confirmUses(engine, solved),
+      entered: (imageId) => {
+        engine.images.setForm(imageId, { format: request.format, annotations: ofManifest });
+        engine.images.tag(imageId, named);
+      },
+    },
     signal,
   );
-  engine.images.tag(image.imageId, work.tags);
+  const outputs = { image, outputs: request.outputs, tags: work.tags, annotations: ofDescriptor };
+  const manifest = await writeOutputs(engine, outputs, report, signal);
+  if (request.outputs.length > 0) engine.images.tag(image.imageId, work.tags);
   return { imageId: image.imageId, tags: work.tags, created: image.created, manifest, steps: countSteps(drafted, solved) };
 }
 

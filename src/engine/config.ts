@@ -3,9 +3,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { JettisonError, messageOf } from '#ground/base/errors.ts';
 import { decodeRegistryConfig, type RegistryConfig } from '#stores/registry/config.ts';
+import { isSpaceLimit } from './space-limit.ts';
 
 export type Config = {
   readonly registries: RegistryConfig;
+  /** What the build cache may take up: see keep-space.ts. */
+  readonly cacheMax?: string;
   /** How long a registry may keep us waiting, in milliseconds, and how often it is asked; undefined for the usual. */
   readonly network: {
     readonly connect?: number;
@@ -21,6 +24,7 @@ export type Config = {
 const seconds = v.pipe(v.number(), v.minValue(0.1), v.maxValue(3600));
 const shape = v.strictObject({
   registries: v.optional(v.unknown()),
+  cacheMax: v.exactOptional(v.pipe(v.string(), v.check(isSpaceLimit, 'must be a size such as "10g" or "20%", or "none"'))),
   network: v.optional(
     v.strictObject({
       connectTimeout: v.exactOptional(seconds),
@@ -33,7 +37,7 @@ const shape = v.strictObject({
 });
 
 /**
- * Reads `file` if it is there: `{"registries": {...}, "network": {"connectTimeout": 10, "answerTimeout": 30, "commitTimeout": 120, "idleTimeout": 60, "tries": 5}}`, times in
+ * Reads `file` if it is there: `{"registries": {...}, "cacheMax": "10g", "network": {"connectTimeout": 10, "answerTimeout": 30, "commitTimeout": 120, "idleTimeout": 60, "tries": 5}}`, times in
  * seconds. Throws `engine/bad-config` with the file's name and what is wrong in it.
  */
 export function readConfig(file: string): Config {
@@ -42,6 +46,7 @@ export function readConfig(file: string): Config {
     const document = v.parse(shape, JSON.parse(readFileSync(file, 'utf8')));
     const { connectTimeout, answerTimeout, commitTimeout, idleTimeout, tries } = document.network ?? {};
     return {
+      ...(document.cacheMax === undefined ? {} : { cacheMax: document.cacheMax }),
       registries: decodeRegistryConfig(document.registries ?? {}),
       network: {
         ...(connectTimeout === undefined ? {} : { connect: connectTimeout * 1000 }),

@@ -11,6 +11,7 @@ export function lazyDownloads(engine: Engine): LazyDownloads {
   let opened: Downloads | undefined;
   return {
     fetch: async ({ url, name, checksum }, signal) => {
+      engine.hold();
       const { openDownloads } = await import('#stores/context/http.ts');
       opened ??= openDownloads({
         folder: join(engine.paths.store, 'downloads'),

@@ -37,6 +37,7 @@ export async function fetchImage(
   signal: AbortSignal,
 ): Promise<{ readonly record: ImageRecord; readonly found: RemoteImage }> {
   const { pullLayers } = await import('#stores/transfer/pull.ts');
+  engine.hold();
   const found = await lookUpImage(engine, request, signal);
   const diffIds = diffIdsOf(found.config);
   found.layers.forEach((layer, index) => {

@@ -7,6 +7,8 @@ import { imageRows } from '#stores/image/rows.ts';
 import { noSuchImage, type ImageRecord } from '#stores/image/store.ts';
 import type { Engine } from './open.ts';
 import type { ImageRow, RemovedImage } from './requests.ts';
+import { blobsOfImage } from './space/account.ts';
+import { dropBlobs } from './space/drop-blobs.ts';
 
 /** Newest first, a row a name. `filter`: a name as people type it, with or without a tag. */
 export function listImages(engine: Engine, options: { readonly filter?: string; readonly all: boolean }): readonly ImageRow[] {
@@ -39,11 +41,23 @@ export async function removeImages(
   const removed: RemovedImage[] = [];
   for (const name of names) {
     signal.throwIfAborted();
-    removed.push(
-      ...removeImage(engine.images, name, { force: options.force, mayDelete: (image) => assertUnused(engine, image, options.force) }),
-    );
+    removed.push(...removeOne(engine, name, options));
   }
   return await Promise.resolve(removed);
+}
+
+/** What only this image held goes, too: its blobs at once, its files when the store is tended, unless the build cache knows them. */
+function removeOne(engine: Engine, name: string, { force }: { readonly force: boolean }): readonly RemovedImage[] {
+  return engine.database.transaction(() => {
+    const image = engine.images.find(name);
+    const blobs = image === undefined ? [] : blobsOfImage(engine, image.imageId);
+    const removed = removeImage(engine.images, name, { force, mayDelete: (one) => assertUnused(engine, one, force) });
+    if (removed.some(({ kind }) => kind === 'deleted')) {
+      dropBlobs(engine, blobs);
+      engine.leaveGarbage();
+    }
+    return removed;
+  });
 }
 
 function assertUnused(engine: Engine, record: ImageRecord, force: boolean): void {

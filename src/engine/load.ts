@@ -46,6 +46,7 @@ async function loadImage(engine: Engine, image: ArchivedImage, report: Report, s
 
 /** Enters an image without its names; layers that are not what the config says are an error. */
 export async function enterImage(engine: Engine, image: ArchivedImage, report: Report, signal: AbortSignal): Promise<ImageRecord> {
+  engine.hold();
   for (const { diffId, digest, mediaType, size, chunks } of image.layers) {
     const blob = await ingest(engine, { chunks, size, digest }, signal);
     engine.images.noteBlob({ diffId, digest: blob.digest, size: blob.size, mediaType, madeHere: false });

@@ -6,13 +6,15 @@ import type { Report } from '#formats/progress/event.ts';
 import { isCode } from '#ground/base/errors.ts';
 import { parseSnapshotId } from '#execution/worker/contract.ts';
 import type { Engine } from './open.ts';
-import { snapshotOf, snapshotResult } from './results.ts';
+import { snapshotOf } from './results.ts';
+import { forgetSnapshot } from './space/forget.ts';
 
 /** Does `work`; when it meets a lost snapshot, forgets all that are lost and does it once more. */
 export async function withoutLostSnapshots<T>(engine: Engine, work: () => Promise<T>, report: Report, signal: AbortSignal): Promise<T> {
   try {
     return await work();
   } catch (error) {
+    if (isCode(error, 'engine/result-removed')) return await work();
     if (!isCode(error, 'snapshot/not-found') && !isCode(error, 'snapshot/folder-missing')) throw error;
     const count = await forgetLost(engine, signal);
     if (count === 0) throw error;
@@ -31,9 +33,7 @@ async function forgetLost(engine: Engine, signal: AbortSignal): Promise<number> 
   const worker = await engine.worker(signal);
   const lost = await worker.missing([...remembered], signal);
   for (const snapshot of lost) {
-    engine.records.forget(snapshotResult(snapshot).id, { at: engine.now(), rule: 'its files were gone from the store' });
-    engine.images.forgetSnapshot(snapshot);
-    engine.layerChains.forget(snapshot);
+    forgetSnapshot(engine, snapshot, { at: engine.now(), rule: 'its files were gone from the store' });
   }
   return lost.length;
 }

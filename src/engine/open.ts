@@ -1,18 +1,21 @@
 /** Opens what all use cases share. Wiring only: stores are opened at once (a millisecond), registry and worker when first needed. */
 import { getCompileCacheDir } from 'node:module';
 import { dirname, join } from 'node:path';
-import { cacheTables, evictionTables, openCacheRecords, type CacheRecords } from '#execution/cache/records.ts';
+import { fileURLToPath } from 'node:url';
+import { cacheTables, evictionTables, openCacheRecords, worthTables, type CacheRecords } from '#execution/cache/records.ts';
 import { containerTables, openContainerStore, type ContainerStore } from '#execution/container/store.ts';
 import type { Worker } from '#execution/worker/contract.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { openContentStore, type ContentStore } from '#stores/content/store.ts';
 import { statCacheTables } from '#stores/context/stat-cache.ts';
+import { listLeases, takeLease, type Lease } from '#stores/db/lease.ts';
 import { openDatabase, type Database } from '#stores/db/open.ts';
 import { imageTables, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
 import { readConfig, type Config } from './config.ts';
 import { layerChainTables, openLayerChains, type LayerChains } from './layer-chains.ts';
 import { findPaths, type Paths } from './paths.ts';
+import { parseSpaceLimit } from './space-limit.ts';
 import { makeStoreFolder } from './store-folder.ts';
 
 export type Engine = AsyncDisposable & {
@@ -28,6 +31,15 @@ export type Engine = AsyncDisposable & {
   readonly records: CacheRecords;
   readonly now: () => number;
   registry(): Promise<RegistryClient>;
+  /**
+   * From now on, and until this engine is disposed, what this process uses or makes counts as in use, whoever prunes. Call it before the first look at what must
+   * not go; a prune that was at work then is waited for.
+   */
+  hold(): void;
+  /** Since when others, or this process, are at work (milliseconds since the epoch); undefined when nobody is. */
+  leasedSince(): number | undefined;
+  /** There is something to remove that nobody should wait for. */
+  leaveGarbage(): void;
   /** The worker of this process; started by the first who asks. */
   worker(signal: AbortSignal): Promise<Worker>;
   /** A worker of its own whose standard streams are this process's, for one container. */
@@ -40,6 +52,8 @@ export type EngineOptions = {
   readonly report?: Report;
   /** Wins over the configuration file. */
   readonly network?: Config['network'];
+  /** What the build cache may take up afterwards, as it was asked for: see keep-space.ts. undefined: as environment and configuration say. */
+  readonly cacheMax?: string;
 };
 
 export async function openEngine(options: EngineOptions): Promise<Engine> {
@@ -51,14 +65,39 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const database = opened.use(
     openDatabase({
       file: join(paths.store, 'engine.db'),
-      migrations: [imageTables, cacheTables, statCacheTables, layerChainTables, containerTables, evictionTables, manifestFormTables],
+      migrations: [
+        imageTables,
+        cacheTables,
+        statCacheTables,
+        layerChainTables,
+        containerTables,
+        evictionTables,
+        manifestFormTables,
+        worthTables,
+      ],
     }),
   );
   for (const text of database.notes) report({ kind: 'note', text });
 
+  for (const text of [options.cacheMax, options.environment['JETTISON_CACHE_MAX']]) if (text) parseSpaceLimit(text);
+  const leases = join(paths.store, 'leases');
+  let lease: Lease | undefined;
+  let tending: 'none' | 'when marked' | 'always' = 'none';
+  opened.defer(async () => {
+    lease?.[Symbol.dispose]();
+    if (tending !== 'none') await tendLater(paths.store, { ...options, always: tending === 'always' });
+  });
+  const hold = (): void => {
+    if (lease !== undefined) return;
+    lease = takeLease(leases, Date.now());
+    database.transaction(() => {});
+  };
+
   let registry: Promise<RegistryClient> | undefined;
   let worker: Promise<Worker> | undefined;
   const startWorker = async (stdio: 'inherit' | 'none', signal: AbortSignal): Promise<Worker> => {
+    hold();
+    if (tending === 'none') tending = 'when marked';
     const { startLocalWorker } = await import('#execution/worker/local.ts');
     return await startLocalWorker({ store: paths.store, stdio, environment: workerEnvironment(options.environment), report }, signal);
   };
@@ -79,6 +118,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     content: openContentStore({ folder: join(paths.store, 'content') }),
     records: openCacheRecords(database),
     now: Date.now,
+    hold,
+    leasedSince: () => listLeases(leases)[0]?.since,
+    leaveGarbage: () => {
+      tending = 'always';
+    },
     registry: async () => {
       registry ??= (async () => {
         const { createRegistryClient } = await import('#stores/registry/client.ts');
@@ -99,6 +143,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     attachedWorker: async (signal) => await startWorker('inherit', signal),
     [Symbol.asyncDispose]: async () => await resources.disposeAsync(),
   };
+}
+
+/** Starts the process that tends the store when everything has been given back; it reads environment and configuration as this one did. */
+async function tendLater(store: string, options: { readonly cacheMax?: string; readonly always: boolean }): Promise<void> {
+  const { markWorkerStore, startTendingWorkerStore } = await import('#execution/worker/tending.ts');
+  if (options.always) markWorkerStore(store);
+  const script = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './tend-main.ts' : './tend.cjs', import.meta.url));
+  startTendingWorkerStore(store, script, options.cacheMax === undefined ? [] : [options.cacheMax]);
 }
 
 /**

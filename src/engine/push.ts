@@ -10,6 +10,7 @@ import type { PushedImage, PushRequest } from './requests.ts';
 /** Uploads what the registry lacks, then the manifest. Throws `image/not-found`, `registry/...`; nothing is tagged there then. */
 export async function push(engine: Engine, request: PushRequest, report: Report, signal: AbortSignal): Promise<PushedImage> {
   const reference = withDefaultTag(parseReference(request.reference));
+  engine.hold();
   const record = findImage(engine, printReference(reference));
   const layers = await layerBlobs(engine, record, { format: request.compression ?? 'gzip' }, report, signal);
   const config = await engine.content.put(record.config, signal);

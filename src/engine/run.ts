@@ -8,6 +8,7 @@ import type { Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { noSuchImage, type ImageRecord } from '#stores/image/store.ts';
 import type { ContainerRequest, Worker } from '#execution/worker/contract.ts';
+import { resultRemoved } from './build-uses.ts';
 import { fetchImage, unpackImage } from './fetch-image.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
@@ -25,19 +26,23 @@ export async function run(engine: Engine, request: RunRequest, report: Report, s
 }
 
 async function runOnce(engine: Engine, request: RunRequest, report: Report, signal: AbortSignal): Promise<number> {
+  engine.hold();
   const record = await findOrFetch(engine, request, report, signal);
   const image = await unpackImage(engine, record, report, signal);
   const config = decodeImageConfig(record.config, record.imageId).config ?? {};
   const id = randomBytes(32).toString('hex');
   const command = processOf(request, config);
-  engine.containers.start({
-    id,
-    name: request.name,
-    image: request.image,
-    imageId: record.imageId,
-    command: command.arguments,
-    created: engine.now(),
-    process: process.pid,
+  engine.database.transaction(() => {
+    if (engine.images.get(record.imageId) === undefined) throw resultRemoved();
+    engine.containers.start({
+      id,
+      name: request.name,
+      image: request.image,
+      imageId: record.imageId,
+      command: command.arguments,
+      created: engine.now(),
+      process: process.pid,
+    });
   });
   try {
     await using worker = await engine.attachedWorker(signal);

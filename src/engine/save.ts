@@ -13,6 +13,7 @@ import type { SaveRequest } from './requests.ts';
 
 /** Throws `image/not-found` before anything is written; a file is complete or not there. */
 export async function saveImages(engine: Engine, request: SaveRequest, report: Report, signal: AbortSignal): Promise<void> {
+  engine.hold();
   const wanted = request.names.map((text) => ({ record: findImage(engine, text), names: namesFor(engine, text) }));
   const merged = new Map(
     wanted.map(({ record }) => [
@@ -57,6 +58,7 @@ export async function writeImages(
   report: Report,
   signal: AbortSignal,
 ): Promise<readonly Descriptor[]> {
+  engine.hold();
   const format = request.compression ?? (request.format === 'docker' ? 'tar' : 'gzip');
   const images: SavedImage[] = [];
   for (const { record, names } of request.images) {

@@ -10,10 +10,21 @@ import type { LayerIdentity, SnapshotId } from '#execution/worker/contract.ts';
 import { layersOfChain } from './layer-chains.ts';
 import type { Engine } from './open.ts';
 
-export type BuiltImage = { readonly drafted: FrontendResult; readonly top: SnapshotId | undefined };
+export type BuiltImage = {
+  readonly drafted: FrontendResult;
+  readonly top: SnapshotId | undefined;
+  /** Called in the transaction that enters the image: throws when what it is made of is gone. */
+  readonly confirm: () => void;
+  /** Called in the same transaction when it is in: gives it what belongs to it, and its names. */
+  readonly entered: (imageId: Digest) => void;
+};
 
-/** Puts config and layers together and saves them, without a name. The image's files are the snapshots that the steps made: nothing is copied. */
-export async function storeBuiltImage(engine: Engine, { drafted, top }: BuiltImage, signal: AbortSignal): Promise<ImageRecord> {
+/** Puts config and layers together and saves them. The image's files are the snapshots that the steps made: nothing is copied. */
+export async function storeBuiltImage(
+  engine: Engine,
+  { drafted, top, confirm, entered }: BuiltImage,
+  signal: AbortSignal,
+): Promise<ImageRecord> {
   const chains = { chains: engine.layerChains, worker: async () => await engine.worker(signal) };
   const layers = top === undefined ? [] : await layersOfChain(top, chains, signal);
   const baseLayers = drafted.baseImage === undefined ? [] : diffIdsOf(drafted.baseImage.config);
@@ -21,13 +32,17 @@ export async function storeBuiltImage(engine: Engine, { drafted, top }: BuiltIma
   assertComplete(layers, baseLayers, drafted.layers.length);
   const dated = layers.map((layer, index) => ({ diffId: layer.diffId, createdAt: index < inherited ? undefined : layer.createdAt }));
   const { bytes } = assembleConfig(drafted.imageConfig, dated, epochOf(drafted));
-  const record = engine.images.save({ config: bytes, layers: layers.map(({ diffId, size }) => ({ diffId, size })), now: engine.now() });
   const ids = chainIds(layers.map((layer) => layer.diffId));
-  layers.forEach((layer, index) => {
-    const chainId = ids[index];
-    if (chainId !== undefined && index >= inherited) engine.images.setSnapshot(chainId, layer.snapshot);
+  return engine.database.transaction(() => {
+    confirm();
+    const record = engine.images.save({ config: bytes, layers: layers.map(({ diffId, size }) => ({ diffId, size })), now: engine.now() });
+    layers.forEach((layer, index) => {
+      const chainId = ids[index];
+      if (chainId !== undefined && index >= inherited) engine.images.setSnapshot(chainId, layer.snapshot);
+    });
+    entered(record.imageId);
+    return record;
   });
-  return record;
 }
 
 function epochOf({ epoch, baseImage }: FrontendResult): Epoch | undefined {

@@ -287,7 +287,9 @@ test('tending runs in a process of its own, and only when there is a need', asyn
     store.remove([id]);
   }
   assert.ok(existsSync(join(folder.path, 'untended')));
-  startTending(folder.path);
+  const program = `const { tendStore } = await import(${JSON.stringify(import.meta.resolve('#stores/snapshot/tend.ts'))});
+    await tendStore(${JSON.stringify(folder.path)});`;
+  startTending(folder.path, ['--input-type=module', '-e', program]);
   for (let count = 0; count < 300 && readdirSync(join(folder.path, 'trash')).length > 0; count++)
     await new Promise((done) => setTimeout(done, 10));
   assert.deepEqual(readdirSync(join(folder.path, 'trash')), []);

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { digestOf } from '#ground/base/digest.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { cacheKey, contentKeyOf, type CacheKey } from './key.ts';
-import { cacheTables, evictionTables, openCacheRecords, type CacheRecord } from './records.ts';
+import { cacheTables, evictionTables, worthTables, openCacheRecords, type CacheRecord } from './records.ts';
 
 const keyOf = (text: string): CacheKey => contentKeyOf(digestOf(text));
 const recordOf = (resultId: string, first = resultId): CacheRecord => ({ resultId, key: keyOf(first), createdAt: 1000, cost: 12 });
@@ -13,8 +13,8 @@ const recordOf = (resultId: string, first = resultId): CacheRecord => ({ resultI
 function openTwice(folder: string) {
   const file = join(folder, 'x.db');
   const databases = [
-    openDatabase({ file, migrations: [cacheTables, evictionTables] }),
-    openDatabase({ file, migrations: [cacheTables, evictionTables] }),
+    openDatabase({ file, migrations: [cacheTables, evictionTables, worthTables] }),
+    openDatabase({ file, migrations: [cacheTables, evictionTables, worthTables] }),
   ] as const;
   return {
     one: openCacheRecords(databases[0]),

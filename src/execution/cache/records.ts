@@ -1,4 +1,5 @@
 /** Which keys lead to which results: the memory of builds, shared by all processes that use one store. */
+import * as v from 'valibot';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Database, Row } from '#stores/db/open.ts';
 import { parseCacheKey, type CacheKey } from './key.ts';
@@ -11,11 +12,24 @@ export type CacheRecord = {
   readonly createdAt: number;
   /** How long the op ran, in milliseconds. */
   readonly cost: number;
+  /** What the op read, and how long that took to make from nothing, in milliseconds: what the result is worth when these are gone. Absent for none. */
+  readonly inputs?: readonly RecordInput[];
+  /** What people call the step. */
+  readonly description?: string;
 };
+
+export type RecordInput = { readonly resultId: string; readonly rebuild: number };
+
+/** How long the result takes to make from nothing, in milliseconds. What several inputs were made of counts for each. */
+export function rebuildCost(record: CacheRecord): number {
+  return (record.inputs ?? []).reduce((sum, input) => sum + input.rebuild, record.cost);
+}
 
 export type ListedRecord = CacheRecord & {
   /** Milliseconds since the epoch. */
   readonly lastUsedAt: number;
+  /** Builds that it was of use to, the one that made it included. */
+  readonly uses: number;
 };
 
 /** Why a result was removed: when (milliseconds since the epoch), and by which rule, in words for people (`--cache-max 10GB`, `lost`). */
@@ -31,8 +45,12 @@ export type CacheRecords = {
   forget(resultId: string, eviction?: Eviction): void;
   /** When and why the result that the key led to was removed; undefined when nobody said so. Of the newest `keptEvictions` keys. */
   evicted(key: CacheKey): Eviction | undefined;
-  /** These results were of use: in one transaction, so call it once a build. */
+  /** Is the result still listed? */
+  has(resultId: string): boolean;
+  /** These results are of use at this time: in one transaction, so call it once a build. */
   touch(resultIds: Iterable<string>, now: number): void;
+  /** One more build had use of these. */
+  countUse(resultIds: Iterable<string>): void;
   /** All records, the longest unused first. */
   list(): readonly ListedRecord[];
 };
@@ -49,16 +67,23 @@ export const cacheTables = `
 export const evictionTables = `
   CREATE TABLE cache_eviction (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, rule TEXT NOT NULL) STRICT;`;
 
+/** Migration of the database, after `evictionTables`: what a result is worth, and to whom. */
+export const worthTables = `
+  ALTER TABLE cache_record ADD COLUMN inputs TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE cache_record ADD COLUMN description TEXT NOT NULL DEFAULT '';
+  ALTER TABLE cache_record ADD COLUMN uses INTEGER NOT NULL DEFAULT 1;`;
+
 const keptEvictions = 20_000;
 
-/** `database` has `cacheTables` and `evictionTables`. Times and costs are kept as whole milliseconds. */
+/** `database` has `cacheTables`, `evictionTables` and `worthTables`. Times and costs are kept as whole milliseconds. */
 export function openCacheRecords(database: Database): CacheRecords {
-  const columns = 'result_id, cache_record.key AS key, created_at, cost, last_used_at';
+  const columns = 'result_id, cache_record.key AS key, created_at, cost, last_used_at, inputs, description, uses';
   const find = database.prepare(
     `SELECT ${columns} FROM cache_key JOIN cache_record ON cache_record.id = cache_key.record WHERE cache_key.key = ?`,
   );
   const addRecord = database.prepare(
-    'INSERT INTO cache_record (result_id, key, created_at, cost, last_used_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (result_id, key) DO NOTHING',
+    `INSERT INTO cache_record (result_id, key, created_at, cost, last_used_at, inputs, description) VALUES (?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (result_id, key) DO NOTHING`,
   );
   const putKey = database.prepare(
     `INSERT INTO cache_key (key, record) SELECT ?, id FROM cache_record WHERE result_id = ? AND key = ?
@@ -71,12 +96,16 @@ export function openCacheRecords(database: Database): CacheRecords {
   );
   const forgetEvictions = database.prepare('DELETE FROM cache_eviction WHERE id <= (SELECT max(id) FROM cache_eviction) - ?');
   const evicted = database.prepare('SELECT at, rule FROM cache_eviction WHERE key = ?');
+  const has = database.prepare('SELECT 1 FROM cache_record WHERE result_id = ? LIMIT 1');
   const touch = database.prepare('UPDATE cache_record SET last_used_at = max(last_used_at, ?) WHERE result_id = ?');
+  const countUse = database.prepare('UPDATE cache_record SET uses = uses + 1 WHERE result_id = ?');
   const list = database.prepare(`SELECT ${columns} FROM cache_record ORDER BY last_used_at, id`);
 
   const put = (key: CacheKey, record: CacheRecord): void => {
     const createdAt = Math.round(record.createdAt);
-    addRecord.run(record.resultId, record.key, createdAt, Math.round(record.cost), createdAt);
+    const { inputs = [], description = '' } = record;
+    const values = [JSON.stringify(inputs.map(({ resultId, rebuild }) => [resultId, Math.round(rebuild)])), description];
+    addRecord.run(record.resultId, record.key, createdAt, Math.round(record.cost), createdAt, ...values);
     putKey.run(key, record.resultId, record.key);
   };
   return {
@@ -108,9 +137,16 @@ export function openCacheRecords(database: Database): CacheRecords {
       database.transaction(() => {
         for (const resultId of resultIds) touch.run(Math.round(now), resultId);
       }),
-    list: () => list.all().map((row) => ({ ...toRecord(row), lastUsedAt: numberIn(row, 'last_used_at') })),
+    countUse: (resultIds) =>
+      database.transaction(() => {
+        for (const resultId of resultIds) countUse.run(resultId);
+      }),
+    has: (resultId) => has.get(resultId) !== undefined,
+    list: () => list.all().map((row) => ({ ...toRecord(row), lastUsedAt: numberIn(row, 'last_used_at'), uses: numberIn(row, 'uses') })),
   };
 }
+
+const storedInputs = v.array(v.tuple([v.string(), v.number()]));
 
 function toRecord(row: Row): CacheRecord {
   return {
@@ -118,7 +154,15 @@ function toRecord(row: Row): CacheRecord {
     key: parseCacheKey(textIn(row, 'key')),
     createdAt: numberIn(row, 'created_at'),
     cost: numberIn(row, 'cost'),
+    ...inputsIn(row),
+    ...(row['description'] === '' ? {} : { description: textIn(row, 'description') }),
   };
+}
+
+function inputsIn(row: Row): Pick<CacheRecord, 'inputs'> {
+  const text = textIn(row, 'inputs');
+  if (text === '[]') return {};
+  return { inputs: v.parse(storedInputs, JSON.parse(text)).map(([resultId, rebuild]) => ({ resultId, rebuild })) };
 }
 
 function textIn(row: Row, column: string): string {

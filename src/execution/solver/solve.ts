@@ -1,6 +1,6 @@
 /** From a goal to its result: skips what is known, shares what is equal, runs the rest in parallel. Knows nothing of what ops do. */
 import { cacheKey, contentKeyOf, type CacheKey, type KeyInput, type KeyParts } from '#execution/cache/key.ts';
-import type { CacheRecord } from '#execution/cache/records.ts';
+import { rebuildCost, type CacheRecord, type RecordInput } from '#execution/cache/records.ts';
 import { childSignal } from '#ground/base/abort.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
@@ -130,7 +130,7 @@ async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>,
 
     const { result, cost } = await run(step, results, build);
     const key = step.ignoreCache ? contentKeyOf(digestOf(`run again: ${result.id}`)) : definitionKey;
-    const own = { resultId: result.id, key, createdAt: request.now(), cost };
+    const own = { resultId: result.id, key, createdAt: request.now(), cost, inputs: worthOf(inputs), description: step.vertex.label.text };
     const record = keep(own, slowKey === undefined ? [definitionKey] : [definitionKey, slowKey]);
     attempts.finish(step.vertex);
     return { state: 'ran', result: record === own ? result : { id: record.resultId }, record, key: record.key, lookedUpBy };
@@ -150,6 +150,12 @@ async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>,
     attempts.cached(step.vertex);
     return fromCache(record, lookedUpBy);
   }
+}
+
+/** What the inputs would cost again, each once; those that are never kept are always there. */
+function worthOf(inputs: readonly SolvedVertex[]): readonly RecordInput[] {
+  const records = inputs.flatMap(({ record }) => (record === undefined ? [] : [[record.resultId, rebuildCost(record)] as const]));
+  return [...new Map(records)].map(([resultId, rebuild]) => ({ resultId, rebuild }));
 }
 
 async function run(

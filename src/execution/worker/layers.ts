@@ -108,9 +108,11 @@ function remember(snapshots: SnapshotStore, id: SnapshotId, layer: Layer): void 
   snapshots.setFact(id, facts.fileBytes, String(layer.size));
 }
 
-/** The same layer over the same files, whoever unpacked it and under whichever name the parent is known here. */
+/** The same layer over the same files, whoever unpacked it and under whichever name the parent is known here; nobody takes it away from now on. */
 function findUnpacked(snapshots: SnapshotStore, chainId: ChainId, parent: SnapshotId | undefined): SnapshotId | undefined {
-  return snapshots.findByFact(facts.chainId, chainId).find((id) => parent === undefined || snapshots.get(id)?.parent !== undefined);
+  const known = snapshots.findByFact(facts.chainId, chainId).find((id) => parent === undefined || snapshots.get(id)?.parent !== undefined);
+  // Perhaps nothing refers to it any more: a prune beside us must see that it is wanted again.
+  return known !== undefined && snapshots.touch(known) ? known : undefined;
 }
 
 function chainIdOf(snapshots: SnapshotStore, id: SnapshotId | undefined): ChainId | undefined {

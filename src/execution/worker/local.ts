@@ -1,5 +1,4 @@
 /** Starts the worker process of this machine and talks to it. */
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { JettisonError } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
@@ -97,9 +96,6 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     [Symbol.asyncDispose]: async () => {
       send({ kind: 'close' });
       await child[Symbol.asyncDispose]();
-      // Outside the worker's namespaces, in which it would have died with the worker.
-      const { startTending } = await import('#stores/snapshot/start-tending.ts');
-      startTending(join(options.store, 'snapshots'));
     },
   };
 }

@@ -67,7 +67,10 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
         return await runContainer(request, await execTools(signal), signal);
       },
       missing: async ([ids]) => await Promise.resolve(ids.filter((id) => isMissing(snapshots, id))),
-      release: async ([ids]) => await Promise.resolve(snapshots.remove(ids)),
+      release: async ([ids]) => {
+        snapshots.remove(ids);
+        await Promise.resolve();
+      },
     },
     signalContainer: (id, name) => {
       void (async () => {

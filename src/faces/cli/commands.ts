@@ -90,6 +90,41 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/info.ts')).infoCommand,
   },
   {
+    names: ['du', 'builder du', 'buildx du'],
+    summary: 'Show what the build cache takes up',
+    load: async () => (await import('./commands/du.ts')).duCommand,
+  },
+  {
+    names: ['system df'],
+    summary: 'Show what images, containers and the build cache take up',
+    load: async () => (await import('./commands/df.ts')).dfCommand,
+  },
+  {
+    names: ['prune', 'builder prune'],
+    summary: 'Remove build cache',
+    load: async () => (await import('./commands/prune.ts')).pruneCommand,
+  },
+  {
+    names: ['buildx prune'],
+    summary: 'Remove build cache',
+    load: async () => (await import('./commands/prune.ts')).buildxPruneCommand,
+  },
+  {
+    names: ['image prune'],
+    summary: 'Remove unused images',
+    load: async () => (await import('./commands/image-prune.ts')).imagePruneCommand,
+  },
+  {
+    names: ['container prune'],
+    summary: 'Remove all containers that have ended',
+    load: async () => (await import('./commands/container-prune.ts')).containerPruneCommand,
+  },
+  {
+    names: ['system prune'],
+    summary: 'Remove unused data',
+    load: async () => (await import('./commands/system-prune.ts')).systemPruneCommand,
+  },
+  {
     names: ['version'],
     summary: 'Show the version',
     load: async () => (await import('./commands/version.ts')).versionCommand,
@@ -130,13 +165,9 @@ export const notBuiltCommands: ReadonlySet<string> = new Set([
   'manifest',
   'network',
   'plugin',
-  'system df',
-  'system prune',
   'system events',
   'volume',
-  'image prune',
   'image import',
-  'container prune',
   'container create',
   'container start',
   'container stop',
@@ -145,5 +176,4 @@ export const notBuiltCommands: ReadonlySet<string> = new Set([
   'container cp',
   'container commit',
   'container kill',
-  'prune',
 ]);

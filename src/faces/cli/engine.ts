@@ -4,11 +4,11 @@ import type { ProgressEvent } from '#formats/progress/event.ts';
 import type { Surroundings } from './command.ts';
 import { harmless } from './output/text.ts';
 
-/** Opens the engine for this command; what a person should know of it (a damaged database that was put aside) is written to stderr. `network`: what the command line says of tries. Dispose it. */
-export async function engineFor(around: Surroundings, network: EngineOptions['network'] = {}): Promise<Engine> {
+/** Opens the engine for this command; what a person should know of it (a damaged database that was put aside) is written to stderr. `given`: what the command line says of tries and space. Dispose it. */
+export async function engineFor(around: Surroundings, given: Pick<EngineOptions, 'network' | 'cacheMax'> = {}): Promise<Engine> {
   const report = (event: ProgressEvent): void => {
     if (event.kind === 'note') around.streams.stderr.write(`${harmless(event.text, false)}\n`);
   };
-  const options = { environment: around.environment, currentFolder: around.currentFolder, report, network };
+  const options = { environment: around.environment, currentFolder: around.currentFolder, report, ...given };
   return await openEngine(options);
 }

@@ -75,6 +75,7 @@ export function openDownloads(options: DownloadOptions): Downloads {
     fetch: async (file, signal) => {
       const place = join(options.folder, hexOf(digestOf(`${file.url}\0${file.name}`)).slice(0, 32));
       const known = readNote(place, file.name);
+      if (known !== undefined) noteUse(place, options.now());
       if (known !== undefined && known.digest === file.checksum) return join(place, known.version);
       mkdirSync(place, { recursive: true, mode: 0o700 });
       const fetching = { options, transport, file, place };
@@ -190,6 +191,11 @@ function writeNote(place: string, note: Note): void {
   const draft = join(place, `note-${randomUUID()}`);
   writeFileSync(draft, JSON.stringify(note), { mode: 0o600 });
   renameSync(draft, join(place, 'note.json'));
+}
+
+/** The note's time says when the file was last of use: see kept-downloads.ts. */
+function noteUse(place: string, now: number): void {
+  utimesSync(join(place, 'note.json'), now / 1000, now / 1000);
 }
 
 /** What is neither new nor young goes: old versions, and drafts of builds that were killed. */

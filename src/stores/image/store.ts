@@ -19,6 +19,8 @@ export type ImageRecord = {
   readonly layers: readonly ImageLayer[];
   /** Milliseconds since the epoch: the config's `created`, else when it came here. */
   readonly created: number;
+  /** Milliseconds since the epoch: when it came into this store. */
+  readonly stored: number;
   /** Canonical names with tags: `docker.io/library/busybox:latest`. */
   readonly names: readonly string[];
 };
@@ -78,6 +80,8 @@ export type ImageStore = {
   noteBlob(form: LayerBlobForm): void;
   /** Forms of a layer, the one noted first first. */
   blobsOf(diffId: Digest): readonly LayerBlobForm[];
+  /** The blob is gone, in whichever form it was of which layer. */
+  forgetBlob(digest: Digest): void;
   setSnapshot(chainId: ChainId, snapshot: string): void;
   /** The worker's snapshot with the files of a whole chain. */
   snapshotOf(chainId: ChainId): string | undefined;
@@ -106,7 +110,13 @@ CREATE TABLE manifest_forms (image_id TEXT PRIMARY KEY REFERENCES images ON DELE
 const usualForm = { format: 'oci', annotations: {} } as const satisfies ManifestForm;
 const storedForm = v.object({ format: v.picklist(['oci', 'docker']), annotations: v.record(v.string(), v.string()) });
 const storedLayers = v.array(v.object({ diffId: v.string(), size: v.number() }));
-const storedImage = v.object({ image_id: v.string(), config: v.instance(Uint8Array), layers: v.string(), created: v.number() });
+const storedImage = v.object({
+  image_id: v.string(),
+  config: v.instance(Uint8Array),
+  layers: v.string(),
+  created: v.number(),
+  stored: v.number(),
+});
 const storedManifest = v.object({
   repository: v.string(),
   digest: v.string(),
@@ -127,6 +137,7 @@ export function openImageStore(database: Database): ImageStore {
       config: image.config,
       layers: v.parse(storedLayers, JSON.parse(image.layers)).map(({ diffId, size }) => ({ diffId: parseDigest(diffId), size })),
       created: image.created,
+      stored: image.stored,
       names: statements.namesOf.all(image.image_id).map((name) => String(name['name'])),
     };
   };
@@ -198,6 +209,9 @@ export function openImageStore(database: Database): ImageStore {
           madeHere: blob.made_here === 1,
         };
       }),
+    forgetBlob: (digest) => {
+      statements.forgetBlob.run(digest);
+    },
     setSnapshot: (chainId, snapshot) => {
       statements.setSnapshot.run(chainId, snapshot);
     },
@@ -223,7 +237,7 @@ function prepareStatements(database: Database) {
     byManifest: database.prepare('SELECT image_id FROM image_manifests WHERE repository = ? AND (digest = ? OR manifest = ?) LIMIT 1'),
     namesOf: database.prepare('SELECT name FROM image_names WHERE image_id = ? ORDER BY name'),
     save: database.prepare(
-      'INSERT INTO images (image_id, config, layers, created, stored) VALUES (?, ?, ?, ?, ?) ON CONFLICT (image_id) DO UPDATE SET layers = excluded.layers',
+      'INSERT INTO images (image_id, config, layers, created, stored) VALUES (?, ?, ?, ?, ?) ON CONFLICT (image_id) DO UPDATE SET layers = excluded.layers, stored = excluded.stored',
     ),
     tag: database.prepare(
       'INSERT INTO image_names (name, image_id) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image_id = excluded.image_id',
@@ -240,6 +254,7 @@ function prepareStatements(database: Database) {
     manifestsOf: database.prepare('SELECT * FROM image_manifests WHERE image_id = ? ORDER BY rowid'),
     noteBlob: database.prepare('INSERT OR REPLACE INTO layer_blobs (diff_id, digest, size, media_type, made_here) VALUES (?, ?, ?, ?, ?)'),
     blobsOf: database.prepare('SELECT * FROM layer_blobs WHERE diff_id = ? ORDER BY rowid'),
+    forgetBlob: database.prepare('DELETE FROM layer_blobs WHERE digest = ?'),
     setSnapshot: database.prepare(
       'INSERT INTO image_chains (chain_id, snapshot) VALUES (?, ?) ON CONFLICT (chain_id) DO UPDATE SET snapshot = excluded.snapshot',
     ),

@@ -26,6 +26,23 @@ export type Snapshot = {
   readonly createdAt: number;
 };
 
+/** A snapshot as an accountant sees it. */
+export type ListedSnapshot = {
+  readonly id: SnapshotId;
+  readonly parent: SnapshotId | undefined;
+  /** Whose folder holds its files: its own id unless it was stacked. */
+  readonly content: SnapshotId;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /**
+   * Bytes on disk, 0 for one that shares another's folder: `bytes` go when this snapshot goes and nothing else has come to share its files, `linked` are of files that count elsewhere.
+   * undefined until it is measured.
+   */
+  readonly size: SnapshotSize | undefined;
+};
+
+export type SnapshotSize = { readonly bytes: number; readonly linked: number };
+
 /** Being written. Disposing without `commit` removes it. */
 export type ActiveSnapshot = AsyncDisposable & {
   readonly id: SnapshotId;
@@ -53,8 +70,17 @@ export type SnapshotStore = {
   chain(id: SnapshotId): readonly Snapshot[];
   /** Read-only mount of a committed snapshot (undefined: of an empty tree). */
   view(id: SnapshotId | undefined, signal: AbortSignal): Promise<MountedSnapshot>;
-  /** Removes committed snapshots; those that others stand on, or share the folder of, stay until these go. Folders go to the trash by rename. */
-  remove(ids: readonly SnapshotId[]): void;
+  /**
+   * Removes committed snapshots; those that others stand on, or share the folder of, stay until these go. Folders go to the trash by rename. With `usedBefore`, those that were
+   * touched at that time or later (milliseconds since the epoch) stay. Gives those that are gone now.
+   */
+  remove(ids: readonly SnapshotId[], usedBefore?: number): readonly SnapshotId[];
+  /** Somebody is about to use this snapshot, though nothing refers to it yet. False when it is not there, or already on its way out. */
+  touch(id: SnapshotId): boolean;
+  /** All committed snapshots, oldest first; sizes as far as they are known. */
+  list(): readonly ListedSnapshot[];
+  /** Measures what is not measured yet: reads all names in these snapshots. */
+  measure(): void;
   /** Bytes on disk of the snapshot's own folder; 0 for one that shares another's. */
   usage(id: SnapshotId): number;
   /** Remembers a fact about a snapshot (`diffId`, the size of its tar) for as long as the snapshot lives; a later text replaces it. Throws `snapshot/not-found`. */

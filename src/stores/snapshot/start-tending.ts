@@ -1,23 +1,20 @@
 /** The light half of tending: what a process that never touches a snapshot may load. */
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { startDetached } from '#ground/linux/spawn.ts';
 
 /** A file that is there while a store has something to tend. */
 export const tendMark = 'untended';
 
+/** There is something to do for whoever tends the store next. Nothing when there is no store yet. */
+export function markUntended(folder: string): void {
+  if (existsSync(folder)) writeFileSync(join(folder, tendMark), '');
+}
+
 /**
- * Starts tending `folder` in a process of its own, with the lowest priority, when there is anything to do; returns at once (one stat, or one spawn).
- * Call it when a build has ended, from outside the worker's namespaces: it outlives the caller.
+ * Starts a program that tends `folder` (`words`: a script of ours and what it takes; see tend.ts) in a process of its own, when there is anything to do;
+ * returns at once (one stat, or one spawn). Call it when a build has ended, from outside the worker's namespaces: it outlives the caller.
  */
-export function startTending(folder: string): void {
-  if (!existsSync(join(folder, tendMark))) return;
-  startDetached({
-    command: process.execPath,
-    arguments: [
-      fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './tend-main.ts' : './snapshot-tend.cjs', import.meta.url)),
-      folder,
-    ],
-  });
+export function startTending(folder: string, words: readonly string[]): void {
+  if (existsSync(join(folder, tendMark))) startDetached({ command: process.execPath, arguments: words });
 }

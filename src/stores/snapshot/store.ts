@@ -43,7 +43,7 @@ import {
 } from './contract.ts';
 import { mountOverlay } from './overlay.ts';
 import { tendMark } from './start-tending.ts';
-import { diskUsage } from './store/disk-usage.ts';
+import { measureSnapshots } from './store/measure.ts';
 import { joinOwners, listOwners, reapOwners } from './store/owners.ts';
 import { migrations, openRecords, type Records, type SnapshotRow } from './store/records.ts';
 import { moveToTrash, openBatch, type Batch } from './store/trash.ts';
@@ -116,7 +116,14 @@ export async function openSnapshotStore({ folder, now }: SnapshotStoreOptions): 
     },
     chain: (id) => chainOf(store, id),
     view: async (id, signal) => view(store, id, signal),
-    remove: (ids) => discard(store, store.records.doom(ids, owner)),
+    remove(ids, usedBefore) {
+      const gone = store.records.doom(ids, owner, usedBefore);
+      discard(store, gone);
+      return gone;
+    },
+    touch: (id) => store.records.touch(id, store.now()),
+    list: () => store.records.list(),
+    measure: () => measureSnapshots(folder, store.records),
     usage: (id) => usage(store, id),
     setFact: (id, name, text) => store.records.setFact(id, name, text),
     getFact: (id, name) => store.records.getFact(id, name),
@@ -188,13 +195,8 @@ function chainOf(store: Store, id: SnapshotId): readonly Snapshot[] {
 }
 
 function usage(store: Store, id: SnapshotId): number {
-  const known = store.records.getBytes(id);
-  if (known !== undefined) return known;
-  const row = store.records.get(id);
-  if (row && row.content !== id) return 0;
-  const bytes = diskUsage(fromText(join(store.folder, 's', id)));
-  store.records.setBytes(id, bytes);
-  return bytes;
+  if (store.records.getBytes(id) === undefined) measureSnapshots(store.folder, store.records);
+  return store.records.getBytes(id) ?? 0;
 }
 
 function prepare(store: Store, parent: SnapshotId | undefined, signal: AbortSignal): ActiveSnapshot {

@@ -1,14 +1,16 @@
 /** Folders that outlive a build: `RUN --mount=type=cache`. Their ids are hashed, never paths; their content is as hostile as any image's. */
 import { createHash, randomUUID } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Mount } from '#formats/graph/op.ts';
 import { fromText } from '#ground/base/byte-string.ts';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
+import { systemCode } from '#ground/base/errors.ts';
 import { tryLockFile, type FileLock } from '#ground/linux/lock-file.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
 import { openRoot } from '#ground/linux/rooted-path.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/syscall.ts';
+import { noteCacheMountUse } from '../cache-mounts.ts';
 import { contentDigest, copyOut, wholeFolder, type FileTools, type TreeSource } from '../file.ts';
 
 export type CacheMount = Extract<Mount, { kind: 'cache' }>;
@@ -49,6 +51,7 @@ export async function openCaches(
   for (const place of await placesOf(mounts, inputs, tools, signal)) {
     const { folder, lock } = await takeInstance(place, signal);
     undo.use(lock);
+    noteCacheMountUse(place.path, folder, place.mounts[0]?.id ?? '');
     await makeData(place, folder, tools, signal);
     for (const mount of place.mounts) {
       const point = tools.mountPoint(sources.size);
@@ -86,10 +89,9 @@ async function takeInstance(place: Place, signal: AbortSignal): Promise<{ readon
   const sharing = strictness[Math.max(...place.mounts.map((mount) => strictness.indexOf(mount.sharing)))] ?? 'locked';
   for (let number = 0; ; number++) {
     const folder = join(place.path, String(number));
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
     const path = join(folder, 'lock');
     if (sharing !== 'private') return { folder, lock: await takeLock(path, sharing === 'locked', signal) };
-    const lock = tryLockFile(path, { exclusive: true, wait: false });
+    const lock = tryLock(path, true);
     if (lock) return { folder, lock };
   }
 }
@@ -123,9 +125,20 @@ async function makeData({ initial, mounts }: Place, folder: string, tools: Cache
 async function takeLock(path: string, exclusive: boolean, signal: AbortSignal): Promise<FileLock> {
   for (;;) {
     signal.throwIfAborted();
-    const lock = tryLockFile(path, { exclusive, wait: false });
+    const lock = tryLock(path, exclusive);
     if (lock) return lock;
     await pause(retryDelay);
+  }
+}
+
+/** The folder is made when it is missing; a prune may take it away at any moment before it is locked. */
+function tryLock(path: string, exclusive: boolean): FileLock | undefined {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    return tryLockFile(path, { exclusive, wait: false });
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

@@ -35,6 +35,10 @@ export const buildOptions = {
   contexts: list('build-context', {
     help: 'Additional build contexts: "NAME=PATH", "NAME=docker-image://IMAGE", "NAME=oci-layout://PATH[:TAG]"',
   }),
+  cacheMax: text('cache-max', {
+    value: 'size',
+    help: 'What the build cache may take up afterwards: "10g", "20%" of the disk, "none" for no limit',
+  }),
   check: flag('check', { help: 'Look for faults without building ("--call=check")' }),
   file: text('file', { short: 'f', help: 'Name of the Dockerfile (default "PATH/Dockerfile")' }),
   format: choice('format', { words: ['oci', 'docker'], initial: 'oci', help: 'Form of the manifest (default "oci")' }),

@@ -36,7 +36,9 @@ export const buildCommand = defineCommand({
     const note = (event: ProgressEvent): void => void (event.kind === 'warning' && warnings.push(event));
     // What an earlier build wrote must not be taken for this one's when it fails.
     if (given.options.idFile !== undefined) rmSync(resolve(around.currentFolder, given.options.idFile), { force: true });
-    const outcome = await buildOnScreen(request, { mode, network: readRetries(given.options), note }, around, signal);
+    const { cacheMax } = given.options;
+    const setting = { mode, network: readRetries(given.options), note, ...(cacheMax === undefined ? {} : { cacheMax }) };
+    const outcome = await buildOnScreen(request, setting, around, signal);
     if (given.options.idFile !== undefined)
       writeAtomically(resolve(around.currentFolder, given.options.idFile), outcome.imageId, 'the image ID');
     if (given.options.metadataFile !== undefined) {
@@ -51,11 +53,11 @@ export const buildCommand = defineCommand({
   },
 });
 
-type Setting = { readonly mode: ProgressMode; readonly network: EngineOptions['network']; readonly note: Report };
+type Setting = { readonly mode: ProgressMode; readonly note: Report } & Pick<EngineOptions, 'network' | 'cacheMax'>;
 
 async function buildOnScreen(request: BuildRequest, setting: Setting, around: Surroundings, signal: AbortSignal): Promise<BuildOutcome> {
-  const { mode, network, note } = setting;
-  await using engine = await engineFor(around, network);
+  const { mode, note, ...given } = setting;
+  await using engine = await engineFor(around, given);
   using screen = await openScreen(mode, around);
   const made = await build(engine, request, (event) => (note(event), screen.report(event)), signal);
   screen.finish({ imageId: made.imageId, names: made.tags });

@@ -24,7 +24,7 @@ export const pullCommand = defineCommand({
     const say = (line: string): void => void (options.quiet || stdout.write(`${line}\n`));
     if (typed.tag === undefined && typed.digest === undefined) say(`Using default tag: ${reference.tag ?? ''}`);
     say(`${reference.tag ?? reference.digest ?? ''}: Pulling from ${nameOf(reference).replace(/^docker\.io\//u, '')}`);
-    await using engine = await engineFor(around, readRetries(options));
+    await using engine = await engineFor(around, { network: readRetries(options) });
     const pulled = await (async () => {
       using screen = options.quiet ? silentTransferScreen() : openTransferScreen(stdout, around);
       return await pull(engine, { reference: name, platform: options.platform }, screen.report, signal);

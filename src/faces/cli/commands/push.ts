@@ -24,7 +24,7 @@ export const pushCommand = defineCommand({
     if (reference.digest !== undefined)
       throw new JettisonError('cli/usage', 'Cannot push a digest reference', { hint: 'Push a name with a tag' });
     if (!options.quiet) stdout.write(`The push refers to repository [${nameOf(reference)}]\n`);
-    await using engine = await engineFor(around, readRetries(options));
+    await using engine = await engineFor(around, { network: readRetries(options) });
     const pushed = await (async () => {
       using screen = options.quiet ? silentTransferScreen() : openTransferScreen(stdout, around);
       return await push(engine, { reference: name, compression: options.compression }, screen.report, signal);

@@ -1,6 +1,6 @@
 /** The rows of a snapshot store. A row is `active` (being written by its owner), `committed` (final), or `removed` (its folder is on the way to the trash). */
 import type { Database, Row } from '#stores/db/open.ts';
-import { parseSnapshotId, snapshotNotFound, type SnapshotId } from '../contract.ts';
+import { parseSnapshotId, snapshotNotFound, type ListedSnapshot, type SnapshotId, type SnapshotSize } from '../contract.ts';
 
 /**
  * Ids count up from the time when the store was made (tenths of seconds since 2026): a cache that outlives a lost store can then never take a new snapshot for an
@@ -22,6 +22,9 @@ export const migrations = [
   // A stacked snapshot has no folder of its own: \`content\` is the one whose folder it shares.
   `ALTER TABLE snapshot ADD COLUMN content INTEGER;
    CREATE INDEX snapshot_content ON snapshot (content) WHERE content IS NOT NULL;`,
+  // Bytes in files that have more names outside of the snapshot, where they count; when the snapshot was last found to be wanted.
+  `ALTER TABLE snapshot ADD COLUMN linked INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE snapshot ADD COLUMN used INTEGER NOT NULL DEFAULT 0;`,
 ];
 
 export type SnapshotRow = {
@@ -41,8 +44,12 @@ export type Records = {
   get(id: SnapshotId): SnapshotRow | undefined;
   /** Top first; empty when it is not there. */
   chain(id: SnapshotId): readonly SnapshotRow[];
-  /** Marks committed rows as unwanted and gives those that now go (state `removed`, owned by `owner`): nothing stands on them, nothing shares their folders. */
-  doom(ids: readonly SnapshotId[], owner: string): readonly SnapshotId[];
+  /** All committed rows, oldest first. */
+  list(): readonly ListedSnapshot[];
+  /** Notes that somebody wants a committed row now; false when it is not there or on its way out. */
+  touch(id: SnapshotId, now: number): boolean;
+  /** Marks committed rows as unwanted, but for those touched at `usedBefore` or later, and gives those that now go (state `removed`, owned by `owner`): nothing stands on them, nothing shares their folders. */
+  doom(ids: readonly SnapshotId[], owner: string, usedBefore?: number): readonly SnapshotId[];
   /** The active row is gone; gives it and those that stayed only for it. */
   discard(id: SnapshotId, owner: string): readonly SnapshotId[];
   /** Rows that `departed` left active or half removed, now removed and owned by `owner`. */
@@ -60,7 +67,11 @@ export type Records = {
   /** New ids will be higher than these. */
   skipPast(ids: readonly SnapshotId[]): void;
   getBytes(id: SnapshotId): number | undefined;
-  setBytes(id: SnapshotId, bytes: number): void;
+  /** Committed rows whose bytes are not known (any more), oldest first. */
+  listUnmeasured(): readonly SnapshotId[];
+  /** What shares files with others is to be measured anew: one of these others may be gone for good. */
+  unmeasureLinked(): void;
+  setBytes(id: SnapshotId, size: SnapshotSize): void;
   setFact(id: SnapshotId, name: string, text: string): void;
   getFact(id: SnapshotId, name: string): string | undefined;
   findByFact(name: string, text: string): readonly SnapshotId[];
@@ -72,9 +83,12 @@ export function openRecords(database: Database): Records {
     const gone: SnapshotId[] = [];
     for (;;) {
       const rows = sql.removeDoomed.all(owner);
-      if (rows.length === 0) return gone;
+      if (rows.length === 0) break;
       gone.push(...idsOf(rows));
     }
+    // Files that those had in common with others count for one of these from now on.
+    if (gone.length > 0) sql.unmeasureLinked.run();
+    return gone;
   };
 
   return {
@@ -99,9 +113,11 @@ export function openRecords(database: Database): Records {
       return row && toRow(row);
     },
     chain: (id) => sql.chain.all(toNumber(id)).map(toRow),
-    doom: (ids, owner) =>
+    list: () => sql.list.all().map(toListed),
+    touch: (id, now) => sql.touch.run(now, toNumber(id)).changes === 1,
+    doom: (ids, owner, usedBefore) =>
       database.transaction(() => {
-        for (const id of ids) sql.doom.run(toNumber(id));
+        for (const id of ids) sql.doom.run(toNumber(id), usedBefore ?? Number.MAX_SAFE_INTEGER);
         return sweep(owner);
       }),
     discard: (id, owner) =>
@@ -127,7 +143,9 @@ export function openRecords(database: Database): Records {
       const bytes = sql.getBytes.get(toNumber(id))?.['bytes'];
       return typeof bytes === 'number' ? bytes : undefined;
     },
-    setBytes: (id, bytes) => void sql.setBytes.run(bytes, toNumber(id)),
+    unmeasureLinked: () => void sql.unmeasureLinked.run(),
+    listUnmeasured: () => idsOf(sql.listUnmeasured.all()),
+    setBytes: (id, { bytes, linked }) => void sql.setBytes.run(bytes, linked, toNumber(id)),
     setFact: (id, name, text) =>
       database.transaction(() => {
         if (!sql.exists.get(toNumber(id))) throw snapshotNotFound(id);
@@ -154,7 +172,11 @@ function prepareAll(database: Database) {
          UNION ALL SELECT s.id, s.parent, s.content, s.created FROM snapshot s JOIN up ON s.id = up.parent)
        SELECT id, parent, content, created FROM up ORDER BY id DESC`,
     ),
-    doom: database.prepare(`UPDATE snapshot SET doomed = 1 WHERE id = ? AND state = 'committed'`),
+    list: database.prepare(`SELECT id, parent, content, created, bytes, linked FROM snapshot WHERE state = 'committed' ORDER BY id`),
+    touch: database.prepare(`UPDATE snapshot SET used = max(used, ?) WHERE id = ? AND state = 'committed' AND doomed = 0`),
+    doom: database.prepare(`UPDATE snapshot SET doomed = 1 WHERE id = ? AND state = 'committed' AND used < ?`),
+    unmeasureLinked: database.prepare('UPDATE snapshot SET bytes = NULL WHERE linked > 0'),
+    listUnmeasured: database.prepare(`SELECT id FROM snapshot WHERE bytes IS NULL AND content IS NULL AND state = 'committed' ORDER BY id`),
     removeDoomed: database.prepare(
       `UPDATE snapshot SET state = 'removed', owner = ?, doomed = 0 WHERE doomed = 1 AND state = 'committed'
          AND NOT EXISTS (SELECT 1 FROM snapshot child WHERE child.parent = snapshot.id AND child.state != 'removed')
@@ -172,7 +194,7 @@ function prepareAll(database: Database) {
     any: database.prepare('SELECT id FROM snapshot LIMIT 1'),
     skipPast: database.prepare(`UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'snapshot'`),
     getBytes: database.prepare('SELECT bytes FROM snapshot WHERE id = ?'),
-    setBytes: database.prepare(`UPDATE snapshot SET bytes = ? WHERE id = ? AND state = 'committed'`),
+    setBytes: database.prepare(`UPDATE snapshot SET bytes = ?, linked = ? WHERE id = ? AND state = 'committed'`),
     setFact: database.prepare('INSERT INTO fact VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET text = excluded.text'),
     getFact: database.prepare('SELECT text FROM fact WHERE snapshot = ? AND name = ?'),
     findByFact: database.prepare(
@@ -193,6 +215,11 @@ function toRow(row: Row): SnapshotRow {
     content: row['content'] === null ? id : toId(row['content']),
     createdAt: Number(row['created']),
   };
+}
+
+function toListed(row: Row): ListedSnapshot {
+  const isMeasured = row['bytes'] !== null || row['content'] !== null;
+  return { ...toRow(row), size: isMeasured ? { bytes: Number(row['bytes']), linked: Number(row['linked']) } : undefined };
 }
 
 function toId(value: unknown): SnapshotId {

@@ -35,13 +35,17 @@ export function moveToTrash(store: string, folders: readonly string[]): void {
   for (const folder of folders) batch.add(folder);
 }
 
-/** Deletes all batches that nobody can still be using; takes as long as it takes. */
-export function emptyTrash(store: string): void {
+/** Deletes all batches that nobody can still be using; takes as long as it takes. Gives how many. */
+export function emptyTrash(store: string): number {
+  let count = 0;
   for (const name of readdirSync(join(store, 'trash'))) {
     const batch = join(store, 'trash', name);
     const users = readUsers(batch);
-    if (users?.every((user) => isGone(store, user))) removeTree(batch);
+    if (users?.every((user) => isGone(store, user)) !== true) continue;
+    removeTree(batch);
+    count++;
   }
+  return count;
 }
 
 /** Undefined for a batch that is just being made. */

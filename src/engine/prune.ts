@@ -1,0 +1,106 @@
+/** `jettison prune`, `builder prune`, `image prune`, `container prune`, `system prune` */
+import { decodeImageConfig } from '#formats/oci/image-config.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import { formatSize } from '#ground/base/human.ts';
+import { removeImage } from '#stores/image/remove.ts';
+import type { ImageRecord } from '#stores/image/store.ts';
+import { openKeeper, type Keeper } from '#execution/worker/keeper.ts';
+import type { Engine } from './open.ts';
+import { diskOf } from './keep-space.ts';
+import type {
+  CachePruneRequest,
+  ImagePruneRequest,
+  PrunedCache,
+  PrunedImages,
+  PrunedContainers,
+  ContainerPruneRequest,
+} from './requests.ts';
+import { blobsOfImage } from './space/account.ts';
+import { dropBlobs } from './space/drop-blobs.ts';
+import { matchesCacheFilters, matchesLabels } from './space-filters.ts';
+import { pruneCache } from './space/prune-cache.ts';
+import { describeUse } from './space/describe.ts';
+
+/** Removes what nobody holds. When this returns its files are deleted, unless a running build could still be reading them. */
+export async function pruneBuildCache(engine: Engine, request: CachePruneRequest): Promise<PrunedCache> {
+  await using keeper = await openKeeper(engine.paths.store);
+  return pruneWith(engine, keeper, request);
+}
+
+function pruneWith(engine: Engine, keeper: Keeper, request: CachePruneRequest): PrunedCache {
+  const matches = matchesCacheFilters(request.filters, engine.now());
+  const { items, bytes } = pruneCache(engine, keeper, {
+    mayGo: (item) => (request.all || item.type !== 'internal') && matches(item),
+    keep: (unheld) => bytesToKeep(request, unheld, diskOf(engine.paths.store).free),
+    sparesLastBuild: false,
+    forgetsHeld: request.all,
+    rule: ruleOf(request),
+  });
+  return { items: items.map(describeUse), bytes };
+}
+
+/** BuildKit's rules: at most `maxUsed`, less where the disk lacks free space, but never less than `reserved`. undefined: no limit was named, so all goes. */
+export function bytesToKeep(
+  request: Pick<CachePruneRequest, 'reserved' | 'maxUsed' | 'minFree'>,
+  unheld: number,
+  free: number,
+): number | undefined {
+  const { reserved, maxUsed, minFree } = request;
+  if (reserved === undefined && maxUsed === undefined && minFree === undefined) return undefined;
+  const most = maxUsed ?? (minFree === undefined ? 0 : unheld);
+  const lacking = Math.max(0, (minFree ?? 0) - free);
+  return Math.max(reserved ?? 0, Math.min(most, unheld - lacking));
+}
+
+/** As `why` says it. */
+function ruleOf({ all, reserved, maxUsed, minFree, filters }: CachePruneRequest): string {
+  const limits = [
+    ['--reserved-space', reserved],
+    ['--max-used-space', maxUsed],
+    ['--min-free-space', minFree],
+  ] as const;
+  const words = limits.flatMap(([name, bytes]) => (bytes === undefined ? [] : [`${name} ${formatSize(bytes)}`]));
+  return ['prune', ...(all ? ['--all'] : []), ...words, ...filters.texts.map((text) => `--filter ${text}`)].join(' ');
+}
+
+/** Removes images without a name (`all`: without a container), and what only they held. */
+export async function pruneImages(engine: Engine, request: ImagePruneRequest): Promise<PrunedImages> {
+  await using keeper = await openKeeper(engine.paths.store);
+  const blobs: Digest[] = [];
+  const removed = engine.database.transaction(() => {
+    const used = new Set(engine.containers.list().map((container) => container.imageId));
+    const since = engine.leasedSince() ?? Infinity;
+    const going = engine.images.list().filter((image) => mayGo(image, request) && !used.has(image.imageId) && image.stored < since);
+    return going.flatMap((image) => {
+      blobs.push(...blobsOfImage(engine, image.imageId));
+      return removeImage(engine.images, image.imageId, { force: true, mayDelete: () => {} });
+    });
+  });
+  const bytes = dropBlobs(engine, blobs) + collectGarbage(engine, keeper);
+  return { removed, bytes };
+}
+
+function mayGo(image: ImageRecord, request: ImagePruneRequest): boolean {
+  if (!request.all && image.names.length > 0) return false;
+  if (request.until !== undefined && image.created > request.until) return false;
+  return matchesLabels(decodeImageConfig(image.config, image.imageId).config?.Labels ?? {}, request.labels);
+}
+
+function collectGarbage(engine: Engine, keeper: Keeper): number {
+  return pruneCache(engine, keeper, {
+    mayGo: () => false,
+    keep: () => undefined,
+    sparesLastBuild: false,
+    forgetsHeld: false,
+    rule: 'its image was removed',
+  }).bytes;
+}
+
+/** Removes containers that have ended, and the files they wrote. */
+export async function pruneContainers(engine: Engine, request: ContainerPruneRequest): Promise<PrunedContainers> {
+  const ended = engine.containers.list().filter(({ state, created }) => state.kind === 'exited' && (request.until ?? Infinity) >= created);
+  if (ended.length === 0) return { ids: [], bytes: 0 };
+  await using keeper = await openKeeper(engine.paths.store);
+  for (const { id } of ended) engine.containers.remove(id);
+  return { ids: ended.map(({ id }) => id), bytes: collectGarbage(engine, keeper) };
+}

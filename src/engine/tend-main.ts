@@ -1,0 +1,23 @@
+/** The process that tends a store after a build, with the lowest priority: `tend-main.ts STORE [CACHE_MAX]`. */
+import { setPriority } from 'node:os';
+import { argv, env } from 'node:process';
+import { tendWorkerStore } from '#execution/worker/keeper.ts';
+import { createLog } from '#ground/base/log.ts';
+import { keepSpace } from './keep-space.ts';
+import { openEngine } from './open.ts';
+
+const log = createLog('engine');
+const [, , store, cacheMax] = argv;
+if (store !== undefined) {
+  setPriority(19);
+  void tend(store);
+}
+
+async function tend(folder: string): Promise<void> {
+  await using engine = await openEngine({ environment: { ...env, JETTISON_STORE: folder }, currentFolder: '/' });
+  await tendWorkerStore(folder, async (keeper) => {
+    const { items, bytes } = keepSpace(engine, keeper, cacheMax);
+    if (items.length > 0) log('%d things removed, %d bytes', items.length, bytes);
+    await Promise.resolve();
+  });
+}

@@ -1,0 +1,82 @@
+/**
+ * What takes up space in a worker's part of the store, and how to free it: snapshots and cache mounts. It works on the folder itself, in whichever process asks: nothing
+ * is mounted for it.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { listCacheMounts, removeCacheMounts, type KeptCacheMount } from '#execution/ops/cache-mounts.ts';
+import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
+import { openSnapshotStore } from '#stores/snapshot/store.ts';
+import { clearTrash, tendStore } from '#stores/snapshot/tend.ts';
+
+export type { KeptCacheMount } from '#execution/ops/cache-mounts.ts';
+
+export type KeptSnapshot = {
+  readonly id: SnapshotId;
+  readonly parent: SnapshotId | undefined;
+  /** Whose folder holds its files: its own id, or another's, which stays on disk as long. */
+  readonly content: SnapshotId;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** Bytes on disk that count for it. */
+  readonly bytes: number;
+  /** Bytes of files that it shares with older snapshots, where they count. */
+  readonly linked: number;
+};
+
+export type Keeper = {
+  /** Oldest first. */
+  snapshots(): readonly KeptSnapshot[];
+  cacheMounts(): readonly KeptCacheMount[];
+  /**
+   * Removes snapshots, but for those that a worker has found for somebody at `usedBefore` or later (milliseconds since the epoch); what others stand on goes
+   * with these. Gives those that are gone.
+   */
+  release(ids: readonly SnapshotId[], usedBefore: number): readonly SnapshotId[];
+  /** Gives those that are gone: not those that a step has open. */
+  removeCacheMounts(ids: ReadonlySet<string>): readonly string[];
+};
+
+/** Opens the worker's part of the store `store`. Disposing deletes what was removed, as far as nobody can be reading it any more: that may take seconds. */
+export async function openKeeper(store: string): Promise<Keeper & AsyncDisposable> {
+  const folder = snapshotsIn(store);
+  const snapshots = await openSnapshotStore({ folder, now: Date.now });
+  let removed = 0;
+  const keeper = keeperOver(snapshots, store);
+  return {
+    ...keeper,
+    release(ids, usedBefore) {
+      const gone = keeper.release(ids, usedBefore);
+      removed += gone.length;
+      return gone;
+    },
+    async [Symbol.asyncDispose]() {
+      await snapshots[Symbol.asyncDispose]();
+      if (removed > 0) clearTrash(folder);
+    },
+  };
+}
+
+/** Tends the worker's part of the store (see tendStore), letting `keep` free what should not stay. */
+export async function tendWorkerStore(store: string, keep: (keeper: Keeper) => Promise<void>): Promise<void> {
+  await tendStore(snapshotsIn(store), async (snapshots) => await keep(keeperOver(snapshots, store)));
+}
+
+function snapshotsIn(store: string): string {
+  const folder = join(store, 'snapshots');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return folder;
+}
+
+function keeperOver(snapshots: SnapshotStore, store: string): Keeper {
+  const mounts = join(store, 'cache-mounts');
+  return {
+    snapshots() {
+      snapshots.measure();
+      return snapshots.list().map(({ size, ...snapshot }) => ({ ...snapshot, bytes: size?.bytes ?? 0, linked: size?.linked ?? 0 }));
+    },
+    cacheMounts: () => listCacheMounts(mounts),
+    release: (ids, usedBefore) => snapshots.remove(ids, usedBefore),
+    removeCacheMounts: (ids) => removeCacheMounts(mounts, ids),
+  };
+}

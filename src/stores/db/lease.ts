@@ -1,0 +1,83 @@
+/**
+ * Who is at work with a store: a process holds a lock on a file of its own, which ends with the process however it ends, and is seen by all on the same
+ * kernel. It is a lock of SQLite (on an empty database), so that holding one loads nothing.
+ */
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { JettisonError } from '#ground/base/errors.ts';
+
+export type Lease = Disposable & {
+  readonly name: string;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+};
+
+const grammar = /^(\d{1,16})-[0-9a-f]{12}$/u;
+const hour = 3_600_000;
+
+/** Takes a lease in `folder`, made when missing. The file gets its name once it is locked, so that nobody takes it for a dead one's. */
+export function takeLease(folder: string, now: number): Lease {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const name = `${Math.floor(now)}-${randomBytes(6).toString('hex')}`;
+  const early = join(folder, `.${name}`);
+  const lock = lockDatabase(early);
+  if (lock === undefined) throw new JettisonError('db/lease-locked', `Cannot lock "${early}"`, { fault: 'environment' });
+  renameSync(early, join(folder, name));
+  return {
+    name,
+    since: Math.floor(now),
+    [Symbol.dispose]() {
+      rmSync(join(folder, name), { force: true });
+      if (lock.isOpen) lock.close();
+    },
+  };
+}
+
+/** Leases that are held now, the oldest first, but for the one called `except`. Files of processes that died are removed. */
+export function listLeases(folder: string, except?: string): readonly { readonly name: string; readonly since: number }[] {
+  const held: { readonly name: string; readonly since: number }[] = [];
+  for (const name of namesIn(folder)) {
+    const path = join(folder, name);
+    if (name.startsWith('.')) removeOld(path);
+    const [, since] = grammar.exec(name) ?? [];
+    if (since === undefined || name === except) continue;
+    if (isHeld(path)) held.push({ name, since: Number(since) });
+  }
+  return held.toSorted((a, b) => a.since - b.since);
+}
+
+function isHeld(path: string): boolean {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return false;
+  using lock = lockDatabase(path);
+  if (lock !== undefined) rmSync(path, { force: true });
+  return lock === undefined;
+}
+
+/** The open database with its lock, or undefined while another one has it. */
+function lockDatabase(path: string): DatabaseSync | undefined {
+  const database = new DatabaseSync(path, { timeout: 0 });
+  try {
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+    return database;
+  } catch (error) {
+    database.close();
+    if (isBusy(error)) return undefined;
+    throw error;
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' && (error.errcode & 0xff) === 5;
+}
+
+function namesIn(folder: string): readonly string[] {
+  return statSync(folder, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(folder);
+}
+
+/** Files whose makers were killed before they got their names. */
+function removeOld(path: string): void {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats !== undefined && Date.now() - stats.mtimeMs > hour) rmSync(path, { force: true });
+}

@@ -1,0 +1,190 @@
+/** What the store takes up: seen, removed, and kept below a limit; beside running builds, and when the one who removes is killed. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { test } from 'node:test';
+import { openDatabase } from '#stores/db/open.ts';
+import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
+
+const MB = 1024 * 1024;
+const fill = (name: string, megabytes: number): string => `head -c ${megabytes * MB} /dev/urandom > ${name}`;
+
+function bytesOf(folder: string): number {
+  return Number(spawnSync('du', ['-s', '--block-size=1', folder], { encoding: 'utf8' }).stdout.split('\t')[0]);
+}
+
+/** Until the process that tends the store after a command is through. */
+async function tended(sandbox: Sandbox): Promise<void> {
+  for (let count = 0; count < 400 && existsSync(join(sandbox.store, 'snapshots/untended')); count++) await sleep(25);
+  spawnSync('flock', ['--wait', '30', join(sandbox.store, 'snapshots/tending'), 'true']);
+}
+
+test('du tells who holds what, prune frees the rest, and the images stay whole', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const context = sandbox.files({
+    Dockerfile: `FROM busybox AS stage
+RUN ${fill('/big', 12)} && ${fill('/part', 6)}
+RUN --mount=type=cache,id=packages,target=/c ${fill('/c/file', 3)}
+FROM busybox
+COPY --from=stage /part /part
+CMD ["wc", "-c", "/part"]
+`,
+  });
+  await sandbox.succeed(['build', '-t', 'app', context]);
+  await tended(sandbox);
+  const before = bytesOf(sandbox.store);
+  const list = await sandbox.succeed(['du']);
+  assert.match(list, /^ID +RECLAIMABLE +SIZE +LAST ACCESSED\n/u);
+  assert.match(list, /\n[0-9a-f]{16}-0\* +true +3\.\d+MB +/u);
+  assert.match(list, /\nReclaimable: +22\.\d+MB\nTotal:/u);
+  assert.match(await sandbox.succeed(['du', '--verbose', '--filter', 'type=exec.cachemount']), /Description: +packages\n/u);
+  assert.equal(
+    await sandbox.succeed(['du', '--filter', 'description~=12582912', '--format', '{{.Reclaimable}} {{.Type}}']),
+    'true regular\n',
+  );
+  assert.match(
+    await sandbox.succeed(['system', 'df']),
+    /\nImages +2 +0 +\S+ +\S+ \(100%\)\nContainers +0 +0 +0B +0B\n[^]*\nBuild Cache +3 +0 +22\.\d+MB +22\.\d+MB\n/u,
+  );
+
+  assert.match(
+    await sandbox.succeed(['prune'], { input: 'n\n' }),
+    /^WARNING! This will remove all dangling build cache\. Are you sure.* \[y\/N\] $/u,
+  );
+  const pruned = await sandbox.succeed(['prune'], { input: 'y\n' });
+  assert.match(pruned, /Deleted build cache objects:\n[^]*\n\nTotal reclaimed space: 22\.\d+MB\n$/u);
+  // The file that the image has from the stage is the image's now; 12 and 3 of 22 MB are free.
+  assert.ok(before - bytesOf(sandbox.store) > 15 * MB);
+  assert.match(await sandbox.succeed(['du']), /Private: +0B\nReclaimable: +0B\nTotal: +8\.\d+MB\n/u);
+  assert.equal(await sandbox.succeed(['run', '--rm', 'app']), `${6 * MB} /part\n`);
+
+  await sandbox.succeed(['run', '--name', 'kept', 'app']);
+  const refused = await sandbox.jettison(['rmi', 'app']);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /is used by container kept/u);
+  assert.match(await sandbox.succeed(['image', 'prune', '-af']), /^Deleted Images:\nuntagged: busybox:latest\ndeleted: sha256:/u);
+  assert.match(await sandbox.succeed(['container', 'prune', '-f']), /^Deleted Containers:\n[0-9a-f]{64}\n\nTotal reclaimed space: /u);
+  const all = await sandbox.succeed(['system', 'prune', '-af']);
+  assert.match(all, /untagged: app:latest\n/u);
+  assert.ok(bytesOf(sandbox.store) < MB, `${bytesOf(sandbox.store)}`);
+});
+
+test('rmi gives back what only the image held', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const before = bytesOf(sandbox.store);
+  await sandbox.succeed(['rmi', 'busybox']);
+  await tended(sandbox);
+  assert.ok(before > MB);
+  assert.ok(bytesOf(sandbox.store) < MB / 2, `${bytesOf(sandbox.store)}`);
+});
+
+test('--cache-max is kept after a build: the least worth a byte goes, what the last build used stays, and why is remembered', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const stage = (name: string, size: number, pause: string): string =>
+    sandbox.files(
+      { Dockerfile: `FROM busybox AS s\nRUN sleep ${pause} && ${fill('/f', size)}\nFROM scratch\nCOPY --from=s /etc/passwd /${name}\n` },
+      name,
+    );
+  const cheap = stage('cheap', 20, '0');
+  const dear = stage('dear', 10, '2');
+  for (const context of [cheap, dear]) await sandbox.succeed(['build', '-t', 'app', context]);
+  const last = sandbox.files({ Dockerfile: `FROM busybox\nRUN ${fill('/f', 15)}\n` }, 'last');
+  await sandbox.succeed(['build', '--cache-max', '30m', '-t', 'last', last]);
+  await sandbox.succeed(['rmi', 'last']);
+  await tended(sandbox);
+  // The limit holds for this build alone: 25 MB of results that nobody needs are within it.
+  const kept = await sandbox.succeed(['du', '--format', '{{.Description}}']);
+  assert.deepEqual(
+    ['20971520', '10485760', '15728640'].map((size) => kept.includes(size)),
+    [false, true, true],
+  );
+  using database = openDatabase({ file: join(sandbox.store, 'engine.db'), migrations: migrationsOf(sandbox) });
+  assert.deepEqual(
+    database
+      .prepare('SELECT DISTINCT rule FROM cache_eviction')
+      .all()
+      .map((row) => row['rule']),
+    ['--cache-max 30m'],
+  );
+  assert.match((await sandbox.jettison(['build', '--cache-max', 'much', last])).stderr, /Cannot read the size "much"/u);
+  // What the last build used stays, even when nothing may.
+  await sandbox.succeed(['build', '--cache-max', '0', last]);
+  sandbox.files({ Dockerfile: `FROM busybox\nRUN ${fill('/f', 15)}\nRUN true\n` }, 'last');
+  await sandbox.succeed(['build', '--cache-max', '0', last]);
+  await tended(sandbox);
+  const least = await sandbox.succeed(['du', '--format', '{{.Description}}']);
+  assert.deepEqual(
+    ['10485760', '15728640', 'RUN true'].map((text) => least.includes(text)),
+    [false, true, true],
+  );
+});
+
+/** The schema as it is. */
+function migrationsOf(sandbox: Sandbox): readonly string[] {
+  const version = spawnSync(
+    process.execPath,
+    [
+      '-e',
+      `console.log(new (require('node:sqlite').DatabaseSync)(${JSON.stringify(join(sandbox.store, 'engine.db'))}).prepare('PRAGMA user_version').get().user_version)`,
+    ],
+    { encoding: 'utf8' },
+  );
+  return Array.from({ length: Number(version.stdout) }, () => '');
+}
+
+test('fifty builds beside one prune after another: each one works and gives the right image', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  let isOver = false;
+  const pruning = (async () => {
+    let count = 0;
+    for (; !isOver; count++) await sandbox.succeed(count % 2 === 0 ? ['prune', '-af'] : ['prune', '-f', '--keep-storage', '8k']);
+    return count;
+  })();
+  const contexts = ['one', 'two'].map((name) =>
+    sandbox.files(
+      {
+        Dockerfile: `FROM busybox AS s\nRUN echo ${name} > /a\nRUN cat /a /a > /b\nFROM busybox\nCOPY --from=s /b /b\nARG n\nRUN cat /b /b > /c\n`,
+      },
+      name,
+    ),
+  );
+  try {
+    for (let round = 0; round < 25; round++) {
+      await Promise.all(
+        contexts.map(
+          async (context, index) => await sandbox.succeed(['build', '-q', '-t', `app${index}`, '--build-arg', `n=${round % 3}`, context]),
+        ),
+      );
+      if (round % 5 === 0) assert.equal(await sandbox.succeed(['run', '--rm', 'app1', 'cat', '/c']), 'two\n'.repeat(4));
+    }
+  } finally {
+    isOver = true;
+  }
+  assert.ok((await pruning) > 10);
+});
+
+test('a prune that is killed leaves a store that works, and the next one ends its work', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const context = sandbox.files({
+    Dockerfile: `FROM busybox AS s\nRUN ${fill('/f', 2)}\nRUN for i in $(seq 300); do echo $i > /$i; done\nFROM busybox\nCOPY --from=s /f /f\n`,
+  });
+  for (const delay of [40, 80, 120, 160, 200, 250, 300, 400]) {
+    await sandbox.succeed(['build', '-q', '-t', 'app', context]);
+    await sandbox.jettison(['prune', '-af'], { onStart: (prune) => void setTimeout(() => prune.kill('SIGKILL'), delay) });
+    await sandbox.succeed(['build', '-q', '-t', 'app', context]);
+    assert.equal(await sandbox.succeed(['run', '--rm', 'app', 'wc', '-c', '/f']), `${2 * MB} /f\n`);
+  }
+  await sandbox.succeed(['system', 'prune', '-af']);
+  await tended(sandbox);
+  await sandbox.succeed(['prune', '-af']);
+  assert.deepEqual(readdirSync(join(sandbox.store, 'snapshots/s')), []);
+  assert.deepEqual(readdirSync(join(sandbox.store, 'snapshots/trash')), []);
+  assert.ok(bytesOf(sandbox.store) < MB, `${bytesOf(sandbox.store)}`);
+});
