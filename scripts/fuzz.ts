@@ -8,10 +8,12 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import fc from 'fast-check';
+import { digestOf } from '../src/ground/base/digest.ts';
 import { JettisonError } from '../src/ground/base/errors.ts';
 import type { Dockerfile } from '../src/languages/dockerfile/ast.ts';
 import { dockerfileFrontend } from '../src/languages/dockerfile/frontend.ts';
 import { lintDockerfile, parseDockerfile, printDockerfile } from '../src/languages/dockerfile/library.ts';
+import type { Outside } from '../src/languages/frontend/contract.ts';
 import { rules } from '../src/languages/dockerfile/lint.ts';
 import { anyDockerfile } from '../test/kit/dockerfiles.ts';
 import { checkSpans } from '../test/kit/spans.ts';
@@ -44,8 +46,18 @@ const options = {
   network: 'default',
   extraHosts: [],
 } as const;
-const outside = {
-  resolveImage: async (reference: string) => await Promise.reject(new JettisonError('registry/not-found', `${reference} is not there`)),
+/** Every image is there; some have triggers. */
+const outside: Outside = {
+  async resolveImage(reference, platform) {
+    const triggers = reference.length % 3 === 0 ? ['ARG T=$A', 'RUN --mount=type=cache,target=/x echo $T'] : [];
+    const config = {
+      ...platform,
+      config: { Env: ['PATH=/bin', 'X=y'], WorkingDir: '/w', OnBuild: triggers },
+      rootfs: { type: 'layers', diff_ids: [digestOf(reference)] },
+      history: [{ created_by: 'x' }],
+    } as const;
+    return await Promise.resolve({ name: reference, shown: reference, manifest: digestOf(reference), config });
+  },
 };
 
 let executions = 0;

@@ -48,7 +48,7 @@ test('--check tells findings with their lines and exits with 1; nothing is built
   assert.equal(await sandbox.succeed(['build', '--check', clean]), 'Check complete, no warnings found.\n');
   const broken = await sandbox.jettison(['build', '--check', sandbox.files({ Dockerfile: 'FROM scratch\nUSR x\n' }, 'broken')]);
   assert.equal(broken.status, 1);
-  assert.match(broken.stdout, /ERROR: Unknown instruction: "USR"\nDockerfile:2\n/u);
+  assert.match(broken.stdout, /ERROR: Unknown instruction: "USR"\nDockerfile:2:1\n/u);
 });
 
 /** As BuildKit says where something stands. */

@@ -46,8 +46,11 @@ function placeComments(comments: readonly Comment[], instructions: readonly Inst
   };
   const placed = instructions.map((instruction): PlacedInstruction => {
     const own = new Set(instruction.comments);
-    const apart = takeUntil(instruction.span.start.offset).filter((comment) => !own.has(comment));
-    return { instruction, apart, inside: takeUntil(instruction.span.end.offset) };
+    const before = takeUntil(instruction.span.start.offset);
+    // Behind its own comments: its line began with nothing but a continuation.
+    const inside = own.size === 0 ? [] : before.slice(before.findLastIndex((comment) => own.has(comment)) + 1);
+    const apart = before.slice(0, before.length - inside.length).filter((comment) => !own.has(comment));
+    return { instruction, apart, inside: [...inside, ...takeUntil(instruction.span.end.offset)] };
   });
   return { instructions: placed, rest: comments.slice(next) };
 }
