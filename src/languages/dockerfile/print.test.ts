@@ -112,6 +112,7 @@ test('what is printed is read as the same tree: texts that are hard to print', (
     'FROM a\nRUN --mount=target=\\${x <<A\nA\n',
     'FROM a\nONBUILD COPY <<A <<B /x\na\nA\nB\n',
     'FROM a\ncopy \ud800 <<',
+    'FROM a\ncopy \ud800 `',
     'FROM a\n#c\n\\\n# d\nRUN x',
     'FROM a\nLABEL a b\\\f\nUSER c',
     'FROM a\nCOPY << A /x\nb\nA',

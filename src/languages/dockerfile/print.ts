@@ -151,12 +151,16 @@ function printJson(words: readonly Word[]): string {
   return `[${words.map(({ text }) => JSON.stringify(text)).join(', ')}]`;
 }
 
-/** Plain words where that reads back as the same words, else the JSON form. */
+/** Plain words where that reads back as the same words, else the JSON form (which cannot hold half a surrogate pair). */
 function printList(words: readonly Word[], hasHeredocs: boolean): string {
   const plain = words.map(({ text }) => text).join(' ');
   if (hasHeredocs) return plain;
   const readsBack =
-    heredocsOf(`COPY ${plain}`).length === 0 && !/[\\`\n]$|\n/u.test(plain) && plain.trim() === plain && sameWords(plain, words);
+    heredocsOf(`COPY ${plain}`).length === 0 &&
+    !plain.includes('\n') &&
+    !(/[\\`]$/u.test(plain) && plain.isWellFormed()) &&
+    plain.trim() === plain &&
+    sameWords(plain, words);
   return readsBack ? plain : printJson(words);
 }
 
