@@ -131,11 +131,14 @@ function planStage({ stage: source, image, platform: platformWord }: FromFacts, 
   const { options, stages } = plan;
   if (image.fault !== undefined) throw badExpansion(from.image.text, image.fault, [from.image.span]);
   const written = image.text;
-  if (written === '')
+  if (written === '') {
+    const declared = plan.dockerfile.globalArguments.flatMap((one) => one.arguments.map(({ name }) => name.text));
+    const near = [...image.unmatched].filter((name) => !declared.includes(name)).flatMap((name) => suggest(name, declared) ?? [])[0];
     throw new JettisonError('dockerfile/blank-base', `Base name (${from.image.text}) should not be blank`, {
       at: [from.image.span],
-      hint: 'Give the argument a default: ARG NAME=image before the first FROM',
+      hint: near === undefined ? 'Give the argument a default: ARG NAME=image before the first FROM' : `Did you mean "$${near}"?`,
     });
+  }
   // `--platform=` without a value is as if it were not there; one whose variables are empty is an error.
   const platform = from.platform && from.platform.text !== '' && platformWord ? readPlatform(from.platform, platformWord, plan) : undefined;
   const name = from.alias?.name.text.toLowerCase();
@@ -228,7 +231,8 @@ function wantedImage(written: string, { platform, at }: Wanted): WantedImage {
     return { reference: printReference(withDefaultTag(parseReference(written))), written, platform, at };
   } catch (error) {
     const shown = written.length > 120 ? `${written.slice(0, 120)}...` : written;
-    throw new JettisonError('dockerfile/bad-reference', `Failed to parse stage name "${shown}": invalid reference format`, {
+    const reason = error instanceof JettisonError && error.message.includes('must be lowercase') ? ': names must be lowercase' : '';
+    throw new JettisonError('dockerfile/bad-reference', `Failed to parse stage name "${shown}": invalid reference format${reason}`, {
       at,
       cause: error,
       hint: (error instanceof JettisonError ? error.hint : undefined) ?? 'Image names are in lower case: name, name:tag, registry/name:tag',

@@ -18,7 +18,7 @@ import type {
 } from '../ast.ts';
 import { parsePorts } from './ports.ts';
 import { argumentsOf } from './run.ts';
-import { isSignal } from './signals.ts';
+import { isSignal, nearestSignal } from './signals.ts';
 import { expand, expandToWords, placeOf, spend, type StepContext } from './state.ts';
 
 /** ARG in a stage: `--build-arg` wins over the default, the default over the value above the first FROM. */
@@ -109,11 +109,13 @@ export function convertUser(context: StepContext, instruction: UserInstruction):
 export function convertStopSignal(context: StepContext, instruction: StopSignalInstruction): void {
   const { draft } = context.state;
   const signal = expand(context, instruction.signal);
-  if (!isSignal(signal))
+  if (!isSignal(signal)) {
+    const near = signal.length > 40 ? undefined : nearestSignal(signal);
     throw new JettisonError('dockerfile/bad-signal', `Invalid signal: ${signal}`, {
       at: placeOf(context, instruction.signal),
-      hint: 'Write a name such as SIGTERM, or a number',
+      hint: near === undefined ? 'Write a name such as SIGTERM, or a number' : `Did you mean "${near}"?`,
     });
+  }
   draft.stopSignal = signal;
   addHistory(draft, `STOPSIGNAL ${signal}`, false);
 }

@@ -383,7 +383,13 @@ function readOnbuild(reading: Reading): OnbuildInstruction | undefined {
   const [first] = words;
   if (!first) return fault(reading, 'ONBUILD requires at least one argument');
   const name = first.text.toUpperCase();
-  if (name === 'ONBUILD') return fault(reading, "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed", undefined, first.span);
+  if (name === 'ONBUILD')
+    return fault(
+      reading,
+      "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
+      'Leave one ONBUILD out: triggers run once, in the image that is built on this one',
+      first.span,
+    );
   if (name === 'MAINTAINER' || name === 'FROM') return fault(reading, `${name} isn't allowed as an ONBUILD trigger`, undefined, first.span);
   const trigger = reading.readInner(reading.stretch);
   if (!trigger || !isStageInstruction(trigger)) return undefined;
