@@ -4,7 +4,7 @@ export const floors = {
   formats: ['oci', 'tar', 'graph', 'progress'],
   languages: ['frontend', 'dockerfile'],
   stores: ['db', 'ssh', 'content', 'registry', 'transfer', 'context', 'snapshot', 'layer', 'image'],
-  execution: ['runtime', 'cache', 'solver', 'ops', 'worker', 'container', 'exporter'],
+  execution: ['runtime', 'cache', 'solver', 'builds', 'ops', 'worker', 'container', 'exporter'],
   engine: ['engine'],
   faces: ['cli'],
 } as const satisfies Record<string, readonly string[]>;
@@ -35,13 +35,14 @@ export const rooms: Readonly<Record<string, string>> = {
   runtime: 'base linux oci',
   cache: 'base oci graph db content transfer',
   solver: 'base graph progress cache',
+  builds: 'base frontend graph progress db context cache solver',
   ops: 'base linux oci tar graph progress content registry transfer context snapshot layer runtime',
   worker: 'base linux oci graph progress db content context snapshot layer runtime ops',
   container: 'base oci progress db content image worker',
   exporter: 'base oci tar progress content registry transfer image cache worker',
   // engine
   engine:
-    'base oci graph progress frontend dockerfile db ssh content registry transfer context image cache solver worker container exporter',
+    'base oci graph progress frontend dockerfile db ssh content registry transfer context image cache solver builds worker container exporter',
   // faces
   cli: 'base oci progress engine worker',
 };

@@ -5,8 +5,9 @@ import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { changedWhileCopied } from '#stores/context/errors.ts';
 import { fingerprint } from '#stores/context/fingerprint.ts';
+import { fileListOf, type FileList } from '#stores/context/file-list.ts';
 import { openLocalContext, type LocalContext } from '#stores/context/local.ts';
-import { selectForCopy, selectionDigest, type Selection } from '#stores/context/select.ts';
+import { selectForCopy, takeSelection, type Selection } from '#stores/context/select.ts';
 import type { StatCache } from '#stores/context/stat-cache.ts';
 import type { TreeSource } from '#execution/worker/contract.ts';
 
@@ -17,17 +18,21 @@ export type BuildContexts = {
   add(name: string, folder: ContextFolder): void;
   /** Content digest of what a copy takes from the folder `name`. Throws `context/missing-source`. */
   digest(name: string, action: CopyAction): Digest;
+  /** The files behind a digest that this build computed. */
+  filesOf(digest: Digest): FileList | undefined;
   source(name: string): TreeSource;
   /** Throws `context/changed` when a file of these folders that counted for a key is no longer what it was: what was built of it may be neither old nor new. */
   checkUnchanged(names: readonly string[]): void;
 };
 
 type Seen = { readonly action: CopyAction; readonly digest: Digest; readonly fingerprint: Digest };
+type Taken = { readonly selection: Selection; readonly lines: readonly string[] };
 
 export function createBuildContexts(given: ReadonlyMap<string, ContextFolder>, statCache: StatCache): BuildContexts {
   const folders = new Map(given);
   const opened = new Map<string, LocalContext>();
   const seen = new Map<string, Map<string, Seen>>();
+  const taken = new Map<Digest, Taken>();
 
   const folderNamed = (name: string): ContextFolder => {
     const folder = folders.get(name);
@@ -48,11 +53,16 @@ export function createBuildContexts(given: ReadonlyMap<string, ContextFolder>, s
       const known = seen.get(name)?.get(id);
       if (known !== undefined) return known.digest;
       const selection = selectForCopy(contextNamed(name), action);
-      const digest = selectionDigest(selection, { digestFile: (entry) => statCache.digestFile(entry), owners: 'root' });
+      const { digest, lines } = takeSelection(selection, { digestFile: (entry) => statCache.digestFile(entry), owners: 'root' });
+      taken.set(digest, { selection, lines });
       const ofName = seen.get(name) ?? new Map<string, Seen>();
       ofName.set(id, { action, digest, fingerprint: look(selection) });
       seen.set(name, ofName);
       return digest;
+    },
+    filesOf: (digest) => {
+      const files = taken.get(digest);
+      return files && fileListOf(files.selection, files.lines);
     },
     source: (name) => ({ kind: 'folder', path: folderNamed(name).path, ignore: folderNamed(name).ignore }),
     checkUnchanged: (names) => {

@@ -26,6 +26,7 @@ import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { AnnotationRequest, BuildOutcome, BuildRequest } from './requests.ts';
 import { snapshotOf } from './results.ts';
+import { errorOf, recordBuild, type Recording } from './record-build.ts';
 import { readSecrets } from './secrets.ts';
 import { openSshAgents } from './ssh.ts';
 import { storeBuiltImage } from './store-image.ts';
@@ -37,11 +38,15 @@ export async function build(engine: Engine, request: BuildRequest, report: Repor
   using context = await openContext(engine, request, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
   const output = followOutput(report);
+  const recording = recordBuild(engine, { request, context, source, tags }, output.report);
   try {
-    const work = async (): Promise<BuildOutcome> => await buildSource(engine, { request, context, source, tags }, output.report, signal);
-    return await withoutLostSnapshots(engine, work, output.report, signal);
+    const work = async (): Promise<ImageMade> => await buildSource(engine, { request, context, source, tags, recording }, signal);
+    const made = await withoutLostSnapshots(engine, work, recording.report, signal);
+    return { ...made, ...(await recording.finish({ status: 'done', imageId: made.imageId, error: null })) };
   } catch (error) {
-    throw explain(error, source.text, output.describe());
+    const failed = explain(error, source.text, output.describe());
+    await recording.finish({ status: signal.aborted ? 'cancelled' : 'failed', imageId: null, error: errorOf(failed) });
+    throw failed;
   }
 }
 
@@ -50,13 +55,18 @@ type Work = {
   readonly context: OpenContext;
   readonly source: BuildSource;
   readonly tags: readonly string[];
+  readonly recording: Recording;
 };
 
-async function buildSource(engine: Engine, work: Work, report: Report, signal: AbortSignal): Promise<BuildOutcome> {
-  const { request, source } = work;
+type ImageMade = Omit<BuildOutcome, 'id' | 'timing' | 'why'>;
+
+async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Promise<ImageMade> {
+  const { request, source, recording } = work;
+  const { report } = recording;
   const [ofManifest, ofDescriptor] = [annotationsFor(request, 'manifest'), annotationsFor(request, 'manifest-descriptor')];
   using statCache = openStatCache({ database: engine.database, now: engine.now });
   const contexts = createBuildContexts(contextFolders(request, work.context, source), statCache);
+  recording.open(contexts, statCache);
   using downloads = lazyDownloads(engine);
   const secrets = readSecrets(request.secrets);
   const agents = await openSshAgents(request.ssh, engine.environment['SSH_AUTH_SOCK']);
@@ -87,6 +97,7 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
     secrets,
     limits: request.limits,
     agents,
+    onRead: recording.onRead,
     download: downloads.fetch,
     onRun,
   });
@@ -94,7 +105,11 @@ async function buildSource(engine: Engine, work: Work, report: Report, signal: A
   const solved =
     drafted.goal === undefined
       ? undefined
-      : await solve({ goal: drafted.goal, driverFor, cache: uses.cache, jobs, now: engine.now }, report, signal);
+      : await solve(
+          { goal: drafted.goal, driverFor, cache: uses.cache, jobs, now: engine.now, observer: recording.observer },
+          report,
+          signal,
+        );
 
   const named = request.outputs.length === 0 ? work.tags : [];
   const image = await storeBuiltImage(

@@ -27,6 +27,8 @@ export type DriverDeps = {
   /** Of the processes of RUN; they are no part of what a step is. */
   readonly limits: ResourceLimits | undefined;
   readonly agents: SshAgents;
+  /** Told what stands behind a content key of folders of the client: the digest of each copy's files. */
+  readonly onRead: (key: CacheKey, digests: readonly Digest[]) => void;
   /** Told of each vertex that ran, so that what is wanted of it next can begin beside the other steps. */
   readonly onRun: (vertex: Vertex, result: Result) => void;
 };
@@ -174,9 +176,12 @@ async function readKey(
     if (folder !== undefined) digests.push(deps.contexts.digest(folder, action));
     else digests.push(await snapshotDigest(result, action, deps, signal));
   }
-  return digests.length === 1 && digests[0] !== undefined
-    ? contentKeyOf(digests[0])
-    : cacheKey({ base: digestOf(canonicalJson(digests)), inputs: [] });
+  const key =
+    digests.length === 1 && digests[0] !== undefined
+      ? contentKeyOf(digests[0])
+      : cacheKey({ base: digestOf(canonicalJson(digests)), inputs: [] });
+  if (folder !== undefined) deps.onRead(key, digests);
+  return key;
 }
 
 async function snapshotDigest(result: Result, action: CopyAction, deps: DriverDeps, signal: AbortSignal): Promise<Digest> {

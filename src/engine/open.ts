@@ -2,6 +2,8 @@
 import { getCompileCacheDir } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildTables } from '#execution/builds/keep.ts';
+import type { BuildStore } from '#execution/builds/store.ts';
 import { cacheTables, evictionTables, openCacheRecords, worthTables, type CacheRecords } from '#execution/cache/records.ts';
 import { containerTables, openContainerStore, type ContainerStore } from '#execution/container/store.ts';
 import type { Worker } from '#execution/worker/contract.ts';
@@ -29,6 +31,10 @@ export type Engine = AsyncDisposable & {
   readonly containers: ContainerStore;
   readonly content: ContentStore;
   readonly records: CacheRecords;
+  /** Where the past builds keep logs and lists of files. */
+  readonly buildFolder: string;
+  /** The past builds; opened by the first who asks. */
+  builds(): Promise<BuildStore>;
   readonly now: () => number;
   registry(): Promise<RegistryClient>;
   /**
@@ -74,6 +80,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         evictionTables,
         manifestFormTables,
         worthTables,
+        buildTables,
       ],
     }),
   );
@@ -93,6 +100,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     database.transaction(() => {});
   };
 
+  let builds: Promise<BuildStore> | undefined;
   let registry: Promise<RegistryClient> | undefined;
   let worker: Promise<Worker> | undefined;
   const startWorker = async (stdio: 'inherit' | 'none', signal: AbortSignal): Promise<Worker> => {
@@ -117,6 +125,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     containers: openContainerStore(database),
     content: openContentStore({ folder: join(paths.store, 'content') }),
     records: openCacheRecords(database),
+    buildFolder: join(paths.store, 'builds'),
+    builds: async () => {
+      builds ??= import('#execution/builds/store.ts').then(({ openBuildStore }) => openBuildStore(database, join(paths.store, 'builds')));
+      return await builds;
+    },
     now: Date.now,
     hold,
     leasedSince: () => listLeases(leases)[0]?.since,

@@ -6,7 +6,10 @@ import type { Outline } from '#languages/dockerfile/outline.ts';
 import type { CacheFilters, LabelFilter } from './space-filters.ts';
 import type { Target } from '#languages/dockerfile/targets.ts';
 import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
+import type { LogPiece } from '#execution/builds/logs.ts';
+import type { BuildStep, Why } from '#execution/builds/past-build.ts';
 
+export type { BuildStep, Change as WhyChange, PastBuild, PastBuildDetails, Why, WhyRoot, WhyStep } from '#execution/builds/past-build.ts';
 export type { Diagnostic } from '#languages/frontend/diagnostics.ts';
 
 export type { ResourceLimits } from '#execution/worker/contract.ts';
@@ -102,7 +105,28 @@ export type BuildOutcome = {
   /** The manifest in the first archive that was written. */
   readonly manifest: Descriptor | undefined;
   readonly steps: { readonly total: number; readonly cached: number };
+  /** Id of the build, for `jettison builds`, `why`. */
+  readonly id: string;
+  readonly timing: BuildTiming;
+  /** Why steps ran again; undefined when none did, or when nothing like this was built before. */
+  readonly why: Why | undefined;
 };
+
+export type BuildTiming = {
+  /** Milliseconds from the request to the image. */
+  readonly wall: number;
+  /** The longest chain of steps that had to run one after the other: its milliseconds, and the steps' texts. */
+  readonly chain: { readonly duration: number; readonly steps: readonly string[] };
+  /** Bytes of the context that were read, and that were downloaded. */
+  readonly readBytes: number;
+  readonly pulledBytes: number;
+};
+
+/** A past build: by its id or the beginning of it, or by its place, the newest being 1. */
+export type BuildChoice = { readonly kind: 'id'; readonly id: string } | { readonly kind: 'place'; readonly place: number };
+
+/** A step with what it wrote. `duration` in milliseconds. */
+export type BuildLogStep = BuildStep & { readonly duration: number; readonly read: () => AsyncIterable<LogPiece> };
 
 /** `text` is what was looked at, under the name `file`; findings come in the order of its lines. */
 export type CheckOutcome = { readonly file: string; readonly text: string; readonly findings: readonly Diagnostic[] };

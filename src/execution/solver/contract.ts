@@ -38,6 +38,13 @@ export type CacheLookup = {
   replace(key: CacheKey, record: CacheRecord): void;
 };
 
+/** Told what becomes of each vertex as soon as it is known, also in a build that fails later. Neither call may throw. */
+export type SolveObserver = {
+  /** The vertex is about to run: nothing was found by these keys. */
+  missed(vertex: Vertex, lookedUpBy: readonly KeyParts[]): void;
+  solved(vertex: Vertex, solved: SolvedVertex): void;
+};
+
 export type SolveRequest = {
   readonly goal: Edge;
   readonly driverFor: DriverFor;
@@ -46,6 +53,7 @@ export type SolveRequest = {
   readonly jobs: number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  readonly observer?: SolveObserver;
 };
 
 /** What became of one vertex that the goal needs. */

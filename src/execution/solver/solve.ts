@@ -33,7 +33,9 @@ export async function solve(request: SolveRequest, report: Report, signal: Abort
     const { digest } = step.vertex;
     const draft = drafts.get(digest);
     if (draft === undefined || missing.has(digest)) continue;
-    vertices.set(digest, solvedWithoutRunning(draft));
+    const solvedVertex = solvedWithoutRunning(draft);
+    vertices.set(digest, solvedVertex);
+    request.observer?.solved(step.vertex, solvedVertex);
     if (draft.result === undefined) attempts.cached(step.vertex);
   }
   await attempts.settle(
@@ -54,6 +56,7 @@ function declare({ vertex }: Step): Parameters<Report>[0] {
     kind: 'vertex',
     vertex: vertex.digest,
     text,
+    ...(vertex.inputs.length === 0 ? {} : { inputs: vertex.inputs.map((input) => input.vertex.digest) }),
     ...(stage === undefined ? {} : { stage }),
     ...(step === undefined ? {} : { step }),
     ...(steps === undefined ? {} : { steps }),
@@ -112,7 +115,7 @@ async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>,
   const inputs = await waiting;
   const { step } = draft;
   const { request, attempts } = build;
-  return await attempts.attempt(step.vertex, async () => {
+  const solved = await attempts.attempt(step.vertex, async () => {
     const results = inputs.map((input) => resultOf(input, step));
     const parts = { base: draft.base, inputs: inputs.map((input, index) => keyPart(input, draft.contents[index])) };
     const definitionKey = cacheKey(parts);
@@ -128,13 +131,16 @@ async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>,
       return hit(slow, lookedUpBy);
     }
 
+    request.observer?.missed(step.vertex, lookedUpBy);
     const { result, cost } = await run(step, results, build);
     const key = step.ignoreCache ? contentKeyOf(digestOf(`run again: ${result.id}`)) : definitionKey;
     const own = { resultId: result.id, key, createdAt: request.now(), cost, inputs: worthOf(inputs), description: step.vertex.label.text };
     const record = keep(own, slowKey === undefined ? [definitionKey] : [definitionKey, slowKey]);
     attempts.finish(step.vertex);
-    return { state: 'ran', result: record === own ? result : { id: record.resultId }, record, key: record.key, lookedUpBy };
+    return { state: 'ran', result: record === own ? result : { id: record.resultId }, record, key: record.key, lookedUpBy } as const;
   });
+  request.observer?.solved(step.vertex, solved);
+  return solved;
 
   /** Another build may have run the same op meanwhile: what was kept first counts for both, so that equal builds give equal images. */
   function keep(own: CacheRecord, keys: readonly CacheKey[]): CacheRecord {

@@ -85,6 +85,31 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/rm.ts')).rmCommand,
   },
   {
+    names: ['why'],
+    summary: 'Say why the steps of a build ran again',
+    load: async () => (await import('./commands/why.ts')).whyCommand,
+  },
+  {
+    names: ['builds', 'history builds', 'builds ls'],
+    summary: 'List the builds that were',
+    load: async () => (await import('./commands/builds.ts')).buildsCommand,
+  },
+  {
+    names: ['builds inspect'],
+    summary: 'Show what is known of a build and its steps',
+    load: async () => (await import('./commands/builds-inspect.ts')).inspectBuildCommand,
+  },
+  {
+    names: ['builds logs'],
+    summary: 'Print what the steps of a build wrote',
+    load: async () => (await import('./commands/builds-logs.ts')).buildLogsCommand,
+  },
+  {
+    names: ['builds rm'],
+    summary: 'Remove builds and their logs from the list',
+    load: async () => (await import('./commands/builds-rm.ts')).removeBuildsCommand,
+  },
+  {
     names: ['info', 'system info'],
     summary: 'Show what this machine and its image store offer',
     load: async () => (await import('./commands/info.ts')).infoCommand,

@@ -42,3 +42,10 @@ export function readSize(long: string, given: string): number {
   if (size > 0 && size <= Number.MAX_SAFE_INTEGER) return size;
   throw badValue(long, given, 'use a number of bytes with k, m or g: "64m"');
 }
+
+/** A place in a list, counted from 1. */
+export function readPlace(word: string): number {
+  const place = Number(word);
+  if (Number.isSafeInteger(place) && place >= 1) return place;
+  throw new JettisonError('cli/bad-value', `Invalid place "${word}"`, { hint: 'Places are counted from 1' });
+}

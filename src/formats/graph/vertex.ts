@@ -18,6 +18,14 @@ export type Label = {
   readonly ignoreCache?: boolean;
   /** Belongs to another vertex of the same instruction, which is shown for both. */
   readonly isPart?: boolean;
+  /** The instruction as it stands in the source, variables not filled in. */
+  readonly written?: string;
+  /** Names of the build arguments among the variables in force. */
+  readonly argumentNames?: readonly string[];
+  /** Variables that the instruction names, with their values. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** What the files of an image are for: `linux/arm64`. */
+  readonly platform?: string;
   /** Environment that the process sees but that does not count for the cache (proxy variables). */
   readonly quietEnvironment?: readonly string[];
 };

@@ -29,6 +29,8 @@ export type VertexDeclared = {
   readonly steps?: number;
   /** Belongs to another vertex, which is shown for both. */
   readonly isPart?: boolean;
+  /** Vertices whose results it reads; left out for none. */
+  readonly inputs?: readonly Digest[];
 };
 
 /** Bytes that a process of a step wrote, cut at arbitrary places, decoded as UTF-8 with replacement. */

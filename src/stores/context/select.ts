@@ -70,6 +70,15 @@ export function selectionDigest(selection: Selection, options: TreeDigestOptions
   return digestLines(selectionLines(selection, options));
 }
 
+/** The digest and the lines behind it, for whoever wants both. */
+export function takeSelection(
+  selection: Selection,
+  options: TreeDigestOptions,
+): { readonly digest: Digest; readonly lines: readonly string[] } {
+  const lines = [...selectionLines(selection, options)];
+  return { digest: digestLines(lines), lines };
+}
+
 /** The lines behind `selectionDigest`, to say later what differs. */
 export function* selectionLines(selection: Selection, options: TreeDigestOptions): Generator<string> {
   for (const source of selection.sources) {

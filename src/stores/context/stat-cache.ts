@@ -8,6 +8,8 @@ import type { Database } from '#stores/db/open.ts';
 export type StatCache = Disposable & {
   /** sha256 of a regular file's bytes. Throws `linux/changed` when it is not the file that the entry describes, or is written to meanwhile. */
   digestFile(entry: TreeEntry): Digest;
+  /** Bytes of files that were read to hash them. */
+  readBytes(): number;
   /** Writes what was learned, in one transaction. Disposing does it, too. */
   flush(): void;
   /** Forgets folders that no build has read since (milliseconds since the epoch). */
@@ -42,6 +44,7 @@ export function openStatCache({ database, now = Date.now }: { readonly database:
   const folders = new Map<string, Folder>();
   const today = (): number => Math.floor(now() / day);
   let buffer: Uint8Array | undefined;
+  let readBytes = 0;
 
   const folderAt = (path: string): Folder => {
     const known = folders.get(path);
@@ -75,12 +78,14 @@ export function openStatCache({ database, now = Date.now }: { readonly database:
       if (known?.stamp === stamp) return known.digest;
       const hashedAt = BigInt(Math.floor(now())) * 1_000_000n;
       const digest = hashFile(entry, (buffer ??= new Uint8Array(bufferSize)));
+      readBytes += entry.size;
       if (isSettled(entry, hashedAt)) {
         folder.entries.set(name, { stamp, digest });
         folder.isChanged = true;
       }
       return digest;
     },
+    readBytes: () => readBytes,
     flush,
     forgetUnused(since) {
       remove.run(Math.floor(since / day));

@@ -1,5 +1,5 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { build } from '#engine/build.ts';
 import type { EngineOptions } from '#engine/open.ts';
 import type { BuildOutcome, BuildRequest } from '#engine/requests.ts';
@@ -8,6 +8,8 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { badValue, parseBoolean } from '../option.ts';
+import { summaryLine } from '../output/summary.ts';
+import { whyLines } from '../output/why.ts';
 import { isTerminal, openScreen, progressModes, type ProgressMode } from '../output/screen.ts';
 import type { BuildWarning } from './build-metadata.ts';
 import { readRetries } from './retry-options.ts';
@@ -60,7 +62,9 @@ async function buildOnScreen(request: BuildRequest, setting: Setting, around: Su
   await using engine = await engineFor(around, given);
   using screen = await openScreen(mode, around);
   const made = await build(engine, request, (event) => (note(event), screen.report(event)), signal);
-  screen.finish({ imageId: made.imageId, names: made.tags });
+  const dockerfile = request.file === undefined ? 'Dockerfile' : basename(request.file);
+  const closing = mode === 'quiet' ? [] : [...whyLines(made.why, dockerfile), summaryLine(made)];
+  screen.finish({ imageId: made.imageId, names: made.tags, closing });
   return made;
 }
 

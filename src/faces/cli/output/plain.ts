@@ -91,10 +91,9 @@ function finish(state: State, end: BuildEnd | undefined): void {
     const duration = formatDuration(Math.max(0, state.now() - state.lastEnd));
     state.write(`\n${['exporting to image', ...lines, `DONE ${duration}`].map((line) => `#${number} ${line}\n`).join('')}`);
   }
+  const closing = end?.closing ?? [];
   state.write(
-    warningLines(state.tally.warnings())
-      .map((line) => `${line}\n`)
-      .join(''),
+    [...warningLines(state.tally.warnings()), ...(closing.length > 0 ? ['', ...closing] : [])].map((line) => `${line}\n`).join(''),
   );
 }
 

@@ -3,7 +3,12 @@ import type { Report } from '#formats/progress/event.ts';
 import type { Output, Surroundings } from '../command.ts';
 
 /** What a build made, as its last lines say it. */
-export type BuildEnd = { readonly imageId: string; readonly names: readonly string[] };
+export type BuildEnd = {
+  readonly imageId: string;
+  readonly names: readonly string[];
+  /** What is said of it after everything else. */
+  readonly closing?: readonly string[];
+};
 
 /** Somewhere that progress is shown. Disposing leaves a clean screen whatever happened. */
 export type Screen = Disposable & {
@@ -12,7 +17,7 @@ export type Screen = Disposable & {
   finish(end: BuildEnd | undefined): void;
 };
 
-export const progressModes = ['auto', 'plain', 'tty', 'quiet'] as const;
+export const progressModes = ['auto', 'plain', 'tty', 'quiet', 'rawjson'] as const;
 export type ProgressMode = (typeof progressModes)[number];
 
 /** A screen on stderr. `tty` asked for where there is no terminal is refused by the caller; `auto` takes what fits. */
@@ -23,8 +28,17 @@ export async function openScreen(mode: ProgressMode, around: Surroundings): Prom
     const { createTerminalScreen } = await import('./terminal.ts');
     return createTerminalScreen(stderr, { now: around.now, colours: wantsColours(around.environment) });
   }
+  return await openLines(mode === 'rawjson' ? 'rawjson' : 'plain', (text) => void stderr.write(text), around.now);
+}
+
+/** A screen that writes whole lines and never goes back. */
+export async function openLines(mode: 'plain' | 'rawjson', write: (text: string) => void, now: () => number): Promise<Screen> {
+  if (mode === 'rawjson') {
+    const { createRawJsonScreen } = await import('./raw-json.ts');
+    return createRawJsonScreen(write, now);
+  }
   const { createPlainScreen } = await import('./plain.ts');
-  return createPlainScreen((text) => void stderr.write(text), around.now);
+  return createPlainScreen(write, now);
 }
 
 /** Can lines be redrawn here? */

@@ -61,7 +61,13 @@ function lastFrame(tally: Tally, end: BuildEnd | undefined, options: Omit<FrameO
   const exported = end
     ? [' => exporting to image', ` => => writing image ${end.imageId}`, ...end.names.map((name) => ` => => naming to ${name}`)]
     : [];
-  return [header(tally, options, end ? ' FINISHED' : ''), ...vertices, ...exported, ...warningLines(tally.warnings())];
+  return [
+    header(tally, options, end ? ' FINISHED' : ''),
+    ...vertices,
+    ...exported,
+    ...warningLines(tally.warnings()),
+    ...(end?.closing ?? []),
+  ];
 }
 
 function inOrder(tally: Tally): readonly VertexTally[] {

@@ -5,7 +5,7 @@ import { parseDigest, type Digest } from '#ground/base/digest-form.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { Edge, Label } from '#formats/graph/vertex.ts';
 import type { CopyAction, FileOp, Op } from '#formats/graph/op.ts';
-import type { Platform } from '#formats/oci/platform.ts';
+import { printPlatform, type Platform } from '#formats/oci/platform.ts';
 import { proxyEnvironment } from '#languages/frontend/arguments.ts';
 import { addHistory, defaultPath, draftOf, emptyDraft, finishDraft, type ConfigDraft } from '#languages/frontend/config-draft.ts';
 import type { ResolvedImage } from '#languages/frontend/contract.ts';
@@ -175,7 +175,7 @@ function stageOnImage(stage: PlannedStage, conversion: Conversion): StageState {
       mismatch: differs ? { wanted: platform, got: { os: got.os, architecture: got.architecture } } : undefined,
     },
   };
-  state.files = image && imageFiles(conversion, image, { ...labelFor(state, [stage.source.from.span]), text: `FROM ${image.shown}` });
+  state.files = image && imageFiles(conversion, image, { ...labelFor(state, [stage.source.from.span]), ...imageLabel(image) });
   return state;
 }
 
@@ -211,6 +211,10 @@ function addFolder(state: StageState, name: string, conversion: Conversion): voi
 
 function folderFiles(name: string, { makeEdge }: Conversion): Edge {
   return makeEdge({ kind: 'source-local', name }, [], { text: `load build context ${name}` });
+}
+
+function imageLabel({ name, shown, config }: ResolvedImage): Label {
+  return { text: `FROM ${shown}`, written: `FROM ${name}`, platform: printPlatform(config) };
 }
 
 /** undefined for an image without layers. */
@@ -250,7 +254,7 @@ export function filesOf(
 
 function externalFiles(wanted: WantedImage, conversion: Conversion): Edge | undefined {
   const image = conversion.images.get(wanted);
-  return image && imageFiles(conversion, image, { text: `FROM ${image.shown}`, at: wanted.at });
+  return image && imageFiles(conversion, image, { ...imageLabel(image), at: wanted.at });
 }
 
 function unknownOrigin(origin: never): never {
@@ -291,8 +295,25 @@ function layerLabel(context: StepContext): Label {
   return {
     ...labelFor(state, at),
     text: titleOf(context),
+    ...originsOf(context, isRun),
     ...(ignoresCache(context) ? { ignoreCache: true } : {}),
     ...(isRun && conversion.proxies.length > 0 ? { quietEnvironment: conversion.proxies } : {}),
+  };
+}
+
+/** What the op was made of, to say later which part of it differs from another time. */
+function originsOf({ state, step }: StepContext, isRun: boolean): Pick<Label, 'written' | 'argumentNames' | 'variables'> {
+  const { source } = step.instruction;
+  const named = isRun ? [] : [...source.matchAll(/\$\{?([A-Za-z_]\w*)/gu)].map((match) => match[1] ?? '');
+  const variables = named.flatMap((name) => {
+    const value = state.variables.get(name);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  const declared = [...state.arguments.keys()].filter((name) => state.variables.has(name) && (isRun || named.includes(name)));
+  return {
+    written: step.instruction.kind === 'add' ? clean(source) : source,
+    ...(declared.length > 0 ? { argumentNames: declared } : {}),
+    ...(variables.length > 0 ? { variables: Object.fromEntries(variables) } : {}),
   };
 }
 

@@ -1,7 +1,5 @@
+import { isSecretName } from '#languages/frontend/secret-names.ts';
 import { about, type Rule } from './rule.ts';
-
-const secret = new Set('apikey auth credential credentials key password pword passwd secret token'.split(' '));
-const harmless = new Set('public file version'.split(' '));
 
 export const secretsUsedInArgOrEnv: Rule = {
   name: 'SecretsUsedInArgOrEnv',
@@ -11,8 +9,7 @@ export const secretsUsedInArgOrEnv: Rule = {
   *check({ stages }) {
     for (const { instruction, names } of stages.flatMap(({ steps }) => steps)) {
       for (const name of names) {
-        const words = name.toLowerCase().split('_');
-        if (!words.some((word) => secret.has(word)) || words.some((word) => harmless.has(word))) continue;
+        if (!isSecretName(name)) continue;
         const kind = instruction.kind.toUpperCase();
         yield about(
           instruction,

@@ -1,0 +1,53 @@
+/** The builds that were: `builds`, `why`. */
+import { durationOf } from '#execution/builds/timing.ts';
+import type { PastBuild, PastBuildDetails } from '#execution/builds/past-build.ts';
+import type { LogPiece } from '#execution/builds/logs.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Engine } from './open.ts';
+import type { BuildChoice, BuildLogStep } from './requests.ts';
+
+/** Newest first. */
+export async function listBuilds(engine: Engine): Promise<readonly PastBuild[]> {
+  return (await engine.builds()).list();
+}
+
+/** Throws `engine/no-builds`, `builds/not-found`, `builds/ambiguous`. */
+export async function pastBuild(engine: Engine, choice: BuildChoice): Promise<PastBuildDetails> {
+  const builds = await engine.builds();
+  if (choice.kind === 'id') return builds.get(choice.id);
+  const all = builds.list();
+  const chosen = all[choice.place - 1];
+  if (chosen !== undefined) return builds.get(chosen.id);
+  const hint = all.length === 0 ? 'Build something first' : `There are ${all.length}: see "jettison builds"`;
+  throw new JettisonError('engine/no-builds', all.length === 0 ? 'Nothing was built yet' : `There are not ${choice.place} builds`, {
+    hint,
+  });
+}
+
+/** Removes builds with their logs; all of them for undefined. One that runs stays. Gives their ids. */
+export async function removeBuilds(engine: Engine, ids: readonly string[] | undefined): Promise<readonly string[]> {
+  const builds = await engine.builds();
+  const chosen = ids === undefined ? builds.list().filter(({ status }) => status !== 'running') : ids.map((id) => builds.get(id));
+  const running = chosen.find(({ status }) => status === 'running');
+  if (running !== undefined) throw new JettisonError('engine/build-running', `Build ${running.id} is still running`);
+  const removed = chosen.map(({ id }) => id);
+  builds.remove(removed);
+  return removed;
+}
+
+/** What each step of a build wrote, whole: a cached one, what it wrote when it ran. */
+export async function buildLogs(engine: Engine, choice: BuildChoice): Promise<readonly BuildLogStep[]> {
+  const build = await pastBuild(engine, choice);
+  const builds = await engine.builds();
+  const { readLog } = await import('#execution/builds/read-log.ts');
+  return build.steps.map((step) => {
+    const name = step.log ?? (step.key === undefined ? undefined : (builds.keyOf(step.key)?.log ?? undefined));
+    const read = (): AsyncIterable<LogPiece> => (name === undefined ? none() : readLog(engine.buildFolder, name));
+    return { ...step, duration: durationOf(step), read };
+  });
+}
+
+// oxlint-disable-next-line typescript/require-await
+async function* none(): AsyncGenerator<LogPiece> {
+  yield* [];
+}

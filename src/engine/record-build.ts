@@ -1,0 +1,93 @@
+/** Keeps what a build was: for `builds`, for `why`, and for whoever waits for it. */
+import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
+import type { CacheKey } from '#execution/cache/key.ts';
+import { buildKeeper } from '#execution/builds/keep.ts';
+import { createRecorder, type BuildEnding } from '#execution/builds/recorder.ts';
+import { timingOf } from '#execution/builds/timing.ts';
+import type { SolveObserver } from '#execution/solver/contract.ts';
+import type { Report } from '#formats/progress/event.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import { JettisonError, messageOf } from '#ground/base/errors.ts';
+import type { StatCache } from '#stores/context/stat-cache.ts';
+import type { BuildContexts } from './build-contexts.ts';
+import type { BuildSource } from './build-source.ts';
+import type { OpenContext } from './open-context.ts';
+import type { Engine } from './open.ts';
+import type { BuildOutcome, BuildRequest } from './requests.ts';
+
+export type Recording = {
+  readonly report: Report;
+  readonly observer: SolveObserver;
+  readonly onRead: (key: CacheKey, digests: readonly Digest[]) => void;
+  /** What the build reads files of the client with. */
+  open(contexts: BuildContexts, statCache: StatCache): void;
+  finish(end: Omit<BuildEnding, 'readBytes'>): Promise<Pick<BuildOutcome, 'id' | 'timing' | 'why'>>;
+};
+
+export type Recorded = {
+  readonly request: BuildRequest;
+  readonly context: OpenContext;
+  readonly source: BuildSource;
+  readonly tags: readonly string[];
+};
+
+export function recordBuild(engine: Engine, recorded: Recorded, report: Report): Recording {
+  const { request, source, tags } = recorded;
+  const digests = new Map<CacheKey, readonly Digest[]>();
+  let opened: { readonly contexts: BuildContexts; readonly statCache: StatCache } | undefined;
+  const startedAt = engine.now();
+  const recorder = createRecorder(
+    {
+      id: randomUUID().replaceAll('-', '').slice(0, 12),
+      project: projectOf(engine, recorded),
+      startedAt,
+      facts: {
+        names: [...tags],
+        dockerfile: source.name,
+        context: request.context.kind === 'folder' ? request.context.path : '-',
+        target: request.target ?? null,
+        platform: request.platform ?? null,
+      },
+      forcedBy: request.noCache ? '--no-cache' : '--no-cache-filter',
+      folder: engine.buildFolder,
+      keep: buildKeeper(engine.database),
+      store: async () => await engine.builds(),
+      evicted: (key) => engine.records.evicted(key),
+      filesOf: (content) => digests.get(content)?.flatMap((digest) => opened?.contexts.filesOf(digest) ?? []),
+      now: engine.now,
+    },
+    report,
+  );
+  return {
+    report: recorder.report,
+    observer: recorder.observer,
+    onRead: (key, read) => void digests.set(key, read),
+    open: (contexts, statCache) => {
+      opened = { contexts, statCache };
+    },
+    async finish(end) {
+      const readBytes = opened?.statCache.readBytes() ?? 0;
+      const build = await recorder.finish({ ...end, readBytes });
+      const { wall, chain } = timingOf(build.steps, build.finishedAt - startedAt);
+      const timing = {
+        wall,
+        chain: { duration: chain.duration, steps: chain.steps.map((step) => step.text) },
+        readBytes,
+        pulledBytes: build.pulledBytes,
+      };
+      return { id: build.id, timing, why: build.why };
+    },
+  };
+}
+
+/** What makes two builds those of one thing: where Dockerfile and context lie; for what came on standard input, the names it is given. */
+function projectOf(engine: Engine, { request, context, tags }: Recorded): string {
+  if (request.context.kind === 'stream') return `- ${tags.join(' ')}`;
+  if (request.text !== undefined) return `${context.path} -`;
+  return `${context.path} ${request.file === undefined ? 'Dockerfile' : resolve(engine.currentFolder, request.file)}`;
+}
+
+export function errorOf(error: unknown): BuildEnding['error'] {
+  return { code: error instanceof JettisonError ? error.code : 'unknown', message: messageOf(error) };
+}

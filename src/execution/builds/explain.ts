@@ -1,0 +1,277 @@
+/**
+ * Why steps ran again: the keys of a build are compared, part by part and input by input, with those of the nearest earlier build of the
+ * same Dockerfile, down to where the first difference is. What lies above it inherits the cause.
+ */
+import type { CacheKey, KeyInput } from '#execution/cache/key.ts';
+import type { Eviction } from '#execution/cache/records.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import { compareFileLists, type FileList } from '#stores/context/file-list.ts';
+import type { Change } from './past-build.ts';
+import { compareOps, listOf } from './compare.ts';
+import { nearestKeys, type EarlierBuild, type NearestKeys } from './nearest.ts';
+import type { StepKey } from './step-key.ts';
+
+/** A step of the build that is explained. */
+export type NowStep = StepKey & {
+  readonly vertex: Digest;
+  readonly isPart: boolean;
+  readonly state: 'ran' | 'cached' | 'skipped' | 'failed';
+  /** The option that made it run although its result was known. */
+  readonly forced: string | null;
+  /** One for each input: its vertex, and where files come from, when it is a folder of the client or a file of the web. */
+  readonly from: readonly { readonly vertex: Digest; readonly source: string | null }[];
+};
+
+export type Known = {
+  /** Steps by vertex, also those that did not run. */
+  readonly step: (vertex: Digest) => NowStep | undefined;
+  readonly steps: readonly NowStep[];
+  /** Earlier builds, newest first. */
+  readonly earlier: readonly EarlierBuild[];
+  readonly keyOf: (key: CacheKey) => StepKey | undefined;
+  /** The files behind a content digest. */
+  readonly filesOf: (content: CacheKey) => FileList | undefined;
+  readonly evicted: (key: CacheKey) => Eviction | undefined;
+};
+
+/** A step where something differs, with all that does (the likeliest first); `more`: how many changes are left out. */
+export type Root = {
+  readonly vertex: Digest;
+  readonly changes: readonly Change[];
+  readonly more: number;
+  /** Id of the build that it was compared with; null for a step that was never seen. */
+  readonly against: string | null;
+};
+
+/** `causes`: vertices of the roots that made the step run. */
+export type Explained = { readonly vertex: Digest; readonly causes: readonly Digest[] };
+export type Explanation = { readonly roots: readonly Root[]; readonly steps: readonly Explained[] };
+
+const mostChanges = 20;
+/** How far differences are followed from input to input. */
+const deepest = 400;
+const longestInsertion = 50;
+/** Entries of a list that is compared only to count. */
+const longestCounted = 4000;
+
+/** `ran`: the vertices that ran or failed, inputs before what reads them. */
+export function explain(ran: readonly NowStep[], known: Known): Explanation {
+  const roots = new Map<Digest, Root>();
+  const steps: Explained[] = [];
+  const nearest = nearestKeys<NowStep>({ ...known, distance: (step, old) => ownDistance(step, old, known) });
+  const compare = createComparison(known, nearest);
+  const firstSeen = new Map<string, Digest>();
+  /** The same argument or option changes many steps: it is one cause, told of the first. */
+  const atFirst = ({ vertex, change }: Leaf): Leaf => {
+    if (!isShared(change)) return { vertex, change };
+    const id = JSON.stringify(change);
+    const first = firstSeen.get(id) ?? vertex;
+    firstSeen.set(id, first);
+    return { vertex: first, change };
+  };
+  for (const step of ran) {
+    const found = nearest.of(step);
+    let leaves: readonly Leaf[];
+    if (step.forced !== null) leaves = [{ vertex: step.vertex, change: forced(step.forced) }];
+    else if (found === undefined) leaves = [{ vertex: step.vertex, change: neverSeen(step, known.earlier) }];
+    else leaves = compare(step, found.key, found.build);
+    if (leaves.length === 0) leaves = [{ vertex: step.vertex, change: unknown }];
+    leaves = distinct(leaves.map(atFirst));
+    const causes = [...new Set(leaves.map((leaf) => leaf.vertex))];
+    for (const vertex of causes) {
+      if (roots.has(vertex)) continue;
+      const changes = leaves.filter((leaf) => leaf.vertex === vertex).map((leaf) => leaf.change);
+      const against = found?.build.id ?? null;
+      roots.set(vertex, { vertex, changes: changes.slice(0, mostChanges), more: Math.max(0, changes.length - mostChanges), against });
+    }
+    steps.push({ vertex: step.vertex, causes });
+  }
+  return { roots: [...roots.values()], steps };
+}
+
+function forced(option: string): Change {
+  return { class: 'forced', object: option, change: 'forced' };
+}
+
+function isShared(change: Change): boolean {
+  return !['file', 'instruction', 'mount', 'evicted', 'failed', 'never-seen', 'unknown'].includes(change.class);
+}
+
+const unknown: Change = { class: 'unknown', object: '', change: 'unknown' };
+
+function neverSeen(step: NowStep, earlier: readonly EarlierBuild[]): Change {
+  const isKnownStage = earlier.some((build) => build.steps.some((old) => old.stage === step.stage && old.step !== null));
+  if (isKnownStage && step.written !== null && step.step !== null) {
+    return { class: 'instruction', object: step.text.split('\n', 1)[0] ?? '', change: 'added', after: step.written };
+  }
+  return { class: 'never-seen', object: step.stage ?? '', change: 'never seen' };
+}
+
+/** In how many things two keys differ, without looking at the steps below; a long list of files counts as one. */
+function ownDistance(step: NowStep, old: StepKey, known: Known): number {
+  let distance = compareOps(old, step).length;
+  for (const [index, content] of step.contents.entries()) {
+    const before = old.contents[index] ?? null;
+    if (content === null || before === null || content === before || (step.from[index]?.source ?? null) === null) continue;
+    const [lines, oldLines] = [known.filesOf(content), known.filesOf(before)];
+    const isCheap = lines !== undefined && oldLines !== undefined && lines.length <= longestCounted;
+    distance += isCheap ? compareFileLists(oldLines, lines).length : 1;
+  }
+  return distance;
+}
+
+type Leaf = { readonly vertex: Digest; readonly change: Change };
+type Compare = (now: NowStep, old: StepKey, build: EarlierBuild) => readonly Leaf[];
+
+function createComparison(known: Known, nearest: NearestKeys<NowStep>): Compare {
+  const done = new Map<string, readonly Leaf[]>();
+  let depth = 0;
+  const compare: Compare = (now, old, build) => {
+    const id = `${now.vertex} ${old.key} ${build.id}`;
+    const before = done.get(id);
+    if (before !== undefined) return before;
+    if (depth > deepest) return [{ vertex: now.vertex, change: unknown }];
+    depth++;
+    try {
+      const leaves = distinct(compareStep(now, old, build));
+      done.set(id, leaves);
+      return leaves;
+    } finally {
+      depth--;
+    }
+  };
+
+  const compareStep: Compare = (now, old, build) => {
+    const at = (change: Change): Leaf => ({ vertex: now.vertex, change });
+    if (now.forced !== null && now.state === 'ran') return [at(forced(now.forced))];
+    if (now.key === old.key) return now.state === 'ran' || now.state === 'failed' ? [at(lost(now, build))] : [];
+    const own = compareOps(old, now).map(at);
+    const roles = { old: rolesOf(old), now: rolesOf(now) };
+    const inputs = [...roles.now].flatMap(([role, index]) => {
+      const oldIndex = roles.old.get(role);
+      if (oldIndex !== undefined) return compareInput({ now, old, index, oldIndex, isRoot: role === 'root' });
+      return role === 'root' ? [at({ class: 'base-image', object: 'FROM', change: 'added' })] : [];
+    });
+    if (roles.old.has('root') && !roles.now.has('root')) inputs.unshift(at({ class: 'base-image', object: 'FROM', change: 'removed' }));
+    return [...own, ...inputs];
+  };
+
+  type Pair = {
+    readonly now: NowStep;
+    readonly old: StepKey;
+    readonly index: number;
+    readonly oldIndex: number;
+    readonly isRoot: boolean;
+  };
+
+  const compareInput = (pair: Pair): readonly Leaf[] => {
+    const { now, old, index, oldIndex } = pair;
+    const [content, oldContent] = [now.contents[index] ?? null, old.contents[oldIndex] ?? null];
+    if (content !== null && content === oldContent) return [];
+    const { source, vertex } = now.from[index] ?? { source: null, vertex: now.vertex };
+    if (source !== null) {
+      const changes = content === null || oldContent === null ? [] : compareFiles(known, [oldContent, content], source);
+      return changes.map((change) => ({ vertex: now.vertex, change }));
+    }
+    const [key, oldKey] = [resultOf(now.inputs[index]), resultOf(old.inputs[oldIndex])];
+    if (key === undefined || oldKey === undefined || key === oldKey) return [];
+    const input = known.step(vertex);
+    const found = input && nearest.ofResult(input, oldKey);
+    if (input === undefined || found === undefined) return [{ vertex: input?.vertex ?? now.vertex, change: unknown }];
+    const moved = pair.isRoot ? insertedOrRemoved({ ...pair, input, oldInput: found.key }) : undefined;
+    if (moved !== undefined) return [moved];
+    const below = compare(input, found.key, found.build);
+    if (below.length > 0 || content === null || oldContent === null) return below;
+    return compareFiles(known, [oldContent, content], `stage ${input.stage ?? ''}`.trim()).map((change) => ({
+      vertex: now.vertex,
+      change,
+    }));
+  };
+
+  /** Does the step stand on the same result as before but for instructions that came or went in between? */
+  const insertedOrRemoved = ({
+    now,
+    input,
+    oldInput,
+  }: Pair & { readonly input: NowStep; readonly oldInput: StepKey }): Leaf | undefined => {
+    let inserted: NowStep | undefined = input;
+    for (let count = 0; inserted !== undefined && count < longestInsertion; count++) {
+      const below = rootInput(inserted);
+      if (below !== undefined && resultOf(inserted.inputs[below]) === oldInput.recordKey) {
+        return { vertex: inserted.vertex, change: instruction(inserted, 'added') };
+      }
+      const next: Digest | undefined = below === undefined ? undefined : inserted.from[below]?.vertex;
+      inserted = next === undefined ? undefined : known.step(next);
+    }
+    let removed: StepKey | undefined = oldInput;
+    for (let count = 0; removed !== undefined && count < longestInsertion; count++) {
+      const below = rootInput(removed);
+      const key: CacheKey | undefined = below === undefined ? undefined : resultOf(removed.inputs[below]);
+      if (key !== undefined && key === input.recordKey) return { vertex: now.vertex, change: instruction(removed, 'removed') };
+      removed = key === undefined ? undefined : earlierKey(known, key);
+    }
+    return undefined;
+  };
+
+  const lost = (now: NowStep, build: EarlierBuild): Change => {
+    const old = build.steps.find((step) => step.key === now.key);
+    if (old?.state === 'failed') return { class: 'failed', object: '', change: 'failed' };
+    const eviction = known.evicted(now.key) ?? (old === undefined ? undefined : known.evicted(old.recordKey));
+    if (eviction === undefined) return { class: 'evicted', object: 'no longer in the store', change: 'lost' };
+    return { class: 'evicted', object: eviction.rule, change: 'removed', after: new Date(eviction.at).toISOString() };
+  };
+  return compare;
+}
+
+function instruction(step: StepKey, change: 'added' | 'removed'): Change {
+  const words = step.written ?? step.text;
+  return {
+    class: 'instruction',
+    object: step.text.split('\n', 1)[0] ?? '',
+    change,
+    ...(change === 'added' ? { after: words } : { before: words }),
+  };
+}
+
+function compareFiles(known: Known, [before, after]: readonly [CacheKey, CacheKey], from: string): readonly Change[] {
+  const [old, now] = [known.filesOf(before), known.filesOf(after)];
+  const changes = old === undefined || now === undefined ? [] : compareFileLists(old, now);
+  if (changes.length === 0) return [{ class: 'file', object: '', change: 'content', from }];
+  return changes.map(({ path, ...rest }) => ({ class: 'file', object: path, from, ...rest }));
+}
+
+function earlierKey(known: Known, recordKey: CacheKey): StepKey | undefined {
+  for (const { steps } of known.earlier) {
+    const step = steps.find((old) => old.recordKey === recordKey);
+    if (step !== undefined) return known.keyOf(step.key);
+  }
+  return undefined;
+}
+
+function resultOf(input: KeyInput | undefined): CacheKey | undefined {
+  return input !== undefined && 'result' in input ? input.result : undefined;
+}
+
+function rootInput(key: StepKey): number | undefined {
+  return rolesOf(key).get('root');
+}
+
+/** Which input serves for what: `root`, `layer`, `copy 0`, `mount /target`. */
+function rolesOf(key: StepKey): ReadonlyMap<string, number> {
+  const roles = new Map<string, number>();
+  const add = (role: string, index: unknown): void => void (typeof index === 'number' && roles.set(role, index));
+  if (key.op['kind'] === 'merge') {
+    // A layer put over what the stage has.
+    add('root', 0);
+    add('layer', 1);
+    return roles;
+  }
+  add('root', key.op['root'] ?? key.op['base']);
+  for (const [index, action] of listOf(key.op['actions']).entries()) add(`copy ${index}`, action['input']);
+  for (const mount of listOf(key.op['mounts'])) add(`mount ${JSON.stringify(mount['target'] ?? '')}`, mount['input']);
+  return roles;
+}
+
+function distinct(leaves: readonly Leaf[]): readonly Leaf[] {
+  return [...new Map(leaves.map((leaf) => [`${leaf.vertex} ${JSON.stringify(leaf.change)}`, leaf])).values()];
+}

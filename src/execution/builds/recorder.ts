@@ -1,0 +1,131 @@
+/** Follows one build; at its end what became of it is entered, and why its steps ran. A build in which nothing ran writes one row, and loads nothing for it. */
+import { cacheKey, type CacheKey } from '#execution/cache/key.ts';
+import type { Eviction } from '#execution/cache/records.ts';
+import type { SolveObserver } from '#execution/solver/contract.ts';
+import type { Report } from '#formats/progress/event.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import { messageOf } from '#ground/base/errors.ts';
+import type { FileList } from '#stores/context/file-list.ts';
+import { createFollower, type Followed } from './follow.ts';
+import { hiderFor } from './hide.ts';
+import type { KeepBuild } from './keep.ts';
+import type { BuildFacts, BuildStatus, BuildStep, PastBuildDetails, Why } from './past-build.ts';
+import { thisProcess } from './process.ts';
+import type { BuildStore } from './store.ts';
+
+export type Recorder = {
+  readonly report: Report;
+  readonly observer: SolveObserver;
+  /** Enters the build, and gives what was entered. What cannot be kept is reported, not thrown. */
+  finish(end: BuildEnding): Promise<PastBuildDetails>;
+};
+
+export type BuildEnding = Pick<BuildFacts, 'imageId' | 'error' | 'readBytes'> & {
+  readonly status: Exclude<BuildStatus, 'running' | 'interrupted'>;
+};
+
+export type RecorderOptions = {
+  readonly id: string;
+  readonly project: string;
+  readonly startedAt: number;
+  readonly facts: Pick<BuildFacts, 'names' | 'dockerfile' | 'context' | 'target' | 'platform'>;
+  /** The option that makes steps run although their results are known. */
+  readonly forcedBy: string;
+  /** This room's part of the store. */
+  readonly folder: string;
+  readonly keep: KeepBuild;
+  readonly store: () => Promise<BuildStore>;
+  readonly evicted: (key: CacheKey) => Eviction | undefined;
+  /** The files behind a content digest of this build's contexts. */
+  readonly filesOf: (content: CacheKey) => FileList | undefined;
+  readonly now: () => number;
+};
+
+export function createRecorder(options: RecorderOptions, report: Report): Recorder {
+  const describe = (end: BuildEnding | undefined, why: Why | undefined): PastBuildDetails => {
+    const steps = stepsOf(follower.steps);
+    const counted = steps.filter((step) => step.key !== undefined && step.isPart !== true);
+    return {
+      ...options.facts,
+      ...follower.totals,
+      id: options.id,
+      project: options.project,
+      startedAt: options.startedAt,
+      status: end?.status ?? 'running',
+      finishedAt: end === undefined ? 0 : options.now(),
+      imageId: end?.imageId ?? null,
+      error: end?.error ?? null,
+      readBytes: end?.readBytes ?? 0,
+      total: counted.length,
+      cached: counted.filter((step) => step.state === 'cached' || step.state === 'skipped').length,
+      steps,
+      why,
+    };
+  };
+  const keep = (build: PastBuildDetails, process?: string): void => {
+    try {
+      options.keep(build, process);
+    } catch (error) {
+      report({ kind: 'note', text: `This build is not kept among the past ones: ${messageOf(error)}` });
+    }
+  };
+  const follower = createFollower({
+    folder: options.folder,
+    id: options.id,
+    onFirstRun: () => keep(describe(undefined, undefined), thisProcess()),
+    onBrokenLog: (error) => report({ kind: 'note', text: `The logs of this build are not kept: ${messageOf(error)}` }),
+  });
+  return {
+    report: (event) => {
+      follower.take(event);
+      report(event);
+    },
+    observer: follower.observer,
+    async finish(end) {
+      const steps = [...follower.steps.values()];
+      let why: Why | undefined;
+      // A result that was found by content has a definition key that was not known before.
+      if (steps.some(({ missed, lookedUpBy }) => missed || lookedUpBy.length > 1)) {
+        try {
+          const { remember } = await import('./remember.ts');
+          why = remember(follower.steps, await options.store(), options);
+        } catch (error) {
+          report({ kind: 'note', text: `What this build ran is not remembered: ${messageOf(error)}` });
+        }
+      }
+      const build = describe(end, why);
+      keep(build);
+      return build;
+    },
+  };
+}
+
+function stepsOf(followed: ReadonlyMap<Digest, Followed>): readonly BuildStep[] {
+  const places = new Map([...followed.keys()].map((digest, index) => [digest, index]));
+  return [...followed.values()].map(({ declared, vertex, lookedUpBy, solved, ...rest }) => {
+    const [parts] = lookedUpBy;
+    const hide = vertex === undefined ? undefined : hiderFor(vertex.op, vertex.label.variables ?? {});
+    return {
+      vertex: declared.vertex,
+      text: hide?.text(declared.text) ?? declared.text,
+      written: vertex?.label.written ?? null,
+      stage: declared.stage ?? null,
+      step: declared.step ?? null,
+      steps: declared.steps ?? null,
+      ...(declared.isPart === true ? { isPart: true } : {}),
+      line: vertex?.label.at?.[0]?.start.line ?? null,
+      state: rest.state,
+      ...(parts === undefined ? {} : keysOf(cacheKey(parts), solved?.key)),
+      startedAt: rest.startedAt,
+      finishedAt: rest.finishedAt,
+      inputs: (declared.inputs ?? []).flatMap((input) => places.get(input) ?? []),
+      ...(rest.logName === undefined ? {} : { log: rest.logName }),
+      ...(rest.message === undefined ? {} : { message: rest.message }),
+    };
+  });
+}
+
+/** What a step's result is known by is named only where it is not the definition key. */
+function keysOf(key: CacheKey, recordKey: CacheKey | undefined): Pick<BuildStep, 'key' | 'recordKey'> {
+  return recordKey === undefined || recordKey === key ? { key } : { key, recordKey };
+}

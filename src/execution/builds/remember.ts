@@ -1,0 +1,131 @@
+/** Keeps the keys of what a build ran, and compares them with those of earlier builds. */
+import { cacheKey } from '#execution/cache/key.ts';
+import type { Vertex } from '#formats/graph/vertex.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import { clean } from '#ground/base/errors.ts';
+import { explain, type Explanation, type NowStep, type Root } from './explain.ts';
+import type { Followed } from './follow.ts';
+import type { EarlierBuild } from './nearest.ts';
+import type { BuildStep, Why, WhyRoot } from './past-build.ts';
+import type { RecorderOptions } from './recorder.ts';
+import { stepKeyOf } from './step-key.ts';
+import type { BuildStore } from './store.ts';
+
+/** How many earlier builds a build is compared with. */
+const compared = 20;
+/** How many builds are kept, and after how many the rest is looked through. */
+const [keptBuilds, sweepEvery] = [200, 32];
+
+/** Gives why steps ran; undefined when nothing like this was built before. */
+export function remember(followed: ReadonlyMap<Digest, Followed>, store: BuildStore, options: RecorderOptions): Why | undefined {
+  const steps = new Map<Digest, RememberedStep>();
+  for (const [digest, one] of followed) {
+    const step = nowStep(one, options.forcedBy);
+    if (step !== undefined) steps.set(digest, step);
+  }
+  const earlier = store
+    .stepsOf(options.project, options.facts.names, compared + 1)
+    .filter(({ id }) => id !== options.id)
+    .map((build) => ({ id: build.id, steps: build.steps.flatMap(earlierStep) }))
+    .filter((build) => build.steps.length > 0);
+  const ran = [...steps.values()].filter((step) => followed.get(step.vertex)?.missed === true);
+  const explanation =
+    earlier.length === 0 || ran.length === 0
+      ? undefined
+      : explain(ran, {
+          step: (vertex) => steps.get(vertex),
+          steps: [...steps.values()],
+          earlier,
+          keyOf: (key) => store.keyOf(key),
+          filesOf: (content) => options.filesOf(content) ?? store.filesOf(content),
+          evicted: options.evicted,
+        });
+  keepKeys([...steps.values()], store, options.filesOf);
+  if (store.count() > keptBuilds + sweepEvery) store.sweep(keptBuilds, options.now());
+  return explanation && inWords(explanation, followed, steps);
+}
+
+/** Those of steps that ran, and those that lead to a known result in a new way. */
+function keepKeys(steps: readonly RememberedStep[], store: BuildStore, filesOf: RecorderOptions['filesOf']): void {
+  const news = steps.filter((step) => step.isNew);
+  for (const content of new Set(news.flatMap((step) => step.contents))) {
+    const files = content === null ? undefined : filesOf(content);
+    if (content !== null && files !== undefined) store.saveFiles(content, files);
+  }
+  store.saveKeys(news);
+}
+
+type RememberedStep = NowStep & { readonly isNew: boolean };
+
+function nowStep({ vertex, lookedUpBy, solved, missed, ...rest }: Followed, forcedBy: string): RememberedStep | undefined {
+  const [parts] = lookedUpBy;
+  if (vertex === undefined || parts === undefined) return undefined;
+  const key = cacheKey(parts);
+  const cost =
+    rest.state === 'ran' || rest.state === 'failed' ? Math.max(0, rest.finishedAt - rest.startedAt) : (solved?.record?.cost ?? 0);
+  const found = { key, recordKey: solved?.key ?? key, cost, log: rest.logName ?? null };
+  const stepKey = stepKeyOf(vertex, lookedUpBy, found);
+  if (stepKey === undefined) return undefined;
+  const state = missed ? (rest.state === 'ran' ? 'ran' : 'failed') : rest.state === 'skipped' ? 'skipped' : 'cached';
+  return {
+    ...stepKey,
+    vertex: vertex.digest,
+    isPart: vertex.label.isPart ?? false,
+    state,
+    forced: vertex.label.ignoreCache === true ? forcedBy : null,
+    from: vertex.inputs.map((input) => ({ vertex: input.vertex.digest, source: sourceName(input.vertex) })),
+    isNew: missed || lookedUpBy.length > 1,
+  };
+}
+
+/** Where files come from that are no step's. */
+function sourceName({ op }: Vertex): string | null {
+  if (op.kind === 'source-local') return op.name;
+  return op.kind === 'source-http' ? clean(op.url) : null;
+}
+
+function earlierStep({ key, recordKey, ...step }: BuildStep): EarlierBuild['steps'] {
+  return key === undefined ? [] : [{ ...step, key, recordKey: recordKey ?? key }];
+}
+
+/** With the names that people know the steps by, and what each root cost. */
+function inWords(explanation: Explanation, followed: ReadonlyMap<Digest, Followed>, steps: ReadonlyMap<Digest, NowStep>): Why {
+  const places = new Map(explanation.roots.map((root, index) => [root.vertex, index]));
+  const costOf = (vertex: Digest): number => steps.get(vertex)?.cost ?? 0;
+  const describe = (root: Root): WhyRoot => {
+    const own = explanation.steps.find((step) => step.vertex === root.vertex);
+    const behind = explanation.steps.filter((step) => step !== own && step.causes.includes(root.vertex));
+    return {
+      ...placeOf(root.vertex, followed, steps),
+      wasKnown: own === undefined,
+      changes: [...root.changes],
+      more: root.more,
+      against: root.against,
+      cost: own === undefined ? 0 : costOf(root.vertex),
+      behind: behind.length,
+      behindCost: behind.reduce((sum, step) => sum + costOf(step.vertex), 0),
+    };
+  };
+  return {
+    roots: explanation.roots.map(describe),
+    steps: explanation.steps.map(({ vertex, causes }) => ({
+      ...placeOf(vertex, followed, steps),
+      cost: costOf(vertex),
+      causes: causes.flatMap((cause) => places.get(cause) ?? []),
+    })),
+  };
+}
+
+function placeOf(
+  vertex: Digest,
+  followed: ReadonlyMap<Digest, Followed>,
+  steps: ReadonlyMap<Digest, NowStep>,
+): Pick<WhyRoot, 'text' | 'stage' | 'step' | 'line'> {
+  const one = followed.get(vertex);
+  return {
+    text: steps.get(vertex)?.text ?? one?.declared.text ?? '',
+    stage: one?.declared.stage ?? null,
+    step: one?.declared.step ?? null,
+    line: one?.vertex?.label.at?.[0]?.start.line ?? null,
+  };
+}

@@ -1,0 +1,164 @@
+/** Progress as JSON lines in the form of BuildKit's SolveStatus (`client/graph.go`), as `docker buildx build --progress=rawjson` prints them: for programs. */
+import type { Digest } from '#ground/base/digest.ts';
+import { digestOf } from '#ground/base/digest.ts';
+import { unreachable } from '#ground/base/errors.ts';
+import type { Span } from '#ground/base/span.ts';
+import type { ProgressEvent, TransferProgress } from '#formats/progress/event.ts';
+import type { Screen } from './screen.ts';
+
+type Vertex = {
+  readonly digest: Digest;
+  readonly inputs?: readonly Digest[];
+  readonly name: string;
+  readonly started?: string;
+  readonly completed?: string;
+  readonly cached?: true;
+  readonly error?: string;
+};
+
+type SolveStatus = {
+  readonly vertexes?: readonly Vertex[];
+  readonly statuses?: readonly object[];
+  readonly logs?: readonly object[];
+  readonly warnings?: readonly object[];
+};
+
+/** `write` takes whole lines. */
+export function createRawJsonScreen(write: (text: string) => void, now: () => number): Screen {
+  const vertices = new Map<Digest, Vertex>();
+  const put = (status: SolveStatus): void => write(`${JSON.stringify(status)}\n`);
+  const change = (digest: Digest, more: Partial<Vertex>): void => {
+    const vertex = { ...(vertices.get(digest) ?? { digest, name: digest }), ...more };
+    vertices.set(digest, vertex);
+    put({ vertexes: [vertex] });
+  };
+  const transfers = createTransfers(put, now);
+  return {
+    report(event) {
+      const status = statusOf(event, { change, vertices, now });
+      if (status !== undefined) put(status);
+      else if (event.kind === 'transfer') transfers.take(event);
+    },
+    finish: (end) => {
+      if (end === undefined) return;
+      const time = stamp(now());
+      const names = end.names.map((name) => `naming to ${name}`);
+      const vertex = { digest: digestOf('exporting to image'), name: 'exporting to image', started: time, completed: time };
+      const statuses = [`writing image ${end.imageId}`, ...names].map((id) => ({
+        id,
+        vertex: vertex.digest,
+        current: 0,
+        timestamp: time,
+        started: time,
+        completed: time,
+      }));
+      put({ vertexes: [vertex], statuses });
+    },
+    [Symbol.dispose]: () => {},
+  };
+}
+
+type Tools = {
+  readonly change: (digest: Digest, more: Partial<Vertex>) => void;
+  readonly vertices: Map<Digest, Vertex>;
+  readonly now: () => number;
+};
+
+/** What one event says; undefined when that is written another way. */
+function statusOf(event: ProgressEvent, { change, vertices, now }: Tools): SolveStatus | undefined {
+  switch (event.kind) {
+    case 'vertex':
+      change(event.vertex, { name: nameOf(event), ...(event.inputs === undefined ? {} : { inputs: event.inputs }) });
+      return undefined;
+    case 'vertex-started':
+      change(event.vertex, { started: stamp(event.time) });
+      return undefined;
+    case 'vertex-cached':
+      change(event.vertex, {
+        started: vertices.get(event.vertex)?.started ?? stamp(event.time),
+        completed: stamp(event.time),
+        cached: true,
+      });
+      return undefined;
+    case 'vertex-finished':
+      change(event.vertex, { completed: stamp(event.time) });
+      return undefined;
+    case 'vertex-failed':
+      change(event.vertex, { completed: stamp(event.time), error: event.cancelled ? 'context canceled' : event.message });
+      return undefined;
+    case 'output': {
+      const stream = event.stream === 'stdout' ? 1 : 2;
+      return { logs: [{ vertex: event.vertex, stream, data: base64(event.text), timestamp: stamp(event.time) }] };
+    }
+    case 'warning':
+      return { warnings: [warningOf(event)] };
+    case 'note':
+      return { logs: [{ stream: 2, data: base64(`${event.text}\n`), timestamp: stamp(now()) }] };
+    case 'transfer':
+      return undefined;
+    default:
+      return unreachable(event, 'progress event');
+  }
+}
+
+function warningOf(event: Extract<ProgressEvent, { readonly kind: 'warning' }>): object {
+  const line = event.at[0]?.start.line;
+  return {
+    level: 1,
+    short: base64(`${event.rule}: ${event.message}${line === undefined ? '' : ` (line ${line})`}`),
+    detail: [base64(event.message)],
+    ...(event.url === undefined ? {} : { url: event.url }),
+    ...(event.at.length === 0 ? {} : { range: event.at.map(rangeOf) }),
+  };
+}
+
+function rangeOf({ start, end }: Span): object {
+  return { start: { line: start.line, character: start.column - 1 }, end: { line: end.line, character: end.column - 1 } };
+}
+
+/** Transfers as statuses of one vertex each, which is begun with the first of its kind. */
+function createTransfers(put: (status: SolveStatus) => void, now: () => number) {
+  const started = new Map<string, string>();
+  return {
+    take(event: TransferProgress): void {
+      const time = stamp(now());
+      const id = `${event.direction} ${event.item}`;
+      const vertex = digestOf(event.direction);
+      const isFirst = ![...started.keys()].some((key) => key.startsWith(`${event.direction} `));
+      const begun = started.get(id) ?? time;
+      started.set(id, begun);
+      const isOver = event.state !== 'waiting' && event.state !== 'running';
+      put({
+        ...(isFirst ? { vertexes: [{ digest: vertex, name: event.direction, started: time }] } : {}),
+        statuses: [
+          {
+            id: event.item,
+            vertex,
+            name: event.direction,
+            ...(event.total > 0 ? { total: event.total } : {}),
+            current: event.current,
+            timestamp: time,
+            started: begun,
+            ...(isOver ? { completed: time } : {}),
+          },
+        ],
+      });
+    },
+  };
+}
+
+function nameOf(event: Extract<ProgressEvent, { readonly kind: 'vertex' }>): string {
+  const place = event.step === undefined ? '' : `${event.step}/${event.steps ?? event.step}`;
+  const label = [event.stage ?? '', place].filter((part) => part !== '').join(' ');
+  return label === '' ? event.text : `[${label}] ${event.text}`;
+}
+
+/** Go's []byte in JSON. */
+function base64(text: string): string {
+  // oxlint-disable-next-line no-restricted-globals
+  return Buffer.from(text).toString('base64');
+}
+
+function stamp(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}

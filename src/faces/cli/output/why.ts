@@ -1,0 +1,103 @@
+/** Why steps ran again, in words. */
+import type { Why, WhyChange, WhyRoot } from '#engine/requests.ts';
+import { formatDuration } from '#ground/base/human.ts';
+import { harmless } from './text.ts';
+
+const mostLines = 5;
+
+/** The last lines of a build: one a root. Empty when nothing like it was built before, or nothing ran. */
+export function whyLines(why: Why | undefined, dockerfile: string): readonly string[] {
+  if (why === undefined) return [];
+  const roots = why.roots.toSorted((a, b) => b.cost + b.behindCost - a.cost - a.behindCost);
+  const lines = roots.slice(0, mostLines).map((root) => `why: ${rootLine(root, dockerfile)}`);
+  const more = roots.length - lines.length;
+  return more > 0 ? [...lines, `why: ${more} more cause${more === 1 ? '' : 's'}: see "jettison why"`] : lines;
+}
+
+/** `COPY src . (Dockerfile:7) ran again: src/a.c changed (content); cost 12.3s with 4 steps behind it`. */
+export function rootLine(root: WhyRoot, dockerfile: string): string {
+  const [first] = root.changes;
+  const others = root.changes.length - 1 + root.more;
+  const what = first === undefined ? 'nobody knows why' : changeText(first);
+  const rest = others > 0 ? ` and ${others} more change${others === 1 ? '' : 's'}` : '';
+  const isNew = first?.class === 'never-seen' || (first?.class === 'instruction' && first.change === 'added');
+  const verb = root.wasKnown ? 'is another one' : isNew ? 'ran' : 'ran again';
+  return `${stepText(root, dockerfile)} ${verb}: ${what}${rest}${costText(root)}`;
+}
+
+export function stepText(step: Pick<WhyRoot, 'text' | 'stage' | 'line'>, dockerfile: string): string {
+  const text = oneLine(step.text, 60);
+  const place = step.line === null ? '' : ` (${dockerfile}:${step.line})`;
+  return `${text}${place}`;
+}
+
+function costText({ cost, behind, behindCost }: WhyRoot): string {
+  const steps = behind === 0 ? '' : ` with ${behind} step${behind === 1 ? '' : 's'} behind it`;
+  return `; cost ${formatDuration(cost + behindCost)}${steps}`;
+}
+
+/** What changed, in one line. */
+export function changeText(change: WhyChange): string {
+  const { object, before, after } = change;
+  const name = oneLine(object, 120);
+  const values = valuesText(before, after);
+  switch (change.class) {
+    case 'file': {
+      const from = change.from === undefined || change.from === 'context' ? '' : ` of ${oneLine(change.from, 80)}`;
+      if (name === '') return `the files${from === '' ? ' of the build context' : from} changed`;
+      if (change.change === 'added' || change.change === 'removed') return `${name}${from} was ${change.change}`;
+      return `${name}${from} changed (${change.change}${change.change === 'content' ? '' : values})`;
+    }
+    case 'instruction':
+      if (change.change === 'added') return 'the instruction is new';
+      return change.change === 'removed' ? `"${name}" was removed before it` : `the instruction changed${valuesText(before, after)}`;
+    case 'argument':
+      return `ARG ${name} ${happened(change)}${values}`;
+    case 'environment':
+      return change.change === 'order' ? `the order of ENV changed${values}` : `ENV ${name} ${happened(change)}${values}`;
+    case 'shell':
+    case 'user':
+    case 'working-directory':
+      return `${name} changed${values}`;
+    case 'mount':
+      return `the mount at ${name} ${happened(change)}${values}`;
+    case 'option':
+      return `the option "${name}" changed${values}`;
+    case 'base-image':
+      if (change.change === 'added' || change.change === 'removed') return `the base image was ${change.change}`;
+      return `the base image ${name} changed${values}`;
+    case 'platform':
+      return `the platform of ${name} changed${values}`;
+    case 'forced':
+      return `${name} was given`;
+    case 'evicted':
+      return after === undefined ? `its result is ${name}` : `its result was removed from the cache at ${after}: ${name}`;
+    case 'failed':
+      return 'it failed the last time';
+    case 'never-seen':
+      return name === '' ? 'it was never seen' : `stage ${name} was never seen`;
+    case 'unknown':
+      return 'what it was built on is no longer remembered';
+    default:
+      return name;
+  }
+}
+
+function happened({ change }: WhyChange): string {
+  return change === 'changed' ? 'changed' : `was ${change}`;
+}
+
+function valuesText(before: string | undefined, after: string | undefined): string {
+  if (before === undefined && after === undefined) return '';
+  if (before === undefined) return `: ${value(after)}`;
+  return after === undefined ? '' : `: ${value(before)} -> ${value(after)}`;
+}
+
+function value(text = ''): string {
+  return text === '' ? '""' : oneLine(text, 100);
+}
+
+function oneLine(text: string, length: number): string {
+  const line = harmless(text.replaceAll(/\s*\\?\n\s*/gu, ' ').trim(), false);
+  return line.length > length ? `${line.slice(0, length - 1)}…` : line;
+}
