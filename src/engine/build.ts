@@ -16,7 +16,6 @@ import { createBaseImages } from './base-images.ts';
 import { createBuildContexts } from './build-contexts.ts';
 import { confirmUses, followUses } from './build-uses.ts';
 import { contextFolders, readBuildSource, type BuildSource } from './build-source.ts';
-import { lazyDownloads } from './downloads.ts';
 import { createDrivers } from './drivers.ts';
 import { frontendOptions } from './frontend-options.ts';
 import { followOutput } from './last-output.ts';
@@ -25,6 +24,7 @@ import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { AnnotationRequest, BuildOutcome, BuildRequest } from './requests.ts';
+import { lazyRemoteSources, type RemoteSources } from './remote-sources.ts';
 import { snapshotOf } from './results.ts';
 import { errorOf, recordBuild, type Recording } from './record-build.ts';
 import { readSecrets } from './secrets.ts';
@@ -35,12 +35,13 @@ import { writeOutputs } from './outputs.ts';
 /** Throws a JettisonError with the place in the Dockerfile and an excerpt; then no tag has moved and no output file exists. */
 export async function build(engine: Engine, request: BuildRequest, report: Report, signal: AbortSignal): Promise<BuildOutcome> {
   const tags = request.tags.map((tag) => printReference(withDefaultTag(parseReference(tag))));
-  using context = await openContext(engine, request, signal);
+  using remote = lazyRemoteSources(engine, () => readSecrets(request.secrets));
+  using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
   const output = followOutput(report);
   const recording = recordBuild(engine, { request, context, source, tags }, output.report);
   try {
-    const work = async (): Promise<ImageMade> => await buildSource(engine, { request, context, source, tags, recording }, signal);
+    const work = async (): Promise<ImageMade> => await buildSource(engine, { request, remote, context, source, tags, recording }, signal);
     const made = await withoutLostSnapshots(engine, work, recording.report, signal);
     return { ...made, ...(await recording.finish({ status: 'done', imageId: made.imageId, error: null })) };
   } catch (error) {
@@ -52,6 +53,7 @@ export async function build(engine: Engine, request: BuildRequest, report: Repor
 
 type Work = {
   readonly request: BuildRequest;
+  readonly remote: RemoteSources;
   readonly context: OpenContext;
   readonly source: BuildSource;
   readonly tags: readonly string[];
@@ -67,7 +69,6 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   using statCache = openStatCache({ database: engine.database, now: engine.now });
   const contexts = createBuildContexts(contextFolders(request, work.context, source), statCache);
   recording.open(contexts, statCache);
-  using downloads = lazyDownloads(engine);
   const secrets = readSecrets(request.secrets);
   const agents = await openSshAgents(request.ssh, engine.environment['SSH_AUTH_SOCK']);
   const bases = createBaseImages(engine, request);
@@ -98,7 +99,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
     limits: request.limits,
     agents,
     onRead: recording.onRead,
-    download: downloads.fetch,
+    remote: work.remote,
     onRun,
   });
   const jobs = request.jobs ?? Math.max(4, availableParallelism());

@@ -7,11 +7,14 @@ import { readBuildSource } from './build-source.ts';
 import { frontendOptions } from './frontend-options.ts';
 import { openContext } from './open-context.ts';
 import type { Engine } from './open.ts';
+import { lazyRemoteSources } from './remote-sources.ts';
+import { readSecrets } from './secrets.ts';
 import type { BuildRequest, CheckOutcome, OutlineResult, TargetList } from './requests.ts';
 
 /** Faults of the Dockerfile are findings (severity `error`), not exceptions. Throws what reading the Dockerfile throws. */
 export async function checkBuild(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<CheckOutcome> {
-  using context = await openContext(engine, request, signal);
+  using remote = lazyRemoteSources(engine, () => readSecrets(request.secrets));
+  using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
   const bases = createBaseImages(engine, request);
   const findings = await checkDockerfile(source.text, frontendOptions(request, source), bases, signal);
@@ -20,7 +23,8 @@ export async function checkBuild(engine: Engine, request: BuildRequest, signal: 
 
 /** What the target takes from outside. Throws the first fault of what it needs. */
 export async function outlineBuild(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<OutlineResult> {
-  using context = await openContext(engine, request, signal);
+  using remote = lazyRemoteSources(engine, () => readSecrets(request.secrets));
+  using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
   const bases = createBaseImages(engine, request);
   const outline = await outlineDockerfile(source.text, frontendOptions(request, source), bases, signal);
@@ -29,7 +33,8 @@ export async function outlineBuild(engine: Engine, request: BuildRequest, signal
 
 /** The stages that `--target` can name. Throws the first fault of the Dockerfile. */
 export async function listBuildTargets(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<TargetList> {
-  using context = await openContext(engine, request, signal);
+  using remote = lazyRemoteSources(engine, () => readSecrets(request.secrets));
+  using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
   return { file: source.name, text: source.text, targets: listTargets(source.text, source.name) };
 }

@@ -1,5 +1,5 @@
 /** How each kind of op gets its cache key and its result in one build: the seam between the solver, which knows only drivers, and the rooms that do the work. */
-import type { CopyAction, ExecOp, FileOp, MergeOp, SourceHttpOp, SourceImageOp } from '#formats/graph/op.ts';
+import type { CopyAction, ExecOp, FileOp, MergeOp, SourceGitOp, SourceImageOp } from '#formats/graph/op.ts';
 import { opDigest, type Vertex } from '#formats/graph/vertex.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
@@ -12,6 +12,7 @@ import type { DriverFor, OpDriver, Result } from '#execution/solver/contract.ts'
 import type { ResourceLimits, TreeSource, Worker } from '#execution/worker/contract.ts';
 import type { BaseImages } from './base-images.ts';
 import type { BuildContexts } from './build-contexts.ts';
+import type { RemoteSources } from './remote-sources.ts';
 import { folderOf, folderResult, snapshotOf, snapshotResult } from './results.ts';
 import { hideSecrets, requireSecrets, secretsFor, type Secrets } from './secrets.ts';
 import { agentsFor, requireAgents, type SshAgents } from './ssh.ts';
@@ -21,8 +22,7 @@ export type DriverDeps = {
   readonly bases: BaseImages;
   readonly worker: () => Promise<Worker>;
   readonly report: Report;
-  /** Gives the folder that holds the file. */
-  readonly download: (op: SourceHttpOp, signal: AbortSignal) => Promise<string>;
+  readonly remote: RemoteSources;
   readonly secrets: Secrets;
   /** Of the processes of RUN; they are no part of what a step is. */
   readonly limits: ResourceLimits | undefined;
@@ -51,10 +51,12 @@ export function createDrivers(deps: DriverDeps): DriverFor {
           cacheBase: async () => await Promise.resolve(opDigest(op)),
           run: async (_inputs, signal) => {
             const name = `web:${vertex.digest}`;
-            deps.contexts.add(name, { path: await deps.download(op, signal), ignore: [] });
+            deps.contexts.add(name, { path: await deps.remote.download(op, signal), ignore: [] });
             return folderResult(name);
           },
         };
+      case 'source-git':
+        return gitDriver(op, vertex, deps);
       case 'merge':
         checkMerge(vertex);
         return workDriver(op, vertex, deps);
@@ -81,6 +83,28 @@ function imageDriver(op: SourceImageOp, vertex: Vertex, deps: DriverDeps): OpDri
     cacheBase: async () => await Promise.resolve(digestOf(canonicalJson({ image: [...deps.bases.diffIdsOf(op)] }))),
     run: async (_inputs, signal) => {
       const result = snapshotResult(await deps.bases.unpack(op, deps.report, signal));
+      deps.onRun(vertex, result);
+      return result;
+    },
+  };
+}
+
+/** A repository counts by its commit, so while that stays only the server is asked; its files become a snapshot. */
+function gitDriver(op: SourceGitOp, vertex: Vertex, deps: DriverDeps): OpDriver {
+  return {
+    caching: 'by-definition',
+    cacheBase: async (signal) => await deps.remote.gitDigest(op, signal),
+    run: async (_inputs, signal) => {
+      using tree = await deps.remote.checkOut(op, signal);
+      const worker = await deps.worker();
+      const request = {
+        vertex: vertex.digest,
+        op: { kind: 'file', base: null, actions: [wholeTree('/')] },
+        inputs: [{ kind: 'folder', path: tree.path, ignore: [] }],
+        quietEnvironment: [],
+        secrets: new Map<string, Uint8Array>(),
+      } as const;
+      const result = snapshotResult(await worker.run(request, deps.report, signal));
       deps.onRun(vertex, result);
       return result;
     },

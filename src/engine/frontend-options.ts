@@ -5,6 +5,7 @@ import type { FrontendOptions } from '#languages/frontend/contract.ts';
 import { contextName, type NamedContext } from '#languages/frontend/named-context.ts';
 import type { BuildSource } from './build-source.ts';
 import { nativeOrAsked } from './platform.ts';
+import { remoteOp } from './remote-address.ts';
 import type { BuildRequest, ContextRequest } from './requests.ts';
 
 export function frontendOptions(request: BuildRequest, source: BuildSource): FrontendOptions {
@@ -46,6 +47,7 @@ function namedContexts(request: BuildRequest): ReadonlyMap<string, NamedContext>
   return new Map(
     [...contextsByName(request)].map(([name, context]): [string, NamedContext] => {
       if (context.kind === 'folder') return [name, { kind: 'folder' }];
+      if (context.kind === 'remote') return [name, { kind: 'remote', op: remoteOp(context.address, { keepGitFolder: false }) }];
       const reference =
         context.kind === 'image' ? printReference(withDefaultTag(parseReference(context.reference))) : layoutReference(name);
       return [name, { kind: 'image', reference }];

@@ -1,58 +1,109 @@
-/** The main build context as a folder: the one that was named, or one made of what came on standard input. */
-import { randomUUID } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+/** The main build context as a folder: the one that was named, or one made of what came on standard input or from elsewhere. */
+import { closeSync, createReadStream, mkdirSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { orAborted } from '#ground/base/abort.ts';
-import { JettisonError } from '#ground/base/errors.ts';
+import { JettisonError, unreachable } from '#ground/base/errors.ts';
+import { readContextFile } from '#stores/context/read-file.ts';
+import { ownFolder } from './context-folders.ts';
 import type { Engine } from './open.ts';
+import { contextFile, isWebAddress, remoteOp, webOp } from './remote-address.ts';
+import type { RemoteSources } from './remote-sources.ts';
 import type { BuildRequest } from './requests.ts';
 
 export type OpenContext = Disposable & {
   /** Absolute. */
   readonly path: string;
-  /** The Dockerfile, when it did not come from a file. */
+  /** The Dockerfile, when it did not come from a file of the context or the client. */
   readonly text: string | undefined;
 };
+
+type Given = { readonly request: BuildRequest; readonly remote: RemoteSources };
 
 const dockerfileLimit = 2 * 1024 * 1024;
 const startLength = 512;
 
-/** A stream is a tar archive, packed or not, or a Dockerfile whose context is empty. Throws `context/...`, `tar/...`, `engine/dockerfile-too-large`. */
-export async function openContext(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<OpenContext> {
-  const { context, text } = request;
-  if (context.kind === 'folder') return { path: context.path, text, [Symbol.dispose]: () => undefined };
-  const { start, all } = await peek(context.chunks, signal);
+/**
+ * A stream or a file from the web is a tar archive, packed or not, or a Dockerfile whose context is empty.
+ * Throws `context/...`, `tar/...`, `frontend/bad-git-address`, `engine/dockerfile-too-large`, `engine/bad-address`.
+ */
+export async function openContext(engine: Engine, { request, remote }: Given, signal: AbortSignal): Promise<OpenContext> {
+  const { context } = request;
+  const text = request.text ?? (await dockerfileFromWeb(request, remote, signal));
+  switch (context.kind) {
+    case 'folder':
+      return { path: context.path, text, [Symbol.dispose]: () => undefined };
+    case 'remote': {
+      const op = remoteOp(context.address, { keepGitFolder: keepsGitFolder(request) });
+      if (op.kind === 'source-git') return { path: await remote.keep(op, signal), text, [Symbol.dispose]: () => undefined };
+      return await fromDownload(engine, { folder: await remote.download(op, signal), text }, signal);
+    }
+    case 'stream': {
+      const { start, all } = await peek(context.chunks, signal);
+      return await unpackStream(engine, { start, all, text, otherwise: async () => await readText(all) }, signal);
+    }
+    default:
+      return unreachable(context, 'context');
+  }
+}
+
+/** BuildKit's switch for the main context. */
+function keepsGitFolder({ buildArgs }: BuildRequest): boolean {
+  return /^(?:1|t|true)$/iu.test(buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR') ?? '');
+}
+
+async function dockerfileFromWeb({ file }: BuildRequest, remote: RemoteSources, signal: AbortSignal): Promise<string | undefined> {
+  return file !== undefined && isWebAddress(file) ? readDownload(await remote.download(webOp(file), signal)) : undefined;
+}
+
+/** The file lies alone in its folder, which is the context when it is a Dockerfile: as in BuildKit. */
+async function fromDownload(
+  engine: Engine,
+  { folder, text }: { readonly folder: string; readonly text: string | undefined },
+  signal: AbortSignal,
+): Promise<OpenContext> {
+  const start = startOf(join(folder, contextFile));
+  const all = createReadStream(join(folder, contextFile));
+  try {
+    const { packingOf } = await import('#stores/context/tarball.ts');
+    if (packingOf(start) === undefined) return { path: folder, text: text ?? readDownload(folder), [Symbol.dispose]: () => undefined };
+    return await unpackStream(engine, { start, all, text, otherwise: async () => await Promise.resolve('') }, signal);
+  } finally {
+    all.destroy();
+  }
+}
+
+function startOf(path: string): Uint8Array {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = new Uint8Array(startLength);
+    return bytes.subarray(0, readSync(file, bytes, 0, startLength, 0));
+  } finally {
+    closeSync(file);
+  }
+}
+
+function readDownload(folder: string): string {
+  return new TextDecoder().decode(readContextFile(folder, contextFile, dockerfileLimit));
+}
+
+type Stream = {
+  readonly start: Uint8Array;
+  readonly all: AsyncIterable<Uint8Array>;
+  readonly text: string | undefined;
+  /** The Dockerfile that it is if it is no archive. */
+  readonly otherwise: () => Promise<string>;
+};
+
+async function unpackStream(engine: Engine, { start, all, text, otherwise }: Stream, signal: AbortSignal): Promise<OpenContext> {
   const { packingOf, unpackContext } = await import('#stores/context/tarball.ts');
   const packing = packingOf(start);
-  const folder = join(engine.paths.store, 'contexts');
-  removeAbandoned(folder);
-  const path = join(folder, `${process.pid}-${randomUUID()}`);
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  const remove = (): void => removeTree(path);
-  try {
-    if (packing === undefined) return { path, text: await readText(all), [Symbol.dispose]: remove };
-    await unpackContext({ chunks: all, packing }, path, signal);
-    return { path, text, [Symbol.dispose]: remove };
-  } catch (error) {
-    remove();
-    throw error;
-  }
-}
-
-/** What builds left that were killed. */
-function removeAbandoned(folder: string): void {
-  if (!existsSync(folder)) return;
-  for (const name of readdirSync(folder)) {
-    if (!existsSync(`/proc/${Number.parseInt(name, 10)}`)) removeTree(join(folder, name));
-  }
-}
-
-/** Folders may have come without the right to write to them. */
-function removeTree(path: string): void {
-  for (const entry of readdirSync(path, { recursive: true, withFileTypes: true })) {
-    if (entry.isDirectory()) chmodSync(join(entry.parentPath, entry.name), 0o700);
-  }
-  rmSync(path, { recursive: true, force: true });
+  using opened = new DisposableStack();
+  const { path } = opened.use(ownFolder(engine));
+  mkdirSync(path, { mode: 0o700 });
+  if (packing !== undefined) await unpackContext({ chunks: all, packing }, path, signal);
+  const found = packing === undefined ? await otherwise() : text;
+  const kept = opened.move();
+  return { path, text: found, [Symbol.dispose]: () => kept.dispose() };
 }
 
 async function peek(

@@ -35,7 +35,7 @@ export type BuildRequest = {
   readonly context: ContextSource;
   /** The Dockerfile itself, when it came on standard input. */
   readonly text: string | undefined;
-  /** Path of the Dockerfile as typed, relative to the current folder; undefined: `Dockerfile` in the context. */
+  /** Path of the Dockerfile as typed, relative to the current folder, or its address on the web; undefined: `Dockerfile` in the context. */
   readonly file: string | undefined;
   readonly tags: readonly string[];
   readonly target: string | undefined;
@@ -71,15 +71,21 @@ export type BuildRequest = {
   readonly jobs: number | undefined;
 };
 
-/** A stream holds a tar archive, or a Dockerfile that needs no context. The path is absolute. */
+/**
+ * A stream holds a tar archive, or a Dockerfile that needs no context. The path is absolute. `remote`: an address of a Git repository, or of
+ * a tar archive or a Dockerfile on the web.
+ */
 export type ContextSource =
   | { readonly kind: 'folder'; readonly path: string }
-  | { readonly kind: 'stream'; readonly chunks: AsyncIterable<Uint8Array> };
+  | { readonly kind: 'stream'; readonly chunks: AsyncIterable<Uint8Array> }
+  | { readonly kind: 'remote'; readonly address: string };
 
 /** What stands in the place of an image, a stage, or a name after `--from`. Paths are absolute. */
 export type ContextRequest =
   | { readonly kind: 'folder'; readonly path: string }
   | { readonly kind: 'image'; readonly reference: string }
+  /** A Git repository; or a file on the web, which is called `context`. */
+  | { readonly kind: 'remote'; readonly address: string }
   /** An OCI image layout; without tag and digest its `latest` or only image. */
   | { readonly kind: 'layout'; readonly path: string; readonly tag: string | undefined; readonly digest: string | undefined };
 

@@ -1,7 +1,7 @@
 /** What a vertex does: a closed union, so that a new kind is a compile error wherever it is not handled. Every field is hashed into the vertex. */
 import type { Digest } from '#ground/base/digest.ts';
 
-export type Op = SourceImageOp | SourceLocalOp | SourceHttpOp | ExecOp | FileOp | MergeOp;
+export type Op = SourceImageOp | SourceLocalOp | SourceHttpOp | SourceGitOp | ExecOp | FileOp | MergeOp;
 
 /** The files of an image, pinned to one manifest. No inputs. */
 export type SourceImageOp = {
@@ -17,6 +17,24 @@ export type SourceLocalOp = { readonly kind: 'source-local'; readonly name: stri
 
 /** A tree that holds one file from the web as `/name`: mode 600, root's, modified when the server says. No inputs. */
 export type SourceHttpOp = { readonly kind: 'source-http'; readonly url: string; readonly name: string; readonly checksum: Digest | null };
+
+/** The files of one commit of a Git repository, root's, modes 644 and 755. No inputs. */
+export type SourceGitOp = {
+  readonly kind: 'source-git';
+  /** As git takes it: `https://host/r.git`, `git@host:r.git`; may hold a user and a password. */
+  readonly remote: string;
+  /** A branch, a tag, a name that begins with `refs/`, or a whole commit hash; '' for the default branch. */
+  readonly ref: string;
+  /** Relative and clean; '' for all of the repository. */
+  readonly subfolder: string;
+  /** In lower case: how the hash of the commit, or of the annotated tag, must begin; '' for any. */
+  readonly checksum: string;
+  /** `.git` stays, unless there is a subfolder. */
+  readonly keepGitFolder: boolean;
+  readonly submodules: boolean;
+  /** When files were modified: at the time of the commit, or when they were written here. */
+  readonly times: 'commit' | 'checkout';
+};
 
 /** One process in a container over input 0; absent inputs mean an empty root. */
 export type ExecOp = {

@@ -22,6 +22,7 @@ import * as v from 'valibot';
 import { algorithmOf, createDigester, digestOf, hexOf, isDigest, type Digest } from '#ground/base/digest.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { createTransport, failureOf, type Answer, type Transport } from '#stores/registry/transport.ts';
+import { headerSecret } from './header-secret.ts';
 
 export type WebFile = {
   /** http or https; may hold a user and a password. */
@@ -35,7 +36,7 @@ export type WebFile = {
 export type Downloads = Disposable & {
   /**
    * Gives an absolute folder that holds the file alone: mode 600, modified when the server says, else at the beginning of 1970.
-   * Throws `context/digest-mismatch`, `context/download-failed`, `context/too-large`, `context/no-space`.
+   * Throws `context/digest-mismatch`, `context/download-failed`, `context/too-large`, `context/no-space`, `context/bad-secret`.
    */
   fetch(file: WebFile, signal: AbortSignal): Promise<string>;
 };
@@ -46,6 +47,8 @@ export type DownloadOptions = {
   readonly userAgent: string;
   /** For the names of proxies. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** A secret of the build: `HTTP_AUTH_HEADER_` or `HTTP_AUTH_TOKEN_` and the host without its port, as BuildKit names them. */
+  readonly secret?: (name: string) => string | undefined;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Bytes. */
@@ -82,7 +85,7 @@ export function openDownloads(options: DownloadOptions): Downloads {
       try {
         return join(place, await transport.persist(async () => await attempt(fetching, known, signal), signal));
       } catch (error) {
-        throw explain(error);
+        throw explainDownload(error);
       }
     },
     [Symbol.dispose]: () => transport[Symbol.dispose](),
@@ -93,7 +96,8 @@ export function openDownloads(options: DownloadOptions): Downloads {
 async function attempt(fetching: Fetching, known: Note | undefined, signal: AbortSignal): Promise<string> {
   const { file, place, transport, options } = fetching;
   const url = new URL(file.url);
-  const authorization = takeCredentials(url);
+  const own = takeCredentials(url);
+  const authorization = authorizationFor(url.hostname, options.secret) ?? own;
   const headers = { accept: '*/*', ...conditions(known, file.checksum) };
   using answer = await transport.send({ method: 'GET', url, headers, authorization }, signal);
   if (answer.status === 304 && known !== undefined) return known.version;
@@ -129,8 +133,15 @@ function conditions(known: Note | undefined, checksum: Digest | undefined): Read
   return known.lastModified === undefined ? {} : { 'if-modified-since': known.lastModified };
 }
 
+/** A token wins over a header, as in BuildKit. Throws `context/bad-secret`. */
+function authorizationFor(host: string, secret: DownloadOptions['secret']): string | undefined {
+  if (secret === undefined) return undefined;
+  const token = headerSecret(`HTTP_AUTH_TOKEN_${host}`, secret);
+  return token === undefined ? headerSecret(`HTTP_AUTH_HEADER_${host}`, secret) : `Bearer ${token}`;
+}
+
 /** User and password of the address as an Authorization header; the address goes on without them. */
-function takeCredentials(url: URL): string | undefined {
+export function takeCredentials(url: URL): string | undefined {
   if (url.username === '' && url.password === '') return undefined;
   const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
   url.username = '';
@@ -207,8 +218,8 @@ function forgetVersions(place: string, version: string, now: number): void {
   }
 }
 
-/** Errors of the transport speak of registries in their codes and hints. */
-function explain(error: unknown): unknown {
+/** Errors of the transport speak of registries in their codes and hints: the same as `context/download-failed`. */
+export function explainDownload(error: unknown): unknown {
   const code = systemCode(error);
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new JettisonError('context/no-space', 'No space left for a download', { fault: 'environment', cause: error });

@@ -18,6 +18,7 @@ import { asByteString, fromText, nodePath, toText, type ByteString } from '#grou
 import { JettisonError, messageOf, systemCode, unreachable } from '#ground/base/errors.ts';
 import { blockSize, type TarEntry, type TarKind } from '#formats/tar/entry.ts';
 import { createTarReader } from '#formats/tar/read.ts';
+import { readByProgram } from './tarball/by-program.ts';
 
 export type Packing = 'tar' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
 
@@ -47,9 +48,14 @@ export async function unpackContext(
   const unpacker = createUnpacker(fromText(folder));
   const reader = createTarReader(unpacker);
   try {
-    for await (const chunk of unpacked(archive)) {
-      signal.throwIfAborted();
-      reader.push(chunk);
+    const { chunks, packing } = archive;
+    if (packing === 'xz' || packing === 'bzip2') {
+      await readByProgram({ chunks, program: packing, spool: `${folder}.packed` }, (bytes) => reader.push(bytes), signal);
+    } else {
+      for await (const chunk of unpacked({ chunks, packing })) {
+        signal.throwIfAborted();
+        reader.push(chunk);
+      }
     }
     reader.finish();
     unpacker.finish();
@@ -65,26 +71,13 @@ function unpacked({
   packing,
 }: {
   readonly chunks: AsyncIterable<Uint8Array>;
-  readonly packing: Packing;
+  readonly packing: 'tar' | 'gzip' | 'zstd';
 }): AsyncIterable<Uint8Array> {
-  switch (packing) {
-    case 'tar':
-      return chunks;
-    case 'gzip':
-    case 'zstd': {
-      const source = Readable.from(chunks, { objectMode: false });
-      const decoder = packing === 'gzip' ? createGunzip() : createZstdDecompress();
-      source.on('error', (error) => decoder.destroy(error));
-      return source.pipe(decoder);
-    }
-    case 'bzip2':
-    case 'xz':
-      throw new JettisonError('context/packed', `A build context packed with ${packing} is not read yet`, {
-        hint: `Unpack it first: ${packing} -dc FILE | jettison build -`,
-      });
-    default:
-      return unreachable(packing, 'packing');
-  }
+  if (packing === 'tar') return chunks;
+  const source = Readable.from(chunks, { objectMode: false });
+  const decoder = packing === 'gzip' ? createGunzip() : createZstdDecompress();
+  source.on('error', (error) => decoder.destroy(error));
+  return source.pipe(decoder);
 }
 
 function createUnpacker(root: ByteString) {

@@ -1,5 +1,7 @@
 /** The options of `jettison build`, and the request that they and the argument make. */
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { isRemoteAddress } from '#engine/remote-address.ts';
 import type { BuildRequest, ContextRequest, ContextSource, PullPolicy } from '#engine/requests.ts';
 import { orAborted } from '#ground/base/abort.ts';
 import { JettisonError } from '#ground/base/errors.ts';
@@ -33,14 +35,14 @@ export const buildOptions = {
   ),
   compress: flag('compress', { help: 'Accepted, changes nothing: the build context is not sent anywhere' }),
   contexts: list('build-context', {
-    help: 'Additional build contexts: "NAME=PATH", "NAME=docker-image://IMAGE", "NAME=oci-layout://PATH[:TAG]"',
+    help: 'Additional build contexts: "NAME=PATH", "NAME=ADDRESS" (of a Git repository or a file), "NAME=docker-image://IMAGE", "NAME=oci-layout://PATH[:TAG]"',
   }),
   cacheMax: text('cache-max', {
     value: 'size',
     help: 'What the build cache may take up afterwards: "10g", "20%" of the disk, "none" for no limit',
   }),
   check: flag('check', { help: 'Look for faults without building ("--call=check")' }),
-  file: text('file', { short: 'f', help: 'Name of the Dockerfile (default "PATH/Dockerfile")' }),
+  file: text('file', { short: 'f', help: 'Name or web address of the Dockerfile (default "PATH/Dockerfile")' }),
   format: choice('format', { words: ['oci', 'docker'], initial: 'oci', help: 'Form of the manifest (default "oci")' }),
   forceRemove: flag('force-rm', { help: 'Accepted, changes nothing: no containers are left behind' }),
   idFile: text('iidfile', { help: 'Write the image ID to the file' }),
@@ -117,17 +119,14 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
   };
 }
 
-/** Contexts that are not folders are refused by name. */
+/** A folder that is there wins over an address that looks like it (`github.com/user/name`). */
 function readContext(context: string, { currentFolder, streams }: Surroundings): ContextSource {
   if (context === '')
     throw new JettisonError('cli/usage', 'The path of the build context is empty', { hint: 'Use "." for the current folder' });
   if (context === '-') return { kind: 'stream', chunks: streams.stdin };
-  if (isUrl(context)) {
-    throw new JettisonError('cli/not-built', `A build context from a URL ("${context}") is not built yet`, {
-      hint: 'Fetch it, then build from the folder',
-    });
-  }
-  return { kind: 'folder', path: resolve(currentFolder, context) };
+  const path = resolve(currentFolder, context);
+  if (!isFolder(path) && isRemoteAddress(context)) return { kind: 'remote', address: context };
+  return { kind: 'folder', path };
 }
 
 const longestDockerfile = 2 * 1024 * 1024;
@@ -171,21 +170,21 @@ function readNamedContext(given: string, currentFolder: string): readonly [strin
     const [path = '', tag] = place.split(':', 2);
     return [name, { kind: 'layout', path: resolve(currentFolder, path), tag, digest }];
   }
-  if (isUrl(value) || /^[a-z][a-z0-9+.-]*:\/\//u.test(value) || value.startsWith('target:')) {
+  const folder = resolve(currentFolder, value);
+  if (!isFolder(folder) && isRemoteAddress(value)) return [name, { kind: 'remote', address: value }];
+  if (/^[a-z][a-z0-9+.-]*:\/\//u.test(value) || value.startsWith('target:')) {
     throw new JettisonError('cli/not-built', `A build context "${value}" is not built yet`, {
-      hint: 'Use a folder, docker-image:// or oci-layout://',
+      hint: 'Use a folder, an address of a Git repository or a file, docker-image:// or oci-layout://',
     });
   }
-  return [name, { kind: 'folder', path: resolve(currentFolder, value) }];
+  return [name, { kind: 'folder', path: folder }];
 }
 
-function isUrl(value: string): boolean {
-  return /^(?:https?|git|ssh|oci-layout|docker-image):\/\/|^git@|^github\.com\//u.test(value);
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 function readFile(file: string | undefined): string | undefined {
-  if (file !== undefined && /^https?:\/\//u.test(file))
-    throw new JettisonError('cli/not-built', 'A Dockerfile from a URL is not built yet');
   return file === '' || file === '-' ? undefined : file;
 }
 

@@ -18,7 +18,7 @@ import { buildOptions, notBuiltOptions, requestOf, type BuildOptions } from './b
 export const buildCommand = defineCommand({
   name: 'build',
   summary: 'Build an image from a Dockerfile',
-  usage: '[OPTIONS] PATH',
+  usage: '[OPTIONS] PATH | ADDRESS | -',
   options: buildOptions,
   notBuilt: notBuiltOptions,
   arguments: [1, 1],

@@ -1,5 +1,4 @@
 /** COPY, ADD and WORKDIR: one file operation, one layer. */
-import { isDigest, type Digest } from '#ground/base/digest-form.ts';
 import { clean, JettisonError } from '#ground/base/errors.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { CopyAction, FileAction } from '#formats/graph/op.ts';
@@ -8,6 +7,7 @@ import { addHistory } from '#languages/frontend/config-draft.ts';
 import type { AddInstruction, CopyInstruction, WorkdirInstruction } from '../ast.ts';
 import { bodyOf } from '../syntax/heredoc.ts';
 import { cleanPath, resolvePath } from './paths.ts';
+import { readChecksum, readRemote, refuseRemote, remoteTree, type Remote, type Source } from './remote.ts';
 import { addLayer, addLinkedLayer, expand, filesOf, placeOf, spend, type StepContext } from './state.ts';
 
 /** COPY and ADD. With `--link` the copy is made over nothing, and its layer put over the stage's (see `standsAlone`). */
@@ -24,31 +24,33 @@ export function convertCopy(context: StepContext, instruction: CopyInstruction |
   const parents = instruction.kind === 'copy' && instruction.parents;
   const mode = chmod === undefined || chmod === '' ? null : readMode(chmod, instruction.chmod ? placeOf(context, instruction.chmod) : at);
   const owner = chown === undefined || chown === '' ? null : chown;
-  const checksum = readChecksum(context, instruction);
-  for (const { word, path } of sources) refuseRemote(instruction, path, placeOf(context, word));
+  const origins = sources.map(({ word, path }) => ({ path, remote: readRemote(path, placeOf(context, word)) }));
+  for (const [index, { remote }] of origins.entries())
+    refuseRemote(instruction, remote, placeOf(context, sources[index]?.word ?? instruction.destination));
+  const checksum = readChecksum(context, instruction, origins);
 
   const folder = written === '' || written.endsWith('/') || /(?:^|\/)\.{1,2}$/u.test(written);
   const destination = resolvePath(state.draft.workingDirectory || '/', written);
   const [origin = { kind: 'context' } as const] = step.origins;
-  if (origin.kind === 'context') context.facts.contextPaths = sources.flatMap(({ path }) => (isRemote(path) ? [] : [cleanPath(path)]));
+  if (origin.kind === 'context')
+    context.facts.contextPaths = origins.flatMap(({ path, remote }) => (remote === undefined ? [cleanPath(path)] : []));
   const base = instruction.link && standsAlone(owner, mode) ? undefined : state.files;
   const inputs: Edge[] = base ? [base] : [];
   const readFrom = (tree: Edge | undefined): number | null => (tree ? inputs.push(tree) - 1 : null);
   const common = { destination, destinationIsFolder: folder, owner, mode } as const;
   const actions: FileAction[] = [];
-  for (const group of groupSources(sources.map(({ path }) => path))) {
-    if (typeof group === 'string') {
-      const file = webFile(context, group, checksum);
-      const unpack = instruction.kind === 'add' && (instruction.unpack ?? false);
-      const path = [`/${file.name}`];
+  for (const group of groupSources(origins)) {
+    if ('kind' in group) {
+      const tree = remoteTree(context, group, { instruction, checksum });
       actions.push({
         kind: 'copy',
-        input: readFrom(file.tree),
-        sources: path,
+        input: readFrom(tree.files),
+        sources: [tree.path],
         wildcards: false,
         ...common,
-        unpack,
-        exclude: [],
+        destinationIsFolder: folder || group.kind === 'git',
+        unpack: group.kind === 'web' && instruction.kind === 'add' && (instruction.unpack ?? false),
+        exclude: group.kind === 'git' ? exclude : [],
         parents: false,
       });
       continue;
@@ -144,72 +146,14 @@ function pivotPath(path: string): string {
   return `${before === '/' ? '' : before}/.${cleanPath(path.slice(pivot + 2))}`;
 }
 
-function isRemote(path: string): boolean {
-  return /^https?:\/\//u.test(path) || isGit(path);
-}
-
-function isGit(path: string): boolean {
-  return /^(?:git|ssh):\/\/|^git@|^https?:\/\/[^#?]*\.git(?:[#?]|$)/u.test(path);
-}
-
-/** Sources of the tree together, each URL on its own, in order. */
-function groupSources(paths: readonly string[]): readonly (string | readonly string[])[] {
-  const groups: (string | string[])[] = [];
-  for (const path of paths) {
+/** Sources of the tree together, each remote one on its own, in order. */
+function groupSources(sources: readonly Source[]): readonly (Remote | readonly string[])[] {
+  const groups: (Remote | string[])[] = [];
+  for (const { path, remote } of sources) {
     const last = groups.at(-1);
-    if (isRemote(path)) groups.push(path);
+    if (remote !== undefined) groups.push(remote);
     else if (Array.isArray(last)) last.push(path);
     else groups.push([path]);
   }
   return groups;
-}
-
-/** The file of a URL, called as the last part of its path. */
-function webFile({ conversion, at }: StepContext, url: string, checksum: Digest | null): { readonly tree: Edge; readonly name: string } {
-  const name = nameInUrl(url);
-  return { tree: conversion.makeEdge({ kind: 'source-http', url, name, checksum }, [], { text: clean(url), at }), name };
-}
-
-const unnamed = '__unnamed__';
-
-/** BuildKit's rule; a name that would be no name, or lead elsewhere, is none. */
-function nameInUrl(url: string): string {
-  try {
-    const path = decodeURIComponent(new URL(url).pathname).replace(/\/+$/u, '');
-    const name = path.slice(path.lastIndexOf('/') + 1);
-    return name === '' || name === '.' || name === '..' || /[\0-\x1f\x7f]/u.test(name) || name.length > 200 ? unnamed : name;
-  } catch (error) {
-    if (error instanceof URIError) return unnamed;
-    throw error;
-  }
-}
-
-function readChecksum(context: StepContext, instruction: CopyInstruction | AddInstruction): Digest | null {
-  if (instruction.kind !== 'add' || !instruction.checksum) return null;
-  const at = placeOf(context, instruction.checksum);
-  const sources = instruction.sources.map((source) => (source.kind === 'path' ? expand(context, source.path) : ''));
-  const text = expand(context, instruction.checksum);
-  if (sources.length > 1) throw new JettisonError('dockerfile/bad-checksum', "Checksum can't be specified for multiple sources", { at });
-  if (!sources.some(isRemote)) throw new JettisonError('dockerfile/bad-checksum', 'Checksum requires HTTP(S) or Git sources', { at });
-  if (isDigest(text)) return text;
-  throw new JettisonError('dockerfile/bad-checksum', `Invalid checksum "${text.slice(0, 120)}"`, {
-    at,
-    hint: 'Write sha256: and 64 hexadecimal digits',
-  });
-}
-
-/** URLs and git repositories are no sources for COPY, and git not yet for ADD. */
-function refuseRemote(instruction: CopyInstruction | AddInstruction, path: string, at: readonly Span[]): void {
-  if (!isRemote(path)) return;
-  const what = isGit(path) ? 'a git ref' : 'a URL';
-  if (instruction.kind === 'copy')
-    throw new JettisonError('dockerfile/remote-copy', `Source can't be ${what} for COPY`, { at, hint: 'Use ADD' });
-  if (!isGit(path)) {
-    if (URL.canParse(path)) return;
-    throw new JettisonError('dockerfile/bad-url', `Cannot read the URL "${path.slice(0, 200)}"`, { at });
-  }
-  throw new JettisonError('dockerfile/not-built-yet', `ADD of ${what} is not built yet: "${path.slice(0, 200)}"`, {
-    at,
-    hint: 'Clone it before the build and COPY it, or fetch it in a RUN',
-  });
 }

@@ -2,6 +2,7 @@
 import { suggest } from '#ground/base/human.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Span } from '#ground/base/span.ts';
+import type { SourceGitOp, SourceHttpOp, SourceLocalOp } from '#formats/graph/op.ts';
 import { parsePlatform, type Platform } from '#formats/oci/platform.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { FrontendOptions } from '#languages/frontend/contract.ts';
@@ -15,10 +16,16 @@ import { badExpansion } from './words.ts';
 export type Origin =
   | { readonly kind: 'context' }
   | { readonly kind: 'scratch' }
-  /** A named context that is a folder of the client. */
-  | { readonly kind: 'folder'; readonly name: string }
+  | NamedFolder
   | { readonly kind: 'stage'; readonly stage: PlannedStage; readonly written: string }
   | { readonly kind: 'image'; readonly image: WantedImage };
+
+/** A named context that is no image: a folder of the client, or files from elsewhere. */
+export type NamedFolder = {
+  readonly kind: 'folder';
+  readonly name: string;
+  readonly op: SourceLocalOp | SourceGitOp | SourceHttpOp;
+};
 
 /** An image to be looked up. */
 export type WantedImage = {
@@ -40,7 +47,7 @@ export type PlannedStep = {
 
 export type Base =
   | { readonly kind: 'scratch' }
-  | { readonly kind: 'folder'; readonly name: string }
+  | NamedFolder
   | { readonly kind: 'stage'; readonly stage: PlannedStage }
   | { readonly kind: 'image'; readonly image: WantedImage };
 
@@ -160,12 +167,13 @@ function namedContext(
   written: string,
   { options }: Plan,
   wanted: Wanted,
-): { readonly kind: 'folder'; readonly name: string } | { readonly kind: 'image'; readonly image: WantedImage } | undefined {
+): NamedFolder | { readonly kind: 'image'; readonly image: WantedImage } | undefined {
   if (options.contexts === undefined || options.contexts.size === 0) return undefined;
   const name = contextName(written);
   const context = name === undefined ? undefined : options.contexts.get(name);
   if (name === undefined || context === undefined) return undefined;
-  if (context.kind === 'folder') return { kind: 'folder', name };
+  if (context.kind === 'folder') return { kind: 'folder', name, op: { kind: 'source-local', name } };
+  if (context.kind === 'remote') return { kind: 'folder', name, op: context.op };
   return { kind: 'image', image: { reference: context.reference, written, ...wanted } };
 }
 

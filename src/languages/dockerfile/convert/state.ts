@@ -13,7 +13,7 @@ import { createExpander, type Expand, type WordRules } from '#languages/frontend
 import type { Word } from '../ast.ts';
 import type { StageFacts, StepFacts } from './facts.ts';
 import { resolvePath } from './paths.ts';
-import { stageLabel, type Origin, type Plan, type PlannedStage, type PlannedStep, type WantedImage } from './plan.ts';
+import { stageLabel, type NamedFolder, type Origin, type Plan, type PlannedStage, type PlannedStep, type WantedImage } from './plan.ts';
 import type { ResolvedImages } from './resolve.ts';
 import { badExpansion } from './words.ts';
 
@@ -153,7 +153,7 @@ function stageOnImage(stage: PlannedStage, conversion: Conversion): StageState {
       files: undefined,
       facts,
     };
-    if (stage.base.kind === 'folder') addFolder(state, stage.base.name, conversion);
+    if (stage.base.kind === 'folder') addFolder(state, stage.base, conversion);
     return state;
   }
   const wanted = stage.base.image;
@@ -187,8 +187,8 @@ function blankState(stage: PlannedStage, { plan, hasWorkdir }: { readonly plan: 
   return { stage, hasCommand: false, hasWorkdir, steps: [], step: 0, stepCount, isOnlyStage: plan.stages.length === 1 };
 }
 
-/** A stage on a named context that is a folder: its files are the first layer. */
-function addFolder(state: StageState, name: string, conversion: Conversion): void {
+/** A stage on a named context that is no image: its files are the first layer. */
+function addFolder(state: StageState, folder: NamedFolder, conversion: Conversion): void {
   if (conversion.isDry) return;
   const action: CopyAction = {
     kind: 'copy',
@@ -203,14 +203,14 @@ function addFolder(state: StageState, name: string, conversion: Conversion): voi
     exclude: [],
     parents: false,
   };
-  const label = { ...labelFor(state, [state.stage.source.from.span]), text: `FROM ${name}` };
-  state.files = conversion.makeEdge({ kind: 'file', base: null, actions: [action] }, [folderFiles(name, conversion)], label);
+  const label = { ...labelFor(state, [state.stage.source.from.span]), text: `FROM ${folder.name}` };
+  state.files = conversion.makeEdge({ kind: 'file', base: null, actions: [action] }, [folderFiles(folder, conversion)], label);
   state.layers.push(state.files.vertex.digest);
-  addHistory(state.draft, `FROM ${name} # build context`, true);
+  addHistory(state.draft, `FROM ${folder.name} # build context`, true);
 }
 
-function folderFiles(name: string, { makeEdge }: Conversion): Edge {
-  return makeEdge({ kind: 'source-local', name }, [], { text: `load build context ${name}` });
+function folderFiles({ name, op }: NamedFolder, { makeEdge }: Conversion): Edge {
+  return makeEdge(op, [], { text: `load build context ${name}` });
 }
 
 function imageLabel({ name, shown, config }: ResolvedImage): Label {
@@ -235,7 +235,7 @@ export function filesOf(
     case 'scratch':
       return undefined;
     case 'folder':
-      return folderFiles(origin.name, conversion);
+      return folderFiles(origin, conversion);
     case 'image':
       return externalFiles(origin.image, conversion);
     case 'stage': {

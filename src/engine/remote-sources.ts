@@ -1,0 +1,63 @@
+/** Files from the web and from Git repositories for one build; nothing is loaded or opened before the first. */
+import { join } from 'node:path';
+import type { SourceGitOp, SourceHttpOp } from '#formats/graph/op.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import type { GitSources } from '#stores/context/git.ts';
+import type { Downloads } from '#stores/context/http.ts';
+import { ownFolder } from './context-folders.ts';
+import type { Engine } from './open.ts';
+import type { Secrets } from './secrets.ts';
+import { version } from './version.ts';
+
+export type RemoteSources = Disposable & {
+  /** The folder that holds the file alone. */
+  download(op: SourceHttpOp, signal: AbortSignal): Promise<string>;
+  /** What the files of a repository depend on: the commit that its ref names now. */
+  gitDigest(op: SourceGitOp, signal: AbortSignal): Promise<Digest>;
+  /** The files in a folder that goes when it is disposed. */
+  checkOut(op: SourceGitOp, signal: AbortSignal): Promise<Disposable & { readonly path: string }>;
+  /** The files in a folder that is kept: not to be written to. */
+  keep(op: SourceGitOp, signal: AbortSignal): Promise<string>;
+};
+
+/** `secrets` is asked when a server may need them. All functions throw `context/...`. */
+export function lazyRemoteSources(engine: Engine, secrets: () => Secrets): RemoteSources {
+  let web: Downloads | undefined;
+  let git: GitSources | undefined;
+  const options = {
+    folder: join(engine.paths.store, 'downloads'),
+    userAgent: `jettison/${version}`,
+    environment: engine.environment,
+    now: engine.now,
+    secret: (name: string): string | undefined => {
+      const value = secrets().get(name);
+      return value === undefined ? undefined : new TextDecoder().decode(value);
+    },
+  };
+  const openGit = async (): Promise<GitSources> => {
+    const { openGitSources } = await import('#stores/context/git.ts');
+    git ??= openGitSources(options);
+    return git;
+  };
+  return {
+    download: async ({ url, name, checksum }, signal) => {
+      const { openDownloads } = await import('#stores/context/http.ts');
+      web ??= openDownloads(options);
+      return await web.fetch({ url, name, checksum: checksum ?? undefined }, signal);
+    },
+    gitDigest: async (op, signal) => await (await openGit()).digest(op, signal),
+    checkOut: async (op, signal) => {
+      const sources = await openGit();
+      using folder = new DisposableStack();
+      const { path } = folder.use(ownFolder(engine));
+      const found = await sources.checkOut(op, path, signal);
+      const kept = folder.move();
+      return { path: found, [Symbol.dispose]: () => kept.dispose() };
+    },
+    keep: async (op, signal) => await (await openGit()).keep(op, signal),
+    [Symbol.dispose]: () => {
+      web?.[Symbol.dispose]();
+      git?.[Symbol.dispose]();
+    },
+  };
+}
