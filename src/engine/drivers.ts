@@ -103,6 +103,7 @@ function gitDriver(op: SourceGitOp, vertex: Vertex, deps: DriverDeps): OpDriver 
         inputs: [{ kind: 'folder', path: tree.path, ignore: [] }],
         quietEnvironment: [],
         secrets: new Map<string, Uint8Array>(),
+        agents: new Map(),
       } as const;
       const result = snapshotResult(await worker.run(request, deps.report, signal));
       deps.onRun(vertex, result);

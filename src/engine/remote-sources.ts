@@ -41,12 +41,14 @@ export function lazyRemoteSources(engine: Engine, secrets: () => Secrets): Remot
   };
   return {
     download: async ({ url, name, checksum }, signal) => {
+      engine.hold();
       const { openDownloads } = await import('#stores/context/http.ts');
       web ??= openDownloads(options);
       return await web.fetch({ url, name, checksum: checksum ?? undefined }, signal);
     },
     gitDigest: async (op, signal) => await (await openGit()).digest(op, signal),
     checkOut: async (op, signal) => {
+      engine.hold();
       const sources = await openGit();
       using folder = new DisposableStack();
       const { path } = folder.use(ownFolder(engine));
@@ -54,7 +56,10 @@ export function lazyRemoteSources(engine: Engine, secrets: () => Secrets): Remot
       const kept = folder.move();
       return { path: found, [Symbol.dispose]: () => kept.dispose() };
     },
-    keep: async (op, signal) => await (await openGit()).keep(op, signal),
+    keep: async (op, signal) => {
+      engine.hold();
+      return await (await openGit()).keep(op, signal);
+    },
     [Symbol.dispose]: () => {
       web?.[Symbol.dispose]();
       git?.[Symbol.dispose]();

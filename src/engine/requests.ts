@@ -244,7 +244,7 @@ export type VersionInfo = {
 /** One thing of the build cache. Times are milliseconds since the epoch. */
 export type CacheUse = {
   readonly id: string;
-  /** `regular`, `exec.cachemount`, `source.http`, `internal`. */
+  /** `regular`, `exec.cachemount`, `source.http`, `source.git.checkout`, `internal`. */
   readonly type: string;
   readonly description: string;
   readonly parent: string | undefined;

@@ -2,23 +2,11 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { filesOf } from '#test/kit/archive-files.ts';
 import { serve } from '#test/kit/web.ts';
 import { openSandbox, runCommand } from '#test/kit/sandbox.ts';
-
-/** Names in the layers of a docker archive, sorted, folders with a slash. */
-function filesOf(archive: string, folder: string): readonly string[] {
-  const place = mkdtempSync(join(folder, 'archive-'));
-  execFileSync('tar', ['-xf', archive, '-C', place]);
-  const [image] = JSON.parse(readFileSync(join(place, 'manifest.json'), 'utf8')) as readonly { readonly Layers: readonly string[] }[];
-  const names = (image?.Layers ?? []).flatMap((layer) =>
-    execFileSync('tar', ['-tf', join(place, layer)], { encoding: 'utf8' })
-      .trim()
-      .split('\n'),
-  );
-  return [...new Set(names)].filter((name) => name !== './').toSorted();
-}
 
 test('--check tells findings with their lines and exits with 1; nothing is built', async () => {
   await using sandbox = await openSandbox();
@@ -159,7 +147,7 @@ test('--build-context: a folder with its own ignore file, an image for an image,
   assert.deepEqual(filesOf(`${sandbox.folder}/based.tar`, sandbox.folder), ['a', 'kept']);
 
   const refuse = async (value: string): Promise<string> => (await sandbox.jettison(['build', '--build-context', value, based])).stderr;
-  assert.match(await refuse('more=https://example.com/x.git'), /is not built yet/u);
+  assert.match(await refuse('more=target:x'), /is not built yet/u);
   assert.match(await refuse('more'), /use "NAME=PATH"/u);
   assert.match(await refuse('No=more'), /cannot be the name/u);
   assert.match(await refuse('more=missing'), /not there: .*missing/u);

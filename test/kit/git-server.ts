@@ -1,6 +1,6 @@
 /** Git repositories served over HTTP on the loopback by git's own `git http-backend` (the CGI protocol, RFC 3875), so that fetching is as from a real host. */
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { serve, type WebServer } from './web.ts';
@@ -39,12 +39,27 @@ export function commitAll(folder: string, message = 'one'): string {
   return git(folder, 'rev-parse', 'HEAD');
 }
 
+/** Puts the submodule `name` with the address `url` at `commit` into the index of `folder`, without fetching it. */
+export function addSubmodule(
+  folder: string,
+  { name, url, commit }: { readonly name: string; readonly url: string; readonly commit: string },
+): void {
+  appendFileSync(join(folder, '.gitmodules'), `[submodule "${name}"]\n\tpath = ${name}\n\turl = ${url}\n`);
+  git(folder, 'add', '.gitmodules');
+  mkdirSync(join(folder, name));
+  git(folder, 'update-index', '--add', '--cacheinfo', `160000,${commit},${name}`);
+  git(folder, 'commit', '--quiet', '--message', 'submodule');
+}
+
 export type GitServer = WebServer & {
   /** Requests for one path, `/info/refs` or `/git-upload-pack`, so far. */
   count(path: string): number;
 };
 
-/** Serves the repositories below `root`: `name/.git` as `http://HOST/name.git`. `guard` can answer a request itself, and then gives true. */
+/**
+ * Serves the repositories below `root`: `name/.git` as `http://HOST/name.git`. `guard` can answer a request itself, and then gives true.
+ * Whoever runs git against it must not block this process.
+ */
 export async function serveGit(root: string, guard?: (request: IncomingMessage, response: ServerResponse) => boolean): Promise<GitServer> {
   const server = await serve((request, response) => {
     if (guard?.(request, response) === true) return;

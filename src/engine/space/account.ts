@@ -62,7 +62,7 @@ export function takeAccount(engine: Engine, disk: OnDisk): readonly SpaceItem[] 
     ...snapshotItems(engine, disk.snapshots, inUse),
     ...disk.cacheMounts.map((mount) => ({ ...bare('cache-mount', 'exec.cachemount', mount), holder: inUse(mount.lastUsedAt) })),
     ...listDownloads(downloadsFolder(engine)).map((download) => ({
-      ...bare('download', 'source.http', download),
+      ...bare('download', download.kind === 'git' ? 'source.git.checkout' : 'source.http', download),
       holder: inUse(download.lastUsedAt),
     })),
     ...blobItems(engine, busySince < Infinity),

@@ -68,7 +68,7 @@ test('faults stand among the findings', async () => {
     '1 FromAsCasing',
     '2 !BuildError',
   ]);
-  assert.deepEqual(shown(lintDockerfile('from a\nLABEL x=1\nADD git@h:x.git /\nMAINTAINER m', 'Dockerfile')), [
+  assert.deepEqual(shown(lintDockerfile('from a\nLABEL x=1\nRUN --device=x y\nMAINTAINER m', 'Dockerfile')), [
     '1 ConsistentInstructionCasing',
     '3 !NotBuiltYet',
     '4 MaintainerDeprecated',

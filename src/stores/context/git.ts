@@ -3,13 +3,14 @@
  * is fetched once; which commit a name stands for is asked each time.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, renameSync, rmSync, utimesSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
 import { digestOf, hexOf, type Digest } from '#ground/base/digest.ts';
 import { createTransport } from '#stores/registry/transport.ts';
 import { checkOut, keepsGitFolder, subfolderOf } from './git/check-out.ts';
-import { findAccess, resolveRef, shownRemote, type Access } from './git/remote.ts';
+import { checkHash, findAccess, resolveRef, shownRemote, type Access } from './git/remote.ts';
+import { measureGit, noteGitUse } from './git/note.ts';
 import { fetchObject, lockRepository, openRepository } from './git/repository.ts';
 
 export type GitSource = {
@@ -38,7 +39,7 @@ export type GitCommit = {
 };
 
 export type GitSources = Disposable & {
-  /** Asks the server once for each source. Throws `context/git-...`, `context/no-git`. */
+  /** Asks the server once for each ref. Throws `context/git-...`, `context/no-git`. */
   resolve(source: GitSource, signal: AbortSignal): Promise<GitCommit>;
   /** What all files of a source depend on. Throws like `resolve`. */
   digest(source: GitSource, signal: AbortSignal): Promise<Digest>;
@@ -68,17 +69,17 @@ export function openGitSources(options: GitOptions): GitSources {
 
   const accessTo = async (remote: string, signal: AbortSignal): Promise<Access> =>
     await once(accesses, remote, async () => await findAccess(remote, { secret, transport }, signal));
-  const resolve: GitSources['resolve'] = async (source, signal) =>
-    await once(
-      commits,
-      canonicalJson([source.remote, source.ref, source.checksum]),
-      async () => await resolveRef(source, async () => ({ access: await accessTo(source.remote, signal), environment }), signal),
-    );
+  const resolve: GitSources['resolve'] = async ({ remote, ref, checksum }, signal) => {
+    const ask = async () => ({ access: await accessTo(remote, signal), environment });
+    const found = await once(commits, canonicalJson([remote, ref]), async () => await resolveRef(ref, ask, signal));
+    checkHash(found, checksum);
+    return found;
+  };
   const write = async (source: GitSource, target: (place: string, found: GitCommit) => string, signal: AbortSignal): Promise<string> => {
     const found = await resolve(source, signal);
     const place = join(downloads, placeOf(source.remote));
     using lock = await lockRepository(place, signal);
-    utimesSync(dirname(lock.path), now() / 1000, now() / 1000);
+    noteGitUse(dirname(lock.path), shownRemote(source.remote), now());
     const folder = target(place, found);
     if (existsSync(folder)) return subfolderOf(source, folder);
     const repository = await openRepository(place, { hash: found.object, environment }, signal);
@@ -92,6 +93,7 @@ export function openGitSources(options: GitOptions): GitSources {
     } finally {
       rmSync(draft, { recursive: true, force: true });
     }
+    measureGit(place, shownRemote(source.remote), now());
     return subfolderOf(source, folder);
   };
 

@@ -83,6 +83,26 @@ test('a password goes to its own server only', async () => {
   );
 });
 
+test('a secret opens the host it is named after, and no other; it comes before a password in the address', async () => {
+  await using other = await serve((_request, response) => response.end('there'));
+  await using server = await serve((request, response) => {
+    if (request.url === '/far') response.writeHead(302, { location: `http://${other.host}/there` }).end();
+    else response.end('here');
+  });
+  const secrets: Record<string, string> = { 'HTTP_AUTH_HEADER_127.0.0.1': 'Custom x\n', HTTP_AUTH_TOKEN_elsewhere: 'no' };
+  using downloads = openForTest({ secret: (name) => secrets[name] });
+  await downloads.fetch({ url: `http://a:b@${server.host}/one` });
+  secrets['HTTP_AUTH_TOKEN_127.0.0.1'] = 't0ken';
+  await downloads.fetch({ url: `http://${server.host}/far` });
+  assert.deepEqual(
+    server.seen.map(({ headers }) => headers.authorization),
+    ['Custom x', 'Bearer t0ken'],
+  );
+  assert.equal(other.seen[0]?.headers.authorization, undefined);
+  secrets['HTTP_AUTH_TOKEN_127.0.0.1'] = 'a\r\nevil: header';
+  await assert.rejects(downloads.fetch({ url: `http://${server.host}/two` }), { code: 'context/bad-secret' });
+});
+
 test('limits: size, redirects, cut answers, errors of the server', async () => {
   let failures = 1;
   const handlers: Readonly<Record<string, Handler>> = {

@@ -1,12 +1,14 @@
-/** What openDownloads keeps, as things that take up space: a folder for each address, with a note that is written at each use. */
+/** What openDownloads and openGitSources keep, as things that take up space: a folder for each address, with a note that is written at each use. */
 import { readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { systemCode } from '#ground/base/errors.ts';
+import { readGitNote } from './git/note.ts';
 
 export type KeptDownload = {
   readonly id: string;
-  /** Name of the file. */
+  readonly kind: 'file' | 'git';
+  /** Name of the file, or address of the repository. */
   readonly description: string;
   /** Bytes on disk. */
   readonly bytes: number;
@@ -20,8 +22,9 @@ const trashPrefix = 'trash-';
 /** All downloads below `folder`, which may not be there yet. */
 export function listDownloads(folder: string): readonly KeptDownload[] {
   return namesIn(folder)
-    .filter((name) => /^[0-9a-f]{32}$/u.test(name))
+    .filter((name) => /^(?:git-)?[0-9a-f]{32}$/u.test(name))
     .flatMap((id) => {
+      if (id.startsWith('git-')) return describeRepository(folder, id);
       const place = join(folder, id);
       const stats = statSync(place, { throwIfNoEntry: false });
       if (stats === undefined) return [];
@@ -29,8 +32,25 @@ export function listDownloads(folder: string): readonly KeptDownload[] {
       const files = namesIn(place).flatMap((version) => namesIn(join(place, version)).map((name) => join(place, version, name)));
       const bytes = files.reduce((sum, file) => sum + 512 * (statSync(file, { throwIfNoEntry: false })?.blocks ?? 0), 0);
       const lastUsedAt = Math.floor((note ?? stats).mtimeMs);
-      return [{ id, description: files[0]?.split('/').at(-1) ?? '', bytes, createdAt: Math.floor(stats.birthtimeMs), lastUsedAt }];
+      return [
+        {
+          id,
+          kind: 'file' as const,
+          description: files[0]?.split('/').at(-1) ?? '',
+          bytes,
+          createdAt: Math.floor(stats.birthtimeMs),
+          lastUsedAt,
+        },
+      ];
     });
+}
+
+function describeRepository(folder: string, id: string): readonly KeptDownload[] {
+  const place = join(folder, id);
+  const stats = statSync(place, { throwIfNoEntry: false });
+  if (stats === undefined) return [];
+  const { remote, bytes, usedAt } = readGitNote(place) ?? { remote: '', bytes: 0, usedAt: stats.mtimeMs };
+  return [{ id, kind: 'git', description: remote, bytes, createdAt: Math.floor(stats.birthtimeMs), lastUsedAt: Math.floor(usedAt) }];
 }
 
 /** Removes a download by rename, so that half of it is never found; what a killed process left of others goes, too. */

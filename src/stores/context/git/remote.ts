@@ -1,7 +1,7 @@
 /** A Git server: how it is reached and with which credentials, and what its refs name. */
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Transport } from '#stores/registry/transport.ts';
-import type { GitCommit, GitSource } from '../git.ts';
+import type { GitCommit } from '../git.ts';
 import { headerSecret } from '../header-secret.ts';
 import { explainDownload, takeCredentials } from '../http.ts';
 import { runGit, type GitCommand, type GitSettings } from './command.ts';
@@ -99,17 +99,19 @@ async function followRedirects(url: URL, authorization: string, transport: Trans
 
 type Asking = { readonly access: Access; readonly environment: GitCommand['environment'] };
 
-/** What the ref of a source names now. A whole hash names itself, and nobody is asked. Throws `context/git-no-ref`, `context/git-mismatch`. */
-export async function resolveRef(source: GitSource, find: () => Promise<Asking>, signal: AbortSignal): Promise<GitCommit> {
-  const { ref } = source;
-  const isHash = isWholeHash(ref);
-  const found = isHash ? { object: ref.toLowerCase(), commit: undefined, ref: undefined } : await askForRef(ref, await find(), signal);
-  if (source.checksum === '' || [found.object, found.commit].some((hash) => hash?.startsWith(source.checksum))) return found;
-  throw new JettisonError(
-    'context/git-mismatch',
-    `Expected checksum to match ${source.checksum}, got ${[found.object, found.commit].filter((hash) => hash !== undefined).join(' or ')}`,
-    { hint: 'If the repository was changed on purpose, change the checksum, too' },
-  );
+/** What a ref names now. A whole hash names itself, and nobody is asked. Throws `context/git-no-ref`, and what git says. */
+export async function resolveRef(ref: string, find: () => Promise<Asking>, signal: AbortSignal): Promise<GitCommit> {
+  if (isWholeHash(ref)) return { object: ref.toLowerCase(), commit: undefined, ref: undefined };
+  return await askForRef(ref, await find(), signal);
+}
+
+/** Throws `context/git-mismatch` when neither the commit nor its tag is the one that is wanted. */
+export function checkHash({ object, commit }: GitCommit, checksum: string): void {
+  const hashes = commit === undefined ? [object] : [object, commit];
+  if (hashes.some((hash) => hash.startsWith(checksum))) return;
+  throw new JettisonError('context/git-mismatch', `Expected checksum to match ${checksum}, got ${hashes.join(' or ')}`, {
+    hint: 'If the repository was changed on purpose, change the checksum, too',
+  });
 }
 
 async function askForRef(ref: string, { access, environment }: Asking, signal: AbortSignal): Promise<GitCommit> {
