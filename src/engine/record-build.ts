@@ -8,7 +8,7 @@ import { timingOf } from '#execution/builds/timing.ts';
 import type { SolveObserver } from '#execution/solver/contract.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
-import { JettisonError, messageOf } from '#ground/base/errors.ts';
+import { clean, JettisonError, messageOf } from '#ground/base/errors.ts';
 import type { StatCache } from '#stores/context/stat-cache.ts';
 import type { BuildContexts } from './build-contexts.ts';
 import type { BuildSource } from './build-source.ts';
@@ -45,7 +45,7 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
       facts: {
         names: [...tags],
         dockerfile: source.name,
-        context: request.context.kind === 'folder' ? request.context.path : '-',
+        context: shownContext(request),
         target: request.target ?? null,
         platform: request.platform ?? null,
       },
@@ -81,9 +81,16 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
   };
 }
 
+function shownContext({ context }: BuildRequest): string {
+  if (context.kind === 'folder') return context.path;
+  return context.kind === 'remote' ? clean(context.address) : '-';
+}
+
 /** What makes two builds those of one thing: where Dockerfile and context lie; for what came on standard input, the names it is given. */
 function projectOf(engine: Engine, { request, context, tags }: Recorded): string {
-  if (request.context.kind === 'stream') return `- ${tags.join(' ')}`;
+  const { context: given } = request;
+  if (given.kind === 'remote') return `${clean(given.address)} ${request.file ?? 'Dockerfile'}`;
+  if (given.kind === 'stream') return `- ${tags.join(' ')}`;
   if (request.text !== undefined) return `${context.path} -`;
   return `${context.path} ${request.file === undefined ? 'Dockerfile' : resolve(engine.currentFolder, request.file)}`;
 }

@@ -81,6 +81,7 @@ function nowStep({ vertex, lookedUpBy, solved, missed, ...rest }: Followed, forc
 /** Where files come from that are no step's. */
 function sourceName({ op }: Vertex): string | null {
   if (op.kind === 'source-local') return op.name;
+  if (op.kind === 'source-git') return clean(op.remote);
   return op.kind === 'source-http' ? clean(op.url) : null;
 }
 
