@@ -21,9 +21,15 @@ test('sizes are docker’s, shares are of the disk, and what is neither is refus
     );
 });
 
+function at(total: number, free: number, unheld: number): number {
+  return allowedBytes(undefined, { total: total * GB, free: free * GB }, unheld * GB) / GB;
+}
+
+function keep(reserved?: number, maxUsed?: number, minFree?: number): number | undefined {
+  return bytesToKeep({ reserved, maxUsed, minFree }, 100, 30);
+}
+
 test('without a limit of the user’s: a share of the disk, less while the disk is nearly full, and never next to nothing', () => {
-  const at = (total: number, free: number, unheld: number): number =>
-    allowedBytes(undefined, { total: total * GB, free: free * GB }, unheld * GB) / GB;
   assert.equal(at(100, 50, 500), 60);
   assert.equal(at(1000, 500, 500), 100);
   // 20 GB should be free and 5 are: 15 of the cache's 40 go.
@@ -35,8 +41,6 @@ test('without a limit of the user’s: a share of the disk, less while the disk 
 });
 
 test('limits of prune are BuildKit’s: a most, less where the disk lacks space, never below what is reserved', () => {
-  const keep = (reserved?: number, maxUsed?: number, minFree?: number): number | undefined =>
-    bytesToKeep({ reserved, maxUsed, minFree }, 100, 30);
   assert.deepEqual(
     [
       keep(),

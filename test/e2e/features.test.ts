@@ -77,7 +77,10 @@ test('a build ends with its warnings', async () => {
   const context = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY a /\nCMD run me\n', a: '' });
   const done = await sandbox.jettison(['build', '--progress=plain', context]);
   assert.equal(done.status, 0, done.stderr);
-  assert.match(done.stderr, / 1 warning found \(use jettison build --check to expand\):\n - JSONArgsRecommended: .* \(line 3\)\n\nbuilt in .*\n$/u);
+  assert.match(
+    done.stderr,
+    / 1 warning found \(use jettison build --check to expand\):\n - JSONArgsRecommended: .* \(line 3\)\n\nbuilt in .*\n$/u,
+  );
 });
 
 test('--build-context: a folder with its own ignore file, an image for an image, a layout for a stage', async () => {
