@@ -35,7 +35,7 @@ import { writeOutputs } from './outputs.ts';
 /** Throws a JettisonError with the place in the Dockerfile and an excerpt; then no tag has moved and no output file exists. */
 export async function build(engine: Engine, request: BuildRequest, report: Report, signal: AbortSignal): Promise<BuildOutcome> {
   const tags = request.tags.map((tag) => printReference(withDefaultTag(parseReference(tag))));
-  using remote = lazyRemoteSources(engine, () => readSecrets(request.secrets));
+  await using remote = lazyRemoteSources(engine, request);
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
   const output = followOutput(report);

@@ -8,12 +8,11 @@ import { frontendOptions } from './frontend-options.ts';
 import { openContext } from './open-context.ts';
 import type { Engine } from './open.ts';
 import { lazyRemoteSources } from './remote-sources.ts';
-import { readSecrets } from './secrets.ts';
 import type { BuildRequest, CheckOutcome, OutlineResult, TargetList } from './requests.ts';
 
 /** Faults of the Dockerfile are findings (severity `error`), not exceptions. Throws what reading the Dockerfile throws. */
 export async function checkBuild(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<CheckOutcome> {
-  using remote = lazyRemoteSources(engine, () => readSecrets(request.secrets));
+  await using remote = lazyRemoteSources(engine, request);
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
   const bases = createBaseImages(engine, request);
@@ -23,7 +22,7 @@ export async function checkBuild(engine: Engine, request: BuildRequest, signal: 
 
 /** What the target takes from outside. Throws the first fault of what it needs. */
 export async function outlineBuild(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<OutlineResult> {
-  using remote = lazyRemoteSources(engine, () => readSecrets(request.secrets));
+  await using remote = lazyRemoteSources(engine, request);
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
   const bases = createBaseImages(engine, request);
@@ -33,7 +32,7 @@ export async function outlineBuild(engine: Engine, request: BuildRequest, signal
 
 /** The stages that `--target` can name. Throws the first fault of the Dockerfile. */
 export async function listBuildTargets(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<TargetList> {
-  using remote = lazyRemoteSources(engine, () => readSecrets(request.secrets));
+  await using remote = lazyRemoteSources(engine, request);
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
   return { file: source.name, text: source.text, targets: listTargets(source.text, source.name) };

@@ -4,12 +4,15 @@ import type { SourceGitOp, SourceHttpOp } from '#formats/graph/op.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { GitSources } from '#stores/context/git.ts';
 import type { Downloads } from '#stores/context/http.ts';
+import type { SshAgent } from '#stores/ssh/agent.ts';
 import { ownFolder } from './context-folders.ts';
 import type { Engine } from './open.ts';
-import type { Secrets } from './secrets.ts';
+import type { BuildRequest } from './requests.ts';
+import { readSecrets, type Secrets } from './secrets.ts';
+import { openSshAgents } from './ssh.ts';
 import { version } from './version.ts';
 
-export type RemoteSources = Disposable & {
+export type RemoteSources = AsyncDisposable & {
   /** The folder that holds the file alone. */
   download(op: SourceHttpOp, signal: AbortSignal): Promise<string>;
   /** What the files of a repository depend on: the commit that its ref names now. */
@@ -20,23 +23,25 @@ export type RemoteSources = Disposable & {
   keep(op: SourceGitOp, signal: AbortSignal): Promise<string>;
 };
 
-/** `secrets` is asked when a server may need them. All functions throw `context/...`. */
-export function lazyRemoteSources(engine: Engine, secrets: () => Secrets): RemoteSources {
+/** Secrets and keys are read when a server may need them. All functions throw `context/...`. */
+export function lazyRemoteSources(engine: Engine, request: BuildRequest): RemoteSources {
   let web: Downloads | undefined;
   let git: GitSources | undefined;
+  let secrets: Secrets | undefined;
   const options = {
     folder: join(engine.paths.store, 'downloads'),
     userAgent: `jettison/${version}`,
     environment: engine.environment,
     now: engine.now,
     secret: (name: string): string | undefined => {
-      const value = secrets().get(name);
+      secrets ??= readSecrets(request.secrets);
+      const value = secrets.get(name);
       return value === undefined ? undefined : new TextDecoder().decode(value);
     },
   };
   const openGit = async (): Promise<GitSources> => {
     const { openGitSources } = await import('#stores/context/git.ts');
-    git ??= openGitSources(options);
+    git ??= openGitSources({ ...options, agent: async () => await agentFor(engine, request) });
     return git;
   };
   return {
@@ -60,9 +65,17 @@ export function lazyRemoteSources(engine: Engine, secrets: () => Secrets): Remot
       engine.hold();
       return await (await openGit()).keep(op, signal);
     },
-    [Symbol.dispose]: () => {
+    [Symbol.asyncDispose]: async () => {
       web?.[Symbol.dispose]();
-      git?.[Symbol.dispose]();
+      await git?.[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Git uses the agent or the keys of `--ssh default`, as in BuildKit. */
+async function agentFor(engine: Engine, { ssh }: BuildRequest): Promise<SshAgent | undefined> {
+  const paths = ssh.get('default');
+  if (paths === undefined) return undefined;
+  const agents = await openSshAgents(new Map([['default', paths]]), engine.environment['SSH_AUTH_SOCK']);
+  return agents.get('default');
 }

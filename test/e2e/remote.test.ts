@@ -67,7 +67,7 @@ test('ADD of a Git repository: known by its commit, whatever else is asked for',
   assert.match(await refuse(`ADD ${at}#--x /`), /cannot be the name of a branch/u);
   assert.match(await refuse(`ADD --keep-git-dir=false ${at}?keep-git-dir=1 /`), /say different things/u);
   assert.match(await refuse(`ADD --checksum=sha256:${'0'.repeat(64)} ${at} /`), /Invalid checksum/u);
-  assert.match(await refuse('ADD git@127.0.0.1:r.git /'), /Git over SSH is not built yet/u);
+  assert.match(await refuse('ADD git@127.0.0.1:r.git /'), /Git over SSH needs keys, and none were given/u);
 });
 
 test('a Git repository as the build context and as a named one', async () => {

@@ -16,13 +16,16 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openGitSources, type GitSource, type GitSources } from '#stores/context/git.ts';
+import { openGitSources, type GitOptions, type GitSource, type GitSources } from '#stores/context/git.ts';
+import { openSshAgent } from '#stores/ssh/agent.ts';
 import { listDownloads, removeDownload } from '#stores/context/kept-downloads.ts';
 import { addSubmodule, commitAll, git, makeRepository, serveGit } from '#test/kit/git-server.ts';
 import { serve } from '#test/kit/web.ts';
 
 const signal = new AbortController().signal;
 const commitTime = Date.parse('2020-01-02T03:04:05Z');
+
+type GitAgent = Awaited<ReturnType<GitOptions['agent']>>;
 
 function openRoot() {
   const folder = mkdtempSync(join(tmpdir(), 'jettison-git-'));
@@ -43,13 +46,19 @@ function openRoot() {
     },
     target: () => join(folder, `tree-${made++}`),
     open: (
-      options: { readonly secrets?: Readonly<Record<string, string>>; readonly environment?: object; readonly downloads?: string } = {},
+      options: {
+        readonly secrets?: Readonly<Record<string, string>>;
+        readonly environment?: object;
+        readonly downloads?: string;
+        readonly agent?: GitAgent;
+      } = {},
     ): GitSources =>
       openGitSources({
         folder: options.downloads ?? join(folder, 'downloads'),
         userAgent: 'test',
         environment: { PATH: process.env['PATH'], ...options.environment },
         secret: (name) => options.secrets?.[name],
+        agent: async () => await Promise.resolve(options.agent),
         now: Date.now,
       }),
     [Symbol.dispose]: () => rmSync(folder, { recursive: true }),
@@ -74,7 +83,7 @@ test('the files of a commit have modes and times of their own, whatever names it
   git(place.repository, 'tag', '--annotate', '--message', 'x', 'v1');
   git(place.repository, 'branch', 'v1', old);
   await using server = await serveGit(place.root);
-  using sources = place.open();
+  await using sources = place.open();
   const remote = `http://${server.host}/r.git`;
 
   const folder = await sources.checkOut(sourceOf(remote), place.target(), signal);
@@ -100,11 +109,11 @@ test('the files of a commit have modes and times of their own, whatever names it
   await assert.rejects(read({ ref: 'nope' }), { code: 'context/git-no-ref' });
   await assert.rejects(read({ ref: 'f'.repeat(40) }), { code: 'context/git-no-ref' });
 
-  using later = place.open();
+  await using later = place.open();
   const before = server.seen.length;
   const kept = await later.keep(sourceOf(remote), signal);
   assert.equal(server.seen.length - before, 2, 'a question for the protocol and one for the refs');
-  using third = place.open();
+  await using third = place.open();
   assert.equal(await third.keep(sourceOf(remote), signal), kept);
   assert.equal(await third.digest(sourceOf(remote), signal), await third.digest(sourceOf(remote, { ref: 'refs/tags/v1' }), signal));
   assert.notEqual(await third.digest(sourceOf(remote), signal), await third.digest(sourceOf(remote, { subfolder: 'bin' }), signal));
@@ -119,7 +128,7 @@ test('a kept .git folder is the same every time, works, and holds no password', 
   const source = sourceOf(`http://me:hunter2@${server.host}/r.git`, { keepGitFolder: true, ref: 'v1' });
   const folders: string[] = [];
   for (const downloads of ['one', 'two']) {
-    using sources = place.open({ downloads: join(place.folder, downloads) });
+    await using sources = place.open({ downloads: join(place.folder, downloads) });
     folders.push(await sources.checkOut(source, place.target(), signal));
   }
   const [one = '', two = ''] = folders;
@@ -129,7 +138,7 @@ test('a kept .git folder is the same every time, works, and holds no password', 
   assert.equal(git(one, 'log', '--format=%s').split('\n').length, 1, 'without its past');
   assert.equal(git(one, 'remote', 'get-url', 'origin'), `http://${server.host}/r.git`);
   assert.throws(() => execFileSync('grep', ['--recursive', 'hunter2', place.folder]), { status: 1 }, 'the password is nowhere');
-  using sources = place.open();
+  await using sources = place.open();
   const inside = sourceOf(source.remote, { keepGitFolder: true, subfolder: 'd' });
   mkdirSync(join(place.repository, 'd'));
   place.write({ 'd/x': '' });
@@ -142,7 +151,7 @@ test('a subfolder is a real folder all the way', async () => {
   symlinkSync('real', join(place.repository, 'link'));
   place.write({ 'real/deep/f': '', file: '' });
   await using server = await serveGit(place.root);
-  using sources = place.open();
+  await using sources = place.open();
   const list = async (subfolder: string): Promise<readonly string[]> =>
     readdirSync(await sources.checkOut(sourceOf(`http://${server.host}/r.git`, { subfolder }), place.target(), signal));
   assert.deepEqual(await list('real/deep'), ['f']);
@@ -172,7 +181,7 @@ test('submodules come along unless told not to; they reach no files of this mach
     rmSync(join(place.repository, 'sub'), { recursive: true });
   }
   await using server = await serveGit(place.root);
-  using sources = place.open({ environment: { GIT_ALLOW_PROTOCOL: 'file:ext:http' } });
+  await using sources = place.open({ environment: { GIT_ALLOW_PROTOCOL: 'file:ext:http' } });
   const checkOut = async (more: Partial<GitSource>): Promise<string> =>
     await sources.checkOut(sourceOf(`http://${server.host}/r.git`, more), place.target(), signal);
   const folder = await checkOut({ ref: 'good' });
@@ -206,7 +215,7 @@ test('nothing of the settings of this machine counts', async () => {
     GIT_CONFIG_KEY_0: 'core.hooksPath',
     GIT_CONFIG_VALUE_0: hooks,
   };
-  using sources = place.open({ environment: { HOME: home, ...settings, GIT_TEMPLATE_DIR: home } });
+  await using sources = place.open({ environment: { HOME: home, ...settings, GIT_TEMPLATE_DIR: home } });
   for (const keepGitFolder of [false, true]) {
     const folder = await sources.checkOut(sourceOf(`http://${server.host}/r.git`, { keepGitFolder }), place.target(), signal);
     assert.equal(readFileSync(join(folder, 'a'), 'utf8'), 'a\n');
@@ -233,7 +242,7 @@ test('credentials go to their own server only, and are no arguments', async () =
     response.writeHead(302, { location: `http://${stranger.host}${request.url}` }).end();
   });
   const checkOut = async (remote: string, secrets: Readonly<Record<string, string>>): Promise<string> => {
-    using sources = place.open({ secrets, environment });
+    await using sources = place.open({ secrets, environment });
     return await sources.checkOut(sourceOf(remote), place.target(), signal);
   };
   const remote = `http://${server.host}/r.git`;
@@ -263,7 +272,7 @@ test('a server that hands out tips of branches only, and one without git', async
     delete request.headers['git-protocol'];
     return false;
   });
-  using sources = place.open();
+  await using sources = place.open();
   const remote = `http://${server.host}/r.git`;
   for (const [ref, text] of [
     ['main', '2'],
@@ -272,9 +281,9 @@ test('a server that hands out tips of branches only, and one without git', async
     const folder = await sources.checkOut(sourceOf(remote, { ref }), place.target(), signal);
     assert.equal(readFileSync(join(folder, 'a'), 'utf8'), text);
   }
-  using bare = place.open({ environment: { PATH: '/nonexistent' } });
+  await using bare = place.open({ environment: { PATH: '/nonexistent' } });
   await assert.rejects(bare.resolve(sourceOf(remote), signal), { code: 'context/no-git' });
-  await assert.rejects(sources.resolve(sourceOf('git@127.0.0.1:r.git'), signal), { code: 'context/git-over-ssh' });
+  await assert.rejects(sources.resolve(sourceOf('git@127.0.0.1:r.git'), signal), { code: 'context/git-needs-ssh' });
 });
 
 test('two builds at once fetch once; what is kept can be listed and removed', async () => {
@@ -282,8 +291,8 @@ test('two builds at once fetch once; what is kept can be listed and removed', as
   place.write({ a: '1' });
   await using server = await serveGit(place.root);
   const source = sourceOf(`http://${server.host}/r.git`);
-  using one = place.open();
-  using two = place.open();
+  await using one = place.open();
+  await using two = place.open();
   const folders = await Promise.all([one, two].map(async (sources) => await sources.checkOut(source, place.target(), signal)));
   assert.equal(new Set(folders).size, 2);
   assert.equal(server.count('/git-upload-pack'), 3, 'refs twice, files once');
@@ -294,4 +303,36 @@ test('two builds at once fetch once; what is kept can be listed and removed', as
   removeDownload(place.downloads, download.id);
   assert.deepEqual(readdirSync(place.downloads), []);
   await one.checkOut(source, place.target(), signal);
+});
+
+test('over SSH git has the keys that were handed out, and nothing else of this machine', async () => {
+  using place = openRoot();
+  place.write({ a: '1' });
+  const key = join(place.folder, 'key');
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
+  // In the place of ssh and a host: says what it was given, asks the agent by OpenSSH's own program, and runs what the host would run.
+  const tools = join(place.folder, 'bin');
+  mkdirSync(tools);
+  const log = join(place.folder, 'log');
+  writeFileSync(join(tools, 'ssh'), `#!/bin/sh\n(echo "$@"; env; ssh-add -L) >>${log}\nfor last; do :; done\nexec sh -c "$last"\n`, {
+    mode: 0o755,
+  });
+  const home = join(place.folder, "it's home");
+  const environment = { PATH: `${tools}:${process.env['PATH'] ?? ''}`, HOME: home, SSH_AUTH_SOCK: '/own/agent', GIT_SSH_COMMAND: 'own' };
+  const remote = `git@host.example:${place.repository}`;
+  await using without = place.open({ environment });
+  await assert.rejects(without.resolve(sourceOf(remote), signal), { code: 'context/git-needs-ssh', hint: /--ssh default/u });
+  assert.ok(!existsSync(log));
+  {
+    await using sources = place.open({ environment, agent: openSshAgent('default', [key]) });
+    const folder = await sources.checkOut(sourceOf(remote), place.target(), signal);
+    assert.equal(readFileSync(join(folder, 'a'), 'utf8'), '1');
+  }
+  const said = readFileSync(log, 'utf8');
+  assert.match(said, /^-F \/dev\/null -o BatchMode=yes -o IdentityFile=none -o StrictHostKeyChecking=yes -o UserKnownHostsFile=/mu);
+  assert.ok(said.includes(`UserKnownHostsFile="${home}/.ssh/known_hosts"`));
+  assert.ok(said.includes(readFileSync(`${key}.pub`, 'utf8').split(' ')[1] ?? ''), 'the key can be asked for');
+  assert.ok(!said.includes('/own/agent'));
+  const [, socket = ''] = /^SSH_AUTH_SOCK=(.*)$/mu.exec(said) ?? [];
+  assert.ok(socket !== '' && !existsSync(socket), 'and is gone afterwards');
 });

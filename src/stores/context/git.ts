@@ -11,6 +11,7 @@ import { createTransport } from '#stores/registry/transport.ts';
 import { checkOut, keepsGitFolder, subfolderOf } from './git/check-out.ts';
 import { checkHash, findAccess, resolveRef, shownRemote, type Access } from './git/remote.ts';
 import { measureGit, noteGitUse } from './git/note.ts';
+import { openSshAccess, type GitAgent, type SshAccess } from './git/ssh.ts';
 import { fetchObject, lockRepository, openRepository } from './git/repository.ts';
 
 export type GitSource = {
@@ -38,7 +39,7 @@ export type GitCommit = {
   readonly ref: string | undefined;
 };
 
-export type GitSources = Disposable & {
+export type GitSources = AsyncDisposable & {
   /** Asks the server once for each ref. Throws `context/git-...`, `context/no-git`. */
   resolve(source: GitSource, signal: AbortSignal): Promise<GitCommit>;
   /** What all files of a source depend on. Throws like `resolve`. */
@@ -57,6 +58,8 @@ export type GitOptions = {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** A secret of the build: `GIT_AUTH_TOKEN`, `GIT_AUTH_HEADER`, each also with `.HOST`. */
   readonly secret: (name: string) => string | undefined;
+  /** The keys that git may use over SSH; undefined when none were handed out. */
+  readonly agent: () => Promise<GitAgent | undefined>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 };
@@ -67,8 +70,19 @@ export function openGitSources(options: GitOptions): GitSources {
   const accesses = new Map<string, Promise<Access>>();
   const commits = new Map<string, Promise<GitCommit>>();
 
+  const opened = new AsyncDisposableStack();
+  opened.use(transport);
+  let ssh: Promise<SshAccess | undefined> | undefined;
+  const openSsh = async (signal: AbortSignal): Promise<SshAccess | undefined> => {
+    const agent = await options.agent();
+    return agent === undefined ? undefined : opened.use(await openSshAccess(agent, environment, signal));
+  };
   const accessTo = async (remote: string, signal: AbortSignal): Promise<Access> =>
-    await once(accesses, remote, async () => await findAccess(remote, { secret, transport }, signal));
+    await once(
+      accesses,
+      remote,
+      async () => await findAccess(remote, { secret, transport, ssh: async () => await (ssh ??= openSsh(signal)) }, signal),
+    );
   const resolve: GitSources['resolve'] = async ({ remote, ref, checksum }, signal) => {
     const ask = async () => ({ access: await accessTo(remote, signal), environment });
     const found = await once(commits, canonicalJson([remote, ref]), async () => await resolveRef(ref, ask, signal));
@@ -110,7 +124,7 @@ export function openGitSources(options: GitOptions): GitSources {
       };
       return await write(source, target, signal);
     },
-    [Symbol.dispose]: () => transport[Symbol.dispose](),
+    [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
   };
 }
 

@@ -73,13 +73,14 @@ async function checkOutWithGitFolder(what: CheckOut, { folder, commit, hasSubmod
 }
 
 /** What a repository says of its submodules cannot name programs (git takes none from it) or other transports. */
-async function addSubmodules(git: Repository['git'], { settings, transports }: Access): Promise<void> {
+async function addSubmodules(git: Repository['git'], { settings, transports, variables = {} }: Access): Promise<void> {
+  const how = { settings, transports, variables };
   const words = ['submodule', '--quiet', 'update', '--init', '--recursive', '--jobs=4'];
   try {
-    await git([...words, '--depth=1'], { settings, transports });
+    await git([...words, '--depth=1'], how);
   } catch (error) {
     if (!isCode(error, 'context/git-failed') || !/depth|shallow|not our ref|unadvertised|did not contain/u.test(error.message)) throw error;
-    await git(words, { settings, transports });
+    await git(words, how);
   }
 }
 

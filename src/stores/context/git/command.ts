@@ -104,10 +104,13 @@ function explain(stderr: string): JettisonError {
     .map((line) => line.slice(0, 300))
     .join('; ');
   const isRefused = /could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|error: 40[13]/u.test(stderr);
+  const isStranger = /Host key verification failed/u.test(stderr);
   return new JettisonError('context/git-failed', `Git failed: ${said === '' ? 'it does not say why' : said}`, {
     fault: 'environment',
-    hint: isRefused
-      ? 'For a private repository give --secret id=GIT_AUTH_TOKEN'
-      : 'Check the address of the repository, and that it can be reached from here',
+    hint: isStranger
+      ? 'Put the key of the host into ~/.ssh/known_hosts once you are sure of it: ssh-keyscan HOST'
+      : isRefused
+        ? 'For a private repository give --secret id=GIT_AUTH_TOKEN'
+        : 'Check the address of the repository, and that it can be reached from here',
   });
 }

@@ -4,6 +4,7 @@ import type { Transport } from '#stores/registry/transport.ts';
 import type { GitCommit } from '../git.ts';
 import { headerSecret } from '../header-secret.ts';
 import { explainDownload, takeCredentials } from '../http.ts';
+import type { SshAccess } from './ssh.ts';
 import { runGit, type GitCommand, type GitSettings } from './command.ts';
 
 /** How to reach a repository. */
@@ -11,6 +12,7 @@ export type Access = {
   /** Without user and password. */
   readonly url: string;
   readonly settings: GitSettings;
+  readonly variables?: Readonly<Record<string, string>>;
   readonly transports: string;
 };
 
@@ -18,9 +20,10 @@ export type AccessDeps = {
   /** The value of a secret of the build. */
   readonly secret: (name: string) => string | undefined;
   readonly transport: Transport;
+  /** undefined when no keys were handed out. */
+  readonly ssh: () => Promise<SshAccess | undefined>;
 };
 
-/** Never SSH: who opens that way must hand out keys. */
 const transports = 'http:https:git';
 
 /** The address as it may be shown and kept: without a password. */
@@ -33,13 +36,15 @@ export function shownRemote(remote: string): string {
 
 /**
  * Git would hand an Authorization header on to wherever the server's first answer redirects to. So with credentials the redirects are
- * followed here, and git follows none. Throws `context/git-over-ssh`, `context/bad-secret`, `context/download-failed`.
+ * followed here, and git follows none. Throws `context/git-needs-ssh`, `context/bad-secret`, `context/download-failed`.
  */
 export async function findAccess(remote: string, deps: AccessDeps, signal: AbortSignal): Promise<Access> {
   const url = webUrl(remote);
   if (url === undefined) {
-    if (!remote.startsWith('git://')) throw overSsh(remote);
-    return { url: remote, settings: {}, transports };
+    if (remote.startsWith('git://')) return { url: remote, settings: {}, transports };
+    const ssh = await deps.ssh();
+    if (ssh === undefined) throw withoutKeys(remote);
+    return { url: remote, settings: {}, transports: `${transports}:ssh`, variables: ssh.variables };
   }
   const own = takeCredentials(url);
   const authorization = authorizationFor(url.host, deps.secret) ?? own;
@@ -55,9 +60,9 @@ function webUrl(remote: string): URL | undefined {
   return /^https?:\/\//u.test(remote) ? new URL(remote) : undefined;
 }
 
-function overSsh(remote: string): JettisonError {
-  return new JettisonError('context/git-over-ssh', `Git over SSH is not built yet: "${remote}"`, {
-    hint: 'Use its https:// address, with --secret id=GIT_AUTH_TOKEN for a private repository',
+function withoutKeys(remote: string): JettisonError {
+  return new JettisonError('context/git-needs-ssh', `Git over SSH needs keys, and none were given: "${remote}"`, {
+    hint: 'Give those of your ssh-agent: --ssh default',
   });
 }
 
@@ -116,9 +121,9 @@ export function checkHash({ object, commit }: GitCommit, checksum: string): void
 
 async function askForRef(ref: string, { access, environment }: Asking, signal: AbortSignal): Promise<GitCommit> {
   const wanted = ref === '' ? ['HEAD'] : [ref, `${ref}^{}`];
-  const { settings, transports: allowed } = access;
+  const { settings, variables = {}, transports: allowed } = access;
   const words = ['ls-remote', '--symref', '--', access.url, ...wanted];
-  const found = parseRefs(await runGit({ arguments: words, environment, settings, transports: allowed }, signal));
+  const found = parseRefs(await runGit({ arguments: words, environment, settings, variables, transports: allowed }, signal));
   const head = found.heads.get('HEAD');
   for (const name of ref === ''
     ? [head ?? 'HEAD', 'HEAD']

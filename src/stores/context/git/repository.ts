@@ -49,17 +49,14 @@ export async function fetchObject(repository: Repository, object: string, find: 
   const isHere = async (): Promise<boolean> => await git(['cat-file', '-e', `${object}^{commit}`]).then(() => true, rejectUnlessFailed);
   const kept = `refs/jettison/${object}`;
   if (await isHere()) return;
-  const { url, settings, transports } = await find();
+  const { url, ...how } = await find();
   const fetch = ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules'];
   try {
-    await git([...fetch, '--depth=1', '--', url, `+${object}:${kept}`], { settings, transports });
+    await git([...fetch, '--depth=1', '--', url, `+${object}:${kept}`], how);
   } catch (error) {
     if (!isTooNew(error)) throw error;
     const whole = existsSync(join(folder, 'shallow')) ? ['--unshallow'] : [];
-    await git([...fetch, ...whole, '--', url, '+refs/heads/*:refs/remote/heads/*', '+refs/tags/*:refs/remote/tags/*'], {
-      settings,
-      transports,
-    });
+    await git([...fetch, ...whole, '--', url, '+refs/heads/*:refs/remote/heads/*', '+refs/tags/*:refs/remote/tags/*'], how);
   }
   if (await isHere()) return;
   throw new JettisonError('context/git-no-ref', `Repository does not contain commit ${object}: "${url}"`, {
