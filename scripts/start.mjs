@@ -22,6 +22,7 @@ const checkers = [
   ['getcap'],
   ['setfattr'],
   ['ssh-add'],
+  ['git'],
 ];
 
 /** Each command: the Debian packages it needs, and the program. */
