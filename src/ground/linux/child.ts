@@ -1,11 +1,11 @@
 /** A child process that one holds on to, where `runProcess` (spawn.ts) is for those one waits for: its end apart from its output, and output through real pipes. */
-import { spawn, type StdioOptions } from 'node:child_process';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { JettisonError } from '#ground/base/errors.ts';
+import { spawnProgram, type SpawnedProcess } from './posix-spawn.ts';
 import { closeFile, makePipe } from './syscall.ts';
 
-export type ChildExit = { readonly kind: 'exited'; readonly code: number } | { readonly kind: 'killed'; readonly signal: NodeJS.Signals };
+export type ChildExit = { readonly kind: 'exited'; readonly code: number } | { readonly kind: 'killed'; readonly signal: string };
 
 export type Child = {
   readonly pid: number;
@@ -36,24 +36,38 @@ export type ChildCommand = {
  */
 export async function startChild(command: ChildCommand, streams: ChildStreams): Promise<Child> {
   const outputs = streams.kind === 'capture' ? [makePipe(), makePipe()] : [];
-  const stdio: StdioOptions = streams.kind === 'inherit' ? 'inherit' : ['ignore', ...outputs.map((pipe) => pipe.writeEnd)];
-  const process = spawn(command.file, command.arguments, { env: { ...command.environment }, cwd: command.folder, stdio });
-  for (const { writeEnd } of outputs) closeFile(writeEnd);
   const handlers = streams.kind === 'capture' ? [streams.stdout, streams.stderr] : [];
-  const drained = outputs.map(({ readEnd }, index) => drain(readEnd, handlers[index]));
-  const started = Promise.withResolvers<number>();
-  const ended = Promise.withResolvers<ChildExit>();
-  process.once('error', started.reject);
-  process.once('spawn', () => started.resolve(process.pid ?? 0));
-  process.once('exit', (code, signal) => ended.resolve(signal ? { kind: 'killed', signal } : { kind: 'exited', code: code ?? 0 }));
+  let spawned: SpawnedProcess | undefined;
+  let failure: unknown;
   try {
-    const pid = await started.promise;
-    const exit = Promise.all([ended.promise, ...drained]).then(([result]) => result);
-    return { pid, ended: ended.promise, exit, kill: (signal) => void process.kill(signal) };
+    spawned = spawnProgram({
+      file: command.file,
+      arguments: [command.file, ...command.arguments],
+      environment: Object.entries(command.environment).map(([name, value]) => `${name}=${value}`),
+      folder: command.folder,
+      streams: streams.kind === 'inherit' ? [0, 1, 2] : ['nothing', outputs[0]?.writeEnd ?? 'nothing', outputs[1]?.writeEnd ?? 'nothing'],
+    });
   } catch (error) {
-    await Promise.all(drained);
-    throw new JettisonError('linux/cannot-start', `Cannot start "${command.file}"`, { fault: 'environment', cause: error });
+    failure = error;
   }
+  for (const { writeEnd } of outputs) closeFile(writeEnd);
+  const drained = outputs.map(async ({ readEnd }, index) => await drain(readEnd, handlers[index]));
+  if (spawned === undefined) {
+    await Promise.all(drained);
+    throw new JettisonError('linux/cannot-start', `Cannot start "${command.file}"`, { fault: 'environment', cause: failure });
+  }
+  return follow(spawned, drained);
+}
+
+function follow({ pid, ended: end }: SpawnedProcess, drained: readonly Promise<void>[]): Child {
+  let over = false;
+  const ended = end.then((how): ChildExit => {
+    over = true;
+    return 'code' in how ? { kind: 'exited', code: how.code } : { kind: 'killed', signal: signalName(how.signal) ?? String(how.signal) };
+  });
+  const exit = Promise.all([ended, ...drained]).then(([result]) => result);
+  // The id of a process that has ended may be another's; one that ended and was not waited for yet takes signals without effect.
+  return { pid, ended, exit, kill: (signal) => void (over || process.kill(pid, signal)) };
 }
 
 /** The number of a signal name (`SIGTERM`, `TERM`, or a number as text, as STOPSIGNAL takes them); undefined for a name this system does not have. */
