@@ -45,18 +45,16 @@ export async function runExec(request: ExecRequest, tools: ExecTools, report: Re
   const { status, tidy } = await runOver(active, request, tools, report, signal);
   if (status.code !== 0) throw processFailed(op.arguments, status, request.limits?.memory);
   tidy(active.folder);
-  dropUnchanged(active.folder, foldersBelow(tools, base?.snapshot), began);
+  if (base !== undefined) dropUnchanged(active.folder, () => foldersBelow(tools, base.snapshot), began);
   return (await active.commit(signal)).id;
 }
 
 /** Topmost first. */
-function foldersBelow({ snapshots }: ExecTools, base: SnapshotId | undefined): readonly string[] {
-  return base === undefined
-    ? []
-    : snapshots
-        .chain(base)
-        .map((snapshot) => snapshot.folder)
-        .toReversed();
+function foldersBelow({ snapshots }: ExecTools, base: SnapshotId): readonly string[] {
+  return snapshots
+    .chain(base)
+    .map((snapshot) => snapshot.folder)
+    .toReversed();
 }
 
 async function runOver(

@@ -18,12 +18,13 @@ import {
   openFlags,
   removeFolderAt,
   resolveFlags,
+  tryOpenAt,
   unlinkAt,
 } from '#ground/linux/syscall.ts';
 import { describeEntry, lookAt, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
 
-/** Reads a root without ever leaving it. Disposing closes it. */
+/** Reads a root without ever leaving it, each entry once: every look costs three system calls, and steps are many. Disposing closes it. */
 export type RootTree = Disposable & {
   readonly root: Root;
   /** The entry itself; undefined when a part of the way is missing or no real folder. Paths without a leading slash. */
@@ -32,11 +33,17 @@ export type RootTree = Disposable & {
   resolve(path: string): { readonly path: ByteString; readonly entry: TreeEntry | undefined };
   /** Text of a regular file, links followed inside the root; undefined when there is none. Throws `linux/not-a-file`, `linux/too-large`. */
   readText(path: string, limit: number): string | undefined;
+  /** What was seen of this path and of the folder that it is in counts no more; without a path, all that was seen. Whoever changes something in there has to say so. */
+  forget(path?: ByteString): void;
 };
 
 export function openRootTree(folder: string): RootTree {
   const root = openRoot(folder);
-  const entry = (path: ByteString): TreeEntry | undefined => entryAt(folder, root.file, path);
+  const seen = new Map<string, TreeEntry | undefined>();
+  const entry = (path: ByteString): TreeEntry | undefined => {
+    if (!seen.has(path)) seen.set(path, entryAt(folder, root.file, path));
+    return seen.get(path);
+  };
   const resolve = (path: string) => resolveLinks(entry, fromText(path), true);
   return {
     root,
@@ -45,6 +52,11 @@ export function openRootTree(folder: string): RootTree {
     readText(path, limit) {
       const found = resolve(path).entry;
       return found && new TextDecoder().decode(readEntryFile(found, limit));
+    },
+    forget(path) {
+      if (path === undefined) return seen.clear();
+      seen.delete(path);
+      seen.delete(parentOf(path));
     },
     [Symbol.dispose]: () => root[Symbol.dispose](),
   };
@@ -147,13 +159,14 @@ function entryAt(folder: string, descriptor: number, path: ByteString): TreeEntr
     flags: openFlags.path | openFlags.noFollow,
     resolve: resolveFlags.beneath | resolveFlags.noSymlinks | resolveFlags.noMagicLinks,
   };
-  let file: number;
+  let file: number | undefined;
   try {
-    file = openAt(descriptor, path === '' ? '.' : path, how);
+    file = tryOpenAt(descriptor, path === '' ? '.' : path, how);
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'].includes(systemCode(error) ?? '')) return undefined;
+    if (['ENOTDIR', 'ELOOP', 'ENAMETOOLONG'].includes(systemCode(error) ?? '')) return undefined;
     throw error;
   }
+  if (file === undefined) return undefined;
   try {
     const stats = fstatSync(file, { bigint: true });
     return describeEntry({ path, hostPath: asByteString(`${fromText(folder)}/${path}`), layer: 0, stats });
@@ -208,6 +221,7 @@ function makeEntry(tree: RootTree, path: ByteString, kind: 'file' | 'folder'): v
     const flags = openFlags.writeOnly | openFlags.create | openFlags.exclusive | openFlags.noFollow;
     closeFile(openAt(parent.file, nameOf(path), { flags, mode: 0o644, resolve: resolveFlags.beneath }));
   }
+  tree.forget(path);
 }
 
 function refuseTarget(target: string, path: ByteString): void {
@@ -230,6 +244,8 @@ function refuseWorkingDirectory(asked: string, path: ByteString, entry: TreeEntr
 }
 
 function cleanRoot(tree: RootTree, made: readonly Made[], touched: ReadonlyMap<string, Touched>): void {
+  // The process has run since.
+  tree.forget();
   const now = new Map([...touched.keys()].map((path) => [path, tree.entry(asByteString(path))?.mtime]));
   for (const { path, kind, inode } of made.toReversed()) {
     const found = tree.entry(path);
@@ -253,11 +269,13 @@ function removeEntry(tree: RootTree, path: ByteString, kind: 'file' | 'folder'):
   } catch (error) {
     if (systemCode(error) !== 'ENOTEMPTY') throw error;
   }
+  tree.forget(path);
 }
 
 function setTime(tree: RootTree, path: ByteString, mtime: bigint): void {
   using folder = tree.root.openFolder(path);
   changeTimeAt(folder.file, asByteString('.'), mtime);
+  tree.forget(path);
 }
 
 /** Nothing but this process writes to an upper folder that is not mounted, and every folder on the way to a touched one is a real folder there. */

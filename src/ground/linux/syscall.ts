@@ -3,6 +3,7 @@
  * (about 7 ms). Every call is synchronous. Paths are byte strings; a failing call throws a SystemCallError with `code` (`ENOENT`).
  */
 import koffi from 'koffi';
+import { constants, endianness } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { bytesOf, fromBytes, type ByteString } from '#ground/base/byte-string.ts';
 
@@ -43,6 +44,7 @@ export const fileTypes = {
   socket: 0o140000,
 } as const;
 
+const { errno: errors } = constants;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_REMOVEDIR = 0x200;
 const AT_EMPTY_PATH = 0x1000;
@@ -105,20 +107,32 @@ function check(result: number, syscall: string, subject: string): number {
   return result;
 }
 
+export type OpenHow = { readonly flags: number; readonly mode?: number; readonly resolve: number };
+
 /**
  * openat2(2): opens `path` relative to the folder `at` under `resolve` rules. With `resolveFlags.inRoot`, absolute links and `..` stay
  * inside `at`. Gives a file descriptor; close it with `closeFile`.
  */
-export function openAt(
-  at: number,
-  path: ByteString | string,
-  how: { readonly flags: number; readonly mode?: number; readonly resolve: number },
-): number {
-  const buffer = new DataView(new ArrayBuffer(24));
-  buffer.setBigUint64(0, BigInt(how.flags | openFlags.closeOnExec), true);
-  buffer.setBigUint64(8, BigInt(how.mode ?? 0), true);
-  buffer.setBigUint64(16, BigInt(how.resolve), true);
-  return check(Number(native.openat2(SYS_OPENAT2, at, pathBytes(path), new Uint8Array(buffer.buffer), 24)), 'openat2', path);
+export function openAt(at: number, path: ByteString | string, how: OpenHow): number {
+  return check(open(at, path, how), 'openat2', path);
+}
+
+/** As `openAt`, but undefined where nothing is there: for places where that is usual, as an error costs more than the call. */
+export function tryOpenAt(at: number, path: ByteString | string, how: OpenHow): number | undefined {
+  const file = open(at, path, how);
+  return file < 0 && koffi.errno() === errors.ENOENT ? undefined : check(file, 'openat2', path);
+}
+
+/** struct open_how: three numbers of 64 bits. */
+const openHow = new Uint32Array(6);
+const openHowBytes = new Uint8Array(openHow.buffer);
+const [lowFlags, lowMode, lowResolve] = endianness() === 'LE' ? [0, 2, 4] : [1, 3, 5];
+
+function open(at: number, path: ByteString | string, how: OpenHow): number {
+  openHow[lowFlags] = how.flags | openFlags.closeOnExec;
+  openHow[lowMode] = how.mode ?? 0;
+  openHow[lowResolve] = how.resolve;
+  return Number(native.openat2(SYS_OPENAT2, at, pathBytes(path), openHowBytes, openHowBytes.length));
 }
 
 export function closeFile(file: number): void {
@@ -196,9 +210,9 @@ export function listAttributes(path: ByteString): readonly string[] {
     const length = Number(native.llistxattr(nul, buffer, size));
     if (length === 0) return [];
     if (length > 0) return fromBytes(buffer.subarray(0, length)).split('\0').slice(0, -1);
-    const error = new SystemCallError('llistxattr', koffi.errno(), path);
-    if (error.code === 'EOPNOTSUPP' || error.code === 'ENOTSUP') return [];
-    if (error.code !== 'ERANGE') throw error;
+    const error = koffi.errno();
+    if (error === errors.EOPNOTSUPP) return [];
+    if (error !== errors.ERANGE) throw new SystemCallError('llistxattr', error, path);
   }
 }
 
@@ -210,9 +224,9 @@ export function getAttribute(path: ByteString, name: string): Uint8Array | undef
     const buffer = new Uint8Array(size);
     const length = Number(native.lgetxattr(nul, nameBytes, buffer, size));
     if (length >= 0) return buffer.slice(0, length);
-    const error = new SystemCallError('lgetxattr', koffi.errno(), path);
-    if (error.code === 'ENODATA' || error.code === 'EOPNOTSUPP' || error.code === 'ENOTSUP') return undefined;
-    if (error.code !== 'ERANGE') throw error;
+    const error = koffi.errno();
+    if (error === errors.ENODATA || error === errors.EOPNOTSUPP) return undefined;
+    if (error !== errors.ERANGE) throw new SystemCallError('lgetxattr', error, path);
   }
 }
 

@@ -8,7 +8,7 @@
 import { readdirSync, type BigIntStats } from 'node:fs';
 import { asByteString, fromText, nodePath, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { getAttribute } from '#ground/linux/syscall.ts';
+import { getAttribute, listAttributes } from '#ground/linux/syscall.ts';
 import { readAttributes } from '#ground/linux/attributes.ts';
 import { describeEntry, lookAt, notAFolder, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
@@ -21,14 +21,14 @@ const root = asByteString('');
 
 /**
  * The tree of `folders` (absolute paths, topmost first). No folders: an empty root, 0755 0:0. Look-ups of folders are remembered, so
- * open a new tree after writing to an active snapshot; opening costs one lstat a folder.
+ * open a new tree after writing to an active snapshot. Opening costs nothing; the first look-up two system calls a folder, and it throws `snapshot/folder-missing`.
  */
 export function openChainTree(folders: readonly string[]): Tree {
-  const known = new Map<string, Folder | undefined>([['', openRoot(folders)]]);
+  const known = new Map<string, Folder | undefined>();
 
   const folderAt = (path: ByteString): Folder | undefined => {
     if (known.has(path)) return known.get(path);
-    const found = lookUp(path);
+    const found = path === '' ? openRoot(folders) : lookUp(path);
     const folder = found?.entry.kind === 'folder' ? found : undefined;
     known.set(path, folder);
     return folder;
@@ -40,7 +40,8 @@ export function openChainTree(folders: readonly string[]): Tree {
     const parent = folderAt(asByteString(path.slice(0, Math.max(slash, 0))));
     return parent && findInParts(parent.parts, path, name);
   };
-  const entry = (path: ByteString): TreeEntry | undefined => known.get(path)?.entry ?? lookUp(path)?.entry;
+  const entry = (path: ByteString): TreeEntry | undefined =>
+    path === '' ? folderAt(path)?.entry : (known.get(path)?.entry ?? lookUp(path)?.entry);
 
   return {
     entry,
@@ -66,7 +67,8 @@ export function cutChain(folders: readonly string[]): readonly string[] {
 
 /** Does this real folder hide what lies below it in a chain? */
 export function isOpaque(hostPath: ByteString): boolean {
-  return ['trusted.overlay.opaque', 'user.overlay.opaque'].some((name) => {
+  return listAttributes(hostPath).some((name) => {
+    if (name !== 'trusted.overlay.opaque' && name !== 'user.overlay.opaque') return false;
     const value = getAttribute(hostPath, name);
     return value !== undefined && value.length === 1 && value[0] === 0x79;
   });

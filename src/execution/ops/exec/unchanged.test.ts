@@ -45,7 +45,7 @@ test('a file that is the same in everything goes, its folder keeps its time; its
     put(upper, 'h/1', 'a');
     linkSync(join(upper, 'h/1'), join(upper, 'h/3'));
     utimesSync(join(upper, 'h'), 5, 5);
-    dropUnchanged(upper, [lower], now);
+    dropUnchanged(upper, () => [lower], now);
     assert.equal(existsSync(join(upper, 'h/1')), false);
     assert.equal(readFileSync(join(upper, 'h/3'), 'utf8'), 'a');
     assert.equal(lstatSync(join(upper, 'h')).mtimeMs, 5000);
@@ -61,7 +61,7 @@ test('the same size and time with other bytes, modes, owners or attributes stays
     chmodSync(join(upper, 'mode'), 0o600);
     chownSync(join(upper, 'owner'), 1, 1);
     setAttribute(fromText(join(upper, 'attribute')), 'user.a', new Uint8Array([1]));
-    dropUnchanged(upper, [lower], now);
+    dropUnchanged(upper, () => [lower], now);
     for (const name of ['bytes', 'mode', 'owner', 'attribute', 'time', 'new']) assert.ok(existsSync(join(upper, name)), name);
   });
 });
@@ -71,7 +71,7 @@ test('a file in a folder that was made anew stays: below it nothing shows throug
     put(lower, 'd/f', 'a');
     put(upper, 'd/f', 'a');
     setAttribute(fromText(join(upper, 'd')), 'trusted.overlay.opaque', new Uint8Array([0x79]));
-    dropUnchanged(upper, [lower], now);
+    dropUnchanged(upper, () => [lower], now);
     assert.ok(existsSync(join(upper, 'd/f')));
   });
 });

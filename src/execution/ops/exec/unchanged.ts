@@ -11,12 +11,12 @@ const blockSize = 1 << 16;
 /**
  * Removes from `upper` (of an overlay that is unmounted by now) regular files that are the same below: mode, owner, size, time, attributes, bytes.
  * Folders keep their times. Only files older than `since` (nanoseconds since the epoch: when the step began) are looked at, since a copy
- * keeps its time and what the step wrote has a later one or one of its own.
+ * keeps its time and what the step wrote has a later one or one of its own. `below` (topmost first) is asked for when there is one to compare.
  */
-export function dropUnchanged(upper: string, below: readonly string[], since: bigint): void {
-  if (below.length === 0) return;
+export function dropUnchanged(upper: string, below: () => readonly string[], since: bigint): void {
   const above = openChainTree([upper]);
-  const lower = openChainTree(below);
+  let opened: Tree | undefined;
+  const lower = (): Tree => (opened ??= openChainTree(below()));
   const visit = (folder: TreeEntry): void => {
     let dropped = false;
     for (const entry of above.list(folder.path)) {
@@ -24,7 +24,7 @@ export function dropUnchanged(upper: string, below: readonly string[], since: bi
         // What is in an opaque folder hides what is below: there nothing shows through in its place.
         if (!isOpaque(entry.hostPath)) visit(entry);
       }
-      if (entry.kind === 'file' && entry.mtime < since && isUnchanged(entry, lower)) {
+      if (entry.kind === 'file' && entry.mtime < since && isUnchanged(entry, lower())) {
         unlinkAt(AT_FDCWD, entry.hostPath);
         dropped = true;
       }
