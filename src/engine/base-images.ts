@@ -1,6 +1,7 @@
 /** Images that a build starts from or copies from: looked up here first, then in their registry; their files come only when a step needs them. */
 import { basename } from 'node:path';
 import type { SourceImageOp } from '#formats/graph/op.ts';
+import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { decodeImageConfig, diffIdsOf } from '#formats/oci/image-config.ts';
 import { platformRank, type Platform } from '#formats/oci/platform.ts';
@@ -18,6 +19,8 @@ import type { BuildRequest, ContextRequest, PullPolicy } from './requests.ts';
 export type BaseImages = Outside & {
   /** DiffIDs of an image that this build resolved. */
   diffIdsOf(op: SourceImageOp): readonly Digest[];
+  /** The layers that its registry has of an image; none for one that is here. */
+  layersToPull(op: SourceImageOp): readonly Descriptor[];
   /** The image's files as a snapshot, downloaded when they are not here; undefined for an image without layers. */
   unpack(op: SourceImageOp, report: Report, signal: AbortSignal): Promise<SnapshotId | undefined>;
 };
@@ -28,6 +31,7 @@ type Known = {
   readonly platform: Platform;
   readonly image: ResolvedImage;
   readonly record: ImageRecord | undefined;
+  readonly layers?: readonly Descriptor[];
 };
 
 /** For one build. */
@@ -61,6 +65,10 @@ export function createBaseImages(engine: Engine, request: BuildRequest): BaseIma
       return (await running).image;
     },
     diffIdsOf: (op) => diffIdsOf(knownFor(op).image.config),
+    layersToPull: (op) => {
+      const known = knownFor(op);
+      return known.record === undefined ? (known.layers ?? []) : [];
+    },
     unpack: async (op, report, signal) => {
       const known = knownFor(op);
       if (known.record !== undefined) return await unpackImage(engine, known.record, report, signal);
@@ -137,6 +145,7 @@ async function findRemote(engine: Engine, reference: Reference, platform: Platfo
     reference,
     platform,
     record: engine.images.get(digestOf(found.configBytes)),
+    layers: found.layers,
     image: { name: nameOf(reference), shown, manifest: found.manifest.digest, config: found.config },
   };
 }

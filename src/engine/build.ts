@@ -6,7 +6,6 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { codeFrame } from '#ground/base/span.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { printPlatform } from '#formats/oci/platform.ts';
-import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import { dockerfileFrontend } from '#languages/dockerfile/frontend.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
 import { openStatCache } from '#stores/context/stat-cache.ts';
@@ -26,7 +25,7 @@ import { nativeOrAsked } from './platform.ts';
 import type { AnnotationRequest, BuildOutcome, BuildRequest } from './requests.ts';
 import { lazyRemoteSources, type RemoteSources } from './remote-sources.ts';
 import { snapshotOf } from './results.ts';
-import { errorOf, recordBuild, type Recording } from './record-build.ts';
+import { errorOf, fullNames, recordBuild, type Recording } from './record-build.ts';
 import { readSecrets } from './secrets.ts';
 import { openSshAgents } from './ssh.ts';
 import { storeBuiltImage } from './store-image.ts';
@@ -34,7 +33,7 @@ import { writeOutputs } from './outputs.ts';
 
 /** Throws a JettisonError with the place in the Dockerfile and an excerpt; then no tag has moved and no output file exists. */
 export async function build(engine: Engine, request: BuildRequest, report: Report, signal: AbortSignal): Promise<BuildOutcome> {
-  const tags = request.tags.map((tag) => printReference(withDefaultTag(parseReference(tag))));
+  const tags = fullNames(request.tags);
   await using remote = lazyRemoteSources(engine, request);
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);

@@ -6,6 +6,7 @@ import { buildKeeper } from '#execution/builds/keep.ts';
 import { createRecorder, type BuildEnding } from '#execution/builds/recorder.ts';
 import { timingOf } from '#execution/builds/timing.ts';
 import type { SolveObserver } from '#execution/solver/contract.ts';
+import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { clean, JettisonError, messageOf } from '#ground/base/errors.ts';
@@ -86,8 +87,13 @@ function shownContext({ context }: BuildRequest): string {
   return context.kind === 'remote' ? clean(context.address) : '-';
 }
 
+/** The names of an image in full. */
+export function fullNames(tags: readonly string[]): readonly string[] {
+  return tags.map((tag) => printReference(withDefaultTag(parseReference(tag))));
+}
+
 /** What makes two builds those of one thing: where Dockerfile and context lie; for what came on standard input, the names it is given. */
-function projectOf(engine: Engine, { request, context, tags }: Recorded): string {
+export function projectOf(engine: Engine, { request, context, tags }: Pick<Recorded, 'request' | 'context' | 'tags'>): string {
   const { context: given } = request;
   if (given.kind === 'remote') return `${clean(given.address)} ${request.file ?? 'Dockerfile'}`;
   if (given.kind === 'stream') return `- ${tags.join(' ')}`;

@@ -128,6 +128,28 @@ export type BuildTiming = {
   readonly pulledBytes: number;
 };
 
+/** What a build would do. Milliseconds, as long as the steps took before; `atMost` counts those of which it is not known whether they run. */
+export type BuildPlan = {
+  /** The Dockerfile's name. */
+  readonly file: string;
+  readonly steps: readonly PlannedStep[];
+  readonly expected: number;
+  readonly atMost: number;
+  /** Bytes. */
+  readonly pull: number;
+};
+
+/** `expected` is null for a step that may run and never did. `unknown`: it depends on what comes of a step before it. */
+export type PlannedStep = {
+  readonly text: string;
+  readonly stage: string | null;
+  readonly step: number | null;
+  readonly steps: number | null;
+  readonly line: number | null;
+  readonly state: 'cached' | 'skipped' | 'run' | 'unknown';
+  readonly expected: number | null;
+};
+
 /** A past build: by its id or the beginning of it, or by its place, the newest being 1. */
 export type BuildChoice = { readonly kind: 'id'; readonly id: string } | { readonly kind: 'place'; readonly place: number };
 

@@ -106,7 +106,7 @@ for (const [fault, reason] of pullFaults.filter(([one]) =>
     const context = sandbox.files({ Dockerfile: `FROM ${registry.host}/app:v1\nCOPY file /file\n`, file: 'x' });
     const done = look(`build ${fault}`, await sandbox.jettison(['build', '-t', 'broken', context]));
     assertOneError(done, reason);
-    assert.match(done.stderr, /Dockerfile:1\n[^]*>>> FROM/u);
+    assert.match(done.stderr, /Dockerfile:1(?::\d+)?\n[^]*>>> FROM/u);
     assert.ok(done.stderr.includes(registry.host));
     await assertNothingLeft(sandbox, ['broken', `${registry.host}/app:v1`]);
     sandbox.configure({ registries: { [registry.host]: { mirrors: [`http://${good.host}`] } } });

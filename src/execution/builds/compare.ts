@@ -9,6 +9,9 @@ import type { OpMembers, StepKey } from './step-key.ts';
 export function compareOps(before: StepKey, now: StepKey): readonly Change[] {
   if (before.op['kind'] !== now.op['kind']) return [instructionChange(before, now)];
   if (now.op['kind'] === 'source-image') return compareImages(before, now);
+  if (now.op['kind'] === 'source-git' && isSame(before.op, now.op) && before.base !== now.base) {
+    return [{ class: 'file', object: '', change: 'content', from: text(now.op['remote']) }];
+  }
   return now.op['kind'] === 'exec' ? compareExec(before, now) : compareFileOps(before, now);
 }
 

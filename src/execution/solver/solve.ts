@@ -65,7 +65,7 @@ function declare({ vertex }: Step): Parameters<Report>[0] {
 }
 
 /** Vertices that must be solved with their inputs at hand, inputs first: those that the goal reaches without passing a known result. */
-function missingFor(goal: Digest, drafts: ReadonlyMap<Digest, Draft>): ReadonlyMap<Digest, Draft> {
+export function missingFor(goal: Digest, drafts: ReadonlyMap<Digest, Draft>): ReadonlyMap<Digest, Draft> {
   const reached = new Set<Digest>([goal]);
   for (const digest of reached) {
     const draft = drafts.get(digest);

@@ -90,6 +90,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/why.ts')).whyCommand,
   },
   {
+    names: ['plan'],
+    summary: 'Show what a build would run, without running anything',
+    load: async () => (await import('./commands/plan.ts')).planCommand,
+  },
+  {
     names: ['builds', 'history builds', 'builds ls'],
     summary: 'List the builds that were',
     load: async () => (await import('./commands/builds.ts')).buildsCommand,

@@ -1,0 +1,136 @@
+/** `jettison plan`: what a build would do. Nothing runs, and nothing in the store changes but documents of images that had to be looked up. */
+import { digestOf } from '#ground/base/digest.ts';
+import type { SourceImageOp } from '#formats/graph/op.ts';
+import type { Vertex } from '#formats/graph/vertex.ts';
+import { dockerfileFrontend } from '#languages/dockerfile/frontend.ts';
+import { openStatCache } from '#stores/context/stat-cache.ts';
+import type { BuildStep } from '#execution/builds/past-build.ts';
+import { durationOf } from '#execution/builds/timing.ts';
+import type { DriverFor } from '#execution/solver/contract.ts';
+import { foresee, type ForeseenVertex } from '#execution/solver/foresee.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { createBaseImages, type BaseImages } from './base-images.ts';
+import { createBuildContexts } from './build-contexts.ts';
+import { contextFolders, readBuildSource } from './build-source.ts';
+import { createDrivers } from './drivers.ts';
+import { frontendOptions } from './frontend-options.ts';
+import { openContext } from './open-context.ts';
+import type { Engine } from './open.ts';
+import { fullNames, projectOf } from './record-build.ts';
+import type { BuildPlan, BuildRequest, PlannedStep } from './requests.ts';
+import { isWebAddress } from './remote-address.ts';
+import { lazyRemoteSources } from './remote-sources.ts';
+import { openSshAgents } from './ssh.ts';
+
+/** How many earlier builds are asked how long steps took. */
+const asked = 30;
+
+/** Throws what the build itself would say of Dockerfile, context and base images. */
+export async function planBuild(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<BuildPlan> {
+  refuseRemote(request);
+  await using remote = lazyRemoteSources(engine, request);
+  using context = await openContext(engine, { request, remote }, signal);
+  const source = readBuildSource(request, context, engine.currentFolder);
+  // Never disposed: what it learns would be written.
+  const statCache = openStatCache({ database: engine.database, now: engine.now });
+  const contexts = createBuildContexts(contextFolders(request, context, source), statCache);
+  const bases = createBaseImages(engine, request);
+  const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source), bases, signal);
+  if (drafted.goal === undefined) return { file: source.name, steps: [], expected: 0, atMost: 0, pull: 0 };
+  const driverFor = createDrivers({
+    contexts,
+    bases,
+    worker: async () => await Promise.reject(mustNotRun()),
+    report: () => undefined,
+    secrets: new Map(),
+    limits: undefined,
+    agents: await openSshAgents(new Map(), undefined),
+    onRead: () => undefined,
+    remote,
+    onRun: () => undefined,
+  });
+  const foreseen = await foresee(
+    { goal: drafted.goal, driverFor: withoutDownloads(driverFor), cache: engine.records, now: engine.now },
+    signal,
+  );
+  const tags = fullNames(request.tags);
+  const builds = await engine.builds();
+  const past = builds.stepsOf(projectOf(engine, { request, context, tags }), tags, asked).flatMap((build) => build.steps);
+  const costOf = (step: BuildStep): number | undefined =>
+    step.state === 'ran' ? durationOf(step) : step.key === undefined ? undefined : builds.keyOf(step.key)?.cost;
+  const steps = foreseen.filter(isShown).map((one) => planned(one, (vertex) => timeOf(vertex, past, costOf)));
+  const time = (states: readonly PlannedStep['state'][]): number =>
+    steps.filter((step) => states.includes(step.state)).reduce((sum, step) => sum + (step.expected ?? 0), 0);
+  return {
+    file: source.name,
+    steps,
+    expected: time(['run']),
+    atMost: time(['run', 'unknown']),
+    pull: bytesToPull(engine, foreseen, bases),
+  };
+}
+
+/** To know what is in it, it would have to be fetched into the store. */
+function refuseRemote({ context, file }: BuildRequest): void {
+  if (context.kind !== 'remote' && !isWebAddress(file ?? '')) return;
+  throw new JettisonError('engine/plan-remote', 'Cannot plan a build whose context or Dockerfile would have to be fetched first', {
+    hint: 'Clone or download it, and give the folder',
+  });
+}
+
+/** A file of the web is not fetched: whoever reads it depends on what it holds by then. */
+function withoutDownloads(driverFor: DriverFor): DriverFor {
+  return (vertex) => {
+    if (vertex.op.kind !== 'source-http') return driverFor(vertex);
+    const base = digestOf(`not fetched: ${vertex.digest}`);
+    return {
+      caching: 'by-definition',
+      cacheBase: async () => await Promise.resolve(base),
+      run: async () => await Promise.reject(mustNotRun()),
+    };
+  };
+}
+
+function isShown({ vertex, state }: ForeseenVertex): boolean {
+  return state !== 'source' && vertex.label.isPart !== true;
+}
+
+function planned({ vertex, state }: ForeseenVertex, timeFor: (vertex: Vertex) => number | null): PlannedStep {
+  const { text, stage, step, steps, at } = vertex.label;
+  const isDownload = vertex.op.kind === 'source-http';
+  return {
+    text,
+    stage: stage ?? null,
+    step: step ?? null,
+    steps: steps ?? null,
+    line: at?.[0]?.start.line ?? null,
+    state: state === 'source' || (isDownload && state === 'run') ? 'unknown' : state,
+    expected: state === 'run' || state === 'unknown' ? timeFor(vertex) : 0,
+  };
+}
+
+/** How long the same instruction took when it ran the last time, else the one in its place; null when neither ever did. */
+function timeOf({ label }: Vertex, past: readonly BuildStep[], costOf: (step: BuildStep) => number | undefined): number | null {
+  const here = past.filter((step) => step.stage === (label.stage ?? null));
+  const same = here.filter((step) => step.written !== null && step.written === label.written);
+  for (const step of [...same, ...here.filter(({ step: place }) => place === (label.step ?? null))]) {
+    const cost = costOf(step);
+    if (cost !== undefined) return cost;
+  }
+  return null;
+}
+
+/** Bytes of layers that are not here, of images whose files a step may need. */
+function bytesToPull(engine: Engine, foreseen: readonly ForeseenVertex[], bases: BaseImages): number {
+  const images = foreseen.flatMap(({ vertex: { op }, state }): readonly SourceImageOp[] =>
+    op.kind === 'source-image' && (state === 'run' || state === 'unknown') ? [op] : [],
+  );
+  const layers = new Map(images.flatMap((op) => bases.layersToPull(op)).map((layer) => [layer.digest, layer.size]));
+  let bytes = 0;
+  for (const [digest, size] of layers) if (!engine.content.has(digest, size)) bytes += size;
+  return bytes;
+}
+
+function mustNotRun(): JettisonError {
+  return new JettisonError('engine/plan-ran', 'Planning a build tried to run something', { fault: 'bug' });
+}

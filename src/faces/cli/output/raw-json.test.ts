@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { digestOf } from '#ground/base/digest.ts';
+import { createRawJsonScreen } from './raw-json.ts';
+
+const second = (count: number): string => `1970-01-01T00:00:0${count}.000Z`;
+
+test('events become lines of SolveStatus: whole vertices, bytes in base64, times of RFC 3339', () => {
+  const lines: string[] = [];
+  const screen = createRawJsonScreen(
+    (text) => lines.push(...text.trimEnd().split('\n')),
+    () => 5000,
+  );
+  const [a, b] = [digestOf('a'), digestOf('b')];
+  screen.report({ kind: 'vertex', vertex: a, text: 'RUN a', stage: 'build', step: 2, steps: 4, inputs: [b] });
+  screen.report({ kind: 'vertex-started', vertex: a, time: 1000 });
+  screen.report({ kind: 'output', vertex: a, stream: 'stderr', text: 'ä\u001b[1m\n', time: 1500 });
+  screen.report({ kind: 'vertex-failed', vertex: a, time: 2000, message: 'no', cancelled: false });
+  screen.report({ kind: 'vertex', vertex: b, text: 'b' });
+  screen.report({ kind: 'vertex-cached', vertex: b, time: 3000 });
+  screen.report({ kind: 'transfer', direction: 'pull', item: 'sha256:1', current: 5, total: 10, state: 'running' });
+  screen.report({
+    kind: 'warning',
+    rule: 'R',
+    message: 'm',
+    at: [{ file: 'f', start: { line: 3, column: 1 }, end: { line: 3, column: 9 } }],
+  });
+  const vertex = { digest: a, name: '[build 2/4] RUN a', inputs: [b] };
+  assert.deepEqual(
+    lines.slice(0, 6).map((line) => JSON.parse(line) as unknown),
+    [
+      { vertexes: [vertex] },
+      { vertexes: [{ ...vertex, started: second(1) }] },
+      { logs: [{ vertex: a, stream: 2, data: Buffer.from('ä\u001b[1m\n').toString('base64'), timestamp: '1970-01-01T00:00:01.500Z' }] },
+      { vertexes: [{ ...vertex, started: second(1), completed: second(2), error: 'no' }] },
+      { vertexes: [{ digest: b, name: 'b' }] },
+      { vertexes: [{ digest: b, name: 'b', started: second(3), completed: second(3), cached: true }] },
+    ],
+  );
+  const [transfer, warning] = lines.slice(6).map((line) => JSON.parse(line) as Record<string, readonly Record<string, unknown>[]>);
+  assert.deepEqual([transfer?.['statuses']?.[0]?.['current'], transfer?.['statuses']?.[0]?.['total']], [5, 10]);
+  assert.equal(warning?.['warnings']?.[0]?.['short'], Buffer.from('R: m (line 3)').toString('base64'));
+});
