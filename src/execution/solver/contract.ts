@@ -49,6 +49,8 @@ export type SolveRequest = {
   readonly goal: Edge;
   readonly driverFor: DriverFor;
   readonly cache: CacheLookup;
+  /** Asked once, and only when the goal's result is not known: may let `cache` find more (of a cache elsewhere). Gives whether it did. */
+  readonly moreRecords?: (signal: AbortSignal) => Promise<boolean>;
   /** How many ops may run at once. */
   readonly jobs: number;
   /** Milliseconds since the epoch. */

@@ -51,6 +51,8 @@ function createWorld(graph: readonly Node[]) {
     /** These say that they cannot run. */
     lacking: new Set<number>(),
     deaf: false,
+    /** Asked for more records. */
+    more: undefined as (() => boolean) | undefined,
     onRun: (_index: number): void => {},
     hasStopped: (): boolean => events.some(({ kind }) => kind === 'vertex-failed'),
     clock: 0,
@@ -86,7 +88,10 @@ function createWorld(graph: readonly Node[]) {
       const now = () => ++world.clock;
       const edge = outputOf(vertices[goal]!);
       try {
-        const solved = await solve({ goal: edge, driverFor, cache: world.cache, jobs, now }, (event) => events.push(event), signal);
+        const more = world.more;
+        const elsewhere = more === undefined ? {} : { moreRecords: async () => await Promise.resolve(more()) };
+        const request = { goal: edge, driverFor, cache: world.cache, jobs, now, ...elsewhere };
+        const solved = await solve(request, (event) => events.push(event), signal);
         for (const index of world.checked) assert.ok(world.ran.includes(index), `${index} was certain to run, but did not`);
         return solved;
       } finally {
@@ -257,6 +262,34 @@ test('results are right whatever was thrown away between builds', async () => {
       }
     }),
     { numRuns: 80 },
+  );
+});
+
+test('records that come when the goal is not known are as good as those that were there, and nobody asks for them when it is', async () => {
+  await fc.assert(
+    fc.asyncProperty(graphs, changes, fc.array(fc.boolean(), { minLength: 30, maxLength: 30 }), async (graph, list, hidden) => {
+      const [own, split] = [createWorld(graph), createWorld(graph)];
+      for (const { source, value, goal } of list) {
+        const index = goal % graph.length;
+        for (const world of [own, split]) world.sources.set(source % graph.length, value);
+        // Some of what is known is elsewhere until it is asked for.
+        const all = [...split.keys];
+        const away = all.filter((_, at) => hidden[at % hidden.length]);
+        for (const [key] of away) split.keys.delete(key);
+        let asked = 0;
+        split.more = () => {
+          asked++;
+          for (const [key, record] of away) split.keys.set(key, record);
+          return away.length > 0;
+        };
+        await own.build(index);
+        const solved = await split.build(index);
+        assert.deepEqual(new Set(split.ran), new Set(own.ran));
+        assert.equal(split.outputs.get(solved.result.id), split.expected(index));
+        assert.ok(asked <= 1);
+        if (asked === 0) for (const [key, record] of away) split.keys.set(key, record);
+      }
+    }),
   );
 });
 

@@ -7,7 +7,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Result, SolvedVertex, Solved, SolveRequest } from './contract.ts';
 import { createAttempts, type Attempts } from './solving/attempts.ts';
-import { draftAll, keyOfDraft, type Draft } from './solving/drafts.ts';
+import { draftAll, keyOfDraft, lookUpAgain, type Draft } from './solving/drafts.ts';
 import { certainToRun } from './solving/certain.ts';
 import { createSlots, type Slots } from './solving/slots.ts';
 import { stepsFor, type Step } from './solving/steps.ts';
@@ -26,7 +26,7 @@ export async function solve(request: SolveRequest, report: Report, signal: Abort
   const steps = stepsFor(request.goal, request.driverFor);
   for (const step of steps) report(declare(step));
   const attempts = createAttempts(own, report, request.now);
-  const drafts = await draftAll(steps, request.cache, attempts);
+  const drafts = await draftWithMore(request, steps, attempts);
   const missing = missingFor(request.goal.vertex.digest, drafts);
   const vertices = new Map<Digest, SolvedVertex>();
   for (const step of steps) {
@@ -48,6 +48,15 @@ export async function solve(request: SolveRequest, report: Report, signal: Abort
   const result = solved.get(request.goal.vertex.digest)?.result;
   if (result === undefined) throw new JettisonError('solver/no-result', 'The goal has no result', { fault: 'bug' });
   return { result, vertices: solved };
+}
+
+/** The drafts; where the goal is not known, after more records were asked for. */
+async function draftWithMore(request: SolveRequest, steps: readonly Step[], attempts: Attempts): Promise<ReadonlyMap<Digest, Draft>> {
+  const { goal, cache, moreRecords } = request;
+  const drafts = await draftAll(steps, cache, attempts);
+  const own = drafts.get(goal.vertex.digest);
+  if (moreRecords === undefined || (own !== undefined && isSettled(own))) return drafts;
+  return (await moreRecords(attempts.signal)) ? lookUpAgain(drafts, cache) : drafts;
 }
 
 function declare({ vertex }: Step): Parameters<Report>[0] {

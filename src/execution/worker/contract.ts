@@ -55,7 +55,14 @@ export type Worker = AsyncDisposable & {
   ): Promise<LayerBlob>;
   /** Unpacks a layer blob over `parent`; fails unless its uncompressed bytes have `diffId`. A layer already unpacked over that parent is found, not unpacked again. */
   unpackLayer(
-    request: { readonly parent: SnapshotId | undefined; readonly diffId: Digest; readonly file: string; readonly mediaType: string },
+    request: {
+      readonly parent: SnapshotId | undefined;
+      readonly diffId: Digest;
+      readonly file: string;
+      readonly mediaType: string;
+      /** When the layer was made, as far as somebody says so, milliseconds since the epoch; else it counts as made now. */
+      readonly madeAt?: number;
+    },
     report: Report,
     signal: AbortSignal,
   ): Promise<SnapshotId>;

@@ -9,7 +9,7 @@ import { layerIdentity, writeLayer } from '#stores/layer/create.ts';
 import { snapshotNotFound, type Snapshot, type SnapshotId, type SnapshotStore } from '#stores/snapshot/contract.ts';
 import type { LayerBlob, LayerFormat, LayerIdentity } from './contract.ts';
 
-const facts = { diffId: 'diff-id', fileBytes: 'file-bytes', chainId: 'chain-id' } as const;
+const facts = { diffId: 'diff-id', fileBytes: 'file-bytes', chainId: 'chain-id', madeAt: 'made-at' } as const;
 
 export type Layers = {
   identities(top: SnapshotId, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
@@ -28,6 +28,7 @@ export type UnpackRequest = {
   readonly diffId: Digest;
   readonly file: string;
   readonly mediaType: string;
+  readonly madeAt?: number;
 };
 
 export function createLayers(snapshots: SnapshotStore): Layers {
@@ -35,6 +36,7 @@ export function createLayers(snapshots: SnapshotStore): Layers {
   const unpacking = createSingleFlight<ChainId, SnapshotId>();
   // A chain is asked for after each of its steps, and a snapshot's layer never changes: without this, 100 steps read 10,000 facts.
   const identified = new Map<SnapshotId, Layer>();
+  const times = new Map<SnapshotId, number>();
 
   const identify = async (id: SnapshotId, signal: AbortSignal): Promise<Layer> => {
     const known = snapshots.getFact(id, facts.diffId);
@@ -55,7 +57,9 @@ export function createLayers(snapshots: SnapshotStore): Layers {
           // What was stacked over another chain is the same layer as where it was made.
           const layer = identified.get(content) ?? (await identifying(content, async (own) => await identify(content, own), signal));
           identified.set(content, layer);
-          return { snapshot: id, ...layer, createdAt };
+          const madeAt = times.get(id) ?? Number(snapshots.getFact(id, facts.madeAt) ?? createdAt);
+          times.set(id, madeAt);
+          return { snapshot: id, ...layer, createdAt: madeAt };
         }),
       ),
     write: async ({ snapshot, format, file }, report, signal) => {
@@ -91,6 +95,7 @@ async function unpackNew(
   const { id } = await active.commit(signal);
   remember(snapshots, id, { diffId, size });
   snapshots.setFact(id, facts.chainId, request.chainId);
+  if (request.madeAt !== undefined) snapshots.setFact(id, facts.madeAt, String(request.madeAt));
   return id;
 }
 

@@ -42,11 +42,29 @@ async function draft(
       return { step, base, contents: [], parts: undefined, record: undefined, result: await runUncached(step, attempts) };
     }
     const contents = await Promise.all(inputs.map(async (input, index) => await contentOf(step, index, { input, attempts })));
-    const keys = inputs.map((input, index) => keyPart(input, contents[index]));
-    const parts = keys.every((key) => key !== undefined) ? { base, inputs: keys } : undefined;
-    const record = parts === undefined || step.ignoreCache ? undefined : cache.find(cacheKey(parts));
-    return { step, base, contents, parts, record, result: undefined };
+    return { step, base, contents, ...find({ step, base, contents }, inputs, cache), result: undefined };
   });
+}
+
+/** The same drafts, looked up again where nothing was found; `drafts` holds inputs before what reads them. */
+export function lookUpAgain(drafts: ReadonlyMap<Digest, Draft>, cache: CacheLookup): ReadonlyMap<Digest, Draft> {
+  const again = new Map<Digest, Draft>();
+  for (const [digest, old] of drafts) {
+    const inputs = old.step.inputs.flatMap(({ vertex }) => again.get(vertex.digest) ?? []);
+    again.set(digest, old.record === undefined && old.result === undefined ? { ...old, ...find(old, inputs, cache) } : old);
+  }
+  return again;
+}
+
+/** The definition key's parts as far as they can be said, and what they find. */
+function find(
+  { step, base, contents }: Pick<Draft, 'step' | 'base' | 'contents'>,
+  inputs: readonly Draft[],
+  cache: CacheLookup,
+): Pick<Draft, 'parts' | 'record'> {
+  const keys = inputs.map((input, index) => keyPart(input, contents[index]));
+  const parts = keys.every((key) => key !== undefined) ? { base, inputs: keys } : undefined;
+  return { parts, record: parts === undefined || step.ignoreCache ? undefined : cache.find(cacheKey(parts)) };
 }
 
 async function runUncached(step: Step, attempts: Attempts): Promise<Result> {
