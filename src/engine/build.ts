@@ -12,6 +12,7 @@ import { openStatCache } from '#stores/context/stat-cache.ts';
 import { solve } from '#execution/solver/solve.ts';
 import type { Solved } from '#execution/solver/contract.ts';
 import { createBaseImages } from './base-images.ts';
+import { createBuildCaches, type BuildCaches } from './build-caches.ts';
 import { createBuildContexts } from './build-contexts.ts';
 import { confirmUses, followUses } from './build-uses.ts';
 import { contextFolders, readBuildSource, type BuildSource } from './build-source.ts';
@@ -24,7 +25,7 @@ import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { AnnotationRequest, BuildOutcome, BuildRequest } from './requests.ts';
 import { lazyRemoteSources, type RemoteSources } from './remote-sources.ts';
-import { snapshotOf } from './results.ts';
+import { snapshotOf, snapshotResult } from './results.ts';
 import { errorOf, fullNames, recordBuild, type Recording } from './record-build.ts';
 import { readSecrets } from './secrets.ts';
 import { openSshAgents } from './ssh.ts';
@@ -39,9 +40,11 @@ export async function build(engine: Engine, request: BuildRequest, report: Repor
   const source = readBuildSource(request, context, engine.currentFolder);
   const output = followOutput(report);
   const recording = recordBuild(engine, { request, context, source, tags }, output.report);
+  const caches = createBuildCaches(engine, request, recording.report);
   try {
-    const work = async (): Promise<ImageMade> => await buildSource(engine, { request, remote, context, source, tags, recording }, signal);
-    const made = await withoutLostSnapshots(engine, work, recording.report, signal);
+    const work = async (): Promise<ImageMade> =>
+      await buildSource(engine, { request, remote, context, source, tags, recording, caches }, signal);
+    const made = await withoutLostSnapshots(engine, async () => await caches.withoutBad(work), recording.report, signal);
     return { ...made, ...(await recording.finish({ status: 'done', imageId: made.imageId, error: null })) };
   } catch (error) {
     const failed = explain(error, source.text, output.describe());
@@ -57,12 +60,13 @@ type Work = {
   readonly source: BuildSource;
   readonly tags: readonly string[];
   readonly recording: Recording;
+  readonly caches: BuildCaches;
 };
 
 type ImageMade = Omit<BuildOutcome, 'id' | 'timing' | 'why'>;
 
 async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Promise<ImageMade> {
-  const { request, source, recording } = work;
+  const { request, source, recording, caches } = work;
   const { report } = recording;
   const [ofManifest, ofDescriptor] = [annotationsFor(request, 'manifest'), annotationsFor(request, 'manifest-descriptor')];
   using statCache = openStatCache({ database: engine.database, now: engine.now });
@@ -93,6 +97,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
       uses.protect();
       return await engine.worker(signal);
     },
+    filesOf: async (result, own) => await caches.snapshotOf(result, own),
     report,
     secrets,
     limits: request.limits,
@@ -102,22 +107,32 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
     onRun,
   });
   const jobs = request.jobs ?? Math.max(4, availableParallelism());
-  const solved =
-    drafted.goal === undefined
-      ? undefined
-      : await solve(
-          { goal: drafted.goal, driverFor, cache: uses.cache, jobs, now: engine.now, observer: recording.observer },
-          report,
-          signal,
-        );
+  // All results are to be written, not just what this build needs: then those that are only elsewhere count, too.
+  if (request.cacheTo.some((target) => target.kind !== 'inline' && target.mode === 'max')) await caches.load(signal);
+  const setting = {
+    driverFor,
+    cache: caches.over(uses.cache),
+    moreRecords: async (own: AbortSignal) => await caches.load(own),
+    jobs,
+    now: engine.now,
+    observer: recording.observer,
+  };
+  const solved = drafted.goal === undefined ? undefined : await solve({ goal: drafted.goal, ...setting }, report, signal);
+  const top = solved && (await caches.snapshotOf(solved.result, signal));
 
-  const named = request.outputs.length === 0 ? work.tags : [];
+  const exporting = { engine, request, drafted, solved, top, caches, report };
+  const targets = request.cacheTo.filter((target) => target.kind !== 'inline');
+  const canFail = request.outputs.length > 0 || targets.length > 0;
+  const named = canFail ? [] : work.tags;
   const image = await storeBuiltImage(
     engine,
     {
       drafted,
-      top: solved === undefined ? undefined : snapshotOf(solved.result),
-      confirm: () => confirmUses(engine, solved),
+      top,
+      ...(inlineWanted(request)
+        ? { addMembers: async () => await (await import('./export-cache.ts')).inlineCache(exporting, signal) }
+        : {}),
+      confirm: () => confirmUses(engine, solved && { ...solved, result: snapshotResult(top) }),
       entered: (imageId) => {
         engine.images.setForm(imageId, { format: request.format, annotations: ofManifest });
         engine.images.tag(imageId, named);
@@ -125,9 +140,10 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
     },
     signal,
   );
+  if (targets.length > 0) await (await import('./export-cache.ts')).exportCaches(exporting, targets, signal);
   const outputs = { image, outputs: request.outputs, tags: work.tags, annotations: ofDescriptor };
   const manifest = await writeOutputs(engine, outputs, report, signal);
-  if (request.outputs.length > 0) engine.images.tag(image.imageId, work.tags);
+  if (canFail) engine.images.tag(image.imageId, work.tags);
   return { imageId: image.imageId, tags: work.tags, created: image.created, manifest, steps: countSteps(drafted, solved) };
 }
 
@@ -138,6 +154,13 @@ function annotationsFor(request: BuildRequest, place: AnnotationRequest['place']
     (one) => one.place === place && (one.platform === undefined || printPlatform(nativeOrAsked(one.platform)) === built),
   );
   return Object.fromEntries(asked.map(({ key, value }) => [key, value]));
+}
+
+function inlineWanted({ cacheTo, buildArgs }: BuildRequest): boolean {
+  return (
+    cacheTo.some(({ kind }) => kind === 'inline') ||
+    ['1', 't', 'T', 'TRUE', 'true', 'True'].includes(buildArgs.get('BUILDKIT_INLINE_CACHE') ?? '')
+  );
 }
 
 function reportWarnings(drafted: FrontendResult, report: Report): void {

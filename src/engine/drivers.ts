@@ -9,11 +9,11 @@ import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { cacheKey, contentKeyOf, type CacheKey } from '#execution/cache/key.ts';
 import { missingSource } from '#stores/context/errors.ts';
 import type { DriverFor, OpDriver, Result } from '#execution/solver/contract.ts';
-import type { ResourceLimits, TreeSource, Worker } from '#execution/worker/contract.ts';
+import type { ResourceLimits, SnapshotId, TreeSource, Worker } from '#execution/worker/contract.ts';
 import type { BaseImages } from './base-images.ts';
 import type { BuildContexts } from './build-contexts.ts';
 import type { RemoteSources } from './remote-sources.ts';
-import { folderOf, folderResult, snapshotOf, snapshotResult } from './results.ts';
+import { folderOf, folderResult, snapshotResult } from './results.ts';
 import { hideSecrets, requireSecrets, secretsFor, type Secrets } from './secrets.ts';
 import { agentsFor, requireAgents, type SshAgents } from './ssh.ts';
 
@@ -21,6 +21,8 @@ export type DriverDeps = {
   readonly contexts: BuildContexts;
   readonly bases: BaseImages;
   readonly worker: () => Promise<Worker>;
+  /** The files of a result that is no folder, brought from a cache elsewhere where they are not here; undefined for an empty tree. */
+  readonly filesOf: (result: Result, signal: AbortSignal) => Promise<SnapshotId | undefined>;
   readonly report: Report;
   readonly remote: RemoteSources;
   readonly secrets: Secrets;
@@ -129,7 +131,7 @@ function workDriver(op: ExecOp | FileOp | MergeOp, vertex: Vertex, deps: DriverD
       const request = {
         vertex: vertex.digest,
         op,
-        inputs: inputs.map((input) => sourceOf(input, deps.contexts)),
+        inputs: await Promise.all(inputs.map(async (input) => await sourceOf(input, deps, signal))),
         quietEnvironment: vertex.label.quietEnvironment ?? [],
         secrets,
         ...(op.kind === 'exec' && deps.limits !== undefined ? { limits: deps.limits } : {}),
@@ -210,15 +212,15 @@ async function readKey(
 }
 
 async function snapshotDigest(result: Result, action: CopyAction, deps: DriverDeps, signal: AbortSignal): Promise<Digest> {
-  const snapshot = snapshotOf(result);
+  const snapshot = await deps.filesOf(result, signal);
   if (snapshot === undefined) throw missingSource(action.sources[0] ?? '', 'The tree to copy from is empty');
   const worker = await deps.worker();
   return await worker.contentDigest({ kind: 'snapshot', snapshot }, action, signal);
 }
 
-function sourceOf(result: Result, contexts: BuildContexts): TreeSource | undefined {
+async function sourceOf(result: Result, deps: DriverDeps, signal: AbortSignal): Promise<TreeSource | undefined> {
   const folder = folderOf(result);
-  if (folder !== undefined) return contexts.source(folder);
-  const snapshot = snapshotOf(result);
+  if (folder !== undefined) return deps.contexts.source(folder);
+  const snapshot = await deps.filesOf(result, signal);
   return snapshot === undefined ? undefined : { kind: 'snapshot', snapshot };
 }

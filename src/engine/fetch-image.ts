@@ -126,7 +126,12 @@ function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Repo
 }
 
 /** A layer that cannot be unpacked may be a damaged blob: then that is the error, and the blob is gone, so that the next pull brings it again. */
-async function unpackChecked(engine: Engine, blob: Digest, unpack: () => Promise<SnapshotId>, signal: AbortSignal): Promise<SnapshotId> {
+export async function unpackChecked(
+  engine: Engine,
+  blob: Digest,
+  unpack: () => Promise<SnapshotId>,
+  signal: AbortSignal,
+): Promise<SnapshotId> {
   try {
     return await unpack();
   } catch (error) {

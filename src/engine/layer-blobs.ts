@@ -3,10 +3,11 @@ import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { chainIds } from '#formats/oci/layer-ids.ts';
 import { layerCompression, mediaTypes } from '#formats/oci/media-types.ts';
 import type { Report } from '#formats/progress/event.ts';
+import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { createLimit } from '#ground/base/limit.ts';
 import type { ImageRecord, LayerBlobForm } from '#stores/image/store.ts';
-import { parseSnapshotId, type LayerFormat } from '#execution/worker/contract.ts';
+import { parseSnapshotId, type LayerFormat, type SnapshotId } from '#execution/worker/contract.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 
@@ -37,8 +38,8 @@ async function layerBlobsOnce(
   const limit = createLimit(2);
   return await Promise.all(
     record.layers.map(async ({ diffId }, index) => {
-      const present = chooseForm(engine, engine.images.blobsOf(diffId), options.format);
-      if (present !== undefined) return describe(present);
+      const present = presentBlob(engine, diffId, options.format);
+      if (present !== undefined) return present;
       const chainId = ids[index];
       const snapshot = chainId === undefined ? undefined : engine.images.snapshotOf(chainId);
       if (snapshot === undefined)
@@ -46,11 +47,23 @@ async function layerBlobsOnce(
           fault: 'environment',
           hint: 'Build, pull or load the image again',
         });
-      return describe(
-        await limit(async () => await makeBlob(engine, { diffId, snapshot, format: options.format }, report, signal), signal),
-      );
+      const layer = { diffId, snapshot: parseSnapshotId(snapshot), format: options.format };
+      return await limit(async () => await makeLayerBlob(engine, layer, report, signal), signal);
     }),
   );
+}
+
+/** A layer's blob in the content store: in this format, else as it came from elsewhere. */
+export function presentBlob(engine: Engine, diffId: Digest, format: LayerFormat): Descriptor | undefined {
+  const present = chooseForm(engine, engine.images.blobsOf(diffId), format);
+  return present && describe(present);
+}
+
+export type LayerToPack = { readonly diffId: Digest; readonly snapshot: SnapshotId; readonly format: LayerFormat };
+
+/** Makes a layer's blob from its snapshot. Throws `engine/layer-changed`, `snapshot/not-found`. */
+export async function makeLayerBlob(engine: Engine, layer: LayerToPack, report: Report, signal: AbortSignal): Promise<Descriptor> {
+  return describe(await makeBlob(engine, layer, report, signal));
 }
 
 /** The form that was asked for if it is there, else one that was not made here. */
@@ -63,15 +76,10 @@ function describe(form: LayerBlobForm): Descriptor {
   return { mediaType: ociTypes[layerCompression(form.mediaType)], digest: form.digest, size: form.size };
 }
 
-async function makeBlob(
-  engine: Engine,
-  layer: { readonly diffId: LayerBlobForm['diffId']; readonly snapshot: string; readonly format: LayerFormat },
-  report: Report,
-  signal: AbortSignal,
-): Promise<LayerBlobForm> {
+async function makeBlob(engine: Engine, layer: LayerToPack, report: Report, signal: AbortSignal): Promise<LayerBlobForm> {
   const worker = await engine.worker(signal);
   const file = engine.content.temporaryPath();
-  const made = await worker.writeLayer({ snapshot: parseSnapshotId(layer.snapshot), format: layer.format, file }, report, signal);
+  const made = await worker.writeLayer({ snapshot: layer.snapshot, format: layer.format, file }, report, signal);
   if (made.diffId !== layer.diffId) {
     throw new JettisonError('engine/layer-changed', `Layer ${layer.diffId} is ${made.diffId} now: its files in the store were changed`, {
       fault: 'environment',

@@ -64,11 +64,36 @@ export type BuildRequest = {
   /** `--allow`: what its steps may be given beyond the usual. */
   readonly allow: readonly Entitlement[];
   readonly outputs: readonly OutputRequest[];
+  /** `--cache-from`, the first that knows a step counts. */
+  readonly cacheFrom: readonly CacheSource[];
+  /** `--cache-to`. */
+  readonly cacheTo: readonly CacheTarget[];
   readonly annotations: readonly AnnotationRequest[];
   /** Of the manifest, wherever it is written. */
   readonly format: 'oci' | 'docker';
   /** How many steps at once; undefined: as many as the machine has cores, at least 4. */
   readonly jobs: number | undefined;
+};
+
+/** Where results of other builds may be found. `reference` as typed: a cache, or an image with one in it. `path` absolute; `tag` of its index. */
+export type CacheSource =
+  | { readonly kind: 'registry'; readonly reference: string }
+  | { readonly kind: 'folder'; readonly path: string; readonly tag: string; readonly digest: string | undefined };
+
+/** Where the results of this build go. `inline`: into the image itself. */
+export type CacheTarget =
+  | { readonly kind: 'inline' }
+  | (CacheForm & { readonly kind: 'registry'; readonly reference: string })
+  | (CacheForm & { readonly kind: 'folder'; readonly path: string; readonly tag: string });
+
+export type CacheForm = {
+  /** `min`: only what the image is made of; `max`: the results of all steps. */
+  readonly mode: 'min' | 'max';
+  readonly imageManifest: boolean;
+  readonly ociTypes: boolean;
+  readonly compression: 'tar' | 'gzip' | 'zstd';
+  /** A cache that cannot be written is a warning. */
+  readonly ignoreError: boolean;
 };
 
 /**

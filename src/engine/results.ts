@@ -1,7 +1,14 @@
-/** What a vertex gives, as the text the cache keeps: a committed snapshot, an empty tree, or a folder of the client (which the cache never keeps). */
+/**
+ * What a vertex gives, as the text the cache keeps: a committed snapshot or an empty tree. Two more forms live as long as one build: a folder of the
+ * client, and layers that lie in a cache elsewhere.
+ */
 import { JettisonError } from '#ground/base/errors.ts';
+import type { CacheKey } from '#execution/cache/key.ts';
+import type { ChainId } from '#formats/oci/layer-ids.ts';
 import { parseSnapshotId, type SnapshotId } from '#execution/worker/contract.ts';
 import type { Result } from '#execution/solver/contract.ts';
+
+const remotePrefix = 'layers:';
 
 export function snapshotResult(snapshot: SnapshotId | undefined): Result {
   return { id: snapshot === undefined ? 'empty' : `snapshot:${snapshot}` };
@@ -11,7 +18,16 @@ export function folderResult(name: string): Result {
   return { id: `folder:${name}` };
 }
 
-/** The snapshot behind a result; undefined for an empty tree. Throws for a folder of the client. */
+/** Layers that are not here, and the key that stands for them: `BuildCaches` brings them. */
+export function remoteResult(chain: ChainId, key: CacheKey): Result {
+  return { id: `${remotePrefix}${chain} ${key}` };
+}
+
+export function isRemote(result: Result): boolean {
+  return result.id.startsWith(remotePrefix);
+}
+
+/** The snapshot behind a result; undefined for an empty tree. Throws for what is no snapshot (yet). */
 export function snapshotOf(result: Result): SnapshotId | undefined {
   if (result.id === 'empty') return undefined;
   if (!result.id.startsWith('snapshot:'))

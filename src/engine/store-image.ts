@@ -1,10 +1,12 @@
 /** Enters what a build made into the image store. */
 import { diffIdsOf } from '#formats/oci/image-config.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
+import type { Json } from '#ground/base/canonical-json.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { chainIds } from '#formats/oci/layer-ids.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
+import { withoutInline } from '#execution/cache/inline.ts';
 import { assembleConfig, type Epoch } from '#execution/exporter/assemble.ts';
 import type { LayerIdentity, SnapshotId } from '#execution/worker/contract.ts';
 import { layersOfChain } from './layer-chains.ts';
@@ -13,6 +15,8 @@ import type { Engine } from './open.ts';
 export type BuiltImage = {
   readonly drafted: FrontendResult;
   readonly top: SnapshotId | undefined;
+  /** Gives more members of the config, when its layers are known. */
+  readonly addMembers?: (layers: readonly LayerIdentity[]) => Promise<{ readonly [name: string]: Json }>;
   /** Called in the transaction that enters the image: throws when what it is made of is gone. */
   readonly confirm: () => void;
   /** Called in the same transaction when it is in: gives it what belongs to it, and its names. */
@@ -22,7 +26,7 @@ export type BuiltImage = {
 /** Puts config and layers together and saves them. The image's files are the snapshots that the steps made: nothing is copied. */
 export async function storeBuiltImage(
   engine: Engine,
-  { drafted, top, confirm, entered }: BuiltImage,
+  { drafted, top, addMembers, confirm, entered }: BuiltImage,
   signal: AbortSignal,
 ): Promise<ImageRecord> {
   const chains = { chains: engine.layerChains, worker: async () => await engine.worker(signal) };
@@ -31,7 +35,8 @@ export async function storeBuiltImage(
   const inherited = baseLayers.length;
   assertComplete(layers, baseLayers, drafted.layers.length);
   const dated = layers.map((layer, index) => ({ diffId: layer.diffId, createdAt: index < inherited ? undefined : layer.createdAt }));
-  const { bytes } = assembleConfig(drafted.imageConfig, dated, epochOf(drafted));
+  const draft = { ...withoutInline(drafted.imageConfig), ...(await addMembers?.(layers)) };
+  const { bytes } = assembleConfig(draft, dated, epochOf(drafted));
   const ids = chainIds(layers.map((layer) => layer.diffId));
   return engine.database.transaction(() => {
     confirm();

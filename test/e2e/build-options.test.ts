@@ -74,7 +74,6 @@ test('what asks for something that is not built is refused by its name', async (
     assert.notEqual(done.status, 0, words.join(' '));
     return done.stderr;
   };
-  assert.match(await refused(['--build-arg', 'BUILDKIT_INLINE_CACHE=1']), /"BUILDKIT_INLINE_CACHE" is not built yet/u);
   assert.match(await refused(['--build-arg', 'BUILDKIT_MULTI_PLATFORM=true']), /"BUILDKIT_MULTI_PLATFORM" is not built yet/u);
   assert.match(await refused(['--build-arg', 'BUILDKIT_SYNTAX=example/other']), /Syntax image "example\/other"/u);
   assert.match(await refused([], { DOCKER_BUILDKIT: '0' }), /DOCKER_BUILDKIT=0.* is not built yet/u);

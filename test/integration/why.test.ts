@@ -38,6 +38,8 @@ function requestFor(path: string, more: Partial<BuildRequest> = {}): BuildReques
     contexts: new Map(),
     secrets: new Map(),
     outputs: [],
+    cacheFrom: [],
+    cacheTo: [],
     jobs: undefined,
     ulimits: [],
     limits: undefined,

@@ -37,6 +37,8 @@ export type Eviction = { readonly at: number; readonly rule: string };
 
 export type CacheRecords = {
   find(key: CacheKey): CacheRecord | undefined;
+  /** All keys that lead to the record, sorted. */
+  keysOf(record: CacheRecord): readonly CacheKey[];
   /** Lets the key lead to the record, unless it leads to one already: of two builds that ran the same op the first wins. Gives the record that it leads to. */
   save(key: CacheKey, record: CacheRecord): CacheRecord;
   /** Lets the key lead to the record from now on; the one before stays listed until its result is forgotten. */
@@ -89,6 +91,10 @@ export function openCacheRecords(database: Database): CacheRecords {
     `INSERT INTO cache_key (key, record) SELECT ?, id FROM cache_record WHERE result_id = ? AND key = ?
      ON CONFLICT (key) DO UPDATE SET record = excluded.record`,
   );
+  const keysOf = database.prepare(
+    `SELECT cache_key.key AS key FROM cache_key JOIN cache_record ON cache_record.id = cache_key.record
+     WHERE result_id = ? AND cache_record.key = ? ORDER BY 1`,
+  );
   const forget = database.prepare('DELETE FROM cache_record WHERE result_id = ?');
   const evict = database.prepare(
     `INSERT OR REPLACE INTO cache_eviction (key, at, rule)
@@ -113,6 +119,7 @@ export function openCacheRecords(database: Database): CacheRecords {
       const row = find.get(key);
       return row && toRecord(row);
     },
+    keysOf: ({ resultId, key }) => keysOf.all(resultId, key).map((row) => parseCacheKey(textIn(row, 'key'))),
     save: (key, record) =>
       database.transaction(() => {
         const first = find.get(key);

@@ -9,7 +9,6 @@ const trueWords = ['1', 't', 'T', 'TRUE', 'true', 'True'];
 
 /** What BuildKit does for these arguments is not built: they are refused when they ask for something. */
 const notBuilt: ReadonlyMap<string, string> = new Map([
-  ['BUILDKIT_INLINE_CACHE', 'Leave it out: the cache stays in the store'],
   ['BUILDKIT_MULTI_PLATFORM', 'Leave it out: the result is an image for one platform, without an index'],
 ]);
 

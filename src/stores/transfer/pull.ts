@@ -2,7 +2,7 @@
 import { childSignal } from '#ground/base/abort.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Report } from '#formats/progress/event.ts';
-import { fetchBlob } from './blobs/fetch.ts';
+import { fetchBlob } from './fetch-blob.ts';
 import { resolveImage, type RemoteImage, type ResolveRequest } from './resolve.ts';
 
 export type PullRequest = ResolveRequest & {

@@ -13,7 +13,7 @@ import { createMeter } from './blobs/meter.ts';
 
 export type PushRequest = {
   readonly reference: Reference;
-  /** An image manifest, byte for byte. */
+  /** The document, byte for byte. */
   readonly manifest: { readonly bytes: Uint8Array; readonly mediaType: string };
   /** The bytes of a blob from `offset` on; asked for again when a connection breaks. `content.openStream` has this form. */
   readonly openBlob: (digest: Digest, offset: number, signal: AbortSignal) => AsyncIterable<Uint8Array>;
@@ -24,7 +24,7 @@ export type PushRequest = {
 
 const atOnce = 4;
 
-/** Gives the descriptor of the manifest as pushed. Throws `registry/...`, `content/corrupt`; the tag stays as it was then. */
+/** Pushes an image. Gives the descriptor of the manifest as pushed. Throws `registry/...`, `content/corrupt`; the tag stays as it was then. */
 export async function pushImage(given: PushRequest, report: Report, signal: AbortSignal): Promise<Descriptor> {
   const request = { ...given, reference: withDefaultTag(given.reference) };
   const { bytes, mediaType } = request.manifest;
@@ -32,9 +32,19 @@ export async function pushImage(given: PushRequest, report: Report, signal: Abor
   if (document.kind === 'index') {
     throw new JettisonError('transfer/index-push', 'Cannot push an image index: only single images are pushed so far');
   }
+  return await pushDocument({ ...request, blobs: [...document.manifest.layers, document.manifest.config] }, report, signal);
+}
+
+/** Pushes any manifest or index with the blobs that it names. Throws like `pushImage`. */
+export async function pushDocument(
+  given: PushRequest & { readonly blobs: readonly Descriptor[] },
+  report: Report,
+  signal: AbortSignal,
+): Promise<Descriptor> {
+  const request = { ...given, reference: withDefaultTag(given.reference) };
   using own = childSignal(signal);
   const limit = createLimit(atOnce);
-  const blobs = distinct([...document.manifest.layers, document.manifest.config]);
+  const blobs = distinct(request.blobs);
   const uploads = blobs.map(async (blob) => await limit(async () => await pushBlob(request, blob, report, own.signal), own.signal));
   for (const upload of uploads) upload.catch((error: unknown) => own.abort(error instanceof Error ? error : new Error(String(error))));
   const settled = await Promise.allSettled(uploads);

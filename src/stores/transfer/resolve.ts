@@ -9,7 +9,7 @@ import { platformRank, type Platform } from '#formats/oci/platform.ts';
 import { printReference, withDefaultTag, type Reference } from '#formats/oci/reference.ts';
 import type { ContentStore } from '#stores/content/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
-import { fetchBlob } from './blobs/fetch.ts';
+import { fetchBlob } from './fetch-blob.ts';
 
 export type ResolveRequest = {
   readonly reference: Reference;
@@ -32,10 +32,17 @@ export type RemoteImage = {
   readonly layers: readonly Descriptor[];
 };
 
-type Found = { readonly descriptor: Descriptor; readonly bytes: Uint8Array; readonly document: ImageDocument };
+type DocumentRequest = Omit<ResolveRequest, 'platform'>;
+
+export type FoundDocument = { readonly descriptor: Descriptor; readonly bytes: Uint8Array; readonly document: ImageDocument };
 type FoundManifest = { readonly descriptor: Descriptor; readonly bytes: Uint8Array; readonly manifest: Manifest };
 
 const deepestIndex = 3;
+
+/** What a name stands for: a manifest or an index, whatever it is of. A document that the store has is not fetched again. Throws `registry/...`, `oci/...`. */
+export async function resolveDocument(request: DocumentRequest, signal: AbortSignal): Promise<FoundDocument> {
+  return await findTop({ ...request, reference: withDefaultTag(request.reference) }, signal);
+}
 
 /**
  * Finds the image of a platform. A reference by digest that the store has needs no network. Throws `registry/...`, `oci/...`,
@@ -61,7 +68,7 @@ export async function resolveImage(given: ResolveRequest, signal: AbortSignal): 
   };
 }
 
-async function findTop(request: ResolveRequest, signal: AbortSignal): Promise<Found> {
+async function findTop(request: DocumentRequest, signal: AbortSignal): Promise<FoundDocument> {
   const { reference, content, client } = request;
   const size = reference.digest && content.size(reference.digest);
   if (reference.digest !== undefined && size !== undefined) {
@@ -72,7 +79,7 @@ async function findTop(request: ResolveRequest, signal: AbortSignal): Promise<Fo
 }
 
 /** The document of a descriptor, from the store or from the registry. */
-async function findDocument(request: ResolveRequest, descriptor: Descriptor, signal: AbortSignal): Promise<Found> {
+async function findDocument(request: DocumentRequest, descriptor: Descriptor, signal: AbortSignal): Promise<FoundDocument> {
   const kept = readKept(request, descriptor);
   if (kept) return kept;
   const fetched = await request.client.fetchManifest(request.reference, descriptor, signal);
@@ -81,7 +88,7 @@ async function findDocument(request: ResolveRequest, descriptor: Descriptor, sig
 }
 
 /** undefined when it is not there, or was damaged (then it is gone now). */
-function readKept(request: ResolveRequest, descriptor: Descriptor): Found | undefined {
+function readKept(request: DocumentRequest, descriptor: Descriptor): FoundDocument | undefined {
   const { content, reference } = request;
   if (!content.has(descriptor.digest, descriptor.size)) return undefined;
   try {
@@ -96,7 +103,7 @@ function readKept(request: ResolveRequest, descriptor: Descriptor): Found | unde
 
 type Selected = { readonly found: FoundManifest; readonly config: ImageConfig; readonly configBytes: Uint8Array };
 
-async function selectImage(request: ResolveRequest, found: Found, depth: number, signal: AbortSignal): Promise<Selected> {
+async function selectImage(request: ResolveRequest, found: FoundDocument, depth: number, signal: AbortSignal): Promise<Selected> {
   const { descriptor, bytes, document } = found;
   const name = printReference(request.reference);
   if (document.kind === 'manifest') {

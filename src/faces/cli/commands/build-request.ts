@@ -12,6 +12,7 @@ import { progressModes, type ProgressMode } from '../output/screen.ts';
 import { readAnnotation } from './build-annotation.ts';
 import { readBuildArgs } from './build-args.ts';
 import { limitOptions, readLimits } from './build-limits.ts';
+import { readCacheSource, readCacheTarget } from './build-cache.ts';
 import { readCall, type BuildCall } from './build-call-option.ts';
 import { readAllow } from './build-allow.ts';
 import { readOutput } from './build-output.ts';
@@ -42,6 +43,14 @@ export const buildOptions = {
     help: 'What the build cache may take up afterwards: "10g", "20%" of the disk, "none" for no limit',
   }),
   check: flag('check', { help: 'Look for faults without building ("--call=check")' }),
+  cacheFrom: list('cache-from', {
+    value: 'stringArray',
+    help: 'Caches of other builds: "type=registry,ref=IMAGE", "type=local,src=FOLDER", or the name of an image with a cache in it',
+  }),
+  cacheTo: list('cache-to', {
+    value: 'stringArray',
+    help: 'Where this build\'s cache goes: "type=registry,ref=IMAGE", "type=local,dest=FOLDER", "type=inline"; "mode=max" for all stages',
+  }),
   file: text('file', { short: 'f', help: 'Name or web address of the Dockerfile (default "PATH/Dockerfile")' }),
   format: choice('format', { words: ['oci', 'docker'], initial: 'oci', help: 'Form of the manifest (default "oci")' }),
   forceRemove: flag('force-rm', { help: 'Accepted, changes nothing: no containers are left behind' }),
@@ -81,7 +90,7 @@ export const buildOptions = {
 
 /** What the docker CLI has and this command has not yet. */
 export const notBuiltOptions = `
-  attest builder cache-from cache-to D=debug disable-content-trust isolation
+  attest builder D=debug disable-content-trust isolation
   policy provenance push save-stages sbom security-opt squash stage-labels`;
 
 export type BuildOptions = ValuesOf<typeof buildOptions>;
@@ -112,6 +121,8 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     secrets: new Map(given.secrets.map((secret) => readSecret(secret, around))),
     ssh: readSsh(given.ssh, around.currentFolder),
     allow: readAllow(given.allow),
+    cacheFrom: given.cacheFrom.map((source) => readCacheSource(source, around.currentFolder)),
+    cacheTo: given.cacheTo.map((target) => readCacheTarget(target, around.currentFolder)),
     outputs: given.outputs.map((output) => readOutput(output, around.currentFolder)),
     annotations: readAnnotations(given),
     format: given.format,

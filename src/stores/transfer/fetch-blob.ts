@@ -10,7 +10,7 @@ import type { Ingest } from '#stores/content/ingest.ts';
 import type { ContentStore } from '#stores/content/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
 import { damagedHint, registryError } from '#stores/registry/errors.ts';
-import { createMeter } from './meter.ts';
+import { createMeter } from './blobs/meter.ts';
 
 export type BlobSource = { readonly reference: Reference; readonly client: RegistryClient; readonly content: ContentStore };
 

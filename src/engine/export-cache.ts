@@ -1,0 +1,161 @@
+/** `--cache-to`: what a build found or made, for builds in other stores. */
+import type { Descriptor } from '#formats/oci/descriptor.ts';
+import type { TransferProgress } from '#formats/progress/event.ts';
+import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import type { Json } from '#ground/base/canonical-json.ts';
+import { digestOf, type Digest } from '#ground/base/digest.ts';
+import { JettisonError, unreachable } from '#ground/base/errors.ts';
+import { createLimit } from '#ground/base/limit.ts';
+import { assembleCacheManifest, type CacheManifest } from '#execution/cache/cache-manifest.ts';
+import { findRun, type ExportedRecord, type RemoteLayer } from '#execution/cache/exported.ts';
+import { writeCacheFolder } from '#execution/cache/folder.ts';
+import { inlineMember, type InlineRecord } from '#execution/cache/inline.ts';
+import { pushDocument } from '#stores/transfer/push.ts';
+import { finalLayers, gatherResults, type Exporting, type GatheredLayer, type RemoteBlob } from './gather-cache.ts';
+import { makeLayerBlob, presentBlob } from './layer-blobs.ts';
+import type { CacheTarget } from './requests.ts';
+
+type OutwardTarget = Exclude<CacheTarget, { readonly kind: 'inline' }>;
+
+/** Throws what went wrong first, unless the target says that errors do not matter. */
+export async function exportCaches(exporting: Exporting, targets: readonly OutwardTarget[], signal: AbortSignal): Promise<void> {
+  for (const target of targets) await exportShown(exporting, target, signal);
+}
+
+/** The member of the image config for `type=inline`. */
+export async function inlineCache(exporting: Exporting, signal: AbortSignal): Promise<{ readonly [name: string]: Json }> {
+  const final = await finalLayers(exporting, signal);
+  const records = (await gatherResults(exporting, 'min', signal)).flatMap(({ record, layers }): readonly InlineRecord[] => {
+    const from = findRun(
+      final,
+      layers.map(({ diffId }) => diffId),
+    );
+    const keys = exporting.caches.keysOf(record);
+    return from === undefined ? [] : [{ key: record.key, keys, from, to: from + layers.length, cost: record.cost }];
+  });
+  return inlineMember(records);
+}
+
+/** Shown as a step of its own. */
+async function exportShown(exporting: Exporting, target: OutwardTarget, signal: AbortSignal): Promise<void> {
+  const { engine, report } = exporting;
+  const text = target.kind === 'registry' ? 'exporting cache to registry' : 'exporting cache to client directory';
+  const vertex = digestOf(`${text} ${JSON.stringify(target)}`);
+  const say = (line: string): void => report({ kind: 'output', vertex, stream: 'stdout', text: `${line}\n`, time: engine.now() });
+  report({ kind: 'vertex', vertex, text });
+  report({ kind: 'vertex-started', vertex, time: engine.now() });
+  try {
+    say('preparing build cache for export');
+    const made = await pack(exporting, target, signal);
+    await write({ exporting, target, made, say }, signal);
+    report({ kind: 'vertex-finished', vertex, time: engine.now() });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof JettisonError)) throw error;
+    report({ kind: 'vertex-failed', vertex, time: engine.now(), message: error.message, cancelled: false });
+    if (!target.ignoreError || error.fault === 'bug') throw error.with({ hint: 'With "ignore-error=true" this would be a warning' });
+    report({ kind: 'note', text: `Warning: the cache was not exported to ${nameOfTarget(target)}: ${error.message}` });
+  }
+}
+
+function nameOfTarget(target: OutwardTarget): string {
+  return target.kind === 'registry' ? printReference(withDefaultTag(parseReference(target.reference))) : target.path;
+}
+
+type Packed = { readonly manifest: CacheManifest; readonly remote: ReadonlyMap<Digest, RemoteBlob> };
+
+/** Gives every layer a blob: as it lies in the store, as it lies elsewhere, or made now. */
+async function pack(exporting: Exporting, target: OutwardTarget, signal: AbortSignal): Promise<Packed> {
+  const { engine, caches } = exporting;
+  const gathered = await gatherResults(exporting, target.mode, signal);
+  const limit = createLimit(2);
+  const blobs = new Map<Digest, Promise<Descriptor>>();
+  const remote = new Map<Digest, RemoteBlob>();
+  const blobOf = async ({ diffId, place }: GatheredLayer): Promise<Descriptor> => {
+    const present = presentBlob(engine, diffId, target.compression);
+    if (present !== undefined) return present;
+    if ('snapshot' in place) {
+      const layer = { diffId, snapshot: place.snapshot, format: target.compression };
+      return await limit(async () => await makeLayerBlob(engine, layer, () => undefined, signal), signal);
+    }
+    remote.set(place.blob.digest, place);
+    return { mediaType: place.blob.mediaType, digest: place.blob.digest, size: place.blob.size };
+  };
+  const packLayer = async (layer: GatheredLayer): Promise<RemoteLayer> => {
+    const blob = blobs.get(layer.diffId) ?? blobOf(layer);
+    blobs.set(layer.diffId, blob);
+    return { diffId: layer.diffId, createdAt: layer.createdAt, blob: await blob };
+  };
+  const records = await Promise.all(
+    gathered.map(async ({ record, layers }): Promise<ExportedRecord> => {
+      const { key, createdAt, cost } = record;
+      return { key, createdAt, cost, keys: caches.keysOf(record), layers: await Promise.all(layers.map(packLayer)) };
+    }),
+  );
+  return { manifest: assembleCacheManifest(records, target), remote };
+}
+
+type Writing = {
+  readonly exporting: Exporting;
+  readonly target: OutwardTarget;
+  readonly made: Packed;
+  readonly say: (line: string) => void;
+};
+
+async function write({ exporting, target, made, say }: Writing, signal: AbortSignal): Promise<void> {
+  const { engine } = exporting;
+  const { manifest, remote } = made;
+  const openBlob = async function* (digest: Digest, offset: number, own: AbortSignal): AsyncIterable<Uint8Array> {
+    const place = remote.get(digest);
+    if (place !== undefined) await place.cache.fetch(place.blob, () => undefined, own);
+    if (digest === manifest.config.descriptor.digest) yield manifest.config.bytes.subarray(offset);
+    else yield* engine.content.openStream(digest, offset, own);
+  };
+  const written = (blob: string): void => say(`writing layer ${blob} done`);
+  switch (target.kind) {
+    case 'folder':
+      await writeCacheFolder(
+        target.path,
+        { ...manifest, manifest, tag: target.tag },
+        (layer) => openBlob(layer.digest, 0, signal),
+        ({ digest }) => written(digest),
+      );
+      break;
+    case 'registry': {
+      const reference = withDefaultTag(parseReference(target.reference));
+      await pushDocument(
+        {
+          reference,
+          client: await engine.registry(),
+          manifest,
+          blobs: [...manifest.layers, manifest.config.descriptor],
+          openBlob,
+          mountFrom: repositoriesAt(reference.registry, exporting, made),
+        },
+        (event) => {
+          if (event.kind === 'transfer' && isOver(event) && event.item !== manifest.config.descriptor.digest) written(event.item);
+        },
+        signal,
+      );
+      break;
+    }
+    default:
+      unreachable(target, 'target of a cache');
+  }
+  say(`writing config ${manifest.config.descriptor.digest} done`);
+  say(`writing cache ${target.imageManifest ? 'image manifest' : 'manifest list'} ${manifest.digest} done`);
+}
+
+function isOver({ state }: TransferProgress): boolean {
+  return state !== 'waiting' && state !== 'running';
+}
+
+/** Repositories of the same registry that may have the layers: they are mounted from there where that is possible. */
+function repositoriesAt(registry: string, { engine, drafted, request }: Exporting, { remote }: Packed): readonly string[] {
+  const base = drafted.baseImage && engine.images.find(drafted.baseImage.shown);
+  const known = base === undefined ? [] : engine.images.manifestsOf(base.imageId).map((one) => parseReference(one.repository));
+  const tagged = request.tags.map((tag) => parseReference(tag));
+  const caches = [...remote.values()].flatMap(({ cache }) => cache.repository ?? []);
+  const all = [...caches, ...known, ...tagged].filter((one) => one.registry === registry).map(({ repository }) => repository);
+  return [...new Set(all)];
+}

@@ -1,0 +1,98 @@
+/** Which results of a build go into an exported cache, and where the layers of each lie. */
+import { neededFor, type Vertex } from '#formats/graph/vertex.ts';
+import type { Descriptor } from '#formats/oci/descriptor.ts';
+import type { Report } from '#formats/progress/event.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import { findRun } from '#execution/cache/exported.ts';
+import type { CacheRecord } from '#execution/cache/records.ts';
+import type { Solved } from '#execution/solver/contract.ts';
+import type { SnapshotId } from '#execution/worker/contract.ts';
+import type { FrontendResult } from '#languages/frontend/contract.ts';
+import type { BuildCaches } from './build-caches.ts';
+import type { ImportedCache } from './import-cache.ts';
+import { layersOfChain } from './layer-chains.ts';
+import type { Engine } from './open.ts';
+import type { BuildRequest } from './requests.ts';
+import { snapshotOf } from './results.ts';
+
+export type Exporting = {
+  readonly engine: Engine;
+  readonly request: BuildRequest;
+  readonly drafted: FrontendResult;
+  readonly solved: Solved | undefined;
+  /** The image's files. */
+  readonly top: SnapshotId | undefined;
+  readonly caches: BuildCaches;
+  readonly report: Report;
+};
+
+/** A blob in a cache elsewhere. */
+export type RemoteBlob = { readonly blob: Descriptor; readonly cache: ImportedCache };
+
+/** A layer of a result, and where its files or its blob are. */
+export type GatheredLayer = {
+  readonly diffId: Digest;
+  readonly createdAt: number;
+  readonly place: { readonly snapshot: SnapshotId } | RemoteBlob;
+};
+
+/** A result with its layers, bottom first. */
+export type Gathered = { readonly record: CacheRecord; readonly layers: readonly GatheredLayer[] };
+
+/** `min`: the results that are layers of the image one after the other; `max`: those of all steps whose results are known. */
+export async function gatherResults(exporting: Exporting, mode: 'min' | 'max', signal: AbortSignal): Promise<readonly Gathered[]> {
+  const { drafted, solved } = exporting;
+  if (drafted.goal === undefined || solved === undefined) return [];
+  const final = await finalLayers(exporting, signal);
+  const vertices = neededFor(drafted.goal);
+  const wanted = mode === 'max' ? vertices : inChainOf(drafted.goal.vertex);
+  const found: Gathered[] = [];
+  for (const vertex of wanted) {
+    const record = solved.vertices.get(vertex.digest)?.record;
+    // An image is looked up where it comes from.
+    if (record === undefined || vertex.op.kind === 'source-image') continue;
+    const layers = await layersOf(record, exporting, signal);
+    const isInImage =
+      findRun(
+        final,
+        layers.map(({ diffId }) => diffId),
+      ) !== undefined;
+    if (layers.length > 0 && (mode === 'max' || isInImage)) found.push({ record, layers });
+  }
+  return found;
+}
+
+/** DiffIDs of the image to be, bottom first. */
+export async function finalLayers({ engine, top }: Exporting, signal: AbortSignal): Promise<readonly Digest[]> {
+  return top === undefined ? [] : (await layersIn(engine, top, signal)).map(({ diffId }) => diffId);
+}
+
+/** The vertices that made the layers of a result: down along what each stands on. */
+function inChainOf(goal: Vertex): readonly Vertex[] {
+  const chain: Vertex[] = [];
+  for (let vertex: Vertex | undefined = goal; vertex !== undefined;) {
+    const { op, inputs }: Vertex = vertex;
+    chain.push(vertex);
+    if (op.kind === 'merge') chain.push(...inputs.slice(1).map((input) => input.vertex));
+    const below: number | null = op.kind === 'merge' ? 0 : op.kind === 'exec' ? op.root : op.kind === 'file' ? op.base : null;
+    vertex = below === null ? undefined : inputs[below]?.vertex;
+  }
+  return chain;
+}
+
+async function layersOf(record: CacheRecord, { engine, caches }: Exporting, signal: AbortSignal): Promise<readonly GatheredLayer[]> {
+  const result = { id: record.resultId };
+  const remote = caches.remoteOf(result);
+  if (remote !== undefined) {
+    const { cache } = remote;
+    return remote.record.layers.map(({ diffId, createdAt, blob }) => ({ diffId, createdAt, place: { blob, cache } }));
+  }
+  const top = snapshotOf(result);
+  if (top === undefined) return [];
+  const layers = await layersIn(engine, top, signal);
+  return layers.map(({ diffId, createdAt, snapshot }) => ({ diffId, createdAt, place: { snapshot } }));
+}
+
+async function layersIn(engine: Engine, top: SnapshotId, signal: AbortSignal) {
+  return await layersOfChain(top, { chains: engine.layerChains, worker: async () => await engine.worker(signal) }, signal);
+}
