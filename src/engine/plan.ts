@@ -9,6 +9,7 @@ import { durationOf } from '#execution/builds/timing.ts';
 import type { DriverFor } from '#execution/solver/contract.ts';
 import { foresee, type ForeseenVertex } from '#execution/solver/foresee.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import { createBuildCaches } from './build-caches.ts';
 import { createBaseImages, type BaseImages } from './base-images.ts';
 import { createBuildContexts } from './build-contexts.ts';
 import { contextFolders, readBuildSource } from './build-source.ts';
@@ -41,6 +42,7 @@ export async function planBuild(engine: Engine, request: BuildRequest, signal: A
     contexts,
     bases,
     worker: async () => await Promise.reject(mustNotRun()),
+    filesOf: async () => await Promise.reject(mustNotRun()),
     report: () => undefined,
     secrets: new Map(),
     limits: undefined,
@@ -49,8 +51,10 @@ export async function planBuild(engine: Engine, request: BuildRequest, signal: A
     remote,
     onRun: () => undefined,
   });
+  const caches = createBuildCaches(engine, request, () => undefined);
+  await caches.load(signal);
   const foreseen = await foresee(
-    { goal: drafted.goal, driverFor: withoutDownloads(driverFor), cache: engine.records, now: engine.now },
+    { goal: drafted.goal, driverFor: withoutDownloads(driverFor), cache: caches.over(engine.records), now: engine.now },
     signal,
   );
   const tags = fullNames(request.tags);
