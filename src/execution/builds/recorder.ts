@@ -41,6 +41,9 @@ export type RecorderOptions = {
   readonly now: () => number;
 };
 
+/** How many builds are kept, and after how many more the oldest are removed. */
+const [keptBuilds, sweepEvery] = [200, 32];
+
 export function createRecorder(options: RecorderOptions, report: Report): Recorder {
   const describe = (end: BuildEnding | undefined, why: Why | undefined): PastBuildDetails => {
     const steps = stepsOf(follower.steps);
@@ -69,6 +72,14 @@ export function createRecorder(options: RecorderOptions, report: Report): Record
       report({ kind: 'note', text: `This build is not kept among the past ones: ${messageOf(error)}` });
     }
   };
+  const sweep = async (): Promise<void> => {
+    try {
+      const store = await options.store();
+      if (store.count() > keptBuilds + sweepEvery) store.sweep(keptBuilds, options.now());
+    } catch (error) {
+      report({ kind: 'note', text: `The builds of long ago stay: ${messageOf(error)}` });
+    }
+  };
   const follower = createFollower({
     folder: options.folder,
     id: options.id,
@@ -84,8 +95,9 @@ export function createRecorder(options: RecorderOptions, report: Report): Record
     async finish(end) {
       const steps = [...follower.steps.values()];
       let why: Why | undefined;
+      const hasNews = steps.some(({ missed, lookedUpBy }) => missed || lookedUpBy.length > 1);
       // A result that was found by content has a definition key that was not known before.
-      if (steps.some(({ missed, lookedUpBy }) => missed || lookedUpBy.length > 1)) {
+      if (hasNews) {
         try {
           const { remember } = await import('./remember.ts');
           why = remember(follower.steps, await options.store(), options);
@@ -95,6 +107,8 @@ export function createRecorder(options: RecorderOptions, report: Report): Record
       }
       const build = describe(end, why);
       keep(build);
+      // Only now does the build name the keys that were saved for it.
+      if (hasNews) await sweep();
       return build;
     },
   };

@@ -1,8 +1,9 @@
 /** Keeps the keys of what a build ran, and compares them with those of earlier builds. */
-import { cacheKey } from '#execution/cache/key.ts';
+import { cacheKey, type CacheKey } from '#execution/cache/key.ts';
 import type { Vertex } from '#formats/graph/vertex.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { clean } from '#ground/base/errors.ts';
+import type { FileList } from '#stores/context/file-list.ts';
 import { explain, type Explanation, type NowStep, type Root } from './explain.ts';
 import type { Followed } from './follow.ts';
 import type { EarlierBuild } from './nearest.ts';
@@ -13,8 +14,6 @@ import type { BuildStore } from './store.ts';
 
 /** How many earlier builds a build is compared with. */
 const compared = 20;
-/** How many builds are kept, and after how many the rest is looked through. */
-const [keptBuilds, sweepEvery] = [200, 32];
 
 /** Gives why steps ran; undefined when nothing like this was built before. */
 export function remember(followed: ReadonlyMap<Digest, Followed>, store: BuildStore, options: RecorderOptions): Why | undefined {
@@ -23,6 +22,7 @@ export function remember(followed: ReadonlyMap<Digest, Followed>, store: BuildSt
     const step = nowStep(one, options.forcedBy);
     if (step !== undefined) steps.set(digest, step);
   }
+  const filesOf = memoized((content) => options.filesOf(content) ?? store.filesOf(content));
   const earlier = store
     .stepsOf(options.project, options.facts.names, compared + 1)
     .filter(({ id }) => id !== options.id)
@@ -37,12 +37,20 @@ export function remember(followed: ReadonlyMap<Digest, Followed>, store: BuildSt
           steps: [...steps.values()],
           earlier,
           keyOf: (key) => store.keyOf(key),
-          filesOf: (content) => options.filesOf(content) ?? store.filesOf(content),
+          filesOf,
           evicted: options.evicted,
         });
-  keepKeys([...steps.values()], store, options.filesOf);
-  if (store.count() > keptBuilds + sweepEvery) store.sweep(keptBuilds, options.now());
+  keepKeys([...steps.values()], store, filesOf);
   return explanation && inWords(explanation, followed, steps);
+}
+
+/** A list of many files is not made twice. */
+function memoized(filesOf: RecorderOptions['filesOf']): RecorderOptions['filesOf'] {
+  const known = new Map<CacheKey, FileList | undefined>();
+  return (content) => {
+    if (!known.has(content)) known.set(content, filesOf(content));
+    return known.get(content);
+  };
 }
 
 /** Those of steps that ran, and those that lead to a known result in a new way. */
