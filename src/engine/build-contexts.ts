@@ -7,11 +7,12 @@ import { changedWhileCopied } from '#stores/context/errors.ts';
 import { fingerprint } from '#stores/context/fingerprint.ts';
 import { fileListOf, type FileList } from '#stores/context/file-list.ts';
 import { openLocalContext, type LocalContext } from '#stores/context/local.ts';
-import { selectForCopy, takeSelection, type Selection } from '#stores/context/select.ts';
+import { selectedEntries, selectForCopy, takeSelection, type Selection } from '#stores/context/select.ts';
 import type { StatCache } from '#stores/context/stat-cache.ts';
 import type { TreeSource } from '#execution/worker/contract.ts';
 
-export type ContextFolder = { readonly path: string; readonly ignore: readonly string[] };
+/** `isPassing`: it is gone after the build. */
+export type ContextFolder = { readonly path: string; readonly ignore: readonly string[]; readonly isPassing?: boolean };
 
 export type BuildContexts = {
   /** One more folder: what was downloaded. */
@@ -25,7 +26,8 @@ export type BuildContexts = {
   checkUnchanged(names: readonly string[]): void;
 };
 
-type Seen = { readonly action: CopyAction; readonly digest: Digest; readonly fingerprint: Digest };
+/** `selection` is of a context that keeps what it has read: gone through later, it still shows the files that were hashed. */
+type Seen = { readonly action: CopyAction; readonly digest: Digest; readonly selection: Selection };
 type Taken = { readonly selection: Selection; readonly lines: readonly string[] };
 
 export function createBuildContexts(given: ReadonlyMap<string, ContextFolder>, statCache: StatCache): BuildContexts {
@@ -56,7 +58,7 @@ export function createBuildContexts(given: ReadonlyMap<string, ContextFolder>, s
       const { digest, lines } = takeSelection(selection, { digestFile: (entry) => statCache.digestFile(entry), owners: 'root' });
       taken.set(digest, { selection, lines });
       const ofName = seen.get(name) ?? new Map<string, Seen>();
-      ofName.set(id, { action, digest, fingerprint: look(selection) });
+      ofName.set(id, { action, digest, selection });
       seen.set(name, ofName);
       return digest;
     },
@@ -64,12 +66,13 @@ export function createBuildContexts(given: ReadonlyMap<string, ContextFolder>, s
       const files = taken.get(digest);
       return files && fileListOf(files.selection, files.lines);
     },
-    source: (name) => ({ kind: 'folder', path: folderNamed(name).path, ignore: folderNamed(name).ignore }),
+    source: (name) => ({ kind: 'folder', ...folderNamed(name) }),
     checkUnchanged: (names) => {
       for (const name of new Set(names)) {
         const now = openLocalContext({ folder: folderNamed(name).path, ignore: folderNamed(name).ignore });
         for (const one of seen.get(name)?.values() ?? []) {
-          if (look(selectForCopy(now, one.action)) !== one.fingerprint) throw changedWhileCopied(`One of ${one.action.sources.join(' ')}`);
+          if (look(selectForCopy(now, one.action)) !== look(one.selection))
+            throw changedWhileCopied(`One of ${one.action.sources.join(' ')}`);
         }
       }
     },
@@ -78,5 +81,5 @@ export function createBuildContexts(given: ReadonlyMap<string, ContextFolder>, s
 
 /** What the selected files look like without reading them. */
 function look(selection: Selection): Digest {
-  return fingerprint(selection.sources.flatMap((source) => [source.top, ...source.below.map((below) => below.entry)]));
+  return fingerprint(selectedEntries(selection));
 }

@@ -47,7 +47,9 @@ export function readBuildSource(request: BuildRequest, context: OpenContext, cur
 
 /** The folders that the build may copy from, each with the ignore file that lies in it. Throws like `readBuildSource`. */
 export function contextFolders(request: BuildRequest, context: OpenContext, source: BuildSource): ReadonlyMap<string, ContextFolder> {
-  const folders = new Map<string, ContextFolder>([['context', { path: context.path, ignore: source.ignore }]]);
+  const folders = new Map<string, ContextFolder>([
+    ['context', { path: context.path, ignore: source.ignore, isPassing: request.context.kind !== 'folder' }],
+  ]);
   for (const [name, more] of contextsByName(request)) {
     if (more.kind !== 'folder') continue;
     assertFolder(more.path);

@@ -81,6 +81,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
 
   const uses = followUses(engine);
   const final = new Set<Digest>(drafted.layers);
+  const standing = layersOfMerges(drafted, final);
   const onRun = (vertex: Vertex, result: { readonly id: string }): void => {
     // A layer of the image-to-be gets its DiffID beside the steps that follow it; a failure shows up when the image is put together.
     const snapshot = snapshotOf(result);
@@ -104,6 +105,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
     agents,
     onRead: recording.onRead,
     remote: work.remote,
+    isLayer: ({ digest }) => final.has(digest) || standing.has(digest),
     onRun,
   });
   const jobs = request.jobs ?? Math.max(4, availableParallelism());
@@ -145,6 +147,12 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   const manifest = await writeOutputs(engine, outputs, report, signal);
   if (canFail) engine.images.tag(image.imageId, work.tags);
   return { imageId: image.imageId, tags: work.tags, created: image.created, manifest, steps: countSteps(drafted, solved) };
+}
+
+/** A merge of the image puts layers over each other that were made apart. */
+function layersOfMerges({ goal }: FrontendResult, final: ReadonlySet<Digest>): ReadonlySet<Digest> {
+  const merges = goal === undefined ? [] : neededFor(goal).filter(({ op, digest }) => op.kind === 'merge' && final.has(digest));
+  return new Set(merges.flatMap(({ inputs }) => inputs.slice(1).map(({ vertex }) => vertex.digest)));
 }
 
 /** Those for the platform of the build. */

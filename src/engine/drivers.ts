@@ -31,6 +31,8 @@ export type DriverDeps = {
   readonly agents: SshAgents;
   /** Told what stands behind a content key of folders of the client: the digest of each copy's files. */
   readonly onRead: (key: CacheKey, digests: readonly Digest[]) => void;
+  /** Will the layer that a vertex makes be one of the image? */
+  readonly isLayer: (vertex: Vertex) => boolean;
   /** Told of each vertex that ran, so that what is wanted of it next can begin beside the other steps. */
   readonly onRun: (vertex: Vertex, result: Result) => void;
 };
@@ -53,7 +55,7 @@ export function createDrivers(deps: DriverDeps): DriverFor {
           cacheBase: async () => await Promise.resolve(opDigest(op)),
           run: async (_inputs, signal) => {
             const name = `web:${vertex.digest}`;
-            deps.contexts.add(name, { path: await deps.remote.download(op, signal), ignore: [] });
+            deps.contexts.add(name, { path: await deps.remote.download(op, signal), ignore: [], isPassing: true });
             return folderResult(name);
           },
         };
@@ -136,6 +138,7 @@ function workDriver(op: ExecOp | FileOp | MergeOp, vertex: Vertex, deps: DriverD
         secrets,
         ...(op.kind === 'exec' && deps.limits !== undefined ? { limits: deps.limits } : {}),
         agents: agentsFor(op, deps.agents, step.signal),
+        wantsIdentity: deps.isLayer(vertex),
       };
       const over = (): void => {
         hiding.flush();

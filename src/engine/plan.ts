@@ -49,6 +49,7 @@ export async function planBuild(engine: Engine, request: BuildRequest, signal: A
     agents: await openSshAgents(new Map(), undefined),
     onRead: () => undefined,
     remote,
+    isLayer: () => false,
     onRun: () => undefined,
   });
   const caches = createBuildCaches(engine, request, () => undefined);

@@ -3,22 +3,29 @@ import type { CopyAction, FileOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { canonicalJson, type Json } from '#ground/base/canonical-json.ts';
 import { digestOf, parseDigest, type Digest } from '#ground/base/digest.ts';
+import { orAborted } from '#ground/base/abort.ts';
 import { fullDisk, fullDiskHint, isCode, JettisonError } from '#ground/base/errors.ts';
+import type { TreeEntry } from '#ground/linux/tree.ts';
+import { followLayer, type LayerBatch, type LayerIdentity } from '#stores/layer/follow.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { finishJob, selectAll, type DigestJob, type JobResult, type Selections, type TreePlace, type WriteJob } from './file/job.ts';
-import { createFileThread, type FileThread } from './file/thread.ts';
+import { selectedEntries } from '#stores/context/select.ts';
+import { createFileThread, type FileThread, type OnBatch } from './file/thread.ts';
+import { findVersions, keepVersion } from './file/versions.ts';
 
 export type { FileThread };
 
-/** A tree that a copy reads: a committed snapshot, or a folder of the client with ignore patterns applied. */
+/** A tree that a copy reads: a committed snapshot, or a folder of the client with ignore patterns applied; a passing one will be gone after the build. */
 export type TreeSource =
   | { readonly kind: 'snapshot'; readonly snapshot: SnapshotId }
-  | { readonly kind: 'folder'; readonly path: string; readonly ignore: readonly string[] };
+  | { readonly kind: 'folder'; readonly path: string; readonly ignore: readonly string[]; readonly isPassing?: boolean };
 
 export type FileRequest = {
   readonly op: FileOp;
   /** One for each input of the vertex; undefined for an empty tree. */
   readonly inputs: readonly (TreeSource | undefined)[];
+  /** The identity of the layer is wanted soon. It is given where it could be had beside the copying, once the snapshot is committed. */
+  readonly onLayer?: (snapshot: SnapshotId, layer: LayerIdentity) => void;
 };
 
 export type FileTools = { readonly snapshots: SnapshotStore; readonly thread: FileThread };
@@ -45,10 +52,31 @@ export async function runFile(request: FileRequest, tools: FileTools, report: Re
     base: base ? foldersOf(tools.snapshots, base.snapshot) : [],
     inputs: request.inputs.map((input) => input && placeOf(tools.snapshots, input)),
   };
-  const { notes } = await perform(job, tools.thread, signal);
-  for (const text of notes) report({ kind: 'note', text });
-  return (await active.commit(signal)).id;
+  const versions = findVersions(request, tools.snapshots);
+  const follower = request.onLayer === undefined ? undefined : followLayer(active.folder);
+  try {
+    const hands = {
+      thread: tools.thread,
+      ...(follower === undefined ? {} : { onBatch: (batch: LayerBatch, onTaken: () => void) => follower.add(batch, onTaken) }),
+    };
+    const whole = {
+      ...job,
+      ...(follower === undefined ? {} : { isFollowed: true as const }),
+      ...(versions === undefined ? {} : { versions }),
+    };
+    const { notes, isTold, stamps } = await perform(whole, hands, signal);
+    for (const text of notes) report({ kind: 'note', text });
+    const layer = isTold === true ? await orAborted(follower?.finish() ?? noLayer, signal) : undefined;
+    const { id } = await active.commit(signal);
+    if (versions !== undefined && stamps !== undefined) keepVersion(tools.snapshots, versions, { id, stamps });
+    if (layer !== undefined) request.onLayer?.(id, layer);
+    return id;
+  } finally {
+    follower?.stop();
+  }
 }
+
+const noLayer = Promise.resolve(undefined);
 
 /** What a mount reads: everything below its source. */
 export function wholeFolder(source: string): CopyAction {
@@ -86,7 +114,7 @@ export async function copyOut(
     });
   }
   const op: FileOp = { kind: 'file', base: null, actions: [action] };
-  await perform({ kind: 'write', op, upper: folder, base: [], inputs: [place], unlinked: true }, tools.thread, signal);
+  await perform({ kind: 'write', op, upper: folder, base: [], inputs: [place], unlinked: true }, tools, signal);
   const { mode, uid, gid } = top.top;
   return from.source.kind === 'folder' ? { mode, uid: 0, gid: 0 } : { mode, uid, gid };
 }
@@ -97,7 +125,7 @@ export async function contentDigest(source: TreeSource, action: CopyAction, tool
   const known = source.kind === 'snapshot' ? tools.snapshots.getFact(source.snapshot, fact) : undefined;
   if (known !== undefined) return parseDigest(known);
   const job: DigestJob = { kind: 'digest', source: placeOf(tools.snapshots, source), action };
-  const { digest } = await perform(job, tools.thread, signal);
+  const { digest } = await perform(job, tools, signal);
   if (digest === undefined) throw new JettisonError('ops/no-digest', 'A digest job gave no digest', { fault: 'bug' });
   if (source.kind === 'snapshot') tools.snapshots.setFact(source.snapshot, fact, digest);
   return digest;
@@ -111,11 +139,15 @@ function readBy({ sources, wildcards, exclude, parents }: CopyAction): Json {
 /** Beyond this, starting a thread and talking to it costs less than keeping this one busy. */
 const smallJob = { entries: 64, bytes: 4 * 1024 * 1024 };
 
-async function perform(job: WriteJob | DigestJob, thread: FileThread, signal: AbortSignal): Promise<JobResult> {
+type Hands = { readonly thread: FileThread; readonly onBatch?: OnBatch };
+
+async function perform(job: WriteJob | DigestJob, { thread, onBatch }: Hands, signal: AbortSignal): Promise<JobResult> {
   const checkpoint = (): void => signal.throwIfAborted();
   try {
     const selections = selectSmall(job, checkpoint);
-    return selections ? await finishJob(job, selections, checkpoint) : await thread.run(job, signal);
+    return selections
+      ? await finishJob(job.kind === 'write' ? withoutVersions(job) : job, selections, { checkpoint })
+      : await thread.run(job, signal, onBatch);
   } catch (error) {
     const full = fullDisk(error);
     if (full === undefined || job.kind === 'digest') throw error;
@@ -127,22 +159,28 @@ async function perform(job: WriteJob | DigestJob, thread: FileThread, signal: Ab
   }
 }
 
-/** What a job takes when it is small; undefined when it is not. */
+/** Copying few files again costs less than remembering them. */
+function withoutVersions(job: WriteJob): WriteJob {
+  const { versions: _, ...rest } = job;
+  return rest;
+}
+
+/** What a job takes when it is small, listed once for all; undefined when it is not. */
 function selectSmall(job: WriteJob | DigestJob, checkpoint: () => void): Selections | undefined {
   if (job.kind === 'write' && job.op.actions.some((action) => action.kind === 'copy' && action.unpack)) return undefined;
   try {
-    const selections = selectAll(job, { maximum: smallJob.entries, checkpoint });
-    return bytesOf(selections) <= smallJob.bytes ? selections : undefined;
+    const listed = selectAll(job, { maximum: smallJob.entries, checkpoint }).map(
+      (selection) => selection && { ...selection, sources: selection.sources.map((source) => ({ ...source, below: [...source.below] })) },
+    );
+    const entries = listed.flatMap((selection) => (selection === undefined ? [] : [...selectedEntries(selection)]));
+    return bytesOf(entries) <= smallJob.bytes ? listed : undefined;
   } catch (error) {
     if (isCode(error, 'context/too-many-files')) return undefined;
     throw error;
   }
 }
 
-function bytesOf(selections: Selections): number {
-  const entries = selections
-    .flatMap((selection) => selection?.sources ?? [])
-    .flatMap((source) => [source.top, ...source.below.map((each) => each.entry)]);
+function bytesOf(entries: readonly TreeEntry[]): number {
   return entries.reduce((sum, entry) => (entry.kind === 'file' ? sum + entry.size : sum), 0);
 }
 

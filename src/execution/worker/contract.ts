@@ -13,10 +13,10 @@ export type { ContainerOutcome, ContainerRequest } from '#execution/ops/containe
 /** The ids that a worker hands out: opaque to the engine. */
 export { parseSnapshotId, type SnapshotId } from '#stores/snapshot/contract.ts';
 
-/** A tree that an op reads: a committed snapshot, or a folder of the client with ignore patterns applied. */
+/** A tree that an op reads: a committed snapshot, or a folder of the client with ignore patterns applied; a passing one will be gone after the build. */
 export type TreeSource =
   | { readonly kind: 'snapshot'; readonly snapshot: SnapshotId }
-  | { readonly kind: 'folder'; readonly path: string; readonly ignore: readonly string[] };
+  | { readonly kind: 'folder'; readonly path: string; readonly ignore: readonly string[]; readonly isPassing?: boolean };
 
 export type OpRequest = {
   readonly vertex: Digest;
@@ -31,6 +31,8 @@ export type OpRequest = {
   readonly limits?: ResourceLimits;
   /** SSH agents by id, for this call only: the keys stay with the caller, who answers what the step asks. */
   readonly agents: ReadonlyMap<string, AnswerSsh>;
+  /** The identity of the layer that this op makes will be asked for: it may be taken beside the op. */
+  readonly wantsIdentity?: boolean;
 };
 
 export type LayerFormat = 'tar' | 'gzip' | 'zstd';

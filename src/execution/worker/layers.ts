@@ -12,6 +12,8 @@ import type { LayerBlob, LayerFormat, LayerIdentity } from './contract.ts';
 const facts = { diffId: 'diff-id', fileBytes: 'file-bytes', chainId: 'chain-id', madeAt: 'made-at' } as const;
 
 export type Layers = {
+  /** The identity of a snapshot's layer, known by other means than reading its folder. */
+  remember(id: SnapshotId, layer: Layer): void;
   identities(top: SnapshotId, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
   write(
     request: { readonly snapshot: SnapshotId; readonly format: LayerFormat; readonly file: string },
@@ -51,6 +53,7 @@ export function createLayers(snapshots: SnapshotStore): Layers {
   };
 
   return {
+    remember: (id, layer) => remember(snapshots, id, layer),
     identities: async (top, signal) =>
       await Promise.all(
         snapshots.chain(top).map(async ({ id, content, createdAt }) => {

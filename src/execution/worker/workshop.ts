@@ -1,16 +1,16 @@
 /** What a worker process works with, opened once: the snapshot store, the runtime, and the calls it answers. */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ExecOp, FileOp, MergeOp } from '#formats/graph/op.ts';
+import type { ExecOp, MergeOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { isCode, JettisonError, unreachable } from '#ground/base/errors.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import type { ExecTools } from '#execution/ops/exec.ts';
-import { contentDigest, openFileThread, runFile, type FileTools } from '#execution/ops/file.ts';
+import { contentDigest, openFileThread, runFile, type FileRequest, type FileTools } from '#execution/ops/file.ts';
 import { runMerge } from '#execution/ops/merge.ts';
 import type { OpRequest, Worker } from './contract.ts';
-import { createLayers } from './layers.ts';
+import { createLayers, type Layers } from './layers.ts';
 import type { CallName, Calls, WireOpRequest } from './protocol.ts';
 
 /** Asks the caller's SSH agent of this id. */
@@ -57,7 +57,7 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
 
   return {
     answers: {
-      run: async ([request], back, signal) => await runOp(request, { files, execTools }, back, signal),
+      run: async ([request], back, signal) => await runOp(request, { files, layers, execTools }, back, signal),
       contentDigest: async ([source, action], _back, signal) => await contentDigest(source, action, files, signal),
       layerIdentities: async ([top], _back, signal) => await layers.identities(top, signal),
       writeLayer: async ([request], { report }, signal) => await layers.write(request, report, signal),
@@ -85,13 +85,17 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
 /** A container that takes a signal has a runtime already. */
 const never = new AbortController().signal;
 
-type Tools = { readonly files: FileTools; readonly execTools: (signal: AbortSignal) => Promise<ExecTools> };
+type Tools = { readonly files: FileTools; readonly layers: Layers; readonly execTools: (signal: AbortSignal) => Promise<ExecTools> };
 
 async function runOp(request: WireOpRequest, tools: Tools, { report, ask }: CallBack, signal: AbortSignal): Promise<SnapshotId> {
   const { op } = request;
   switch (op.kind) {
-    case 'file':
-      return await runFile({ ...request, op } satisfies WireOpRequest & { op: FileOp }, tools.files, report, signal);
+    case 'file': {
+      const { inputs, wantsIdentity } = request;
+      const onLayer: FileRequest['onLayer'] = (id, layer) => tools.layers.remember(id, layer);
+      const file = { op, inputs, ...(wantsIdentity === true ? { onLayer } : {}) };
+      return await runFile(file, tools.files, report, signal);
+    }
     case 'merge':
       return await runMerge({ ...request, op } satisfies WireOpRequest & { op: MergeOp }, tools.files.snapshots, signal);
     case 'exec': {

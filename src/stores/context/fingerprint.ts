@@ -6,7 +6,7 @@ import type { TreeEntry } from '#ground/linux/tree.ts';
  * A digest of entries that is the same only while the entries are the same inodes, unchanged: whoever copies what somebody else hashed compares it
  * before and after. Folders count by name, mode and owner alone.
  */
-export function fingerprint(entries: readonly TreeEntry[]): Digest {
+export function fingerprint(entries: Iterable<TreeEntry>): Digest {
   const digester = createDigester();
   for (const { path, kind, mode, uid, gid, ...rest } of entries) {
     const inode = kind === 'folder' ? [] : [rest.inode, rest.size, rest.mtime, rest.ctime, rest.fileSystem];

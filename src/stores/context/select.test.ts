@@ -46,7 +46,7 @@ function select(folder: string, sources: readonly string[], ask: Ask = {}): read
   const tree = openTree(folder, ask.hidden);
   const copy = { sources, wildcards: true, exclude: [], parents: false, ...ask };
   return selectForCopy(tree, copy, ask.options).sources.map(({ name, top, below }) => {
-    const names = below.map(({ path, entry, onTheWay }) => {
+    const names = [...below].map(({ path, entry, onTheWay }) => {
       const shown = toText(path) + (entry.kind === 'folder' ? '/' : entry.kind === 'symlink' ? '@' : '');
       return onTheWay ? `(${shown})` : shown;
     });
@@ -93,7 +93,7 @@ test('--parents: ** stands for any folders, also none', () => {
   using folder = makeFolder(['p/x.json', 'p/a/package.json', 'p/a/src/i.js', 'top.js', 'p/b/c/y.json']);
   const taken = (source: string): readonly string[] =>
     selectForCopy(openTree(folder.path), { sources: [source], wildcards: true, exclude: [], parents: true }).sources.flatMap(({ below }) =>
-      below.filter(({ entry }) => entry.kind === 'file').map(({ path }) => path),
+      [...below].filter(({ entry }) => entry.kind === 'file').map(({ path }) => path),
     );
   assert.deepEqual(taken('/p/**/*.json'), ['p/a/package.json', 'p/b/c/y.json', 'p/x.json']);
   assert.deepEqual(taken('/**/*.js'), ['p/a/src/i.js', 'top.js']);

@@ -33,8 +33,11 @@ export type SelectedSource = {
   readonly name: ByteString;
   /** The entry, links followed to the end. */
   readonly top: TreeEntry;
-  /** What lies below a folder, each folder before what it holds, names in byte order. Symbolic links stay links. */
-  readonly below: readonly SelectedEntry[];
+  /**
+   * What lies below a folder, each folder before what it holds, names in byte order. Symbolic links stay links. The tree is walked anew each time this is gone
+   * through, as far as the tree does not remember it: a large one is never held as a whole.
+   */
+  readonly below: Iterable<SelectedEntry>;
 };
 
 export type SelectedEntry = {
@@ -63,6 +66,14 @@ export function selectForCopy(tree: Tree, copy: CopySources, options: SelectOpti
     sources.push(...found);
   }
   return { sources, unmatched };
+}
+
+/** All entries: of each source the top, then what lies below. */
+export function* selectedEntries({ sources }: Selection): Generator<TreeEntry> {
+  for (const { top, below } of sources) {
+    yield top;
+    for (const { entry } of below) yield entry;
+  }
 }
 
 /** The digest of what a selection takes: everything that the copy's result depends on, times left out. */
@@ -129,8 +140,14 @@ function withParents(walk: Walk, source: string, wildcards: boolean): SelectedSo
     walk.count();
     const way = wayTo(walk.tree, base, entry);
     if (walk.exclude.matches(relativeTo(base, entry))) return { name: kept, top: base, below: [] };
-    const rest = entry.kind === 'folder' ? contents(walk, entry, base) : [];
-    return { name: kept, top: base, below: [...way, { path: relativeTo(base, entry), entry, onTheWay: false }, ...rest] };
+    const before = [...way, { path: relativeTo(base, entry), entry, onTheWay: false }];
+    if (entry.kind !== 'folder') return { name: kept, top: base, below: before };
+    const rest = contents(walk, entry, base);
+    const below = function* (): Generator<SelectedEntry> {
+      yield* before;
+      yield* rest;
+    };
+    return { name: kept, top: base, below: { [Symbol.iterator]: below } };
   });
 }
 
@@ -191,28 +208,31 @@ function expandBelow(walk: Walk, folder: ByteString, patterns: readonly string[]
  * Everything below a folder, named relative to `base`. A folder that is excluded while an exception (`!`) may hold inside it comes
  * along only when something below it does.
  */
-function contents(walk: Walk, folder: TreeEntry, base: TreeEntry): SelectedEntry[] {
+function contents(walk: Walk, folder: TreeEntry, base: TreeEntry): Iterable<SelectedEntry> {
+  const start = stateAt(walk.exclude, relativeTo(base, folder));
+  return { [Symbol.iterator]: () => entriesBelow(walk, base, { path: folder.path, state: start, skipped: [] }) };
+}
+
+/** `skipped`: folders on the way that come along with the first entry below them. */
+type Visit = { readonly path: ByteString; readonly state: PatternState; readonly skipped: SelectedEntry[] };
+
+function* entriesBelow(walk: Walk, base: TreeEntry, { path, state, skipped }: Visit): Generator<SelectedEntry, void> {
   const { exclude } = walk;
-  const found: SelectedEntry[] = [];
-  const visit = (path: ByteString, state: PatternState, skippedAbove: readonly SelectedEntry[]): void => {
-    let skipped = skippedAbove;
-    for (const entry of walk.tree.list(path)) {
-      walk.count();
-      const relative = relativeTo(base, entry);
-      const own = exclude.enter(relative, state);
-      const before = found.length;
-      if (!exclude.leavesOut(own)) {
-        for (const above of skipped) found.push(above);
-        found.push({ path: relative, entry, onTheWay: false });
-        if (entry.kind === 'folder') visit(entry.path, own, []);
-      } else if (entry.kind === 'folder' && exclude.mayKeepBelow(relative)) {
-        visit(entry.path, own, [...skipped, { path: relative, entry, onTheWay: true }]);
-      }
-      if (found.length > before) skipped = [];
+  for (const entry of walk.tree.list(path)) {
+    walk.count();
+    const relative = relativeTo(base, entry);
+    const own = exclude.enter(relative, state);
+    if (!exclude.leavesOut(own)) {
+      yield* skipped.splice(0);
+      yield { path: relative, entry, onTheWay: false };
+      if (entry.kind === 'folder') yield* entriesBelow(walk, base, { path: entry.path, state: own, skipped: [] });
+    } else if (entry.kind === 'folder' && exclude.mayKeepBelow(relative)) {
+      const inside = [...skipped, { path: relative, entry, onTheWay: true }];
+      const before = inside.length;
+      yield* entriesBelow(walk, base, { path: entry.path, state: own, skipped: inside });
+      if (inside.length < before) skipped.length = 0;
     }
-  };
-  visit(folder.path, stateAt(exclude, relativeTo(base, folder)), []);
-  return found;
+  }
 }
 
 function stateAt(exclude: PatternSet, path: ByteString): PatternState {

@@ -4,6 +4,7 @@ import { createDigester, digestOf, isDigest, type Digest } from '#ground/base/di
 import { checkUnchanged, entryChanged, openEntryFile } from '#ground/linux/tree-read.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
 import type { Database } from '#stores/db/open.ts';
+import { isSettled } from './settled.ts';
 
 export type StatCache = Disposable & {
   /** sha256 of a regular file's bytes. Throws `linux/changed` when it is not the file that the entry describes, or is written to meanwhile. */
@@ -20,11 +21,6 @@ export type StatCache = Disposable & {
 export const statCacheTables =
   'CREATE TABLE folder_digests (folder TEXT NOT NULL PRIMARY KEY, entries TEXT NOT NULL, used_day INTEGER NOT NULL) STRICT;';
 
-/**
- * A file whose times are younger than this when it is hashed is not remembered: it may be written to again without a visible change of
- * its times (https://git-scm.com/docs/racy-git), which are as coarse as 2 seconds on some file systems.
- */
-const racyNanoseconds = 2_000_000_000n;
 const day = 24 * 60 * 60 * 1000;
 const bufferSize = 1024 * 1024;
 
@@ -92,12 +88,6 @@ export function openStatCache({ database, now = Date.now }: { readonly database:
     },
     [Symbol.dispose]: flush,
   };
-}
-
-function isSettled({ mtime, ctime }: TreeEntry, hashedAt: bigint): boolean {
-  if (ctime === undefined) return true;
-  const limit = hashedAt - racyNanoseconds;
-  return mtime < limit && ctime < limit;
 }
 
 function hashFile(entry: TreeEntry, buffer: Uint8Array): Digest {

@@ -9,6 +9,7 @@ import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { openLocalContext } from '#stores/context/local.ts';
 import { selectForCopy, selectionDigest, type Selection, type SelectOptions } from '#stores/context/select.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
+import type { LayerBatch } from '#stores/layer/follow.ts';
 import { holdsArchive } from './archive.ts';
 import { digestEntry } from './digest-entry.ts';
 import { parseMode } from './mode.ts';
@@ -16,6 +17,8 @@ import { findOwner, type OwnerIds } from './owner.ts';
 import { createEntryPlacer, createFile, type LinkedInodes } from './place-entry.ts';
 import { openDestination, openPlace, placeSource, type Destination } from './place.ts';
 import { openClientSource, openCommittedSource, type Source } from './source.ts';
+import { openStamps, type EarlierCopy } from './stamps.ts';
+import { createTelling, type Telling } from './telling.ts';
 import { unpackArchive } from './unpack.ts';
 import { joinPath, openUpper, type Upper } from './upper.ts';
 
@@ -34,6 +37,10 @@ export type WriteJob = {
   readonly inputs: readonly (TreePlace | undefined)[];
   /** Nothing shares an inode with what it is copied from: the folder will be written to by others. */
   readonly unlinked?: true;
+  /** Tell the layer's entries while they are written. */
+  readonly isFollowed?: true;
+  /** Keep for the next version of this copy what was copied; `earlier`: what the version before kept. */
+  readonly versions?: { readonly earlier: EarlierCopy | undefined };
 };
 
 export type DigestJob = { readonly kind: 'digest'; readonly source: TreePlace; readonly action: CopyAction };
@@ -43,21 +50,31 @@ export type JobResult = {
   readonly digest: Digest | undefined;
   /** What a person should know of what became of the files. */
   readonly notes: readonly string[];
+  /** The batches that were told are the whole layer. */
+  readonly isTold?: boolean;
+  /** For the next version of this copy. */
+  readonly stamps?: string;
 };
+
+/** Takes entries of the layer that a job writes. */
+export type Tell = (batch: LayerBatch) => void;
 
 /** Called for each entry; throws to stop. */
 export type Checkpoint = () => void;
 
 /** Does a job, however big. */
-export async function runJob(job: WriteJob | DigestJob, checkpoint: Checkpoint): Promise<JobResult> {
-  return await finishJob(job, selectAll(job, { checkpoint }), checkpoint);
+export async function runJob(job: WriteJob | DigestJob, checkpoint: Checkpoint, tell?: Tell): Promise<JobResult> {
+  return await finishJob(job, selectAll(job, { checkpoint }), { checkpoint, tell });
 }
 
+export type Watch = { readonly checkpoint: Checkpoint; readonly tell?: Tell | undefined };
+
 /** Does a job whose sources are selected already. */
-export async function finishJob(job: WriteJob | DigestJob, selections: Selections, checkpoint: Checkpoint): Promise<JobResult> {
+export async function finishJob(job: WriteJob | DigestJob, selections: Selections, watch: Watch): Promise<JobResult> {
   const unmatched = selections.flatMap((selection) => selection?.unmatched ?? []).map((pattern) => `No file matches "${pattern}"`);
-  if (job.kind === 'digest') return { digest: digestAll(job, selections[0] ?? noFiles, checkpoint), notes: unmatched };
-  return { digest: undefined, notes: [...unmatched, ...(await writeAll(job, selections, checkpoint))] };
+  if (job.kind === 'digest') return { digest: digestAll(job, selections[0] ?? noFiles, watch.checkpoint), notes: unmatched };
+  const { notes, ...written } = await writeAll(job, selections, watch);
+  return { digest: undefined, notes: [...unmatched, ...notes], ...written };
 }
 
 /** What each action of a job takes; undefined for an action that copies nothing. */
@@ -70,10 +87,12 @@ export function selectAll(job: WriteJob | DigestJob, options: SelectOptions): Se
   return job.op.actions.map((action) => (action.kind === 'copy' ? selectForCopy(treeFor(job, action), action, options) : undefined));
 }
 
-/** Does all actions of an op, in order; gives what to note. Whoever asked throws the upper folder away when this fails. */
-async function writeAll(job: WriteJob, selections: Selections, checkpoint: Checkpoint): Promise<readonly string[]> {
+/** Does all actions of an op, in order. Whoever asked throws the upper folder away when this fails. */
+async function writeAll(job: WriteJob, selections: Selections, { checkpoint, tell }: Watch): Promise<Omit<JobResult, 'digest'>> {
   const base = openChainTree(job.base);
   using upper = openUpper(job.upper, base);
+  const telling = tell !== undefined && isOneFolder(job, selections) ? createTelling(upper, tell) : undefined;
+  let stamps: string | undefined;
   const linked: LinkedInodes = new Map();
   const placed = trackPlaces();
   const notes: string[] = [];
@@ -81,7 +100,7 @@ async function writeAll(job: WriteJob, selections: Selections, checkpoint: Check
     switch (action.kind) {
       case 'copy': {
         const selection = selections[index];
-        if (selection) await copy({ job, upper, base, linked, placed, checkpoint, name: `${index}` }, action, selection);
+        if (selection) stamps = await copy({ job, upper, base, linked, placed, checkpoint, telling, name: `${index}` }, action, selection);
         break;
       }
       case 'make-folder':
@@ -95,7 +114,22 @@ async function writeAll(job: WriteJob, selections: Selections, checkpoint: Check
     }
   }
   upper.finish();
-  return [...notes, ...placed.replaced()];
+  return {
+    notes: [...notes, ...placed.replaced()],
+    isTold: telling?.finish() ?? false,
+    ...(stamps === undefined ? {} : { stamps }),
+  };
+}
+
+/** The layer is the contents of one folder: then it is written in the order in which a layer has its entries. */
+function isOneFolder({ op }: WriteJob, selections: Selections): boolean {
+  const [first, ...others] = selections[0]?.sources ?? [];
+  return isOneCopy(op) && first?.top.kind === 'folder' && others.length === 0;
+}
+
+/** Nothing but copying: no archive is unpacked, no text written. */
+export function isOneCopy({ actions }: FileOp): boolean {
+  return actions.length === 1 && actions.every((action) => action.kind === 'copy' && !action.unpack);
 }
 
 /** Where single files went. */
@@ -137,14 +171,18 @@ type CopyTools = {
   readonly linked: LinkedInodes;
   readonly placed: ReturnType<typeof trackPlaces>;
   readonly checkpoint: Checkpoint;
+  readonly telling: Telling | undefined;
   readonly name: string;
 };
 
-async function copy(on: CopyTools, action: CopyAction, selection: Selection): Promise<void> {
+/** Gives what the next version wants to know, if that was asked for. */
+async function copy(on: CopyTools, action: CopyAction, selection: Selection): Promise<string | undefined> {
   const owner = ownerOf(action.owner, on.base);
   const look = { owner, mode: parseMode(action.mode) };
   const to = destinationOf(action.destination, action, owner);
   using source = openSource(placeFor(on.job, action), treeFor(on.job, action));
+  const { versions } = on.job;
+  using stamps = versions === undefined || source.isCommitted ? undefined : openStamps(versions.earlier, `${owner?.uid}:${owner?.gid}`);
   for (const [index, selected] of selection.sources.entries()) {
     if (action.unpack && selected.top.kind === 'file' && (await tryUnpack(on, action, { source, entry: selected.top, owner }))) continue;
     const placer = createEntryPlacer({
@@ -154,10 +192,13 @@ async function copy(on: CopyTools, action: CopyAction, selection: Selection): Pr
       linked: on.linked,
       mayLink: on.job.unlinked !== true,
       sourceName: `${on.name}.${index}/`,
+      telling: on.telling,
+      stamps,
     });
     const path = placeSource({ upper: on.upper, placer, checkpoint: on.checkpoint }, selected, to);
     if (selected.top.kind !== 'folder') on.placed.add(path, `/${toText(selected.top.path)}`);
   }
+  return stamps?.print();
 }
 
 /** False when the file is no archive: then it is copied. --chmod says nothing about what an archive holds. */

@@ -22,6 +22,8 @@ import type { TreeEntry } from '#ground/linux/tree.ts';
 import { belongsToLayer } from '#stores/layer/attributes.ts';
 import type { ModeChange } from './mode.ts';
 import type { Source } from './source.ts';
+import type { Stamps } from './stamps.ts';
+import { layerAttributes, type Telling } from './telling.ts';
 import { joinPath, nameOf, type OpenFolder, type Upper } from './upper.ts';
 
 /** How the copies look. */
@@ -35,6 +37,10 @@ export type Look = {
 export type LinkedInodes = Map<number, string>;
 
 export type EntryPlacer = {
+  /** Before a folder is filled that sources are copied into; it will have this time. */
+  begin(path: ByteString, mtime: bigint): void;
+  /** Before a folder is filled that is dressed afterwards; `isNew`: nothing was there. */
+  enter(path: ByteString, entry: TreeEntry, isNew: boolean): void;
   /** Makes anything but a folder. Nothing is at the place any more. */
   place(folder: OpenFolder, name: ByteString, entry: TreeEntry): void;
   /** Owner, mode, attributes and time of a folder, when all is in it. */
@@ -51,24 +57,44 @@ export function createEntryPlacer(on: {
   readonly mayLink: boolean;
   /** Tells this source's files from those of others in `linked`. */
   readonly sourceName: string;
+  /** Hears of every entry. */
+  readonly telling?: Telling | undefined;
+  /** Of a folder of the client. */
+  readonly stamps?: Stamps | undefined;
 }): EntryPlacer {
-  const { source, look, upper } = on;
+  const { source, look, upper, telling, stamps } = on;
   const copies = new Map<string, ByteString>();
+  const startedAt = BigInt(Date.now()) * 1_000_000n;
 
-  const ownerOf = (entry: TreeEntry): { readonly uid: number; readonly gid: number } =>
-    look.owner ?? (source.isCommitted ? entry : { uid: 0, gid: 0 });
+  const ownerOf = ({ uid, gid }: TreeEntry): { readonly uid: number; readonly gid: number } =>
+    look.owner ?? (source.isCommitted ? { uid, gid } : { uid: 0, gid: 0 });
   const modeOf = (entry: TreeEntry): number => look.mode(entry.mode, entry.kind === 'folder');
 
   const placeFile = (folder: OpenFolder, name: ByteString, entry: TreeEntry): void => {
-    const key = entry.links > 1 ? inodeKey(entry) : undefined;
-    const first = key === undefined ? undefined : copies.get(key);
-    if (first !== undefined && tryLink(() => linkAt(upper.file, first, folder.file, name))) return;
-    if (first === undefined && mayLink(entry) && tryLink(() => linkAt(source.folderOf(entry), nameOf(entry.hostPath), folder.file, name))) {
-      on.linked.set(entry.inode, on.sourceName + inodeKey(entry));
+    const path = joinPath(folder.path, name);
+    const inode = entry.links > 1 ? inodeKey(entry) : undefined;
+    const first = inode === undefined ? undefined : copies.get(inode);
+    if (first !== undefined && tryLink(() => linkAt(upper.file, first, folder.file, name))) {
+      stamps?.keep(entry, path, startedAt);
+      tell(path, entry, { inode });
       return;
     }
-    copy(folder, name, entry);
-    if (key !== undefined) copies.set(key, joinPath(folder.path, name));
+    if (first === undefined && mayLink(entry) && tryLink(() => linkAt(source.folderOf(entry), nameOf(entry.hostPath), folder.file, name))) {
+      on.linked.set(entry.inode, on.sourceName + inodeKey(entry));
+      tell(path, entry, { inode });
+      return;
+    }
+    if (stamps?.link(entry, path, folder.file) !== true) {
+      copy(folder, name, entry);
+      stamps?.keep(entry, path, startedAt);
+    }
+    tell(path, entry, { inode, isCopy: true });
+    if (inode !== undefined) copies.set(inode, path);
+  };
+  const tell = (path: ByteString, entry: TreeEntry, as: { readonly inode?: string | undefined; readonly isCopy?: boolean }): void => {
+    if (telling === undefined) return;
+    const mode = entry.kind === 'symlink' ? 0o777 : modeOf(entry);
+    telling.entry(entry, { path, mode, ...ownerOf(entry), xattrs: layerAttributes(source.tree.xattrs(entry)), ...as });
   };
   /** A layer takes names of one inode for hard links: those that are none in the source must not become some. */
   const mayLink = (entry: TreeEntry): boolean => {
@@ -113,10 +139,20 @@ export function createEntryPlacer(on: {
   };
 
   return {
+    begin: (path, mtime) => telling?.way(path, mtime),
+    enter(path, entry, isNew) {
+      if (isNew) tell(path, entry, {});
+      else telling?.lose();
+    },
     place(folder, name, entry) {
-      if (entry.kind === 'file') placeFile(folder, name, entry);
-      else if (entry.kind === 'symlink') placeSymlink(folder, name, entry);
+      if (entry.kind === 'file') {
+        placeFile(folder, name, entry);
+        return;
+      }
+      if (entry.kind === 'symlink') placeSymlink(folder, name, entry);
       else placeNode(folder, name, entry);
+      // Names of one link are separate links in the copy.
+      tell(joinPath(folder.path, name), entry, {});
     },
     dress(folder, entry) {
       const owner = ownerOf(entry);

@@ -23,6 +23,7 @@ export function placeSource(
 ): ByteString {
   if (source.top.kind === 'folder') {
     using folder = openDestination(on.upper, to);
+    on.placer.begin(folder.path, source.top.mtime);
     fillFolder(on, folder, source.below);
     // The folder itself is not copied, but takes the time, as with BuildKit: a new one would else differ with every build.
     changeTimeAt(folder.file, asByteString('.'), source.top.mtime);
@@ -72,7 +73,7 @@ type Level = { readonly path: string; readonly folder: OpenFolder; readonly entr
 function fillFolder(
   on: { readonly upper: Upper; readonly placer: EntryPlacer; readonly checkpoint: () => void },
   top: OpenFolder,
-  entries: readonly SelectedEntry[],
+  entries: Iterable<SelectedEntry>,
 ): void {
   const levels: Level[] = [{ path: '', folder: top, entry: undefined }];
   const leave = (level: Level): void => {
@@ -86,8 +87,11 @@ function fillFolder(
       while (levels.length > 1 && levels.at(-1)?.path !== parentPath) leave(levels.pop() ?? unreachableLevel());
       const { folder } = levels.at(-1) ?? unreachableLevel();
       const name = nameOf(selected.path);
-      if (selected.entry.kind === 'folder') levels.push({ path: selected.path, ...enterFolder(on.upper, folder, selected) });
-      else {
+      if (selected.entry.kind === 'folder') {
+        const level = { path: selected.path, ...enterFolder(on.upper, folder, selected) };
+        levels.push(level);
+        on.placer.enter(level.folder.path, selected.entry, level.folder.isNew);
+      } else {
         makeRoom(on.upper, folder, name);
         on.placer.place(folder, name, selected.entry);
       }

@@ -1,25 +1,30 @@
 /** One worker thread for copies and digests that take long, so that the process's own thread stays free; started when first needed, then kept while it is small. */
 import { Worker } from 'node:worker_threads';
 import { JettisonError, messageOf, systemCode, type Fault } from '#ground/base/errors.ts';
+import type { LayerBatch } from '#stores/layer/follow.ts';
 import type { DigestJob, JobResult, WriteJob } from './job.ts';
 
 export type FileThread = AsyncDisposable & {
-  /** Does a job in the thread, after those before it. When `signal` aborts, settles once the thread has let go of the job's files. */
-  run(job: WriteJob | DigestJob, signal: AbortSignal): Promise<JobResult>;
+  /**
+   * Does a job in the thread, after those before it. When `signal` aborts, settles once the thread has let go of the job's files. `onBatch` hears of the layer that
+   * a followed job writes, and calls back for each batch when it is done with it; the thread does not run far ahead.
+   */
+  run(job: WriteJob | DigestJob, signal: AbortSignal, onBatch?: OnBatch): Promise<JobResult>;
 };
+
+export type OnBatch = (batch: LayerBatch, onTaken: () => void) => void;
 
 export type ThreadRequest = {
   readonly id: number;
   readonly job: WriteJob | DigestJob;
-  /** One Int32: not 0 when the job shall stop. */
-  readonly stop: SharedArrayBuffer;
+  /** Two Int32: not 0 when the job shall stop; how many batches were taken. */
+  readonly flags: SharedArrayBuffer;
 };
 
 /** `heap`: bytes that the thread's heap has by now. */
-export type ThreadAnswer = { readonly id: number; readonly heap: number } & (
-  | { readonly result: JobResult }
-  | { readonly error: PlainError }
-);
+export type ThreadAnswer =
+  | { readonly id: number; readonly batch: LayerBatch }
+  | ({ readonly id: number; readonly heap: number } & ({ readonly result: JobResult } | { readonly error: PlainError }));
 
 /** An error as it can be sent between threads. */
 export type PlainError = {
@@ -35,7 +40,11 @@ const youngGeneration = 2;
 /** Bytes: a thread whose heap has grown beyond this ends with its last job, before whoever waits goes on to start another one. */
 const largestIdleHeap = 24 * 1024 * 1024;
 
-type Pending = { readonly resolve: (result: JobResult) => void; readonly reject: (error: Error) => void };
+type Pending = {
+  readonly resolve: (result: JobResult) => void;
+  readonly reject: (error: Error) => void;
+  readonly take: (batch: LayerBatch) => void;
+};
 
 /** `entry`: the file the thread starts with. */
 export function createFileThread(entry: URL): FileThread {
@@ -54,6 +63,10 @@ export function createFileThread(entry: URL): FileThread {
   };
   const settle = async (from: Worker, answer: ThreadAnswer): Promise<void> => {
     const waiting = pending.get(answer.id);
+    if ('batch' in answer) {
+      waiting?.take(answer.batch);
+      return;
+    }
     pending.delete(answer.id);
     if (pending.size === 0) from.unref();
     if (pending.size === 0 && answer.heap > largestIdleHeap && worker === from) {
@@ -71,19 +84,25 @@ export function createFileThread(entry: URL): FileThread {
   };
 
   return {
-    async run(job, signal) {
+    async run(job, signal, onBatch) {
       signal.throwIfAborted();
       const id = counter++;
-      const stop = new SharedArrayBuffer(4);
-      const abort = (): void => void Atomics.store(new Int32Array(stop), 0, 1);
+      const flags = new SharedArrayBuffer(8);
+      const flag = new Int32Array(flags);
+      const abort = (): void => void Atomics.store(flag, 0, 1);
+      const onTaken = (): void => {
+        Atomics.add(flag, 1, 1);
+        Atomics.notify(flag, 1);
+      };
+      const take = (batch: LayerBatch): void => (onBatch === undefined ? onTaken() : onBatch(batch, onTaken));
       const { promise, resolve, reject } = Promise.withResolvers<JobResult>();
       worker ??= start();
       worker.ref();
-      pending.set(id, { resolve, reject });
+      pending.set(id, { resolve, reject, take });
       signal.addEventListener('abort', abort, { once: true });
       try {
         // oxlint-disable-next-line unicorn/require-post-message-target-origin
-        worker.postMessage({ id, job, stop } satisfies ThreadRequest);
+        worker.postMessage({ id, job, flags } satisfies ThreadRequest);
         return await promise;
       } catch (error) {
         signal.throwIfAborted();

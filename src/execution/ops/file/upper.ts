@@ -50,6 +50,8 @@ export type Upper = Disposable & {
   makeFolder(parent: OpenFolder, name: ByteString): OpenFolder;
   /** Takes away what the upper folder itself holds at a name, so that something new can be made there. */
   clear(parent: OpenFolder, name: ByteString): void;
+  /** The time that `finish` gives a folder back; undefined for one that was not copied up. */
+  timeToRestore(path: ByteString): bigint | undefined;
   /** Gives folders that were only copied up their times back. Last. */
   finish(): void;
 };
@@ -154,6 +156,7 @@ export function openUpper(folder: string, base: Tree): Upper {
     },
     makeFolder,
     clear,
+    timeToRestore: (path) => copiedUp.get(path),
     finish() {
       const deepestFirst = [...copiedUp].toSorted(([a], [b]) => (a < b ? 1 : -1));
       for (const [path, mtime] of deepestFirst) changeTimeAt(root, path, mtime);

@@ -7,7 +7,8 @@ import { layerItems } from './layer-items.ts';
 /** Blocks of the tar before the last one have this many bytes unless another length is given; headers and files are put together in them. */
 export const tarBlockLength = 1 << 20;
 
-type Output = { readonly bytes: Uint8Array; used: number };
+/** Bytes of a tar on their way into blocks. */
+export type Output = { readonly bytes: Uint8Array; used: number };
 
 /**
  * A snapshot's own folder as a layer tar (OCI image spec, layer.md), block by block: the same folder gives the same bytes. A block is a
@@ -21,16 +22,19 @@ export function* layerTar(folder: string, below?: readonly string[], blockLength
     if (content === undefined) continue;
     yield* putContent(output, content, entry.size);
     fileBytes += entry.size;
-    const padding = paddingOf(entry.size);
-    output.bytes.fill(0, output.used, output.used + padding);
-    output.used += padding;
   }
-  yield* put(output, endOfArchive());
-  if (output.used > 0) yield output.bytes.subarray(0, output.used);
+  yield* putEnd(output);
   return fileBytes;
 }
 
-function* put(output: Output, bytes: Uint8Array): Generator<Uint8Array, void, void> {
+/** The two blocks that end an archive, and what is left. */
+export function* putEnd(output: Output): Generator<Uint8Array, void, void> {
+  yield* put(output, endOfArchive());
+  if (output.used > 0) yield output.bytes.subarray(0, output.used);
+}
+
+/** Yields each block that is full. */
+export function* put(output: Output, bytes: Uint8Array): Generator<Uint8Array, void, void> {
   for (let at = 0; at < bytes.length;) {
     if (output.used === output.bytes.length) yield* flush(output);
     const count = Math.min(bytes.length - at, output.bytes.length - output.used);
@@ -45,8 +49,17 @@ function* flush(output: Output): Generator<Uint8Array, void, void> {
   output.used = 0;
 }
 
+/** A file's `size` bytes and their padding. Throws `layer/file-changed` when it has more or fewer. */
+export function* putContent(output: Output, hostPath: ByteString, size: number): Generator<Uint8Array, void, void> {
+  yield* putBytes(output, hostPath, size);
+  const padding = paddingOf(size);
+  // Blocks of the output have whole blocks of the tar.
+  output.bytes.fill(0, output.used, output.used + padding);
+  output.used += padding;
+}
+
 /** Asks for one byte more than is left: a read that gives less than was asked for has seen the end. */
-function* putContent(output: Output, hostPath: ByteString, size: number): Generator<Uint8Array, void, void> {
+function* putBytes(output: Output, hostPath: ByteString, size: number): Generator<Uint8Array, void, void> {
   const file = openSync(nodePath(hostPath), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     for (let left = size; ;) {

@@ -198,7 +198,7 @@ function prepareAll(database: Database) {
     setFact: database.prepare('INSERT INTO fact VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET text = excluded.text'),
     getFact: database.prepare('SELECT text FROM fact WHERE snapshot = ? AND name = ?'),
     findByFact: database.prepare(
-      `SELECT s.id FROM fact JOIN snapshot s ON s.id = fact.snapshot WHERE fact.name = ? AND fact.text = ? AND s.state = 'committed' ORDER BY s.id`,
+      `SELECT s.id FROM fact JOIN snapshot s ON s.id = fact.snapshot WHERE fact.name = ? AND fact.text = ? AND length(fact.text) <= 256 AND s.state = 'committed' ORDER BY s.id`,
     ),
   };
 }
