@@ -56,6 +56,7 @@ ONBUILD COPY --link f /from-trigger
   assert.equal(two.steps['WORKDIR /srv'], 'DONE');
   assert.deepEqual(two.layers.slice(-6, -1), one.layers.slice(-6, -1));
   assert.notEqual(two.layers.at(-7), one.layers.at(-7));
+  assert.doesNotMatch(await sandbox.succeed(['why', '--all']), /--link/u);
   assert.equal(Object.values((await build('2')).steps).includes('DONE'), false);
 
   const look = 'ls -ld /link /folder /way | cut -c1-10; stat -c "%u:%g %n" /way/x; ls /way /way/tar/d; cat /two';

@@ -70,6 +70,8 @@ export function explain(ran: readonly NowStep[], known: Known): Explanation {
     return { vertex: first, change };
   };
   for (const step of ran) {
+    // No step of the user's, and it costs nothing.
+    if (step.isPart) continue;
     const found = nearest.of(step);
     let leaves: readonly Leaf[];
     if (step.forced !== null) leaves = [{ vertex: step.vertex, change: forced(step.forced) }];
