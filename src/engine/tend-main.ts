@@ -1,5 +1,7 @@
 /** The process that tends a store after a build, with the lowest priority: `tend-main.ts STORE [CACHE_MAX]`. */
+import { existsSync } from 'node:fs';
 import { setPriority } from 'node:os';
+import { join } from 'node:path';
 import { argv, env } from 'node:process';
 import { tendWorkerStore } from '#execution/worker/keeper.ts';
 import { createLog } from '#ground/base/log.ts';
@@ -14,6 +16,8 @@ if (store !== undefined) {
 }
 
 async function tend(folder: string): Promise<void> {
+  // Removed meanwhile: opening it would make a new one.
+  if (!existsSync(join(folder, 'engine.db'))) return;
   await using engine = await openEngine({ environment: { ...env, JETTISON_STORE: folder }, currentFolder: '/' });
   await tendWorkerStore(folder, async (keeper) => {
     const { items, bytes } = keepSpace(engine, keeper, cacheMax);
