@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempDisposableSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
@@ -64,7 +66,10 @@ test('an error shows notes made harmless, then itself, then what to do; a bug sh
 
 async function cli(...words: readonly string[]): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
-  const code = await runCli(words, {}, { stdin, stdout, stderr });
+  // Never the store of whoever runs the tests.
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-cli-'));
+  const environment = { JETTISON_STORE: join(folder.path, 'store'), JETTISON_CONFIG: join(folder.path, 'config.json') };
+  const code = await runCli(words, environment, { stdin, stdout, stderr });
   stdout.end();
   stderr.end();
   return { code, stdout: await text(stdout), stderr: await text(stderr) };
