@@ -114,6 +114,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   const setting = {
     driverFor,
     cache: caches.over(uses.cache),
+    claims: engine.claims,
     moreRecords: async (own: AbortSignal) => await caches.load(own),
     jobs,
     now: engine.now,

@@ -5,12 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { buildTables } from '#execution/builds/keep.ts';
 import type { BuildStore } from '#execution/builds/store.ts';
 import { cacheTables, evictionTables, openCacheRecords, worthTables, type CacheRecords } from '#execution/cache/records.ts';
+import { claimTables, openClaims, type Claims } from '#execution/cache/claims.ts';
 import { containerTables, openContainerStore, type ContainerStore } from '#execution/container/store.ts';
 import type { Worker } from '#execution/worker/contract.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { openContentStore, type ContentStore } from '#stores/content/store.ts';
 import { statCacheTables } from '#stores/context/stat-cache.ts';
-import { listLeases, takeLease, type Lease } from '#stores/db/lease.ts';
+import { isLeaseHeld, listLeases, takeLease, type Lease } from '#stores/db/lease.ts';
 import { openDatabase, type Database } from '#stores/db/open.ts';
 import { imageTables, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
@@ -31,6 +32,8 @@ export type Engine = AsyncDisposable & {
   readonly containers: ContainerStore;
   readonly content: ContentStore;
   readonly records: CacheRecords;
+  /** What this and other processes are running now. */
+  readonly claims: Claims;
   /** Where the past builds keep logs and lists of files. */
   readonly buildFolder: string;
   /** The past builds; opened by the first who asks. */
@@ -81,6 +84,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         manifestFormTables,
         worthTables,
         buildTables,
+        claimTables,
       ],
     }),
   );
@@ -94,10 +98,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     lease?.[Symbol.dispose]();
     if (tending !== 'none') await tendLater(paths.store, { ...options, always: tending === 'always' });
   });
-  const hold = (): void => {
-    if (lease !== undefined) return;
+  const hold = (): Lease => {
+    if (lease !== undefined) return lease;
     lease = takeLease(leases, Date.now());
     database.transaction(() => {});
+    return lease;
   };
 
   let builds: Promise<BuildStore> | undefined;
@@ -125,13 +130,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     containers: openContainerStore(database),
     content: openContentStore({ folder: join(paths.store, 'content') }),
     records: openCacheRecords(database),
+    claims: openClaims(database, { own: () => hold().name, isHeld: (name) => isLeaseHeld(leases, name) }),
     buildFolder: join(paths.store, 'builds'),
     builds: async () => {
       builds ??= import('#execution/builds/store.ts').then(({ openBuildStore }) => openBuildStore(database, join(paths.store, 'builds')));
       return await builds;
     },
     now: Date.now,
-    hold,
+    hold: () => void hold(),
     leasedSince: () => listLeases(leases)[0]?.since,
     leaveGarbage: () => {
       tending = 'always';

@@ -1,4 +1,5 @@
 /** All that the solver knows of the world. It knows nothing of containers, files or registries. */
+import type { Claims } from '#execution/cache/claims.ts';
 import type { CacheKey, KeyParts } from '#execution/cache/key.ts';
 import type { CacheRecord } from '#execution/cache/records.ts';
 import type { Edge, Vertex } from '#formats/graph/vertex.ts';
@@ -53,6 +54,8 @@ export type SolveRequest = {
   readonly moreRecords?: (signal: AbortSignal) => Promise<boolean>;
   /** How many ops may run at once. */
   readonly jobs: number;
+  /** Who runs what, where other builds share the cache. */
+  readonly claims?: Claims;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly observer?: SolveObserver;

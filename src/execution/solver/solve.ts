@@ -9,6 +9,7 @@ import type { Result, SolvedVertex, Solved, SolveRequest } from './contract.ts';
 import { createAttempts, type Attempts } from './solving/attempts.ts';
 import { draftAll, keyOfDraft, lookUpAgain, type Draft } from './solving/drafts.ts';
 import { certainToRun } from './solving/certain.ts';
+import { runOnce } from './solving/once.ts';
 import { createSlots, type Slots } from './solving/slots.ts';
 import { stepsFor, type Step } from './solving/steps.ts';
 
@@ -44,7 +45,7 @@ export async function solve(request: SolveRequest, report: Report, signal: Abort
     ),
   );
   const slots = createSlots(request.jobs, attempts.signal);
-  const solved = await solveAll([...missing.values()], vertices, { request, attempts, slots });
+  const solved = await solveAll([...missing.values()], vertices, { request, attempts, slots, report });
   const result = solved.get(request.goal.vertex.digest)?.result;
   if (result === undefined) throw new JettisonError('solver/no-result', 'The goal has no result', { fault: 'bug' });
   return { result, vertices: solved };
@@ -100,7 +101,7 @@ function fromCache(record: CacheRecord, lookedUpBy: readonly KeyParts[]): Solved
   return { state: 'cached', result: { id: record.resultId }, record, key: record.key, lookedUpBy };
 }
 
-type Build = { readonly request: SolveRequest; readonly attempts: Attempts; readonly slots: Slots };
+type Build = { readonly request: SolveRequest; readonly attempts: Attempts; readonly slots: Slots; readonly report: Report };
 
 /** Solves the drafts (inputs first in the list) over what is solved already; gives both. */
 async function solveAll(
@@ -123,7 +124,7 @@ async function solveAll(
 async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>, build: Build): Promise<SolvedVertex> {
   const inputs = await waiting;
   const { step } = draft;
-  const { request, attempts } = build;
+  const { request, attempts, report } = build;
   const solved = await attempts.attempt(step.vertex, async () => {
     const results = inputs.map((input) => resultOf(input, step));
     const parts = { base: draft.base, inputs: inputs.map((input, index) => keyPart(input, draft.contents[index])) };
@@ -140,16 +141,40 @@ async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>,
       return hit(slow, lookedUpBy);
     }
 
-    request.observer?.missed(step.vertex, lookedUpBy);
-    const { result, cost } = await run(step, results, build);
-    const key = step.ignoreCache ? contentKeyOf(digestOf(`run again: ${result.id}`)) : definitionKey;
-    const own = { resultId: result.id, key, createdAt: request.now(), cost, inputs: worthOf(inputs), description: step.vertex.label.text };
-    const record = keep(own, slowKey === undefined ? [definitionKey] : [definitionKey, slowKey]);
-    attempts.finish(step.vertex);
-    return { state: 'ran', result: record === own ? result : { id: record.resultId }, record, key: record.key, lookedUpBy } as const;
+    const keys = slowKey === undefined ? [definitionKey] : [definitionKey, slowKey];
+    const onWait = (): void =>
+      report({ kind: 'note', text: `Waiting for another build that is running the same step: ${step.vertex.label.text}` });
+    const once = { slots: build.slots, claims: step.ignoreCache ? undefined : request.claims };
+    const claim = { key: slowKey ?? definitionKey, distance: step.distance, onWait };
+    return await runOnce(
+      once,
+      claim,
+      async () => {
+        const made = step.ignoreCache ? undefined : findAny(keys);
+        if (made !== undefined) return hit(made, lookedUpBy);
+        request.observer?.missed(step.vertex, lookedUpBy);
+        const { result, cost } = await run(step, results, build);
+        const key = step.ignoreCache ? contentKeyOf(digestOf(`run again: ${result.id}`)) : definitionKey;
+        const description = step.vertex.label.text;
+        const own = { resultId: result.id, key, createdAt: request.now(), cost, inputs: worthOf(inputs), description };
+        const record = keep(own, keys);
+        attempts.finish(step.vertex);
+        return { state: 'ran', result: record === own ? result : { id: record.resultId }, record, key: record.key, lookedUpBy } as const;
+      },
+      attempts.signal,
+    );
   });
   request.observer?.solved(step.vertex, solved);
   return solved;
+
+  /** What another build has made since the look-up: all keys lead to it from now on. */
+  function findAny(keys: readonly CacheKey[]): CacheRecord | undefined {
+    for (const key of keys) {
+      const record = request.cache.find(key);
+      if (record !== undefined) return keys.reduce((first, under) => request.cache.save(under, first), record);
+    }
+    return undefined;
+  }
 
   /** Another build may have run the same op meanwhile: what was kept first counts for both, so that equal builds give equal images. */
   function keep(own: CacheRecord, keys: readonly CacheKey[]): CacheRecord {
@@ -176,15 +201,13 @@ function worthOf(inputs: readonly SolvedVertex[]): readonly RecordInput[] {
 async function run(
   step: Step,
   inputs: readonly Result[],
-  { request, attempts, slots }: Build,
+  { request, attempts }: Build,
 ): Promise<{ readonly result: Result; readonly cost: number }> {
-  return await slots.run(step.distance, async () => {
-    const started = request.now();
-    attempts.start(step.vertex);
-    const result = await step.driver.run(inputs, attempts.signal);
-    attempts.signal.throwIfAborted();
-    return { result, cost: request.now() - started };
-  });
+  const started = request.now();
+  attempts.start(step.vertex);
+  const result = await step.driver.run(inputs, attempts.signal);
+  attempts.signal.throwIfAborted();
+  return { result, cost: request.now() - started };
 }
 
 /** The key parts with the digest of what is read in the place of an input's own key; undefined when the op can say so of no input. */

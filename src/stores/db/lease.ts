@@ -48,6 +48,11 @@ export function listLeases(folder: string, except?: string): readonly { readonly
   return held.toSorted((a, b) => a.since - b.since);
 }
 
+/** Is the lease called `name`, of whichever process, held now? */
+export function isLeaseHeld(folder: string, name: string): boolean {
+  return grammar.test(name) && isHeld(join(folder, name));
+}
+
 function isHeld(path: string): boolean {
   if (statSync(path, { throwIfNoEntry: false }) === undefined) return false;
   using lock = lockDatabase(path);

@@ -1,0 +1,52 @@
+/**
+ * Who is running what, among all processes that share a cache: what two builds need at once is run by one of them. A claim is a row with the name of its
+ * process's lease (`db/lease.ts`): when that process is gone, however it went, the row counts no more.
+ */
+import type { Database } from '#stores/db/open.ts';
+import { sleep } from '#ground/base/retry.ts';
+import type { CacheKey } from './key.ts';
+
+export type Claims = {
+  /** Claims a key until the claim is disposed; undefined while another claim on it holds, be it this process's own. */
+  take(key: CacheKey): Disposable | undefined;
+  /** Waits until nobody claims the key; rejects with the signal's reason. Hold no claim meanwhile: then nobody waits for each other. */
+  free(key: CacheKey, signal: AbortSignal): Promise<void>;
+};
+
+export type ClaimOwners = {
+  /** The name of this process's lease, taken when it is first asked for. */
+  readonly own: () => string;
+  /** Is the lease of this name held by a living process? */
+  readonly isHeld: (name: string) => boolean;
+};
+
+/** Migration of the database. */
+export const claimTables = 'CREATE TABLE cache_claim (key TEXT PRIMARY KEY, owner TEXT NOT NULL) STRICT, WITHOUT ROWID;';
+
+const firstPause = 10;
+const longestPause = 200;
+
+/** `database` has `claimTables`. */
+export function openClaims(database: Database, owners: ClaimOwners): Claims {
+  const find = database.prepare('SELECT owner FROM cache_claim WHERE key = ?');
+  const put = database.prepare('INSERT INTO cache_claim (key, owner) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET owner = excluded.owner');
+  const remove = database.prepare('DELETE FROM cache_claim WHERE key = ? AND owner = ?');
+  const isFree = (key: CacheKey): boolean => {
+    const owner = find.get(key)?.['owner'];
+    return owner === undefined || (owner !== owners.own() && !owners.isHeld(String(owner)));
+  };
+  return {
+    take(key) {
+      const own = owners.own();
+      const taken = database.transaction(() => {
+        if (!isFree(key)) return false;
+        put.run(key, own);
+        return true;
+      });
+      return taken ? { [Symbol.dispose]: () => void remove.run(key, own) } : undefined;
+    },
+    async free(key, signal) {
+      for (let pause = firstPause; !isFree(key); pause = Math.min(2 * pause, longestPause)) await sleep(pause, signal);
+    },
+  };
+}
