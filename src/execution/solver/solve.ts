@@ -141,7 +141,7 @@ async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>,
       return hit(slow, lookedUpBy);
     }
 
-    const keys = slowKey === undefined ? [definitionKey] : [definitionKey, slowKey];
+    const keys = slowKey === undefined ? ([definitionKey] as const) : ([definitionKey, slowKey] as const);
     const onWait = (): void =>
       report({ kind: 'note', text: `Waiting for another build that is running the same step: ${step.vertex.label.text}` });
     const once = { slots: build.slots, claims: step.ignoreCache ? undefined : request.claims };
@@ -167,13 +167,10 @@ async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>,
   request.observer?.solved(step.vertex, solved);
   return solved;
 
-  /** What another build has made since the look-up: all keys lead to it from now on. */
-  function findAny(keys: readonly CacheKey[]): CacheRecord | undefined {
-    for (const key of keys) {
-      const record = request.cache.find(key);
-      if (record !== undefined) return keys.reduce((first, under) => request.cache.save(under, first), record);
-    }
-    return undefined;
+  /** What another build has made since the look-up, by the definition key or the content key: the first leads to it from now on. */
+  function findAny([definitionKey, slowKey]: readonly [CacheKey, CacheKey?]): CacheRecord | undefined {
+    const slow = slowKey && request.cache.find(slowKey);
+    return request.cache.find(definitionKey) ?? (slow && request.cache.save(definitionKey, slow));
   }
 
   /** Another build may have run the same op meanwhile: what was kept first counts for both, so that equal builds give equal images. */
