@@ -33,6 +33,13 @@ async function untilRunning(sandbox: Sandbox, number: number): Promise<void> {
   for (const until = Date.now() + 20_000; runsOf(sandbox, number) === 0 && Date.now() < until;) await sleep(10);
 }
 
+/** A build takes its lease when it asks for its first claim: a moment later it waits. */
+async function untilTwoAtWork({ store }: Sandbox): Promise<void> {
+  const leases = (): number => readdirSync(join(store, 'leases')).filter((name) => !name.startsWith('.')).length;
+  for (const until = Date.now() + 20_000; leases() < 2 && Date.now() < until;) await sleep(10);
+  await sleep(500);
+}
+
 test('the steps of two equal builds run once, and both say which image it is', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
@@ -73,7 +80,7 @@ test('who waited runs the step itself when the other build is killed', async () 
     });
     await untilRunning(sandbox, round);
     const second = build(sandbox, context, round);
-    await sleep(1000);
+    await untilTwoAtWork(sandbox);
     assert.equal(runsOf(sandbox, round), 1);
     killed.resolve();
     assert.equal((await first).signal, 'SIGKILL');
