@@ -72,7 +72,7 @@ async function pack(exporting: Exporting, target: OutwardTarget, signal: AbortSi
   const blobs = new Map<Digest, Promise<Descriptor>>();
   const remote = new Map<Digest, RemoteBlob>();
   const blobOf = async ({ diffId, place }: GatheredLayer): Promise<Descriptor> => {
-    const present = presentBlob(engine, diffId, target.compression);
+    const present = presentBlob(engine, diffId, { format: target.compression });
     if (present !== undefined) return present;
     if ('snapshot' in place) {
       const layer = { diffId, snapshot: place.snapshot, format: target.compression };

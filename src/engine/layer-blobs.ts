@@ -1,17 +1,34 @@
 /** Blobs of an image's layers for a registry or an archive: what is in the content store as it came, else made from snapshots. */
+import { rmSync } from 'node:fs';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { chainIds } from '#formats/oci/layer-ids.ts';
 import { layerCompression, mediaTypes } from '#formats/oci/media-types.ts';
 import type { Report } from '#formats/progress/event.ts';
+import { childSignal } from '#ground/base/abort.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { createLimit } from '#ground/base/limit.ts';
+import { createLimit, type Limit } from '#ground/base/limit.ts';
+import type { Blob } from '#stores/content/store.ts';
 import type { ImageRecord, LayerBlobForm } from '#stores/image/store.ts';
 import { parseSnapshotId, type LayerFormat, type SnapshotId } from '#execution/worker/contract.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 
 const ociTypes: Readonly<Record<LayerFormat, string>> = { tar: mediaTypes.layer, gzip: mediaTypes.layerGzip, zstd: mediaTypes.layerZstd };
+
+/** Layers made at a time: each is compressed on all cores. */
+const madeAtOnce = 2;
+
+export type BlobForm = {
+  readonly format: LayerFormat;
+  /** Of the compression; as it is for the format when not said. With a level of one's own, a blob that was made before is not used. */
+  readonly level?: number;
+};
+
+/** How a layer comes to a blob: it is in the content store, or it has to be made from its snapshot. */
+export type LayerPlan =
+  | { readonly kind: 'present'; readonly descriptor: Descriptor }
+  | { readonly kind: 'make'; readonly diffId: Digest; readonly snapshot: SnapshotId };
 
 /**
  * One descriptor a layer, bottom first, each blob in the content store. A layer that came from elsewhere keeps its bytes, whatever `format`
@@ -20,74 +37,140 @@ const ociTypes: Readonly<Record<LayerFormat, string>> = { tar: mediaTypes.layer,
 export async function layerBlobs(
   engine: Engine,
   record: ImageRecord,
-  options: { readonly format: LayerFormat },
+  form: BlobForm,
   report: Report,
   signal: AbortSignal,
 ): Promise<readonly Descriptor[]> {
-  return await withoutLostSnapshots(engine, async () => await layerBlobsOnce(engine, record, options, report, signal), report, signal);
+  const make: MakeLayer = async ({ diffId, snapshot }, own) => await makeLayerBlob(engine, { diffId, snapshot, ...form }, report, own);
+  return await eachLayer(engine, record, { form, present: async (descriptor) => await Promise.resolve(descriptor), make }, report, signal);
 }
 
-async function layerBlobsOnce(
+export type MakeLayer = (layer: Extract<LayerPlan, { kind: 'make' }>, signal: AbortSignal) => Promise<Descriptor>;
+
+/**
+ * Brings each layer of an image to a descriptor, bottom first: those that are blobs by `present`, the others by `make`, two of them at a
+ * time; a layer that the image has twice comes once. Lost snapshots are made again first. The first failure ends the others. Throws `engine/missing-layer`.
+ */
+export async function eachLayer(
   engine: Engine,
   record: ImageRecord,
-  options: { readonly format: LayerFormat },
+  how: {
+    readonly form: BlobForm;
+    readonly present: (descriptor: Descriptor, signal: AbortSignal) => Promise<Descriptor>;
+    readonly make: MakeLayer;
+  },
   report: Report,
   signal: AbortSignal,
 ): Promise<readonly Descriptor[]> {
+  const once = async (): Promise<readonly Descriptor[]> => {
+    using own = childSignal(signal);
+    const limit: Limit = createLimit(madeAtOnce);
+    const bring = async (plan: LayerPlan): Promise<Descriptor> => {
+      try {
+        if (plan.kind === 'present') return await how.present(plan.descriptor, own.signal);
+        return await limit(async () => await how.make(plan, own.signal), own.signal);
+      } catch (error) {
+        own.abort(error instanceof Error ? error : new Error(String(error)));
+        throw error;
+      }
+    };
+    const plans = planLayers(engine, record, how.form);
+    const brought = new Map<string, Promise<Descriptor>>();
+    for (const plan of plans) if (!brought.has(nameOf(plan))) brought.set(nameOf(plan), bring(plan));
+    await Promise.allSettled(brought.values());
+    if (own.signal.aborted) throw own.signal.reason;
+    return await Promise.all(plans.flatMap((plan) => brought.get(nameOf(plan)) ?? []));
+  };
+  return await withoutLostSnapshots(engine, once, report, signal);
+}
+
+function nameOf(plan: LayerPlan): string {
+  return plan.kind === 'present' ? plan.descriptor.digest : plan.diffId;
+}
+
+function planLayers(engine: Engine, record: ImageRecord, form: BlobForm): readonly LayerPlan[] {
   const ids = chainIds(record.layers.map((layer) => layer.diffId));
-  const limit = createLimit(2);
-  return await Promise.all(
-    record.layers.map(async ({ diffId }, index) => {
-      const present = presentBlob(engine, diffId, options.format);
-      if (present !== undefined) return present;
-      const chainId = ids[index];
-      const snapshot = chainId === undefined ? undefined : engine.images.snapshotOf(chainId);
-      if (snapshot === undefined)
-        throw new JettisonError('engine/missing-layer', `Layer ${diffId} is not in the store`, {
-          fault: 'environment',
-          hint: 'Build, pull or load the image again',
-        });
-      const layer = { diffId, snapshot: parseSnapshotId(snapshot), format: options.format };
-      return await limit(async () => await makeLayerBlob(engine, layer, report, signal), signal);
-    }),
-  );
+  return record.layers.map(({ diffId }, index) => {
+    const descriptor = presentBlob(engine, diffId, form);
+    if (descriptor !== undefined) return { kind: 'present', descriptor };
+    const chainId = ids[index];
+    const snapshot = chainId === undefined ? undefined : engine.images.snapshotOf(chainId);
+    if (snapshot === undefined)
+      throw new JettisonError('engine/missing-layer', `Layer ${diffId} is not in the store`, {
+        fault: 'environment',
+        hint: 'Build, pull or load the image again',
+      });
+    return { kind: 'make', diffId, snapshot: parseSnapshotId(snapshot) };
+  });
 }
 
-/** A layer's blob in the content store: in this format, else as it came from elsewhere. */
-export function presentBlob(engine: Engine, diffId: Digest, format: LayerFormat): Descriptor | undefined {
-  const present = chooseForm(engine, engine.images.blobsOf(diffId), format);
-  return present && describe(present);
+/** A layer's blob in the content store: in the form that is asked for, else as it came from elsewhere. */
+export function presentBlob(engine: Engine, diffId: Digest, { format, level }: BlobForm): Descriptor | undefined {
+  const present = engine.images.blobsOf(diffId).filter((form) => engine.content.has(form.digest, form.size));
+  const asAsked = present.find((form) => layerCompression(form.mediaType) === format && (level === undefined || !form.madeHere));
+  const found = asAsked ?? present.find((form) => !form.madeHere);
+  return found && describe(found);
 }
-
-export type LayerToPack = { readonly diffId: Digest; readonly snapshot: SnapshotId; readonly format: LayerFormat };
 
 /** Makes a layer's blob from its snapshot. Throws `engine/layer-changed`, `snapshot/not-found`. */
-export async function makeLayerBlob(engine: Engine, layer: LayerToPack, report: Report, signal: AbortSignal): Promise<Descriptor> {
-  return describe(await makeBlob(engine, layer, report, signal));
+export async function makeLayerBlob(
+  engine: Engine,
+  layer: SnapshotLayer & BlobForm,
+  report: Report,
+  signal: AbortSignal,
+): Promise<Descriptor> {
+  const { diffId, snapshot, ...form } = layer;
+  const making = await startBlob(engine, { diffId, snapshot }, form, report, signal);
+  return await keepBlob(engine, { ...making, diffId, blob: await making.complete }, form, signal);
 }
 
-/** The form that was asked for if it is there, else one that was not made here. */
-function chooseForm(engine: Engine, forms: readonly LayerBlobForm[], format: LayerFormat): LayerBlobForm | undefined {
-  const present = forms.filter((form) => engine.content.has(form.digest, form.size));
-  return present.find((form) => layerCompression(form.mediaType) === format) ?? present.find((form) => !form.madeHere);
-}
-
-function describe(form: LayerBlobForm): Descriptor {
+function describe(form: Pick<LayerBlobForm, 'mediaType' | 'digest' | 'size'>): Descriptor {
   return { mediaType: ociTypes[layerCompression(form.mediaType)], digest: form.digest, size: form.size };
 }
 
-async function makeBlob(engine: Engine, layer: LayerToPack, report: Report, signal: AbortSignal): Promise<LayerBlobForm> {
+type SnapshotLayer = Pick<Extract<LayerPlan, { kind: 'make' }>, 'diffId' | 'snapshot'>;
+
+/** A blob that a worker is writing to `file`. */
+export type MakingBlob = { readonly file: string; readonly complete: Promise<Blob> };
+
+/** Lets a worker begin. `complete` rejects with `engine/layer-changed` when the snapshot's layer is not the image's; the file is gone when it rejects. */
+export async function startBlob(
+  engine: Engine,
+  layer: SnapshotLayer,
+  form: BlobForm,
+  report: Report,
+  signal: AbortSignal,
+): Promise<MakingBlob> {
   const worker = await engine.worker(signal);
   const file = engine.content.temporaryPath();
-  const made = await worker.writeLayer({ snapshot: layer.snapshot, format: layer.format, file }, report, signal);
-  if (made.diffId !== layer.diffId) {
-    throw new JettisonError('engine/layer-changed', `Layer ${layer.diffId} is ${made.diffId} now: its files in the store were changed`, {
-      fault: 'environment',
-      hint: 'Build the image again with --no-cache',
-    });
-  }
-  await engine.content.adopt(file, { digest: made.digest, size: made.size, durability: 'rebuildable' }, signal);
-  const form = { diffId: layer.diffId, digest: made.digest, size: made.size, mediaType: ociTypes[layer.format], madeHere: true };
+  const write = async (): Promise<Blob> => {
+    const made = await worker.writeLayer({ ...form, snapshot: layer.snapshot, file }, report, signal);
+    if (made.diffId === layer.diffId) return { digest: made.digest, size: made.size };
+    rmSync(file, { force: true });
+    throw layerChanged(layer.diffId, made.diffId);
+  };
+  const complete = write();
+  complete.catch(() => undefined); // also read where nobody waits any more
+  return { file, complete };
+}
+
+/** Keeps a complete blob, and remembers which layer it is. */
+export async function keepBlob(
+  engine: Engine,
+  made: Pick<MakingBlob, 'file'> & Pick<SnapshotLayer, 'diffId'> & { readonly blob: Blob },
+  { format }: BlobForm,
+  signal: AbortSignal,
+): Promise<Descriptor> {
+  const { digest, size } = made.blob;
+  await engine.content.adopt(made.file, { digest, size, durability: 'rebuildable' }, signal);
+  const form = { diffId: made.diffId, digest, size, mediaType: ociTypes[format], madeHere: true };
   engine.images.noteBlob(form);
-  return form;
+  return describe(form);
+}
+
+function layerChanged(said: Digest, found: Digest): JettisonError {
+  return new JettisonError('engine/layer-changed', `Layer ${said} is ${found} now: its files in the store were changed`, {
+    fault: 'environment',
+    hint: 'Build the image again with --no-cache',
+  });
 }

@@ -1,5 +1,6 @@
 /** Opens what all use cases share. Wiring only: stores are opened at once (a millisecond), registry and worker when first needed. */
 import { getCompileCacheDir } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildTables } from '#execution/builds/keep.ts';
@@ -183,5 +184,7 @@ function workerEnvironment(environment: EngineOptions['environment']): Readonly<
     const value = environment[name];
     return value === undefined ? [] : [[name, value] as const];
   });
-  return { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...cache, ...Object.fromEntries(kept) };
+  // Layers are compressed in libuv's pool, which has four threads unless it is told otherwise before it starts.
+  const pool = { UV_THREADPOOL_SIZE: String(Math.max(4, availableParallelism())) };
+  return { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...pool, ...cache, ...Object.fromEntries(kept) };
 }

@@ -3,7 +3,6 @@ import { nameOf, parseReference, printReference, withDefaultTag } from '#formats
 import type { Report } from '#formats/progress/event.ts';
 import { assembleManifest } from '#execution/exporter/assemble.ts';
 import { findImage } from './images.ts';
-import { layerBlobs } from './layer-blobs.ts';
 import type { Engine } from './open.ts';
 import type { PushedImage, PushRequest } from './requests.ts';
 
@@ -12,10 +11,15 @@ export async function push(engine: Engine, request: PushRequest, report: Report,
   const reference = withDefaultTag(parseReference(request.reference));
   engine.hold();
   const record = findImage(engine, printReference(reference));
-  const layers = await layerBlobs(engine, record, { format: request.compression ?? 'gzip' }, report, signal);
+  const known = engine.images.manifestsOf(record.imageId);
+  const mountFrom = known
+    .map((one) => parseReference(one.repository))
+    .flatMap((one) => (one.registry === reference.registry ? [one.repository] : []));
+  const form = { format: request.compression ?? 'gzip', ...(request.level === undefined ? {} : { level: request.level }) };
+  const { pushLayers } = await import('./push-layers.ts');
+  const layers = await pushLayers(engine, { record, form, reference, mountFrom }, report, signal);
   const config = await engine.content.put(record.config, signal);
   const manifest = assembleManifest({ bytes: record.config, digest: config.digest }, layers, engine.images.formOf(record.imageId));
-  const known = engine.images.manifestsOf(record.imageId);
   const { pushImage } = await import('#stores/transfer/push.ts');
   await pushImage(
     {
@@ -23,9 +27,8 @@ export async function push(engine: Engine, request: PushRequest, report: Report,
       client: await engine.registry(),
       manifest: { bytes: manifest.bytes, mediaType: manifest.mediaType },
       openBlob: (digest, offset, own) => engine.content.openStream(digest, offset, own),
-      mountFrom: known
-        .map((one) => parseReference(one.repository))
-        .flatMap((one) => (one.registry === reference.registry ? [one.repository] : [])),
+      mountFrom,
+      present: new Set(layers.map((layer) => layer.digest)),
     },
     report,
     signal,

@@ -254,7 +254,13 @@ export type PullRequest = { readonly reference: string; readonly platform: strin
 /** `reference` in full, with tag or digest; `digest` of what that reference names (an index or a manifest); `upToDate`: it was here already. */
 export type PulledImage = { readonly id: Digest; readonly digest: Digest; readonly reference: string; readonly upToDate: boolean };
 
-export type PushRequest = { readonly reference: string; readonly compression: 'gzip' | 'zstd' | undefined };
+export type PushRequest = {
+  readonly reference: string;
+  /** Of layers that were made here; gzip when not said. */
+  readonly compression: 'tar' | 'gzip' | 'zstd' | undefined;
+  /** gzip 1 to 9, zstd 1 to 19. */
+  readonly level?: number;
+};
 
 /** The manifest that the registry has now: its digest, and its size in bytes. */
 export type PushedImage = { readonly digest: Digest; readonly size: number };

@@ -130,8 +130,10 @@ const pushFaults: readonly (readonly [Fault, RegExp])[] = [
 test('push: what a registry refuses is said with host and reason, and a good one takes the same image', async () => {
   await using sandbox = await openSandbox();
   const context = sandbox.files({
-    Dockerfile: 'FROM scratch\nCOPY file /file\n',
+    Dockerfile: 'FROM scratch\nCOPY file /file\nCOPY long /long\n',
     file: randomBytes(200_000),
+    // Long enough to be sent while it is still compressed.
+    long: randomBytes(10 << 20),
   });
   await sandbox.succeed(['build', '-t', 'app', context]);
   for (const [fault, reason] of pushFaults) {
@@ -149,6 +151,10 @@ test('push: what a registry refuses is said with host and reason, and a good one
   await sandbox.succeed(['tag', 'app', `${good.host}/app:v1`]);
   await sandbox.succeed(['push', `${good.host}/app:v1`]);
   assert.ok(good.manifests.has('app:v1'));
+  const before = good.seen.length;
+  await sandbox.succeed(['push', `${good.host}/app:v1`]);
+  assert.deepEqual([...new Set(good.seen.slice(before).map(({ method }) => method))].toSorted(), ['HEAD', 'PUT']);
+  assert.equal(good.seen.slice(before).filter(({ method }) => method === 'PUT').length, 1, 'only the manifest is sent again');
 });
 
 /** A file system of so many MiB, gone with the test. */

@@ -49,9 +49,9 @@ export type Worker = AsyncDisposable & {
   contentDigest(source: TreeSource, action: CopyAction, signal: AbortSignal): Promise<Digest>;
   /** DiffIDs and sizes of all snapshots of a chain, bottom first. Computed once for each snapshot, then remembered. */
   layerIdentities(top: SnapshotId, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
-  /** Writes one snapshot's layer to `file`; the bytes are the same every time. */
+  /** Writes one snapshot's layer to `file`, which may be read meanwhile; the bytes are the same every time. */
   writeLayer(
-    request: { readonly snapshot: SnapshotId; readonly format: LayerFormat; readonly file: string },
+    request: { readonly snapshot: SnapshotId; readonly format: LayerFormat; readonly level?: number; readonly file: string },
     report: Report,
     signal: AbortSignal,
   ): Promise<LayerBlob>;

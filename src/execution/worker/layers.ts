@@ -16,7 +16,7 @@ export type Layers = {
   remember(id: SnapshotId, layer: Layer): void;
   identities(top: SnapshotId, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
   write(
-    request: { readonly snapshot: SnapshotId; readonly format: LayerFormat; readonly file: string },
+    request: { readonly snapshot: SnapshotId; readonly format: LayerFormat; readonly level?: number; readonly file: string },
     report: Report,
     signal: AbortSignal,
   ): Promise<LayerBlob>;
@@ -65,11 +65,11 @@ export function createLayers(snapshots: SnapshotStore): Layers {
           return { snapshot: id, ...layer, createdAt: madeAt };
         }),
       ),
-    write: async ({ snapshot, format, file }, report, signal) => {
+    write: async ({ snapshot, ...to }, report, signal) => {
       const { folder, parent } = found(snapshots, found(snapshots, snapshot).content);
       const onProgress = (current: number): void =>
         report({ kind: 'transfer', direction: 'compress', item: snapshot, current, total: 0, state: 'running' });
-      return await writeLayer({ folder, below: foldersOf(snapshots, parent), format, file }, onProgress, signal);
+      return await writeLayer({ folder, below: foldersOf(snapshots, parent), ...to }, onProgress, signal);
     },
     unpack: async (request, report, signal) => {
       const chainId = chainAbove(chainIdOf(snapshots, request.parent), request.diffId);

@@ -22,8 +22,8 @@ export type CompressorOptions = {
   readonly compression: Compression;
   /** How many blocks at once. */
   readonly width: number;
-  /** Takes the compressed bytes, in order. */
-  readonly sink: (bytes: Uint8Array) => void;
+  /** Takes the compressed bytes, in order; they hold until it returns. */
+  readonly sink: (pieces: readonly Uint8Array[]) => void;
   /** gzip 1 to 9 (6 when not said), zstd 1 to 19 (3). */
   readonly level?: number;
 };
@@ -53,7 +53,7 @@ function createGzip({ width, sink, level = 6 }: CompressorOptions): Compressor {
     dictionary = block.subarray(Math.max(0, block.length - dictionaryLength));
     await order.add(async () => await deflateBlock(block, before, level));
   });
-  sink(gzipHeader);
+  sink([gzipHeader]);
   return {
     push: async (bytes) => await blocks.push(bytes),
     async finish() {
@@ -62,8 +62,7 @@ function createGzip({ width, sink, level = 6 }: CompressorOptions): Compressor {
       const end = new DataView(new ArrayBuffer(8));
       end.setUint32(0, crc, true);
       end.setUint32(4, size % 2 ** 32, true);
-      sink(lastBlock);
-      sink(new Uint8Array(end.buffer));
+      sink([lastBlock, new Uint8Array(end.buffer)]);
     },
   };
 }
@@ -73,7 +72,7 @@ function createZstd({ width, sink, level = 3 }: CompressorOptions): Compressor {
   let isEmpty = true;
   const compress = async (block: Uint8Array): Promise<void> => {
     isEmpty = false;
-    await order.add(async () => await zstdBlock(block, level));
+    await order.add(async () => [await zstdBlock(block, level)]);
   };
   const blocks = createBlocks(zstdFrame, width, compress);
   return {
@@ -115,11 +114,12 @@ function createBlocks(length: number, width: number, take: (block: Uint8Array) =
   };
 }
 
-type Order = { add(task: () => Promise<Uint8Array>): Promise<void>; finish(): Promise<void> };
+type Pieces = readonly Uint8Array[];
+type Order = { add(task: () => Promise<Pieces>): Promise<void>; finish(): Promise<void> };
 
 /** At most `width` tasks at once, results to `sink` in the order of the tasks. */
-function createOrder(width: number, sink: (bytes: Uint8Array) => void): Order {
-  const running: Promise<PromiseSettledResult<Uint8Array>>[] = [];
+function createOrder(width: number, sink: (pieces: Pieces) => void): Order {
+  const running: Promise<PromiseSettledResult<Pieces>>[] = [];
   const takeFirst = async (): Promise<void> => {
     const first = await running.shift();
     if (first?.status === 'rejected') throw first.reason;
@@ -142,7 +142,7 @@ async function settled<T>(task: () => Promise<T>): Promise<PromiseSettledResult<
   return result;
 }
 
-async function deflateBlock(block: Uint8Array, dictionary: Uint8Array, level: number): Promise<Uint8Array> {
+async function deflateBlock(block: Uint8Array, dictionary: Uint8Array, level: number): Promise<Pieces> {
   if (!looksCompressible(block)) return storeBlock(block);
   const done = Promise.withResolvers<Uint8Array>();
   const options = {
@@ -153,7 +153,7 @@ async function deflateBlock(block: Uint8Array, dictionary: Uint8Array, level: nu
   };
   deflateRaw(block, options, (error, bytes) => (error ? done.reject(error) : done.resolve(bytes)));
   const bytes = await done.promise;
-  return bytes.length < block.length ? bytes : storeBlock(block);
+  return bytes.length < block.length ? [bytes] : storeBlock(block);
 }
 
 /** Eight samples of 4 KiB become smaller: spares the work of finding out on the whole of a block that does not. */
@@ -168,19 +168,17 @@ function looksCompressible(block: Uint8Array): boolean {
   return deflateRawSync(sample, { level: 1 }).length < sample.length * 0.985;
 }
 
-/** RFC 1951, 3.2.4: blocks as they are, each with its length and the length's complement. */
-function storeBlock(block: Uint8Array): Uint8Array {
-  const count = Math.ceil(block.length / storedLength);
-  const bytes = new Uint8Array(block.length + 5 * count);
-  const view = new DataView(bytes.buffer);
-  for (let index = 0; index < count; index++) {
-    const part = block.subarray(index * storedLength, (index + 1) * storedLength);
-    const at = index * (storedLength + 5);
-    view.setUint16(at + 1, part.length, true);
-    view.setUint16(at + 3, part.length ^ 0xffff, true);
-    bytes.set(part, at + 5);
+/** RFC 1951, 3.2.4: blocks as they are, each with its length and the length's complement. Nothing is copied. */
+function storeBlock(block: Uint8Array): Pieces {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < block.length; at += storedLength) {
+    const part = block.subarray(at, at + storedLength);
+    const header = new DataView(new ArrayBuffer(5));
+    header.setUint16(1, part.length, true);
+    header.setUint16(3, part.length ^ 0xffff, true);
+    pieces.push(new Uint8Array(header.buffer), part);
   }
-  return bytes;
+  return pieces;
 }
 
 async function zstdBlock(block: Uint8Array, level: number): Promise<Uint8Array> {

@@ -29,7 +29,13 @@ export type LayerSource = {
 
 export type Job =
   | (LayerSource & { readonly kind: 'identity' })
-  | (LayerSource & { readonly kind: 'write'; readonly format: LayerFormat; readonly file: string; readonly width: number })
+  | (LayerSource & {
+      readonly kind: 'write';
+      readonly format: LayerFormat;
+      readonly level?: number;
+      readonly file: string;
+      readonly width: number;
+    })
   | {
       readonly kind: 'apply';
       readonly file: string;

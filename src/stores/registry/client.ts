@@ -12,10 +12,10 @@ import type { FindCredential } from './credentials.ts';
 import { registryError, damagedHint } from './errors.ts';
 import { createSpeaker, type Speaker } from './http/speaker.ts';
 import { createTransport, expectStatus, type TransportTiming } from './transport.ts';
-import { uploadBlob, type BlobUpload } from './upload.ts';
+import { uploadBlob, uploadGrowingBlob, type BlobUpload, type GrowingUpload } from './upload.ts';
 
 export type { BlobSink } from './download.ts';
-export type { BlobUpload } from './upload.ts';
+export type { BlobUpload, GrowingUpload } from './upload.ts';
 
 export type FetchedManifest = {
   readonly descriptor: Descriptor;
@@ -45,6 +45,8 @@ export type RegistryClient = Disposable & {
   hasBlob(reference: Reference, digest: Digest, signal: AbortSignal): Promise<boolean>;
   /** Puts a blob into the repository by mounting it from another one or by upload. Ask `hasBlob` first. */
   uploadBlob(reference: Reference, upload: BlobUpload, signal: AbortSignal): Promise<'mounted' | 'uploaded'>;
+  /** Uploads a blob while it is still made. */
+  uploadGrowingBlob(reference: Reference, upload: GrowingUpload, signal: AbortSignal): Promise<void>;
   /** Writes a manifest or index under the reference's tag (or its digest). */
   putManifest(
     reference: Reference,
@@ -97,6 +99,8 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     hasBlob: async (reference, digest, signal) =>
       await transport.persist(async () => await hasBlob(speaker, pushTo(reference), reference.repository, digest, signal), signal),
     uploadBlob: async (reference, upload, signal) => await uploadBlob(speaker, pushTo(reference), reference.repository, upload, signal),
+    uploadGrowingBlob: async (reference, upload, signal) =>
+      await uploadGrowingBlob(speaker, pushTo(reference), reference.repository, upload, signal),
     putManifest: async (reference, manifest, signal) =>
       await transport.persist(
         async () => await putManifest(speaker, pushTo(reference), withDefaultTag(reference), manifest, signal),

@@ -153,11 +153,16 @@ function start(request: Request, agents: Agents, userAgent: string): ClientReque
     'user-agent': userAgent,
     ...request.headers,
     ...(request.authorization === undefined ? {} : { authorization: request.authorization }),
-    ...(body === undefined && (method === 'GET' || method === 'HEAD') ? {} : { 'content-length': String(body?.size ?? 0) }),
+    ...lengthHeader(method, body),
   };
   const isSecure = url.protocol === 'https:';
   const agent = isLoopback(url.host) ? (isSecure ? agents.localHttps : agents.localHttp) : isSecure ? agents.https : agents.http;
   return (isSecure ? httpsRequest : httpRequest)(url, { method, headers, agent });
+}
+
+function lengthHeader(method: Request['method'], body: Body | undefined): Readonly<Record<string, string>> {
+  if (body === undefined) return method === 'GET' || method === 'HEAD' ? {} : { 'content-length': '0' };
+  return body.size === undefined ? { 'transfer-encoding': 'chunked' } : { 'content-length': String(body.size) };
 }
 
 type Agents = ReturnType<typeof createAgents>;

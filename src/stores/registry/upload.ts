@@ -1,4 +1,4 @@
-/** One blob to one endpoint: mounted from another repository, in one request, or streamed and resumed after a break. */
+/** One blob to one endpoint: mounted from another repository, in one request, or streamed (perhaps while it is still made) and resumed after a break. */
 import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError, isCode } from '#ground/base/errors.ts';
 import type { Endpoint } from './config.ts';
@@ -17,12 +17,20 @@ export type BlobUpload = {
   readonly onProgress?: (sent: number) => void;
 };
 
+/** A blob whose digest and size will be known when it is complete. */
+export type GrowingUpload = Pick<BlobUpload, 'open' | 'onProgress'> & {
+  /** Resolves when it is complete; what `open` gives ends then. */
+  readonly complete: Promise<{ readonly digest: Digest; readonly size: number }>;
+};
+
 type Session = {
   readonly speaker: Speaker;
   readonly endpoint: Endpoint;
   readonly repository: string;
-  readonly upload: BlobUpload;
 };
+
+/** The bytes of an upload in a session; `size` undefined: not known yet. */
+type Content = Pick<BlobUpload, 'open' | 'onProgress'> & { readonly size: number | undefined; digest(): Promise<Digest> };
 
 /** Blobs up to this size go in one request; larger ones are streamed first, so that a break need not begin at 0 again. */
 const oneRequest = 8 << 20;
@@ -37,33 +45,69 @@ export async function uploadBlob(
   upload: BlobUpload,
   signal: AbortSignal,
 ): Promise<'mounted' | 'uploaded'> {
-  const session: Session = { speaker, endpoint, repository, upload };
+  const session: Session = { speaker, endpoint, repository };
   let location: URL | undefined;
   for (const from of (upload.mountFrom ?? []).slice(0, mostMounts)) {
-    const mounted = await mount(session, from, signal);
+    const mounted = await mount(session, { digest: upload.digest, from }, signal);
     if (mounted === 'mounted') return 'mounted';
     location = mounted ?? location;
   }
+  const content: Content = {
+    ...upload,
+    open: (offset, own) => upload.open(offset, own),
+    digest: async () => await Promise.resolve(upload.digest),
+  };
+  await send(session, location, () => content, signal);
+  return 'uploaded';
+}
+
+/** The same for a blob that is still made: it is sent as it grows, in one request without a length, as docker sends layers. */
+export async function uploadGrowingBlob(
+  speaker: Speaker,
+  endpoint: Endpoint,
+  repository: string,
+  upload: GrowingUpload,
+  signal: AbortSignal,
+): Promise<void> {
+  let size: number | undefined;
+  upload.complete.then(
+    (blob) => (size = blob.size),
+    () => undefined, // what `open` throws is the error
+  );
+  const growing: Content = {
+    ...upload,
+    size: undefined,
+    open: (offset, own) => upload.open(offset, own),
+    digest: async () => (await upload.complete).digest,
+  };
+  await send({ speaker, endpoint, repository }, undefined, () => (size === undefined ? growing : { ...growing, size }), signal);
+}
+
+/** `contentNow` is asked before each try. */
+async function send(session: Session, begun: URL | undefined, contentNow: () => Content, signal: AbortSignal): Promise<void> {
+  let location = begun;
   let offset = 0;
   const task = async (): Promise<void> => {
     // A break in a stream that had got far begins to count anew.
     for (;;) {
       const before = offset;
+      const content = contentNow();
+      const isLong = content.size === undefined || content.size > oneRequest;
       try {
         location ??= await begin(session, signal);
-        await (upload.size <= oneRequest ? finish(session, location, 0, signal) : sendStream(session, location, offset, signal));
+        const part = { content, location, offset: isLong ? offset : 0 };
+        await (isLong ? sendStream(session, part, signal) : finish(session, part, signal));
         return;
       } catch (error) {
         if (!(error instanceof JettisonError) || !error.retryable || signal.aborted) throw error;
-        const state = location && upload.size > oneRequest ? await whereAreWe(session, location, signal) : undefined;
+        const state = location && isLong ? await whereAreWe(session, { content, location }, signal) : undefined;
         location = state?.location;
         offset = state?.offset ?? 0;
         if (offset - before < goodProgress) throw error;
       }
     }
   };
-  await speaker.transport.persist(task, signal);
-  return 'uploaded';
+  await session.speaker.transport.persist(task, signal);
 }
 
 function ask(session: Session, request: Omit<EndpointRequest, 'scopes'>, signal: AbortSignal, from?: string): Promise<Answer> {
@@ -72,8 +116,12 @@ function ask(session: Session, request: Omit<EndpointRequest, 'scopes'>, signal:
 }
 
 /** A registry that does not mount may begin an upload instead: then its address; or it refuses: then nothing. */
-async function mount(session: Session, from: string, signal: AbortSignal): Promise<'mounted' | URL | undefined> {
-  const query = new URLSearchParams({ mount: session.upload.digest, from }).toString();
+async function mount(
+  session: Session,
+  { digest, from }: { readonly digest: Digest; readonly from: string },
+  signal: AbortSignal,
+): Promise<'mounted' | URL | undefined> {
+  const query = new URLSearchParams({ mount: digest, from }).toString();
   try {
     return await session.speaker.transport.persist(async () => {
       using answer = await ask(session, { method: 'POST', path: `/v2/${session.repository}/blobs/uploads/?${query}` }, signal, from);
@@ -94,9 +142,13 @@ async function begin(session: Session, signal: AbortSignal): Promise<URL> {
   return locationOf(answer);
 }
 
-async function sendStream(session: Session, location: URL, offset: number, signal: AbortSignal): Promise<void> {
-  const { upload } = session;
-  if (offset === upload.size) return await finish(session, location, offset, signal);
+/** What is still to be sent, and where to. */
+type Part = { readonly content: Content; readonly location: URL; readonly offset: number };
+
+async function sendStream(session: Session, part: Part, signal: AbortSignal): Promise<void> {
+  const { content, location, offset } = part;
+  if (offset === content.size) return await finish(session, part, signal);
+  const sent = { end: offset };
   using answer = await ask(
     session,
     {
@@ -104,63 +156,70 @@ async function sendStream(session: Session, location: URL, offset: number, signa
       path: location,
       headers: {
         'content-type': 'application/octet-stream',
-        ...(offset > 0 ? { 'content-range': `${offset}-${upload.size - 1}` } : {}),
+        // Without a size there is no range to name: the session itself knows where it is, and it was asked.
+        ...(offset > 0 && content.size !== undefined ? { 'content-range': `${offset}-${content.size - 1}` } : {}),
       },
-      body: bodyFrom(upload, offset),
+      body: bodyFrom(content, offset, sent),
       isCommit: true,
     },
     signal,
   );
   await expectStatus(answer, 'PATCH', [202, 204]);
-  await finish(session, locationOf(answer, location), upload.size, signal);
+  const whole = { ...content, size: content.size ?? sent.end };
+  await finish(session, { content: whole, location: locationOf(answer, location), offset: whole.size }, signal);
 }
 
 /** Closes the upload with what is missing from `offset` on. */
-async function finish(session: Session, location: URL, offset: number, signal: AbortSignal): Promise<void> {
-  const { upload } = session;
+async function finish(session: Session, { content, location, offset }: Part, signal: AbortSignal): Promise<void> {
+  const digest = await content.digest();
   const url = new URL(location);
-  url.searchParams.set('digest', upload.digest);
+  url.searchParams.set('digest', digest);
   using answer = await ask(
     session,
     {
       method: 'PUT',
       path: url,
       headers: { 'content-type': 'application/octet-stream' },
-      body: offset === upload.size ? { size: 0, open: () => [] } : bodyFrom(upload, offset),
+      body: offset === content.size ? { size: 0, open: () => [] } : bodyFrom(content, offset),
       isCommit: true,
     },
     signal,
   );
   await expectStatus(answer, 'PUT', [200, 201, 202, 204]);
   const stored = answer.headers['docker-content-digest'];
-  if (typeof stored === 'string' && stored !== upload.digest) {
-    throw registryError('wrong-digest', `"${url.host}" stored ${stored.slice(0, 160)} where ${upload.digest} was sent`);
+  if (typeof stored === 'string' && stored !== digest) {
+    throw registryError('wrong-digest', `"${url.host}" stored ${stored.slice(0, 160)} where ${digest} was sent`);
   }
 }
 
 /** How much of a broken upload the registry has; undefined: it has lost it. */
-async function whereAreWe(session: Session, location: URL, signal: AbortSignal): Promise<{ location: URL; offset: number } | undefined> {
+async function whereAreWe(
+  session: Session,
+  { content, location }: Pick<Part, 'content' | 'location'>,
+  signal: AbortSignal,
+): Promise<{ location: URL; offset: number } | undefined> {
   try {
     using answer = await ask(session, { method: 'GET', path: location }, signal);
     const range = /^(?:bytes=)?0-(\d+)$/u.exec(headerText(answer, 'range'));
     if (answer.status !== 204 || !range) return undefined;
     const offset = Number(range[1]) + 1;
-    return offset <= session.upload.size ? { location: locationOf(answer, location), offset: offset === 1 ? 0 : offset } : undefined;
+    return offset <= (content.size ?? Infinity) ? { location: locationOf(answer, location), offset: offset === 1 ? 0 : offset } : undefined;
   } catch (error) {
     if (error instanceof JettisonError && !signal.aborted) return undefined;
     throw error;
   }
 }
 
-function bodyFrom(upload: BlobUpload, offset: number) {
+/** `sent.end`: what has gone out, from the beginning of the blob. */
+function bodyFrom(content: Content, offset: number, sent = { end: offset }) {
   return {
-    size: upload.size - offset,
+    size: content.size === undefined ? undefined : content.size - offset,
     async *open(signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
-      let sent = offset;
-      for await (const chunk of upload.open(offset, signal)) {
+      sent.end = offset;
+      for await (const chunk of content.open(offset, signal)) {
         yield chunk;
-        sent += chunk.length;
-        upload.onProgress?.(sent);
+        sent.end += chunk.length;
+        content.onProgress?.(sent.end);
       }
     },
   };

@@ -20,6 +20,8 @@ export type PushRequest = {
   readonly client: RegistryClient;
   /** Repositories of the same registry that may have the layers: they are mounted from there where possible. */
   readonly mountFrom?: readonly string[];
+  /** Blobs that the repository is known to have, because they were pushed just now: it is not asked again. */
+  readonly present?: ReadonlySet<Digest>;
 };
 
 const atOnce = 4;
@@ -44,7 +46,8 @@ export async function pushDocument(
   const request = { ...given, reference: withDefaultTag(given.reference) };
   using own = childSignal(signal);
   const limit = createLimit(atOnce);
-  const blobs = distinct(request.blobs);
+  const { present } = request;
+  const blobs = distinct(request.blobs).filter(({ digest }) => present?.has(digest) !== true);
   const uploads = blobs.map(async (blob) => await limit(async () => await pushBlob(request, blob, report, own.signal), own.signal));
   for (const upload of uploads) upload.catch((error: unknown) => own.abort(error instanceof Error ? error : new Error(String(error))));
   const settled = await Promise.allSettled(uploads);
@@ -52,7 +55,10 @@ export async function pushDocument(
   return await request.client.putManifest(request.reference, request.manifest, signal);
 }
 
-async function pushBlob(request: PushRequest, blob: Descriptor, report: Report, signal: AbortSignal): Promise<void> {
+export type PushBlobRequest = Pick<PushRequest, 'reference' | 'openBlob' | 'client' | 'mountFrom'>;
+
+/** One blob, unless the repository has it: mounted from another one where possible. Throws as `pushImage`. */
+export async function pushBlob(request: PushBlobRequest, blob: Descriptor, report: Report, signal: AbortSignal): Promise<void> {
   const { reference, client, mountFrom } = request;
   const tell = (current: number, state: TransferProgress['state']): void => {
     if (!isConfigType(blob.mediaType)) report({ kind: 'transfer', direction: 'push', item: blob.digest, current, total: blob.size, state });
@@ -71,6 +77,33 @@ async function pushBlob(request: PushRequest, blob: Descriptor, report: Report, 
     signal,
   );
   tell(blob.size, end === 'mounted' ? 'mounted' : 'done');
+}
+
+export type GrowingBlob = {
+  /** What it is called while its digest is not known: its layer's DiffID. */
+  readonly item: string;
+  /** The bytes from `offset` on, up to the end of the complete blob; asked for again when a connection breaks. */
+  open(offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  readonly complete: Promise<{ readonly digest: Digest; readonly size: number }>;
+};
+
+/** A blob that is still made: nobody can ask whether the repository has it, so it is sent. Throws `registry/...` and what `open` and `complete` throw. */
+export async function pushGrowingBlob(
+  request: Pick<PushRequest, 'reference' | 'client'>,
+  blob: GrowingBlob,
+  report: Report,
+  signal: AbortSignal,
+): Promise<void> {
+  const tell = (current: number, total: number, state: TransferProgress['state']): void =>
+    report({ kind: 'transfer', direction: 'push', item: blob.item, current, total, state });
+  const onProgress = createMeter((sent) => tell(sent, 0, 'running'));
+  await request.client.uploadGrowingBlob(
+    request.reference,
+    { open: (offset, own) => blob.open(offset, own), complete: blob.complete, onProgress },
+    signal,
+  );
+  const { size } = await blob.complete;
+  tell(size, size, 'done');
 }
 
 /** Each blob once; those whose media type forbids pushing them (foreign layers) stay where they are. */

@@ -1,9 +1,10 @@
 import { push } from '#engine/push.ts';
+import type { PushRequest } from '#engine/requests.ts';
 import { nameOf, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
-import { choice, flag } from '../option.ts';
+import { badValue, choice, flag, parsed } from '../option.ts';
 import { readRetries, retryOptions } from './retry-options.ts';
 import { openTransferScreen, silentTransferScreen } from '../output/transfers.ts';
 
@@ -12,7 +13,16 @@ export const pushCommand = defineCommand({
   summary: 'Upload an image to a registry',
   usage: '[OPTIONS] NAME[:TAG]',
   options: {
-    compression: choice('compression', { words: ['gzip', 'zstd'], initial: undefined, help: 'How layers are compressed (default gzip)' }),
+    compression: choice('compression', {
+      words: ['gzip', 'zstd', 'uncompressed'],
+      initial: undefined,
+      help: 'How layers that were built here are compressed (default gzip)',
+    }),
+    level: parsed(
+      'compression-level',
+      { value: 'int', initial: undefined, help: 'How hard it tries: gzip 1 to 9 (default 6), zstd 1 to 19 (default 3)' },
+      parseLevel,
+    ),
     ...retryOptions,
     quiet: flag('quiet', { short: 'q', help: 'Only print the name of what was pushed' }),
   },
@@ -23,11 +33,12 @@ export const pushCommand = defineCommand({
     const reference = withDefaultTag(parseReference(name));
     if (reference.digest !== undefined)
       throw new JettisonError('cli/usage', 'Cannot push a digest reference', { hint: 'Push a name with a tag' });
+    const request = { reference: name, ...compressionOf(options) };
     if (!options.quiet) stdout.write(`The push refers to repository [${nameOf(reference)}]\n`);
     await using engine = await engineFor(around, { network: readRetries(options) });
     const pushed = await (async () => {
       using screen = options.quiet ? silentTransferScreen() : openTransferScreen(stdout, around);
-      return await push(engine, { reference: name, compression: options.compression }, screen.report, signal);
+      return await push(engine, request, screen.report, signal);
     })();
     stdout.write(
       options.quiet ? `${printReference(reference)}\n` : `${reference.tag ?? ''}: digest: ${pushed.digest} size: ${pushed.size}\n`,
@@ -35,3 +46,26 @@ export const pushCommand = defineCommand({
     return 0;
   },
 });
+
+const mostLevels = { gzip: 9, zstd: 19, uncompressed: 0 } as const;
+
+function parseLevel(word: string): number | undefined {
+  if (/^[1-9]\d?$/u.test(word)) return Number(word);
+  throw badValue('compression-level', word, 'use a whole number: 1 to 9 for gzip, 1 to 19 for zstd');
+}
+
+/** Throws `cli/bad-value` for a level that the compression has not. */
+function compressionOf({
+  compression,
+  level,
+}: {
+  readonly compression: keyof typeof mostLevels | undefined;
+  readonly level: number | undefined;
+}): Omit<PushRequest, 'reference'> {
+  const most = mostLevels[compression ?? 'gzip'];
+  if (level !== undefined && level > most) {
+    const why = most === 0 ? '"uncompressed" has no levels' : `${compression ?? 'gzip'} has 1 to ${most}`;
+    throw badValue('compression-level', String(level), why);
+  }
+  return { compression: compression === 'uncompressed' ? 'tar' : compression, ...(level === undefined ? {} : { level }) };
+}

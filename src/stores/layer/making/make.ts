@@ -1,4 +1,4 @@
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeSync, writevSync } from 'node:fs';
 import { createDigester } from '#ground/base/digest.ts';
 import { createCompressor } from '../compression.ts';
 import type { Job, LayerBlob, LayerIdentity, Watch } from '../jobs.ts';
@@ -36,17 +36,18 @@ async function writeTo(file: number, job: Extract<Job, { kind: 'write' }>, watch
   let size = 0;
   let read = 0;
   const isPlain = job.format === 'tar';
-  const sink = (bytes: Uint8Array): void => {
-    if (!isPlain) fileDigester.update(bytes);
-    writeAll(file, bytes);
-    size += bytes.length;
+  const sink = (pieces: readonly Uint8Array[]): void => {
+    if (!isPlain) for (const piece of pieces) fileDigester.update(piece);
+    size += writeAll(file, pieces);
   };
-  const compressor = job.format === 'tar' ? undefined : createCompressor({ compression: job.format, width: job.width, sink });
+  const { format: compression, width, level } = job;
+  const compressor =
+    compression === 'tar' ? undefined : createCompressor({ compression, width, sink, ...(level === undefined ? {} : { level }) });
   for (const block of layerTar(job.folder, job.below)) {
     watch.check();
     tarDigester.update(block);
     if (compressor) await compressor.push(block);
-    else sink(block);
+    else sink([block]);
     read += block.length;
     watch.progress(read);
   }
@@ -55,6 +56,14 @@ async function writeTo(file: number, job: Extract<Job, { kind: 'write' }>, watch
   return { diffId, digest: isPlain ? diffId : fileDigester.finish(), size };
 }
 
-function writeAll(file: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at);
+/** Gives how many bytes there were. A short write is rare: what it left goes piece by piece. */
+function writeAll(file: number, pieces: readonly Uint8Array[]): number {
+  let skip = writevSync(file, pieces);
+  let total = 0;
+  for (const piece of pieces) {
+    for (let at = Math.min(skip, piece.length); at < piece.length;) at += writeSync(file, piece, at);
+    skip = Math.max(0, skip - piece.length);
+    total += piece.length;
+  }
+  return total;
 }

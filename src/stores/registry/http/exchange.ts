@@ -14,7 +14,8 @@ export type Timing = {
   readonly leastBytes: number;
 };
 
-export type Body = { readonly size: number; open(signal: AbortSignal): AsyncIterable<Uint8Array> | Iterable<Uint8Array> };
+/** `size` in bytes; undefined: it is sent in chunks, and its end is known when it comes. */
+export type Body = { readonly size: number | undefined; open(signal: AbortSignal): AsyncIterable<Uint8Array> | Iterable<Uint8Array> };
 
 export type Outgoing = {
   readonly url: URL;

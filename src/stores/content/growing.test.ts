@@ -1,0 +1,54 @@
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { appendFileSync, mkdtempDisposableSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { followFile, type GrowingFile } from './growing.ts';
+
+const signal = new AbortController().signal;
+
+async function readAll(file: GrowingFile, offset = 0): Promise<string> {
+  const chunks: string[] = [];
+  for await (const chunk of file.read(offset, signal)) chunks.push(Buffer.from(chunk).toString());
+  return chunks.join('');
+}
+
+test('a file is read to its end while it is made, grows, moves and is removed', async () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-growing-'));
+  const path = join(folder.path, 'part');
+  const written = Promise.withResolvers<{ readonly size: number }>();
+  const following = followFile(path, written.promise, signal);
+  await sleep(20);
+  writeFileSync(path, 'one ');
+  await using file = await following;
+  assert.equal(await file.exceeds(3, signal), true);
+  const [whole, rest] = [readAll(file), readAll(file, 4)];
+  await sleep(20);
+  appendFileSync(path, 'two ');
+  renameSync(path, `${path}.done`);
+  appendFileSync(`${path}.done`, 'three');
+  rmSync(`${path}.done`);
+  written.resolve({ size: 13 });
+  assert.deepEqual(await Promise.all([whole, rest]), ['one two three', 'two three']);
+  assert.deepEqual([await file.exceeds(12, signal), await file.exceeds(13, signal)], [true, false]);
+});
+
+test('what the writer throws is thrown, a file shorter than was said is an error, aborting ends it', async () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-growing-'));
+  const path = join(folder.path, 'part');
+  const written = Promise.withResolvers<{ readonly size: number }>();
+  const missing = followFile(path, written.promise, signal);
+  writeFileSync(`${path}-2`, 'short');
+  await using file = await followFile(`${path}-2`, written.promise, signal);
+  const reading = readAll(file);
+  const controller = new AbortController();
+  const waiting = file.exceeds(10, controller.signal);
+  controller.abort(new Error('enough'));
+  await assert.rejects(waiting, /enough/u);
+  written.reject(new Error('no more disk'));
+  await assert.rejects(missing, /no more disk/u);
+  await assert.rejects(reading, /no more disk/u);
+  await using cut = await followFile(`${path}-2`, Promise.resolve({ size: 6 }), signal);
+  await assert.rejects(readAll(cut), /ends after 5 of 6 bytes/u);
+});
