@@ -8,10 +8,14 @@ import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import { parseSnapshotId, type SnapshotId } from '#execution/worker/contract.ts';
-import type { ArrivedLayer } from '#stores/transfer/pull.ts';
+import type { ComingLayer } from '#stores/transfer/pull.ts';
 import type { RemoteImage } from '#stores/transfer/resolve.ts';
+import { createLog } from '#ground/base/log.ts';
+import type { Blob } from '#stores/content/store.ts';
 import { layersOfChain } from './layer-chains.ts';
 import type { Engine } from './open.ts';
+
+const log = createLog('engine');
 
 export type ImageRequest = {
   readonly reference: Reference;
@@ -49,8 +53,10 @@ export async function fetchImage(
   const client = await engine.registry();
   const missing = diffIds.length - unpacker.known;
   if (missing > 0) {
-    const onLayer = async ({ index, descriptor, path }: ArrivedLayer): Promise<void> =>
-      await Promise.resolve(unpacker.take(index, { blob: descriptor.digest, file: path, mediaType: descriptor.mediaType }));
+    const onLayer = async ({ index, descriptor, part, complete }: ComingLayer): Promise<void> => {
+      const { mediaType, digest, size } = descriptor;
+      await Promise.resolve(unpacker.take(index, { blob: { digest, size }, part, complete, mediaType }));
+    };
     await pullLayers(found, { client, content: engine.content, onLayer }, report, signal);
   }
   const record = await enter(engine, found, await unpacker.finish(), signal);
@@ -76,12 +82,13 @@ export async function unpackImage(
         hint: 'Build, pull or load the image again',
       });
     }
-    unpacker.take(index, { blob: form.digest, file: engine.content.path(form.digest), mediaType: form.mediaType });
+    const complete = Promise.resolve(engine.content.path(form.digest));
+    unpacker.take(index, { blob: form, part: undefined, complete, mediaType: form.mediaType });
   }
   return await unpacker.finish();
 }
 
-type LayerFile = { readonly blob: Digest; readonly file: string; readonly mediaType: string };
+type LayerFile = Pick<ComingLayer, 'part' | 'complete'> & { readonly blob: Blob; readonly mediaType: string };
 
 /** Unpacks layers in order while later ones are still on their way. `known` layers at the bottom need no file. */
 function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Report, signal: AbortSignal) {
@@ -98,13 +105,11 @@ function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Repo
     if (diffId === undefined || chainId === undefined)
       throw new JettisonError('engine/layer-mismatch', 'The manifest has more layers than the config', { fault: 'environment' });
     const worker = await engine.worker(signal);
-    const { blob, ...file } = layer;
-    const snapshot = await unpackChecked(
-      engine,
-      blob,
-      async () => await worker.unpackLayer({ parent, diffId, ...file }, report, signal),
-      signal,
-    );
+    const unpack: Unpack = async (file, own) =>
+      await worker.unpackLayer({ parent, diffId, mediaType: layer.mediaType, ...file }, report, own);
+    const unpackWhole = async (): Promise<SnapshotId> => await unpack({ file: await layer.complete }, signal);
+    const snapshot =
+      (await unpackPart(engine, layer, unpack, signal)) ?? (await unpackChecked(engine, layer.blob.digest, unpackWhole, signal));
     engine.images.setSnapshot(chainId, snapshot);
     return snapshot;
   };
@@ -123,6 +128,24 @@ function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Repo
       return await top;
     },
   };
+}
+
+type Unpack = (file: { readonly file: string; readonly size?: number }, signal: AbortSignal) => Promise<SnapshotId>;
+
+/**
+ * Unpacks a layer while it is downloaded. Undefined where that does not go, or went wrong: bytes that came may have been thrown away since. The
+ * complete blob then says what is the matter.
+ */
+async function unpackPart(engine: Engine, layer: LayerFile, unpack: Unpack, signal: AbortSignal): Promise<SnapshotId | undefined> {
+  const { part, blob } = layer;
+  if (part === undefined || engine.content.has(blob.digest, blob.size)) return undefined;
+  try {
+    return await unpack({ file: part.path, size: blob.size }, AbortSignal.any([signal, part.signal]));
+  } catch (error) {
+    signal.throwIfAborted();
+    log('layer %s as it came: %o', blob.digest, error);
+    return undefined;
+  }
 }
 
 /** A layer that cannot be unpacked may be a damaged blob: then that is the error, and the blob is gone, so that the next pull brings it again. */

@@ -42,6 +42,17 @@ export type LayerIdentity = { readonly snapshot: SnapshotId; readonly diffId: Di
 
 export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number };
 
+export type UnpackRequest = {
+  readonly parent: SnapshotId | undefined;
+  readonly diffId: Digest;
+  readonly file: string;
+  /** Bytes of the complete file, where it is still being written. */
+  readonly size?: number;
+  readonly mediaType: string;
+  /** When the layer was made, as far as somebody says so, milliseconds since the epoch; else it counts as made now. */
+  readonly madeAt?: number;
+};
+
 export type Worker = AsyncDisposable & {
   /** Runs an op to a committed snapshot. Nothing stays behind when it fails. */
   run(request: OpRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
@@ -56,18 +67,7 @@ export type Worker = AsyncDisposable & {
     signal: AbortSignal,
   ): Promise<LayerBlob>;
   /** Unpacks a layer blob over `parent`; fails unless its uncompressed bytes have `diffId`. A layer already unpacked over that parent is found, not unpacked again. */
-  unpackLayer(
-    request: {
-      readonly parent: SnapshotId | undefined;
-      readonly diffId: Digest;
-      readonly file: string;
-      readonly mediaType: string;
-      /** When the layer was made, as far as somebody says so, milliseconds since the epoch; else it counts as made now. */
-      readonly madeAt?: number;
-    },
-    report: Report,
-    signal: AbortSignal,
-  ): Promise<SnapshotId>;
+  unpackLayer(request: UnpackRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
   /** A container's process over a new writable snapshot, attached to this process's own standard streams. */
   runContainer(request: ContainerRequest, signal: AbortSignal): Promise<ContainerOutcome>;
   /** Hands a signal (`SIGTERM`) to the first process of a running container; nothing when it has ended. */

@@ -1,5 +1,5 @@
 /** Snapshots as layers and layers as snapshots, inside the worker. What a layer's tar digests to is remembered as a fact of its snapshot. */
-import { parseDigest, type Digest } from '#ground/base/digest.ts';
+import { parseDigest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { createSingleFlight } from '#ground/base/single-flight.ts';
 import { chainAbove, type ChainId } from '#formats/oci/layer-ids.ts';
@@ -7,7 +7,7 @@ import type { Report } from '#formats/progress/event.ts';
 import { applyLayer } from '#stores/layer/apply.ts';
 import { layerIdentity, writeLayer } from '#stores/layer/create.ts';
 import { snapshotNotFound, type Snapshot, type SnapshotId, type SnapshotStore } from '#stores/snapshot/contract.ts';
-import type { LayerBlob, LayerFormat, LayerIdentity } from './contract.ts';
+import type { LayerBlob, LayerFormat, LayerIdentity, UnpackRequest } from './contract.ts';
 
 const facts = { diffId: 'diff-id', fileBytes: 'file-bytes', chainId: 'chain-id', madeAt: 'made-at' } as const;
 
@@ -24,14 +24,6 @@ export type Layers = {
 };
 
 type Layer = Pick<LayerIdentity, 'diffId' | 'size'>;
-
-export type UnpackRequest = {
-  readonly parent: SnapshotId | undefined;
-  readonly diffId: Digest;
-  readonly file: string;
-  readonly mediaType: string;
-  readonly madeAt?: number;
-};
 
 export function createLayers(snapshots: SnapshotStore): Layers {
   const identifying = createSingleFlight<SnapshotId, Layer>();
@@ -93,12 +85,12 @@ async function unpackNew(
   const below = foldersOf(snapshots, request.parent);
   const onProgress = (current: number): void =>
     report({ kind: 'transfer', direction: 'unpack', item: request.diffId, current, total: 0, state: 'running' });
-  const { file, mediaType, diffId } = request;
-  const { size } = await applyLayer({ file, mediaType, diffId, folder: active.folder, below }, onProgress, signal);
+  const { parent: _, chainId, madeAt, ...blob } = request;
+  const { size } = await applyLayer({ ...blob, folder: active.folder, below }, onProgress, signal);
   const { id } = await active.commit(signal);
-  remember(snapshots, id, { diffId, size });
-  snapshots.setFact(id, facts.chainId, request.chainId);
-  if (request.madeAt !== undefined) snapshots.setFact(id, facts.madeAt, String(request.madeAt));
+  remember(snapshots, id, { diffId: blob.diffId, size });
+  snapshots.setFact(id, facts.chainId, chainId);
+  if (madeAt !== undefined) snapshots.setFact(id, facts.madeAt, String(madeAt));
   return id;
 }
 

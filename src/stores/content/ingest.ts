@@ -11,6 +11,8 @@ export type Expected = { readonly digest?: Digest; readonly size?: number };
 
 /** A blob being written by this process alone. Disposing without `commit` removes what was written. */
 export type Ingest = Disposable & {
+  /** The file that is written to, until `commit`. */
+  readonly path: string;
   /** Bytes written so far, those of a dead writer before us included. */
   readonly offset: number;
   /** Synchronous. Throws `content/wrong-size` as soon as there are more bytes than expected; `content/no-space`. */
@@ -101,6 +103,7 @@ function createIngest(place: IngestPlace, writing: Writing, firstDigester: Diges
     rmSync(part.path, { force: true });
   };
   return {
+    path: part.path,
     get offset() {
       return offset;
     },

@@ -9,6 +9,8 @@ export type { LayerLimits } from './jobs.ts';
 export type ApplyLayerRequest = {
   /** Path of the layer blob, compressed or not; its own digest was verified when it came. */
   readonly file: string;
+  /** Bytes that the file will have when it is complete, where it is still being written. */
+  readonly size?: number;
   readonly mediaType: string;
   /** Digest of the uncompressed tar as the image's config says. */
   readonly diffId: Digest;
@@ -36,7 +38,7 @@ export async function applyLayer(
   onProgress: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<LayerIdentity> {
-  const { mediaType, file, diffId, folder, below } = request;
+  const { mediaType, ...layer } = request;
   layerCompression(mediaType);
-  return await runJob({ kind: 'apply', file, diffId, folder, below, limits: { ...defaultLimits, ...request.limits } }, onProgress, signal);
+  return await runJob({ ...layer, kind: 'apply', limits: { ...defaultLimits, ...request.limits } }, onProgress, signal);
 }

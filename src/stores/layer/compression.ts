@@ -195,6 +195,8 @@ async function zstdBlock(block: Uint8Array, level: number): Promise<Uint8Array> 
 export type Unpacking = {
   /** Path of the compressed file. */
   readonly file: string;
+  /** Where the file is still being written: bytes that it will have, and what to do until there are more; it may throw to end this. */
+  readonly growing?: { readonly size: number; readonly pause: () => Promise<void> } | undefined;
   /** Takes uncompressed bytes, in order. */
   readonly take: (bytes: Uint8Array) => void;
   /** Bytes of `file` read so far. */
@@ -208,12 +210,12 @@ export type Unpacking = {
 export async function decompress(unpacking: Unpacking): Promise<void> {
   const file = openSync(unpacking.file, 'r');
   try {
-    const compression = compressionOf(readStart(file));
+    const compression = compressionOf(await readStart(file, unpacking.growing));
     const transform = transformFor(compression);
-    const plain = chunksOf(file, unpacking.onRead);
+    const plain = chunksOf(file, unpacking);
     const chunks = compression === 'zstd' ? framesOf(plain) : plain;
     if (!transform) {
-      for (const chunk of chunks) {
+      for await (const chunk of chunks) {
         unpacking.take(chunk);
         await nextTurn();
       }
@@ -255,25 +257,31 @@ export function compressionOf(start: Uint8Array): Found {
   return 'none';
 }
 
-function readStart(file: number): Uint8Array {
+async function readStart(file: number, growing: Unpacking['growing']): Promise<Uint8Array> {
   const start = new Uint8Array(16);
-  return start.subarray(0, readSync(file, start, 0, start.length, 0));
-}
-
-function* chunksOf(file: number, onRead: (bytes: number) => void): Generator<Uint8Array, void, void> {
-  for (let at = 0; ;) {
-    const chunk = new Uint8Array(readLength);
-    const count = readSync(file, chunk, 0, readLength, at);
-    if (count === 0) return;
-    at += count;
-    onRead(at);
-    yield chunk.subarray(0, count);
+  for (;;) {
+    const count = readSync(file, start, 0, start.length, 0);
+    if (growing === undefined || count >= Math.min(start.length, growing.size)) return start.subarray(0, count);
+    await growing.pause();
   }
 }
 
-function* framesOf(chunks: Iterable<Uint8Array>): Generator<Uint8Array, void, void> {
+async function* chunksOf(file: number, { onRead, growing }: Unpacking): AsyncGenerator<Uint8Array, void, void> {
+  for (let at = 0; ;) {
+    const chunk = new Uint8Array(readLength);
+    const count = readSync(file, chunk, 0, readLength, at);
+    if (count > 0) {
+      at += count;
+      onRead(at);
+      yield chunk.subarray(0, count);
+    } else if (growing === undefined || at >= growing.size) return;
+    else await growing.pause();
+  }
+}
+
+async function* framesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
   const cutter = createFrameCutter();
-  for (const chunk of chunks) yield* cutter.push(chunk);
+  for await (const chunk of chunks) yield* cutter.push(chunk);
 }
 
 async function nextTurn(): Promise<void> {

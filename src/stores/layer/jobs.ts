@@ -39,6 +39,7 @@ export type Job =
   | {
       readonly kind: 'apply';
       readonly file: string;
+      readonly size?: number;
       readonly diffId: Digest;
       readonly folder: string;
       readonly below: readonly string[];

@@ -1,5 +1,6 @@
 /** Blobs from a registry into the content store: each once, however many ask, in this process and in others. */
 import type { Digest } from '#ground/base/digest.ts';
+import { childSignal } from '#ground/base/abort.ts';
 import { isCode, type JettisonError } from '#ground/base/errors.ts';
 import { createLimit, type Limit } from '#ground/base/limit.ts';
 import { createSingleFlight, type SingleFlight } from '#ground/base/single-flight.ts';
@@ -14,6 +15,14 @@ import { createMeter } from './blobs/meter.ts';
 
 export type BlobSource = { readonly reference: Reference; readonly client: RegistryClient; readonly content: ContentStore };
 
+/** A blob that is on its way. */
+export type BlobPart = {
+  /** The file that it is written to; at the end it is renamed. */
+  readonly path: string;
+  /** Aborts when what came there is thrown away. */
+  readonly signal: AbortSignal;
+};
+
 /** What all transfers into one store share. */
 type Traffic = {
   /** By repository and digest: another repository may have what this one lacks. */
@@ -26,8 +35,13 @@ type Traffic = {
 const atOnce = 4;
 const traffics = new WeakMap<ContentStore, Traffic>();
 
-/** Makes sure that the blob is in the store. Throws `registry/...`, `content/no-space`. */
-export async function fetchBlob(source: BlobSource, descriptor: Descriptor, report: Report, signal: AbortSignal): Promise<void> {
+/** Makes sure that the blob is in the store. `onPart` is told where it is written to, if it is this call that fetches it; again when wrong bytes came. Throws `registry/...`, `content/no-space`. */
+export async function fetchBlob(
+  source: BlobSource & { readonly onPart?: (part: BlobPart) => void },
+  descriptor: Descriptor,
+  report: Report,
+  signal: AbortSignal,
+): Promise<void> {
   const { digest, size } = descriptor;
   if (source.content.has(digest, size)) return report(progress(descriptor, size, 'exists'));
   report(progress(descriptor, 0, 'waiting'));
@@ -47,16 +61,25 @@ export async function fetchBlob(source: BlobSource, descriptor: Descriptor, repo
 }
 
 /** Wrong bytes are thrown away and asked for once more, if possible of another host. */
-async function fetchChecked(source: BlobSource, descriptor: Descriptor, tell: Report, signal: AbortSignal): Promise<void> {
+async function fetchChecked(
+  source: Parameters<typeof fetchBlob>[0],
+  descriptor: Descriptor,
+  tell: Report,
+  signal: AbortSignal,
+): Promise<void> {
   const avoid: string[] = [];
   for (;;) {
     using claim = await source.content.claim({ digest: descriptor.digest, size: descriptor.size, durability: 'rebuildable' }, signal);
     if (!claim) return;
-    const host = await source.client.fetchBlob(source.reference, descriptor, { sink: metered(claim, descriptor, tell), avoid }, signal);
+    using part = childSignal(signal);
+    source.onPart?.({ path: claim.path, signal: part.signal });
+    let host = '';
     try {
+      host = await source.client.fetchBlob(source.reference, descriptor, { sink: metered(claim, descriptor, tell), avoid }, signal);
       await claim.commit(signal);
       return;
     } catch (error) {
+      part.abort(error instanceof Error ? error : new Error(String(error)));
       if (!isCode(error, 'content/wrong-digest')) throw error;
       if (avoid.length > 0) throw wrongBytes(host, descriptor, error);
       avoid.push(host);

@@ -54,10 +54,9 @@ test('layers are handed out bottom first while others still come', async () => {
   const content = openContentStore({ folder: folder.path });
   using client = clientFor();
   const order: number[] = [];
-  const onLayer: PullRequest['onLayer'] = async ({ index, path, descriptor }) => {
-    assert.equal(path, content.path(descriptor.digest));
-    await new Promise(setImmediate);
+  const onLayer: PullRequest['onLayer'] = async ({ index, complete, descriptor }) => {
     order.push(index);
+    assert.equal(await complete, content.path(descriptor.digest));
   };
   await pullAndCheck(registry.host, image, content, client, { onLayer });
   assert.deepEqual(order, [0, 1, 2, 3]);

@@ -2,22 +2,24 @@
 import { childSignal } from '#ground/base/abort.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Report } from '#formats/progress/event.ts';
-import { fetchBlob } from './fetch-blob.ts';
+import { fetchBlob, type BlobPart } from './fetch-blob.ts';
 import { resolveImage, type RemoteImage, type ResolveRequest } from './resolve.ts';
 
 export type PullRequest = ResolveRequest & {
-  /** Called for each layer, bottom first, one after the other, as soon as its blob is there, while others still come. */
-  readonly onLayer?: (layer: ArrivedLayer, signal: AbortSignal) => Promise<void>;
+  /** Called for each layer, bottom first, one after the other, as soon as its bytes begin to come, or its blob is there. */
+  readonly onLayer?: (layer: ComingLayer, signal: AbortSignal) => Promise<void>;
 };
 
-export type ArrivedLayer = {
+export type ComingLayer = {
   readonly index: number;
   readonly descriptor: Descriptor;
-  /** The blob in the content store. Whoever reads it must check its digest or its DiffID. */
-  readonly path: string;
+  /** While the blob comes: the file that grows. undefined when it is there, or another process fetches it. */
+  readonly part: BlobPart | undefined;
+  /** Path of the blob in the content store, once it is there. Whoever reads it must check its digest or its DiffID. */
+  readonly complete: Promise<string>;
 };
 
-/** The image's documents, once all of its blobs are in the store and `onLayer` is done. Throws `registry/...`, `oci/...`, `content/no-space`, `transfer/...`. */
+/** The image's documents, once all of its blobs are in the store and `onLayer` was called for all. Throws `registry/...`, `oci/...`, `content/no-space`, `transfer/...`. */
 export async function pullImage(request: PullRequest, report: Report, signal: AbortSignal): Promise<RemoteImage> {
   const image = await resolveImage(request, signal);
   await pullLayers(image, request, report, signal);
@@ -33,16 +35,25 @@ export async function pullLayers(
 ): Promise<void> {
   using own = childSignal(signal);
   const source = { reference: image.reference, client: request.client, content: request.content };
-  const downloads = image.layers.map(async (layer) => await fetchBlob(source, layer, report, own.signal));
+  const begun = image.layers.map(() => Promise.withResolvers<BlobPart | undefined>());
+  const downloads = image.layers.map(async (layer, index) => {
+    try {
+      await fetchBlob({ ...source, onPart: (part) => begun[index]?.resolve(part) }, layer, report, own.signal);
+    } finally {
+      begun[index]?.resolve(undefined);
+    }
+    return request.content.path(layer.digest);
+  });
   // The first failure is the one to tell, and ends the others.
   for (const download of downloads)
     download.catch((error: unknown) => own.abort(error instanceof Error ? error : new Error(String(error))));
   try {
-    for (const [index, download] of downloads.entries()) {
-      await download;
+    for (const [index, complete] of downloads.entries()) {
+      const part = await begun[index]?.promise;
       const descriptor = image.layers[index];
-      if (descriptor) await request.onLayer?.({ index, descriptor, path: request.content.path(descriptor.digest) }, own.signal);
+      if (descriptor) await request.onLayer?.({ index, descriptor, part, complete }, own.signal);
     }
+    await Promise.all(downloads);
   } catch (error) {
     const first: unknown = own.signal.aborted ? own.signal.reason : error;
     own.abort(error instanceof Error ? error : new Error(String(error)));

@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createDigester } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { TarEntry } from '#formats/tar/entry.ts';
 import { createTarReader } from '#formats/tar/read.ts';
+import { growthPause } from '#stores/content/growing.ts';
 import { decompress } from '../compression.ts';
 import type { Job, LayerIdentity, Watch } from '../jobs.ts';
 import { createExtractor } from './extract.ts';
@@ -32,7 +34,12 @@ export async function unpackLayer(job: Extract<Job, { kind: 'apply' }>, watch: W
     reader.push(bytes);
   };
   try {
-    await decompress({ file: job.file, take, onRead: (bytes) => watch.progress(bytes) });
+    const pause = async (): Promise<void> => {
+      watch.check();
+      await sleep(growthPause);
+    };
+    const growing = job.size === undefined ? undefined : { size: job.size, pause };
+    await decompress({ file: job.file, growing, take, onRead: (bytes) => watch.progress(bytes) });
     reader.finish();
     const found = digester.finish();
     if (found !== job.diffId) throw wrongDiffId(job.diffId, found);
