@@ -265,13 +265,13 @@ function throwError(error: JettisonError): never {
   throw error;
 }
 
-/** Folders made on the way take --chown and an octal --chmod; a symbolic one says nothing about them. */
+/** Folders made on the way take --chown and an octal --chmod, of it what `mkdir` under umask 022 gives, as with Docker; a symbolic one says nothing about them. */
 function destinationOf(
   path: string,
   action: { readonly destinationIsFolder: boolean; readonly mode: number | string | null },
   owner: OwnerIds | undefined,
 ): Destination {
-  const mode = typeof action.mode === 'number' ? action.mode & 0o7777 : 0o755;
+  const mode = typeof action.mode === 'number' ? action.mode & 0o755 : 0o755;
   return { path, isFolder: action.destinationIsFolder, made: { mode, ...(owner ?? root) } };
 }
 

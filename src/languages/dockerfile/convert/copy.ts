@@ -131,7 +131,7 @@ function readMode(text: string, at: readonly Span[]): number | string {
   const mode = /^[0-7]{1,10}$/u.test(text) ? Number.parseInt(text, 8) : undefined;
   if (mode !== undefined && mode <= 0o7777) return mode;
   const clauses = text.split(',');
-  if (mode === undefined && clauses.every((clause) => /^[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+$/u.test(clause))) return text;
+  if (mode === undefined && clauses.every((clause) => /^[ugoa]*(?:[-+=][rwxXstugo]*)+$/u.test(clause))) return text;
   throw new JettisonError('dockerfile/bad-mode', `Invalid chmod parameter: '${text}'. It should be octal string and between 0 and 07777`, {
     at,
     hint: 'Write an octal mode (755) or a symbolic one (u+rwx,go=rX)',
