@@ -75,7 +75,8 @@ export function goMatcher(pattern: string): (name: ByteString) => boolean {
 /** One line of an ignore file in the form that `parsePatterns` works on: without spaces around, `./`, `..`, doubled, leading and trailing slashes. */
 export function cleanPattern(line: string): string {
   const text = line.trim();
-  if (text.startsWith('!')) return `!${cleanPath(text.slice(1).trim())}`;
+  // A path of nothing but the root is no exception, as in BuildKit: "!/" and "!/..".
+  if (text.startsWith('!')) return `!${cleanPath(text.slice(1).trim()).replace(/^\/$/u, '')}`;
   return cleanPath(text);
 }
 

@@ -63,7 +63,7 @@ type Common = {
   readonly span: Span;
   /** The instruction as one line: continuations joined, comments left out. */
   readonly source: string;
-  /** Comment lines just above: no empty line or empty comment stands between them and the instruction. */
+  /** Comment lines above it, back to the instruction or the empty comment (`#`) before them; empty lines between do not count. */
   readonly comments: readonly Comment[];
   readonly flags: readonly Flag[];
   readonly heredocs: readonly Heredoc[];

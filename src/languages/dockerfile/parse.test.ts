@@ -179,11 +179,11 @@ test('files without stages', () => {
   assert.deepEqual(faults('RUN x\nFROM a'), ['1:1 NoStage: No build stage in current context']);
 });
 
-test('comments just above an instruction belong to it', () => {
-  const [a, b] = instructions('# far\n\n# near\n# nearer\nRUN a\nRUN b');
+test('comments above an instruction belong to it, back to an empty one', () => {
+  const [a, b] = instructions('# far\n#\n# near\n\n# nearer\n\nRUN a\nRUN b');
   assert.deepEqual(
     a?.comments.map(({ text, span }) => `${place(span)} ${text}`),
-    ['4:1-4:7 near', '5:1-5:9 nearer'],
+    ['4:1-4:7 near', '6:1-6:9 nearer'],
   );
   assert.deepEqual(b?.comments, []);
 });

@@ -23,7 +23,7 @@ export function printDockerfile(dockerfile: Dockerfile): string {
   for (const { instruction, apart, inside } of placed.instructions) {
     if (apart.length > 0) out.push(`${printComments(apart)}\n`);
     else if (instruction.kind === 'from' && instruction !== placed.instructions[0]?.instruction) out.push('\n');
-    out.push(printComments(instruction.comments), printInstruction(instruction, inside, escape));
+    out.push(printAbove(instruction), printInstruction(instruction, inside, escape));
   }
   if (placed.rest.length > 0) out.push('\n', printComments(placed.rest));
   return out.join('');
@@ -53,6 +53,14 @@ function placeComments(comments: readonly Comment[], instructions: readonly Inst
     return { instruction, apart, inside: [...inside, ...takeUntil(instruction.span.end.offset)] };
   });
   return { instructions: placed, rest: comments.slice(next) };
+}
+
+/** Its own comments, an empty line where there are some. */
+function printAbove({ comments, span }: Instruction): string {
+  const lines = [...comments.slice(1).map((comment) => comment.span.start.line), span.start.line];
+  return comments
+    .map((comment, index) => `${printComments([comment])}${(lines[index] ?? 0) > comment.span.start.line + 1 ? '\n' : ''}`)
+    .join('');
 }
 
 function printComments(comments: readonly Comment[]): string {

@@ -32,7 +32,8 @@ function parseClause(clause: string): (on: Subject) => number {
   if (!parts) throw new JettisonError('ops/bad-mode', `Bad mode "${clause}"`, { hint: 'Write octal digits (0755) or u=rwX,go=rX' });
   const who = parts[1] === '' ? everyone : Array.from(parts[1] ?? '').reduce((bits, place) => bits | (places[place] ?? 0), 0);
   const steps = [...(parts[2] ?? '').matchAll(/([-+=])([rwxXstugo]*)/gu)];
-  return (on) => steps.reduce((mode, [, operator = '', permissions = '']) => changeStep({ ...on, mode }, who, operator, permissions), on.mode);
+  return (on) =>
+    steps.reduce((mode, [, operator = '', permissions = '']) => changeStep({ ...on, mode }, who, operator, permissions), on.mode);
 }
 
 /** `u`, `g` and `o` among the permissions copy what these have by now; what stands between them is set on its own. */
@@ -41,7 +42,7 @@ function changeStep(on: Subject, who: number, operator: string, permissions: str
   for (const run of permissions.match(/[rwxXst]+|[ugo]/gu) ?? ['']) {
     const from = shifts[run];
     if (from === undefined) mode = changeBits(mode, operator, ...bitsOf(run, who, on.searchable));
-    else mode = changeBits(mode, operator, ((mode >> from) & 7) * 0o111 & who, who & 0o777);
+    else mode = changeBits(mode, operator, (((mode >> from) & 7) * 0o111) & who, who & 0o777);
   }
   return mode;
 }

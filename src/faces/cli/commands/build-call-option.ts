@@ -1,10 +1,9 @@
-import { JettisonError } from '#ground/base/errors.ts';
 import { badValue } from '../option.ts';
 import { splitFields } from '../option-values.ts';
 
 /** What `build` is to do: `--call`. */
 export type BuildCall = {
-  readonly kind: 'build' | 'check' | 'outline' | 'targets';
+  readonly kind: 'build' | 'check' | 'outline' | 'targets' | 'subrequests.describe';
   readonly format: 'text' | 'json';
   /** Findings do not count for the exit code. */
   readonly ignoreStatus: boolean;
@@ -25,7 +24,10 @@ export function readCall(value: string): BuildCall {
 
 function kindOf(word: string, value: string): BuildCall['kind'] {
   if (word === 'check' || word === 'lint') return 'check';
-  if (word === 'build' || word === 'outline' || word === 'targets') return word;
-  if (word === 'subrequests.describe') throw new JettisonError('cli/not-built', `"--call=${word}" is not built yet`);
-  throw badValue('call', value, 'use "build", "check", "outline" or "targets", with ",format=json" or ",ignorestatus=true"');
+  if (word === 'build' || word === 'outline' || word === 'targets' || word === 'subrequests.describe') return word;
+  throw badValue(
+    'call',
+    value,
+    'use "build", "check", "outline", "targets" or "subrequests.describe", with ",format=json" or ",ignorestatus=true"',
+  );
 }

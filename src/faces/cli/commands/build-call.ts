@@ -11,8 +11,12 @@ import type { BuildCall } from './build-call-option.ts';
 
 /** Prints to stdout; gives 1 when there are findings, unless the call ignores that. */
 export async function callBuild(request: BuildRequest, call: BuildCall, around: Surroundings, signal: AbortSignal): Promise<number> {
-  await using engine = await engineFor(around);
   const print = (text: string): void => void around.streams.stdout.write(text);
+  if (call.kind === 'subrequests.describe') {
+    print(call.format === 'json' ? subrequestsJson() : subrequestsText());
+    return 0;
+  }
+  await using engine = await engineFor(around);
   if (call.kind === 'targets') {
     const list = await listBuildTargets(engine, request, signal);
     print(call.format === 'json' ? targetsJson(list) : targetsText(list));
@@ -26,6 +30,39 @@ export async function callBuild(request: BuildRequest, call: BuildCall, around: 
   const outcome = await checkBuild(engine, request, signal);
   print(call.format === 'json' ? checkJson(outcome) : checkText(outcome));
   return outcome.findings.length === 0 || call.ignoreStatus ? 0 : 1;
+}
+
+type Subrequest = { readonly name: string; readonly description: string; readonly options: Json };
+
+/** What BuildKit's frontend says it can be asked for. */
+const subrequests: readonly Subrequest[] = [
+  {
+    name: 'outline',
+    description: 'List all parameters current build target supports',
+    options: [{ name: 'target', description: 'Target build stage' }],
+  },
+  { name: 'targets', description: 'List all targets current build supports', options: [] },
+  { name: 'subrequests.describe', description: 'List available subrequest types', options: null },
+];
+const subrequestVersion = '1.0.0';
+
+function subrequestsText(): string {
+  const rows = subrequests.map(({ name, description }) => [name, subrequestVersion, description]);
+  return table([['NAME', 'VERSION', 'DESCRIPTION'], ...rows], 1);
+}
+
+function subrequestsJson(): string {
+  const list = subrequests.map(({ name, description, options }) => ({
+    name: `frontend.${name}`,
+    version: subrequestVersion,
+    type: 'rpc',
+    description,
+    opts: options,
+    inputs: null,
+    metadata: ['result.json', 'result.txt'].map((file) => ({ name: file, description: '' })),
+    refs: null,
+  }));
+  return `${goJson(list, 2)}\n`;
 }
 
 function checkText({ text, findings }: CheckOutcome): string {

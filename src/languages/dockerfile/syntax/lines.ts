@@ -11,7 +11,7 @@ export type LogicalLine = {
   readonly text: string;
   readonly pieces: readonly Piece[];
   readonly lastLine: TextSpan;
-  /** Comment lines just above. */
+  /** Comment lines above, back to the instruction or the empty comment before them. */
   readonly comments: readonly Comment[];
   readonly hasEmptyLine: boolean;
 };
@@ -79,8 +79,8 @@ export function createLineReader(source: string, file: string, report: ReportFau
       const blank = leadingSpace(raw);
       const text = raw.slice(blank);
       if (!directivesDone && readDirective(text, blank)) continue;
-      if (text === '') comments = [];
-      else if (text.startsWith('#')) {
+      if (text === '') continue;
+      if (text.startsWith('#')) {
         const comment = addComment(text, blank);
         if (comment.text === '') comments = [];
         else comments.push(comment);
