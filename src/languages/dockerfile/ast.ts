@@ -105,10 +105,13 @@ export type RunInstruction = Common & {
 /** One `--mount`; values are as written, variables in them are expanded later. */
 export type RunMount = {
   readonly span: Span;
-  readonly options: readonly { readonly key: string; readonly value: string | undefined }[];
+  readonly options: readonly MountOption[];
   /** Name of a stage, context or image; '' for none. */
   readonly from: string;
 };
+
+/** `span` is the whole mount's where quotes, escapes or a continuation make its words stand elsewhere than they are written. */
+export type MountOption = { readonly key: string; readonly value: string | undefined; readonly span: Span };
 
 export type CmdInstruction = Common & { readonly kind: 'cmd'; readonly command: Command };
 export type EntrypointInstruction = Common & { readonly kind: 'entrypoint'; readonly command: Command };

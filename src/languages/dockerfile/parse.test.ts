@@ -124,16 +124,32 @@ test('flags: quotes resolved, `--` ends them, faults say which', () => {
     [copy.chown?.text, copy.link, copy.exclude.map(({ text }) => text), copy.sources.map((each) => each.kind === 'path' && each.path.text)],
     ['a b', false, ['x', 'y'], ['--z']],
   );
-  assert.deepEqual(run.mounts[0]?.options, [
-    { key: 'type', value: 'cache' },
-    { key: 'target', value: '/a,b' },
-  ]);
+  assert.deepEqual(
+    run.mounts[0]?.options.map(({ key, value, span }) => `${place(span)} ${key} ${value}`),
+    ['3:5-3:39 type cache', '3:5-3:39 target /a,b'],
+  );
   assert.deepEqual(faults('FROM a\nCOPY --chown a b\nCOPY --link=2 a b\nCOPY --from=a --from=b a b\nARG --x a'), [
     '2:6 BadFlag: Missing a value on flag: "--chown"',
     '3:6 BadFlag: Expecting boolean value for flag "--link", not: "2"',
     '4:15 BadFlag: Duplicate flag specified: "--from"',
     '5:5 UnknownFlag: Unknown flag: "--x"',
   ]);
+});
+
+test('an option of a mount has its own place; one that is quoted has that of its mount', () => {
+  const [run] = instructions(
+    'RUN --mount=type=bind,ro,x \\\n --mount=type=cache,target=/é,id=q --mount=id="a b" \\\n --mount=ro,\\\nid=z y',
+  );
+  assert.ok(run?.kind === 'run');
+  assert.deepEqual(
+    run.mounts.map(({ options }) => options.map(({ key, span }) => `${key} ${place(span)}`)),
+    [
+      ['type 2:13-2:22', 'ro 2:23-2:25', 'x 2:26-2:27'],
+      ['type 3:10-3:20', 'target 3:21-3:30', 'id 3:31-3:35'],
+      ['id 3:36-3:52'],
+      ['ro 4:2-5:5', 'id 4:2-5:5'],
+    ],
+  );
 });
 
 test('wrong arguments are told with what the instruction wants', () => {
@@ -163,7 +179,7 @@ test('wrong arguments are told with what the instruction wants', () => {
     ],
     ['RUN --network=moon x', '2:15 WrongArguments: Invalid network mode "moon"'],
     ['RUN --mount=a\\"b x', '2:5 BadMount: Failed to parse csv mounts: "a"b"'],
-    ['RUN --mount=from=$X,target=/x y', `2:5 BadMount: "from" doesn't support variable expansion, define alias stage instead`],
+    ['RUN --mount=from=$X,target=/x y', `2:13 BadMount: "from" doesn't support variable expansion, define alias stage instead`],
     ['RUN', '2:1 WrongArguments: RUN requires at least one argument'],
     ['VOLUME [""]', '2:9 WrongArguments: VOLUME specified can not be an empty string'],
   ];

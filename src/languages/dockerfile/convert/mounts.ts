@@ -48,8 +48,10 @@ export function convertMounts(context: StepContext, mounts: readonly RunMount[],
 type Fail = (message: string, hint?: string) => never;
 
 function createMountReader(context: StepContext, written: RunMount) {
-  const at = placeOf(context, { text: '', span: written.span });
+  /** The option that is being read; the whole mount for what is wrong with several. */
+  let { span } = written;
   const fail: Fail = (message, hint) => {
+    const at = placeOf(context, { text: '', span });
     throw new JettisonError('dockerfile/bad-mount', message, { at, ...(hint === undefined ? {} : { hint }) });
   };
 
@@ -82,9 +84,11 @@ function createMountReader(context: StepContext, written: RunMount) {
       variable: undefined,
     };
     for (const option of written.options) {
-      const value = option.value === undefined ? undefined : expand(context, { text: option.value, span: written.span });
+      ({ span } = option);
+      const value = option.value === undefined ? undefined : expand(context, { text: option.value, span });
       readOption(options, otherKeys[option.key] ?? option.key, value);
     }
+    ({ span } = written);
     return options;
   }
 

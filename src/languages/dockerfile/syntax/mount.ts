@@ -1,4 +1,5 @@
 /** `RUN --mount=` values: comma-separated key=value pairs with CSV quoting. Only names of sources are read here; the rest waits for its variables. */
+import type { TextSpan } from '#ground/base/span.ts';
 import type { Flag, RunMount } from '../ast.ts';
 import type { ReportFault } from './lines.ts';
 
@@ -14,18 +15,20 @@ export function readMount(flag: Flag, report: ReportFault): RunMount | undefined
     );
     return undefined;
   }
-  const options = fields.map((field) => {
-    const equals = field.indexOf('=');
+  const options = fields.map(({ text, from, to }) => {
+    const equals = text.indexOf('=');
+    const span = partOf(flag, from, to);
     return equals < 0
-      ? { key: field.toLowerCase(), value: undefined }
-      : { key: field.slice(0, equals).toLowerCase(), value: field.slice(equals + 1) };
+      ? { key: text.toLowerCase(), value: undefined, span }
+      : { key: text.slice(0, equals).toLowerCase(), value: text.slice(equals + 1), span };
   });
-  const from = options.findLast((option) => option.key === 'from')?.value ?? '';
+  const origin = options.findLast((option) => option.key === 'from');
+  const from = origin?.value ?? '';
   if (/\$./su.test(from)) {
     report(
       'BadMount',
       `"from" doesn't support variable expansion, define alias stage instead`,
-      flag.span,
+      origin?.span ?? flag.span,
       'Add "FROM $NAME AS alias" above and use from=alias',
     );
     return undefined;
@@ -33,11 +36,24 @@ export function readMount(flag: Flag, report: ReportFault): RunMount | undefined
   return { span: flag.span, options, from };
 }
 
+/** The place of the characters `from` to `to` of a flag's value; the whole flag's where the value is not written as it is meant, in one line. */
+function partOf(flag: Flag, from: number, to: number): TextSpan {
+  const { file, start, end } = flag.valueSpan;
+  const isPlain = start.line === end.line && end.column - start.column === flag.value?.length;
+  if (!isPlain) return flag.span;
+  const at = (step: number) => ({ line: start.line, column: start.column + step, offset: start.offset + step });
+  return { file, start: at(from), end: at(to) };
+}
+
+/** A field without its quotes, and where it stands with them. */
+type Field = { readonly text: string; readonly from: number; readonly to: number };
+
 /** One CSV record; undefined when a quote is out of place. */
-function splitCsv(text: string): readonly string[] | undefined {
-  const fields: string[] = [];
+function splitCsv(text: string): readonly Field[] | undefined {
+  const fields: Field[] = [];
   let at = 0;
   for (;;) {
+    const from = at;
     if (text[at] === '"') {
       let field = '';
       for (at++; ; at++) {
@@ -46,15 +62,14 @@ function splitCsv(text: string): readonly string[] | undefined {
         else if (text[at + 1] === '"') field += text[at++];
         else break;
       }
-      fields.push(field);
-      at++;
+      fields.push({ text: field, from, to: ++at });
       if (at < text.length && text[at] !== ',') return undefined;
     } else {
       const comma = text.indexOf(',', at);
-      const field = text.slice(at, comma < 0 ? text.length : comma);
+      at = comma < 0 ? text.length : comma;
+      const field = text.slice(from, at);
       if (field.includes('"')) return undefined;
-      fields.push(field);
-      at += field.length;
+      fields.push({ text: field, from, to: at });
     }
     if (at >= text.length) return fields;
     at++;
