@@ -12,6 +12,7 @@ export type Builder = {
   /** Only where the builder can. */
   readonly pull?: (tag: string) => Command;
   readonly push?: (tag: string) => Command;
+  readonly pushZstd?: (tag: string) => Command;
   /** Processes that work for the command without being its children. */
   daemons(): readonly number[];
   /** Removes from the machine what the runs left with a daemon; folders of the bench go later. */

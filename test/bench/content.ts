@@ -77,6 +77,29 @@ export function writeForestTar(path: string, forest: Forest): void {
   closeSync(output);
 }
 
+/** A file of `size` bytes of a web server's log, which shrinks to about a fifth. */
+export function writeLogFile(path: string, size: number, seed: string): void {
+  const random = randomBytesOf(seed);
+  const output = openSync(path, 'w');
+  for (let at = 0, line = 0; at < size;) {
+    const numbers = new DataView(random(4096 * 12).buffer);
+    let text = '';
+    for (let index = 0; index < 4096; index++, line++) text += logLine(line, index * 12, numbers);
+    const bytes = Buffer.from(text).subarray(0, size - at);
+    writeSync(output, bytes);
+    at += bytes.length;
+  }
+  closeSync(output);
+}
+
+function logLine(line: number, at: number, random: DataView): string {
+  const address = [0, 1, 2, 3].map((index) => random.getUint8(at + index)).join('.');
+  const second = String(line % 60).padStart(2, '0');
+  const path = `/shop/items/${random.getUint16(at + 4)}?page=${random.getUint8(at + 6) % 20}`;
+  const status = random.getUint8(at + 7) < 240 ? 200 : 404;
+  return `${address} - - [21/Nov/2026:10:${String(Math.floor(line / 60) % 60).padStart(2, '0')}:${second} +0000] "GET ${path} HTTP/1.1" ${status} ${random.getUint16(at + 8)} "-" "Mozilla/5.0 (X11; Linux x86_64)"\n`;
+}
+
 /** A file of `size` bytes that do not shrink. */
 export function writeRandomFile(path: string, size: number, seed: string): void {
   const random = randomBytesOf(seed);

@@ -63,7 +63,7 @@ export async function runWorkload(bench: Bench, workload: Workload): Promise<rea
 }
 
 function needsCache(variant: Variant): boolean {
-  return variant === 'warm' || variant === 'edit' || variant === 'copy' || variant === 'push';
+  return variant === 'warm' || variant === 'edit' || variant === 'copy' || variant === 'push' || variant === 'zstd';
 }
 
 async function runOnce(
@@ -85,12 +85,13 @@ async function runOnce(
     builder.forget([]);
     return await time(builder.pull(imageName(bench.place, 'large')));
   }
-  if (variant === 'push') {
-    if (builder.push === undefined) return undefined;
-    await using empty = await startRegistry(join(bench.place.folder, 'pushed', `${workload.name}-${builder.name}-${round}`));
+  if (variant === 'push' || variant === 'zstd') {
+    const push = variant === 'push' ? builder.push : builder.pushZstd;
+    if (push === undefined) return undefined;
+    await using empty = await startRegistry(join(bench.place.folder, 'pushed', `${workload.name}-${variant}-${builder.name}-${round}`));
     const tag = `${empty.address}/${request.tag}`;
     runQuietly(builder.build({ ...request, tag }));
-    return await time(builder.push(tag));
+    return await time(push(tag));
   }
   const run = await time(builder.build(request));
   if (run.status === 0) course.built.add(builder);

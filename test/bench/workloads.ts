@@ -1,13 +1,13 @@
 /** The workloads: what each builds, and how a run of each variant comes about. Their sizes must not change: figures are compared over months. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeForest, writeForestTar, writeRandomFile } from './content.ts';
+import { writeForest, writeForestTar, writeLogFile, writeRandomFile } from './content.ts';
 
 /**
  * cold: cache empty, base images present and unpacked. warm: built before, nothing changed. edit: built before, one file changed.
- * copy: the stage that makes the files is cached, the final stage is not. push: to an empty registry. pull: no layer present.
+ * copy: the stage that makes the files is cached, the final stage is not. push: to an empty registry; zstd: the same with zstd. pull: no layer present.
  */
-export type Variant = 'cold' | 'warm' | 'edit' | 'copy' | 'push' | 'pull';
+export type Variant = 'cold' | 'warm' | 'edit' | 'copy' | 'push' | 'zstd' | 'pull';
 
 export type Base = 'busybox' | 'debian-gcc' | 'large';
 
@@ -167,6 +167,18 @@ const bigFile: Workload = {
   },
 };
 
+const logFile: Workload = {
+  name: 'W5b',
+  title: 'COPY of one file of 1 GiB of logs; pushed with gzip, and with zstd where the builder can',
+  bases: ['busybox'],
+  variants: ['cold', 'push', 'zstd'],
+  goals: [],
+  make(folder, image) {
+    writeLogFile(join(folder, 'log'), 1 << 30, 'w5b');
+    writeFiles(folder, { Dockerfile: `FROM ${image('busybox')}\nCOPY log /log\n` });
+  },
+};
+
 const stageFiles: Workload = {
   name: 'W6',
   title: 'COPY --from of 40,000 files, 123 MB, out of a cached stage: that step alone',
@@ -279,6 +291,7 @@ export const workloads: readonly Workload[] = [
   steps,
   contextFiles,
   bigFile,
+  logFile,
   stageFiles,
   twentySteps,
   bigPull,

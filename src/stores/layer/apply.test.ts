@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   existsSync,
@@ -640,6 +642,44 @@ test('compression: members, frames and skippable frames are read; damage, trunca
     await assert.rejects(apply(Buffer.from(magic, 'hex')), (error) => isCode(error, 'layer/unsupported-compression'));
   }
   await assert.rejects(apply(zip, 'application/vnd.oci.image.layer.v1.tar+encrypted'), (error) => isCode(error, 'oci/unknown-layer-type'));
+});
+
+/** Waits until `path` is there, at most five seconds. */
+async function appears(path: string): Promise<void> {
+  for (let tries = 0; tries < 500 && !existsSync(path); tries++) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.ok(existsSync(path), `${path} is made before the layer is complete`);
+}
+
+test('a layer is unpacked while its file grows, and not beyond what is told to stop', root, async () => {
+  const noise = randomBytes(400_000).toString('latin1');
+  const tar = Buffer.from(
+    archive([
+      ['first', 'file', noise],
+      ['second', 'file', noise],
+    ]),
+  );
+  for (const bytes of [tar, gzipSync(tar), zstdCompressSync(tar)]) {
+    using place = room();
+    const file = join(place.path, 'layer');
+    const cut = Math.floor(bytes.length * 0.7);
+    writeFileSync(file, '');
+    const request = { file, size: bytes.length, mediaType, diffId: digestOf(tar), folder: place.upper, below: [] };
+    const applying = applyLayer(request, quiet, never);
+    appendFileSync(file, bytes.subarray(0, 7));
+    appendFileSync(file, bytes.subarray(7, cut));
+    await appears(join(place.upper, 'first'));
+    appendFileSync(file, bytes.subarray(cut));
+    assert.equal((await applying).size, 2 * readFileSync(join(place.upper, 'first')).length);
+  }
+  using place = room();
+  const file = join(place.path, 'layer');
+  writeFileSync(file, tar.subarray(0, -1));
+  const controller = new AbortController();
+  const request = { file, size: tar.length, mediaType, diffId: digestOf(tar), folder: place.upper, below: [] };
+  const applying = applyLayer(request, quiet, controller.signal);
+  await appears(join(place.upper, 'second'));
+  controller.abort(cancelled('enough'));
+  await assert.rejects(applying, (error) => isCode(error, 'base/cancelled'));
 });
 
 test('aborting stops the thread before the promise rejects', root, async () => {

@@ -216,7 +216,13 @@ test('every format and width gives the same tar; gzip and zstd are ordinary file
     assert.equal(identity.size, 60_000 * 37 + 1_500_000 + 1_000_001);
     if (format !== 'tar') assert.ok(bytes.length < noise.length * 1.01 + 100_000, `${format} stores noise as it is: ${bytes.length}`);
   }
-  if (existsSync('/bin/gzip')) execFileSync('gzip', ['-t'], { input: readFileSync(join(temp.path, 'gzip-2')) });
+  const input = readFileSync(join(temp.path, 'gzip-2'));
+  if (existsSync('/bin/gzip')) execFileSync('gzip', ['-t'], { input });
+  if (existsSync('/usr/bin/pigz')) execFileSync('pigz', ['-t'], { input });
+  if (existsSync('/usr/bin/zstd')) execFileSync('zstd', ['-tq'], { input: readFileSync(join(temp.path, 'zstd-3')) });
+  const least = await writeLayer({ folder, format: 'gzip', level: 1, file: join(temp.path, 'level-1') }, () => undefined, never);
+  assert.equal(sha256(gunzipSync(readFileSync(join(temp.path, 'level-1')))), identity.diffId);
+  assert.notEqual(least.digest, digests.get('gzip'), 'a level changes the bytes');
 });
 
 test('the identity of a layer is that of its tar, small or not', async () => {

@@ -33,6 +33,7 @@ export function openBuildah(place: Place): Builder | undefined {
     },
     pull,
     push: (tag) => command('push', '--tls-verify=false', tag),
+    pushZstd: (tag) => command('push', '--tls-verify=false', '--compression-format=zstd', tag),
     daemons: () => [],
     // Its storage mounts its own folder onto itself.
     close: () => unmountBelow(home),

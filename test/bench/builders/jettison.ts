@@ -35,6 +35,7 @@ export function openJettison(place: Place): Builder {
     },
     pull: (tag) => command('pull', tag),
     push: (tag) => command('push', tag),
+    pushZstd: (tag) => command('push', '--compression', 'zstd', tag),
     daemons: () => [],
     close: () => {},
   };
