@@ -165,6 +165,8 @@ test('--parents keeps the folders above, from the pivot on', () => {
   assert.deepEqual(select(folder.path, ['/d/./f/g.txt'], { parents: true }), ['f/g.txt=d (f/) f/g.txt']);
   assert.deepEqual(select(folder.path, ['/d/./*'], { parents: true, exclude: ['f/g.txt'] }), ['*=d e.txt', '*=d f/', '*=d f.x/ f.x/h']);
   assert.throws(() => select(folder.path, ['/d/x'], { parents: true }), /"\/d\/x": not found/u);
+  symlinkSync('d', join(folder.path, 'linked'));
+  assert.throws(() => select(folder.path, ['/linked/f/g.txt'], { parents: true }), { hint: /write "\/d\/f\/g\.txt"$/u });
 });
 
 test('a walk stops at a limit or when it is told to', () => {

@@ -136,7 +136,7 @@ function withParents(walk: Walk, source: string, wildcards: boolean): SelectedSo
   const paths = isPattern ? matchesBelow(walk, base, kept) : [join(base.path, kept)];
   return paths.map((path) => {
     const entry = walk.tree.entry(path);
-    if (!entry) throw missing(walk.tree, toText(path));
+    if (!entry) throw missingWithParents(walk.tree, path);
     walk.count();
     const way = wayTo(walk.tree, base, entry);
     if (walk.exclude.matches(relativeTo(base, entry))) return { name: kept, top: base, below: [] };
@@ -246,6 +246,13 @@ function stateAt(exclude: PatternSet, path: ByteString): PatternState {
 
 function missing(tree: Tree, path: string): JettisonError {
   return missingSource(path, hintFor(tree, fromText(path.replace(/^\/+/u, ''))));
+}
+
+/** What is there behind a link: its folders cannot come along under the names that were written. */
+function missingWithParents(tree: Tree, path: ByteString): JettisonError {
+  const real = tree.resolve(path, true);
+  if (real.entry === undefined) return missing(tree, toText(path));
+  return missingSource(toText(path), `"--parents" follows no links on the way, and there is one: write "/${toText(real.path)}"`);
 }
 
 function hintFor(tree: Tree, path: ByteString): string | undefined {
