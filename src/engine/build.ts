@@ -115,6 +115,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
     driverFor,
     cache: caches.over(uses.cache),
     claims: engine.claims,
+    costs: () => engine.records.latestCosts(),
     moreRecords: async (own: AbortSignal) => await caches.load(own),
     jobs,
     now: engine.now,

@@ -117,3 +117,19 @@ test('keys differ by base, by place of an input, and by what stands for it', () 
   ];
   assert.equal(new Set(keys).size, keys.length);
 });
+
+test('the cost of a step is that of the last time it ran, whatever it was keyed by', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-cache-');
+  using records = openTwice(folder.path);
+  records.one.save(keyOf('a'), { ...recordOf('a'), description: 'RUN make', cost: 500 });
+  records.one.save(keyOf('b'), { ...recordOf('b'), description: 'RUN make', cost: 70 });
+  records.one.save(keyOf('c'), { ...recordOf('c'), description: 'COPY . .' });
+  records.one.save(keyOf('d'), recordOf('d'));
+  assert.deepEqual(
+    records.two.latestCosts(),
+    new Map([
+      ['COPY . .', 12],
+      ['RUN make', 70],
+    ]),
+  );
+});

@@ -53,6 +53,8 @@ export type CacheRecords = {
   touch(resultIds: Iterable<string>, now: number): void;
   /** One more build had use of these. */
   countUse(resultIds: Iterable<string>): void;
+  /** How long each step took when it last ran, in milliseconds, by what people call it. */
+  latestCosts(): ReadonlyMap<string, number>;
   /** All records, the longest unused first. */
   list(): readonly ListedRecord[];
 };
@@ -103,6 +105,8 @@ export function openCacheRecords(database: Database): CacheRecords {
   const forgetEvictions = database.prepare('DELETE FROM cache_eviction WHERE id <= (SELECT max(id) FROM cache_eviction) - ?');
   const evicted = database.prepare('SELECT at, rule FROM cache_eviction WHERE key = ?');
   const has = database.prepare('SELECT 1 FROM cache_record WHERE result_id = ? LIMIT 1');
+  // SQLite takes the other columns from the row that has the maximum.
+  const latestCosts = database.prepare("SELECT description, cost, max(id) FROM cache_record WHERE description != '' GROUP BY description");
   const touch = database.prepare('UPDATE cache_record SET last_used_at = max(last_used_at, ?) WHERE result_id = ?');
   const countUse = database.prepare('UPDATE cache_record SET uses = uses + 1 WHERE result_id = ?');
   const list = database.prepare(`SELECT ${columns} FROM cache_record ORDER BY last_used_at, id`);
@@ -148,6 +152,7 @@ export function openCacheRecords(database: Database): CacheRecords {
       database.transaction(() => {
         for (const resultId of resultIds) countUse.run(resultId);
       }),
+    latestCosts: () => new Map(latestCosts.all().map((row) => [textIn(row, 'description'), numberIn(row, 'cost')])),
     has: (resultId) => has.get(resultId) !== undefined,
     list: () => list.all().map((row) => ({ ...toRecord(row), lastUsedAt: numberIn(row, 'last_used_at'), uses: numberIn(row, 'uses') })),
   };

@@ -54,6 +54,8 @@ export type SolveRequest = {
   readonly moreRecords?: (signal: AbortSignal) => Promise<boolean>;
   /** How many ops may run at once. */
   readonly jobs: number;
+  /** Milliseconds that steps took in earlier builds, by their words; asked for when more must run than may at once. */
+  readonly costs?: () => ReadonlyMap<string, number>;
   /** Who runs what, where other builds share the cache. */
   readonly claims?: Claims;
   /** Milliseconds since the epoch. */

@@ -79,6 +79,7 @@ function createWorld(graph: readonly Node[]) {
       for (const [key, record] of keys) if (gone.has(record.resultId)) keys.delete(key);
       for (const id of gone) outputs.delete(id);
     },
+    costs: undefined as ReadonlyMap<string, number> | undefined,
     build: async (goal: number, jobs = 4, signal = new AbortController().signal): Promise<Solved> => {
       world.ran = [];
       world.checked = [];
@@ -90,7 +91,9 @@ function createWorld(graph: readonly Node[]) {
       try {
         const more = world.more;
         const elsewhere = more === undefined ? {} : { moreRecords: async () => await Promise.resolve(more()) };
-        const request = { goal: edge, driverFor, cache: world.cache, jobs, now, ...elsewhere };
+        const { costs } = world;
+        const known = costs === undefined ? {} : { costs: () => costs };
+        const request = { goal: edge, driverFor, cache: world.cache, jobs, now, ...elsewhere, ...known };
         const solved = await solve(request, (event) => events.push(event), signal);
         for (const index of world.checked) assert.ok(world.ran.includes(index), `${index} was certain to run, but did not`);
         return solved;
@@ -536,4 +539,25 @@ test('what is certain to run and lacks something fails before anything runs; wha
       [1, 2],
     ],
   );
+});
+
+test('when slots are few, what has the longest way to the goal goes first, by what steps took before', async () => {
+  const world = createWorld([
+    { kind: 'context', inputs: [] },
+    { kind: 'all', inputs: [0] },
+    { kind: 'all', inputs: [1] },
+    { kind: 'all', inputs: [2] },
+    { kind: 'all', inputs: [0] },
+    { kind: 'all', inputs: [3, 4] },
+  ]);
+  await world.build(5, 1);
+  assert.deepEqual(world.ran.slice(0, 3), [0, 1, 2], 'without costs the way with most steps');
+  world.sources.set(0, 1);
+  world.costs = new Map([
+    ['vertex 1', 10],
+    ['vertex 3', 20],
+    ['vertex 4', 9000],
+  ]);
+  await world.build(5, 1);
+  assert.equal(world.ran[1], 4, 'vertex 2, never seen, must not count as free or as endless');
 });

@@ -11,6 +11,7 @@ import { draftAll, keyOfDraft, lookUpAgain, type Draft } from './solving/drafts.
 import { certainToRun } from './solving/certain.ts';
 import { runOnce } from './solving/once.ts';
 import { createSlots, type Slots } from './solving/slots.ts';
+import { weightsOf } from './solving/weights.ts';
 import { stepsFor, type Step } from './solving/steps.ts';
 
 /**
@@ -45,7 +46,10 @@ export async function solve(request: SolveRequest, report: Report, signal: Abort
     ),
   );
   const slots = createSlots(request.jobs, attempts.signal);
-  const solved = await solveAll([...missing.values()], vertices, { request, attempts, slots, report });
+  // Turns are waited for only where more must run than may at once.
+  const costs = missing.size > request.jobs ? request.costs?.() : undefined;
+  const weights = weightsOf([...missing.values()], costs ?? new Map());
+  const solved = await solveAll([...missing.values()], vertices, { request, attempts, slots, weights, report });
   const result = solved.get(request.goal.vertex.digest)?.result;
   if (result === undefined) throw new JettisonError('solver/no-result', 'The goal has no result', { fault: 'bug' });
   return { result, vertices: solved };
@@ -101,7 +105,13 @@ function fromCache(record: CacheRecord, lookedUpBy: readonly KeyParts[]): Solved
   return { state: 'cached', result: { id: record.resultId }, record, key: record.key, lookedUpBy };
 }
 
-type Build = { readonly request: SolveRequest; readonly attempts: Attempts; readonly slots: Slots; readonly report: Report };
+type Build = {
+  readonly request: SolveRequest;
+  readonly attempts: Attempts;
+  readonly slots: Slots;
+  readonly weights: ReadonlyMap<Digest, number>;
+  readonly report: Report;
+};
 
 /** Solves the drafts (inputs first in the list) over what is solved already; gives both. */
 async function solveAll(
@@ -145,7 +155,7 @@ async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>,
     const onWait = (): void =>
       report({ kind: 'note', text: `Waiting for another build that is running the same step: ${step.vertex.label.text}` });
     const once = { slots: build.slots, claims: step.ignoreCache ? undefined : request.claims };
-    const claim = { key: slowKey ?? definitionKey, distance: step.distance, onWait };
+    const claim = { key: slowKey ?? definitionKey, weight: build.weights.get(step.vertex.digest) ?? 0, onWait };
     return await runOnce(
       once,
       claim,

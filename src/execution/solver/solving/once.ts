@@ -15,13 +15,13 @@ export type RunOnce = {
  */
 export async function runOnce<T>(
   { slots, claims }: RunOnce,
-  claim: { readonly key: CacheKey; readonly distance: number; readonly onWait: () => void },
+  claim: { readonly key: CacheKey; readonly weight: number; readonly onWait: () => void },
   work: () => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
-  const { key, distance, onWait } = claim;
+  const { key, weight, onWait } = claim;
   for (let waited = false; ; waited = true) {
-    const outcome = await slots.run(distance, async () => {
+    const outcome = await slots.run(weight, async () => {
       using claimed = claims === undefined ? nobody : claims.take(key);
       return claimed === undefined ? undefined : { value: await work() };
     });

@@ -1,10 +1,10 @@
-/** Leave to run: at most `width` tasks at once, and of those that wait the one furthest from the goal goes first. */
+/** Leave to run: at most `width` tasks at once, and of those that wait the one with the greatest weight (see weights.ts) goes first. */
 export type Slots = {
   /** Rejects with the signal's reason when it aborts before the task's turn. */
-  run<T>(distance: number, task: () => Promise<T>): Promise<T>;
+  run<T>(weight: number, task: () => Promise<T>): Promise<T>;
 };
 
-type Waiting = { readonly distance: number; readonly turn: PromiseWithResolvers<void> };
+type Waiting = { readonly weight: number; readonly turn: PromiseWithResolvers<void> };
 
 export function createSlots(width: number, signal: AbortSignal): Slots {
   let running = 0;
@@ -18,7 +18,7 @@ export function createSlots(width: number, signal: AbortSignal): Slots {
       planned = false;
       while (running < width && waiting.length > 0) {
         running++;
-        takeFurthest(waiting)?.turn.resolve();
+        takeHeaviest(waiting)?.turn.resolve();
       }
     });
   };
@@ -27,10 +27,10 @@ export function createSlots(width: number, signal: AbortSignal): Slots {
   };
   signal.addEventListener('abort', stop, { once: true });
   return {
-    async run(distance, task) {
+    async run(weight, task) {
       signal.throwIfAborted();
       const turn = Promise.withResolvers<void>();
-      waiting.push({ distance, turn });
+      waiting.push({ weight, turn });
       plan();
       await turn.promise;
       try {
@@ -44,10 +44,10 @@ export function createSlots(width: number, signal: AbortSignal): Slots {
   };
 }
 
-function takeFurthest(waiting: Waiting[]): Waiting | undefined {
+function takeHeaviest(waiting: Waiting[]): Waiting | undefined {
   let best = 0;
-  for (const [index, { distance }] of waiting.entries()) {
-    if (distance > (waiting[best]?.distance ?? 0)) best = index;
+  for (const [index, { weight }] of waiting.entries()) {
+    if (weight > (waiting[best]?.weight ?? 0)) best = index;
   }
   return waiting.splice(best, 1)[0];
 }
