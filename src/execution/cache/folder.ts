@@ -10,7 +10,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -111,11 +111,12 @@ function readEntries(path: string): readonly Descriptor[] {
 
 async function writeFile(folder: string, name: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
   const draft = join(folder, `.${randomBytes(8).toString('hex')}.tmp`);
+  const file = openSync(draft, 'wx');
   try {
-    writeFileSync(draft, '', { flag: 'wx' });
-    for await (const chunk of chunks) writeFileSync(draft, chunk, { flag: 'a' });
+    for await (const chunk of chunks) for (let done = 0; done < chunk.length;) done += writeSync(file, chunk, done);
     renameSync(draft, join(folder, name));
   } finally {
+    closeSync(file);
     rmSync(draft, { force: true });
   }
 }
