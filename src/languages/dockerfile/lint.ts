@@ -2,10 +2,9 @@
 import { JettisonError } from '#ground/base/errors.ts';
 import type { FrontendOptions, Outside } from '#languages/frontend/contract.ts';
 import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
-import type { Dockerfile } from './ast.ts';
-import type { StageFacts } from './convert/facts.ts';
+import { createSubject, type StageFacts } from './convert/facts.ts';
 import { checkOptionsOf, findingsOf } from './convert/findings.ts';
-import { readFroms, readGlobals } from './convert/globals.ts';
+import { readHeads } from './convert/globals.ts';
 import { findTarget, neededStages, planStages, type Plan } from './convert/plan.ts';
 import { resolveImages, type ResolvedImages } from './convert/resolve.ts';
 import { convertStage } from './convert/stage.ts';
@@ -72,7 +71,8 @@ function openLint(text: string, options: FrontendOptions) {
     }
   };
   const check = catching(() => checkOptionsOf(dockerfile, options)) ?? standardOptions;
-  const plan = faults.length > 0 ? undefined : catching(() => planStages(dockerfile, options));
+  const heads = readHeads(dockerfile, options);
+  const plan = faults.length > 0 ? undefined : catching(() => planStages(dockerfile, options, heads));
   return {
     plan,
     async attempt<T>(task: () => Promise<T>): Promise<T | undefined> {
@@ -92,15 +92,11 @@ function openLint(text: string, options: FrontendOptions) {
       return [...conversion.states.values()].map(factsOf);
     },
     finish(stages: readonly StageFacts[] | undefined): readonly Diagnostic[] {
-      const findings = findingsOf(subjectOf(dockerfile, options, stages ?? []), check);
+      const subject = createSubject({ dockerfile, ...heads, stages: stages ?? [], ignorePatterns: options.ignorePatterns ?? [] });
+      const findings = findingsOf(subject, check);
       return [...faults, ...findings].toSorted((a, b) => (a.at[0]?.start.line ?? 0) - (b.at[0]?.start.line ?? 0));
     },
   };
-}
-
-function subjectOf(dockerfile: Dockerfile, options: FrontendOptions, stages: readonly StageFacts[]) {
-  const globals = readGlobals(dockerfile, options);
-  return { dockerfile, globals, froms: readFroms(dockerfile, options, globals), stages, ignorePatterns: options.ignorePatterns ?? [] };
 }
 
 function asDiagnostic(error: unknown): Diagnostic {

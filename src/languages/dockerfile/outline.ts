@@ -6,6 +6,7 @@ import type { ArgInstruction, Comment } from './ast.ts';
 import type { StageFacts } from './convert/facts.ts';
 import { failAtFirst } from './convert/faults.ts';
 import { findTarget, neededStages, planStages, stagesBelow, type Plan, type PlannedStage } from './convert/plan.ts';
+import { readHeads } from './convert/globals.ts';
 import { resolveImages } from './convert/resolve.ts';
 import { convertStage } from './convert/stage.ts';
 import { createConversion, factsOf } from './convert/state.ts';
@@ -42,7 +43,7 @@ type GlobalArgument = OutlineArgument & { readonly uses: ReadonlySet<string> };
 export async function outlineDockerfile(text: string, options: FrontendOptions, outside: Outside, signal: AbortSignal): Promise<Outline> {
   const { dockerfile, diagnostics } = parseDockerfile(text, options.file);
   failAtFirst(diagnostics);
-  const plan = planStages(dockerfile, options);
+  const plan = planStages(dockerfile, options, readHeads(dockerfile, options));
   const target = findTarget(plan);
   const conversion = createConversion(plan, await resolveImages(plan, [target], outside, signal), undefined);
   const facts = new Map(neededStages(target).map((stage) => [stage, factsOf(convertStage(stage, conversion))]));

@@ -60,6 +60,25 @@ export function draftOf(image: ImageConfig): ConfigDraft {
   };
 }
 
+/** The draft of a stage that starts from an earlier one: what `draftOf` makes of that one's finished config. ONBUILD triggers do not carry over. */
+export function draftOn(below: ConfigDraft): ConfigDraft {
+  const variables = new Map<string, string>();
+  for (const [name, value] of below.variables) {
+    // A name can have a "=" in it when a variable made it.
+    const [key, rest] = name.includes('=') ? splitVariable(`${name}=${value}`) : [name, value];
+    variables.set(key, rest);
+  }
+  return {
+    ...below,
+    variables,
+    labels: new Map(below.labels),
+    ports: new Set(below.ports),
+    volumes: new Set(below.volumes),
+    onBuild: [],
+    history: [...below.history],
+  };
+}
+
 /** Adds a history entry as BuildKit writes it; `layer`: a layer belongs to it. */
 export function addHistory(draft: ConfigDraft, createdBy: string, layer: boolean): void {
   draft.history.push({ created_by: createdBy, comment: 'buildkit.dockerfile.v0', ...(layer ? {} : { empty_layer: true }) });

@@ -20,13 +20,14 @@ const scpForm = /^(?<host>[\w-]+@[\w.-]+:)(?<path>[^#?]*)(?:\?(?<query>[^#]*))?(
  * Throws `frontend/bad-git-address` for one that cannot be used.
  */
 export function parseGitAddress(text: string, { isContext }: { readonly isContext: boolean }): GitAddress | undefined {
+  const isGithub = isContext && text.startsWith('github.com/');
+  if (!isGithub && !text.includes('@') && !text.includes('://')) return undefined;
   const scp = scpForm.exec(text)?.groups;
   if (scp !== undefined) {
     const { host = '', path = '', query = '', fragment = '' } = scp;
     if (path === '') throw bad(text, 'it names no repository');
     return readDetails({ text, remote: checkRemote(text, `${host}${path}`), query, fragment });
   }
-  const isGithub = isContext && text.startsWith('github.com/');
   const url = URL.parse(isGithub ? `https://${text}` : text);
   if (url === null || !schemes.has(url.protocol) || !(isGithub || text.includes('://'))) return undefined;
   const isWeb = url.protocol === 'http:' || url.protocol === 'https:';

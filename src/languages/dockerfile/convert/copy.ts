@@ -1,64 +1,103 @@
 /** COPY, ADD and WORKDIR: one file operation, one layer. */
 import { clean, JettisonError } from '#ground/base/errors.ts';
 import type { Span } from '#ground/base/span.ts';
-import type { CopyAction, FileAction } from '#formats/graph/op.ts';
+import type { CopyAction, FileAction, FileOp } from '#formats/graph/op.ts';
 import type { Edge } from '#formats/graph/vertex.ts';
-import { addHistory } from '#languages/frontend/config-draft.ts';
-import type { AddInstruction, CopyInstruction, WorkdirInstruction } from '../ast.ts';
+import type { WordRules } from '#languages/frontend/words.ts';
+import type { AddInstruction, CopyInstruction, Word, WorkdirInstruction } from '../ast.ts';
 import { bodyOf } from '../syntax/heredoc.ts';
 import { cleanPath, resolvePath } from './paths.ts';
 import { readChecksum, readRemote, refuseRemote, remoteTree, type Remote, type Source } from './remote.ts';
-import { addLayer, addLinkedLayer, expand, filesOf, placeOf, spend, type StepContext } from './state.ts';
+import { addLayer, addLinkedLayer, expand, filesOf, placeOf, record, spend, type StepContext } from './state.ts';
 
 /** COPY and ADD. With `--link` the copy is made over nothing, and its layer put over the stage's (see `standsAlone`). */
 export function convertCopy(context: StepContext, instruction: CopyInstruction | AddInstruction): void {
-  const { state, step, at } = context;
+  const { state, step, at, conversion } = context;
   const chown = instruction.chown && expand(context, instruction.chown);
   const chmod = instruction.chmod && expand(context, instruction.chmod);
-  // Patterns are no place for variables: https://docs.docker.com/reference/dockerfile/#environment-replacement
-  const exclude = instruction.exclude.map((word) => word.text);
-  const sources = instruction.sources.flatMap((source) =>
-    source.kind === 'path' ? [{ word: source.path, path: expand(context, source.path) }] : [],
-  );
+  const paths: { readonly word: Word; readonly path: string }[] = [];
+  for (const source of instruction.sources) {
+    if (source.kind === 'path') paths.push({ word: source.path, path: expand(context, source.path) });
+  }
   const written = expand(context, instruction.destination);
-  const parents = instruction.kind === 'copy' && instruction.parents;
   const mode = chmod === undefined || chmod === '' ? null : readMode(chmod, instruction.chmod ? placeOf(context, instruction.chmod) : at);
   const owner = chown === undefined || chown === '' ? null : chown;
-  const origins = sources.map(({ word, path }) => ({ path, remote: readRemote(path, placeOf(context, word)) }));
-  for (const [index, { remote }] of origins.entries())
-    refuseRemote(instruction, remote, placeOf(context, sources[index]?.word ?? instruction.destination));
-  const checksum = readChecksum(context, instruction, origins);
-
-  const folder = written === '' || written.endsWith('/') || /(?:^|\/)\.{1,2}$/u.test(written);
-  const destination = resolvePath(state.draft.workingDirectory || '/', written);
+  const sources = readSources(context, instruction, paths);
+  const checksum = readChecksum(context, instruction, sources);
   const [origin = { kind: 'context' } as const] = step.origins;
   if (origin.kind === 'context')
-    context.facts.contextPaths = origins.flatMap(({ path, remote }) => (remote === undefined ? [cleanPath(path)] : []));
+    context.facts.contextPaths = sources.flatMap(({ path, remote }) => (remote === undefined ? [cleanPath(path)] : []));
+  const from = instruction.kind === 'copy' && instruction.from ? placeOf(context, instruction.from) : at;
+  const readTree = (): Edge | undefined => filesOf(origin, { state, conversion, at: from });
+  if (conversion.isDry && paths.length === instruction.sources.length && sources.every(({ remote }) => remote === undefined)) {
+    readTree();
+    return;
+  }
   const base = instruction.link && standsAlone(owner, mode) ? undefined : state.files;
   const inputs: Edge[] = base ? [base] : [];
-  const readFrom = (tree: Edge | undefined): number | null => (tree ? inputs.push(tree) - 1 : null);
-  const common = { destination, destinationIsFolder: folder, owner, mode } as const;
+  const actions = actionsOf({ context, instruction, sources, checksum, written, owner, mode, inputs, readTree });
+  if (base) addLayer(context, () => ({ kind: 'file', base: 0, actions }), inputs);
+  else addLinkedLayer(context, () => ({ kind: 'file', base: null, actions }), inputs);
+  record(
+    context,
+    () => `${shownCopy({ instruction, sources, written, owner, chmod: mode === null ? undefined : chmod })} # buildkit`,
+    true,
+  );
+}
+
+function readSources(
+  context: StepContext,
+  instruction: CopyInstruction | AddInstruction,
+  paths: readonly { readonly word: Word; readonly path: string }[],
+): readonly Source[] {
+  const sources = paths.map(({ word, path }) => ({ path, remote: readRemote(path, () => placeOf(context, word)) }));
+  for (const [index, { word }] of paths.entries()) refuseRemote(instruction, sources[index]?.remote, () => placeOf(context, word));
+  return sources;
+}
+
+type Copying = {
+  readonly context: StepContext;
+  readonly instruction: CopyInstruction | AddInstruction;
+  readonly sources: readonly Source[];
+  readonly checksum: string | undefined;
+  /** The destination, expanded. */
+  readonly written: string;
+  readonly owner: string | null;
+  readonly mode: number | string | null;
+  /** The trees that are read are added to it. */
+  readonly inputs: Edge[];
+  /** What paths are in. */
+  readonly readTree: () => Edge | undefined;
+};
+
+function actionsOf({ context, instruction, sources, checksum, written, owner, mode, inputs, readTree }: Copying): readonly FileAction[] {
+  const destinationIsFolder = written === '' || written.endsWith('/') || /(?:^|\/)\.{1,2}$/u.test(written);
+  const destination = resolvePath(context.state.draft.workingDirectory || '/', written);
+  // Patterns are no place for variables: https://docs.docker.com/reference/dockerfile/#environment-replacement
+  const exclude = instruction.exclude.map((word) => word.text);
+  const parents = instruction.kind === 'copy' && instruction.parents;
+  const inputOf = (tree: Edge | undefined): number | null => (tree ? inputs.push(tree) - 1 : null);
+  const common = { destination, destinationIsFolder, owner, mode } as const;
   const actions: FileAction[] = [];
-  for (const group of groupSources(origins)) {
+  for (const group of groupSources(sources)) {
     if ('kind' in group) {
       const tree = remoteTree(context, group, { instruction, checksum });
       actions.push({
         kind: 'copy',
-        input: readFrom(tree.files),
+        input: inputOf(tree.files),
         sources: [tree.path],
         wildcards: false,
         ...common,
-        destinationIsFolder: folder || group.kind === 'git',
+        destinationIsFolder: destinationIsFolder || group.kind === 'git',
         unpack: group.kind === 'web' && instruction.kind === 'add' && (instruction.unpack ?? false),
         exclude: group.kind === 'git' ? exclude : [],
         parents: false,
       });
       continue;
     }
-    const from = instruction.kind === 'copy' && instruction.from ? placeOf(context, instruction.from) : at;
     actions.push({
       kind: 'copy',
-      input: readFrom(filesOf(origin, { ...context, at: from })),
+      input: inputOf(readTree()),
       sources: group.map((path) => (parents ? pivotPath(path) : cleanPath(path))),
       wildcards: true,
       ...common,
@@ -71,21 +110,31 @@ export function convertCopy(context: StepContext, instruction: CopyInstruction |
     if (source.kind !== 'heredoc') continue;
     const { heredoc } = source;
     const body = { text: bodyOf(heredoc), span: heredoc.span };
-    const text = heredoc.expand ? expand(context, body, { escape: '\\', plainQuotes: true }) : body.text;
-    actions.push({ kind: 'write-file', path: destination, name: heredoc.name, destinationIsFolder: folder, text, mode, owner });
+    const text = heredoc.expand ? expand(context, body, bodyRules) : body.text;
+    actions.push({ kind: 'write-file', path: destination, name: heredoc.name, destinationIsFolder, text, mode, owner });
   }
-  if (base) addLayer(context, () => ({ kind: 'file', base: 0, actions }), inputs);
-  else addLinkedLayer(context, () => ({ kind: 'file', base: null, actions }), inputs);
-  const shown = [
+  return actions;
+}
+
+const bodyRules: WordRules = { escape: '\\', plainQuotes: true };
+
+/** The instruction as history has it; `chmod` undefined for none. */
+function shownCopy({
+  instruction,
+  sources,
+  written,
+  owner,
+  chmod,
+}: Pick<Copying, 'instruction' | 'sources' | 'written' | 'owner'> & { readonly chmod: string | undefined }): string {
+  return [
     instruction.kind.toUpperCase(),
-    ...(parents ? ['--parents'] : []),
+    ...(instruction.kind === 'copy' && instruction.parents ? ['--parents'] : []),
     ...(owner === null ? [] : [`--chown=${owner}`]),
-    ...(mode === null ? [] : [`--chmod=${chmod}`]),
+    ...(chmod === undefined ? [] : [`--chmod=${chmod}`]),
     ...sources.map(({ path }) => clean(path)),
     ...instruction.sources.flatMap((source) => (source.kind === 'heredoc' ? [`<<${source.heredoc.name}`] : [])),
     written,
-  ];
-  addHistory(state.draft, `${shown.join(' ')} # buildkit`, true);
+  ].join(' ');
 }
 
 /**
@@ -107,11 +156,14 @@ export function convertWorkdir(context: StepContext, instruction: WorkdirInstruc
   spend(context.conversion, folder.length * (8 + folder.split('..').length), context.at);
   state.draft.workingDirectory = folder;
   if (folder !== '/') {
-    const owner = state.draft.user === '' ? null : state.draft.user;
-    const actions = foldersTo(folder).map((path) => ({ kind: 'make-folder', path, mode: 0o755, owner }) as const);
-    addLayer(context, () => ({ kind: 'file', base: state.files ? 0 : null, actions }), state.files ? [state.files] : []);
+    const makeOp = (): FileOp => {
+      const owner = state.draft.user === '' ? null : state.draft.user;
+      const actions = foldersTo(folder).map((path) => ({ kind: 'make-folder', path, mode: 0o755, owner }) as const);
+      return { kind: 'file', base: state.files ? 0 : null, actions };
+    };
+    addLayer(context, makeOp, state.files ? [state.files] : []);
   } else state.step++;
-  addHistory(state.draft, `WORKDIR ${folder}`, folder !== '/');
+  record(context, () => `WORKDIR ${folder}`, folder !== '/');
 }
 
 /** What `mkdir -p` makes of an absolute path as it is written: also the folders that a `..` leaves again. */

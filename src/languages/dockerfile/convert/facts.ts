@@ -2,20 +2,23 @@
 import type { Span } from '#ground/base/span.ts';
 import type { Mount } from '#formats/graph/op.ts';
 import type { Platform } from '#formats/oci/platform.ts';
-import type { Dockerfile, StageInstruction } from '../ast.ts';
+import type { Dockerfile, Instruction, StageInstruction } from '../ast.ts';
 import type { FromFacts, Globals } from './globals.ts';
 import type { PlannedStage } from './plan.ts';
+
+/** What an ARG says of one name; `isInherited`: it only takes over what stands above the first FROM, or what every build has. */
+export type DeclaredArgument = { readonly name: string; readonly value: string | undefined; readonly isInherited: boolean };
 
 /** One converted step. */
 export type StepFacts = {
   readonly instruction: StageInstruction;
   readonly at: readonly Span[];
   /** Variables that were used and neither set nor declared, once for each word that uses them. */
-  readonly undefinedVariables: { readonly name: string; readonly near: string | undefined }[];
+  undefinedVariables: { readonly name: string; readonly near: string | undefined }[] | undefined;
   /** Names that ARG or ENV set, expanded. */
-  readonly names: string[];
-  /** What ARG declared; `isInherited`: it only takes over what stands above the first FROM, or what every build has. */
-  readonly arguments: { readonly name: string; readonly value: string | undefined; readonly isInherited: boolean }[];
+  names: readonly string[];
+  /** What ARG declared. */
+  arguments: readonly DeclaredArgument[];
   /** Of RUN. */
   mounts: readonly Mount[];
   /** The path of WORKDIR, expanded. */
@@ -40,7 +43,7 @@ export type StageFacts = {
 };
 
 /** What the linter looks at. */
-export type LintSubject = {
+export type LintSource = {
   readonly dockerfile: Dockerfile;
   readonly globals: Globals;
   readonly froms: readonly FromFacts[];
@@ -49,3 +52,29 @@ export type LintSubject = {
   /** Lines of the ignore file that holds for the build context. */
   readonly ignorePatterns: readonly string[];
 };
+
+/** The same, sorted once for all rules: most of them are about one kind of instruction. */
+export type LintSubject = LintSource & {
+  /** FROM lines and the instructions of all stages, in order. */
+  readonly instructions: readonly Instruction[];
+  /** The converted steps of each kind of instruction, in order. */
+  readonly stepsByKind: ReadonlyMap<StageInstruction['kind'], readonly StepFacts[]>;
+};
+
+export function createSubject(source: LintSource): LintSubject {
+  const instructions: Instruction[] = [];
+  for (const stage of source.dockerfile.stages) {
+    instructions.push(stage.from);
+    for (const instruction of stage.instructions) instructions.push(instruction);
+  }
+  const stepsByKind = new Map<StageInstruction['kind'], StepFacts[]>();
+  for (const { steps } of source.stages) {
+    for (const step of steps) {
+      const { kind } = step.instruction;
+      const list = stepsByKind.get(kind);
+      if (list) list.push(step);
+      else stepsByKind.set(kind, [step]);
+    }
+  }
+  return { ...source, instructions, stepsByKind };
+}

@@ -22,23 +22,28 @@ export type FromFacts = {
   readonly standardImage: Expansion;
 };
 
+/** What stands above the stages and in their FROM lines, read once for the plan and the lint rules. */
+export type Heads = { readonly globals: Globals; readonly froms: readonly FromFacts[] };
+
 /** Characters that the ARG instructions above the first FROM, and those that the FROM lines may come to. */
 const mostWork = 1 << 24;
 
-export function readGlobals(dockerfile: Dockerfile, options: FrontendOptions): Globals {
-  return collect(dockerfile, options, options.buildArgs);
-}
-
-export function readFroms(dockerfile: Dockerfile, options: FrontendOptions, globals: Globals): readonly FromFacts[] {
+export function readHeads(dockerfile: Dockerfile, options: FrontendOptions): Heads {
+  const globals = collect(dockerfile, options, options.buildArgs);
   const rules = { escape: dockerfile.escape };
-  const standard = collect(dockerfile, options, new Map());
+  const standard = options.buildArgs.size === 0 ? globals : collect(dockerfile, options, new Map());
   const expand: Expand = createExpander(mostWork);
-  return dockerfile.stages.map((stage) => ({
-    stage,
-    image: expand(stage.from.image.text, globals.values, rules),
-    platform: stage.from.platform && expand(stage.from.platform.text, globals.values, rules),
-    standardImage: expand(stage.from.image.text, standard.values, rules),
-  }));
+  const froms = dockerfile.stages.map((stage): FromFacts => {
+    const { image: word, platform } = stage.from;
+    const image = expand(word.text, globals.values, rules);
+    return {
+      stage,
+      image,
+      platform: platform && expand(platform.text, globals.values, rules),
+      standardImage: standard === globals ? image : expand(word.text, standard.values, rules),
+    };
+  });
+  return { globals, froms };
 }
 
 function collect(dockerfile: Dockerfile, options: FrontendOptions, buildArgs: ReadonlyMap<string, string>): Globals {

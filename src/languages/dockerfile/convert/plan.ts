@@ -9,7 +9,7 @@ import type { FrontendOptions } from '#languages/frontend/contract.ts';
 import { contextName } from '#languages/frontend/named-context.ts';
 import { expandWord, type Expansion } from '#languages/frontend/words.ts';
 import type { Dockerfile, Stage, StageInstruction, Word } from '../ast.ts';
-import { readFroms, readGlobals, type FromFacts } from './globals.ts';
+import type { FromFacts, Heads } from './globals.ts';
 import { badExpansion } from './words.ts';
 
 /** Where the files of a COPY or a mount come from. */
@@ -74,13 +74,12 @@ export type Plan = {
 };
 
 /** Throws `dockerfile/...` errors with places for whatever is wrong in a FROM or in the name of a source. */
-export function planStages(dockerfile: Dockerfile, options: FrontendOptions): Plan {
-  const globals = readGlobals(dockerfile, options);
+export function planStages(dockerfile: Dockerfile, options: FrontendOptions, { globals, froms }: Heads): Plan {
   if (globals.fault) throw globals.fault;
   const stages: PlannedStage[] = [];
   const byName = new Map<string, PlannedStage>();
   const plan: Plan = { dockerfile, options, globals: globals.values, stages, byName };
-  for (const from of readFroms(dockerfile, options, globals)) {
+  for (const from of froms) {
     const stage = planStage(from, plan);
     stages.push(stage);
     if (stage.name !== undefined) byName.set(stage.name, stage);
@@ -106,14 +105,19 @@ export function findTarget({ options, stages, byName, dockerfile }: Plan): Plann
   });
 }
 
+const noOrigins: readonly Origin[] = [];
+const onlyContext: readonly Origin[] = [{ kind: 'context' }];
+const noVariables: ReadonlyMap<string, string> = new Map();
+
 /** A step with its sources looked up; `anchor` for triggers. */
 export function planStep(instruction: StageInstruction, plan: Plan, anchor: Span | undefined): PlannedStep {
+  if (instruction.kind !== 'copy' && instruction.kind !== 'run') return { instruction, anchor, origins: noOrigins };
   const at = (word: Span): readonly Span[] => [anchor ?? (word.start.line === instruction.span.start.line ? word : instruction.span)];
   if (instruction.kind === 'copy') {
     const { from } = instruction;
-    return { instruction, anchor, origins: [from ? originOf(from, plan, at(from.span)) : { kind: 'context' }] };
+    return { instruction, anchor, origins: from ? [originOf(from, plan, at(from.span))] : onlyContext };
   }
-  if (instruction.kind !== 'run') return { instruction, anchor, origins: [] };
+  if (instruction.mounts.length === 0) return { instruction, anchor, origins: noOrigins };
   const origins = instruction.mounts.map((mount): Origin =>
     mount.from === '' ? { kind: 'context' } : lookUp(mount.from, plan, at(mount.span)),
   );
@@ -122,7 +126,7 @@ export function planStep(instruction: StageInstruction, plan: Plan, anchor: Span
 
 /** Stages that `stage` needs directly. */
 export function stagesBelow(stage: PlannedStage): readonly PlannedStage[] {
-  const copied = stage.steps.flatMap((step) => step.origins.flatMap((origin) => (origin.kind === 'stage' ? [origin.stage] : [])));
+  const copied = copyEdges(stage).map(({ to }) => to);
   return stage.base.kind === 'stage' ? [stage.base.stage, ...copied] : copied;
 }
 
@@ -201,7 +205,7 @@ function readPlatform(word: Word, expansion: Expansion, plan: Plan): Platform {
 }
 
 function originOf(from: Word, plan: Plan, at: readonly Span[]): Origin {
-  const expansion = expandWord(from.text, new Map(), { escape: plan.dockerfile.escape });
+  const expansion = expandWord(from.text, noVariables, { escape: plan.dockerfile.escape });
   if (expansion.fault !== undefined) throw badExpansion(from.text, expansion.fault, at);
   if (expansion.text !== from.text)
     throw new JettisonError('dockerfile/variable-in-from', 'Variable expansion is not supported for --from', {
@@ -274,7 +278,11 @@ function checkCircles(stages: readonly PlannedStage[]): void {
 }
 
 function copyEdges(stage: PlannedStage): readonly CopyEdge[] {
-  return stage.steps.flatMap((step) => step.origins.flatMap((origin) => (origin.kind === 'stage' ? [{ step, to: origin.stage }] : [])));
+  const edges: CopyEdge[] = [];
+  for (const step of stage.steps) {
+    for (const origin of step.origins) if (origin.kind === 'stage') edges.push({ step, to: origin.stage });
+  }
+  return edges;
 }
 
 /** The places are those of all the steps of the circle, the one that closes it first. */

@@ -14,16 +14,16 @@ export type Remote =
 export type Source = { readonly path: string; readonly remote: Remote | undefined };
 
 /** Throws `frontend/bad-git-address`, `dockerfile/bad-url` with the place. */
-export function readRemote(path: string, at: readonly Span[]): Remote | undefined {
+export function readRemote(path: string, placeOfPath: () => readonly Span[]): Remote | undefined {
   try {
     const address = parseGitAddress(path, { isContext: false });
     if (address !== undefined) return { kind: 'git', text: path, address };
   } catch (error) {
-    throw error instanceof JettisonError ? error.with({ at }) : error;
+    throw error instanceof JettisonError ? error.with({ at: placeOfPath() }) : error;
   }
   if (!/^https?:\/\//u.test(path)) return undefined;
   if (URL.canParse(path)) return { kind: 'web', url: path };
-  throw new JettisonError('dockerfile/bad-url', `Cannot read the URL "${path.slice(0, 200)}"`, { at });
+  throw new JettisonError('dockerfile/bad-url', `Cannot read the URL "${path.slice(0, 200)}"`, { at: placeOfPath() });
 }
 
 type RemoteOptions = {
@@ -90,10 +90,14 @@ export function readChecksum(
 }
 
 /** URLs and git repositories are no sources for COPY. */
-export function refuseRemote(instruction: CopyInstruction | AddInstruction, remote: Remote | undefined, at: readonly Span[]): void {
+export function refuseRemote(
+  instruction: CopyInstruction | AddInstruction,
+  remote: Remote | undefined,
+  placeOfPath: () => readonly Span[],
+): void {
   if (remote === undefined || instruction.kind !== 'copy') return;
   const what = remote.kind === 'git' ? 'a git ref' : 'a URL';
-  throw new JettisonError('dockerfile/remote-copy', `Source can't be ${what} for COPY`, { at, hint: 'Use ADD' });
+  throw new JettisonError('dockerfile/remote-copy', `Source can't be ${what} for COPY`, { at: placeOfPath(), hint: 'Use ADD' });
 }
 
 function differs<T>(one: T | undefined, other: T | undefined): boolean {

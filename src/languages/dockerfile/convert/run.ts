@@ -2,12 +2,12 @@
 import { JettisonError } from '#ground/base/errors.ts';
 import type { ExecOp, FileOp, Mount } from '#formats/graph/op.ts';
 import type { Edge } from '#formats/graph/vertex.ts';
-import { addHistory, joinVariables, type ConfigDraft } from '#languages/frontend/config-draft.ts';
+import { joinVariables, type ConfigDraft } from '#languages/frontend/config-draft.ts';
 import type { Command, RunInstruction } from '../ast.ts';
 import { bodyOf, parseHeredocHead } from '../syntax/heredoc.ts';
 import { convertMounts } from './mounts.ts';
 import { cleanPath } from './paths.ts';
-import { addLayer, type Conversion, type StageState, type StepContext } from './state.ts';
+import { addLayer, record, type Conversion, type StageState, type StepContext } from './state.ts';
 
 /** Where the text of a here-document with `#!` appears in the container. */
 const inlineFolder = '/dev/pipes';
@@ -15,14 +15,30 @@ const sandboxHostname = 'buildkitsandbox';
 
 export function convertRun(context: StepContext, instruction: RunInstruction): void {
   const { state, conversion } = context;
-  const { options } = conversion.plan;
   refuseRights(context, instruction);
   const inputs: Edge[] = state.files ? [state.files] : [];
   const { text, mounts: inline } = readCommand(conversion, instruction, inputs);
-  const processArguments = text === undefined ? argumentsOf(instruction.command, state.draft) : [...shellOf(state.draft), text];
-  const mounts = [...inline, ...convertMounts(context, instruction.mounts, inputs)];
+  const own = convertMounts(context, instruction.mounts, inputs);
+  const mounts = inline.length === 0 ? own : [...inline, ...own];
   context.facts.mounts = mounts;
-  const makeOp = (): ExecOp => ({
+  if (conversion.isDry) return;
+  const processArguments = text === undefined ? argumentsOf(instruction.command, state.draft) : [...shellOf(state.draft), text];
+  const [body] = instruction.heredocs;
+  const suffix = body && text !== undefined ? ` (${summarize(body.content)})` : '';
+  addLayer(context, () => execOp({ context, instruction, mounts, processArguments }), inputs, suffix);
+  record(context, () => `RUN ${[...argumentPrefix(state), ...processArguments].join(' ')} # buildkit`, true);
+}
+
+type Execution = {
+  readonly context: StepContext;
+  readonly instruction: RunInstruction;
+  readonly mounts: readonly Mount[];
+  readonly processArguments: readonly string[];
+};
+
+function execOp({ context: { state, conversion }, instruction, mounts, processArguments }: Execution): ExecOp {
+  const { options } = conversion.plan;
+  return {
     kind: 'exec',
     root: state.files ? 0 : null,
     arguments: processArguments,
@@ -37,21 +53,19 @@ export function convertRun(context: StepContext, instruction: RunInstruction): v
     shmSize: options.shmSize ?? null,
     ...(options.ulimits === undefined || options.ulimits.length === 0 ? {} : { ulimits: options.ulimits }),
     ...(options.cgroupParent === undefined ? {} : { cgroupParent: options.cgroupParent }),
-  });
-  const [body] = instruction.heredocs;
-  addLayer(context, makeOp, inputs, body && text !== undefined ? ` (${summarize(body.content)})` : '');
-  addHistory(state.draft, `RUN ${[...argumentPrefix(state), ...processArguments].join(' ')} # buildkit`, true);
+  };
 }
 
 /** A Dockerfile cannot give itself more rights than its user gave the build. Linting it gives none. */
 function refuseRights({ conversion, at }: StepContext, { network, security }: RunInstruction): void {
   const { allow = [] } = conversion.plan.options;
+  if (conversion.isDry) return;
   const needed = [
     ...(network === 'host' ? [['network.host', '--network=host'] as const] : []),
     ...(security === 'insecure' ? [['security.insecure', '--security=insecure'] as const] : []),
   ];
   for (const [entitlement, flag] of needed) {
-    if (conversion.isDry || allow.includes(entitlement)) continue;
+    if (allow.includes(entitlement)) continue;
     throw new JettisonError('dockerfile/not-allowed', `RUN ${flag}: ${entitlement} is not allowed`, {
       at,
       hint: `Allow it with "build --allow ${entitlement}", or leave the flag out`,

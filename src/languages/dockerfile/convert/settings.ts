@@ -2,7 +2,6 @@
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Healthcheck } from '#formats/oci/image-config.ts';
 import { isVariableArgument } from '#languages/frontend/arguments.ts';
-import { addHistory } from '#languages/frontend/config-draft.ts';
 import { formatDuration, goList, goQuote, goQuoteList, goQuoteRune } from '#languages/frontend/go-format.ts';
 import type {
   ArgInstruction,
@@ -16,59 +15,62 @@ import type {
   UserInstruction,
   VolumeInstruction,
 } from '../ast.ts';
+import type { DeclaredArgument } from './facts.ts';
 import { parsePorts } from './ports.ts';
 import { argumentsOf } from './run.ts';
 import { isSignal, nearestSignal } from './signals.ts';
-import { expand, expandToWords, placeOf, spend, type StepContext } from './state.ts';
+import { expand, expandToWords, placeOf, record, spend, type StepContext } from './state.ts';
 
 /** ARG in a stage: `--build-arg` wins over the default, the default over the value above the first FROM. */
 export function convertArg(context: StepContext, instruction: ArgInstruction): void {
   const { state, conversion, facts } = context;
   const { options, globals } = conversion.plan;
-  const shown: string[] = [];
+  const declared: DeclaredArgument[] = [];
   for (const { name, value: standard } of instruction.arguments) {
     const key = name.text;
     const given = options.buildArgs.get(key);
     const value = given ?? (standard ? expand(context, standard) : globals.get(key));
-    facts.names.push(key);
-    facts.arguments.push({ name: key, value, isInherited: given === undefined && !standard && globals.has(key) });
+    declared.push({ name: key, value, isInherited: given === undefined && !standard && globals.has(key) });
     if (value !== undefined && isVariableArgument(key)) state.variables.set(key, value);
     state.arguments.set(key, value);
-    shown.push(value === undefined ? key : `${key}=${value}`);
   }
-  addHistory(state.draft, `ARG ${shown.join(' ')}`, false);
+  facts.arguments = declared;
+  facts.names = declared.map(({ name }) => name);
+  record(context, () => `ARG ${declared.map(({ name, value }) => (value === undefined ? name : `${name}=${value}`)).join(' ')}`);
 }
 
 export function convertEnv(context: StepContext, instruction: EnvInstruction): void {
   const { state, facts } = context;
   const pairs = instruction.pairs.map(({ name, value }) => [expand(context, name), expand(context, value)] as const);
+  facts.names = pairs.map(([name]) => name);
   for (const [name, value] of pairs) {
-    facts.names.push(name);
     state.variables.set(name, value);
     state.draft.variables.set(name, value);
   }
-  addHistory(state.draft, `ENV ${pairs.map((pair) => pair.join('=')).join(' ')}`, false);
+  record(context, () => `ENV ${pairs.map((pair) => pair.join('=')).join(' ')}`);
 }
 
 export function convertLabel(context: StepContext, instruction: LabelInstruction): void {
   const { draft } = context.state;
   const pairs = instruction.pairs.map(({ name, value }) => [expand(context, name), expand(context, value)] as const);
   for (const [name, value] of pairs) draft.labels.set(name, value);
-  addHistory(draft, `LABEL ${pairs.map((pair) => pair.join('=')).join(' ')}`, false);
+  record(context, () => `LABEL ${pairs.map((pair) => pair.join('=')).join(' ')}`);
 }
 
-export function convertCmd({ state }: StepContext, instruction: CmdInstruction): void {
+export function convertCmd(context: StepContext, instruction: CmdInstruction): void {
+  const { state } = context;
   state.draft.command = argumentsOf(instruction.command, state.draft);
   state.draft.commandEscaped = true;
   state.hasCommand = true;
-  addHistory(state.draft, `CMD ${goQuoteList(state.draft.command)}`, false);
+  record(context, () => `CMD ${goQuoteList(state.draft.command)}`);
 }
 
 /** ENTRYPOINT takes away a CMD that came from below; one of the same stage stays. */
-export function convertEntrypoint({ state }: StepContext, instruction: EntrypointInstruction): void {
+export function convertEntrypoint(context: StepContext, instruction: EntrypointInstruction): void {
+  const { state } = context;
   state.draft.entrypoint = argumentsOf(instruction.command, state.draft);
   if (!state.hasCommand) state.draft.command = [];
-  addHistory(state.draft, `ENTRYPOINT ${goQuoteList(state.draft.entrypoint)}`, false);
+  record(context, () => `ENTRYPOINT ${goQuoteList(state.draft.entrypoint)}`);
 }
 
 /** Characters that a port of a range takes. */
@@ -85,7 +87,7 @@ export function convertExpose(context: StepContext, instruction: ExposeInstructi
     return found;
   });
   for (const port of ports) draft.ports.add(port);
-  addHistory(draft, `EXPOSE ${goList(ports)}`, false);
+  record(context, () => `EXPOSE ${goList(ports)}`);
 }
 
 export function convertVolume(context: StepContext, instruction: VolumeInstruction): void {
@@ -97,13 +99,13 @@ export function convertVolume(context: StepContext, instruction: VolumeInstructi
     return path;
   });
   for (const path of paths) draft.volumes.add(path);
-  addHistory(draft, `VOLUME ${goList(paths)}`, false);
+  record(context, () => `VOLUME ${goList(paths)}`);
 }
 
 export function convertUser(context: StepContext, instruction: UserInstruction): void {
   const { draft } = context.state;
   draft.user = expand(context, instruction.user);
-  addHistory(draft, `USER ${draft.user}`, false);
+  record(context, () => `USER ${draft.user}`);
 }
 
 export function convertStopSignal(context: StepContext, instruction: StopSignalInstruction): void {
@@ -117,10 +119,10 @@ export function convertStopSignal(context: StepContext, instruction: StopSignalI
     });
   }
   draft.stopSignal = signal;
-  addHistory(draft, `STOPSIGNAL ${signal}`, false);
+  record(context, () => `STOPSIGNAL ${signal}`);
 }
 
-export function convertHealthcheck({ state }: StepContext, instruction: HealthcheckInstruction): void {
+export function convertHealthcheck(context: StepContext, instruction: HealthcheckInstruction): void {
   const { command, interval, timeout, startPeriod, startInterval, retries } = instruction;
   const test =
     command === undefined
@@ -128,11 +130,16 @@ export function convertHealthcheck({ state }: StepContext, instruction: Healthch
       : command.form === 'exec'
         ? ['CMD', ...command.arguments.map((word) => word.text)]
         : ['CMD-SHELL', command.text.text];
-  const numbers = { Interval: interval, Timeout: timeout, StartPeriod: startPeriod, StartInterval: startInterval, Retries: retries };
-  state.draft.healthcheck = {
+  context.state.draft.healthcheck = {
     Test: test,
-    ...Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== 0)),
+    ...(interval === 0 ? {} : { Interval: interval }),
+    ...(timeout === 0 ? {} : { Timeout: timeout }),
+    ...(startPeriod === 0 ? {} : { StartPeriod: startPeriod }),
+    ...(startInterval === 0 ? {} : { StartInterval: startInterval }),
+    ...(retries === 0 ? {} : { Retries: retries }),
   } satisfies Healthcheck;
-  const times = [interval, timeout, startPeriod, startInterval].map(formatDuration);
-  addHistory(state.draft, `HEALTHCHECK &{${[goQuoteList(test), ...times.map(goQuote), goQuoteRune(retries)].join(' ')}}`, false);
+  record(context, () => {
+    const times = [interval, timeout, startPeriod, startInterval].map(formatDuration);
+    return `HEALTHCHECK &{${[goQuoteList(test), ...times.map(goQuote), goQuoteRune(retries)].join(' ')}}`;
+  });
 }

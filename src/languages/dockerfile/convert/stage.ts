@@ -1,6 +1,5 @@
 /** Applies the steps of a stage one after the other. */
 import { unreachable } from '#ground/base/errors.ts';
-import { addHistory } from '#languages/frontend/config-draft.ts';
 import { goList } from '#languages/frontend/go-format.ts';
 import { convertCopy, convertWorkdir } from './copy.ts';
 import type { StepFacts } from './facts.ts';
@@ -18,7 +17,7 @@ import {
   convertUser,
   convertVolume,
 } from './settings.ts';
-import { openStage, spend, type Conversion, type StageState, type StepContext } from './state.ts';
+import { openStage, record, spend, type Conversion, type StageState, type StepContext } from './state.ts';
 
 /** Stages that this one needs must have been converted before. */
 export function convertStage(stage: PlannedStage, conversion: Conversion): StageState {
@@ -28,19 +27,21 @@ export function convertStage(stage: PlannedStage, conversion: Conversion): Stage
   return state;
 }
 
+const none: readonly never[] = [];
+
 function convertStep(state: StageState, step: PlannedStep, conversion: Conversion): void {
   const { instruction } = step;
   const at = [step.anchor ?? instruction.span];
   const facts: StepFacts = {
     instruction,
     at,
-    undefinedVariables: [],
-    names: [],
-    arguments: [],
-    mounts: [],
+    undefinedVariables: undefined,
+    names: none,
+    arguments: none,
+    mounts: none,
     path: '',
-    ports: [],
-    contextPaths: [],
+    ports: none,
+    contextPaths: none,
     hasShell: state.draft.shell.length > 0,
   };
   state.steps.push(facts);
@@ -83,10 +84,10 @@ function apply(context: StepContext): void {
       return convertHealthcheck(context, instruction);
     case 'shell':
       draft.shell = instruction.arguments.map((word) => word.text);
-      return addHistory(draft, `SHELL ${goList(draft.shell)}`, false);
+      return record(context, () => `SHELL ${goList(draft.shell)}`);
     case 'maintainer':
       draft.author = instruction.name.text;
-      return addHistory(draft, `MAINTAINER ${draft.author}`, false);
+      return record(context, () => `MAINTAINER ${draft.author}`);
     case 'onbuild':
       draft.onBuild.push(instruction.expression);
       return undefined;

@@ -7,7 +7,7 @@ import type { Edge, Label } from '#formats/graph/vertex.ts';
 import type { CopyAction, FileOp, Op } from '#formats/graph/op.ts';
 import { printPlatform, type Platform } from '#formats/oci/platform.ts';
 import { proxyEnvironment } from '#languages/frontend/arguments.ts';
-import { addHistory, defaultPath, draftOf, emptyDraft, finishDraft, type ConfigDraft } from '#languages/frontend/config-draft.ts';
+import { addHistory, defaultPath, draftOf, draftOn, emptyDraft, type ConfigDraft } from '#languages/frontend/config-draft.ts';
 import type { ResolvedImage } from '#languages/frontend/contract.ts';
 import { createExpander, type Expand, type WordRules } from '#languages/frontend/words.ts';
 import type { Word } from '../ast.ts';
@@ -53,6 +53,8 @@ export type Conversion = {
   readonly budget: Budget;
   /** With a limit on what all words together may come to. */
   readonly expandWord: Expand;
+  /** What the words of instructions follow, unless something else is said. */
+  readonly wordRules: WordRules;
 };
 
 /** What is left of what a file may cost: a hostile one would fill memory with copies of long values, or search long for suggestions. */
@@ -83,6 +85,7 @@ export function createConversion(plan: Plan, images: ResolvedImages, makeEdge: M
     isDry: makeEdge === undefined,
     makeEdge: make,
     expandWord: createExpander(mostCharacters),
+    wordRules: { escape: plan.dockerfile.escape },
     budget: { characters: mostCharacters, suggestions: mostSuggestions },
   };
 }
@@ -126,7 +129,7 @@ function costOf(variables: ReadonlyMap<string, string>): number {
 function stageOnStage(stage: PlannedStage, below: StageState, { plan }: Conversion): StageState {
   return {
     ...blankState(stage, { plan, hasWorkdir: below.hasWorkdir }),
-    draft: draftOf(finishDraft(below.draft)),
+    draft: draftOn(below.draft),
     variables: new Map(below.variables),
     arguments: new Map(below.arguments),
     platform: below.platform,
@@ -179,11 +182,11 @@ function stageOnImage(stage: PlannedStage, conversion: Conversion): StageState {
   return state;
 }
 
+const makesLayer: ReadonlySet<string> = new Set(['run', 'copy', 'add', 'workdir']);
+
 function blankState(stage: PlannedStage, { plan, hasWorkdir }: { readonly plan: Plan; readonly hasWorkdir: boolean }) {
-  const counted = stage.steps.filter(
-    ({ instruction: { kind } }) => kind === 'run' || kind === 'copy' || kind === 'add' || kind === 'workdir',
-  );
-  const stepCount = counted.length + (stage.base.kind === 'image' || stage.base.kind === 'folder' ? 1 : 0);
+  let stepCount = stage.base.kind === 'image' || stage.base.kind === 'folder' ? 1 : 0;
+  for (const { instruction } of stage.steps) if (makesLayer.has(instruction.kind)) stepCount++;
   return { stage, hasCommand: false, hasWorkdir, steps: [], step: 0, stepCount, isOnlyStage: plan.stages.length === 1 };
 }
 
@@ -336,6 +339,11 @@ export type StepContext = {
   readonly facts: StepFacts;
 };
 
+/** Adds a history entry; `describe` is only asked when an image is made. `isLayer`: a layer belongs to it. */
+export function record({ state, conversion }: StepContext, describe: () => string, isLayer = false): void {
+  if (!conversion.isDry) addHistory(state.draft, describe(), isLayer);
+}
+
 /** Where to point for `word`: the word; when it stands on a further line, the instruction (whose line people look for) and the word. */
 export function placeOf({ step, at }: StepContext, word: Word): readonly Span[] {
   if (step.anchor) return at;
@@ -343,22 +351,27 @@ export function placeOf({ step, at }: StepContext, word: Word): readonly Span[] 
 }
 
 /** The word with its quotes resolved and its variables filled in. */
-export function expand(context: StepContext, word: Word, rules: Partial<WordRules> = {}): string {
+export function expand(context: StepContext, word: Word, rules?: WordRules): string {
   const { text, unmatched } = expansionOf(context, word, rules);
-  for (const name of unmatched) {
-    if (!context.state.arguments.has(name)) context.facts.undefinedVariables.push({ name, near: suggestion(name, context) });
-  }
+  if (unmatched.size > 0) noteUndefined(context, unmatched);
   return text;
+}
+
+function noteUndefined(context: StepContext, names: ReadonlySet<string>): void {
+  const { state, facts } = context;
+  for (const name of names) {
+    if (!state.arguments.has(name)) (facts.undefinedVariables ??= []).push({ name, near: suggestion(name, context) });
+  }
 }
 
 /** The words that one word becomes. Variables without a value are no finding here, as BuildKit has it for EXPOSE. */
 export function expandToWords(context: StepContext, word: Word): readonly string[] {
-  return expansionOf(context, word, {}).words;
+  return expansionOf(context, word).words;
 }
 
-function expansionOf(context: StepContext, word: Word, rules: Partial<WordRules>) {
+function expansionOf(context: StepContext, word: Word, rules?: WordRules) {
   const { state, conversion } = context;
-  const expansion = conversion.expandWord(word.text, state.variables, { escape: conversion.plan.dockerfile.escape, ...rules });
+  const expansion = conversion.expandWord(word.text, state.variables, rules ?? conversion.wordRules);
   if (expansion.fault !== undefined) throw badExpansion(word.text, expansion.fault, placeOf(context, word));
   return expansion;
 }

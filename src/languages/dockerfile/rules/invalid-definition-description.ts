@@ -1,5 +1,5 @@
 import type { Instruction } from '../ast.ts';
-import { about, stageInstructions, type Rule } from './rule.ts';
+import { about, type Rule } from './rule.ts';
 
 export const invalidDefinitionDescription: Rule = {
   name: 'InvalidDefinitionDescription',
@@ -11,11 +11,12 @@ export const invalidDefinitionDescription: Rule = {
   },
   experimental: true,
   *check(subject) {
-    for (const instruction of [...subject.dockerfile.globalArguments, ...stageInstructions(subject)]) {
+    for (const instruction of [...subject.dockerfile.globalArguments, ...subject.instructions]) {
+      const comment = instruction.comments.at(-1)?.text;
+      if (comment === undefined) continue;
       const names = namesOf(instruction);
       const [first = '', more] = names;
-      const comment = instruction.comments.at(-1)?.text;
-      if (names.length === 0 || comment === undefined || names.includes(comment.split(' ', 1)[0] ?? '')) continue;
+      if (names.length === 0 || names.includes(comment.split(' ', 1)[0] ?? '')) continue;
       const example = more === undefined ? first : '<arg_key>';
       yield about(
         instruction,

@@ -1,12 +1,12 @@
-import { about, type Rule } from './rule.ts';
+import { about, stepsOf, type Rule } from './rule.ts';
 
 export const jsonArgsRecommended: Rule = {
   name: 'JSONArgsRecommended',
   summary: 'JSON arguments recommended for ENTRYPOINT/CMD to prevent unintended behavior related to OS signals',
   why: 'The shell form runs the program below `/bin/sh -c`, which does not pass signals on: the container then takes its full time to stop.',
   example: { bad: 'FROM alpine\nCMD sleep 60', good: 'FROM alpine\nCMD ["sleep", "60"]' },
-  *check({ stages }) {
-    for (const { instruction, hasShell } of stages.flatMap(({ steps }) => steps)) {
+  *check(subject) {
+    for (const { instruction, hasShell } of stepsOf(subject, 'cmd', 'entrypoint')) {
       if ((instruction.kind !== 'cmd' && instruction.kind !== 'entrypoint') || instruction.command.form === 'exec' || hasShell) continue;
       const name = instruction.keyword.text;
       yield about(

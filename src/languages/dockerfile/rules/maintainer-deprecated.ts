@@ -1,4 +1,4 @@
-import { about, stageInstructions, type Rule } from './rule.ts';
+import { about, type Rule } from './rule.ts';
 
 export const maintainerDeprecated: Rule = {
   name: 'MaintainerDeprecated',
@@ -9,7 +9,7 @@ export const maintainerDeprecated: Rule = {
     good: 'FROM alpine\nLABEL org.opencontainers.image.authors="someone@example.com"',
   },
   *check(subject) {
-    for (const instruction of stageInstructions(subject)) {
+    for (const instruction of subject.instructions) {
       if (instruction.kind !== 'maintainer') continue;
       yield about(
         instruction,

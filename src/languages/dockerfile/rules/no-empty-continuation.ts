@@ -1,4 +1,4 @@
-import { stageInstructions, type Rule } from './rule.ts';
+import type { Rule } from './rule.ts';
 
 export const noEmptyContinuation: Rule = {
   name: 'NoEmptyContinuation',
@@ -6,7 +6,7 @@ export const noEmptyContinuation: Rule = {
   why: 'An empty line behind a backslash is skipped today, though it looks as if the instruction ended there.',
   example: { bad: 'FROM alpine\nRUN echo one && \\\n\n    echo two', good: 'FROM alpine\nRUN echo one && \\\n    echo two' },
   *check(subject) {
-    for (const instruction of [...subject.dockerfile.globalArguments, ...stageInstructions(subject)]) {
+    for (const instruction of [...subject.dockerfile.globalArguments, ...subject.instructions]) {
       if (!instruction.emptyContinuation) continue;
       yield {
         message: 'Empty continuation line',

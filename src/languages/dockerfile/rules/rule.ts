@@ -1,7 +1,7 @@
 /** A lint rule: data, so that its documentation page and its place in `--check` come from one source. Names are BuildKit's. */
 import type { Span } from '#ground/base/span.ts';
-import type { Comment, Instruction } from '../ast.ts';
-import type { LintSubject } from '../convert/facts.ts';
+import type { Comment, Instruction, StageInstruction } from '../ast.ts';
+import type { LintSubject, StepFacts } from '../convert/facts.ts';
 
 export type Finding = {
   readonly message: string;
@@ -35,12 +35,9 @@ export function about(instruction: Instruction, message: string, hint?: string):
   return { message, at: [instruction.span], comments: instruction.comments, ...(hint === undefined ? {} : { hint }) };
 }
 
-/** FROM lines and the instructions of stages, in order. */
-export function* stageInstructions({ dockerfile }: LintSubject): Iterable<Instruction> {
-  for (const { from, instructions } of dockerfile.stages) {
-    yield from;
-    yield* instructions;
-  }
+/** The converted steps of some kinds of instructions, kind by kind. */
+export function stepsOf({ stepsByKind }: LintSubject, ...kinds: readonly StageInstruction['kind'][]): readonly StepFacts[] {
+  return kinds.flatMap((kind) => stepsByKind.get(kind) ?? []);
 }
 
 export function isOneCase(text: string): boolean {
