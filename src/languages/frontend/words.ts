@@ -64,24 +64,29 @@ export function createExpander(most: number): Expand {
 export function expandWord(source: string, variables: ReadonlyMap<string, string>, rules: WordRules): Expansion {
   if (ordinary.test(source))
     return { text: source, words: [source], matched: noNames, unmatched: noNames, work: source.length, fault: undefined };
-  const meter: Meter = { work: source.length };
-  let matched: Set<string> | undefined;
-  let unmatched: Set<string> | undefined;
+  const reader: Reader = {
+    source,
+    variables,
+    rules,
+    meter: { work: source.length },
+    position: 0,
+    depth: 0,
+    keepEscapes: rules.keepEscapes ?? false,
+    matched: undefined,
+    unmatched: undefined,
+  };
   try {
-    const reader = createReader(source, { rules, meter }, (name) => {
-      const value = variables.get(name);
-      meter.work += value?.length ?? 0;
-      if (value === undefined) (unmatched ??= new Set()).add(name);
-      else (matched ??= new Set()).add(name);
-      return value;
-    });
-    const { text, words } = reader.readAll();
-    meter.work += text.length;
-    return { text, words, matched: matched ?? noNames, unmatched: unmatched ?? noNames, work: meter.work, fault: undefined };
+    const { text, words } = readUntil(reader, '', reader.keepEscapes);
+    reader.meter.work += text.length;
+    return resultOf(reader, { text, words, fault: undefined });
   } catch (error) {
     if (!(error instanceof JettisonError)) throw error;
-    return { text: '', words: [], matched: matched ?? noNames, unmatched: unmatched ?? noNames, work: meter.work, fault: messageOf(error) };
+    return resultOf(reader, { text: '', words: [], fault: messageOf(error) });
   }
+}
+
+function resultOf(reader: Reader, { text, words, fault }: Pick<Expansion, 'text' | 'words' | 'fault'>): Expansion {
+  return { text, words, matched: reader.matched ?? noNames, unmatched: reader.unmatched ?? noNames, work: reader.meter.work, fault };
 }
 
 /** White space as Go's unicode.IsSpace has it: what trims and parts words in BuildKit. */
@@ -116,172 +121,221 @@ function bad(message: string): JettisonError {
   return new JettisonError('frontend/bad-substitution', message);
 }
 
-type Context = { readonly rules: WordRules; readonly meter: Meter };
+/** A text on its way through the reading. */
+type Reader = {
+  readonly source: string;
+  readonly variables: ReadonlyMap<string, string>;
+  readonly rules: WordRules;
+  readonly meter: Meter;
+  position: number;
+  depth: number;
+  keepEscapes: boolean;
+  matched: Set<string> | undefined;
+  unmatched: Set<string> | undefined;
+};
 
-function createReader(source: string, { rules, meter }: Context, lookup: (name: string) => string | undefined) {
-  let position = 0;
-  let depth = 0;
-  let keepEscapes = rules.keepEscapes ?? false;
+function lookUp(reader: Reader, name: string): string | undefined {
+  const value = reader.variables.get(name);
+  reader.meter.work += value?.length ?? 0;
+  if (value === undefined) (reader.unmatched ??= new Set()).add(name);
+  else (reader.matched ??= new Set()).add(name);
+  return value;
+}
 
-  const peek = (): string => {
-    const code = source.codePointAt(position);
-    return code === undefined ? '' : String.fromCodePoint(code);
-  };
-  const next = (): string => {
-    const character = peek();
-    position += character.length;
-    return character;
-  };
+/** The UTF-16 unit at hand; '' at the end. */
+function peek({ source, position }: Reader): string {
+  return source[position] ?? '';
+}
 
-  /** Reads up to `stop` ('' for the end) and past it. */
-  function readUntil(stop: string, rawEscapes: boolean): Read {
-    if (++depth > deepest) throw bad(`variables are nested more than ${deepest} deep`);
-    const before = keepEscapes;
-    keepEscapes = rawEscapes;
-    const out = createCollector();
-    for (let character = peek(); character !== ''; character = peek()) {
-      if (character === stop) {
-        next();
-        keepEscapes = before;
-        depth--;
-        return out.finish();
-      }
-      if (character === '$') out.addSplit(readDollar());
-      else if (rules.plainQuotes !== true && (character === "'" || character === '"'))
-        out.addWhole(character === '"' ? readDoubleQuote() : readSingleQuote());
-      else if (rules.plainQuotes !== true && character === '<') out.addWhole(readAngle());
-      else if (character === rules.escape) readEscape(out);
-      else out.addSplit(readPlain(stop));
+/** The character at hand, whole, and past it. */
+function next(reader: Reader): string {
+  const code = reader.source.codePointAt(reader.position);
+  if (code === undefined) return '';
+  const { position } = reader;
+  reader.position += code > 0xffff ? 2 : 1;
+  return reader.source.slice(position, reader.position);
+}
+
+/** Reads up to `stop` ('' for the end) and past it. */
+function readUntil(reader: Reader, stop: string, rawEscapes: boolean): Read {
+  if (++reader.depth > deepest) throw bad(`variables are nested more than ${deepest} deep`);
+  const { rules, keepEscapes: before } = reader;
+  const hasQuotes = rules.plainQuotes !== true;
+  reader.keepEscapes = rawEscapes;
+  const out: Collector = { parts: [], words: [], length: 0, word: '', inWord: false };
+  for (let character = peek(reader); character !== ''; character = peek(reader)) {
+    if (character === stop) {
+      reader.position++;
+      reader.keepEscapes = before;
+      reader.depth--;
+      return finish(out);
     }
-    if (stop !== '') throw bad(stop === '}' ? "syntax error: missing '}'" : `syntax error: missing '${stop}' in \${}`);
-    keepEscapes = before;
-    depth--;
-    return out.finish();
+    if (character === '$') addSplit(out, readDollar(reader));
+    else if (hasQuotes && character === '"') addWhole(out, readDoubleQuote(reader));
+    else if (hasQuotes && character === "'") addWhole(out, readSingleQuote(reader));
+    else if (hasQuotes && character === '<') addWhole(out, readAngle(reader));
+    else if (character === rules.escape) readEscape(reader, out);
+    else addSplit(out, readPlain(reader, stop));
   }
+  if (stop !== '') throw bad(stop === '}' ? "syntax error: missing '}'" : `syntax error: missing '${stop}' in \${}`);
+  reader.keepEscapes = before;
+  reader.depth--;
+  return finish(out);
+}
 
-  /** The character at hand, and what follows it up to the next one that may mean something. */
-  function readPlain(stop: string): string {
-    const start = position;
-    next();
-    for (; position < source.length; position++) {
-      const character = source[position] ?? '';
-      if (character === stop || character === rules.escape || '$\'"<'.includes(character)) break;
+/** What may mean something outside of quotes, for each character that ends what is read. */
+const outsideMarks: Readonly<Record<string, RegExp>> = { '': /[$'"<\\`]/gu, '}': /[$'"<\\`}]/gu, '/': /[$'"<\\`/]/gu };
+const quotedMarks = /[$"\\`]/gu;
+
+/** Where the next match is, from `position` on; the end of the text for none. */
+function findMark({ source }: Reader, mark: RegExp | undefined, position: number): number {
+  if (mark === undefined) return position;
+  mark.lastIndex = position;
+  return mark.test(source) ? mark.lastIndex - 1 : source.length;
+}
+
+/** The character at hand, and what follows it up to the next one that may mean something. */
+function readPlain(reader: Reader, stop: string): string {
+  const start = reader.position;
+  reader.position = findMark(reader, outsideMarks[stop], start + 1);
+  return reader.source.slice(start, reader.position);
+}
+
+function readEscape(reader: Reader, out: Collector): void {
+  const escape = next(reader);
+  if (reader.keepEscapes) addWhole(out, escape);
+  const character = next(reader);
+  if (character !== '') addWhole(out, character);
+}
+
+/** `<<` keeps the white space behind it in the word, so that `<< EOF` is one word. */
+function readAngle(reader: Reader): string {
+  const { source, position: start } = reader;
+  reader.position++;
+  if (peek(reader) !== '<') return '<';
+  reader.position++;
+  while (reader.position < source.length && isSpace(peek(reader))) reader.position++;
+  return source.slice(start, reader.position);
+}
+
+function readSingleQuote(reader: Reader): string {
+  const { source } = reader;
+  const start = reader.position + 1;
+  const end = source.indexOf("'", start);
+  if (end < 0) throw bad('unexpected end of statement while looking for matching single-quote');
+  reader.position = end + 1;
+  return reader.rules.keepQuotes === true ? source.slice(start - 1, end + 1) : source.slice(start, end);
+}
+
+function readDoubleQuote(reader: Reader): string {
+  const { source, rules } = reader;
+  const quote = rules.keepQuotes === true ? '"' : '';
+  reader.position++;
+  let text = quote;
+  for (;;) {
+    const start = reader.position;
+    reader.position = findMark(reader, quotedMarks, start);
+    if (reader.position > start) text += source.slice(start, reader.position);
+    const character = peek(reader);
+    if (character === '') throw bad('unexpected end of statement while looking for matching double-quote');
+    if (character === '"') {
+      reader.position++;
+      return text + quote;
     }
-    return source.slice(start, position);
+    if (character === '$') text += readDollar(reader);
+    else if (character === rules.escape) text += readQuotedEscape(reader);
+    else text += next(reader);
   }
+}
 
-  function readEscape(out: Collector): void {
-    const escape = next();
-    if (keepEscapes) out.addWhole(escape);
-    const character = next();
-    if (character !== '') out.addWhole(character);
+/** Inside double quotes only the quote, `$` and the escape character itself can be escaped. */
+function readQuotedEscape(reader: Reader): string {
+  const escape = next(reader);
+  const kept = reader.keepEscapes ? escape : '';
+  const character = peek(reader);
+  if (character === '') return kept;
+  if (character === '"' || character === '$' || character === reader.rules.escape) return kept + next(reader);
+  return kept + escape;
+}
+
+function readDollar(reader: Reader): string {
+  reader.position++;
+  if (peek(reader) !== '{') {
+    const name = readName(reader);
+    if (name === '') return '$';
+    const value = lookUp(reader, name);
+    return value ?? (reader.rules.keepUnset === true ? `$${name}` : '');
   }
+  reader.position++;
+  const character = peek(reader);
+  if (character === '') throw bad("syntax error: missing '}'");
+  if (character === '{' || character === '}' || character === ':') throw bad('syntax error: bad substitution');
+  return readModifier(reader, readName(reader));
+}
 
-  /** `<<` keeps the white space behind it in the word, so that `<< EOF` is one word. */
-  function readAngle(): string {
-    const start = position;
-    next();
-    if (peek() !== '<') return '<';
-    next();
-    while (peek() !== '' && isSpace(peek())) next();
-    return source.slice(start, position);
+function readModifier(reader: Reader, name: string): string {
+  const { rules, meter } = reader;
+  let modifier = next(reader);
+  if (modifier === '') throw bad("syntax error: missing '}'");
+  if (modifier === '}') {
+    const value = lookUp(reader, name);
+    return value ?? (rules.keepUnset === true ? `\${${name}}` : '');
   }
-
-  function readSingleQuote(): string {
-    next();
-    const end = source.indexOf("'", position);
-    if (end < 0) throw bad('unexpected end of statement while looking for matching single-quote');
-    const text = source.slice(position, end);
-    position = end + 1;
-    return rules.keepQuotes === true ? `'${text}'` : text;
+  if (modifier === '/') return readReplacement(reader, name);
+  const colon = modifier === ':';
+  if (colon) modifier = next(reader);
+  const written = `${colon ? ':' : ''}${modifier}`;
+  if (!'+-?#%'.includes(modifier) || modifier === '') {
+    if (reader.source.indexOf('}', reader.position - 1) < 0) throw bad(`syntax error: missing '}' behind modifier "${written}"`);
+    throw bad(`unsupported modifier (${written}) in substitution`);
   }
+  const word = readUntil(reader, '}', modifier === '#' || modifier === '%').text;
+  const value = lookUp(reader, name);
+  if (value === undefined && rules.keepUnset === true) return `\${${name}${written}${word}}`;
+  return limited(applyModifier({ name, modifier, colon, word, value, meter }));
+}
 
-  function readDoubleQuote(): string {
-    next();
-    const parts: string[] = [rules.keepQuotes === true ? '"' : ''];
-    for (;;) {
-      const character = peek();
-      if (character === '') throw bad('unexpected end of statement while looking for matching double-quote');
-      if (character === '"') {
-        next();
-        if (rules.keepQuotes === true) parts.push('"');
-        return parts.join('');
-      }
-      if (character === '$') parts.push(readDollar());
-      else if (character === rules.escape) parts.push(readQuotedEscape());
-      else parts.push(next());
-    }
+function readReplacement(reader: Reader, name: string): string {
+  const all = peek(reader) === '/';
+  if (all) reader.position++;
+  const pattern = readUntil(reader, '/', true).text;
+  const replacement = readUntil(reader, '}', true).text;
+  const value = lookUp(reader, name);
+  if (value === undefined && reader.rules.keepUnset === true) return `\${${name}/${all ? '/' : ''}${pattern}/${replacement}}`;
+  return replaceMatches(value ?? '', parseShellPattern(pattern), { replacement, all, longest, meter: reader.meter });
+}
+
+/** Nearly every name, from where it is looked for. */
+const plainName = /[A-Za-z_][A-Za-z0-9_]*/uy;
+
+/** A name, a run of digits, or one of the special parameters of `sh`; '' for none. */
+function readName(reader: Reader): string {
+  const { source, position: start } = reader;
+  const first = peek(reader);
+  if ('@*#?-$!'.includes(first) && first !== '') {
+    reader.position++;
+    return first;
   }
+  plainName.lastIndex = start;
+  if (plainName.test(source)) {
+    reader.position = plainName.lastIndex;
+    if (!((source.codePointAt(reader.position) ?? 0) > 0x7f)) return source.slice(start, reader.position);
+    reader.position = start;
+  } else if (first === '' || (first < '\u0080' && !(first >= '0' && first <= '9'))) return '';
+  return readForeignName(reader);
+}
 
-  /** Inside double quotes only the quote, `$` and the escape character itself can be escaped. */
-  function readQuotedEscape(): string {
-    const escape = next();
-    const kept = keepEscapes ? escape : '';
-    const character = peek();
-    if (character === '') return kept;
-    if (character === '"' || character === '$' || character === rules.escape) return kept + next();
-    return kept + escape;
-  }
+/** A name with letters beyond ASCII, or a run of digits. */
+function readForeignName(reader: Reader): string {
+  const { source, position: start } = reader;
+  const pattern = /\p{Nd}/u.test(characterAt(source, start)) ? /^\p{Nd}$/u : /^[\p{L}\p{Nd}_]$/u;
+  while (pattern.test(characterAt(source, reader.position))) next(reader);
+  return source.slice(start, reader.position);
+}
 
-  function readDollar(): string {
-    next();
-    if (peek() !== '{') {
-      const name = readName();
-      if (name === '') return '$';
-      const value = lookup(name);
-      return value ?? (rules.keepUnset === true ? `$${name}` : '');
-    }
-    next();
-    const character = peek();
-    if (character === '') throw bad("syntax error: missing '}'");
-    if (character === '{' || character === '}' || character === ':') throw bad('syntax error: bad substitution');
-    return readModifier(readName());
-  }
-
-  function readModifier(name: string): string {
-    let modifier = next();
-    if (modifier === '') throw bad("syntax error: missing '}'");
-    if (modifier === '}') {
-      const value = lookup(name);
-      return value ?? (rules.keepUnset === true ? `\${${name}}` : '');
-    }
-    if (modifier === '/') return readReplacement(name);
-    const colon = modifier === ':';
-    if (colon) modifier = next();
-    const written = `${colon ? ':' : ''}${modifier}`;
-    if (!'+-?#%'.includes(modifier) || modifier === '') {
-      if (source.indexOf('}', position - 1) < 0) throw bad(`syntax error: missing '}' behind modifier "${written}"`);
-      throw bad(`unsupported modifier (${written}) in substitution`);
-    }
-    const word = readUntil('}', modifier === '#' || modifier === '%').text;
-    const value = lookup(name);
-    if (value === undefined && rules.keepUnset === true) return `\${${name}${written}${word}}`;
-    return limited(applyModifier({ name, modifier, colon, word, value, meter }));
-  }
-
-  function readReplacement(name: string): string {
-    const all = peek() === '/';
-    if (all) next();
-    const pattern = readUntil('/', true).text;
-    const replacement = readUntil('}', true).text;
-    const value = lookup(name);
-    if (value === undefined && rules.keepUnset === true) return `\${${name}/${all ? '/' : ''}${pattern}/${replacement}}`;
-    return replaceMatches(value ?? '', parseShellPattern(pattern), { replacement, all, longest, meter });
-  }
-
-  /** A name, a run of digits, or one of the special parameters of `sh`; '' for none. */
-  function readName(): string {
-    const start = position;
-    if ('@*#?-$!'.includes(peek()) && peek() !== '') {
-      next();
-      return source.slice(start, position);
-    }
-    const pattern = /\p{Nd}/u.test(peek()) ? /^\p{Nd}$/u : /^[\p{L}\p{Nd}_]$/u;
-    while (pattern.test(peek())) next();
-    return source.slice(start, position);
-  }
-
-  return { readAll: () => readUntil('', keepEscapes) };
+function characterAt(source: string, position: number): string {
+  const code = source.codePointAt(position);
+  return code === undefined ? '' : String.fromCodePoint(code);
 }
 
 function applyModifier(use: {
@@ -310,52 +364,54 @@ function applyModifier(use: {
   }
 }
 
-type Collector = { addSplit(text: string): void; addWhole(text: string): void; finish(): Read };
+/** A result being put together and, beside, cut into words. */
+type Collector = { readonly parts: string[]; readonly words: string[]; length: number; word: string; inWord: boolean };
 
-/** Puts the result together and cuts it into words beside. */
-function createCollector(): Collector {
-  const out: string[] = [];
-  const words: string[] = [];
-  let length = 0;
-  let word = '';
-  let inWord = false;
-  const push = (text: string): void => {
-    length += text.length;
-    if (length > longest) throw bad(`a word grows longer than ${longest} characters`);
-    out.push(text);
-  };
-  const finishWord = (): void => {
-    if (word !== '') words.push(word);
-    word = '';
-  };
-  return {
-    addSplit(text) {
-      push(text);
-      for (let at = 0; at < text.length;) {
-        const from = at;
-        while (at < text.length && !isSpace(text[at] ?? '')) at++;
-        if (at > from) {
-          word += text.slice(from, at);
-          inWord = true;
-        }
-        if (at >= text.length) return;
-        if (inWord && word !== '') {
-          finishWord();
-          inWord = false;
-        }
-        at++;
-      }
-    },
-    addWhole(text) {
-      push(text);
-      word += text;
-      inWord = true;
-    },
-    finish() {
-      finishWord();
-      return { text: out.join(''), words };
-    },
-  };
+function push(out: Collector, text: string): void {
+  out.length += text.length;
+  if (out.length > longest) throw bad(`a word grows longer than ${longest} characters`);
+  out.parts.push(text);
+}
+
+function addWhole(out: Collector, text: string): void {
+  push(out, text);
+  out.word += text;
+  out.inWord = true;
+}
+
+/** All that `isSpace` tells. */
+const anySpace = /[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/u;
+
+function addSplit(out: Collector, text: string): void {
+  if (!anySpace.test(text)) {
+    if (text !== '') addWhole(out, text);
+    return;
+  }
+  push(out, text);
+  for (let at = 0; at < text.length;) {
+    const from = at;
+    while (at < text.length && !isSpace(text[at] ?? '')) at++;
+    if (at > from) {
+      out.word += text.slice(from, at);
+      out.inWord = true;
+    }
+    if (at >= text.length) return;
+    if (out.inWord && out.word !== '') {
+      finishWord(out);
+      out.inWord = false;
+    }
+    at++;
+  }
+}
+
+function finishWord(out: Collector): void {
+  if (out.word !== '') out.words.push(out.word);
+  out.word = '';
+}
+
+function finish(out: Collector): Read {
+  finishWord(out);
+  return { text: out.parts.length === 1 ? (out.parts[0] ?? '') : out.parts.join(''), words: out.words };
 }
 
 function limited(text: string): string {
