@@ -55,26 +55,27 @@ export type LintSource = {
 
 /** The same, sorted once for all rules: most of them are about one kind of instruction. */
 export type LintSubject = LintSource & {
-  /** FROM lines and the instructions of all stages, in order. */
-  readonly instructions: readonly Instruction[];
+  /** FROM lines and the instructions of all stages, in order, by the keyword as written. */
+  readonly byKeyword: ReadonlyMap<string, readonly Instruction[]>;
   /** The converted steps of each kind of instruction, in order. */
   readonly stepsByKind: ReadonlyMap<StageInstruction['kind'], readonly StepFacts[]>;
 };
 
 export function createSubject(source: LintSource): LintSubject {
-  const instructions: Instruction[] = [];
-  for (const stage of source.dockerfile.stages) {
-    instructions.push(stage.from);
-    for (const instruction of stage.instructions) instructions.push(instruction);
+  const byKeyword = new Map<string, Instruction[]>();
+  for (const { from, instructions } of source.dockerfile.stages) {
+    addTo(byKeyword, from.keyword.text, from);
+    for (const instruction of instructions) addTo(byKeyword, instruction.keyword.text, instruction);
   }
   const stepsByKind = new Map<StageInstruction['kind'], StepFacts[]>();
   for (const { steps } of source.stages) {
-    for (const step of steps) {
-      const { kind } = step.instruction;
-      const list = stepsByKind.get(kind);
-      if (list) list.push(step);
-      else stepsByKind.set(kind, [step]);
-    }
+    for (const step of steps) addTo(stepsByKind, step.instruction.kind, step);
   }
-  return { ...source, instructions, stepsByKind };
+  return { ...source, byKeyword, stepsByKind };
+}
+
+function addTo<Key, Item>(lists: Map<Key, Item[]>, key: Key, item: Item): void {
+  const list = lists.get(key);
+  if (list) list.push(item);
+  else lists.set(key, [item]);
 }

@@ -1,4 +1,4 @@
-import type { Instruction } from '../ast.ts';
+import type { LintSubject } from '../convert/facts.ts';
 import { about, type Rule } from './rule.ts';
 
 export const consistentInstructionCasing: Rule = {
@@ -6,25 +6,25 @@ export const consistentInstructionCasing: Rule = {
   summary: 'All commands within the Dockerfile should use the same casing (either upper or lower)',
   why: 'Lines that are written alike are found at a glance; a lone lower-case keyword looks like an argument of the line above.',
   example: { bad: 'FROM alpine\nrun echo hello\nCMD ["sh"]', good: 'FROM alpine\nRUN echo hello\nCMD ["sh"]' },
-  *check({ instructions }) {
-    const lower = isMostlyLower(instructions);
-    for (const instruction of instructions) {
-      const { text } = instruction.keyword;
+  *check({ byKeyword }) {
+    const lower = isMostlyLower(byKeyword);
+    for (const [text, instructions] of byKeyword) {
       const wanted = lower ? text.toLowerCase() : text.toUpperCase();
       if (text === wanted) continue;
       const majority = lower ? 'lowercase' : 'uppercase';
-      yield about(instruction, `Command '${text}' should match the case of the command majority (${majority})`, `Write "${wanted}"`);
+      const message = `Command '${text}' should match the case of the command majority (${majority})`;
+      for (const instruction of instructions) yield about(instruction, message, `Write "${wanted}"`);
     }
   },
 };
 
 /** Keywords of mixed case count for neither side. */
-function isMostlyLower(instructions: readonly Instruction[]): boolean {
+function isMostlyLower(byKeyword: LintSubject['byKeyword']): boolean {
   let lower = 0;
   let upper = 0;
-  for (const { keyword } of instructions) {
-    if (keyword.text === keyword.text.toLowerCase()) lower++;
-    else if (keyword.text === keyword.text.toUpperCase()) upper++;
+  for (const [text, { length }] of byKeyword) {
+    if (text === text.toLowerCase()) lower += length;
+    else if (text === text.toUpperCase()) upper += length;
   }
   return lower > upper;
 }

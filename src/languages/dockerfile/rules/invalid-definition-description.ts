@@ -1,5 +1,5 @@
 import type { Instruction } from '../ast.ts';
-import { about, type Rule } from './rule.ts';
+import { about, instructionsOf, type Rule } from './rule.ts';
 
 export const invalidDefinitionDescription: Rule = {
   name: 'InvalidDefinitionDescription',
@@ -11,7 +11,7 @@ export const invalidDefinitionDescription: Rule = {
   },
   experimental: true,
   *check(subject) {
-    for (const instruction of [...subject.dockerfile.globalArguments, ...subject.instructions]) {
+    for (const instruction of [...subject.dockerfile.globalArguments, ...instructionsOf(subject, 'from', 'arg')]) {
       const comment = instruction.comments.at(-1)?.text;
       if (comment === undefined) continue;
       const names = namesOf(instruction);

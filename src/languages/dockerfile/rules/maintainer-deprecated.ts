@@ -1,4 +1,4 @@
-import { about, type Rule } from './rule.ts';
+import { about, instructionsOf, type Rule } from './rule.ts';
 
 export const maintainerDeprecated: Rule = {
   name: 'MaintainerDeprecated',
@@ -9,8 +9,7 @@ export const maintainerDeprecated: Rule = {
     good: 'FROM alpine\nLABEL org.opencontainers.image.authors="someone@example.com"',
   },
   *check(subject) {
-    for (const instruction of subject.instructions) {
-      if (instruction.kind !== 'maintainer') continue;
+    for (const instruction of instructionsOf(subject, 'maintainer')) {
       yield about(
         instruction,
         'Maintainer instruction is deprecated in favor of using label',

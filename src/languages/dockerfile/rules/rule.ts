@@ -40,6 +40,11 @@ export function stepsOf({ stepsByKind }: LintSubject, ...kinds: readonly StageIn
   return kinds.flatMap((kind) => stepsByKind.get(kind) ?? []);
 }
 
+/** Every instruction of some kinds, also of stages that were not converted, keyword by keyword. */
+export function instructionsOf({ byKeyword }: LintSubject, ...kinds: readonly Instruction['kind'][]): readonly Instruction[] {
+  return [...byKeyword.values()].filter(([first]) => first !== undefined && kinds.includes(first.kind)).flat();
+}
+
 export function isOneCase(text: string): boolean {
   return text === text.toLowerCase() || text === text.toUpperCase();
 }

@@ -10,10 +10,12 @@ import type {
   CopySource,
   FromInstruction,
   HealthcheckInstruction,
+  Heredoc,
   Instruction,
   OnbuildInstruction,
   Pair,
   RunInstruction,
+  RunMount,
   StageInstruction,
   Word,
 } from '../ast.ts';
@@ -47,28 +49,28 @@ const copyFlags: FlagTable = { chown: 'text', chmod: 'text', link: 'switch', exc
 export const argumentReaders: Readonly<Record<string, ArgumentReader>> = {
   add: { flags: { ...copyFlags, 'keep-git-dir': 'switch', checksum: 'text', unpack: 'switch' }, read: readAdd },
   arg: { flags: noFlags, read: readArg },
-  cmd: { flags: noFlags, read: (reading) => withCommand(reading, (command) => ({ kind: 'cmd', ...reading.common, command })) },
+  cmd: { flags: noFlags, read: (reading) => withCommand(reading, (command) => ({ ...reading.common, kind: 'cmd', command })) },
   copy: { flags: { ...copyFlags, from: 'text', parents: 'switch' }, read: readCopy },
   entrypoint: {
     flags: noFlags,
-    read: (reading) => withCommand(reading, (command) => ({ kind: 'entrypoint', ...reading.common, command })),
+    read: (reading) => withCommand(reading, (command) => ({ ...reading.common, kind: 'entrypoint', command })),
   },
-  env: { flags: noFlags, read: (reading) => withPairs(reading, (pairs) => ({ kind: 'env', ...reading.common, pairs })) },
-  expose: { flags: noFlags, read: (reading) => withWords(splitPlain, reading, (ports) => ({ kind: 'expose', ...reading.common, ports })) },
+  env: { flags: noFlags, read: (reading) => withPairs(reading, (pairs) => ({ ...reading.common, kind: 'env', pairs })) },
+  expose: { flags: noFlags, read: (reading) => withWords(splitPlain, reading, (ports) => ({ ...reading.common, kind: 'expose', ports })) },
   from: { flags: { platform: 'text' }, read: readFrom },
   healthcheck: {
     flags: { interval: 'text', timeout: 'text', 'start-period': 'text', 'start-interval': 'text', retries: 'text' },
     read: readHealthcheck,
   },
-  label: { flags: noFlags, read: (reading) => withPairs(reading, (pairs) => ({ kind: 'label', ...reading.common, pairs })) },
-  maintainer: { flags: noFlags, read: (reading) => withOneWord(reading, (name) => ({ kind: 'maintainer', ...reading.common, name })) },
+  label: { flags: noFlags, read: (reading) => withPairs(reading, (pairs) => ({ ...reading.common, kind: 'label', pairs })) },
+  maintainer: { flags: noFlags, read: (reading) => withOneWord(reading, (name) => ({ ...reading.common, kind: 'maintainer', name })) },
   onbuild: { flags: noFlags, read: readOnbuild },
   run: { flags: { mount: 'texts', network: 'text', security: 'text', device: 'texts' }, read: readRun },
   shell: { flags: noFlags, read: readShell },
-  stopsignal: { flags: noFlags, read: (reading) => withOneWord(reading, (signal) => ({ kind: 'stopsignal', ...reading.common, signal })) },
-  user: { flags: noFlags, read: (reading) => withOneWord(reading, (user) => ({ kind: 'user', ...reading.common, user })) },
+  stopsignal: { flags: noFlags, read: (reading) => withOneWord(reading, (signal) => ({ ...reading.common, kind: 'stopsignal', signal })) },
+  user: { flags: noFlags, read: (reading) => withOneWord(reading, (user) => ({ ...reading.common, kind: 'user', user })) },
   volume: { flags: noFlags, read: readVolume },
-  workdir: { flags: noFlags, read: (reading) => withOneWord(reading, (path) => ({ kind: 'workdir', ...reading.common, path })) },
+  workdir: { flags: noFlags, read: (reading) => withOneWord(reading, (path) => ({ ...reading.common, kind: 'workdir', path })) },
 };
 
 function fault(reading: Reading, message: string, hint?: string, at = reading.common.span): undefined {
@@ -182,7 +184,7 @@ function readArg(reading: Reading): ArgInstruction | undefined {
     if (pair?.name.text === '') return blankName(reading, word);
     list.push(pair ?? { name: asWord(word), value: undefined });
   }
-  return { kind: 'arg', ...reading.common, arguments: list };
+  return { ...reading.common, kind: 'arg', arguments: list };
 }
 
 const stageName = /^[a-z][a-z0-9._-]*$/u;
@@ -200,8 +202,8 @@ function readFrom(reading: Reading): FromInstruction | undefined {
       name.span,
     );
   return {
-    kind: 'from',
     ...reading.common,
+    kind: 'from',
     image,
     platform: flagWord(reading.common.flags, 'platform'),
     alias: aliased ? { keyword, name } : undefined,
@@ -218,8 +220,8 @@ function readRun(reading: Reading): RunInstruction | undefined {
     return fault(reading, 'RUN requires at least one argument', 'Write the command behind RUN');
   if (command.form === 'exec' && command.arguments.length === 0 && heredocs.length === 0)
     return fault(reading, 'RUN requires at least one argument', 'Put the program and its arguments in the list', command.span);
-  const mounts = flags.filter((flag) => flag.name === 'mount').map((flag) => readMount(flag, reading.report));
-  if (mounts.includes(undefined)) return undefined;
+  const mounts = readMounts(reading);
+  if (!mounts) return undefined;
   const network = flagWord(flags, 'network');
   if (network && !Object.hasOwn(networks, network.text))
     return fault(reading, `Invalid network mode "${network.text}"`, 'It is "default", "none" or "host"', network.span);
@@ -232,13 +234,21 @@ function readRun(reading: Reading): RunInstruction | undefined {
     return undefined;
   }
   return {
-    kind: 'run',
     ...reading.common,
+    kind: 'run',
     command,
-    mounts: mounts.filter((mount) => mount !== undefined),
+    mounts,
     network: network && networkOf(network.text),
     security: security?.text === 'insecure' ? 'insecure' : 'sandbox',
   };
+}
+
+/** All are read, so that all faults are reported; undefined when one was. */
+function readMounts({ common: { flags }, report }: Reading): readonly RunMount[] | undefined {
+  if (flags.length === 0) return [];
+  const all = flags.filter(({ name }) => name === 'mount');
+  const mounts = all.flatMap((flag) => readMount(flag, report) ?? []);
+  return mounts.length === all.length ? mounts : undefined;
 }
 
 function networkOf(text: string): 'default' | 'none' | 'host' | undefined {
@@ -257,14 +267,10 @@ function readCopyCommon(reading: Reading) {
       `Write ${reading.name} source destination`,
     );
   const { flags, heredocs } = reading.common;
-  if (parseHeredocHead(destination.text) && heredocs.length > 0)
+  if (heredocs.length > 0 && parseHeredocHead(destination.text))
     return fault(reading, `${reading.name} cannot accept a heredoc as a destination`, 'Put the destination last', destination.span);
-  const byName = new Map(heredocs.map((each) => [each.name, each]));
-  const sources = words.slice(0, -1).map((word): CopySource => {
-    const head = heredocs.length > 0 ? parseHeredocHead(word.text) : undefined;
-    const heredoc = head && byName.get(head.name);
-    return heredoc ? { kind: 'heredoc', heredoc, word } : { kind: 'path', path: word };
-  });
+  const paths = words.slice(0, -1);
+  const sources = heredocs.length > 0 ? readSources(paths, heredocs) : paths.map((path) => ({ kind: 'path', path }) as const);
   return {
     ...reading.common,
     sources,
@@ -276,10 +282,19 @@ function readCopyCommon(reading: Reading) {
   };
 }
 
+function readSources(words: readonly Word[], heredocs: readonly Heredoc[]): readonly CopySource[] {
+  const byName = new Map(heredocs.map((each) => [each.name, each]));
+  return words.map((word) => {
+    const head = parseHeredocHead(word.text);
+    const heredoc = head && byName.get(head.name);
+    return heredoc ? { kind: 'heredoc', heredoc, word } : { kind: 'path', path: word };
+  });
+}
+
 function readCopy(reading: Reading): CopyInstruction | undefined {
   const common = readCopyCommon(reading);
   const { flags } = reading.common;
-  return common && { kind: 'copy', ...common, from: flagWord(flags, 'from'), parents: flagSwitch(flags, 'parents') ?? false };
+  return common && { ...common, kind: 'copy', from: flagWord(flags, 'from'), parents: flagSwitch(flags, 'parents') ?? false };
 }
 
 function readAdd(reading: Reading): AddInstruction | undefined {
@@ -287,8 +302,8 @@ function readAdd(reading: Reading): AddInstruction | undefined {
   const { flags } = reading.common;
   return (
     common && {
-      kind: 'add',
       ...common,
+      kind: 'add',
       checksum: flagWord(flags, 'checksum'),
       keepGitFolder: flagSwitch(flags, 'keep-git-dir'),
       unpack: flagSwitch(flags, 'unpack'),
@@ -303,7 +318,7 @@ function readVolume(reading: Reading): Instruction | undefined {
   const trimmed = paths.map((path) => ({ ...path, text: trimSpace(path.text) }));
   const blank = trimmed.find((path) => path.text === '');
   if (blank) return fault(reading, 'VOLUME specified can not be an empty string', undefined, blank.span);
-  return { kind: 'volume', ...reading.common, paths: trimmed };
+  return { ...reading.common, kind: 'volume', paths: trimmed };
 }
 
 function readShell(reading: Reading): Instruction | undefined {
@@ -312,7 +327,7 @@ function readShell(reading: Reading): Instruction | undefined {
   if (isEmpty(reading.stretch) || (json.kind === 'list' && json.words.length === 0))
     return fault(reading, 'SHELL requires at least one argument');
   if (json.kind === 'plain') return fault(reading, `SHELL requires the arguments to be in JSON form`, 'Write SHELL ["/bin/bash", "-c"]');
-  return { kind: 'shell', ...reading.common, arguments: json.words };
+  return { ...reading.common, kind: 'shell', arguments: json.words };
 }
 
 function readHealthcheck(reading: Reading): HealthcheckInstruction | undefined {
@@ -324,8 +339,8 @@ function readHealthcheck(reading: Reading): HealthcheckInstruction | undefined {
   const type = wordOf(line, start, at);
   const rest = trimStretch({ line, start: at, end });
   const none = {
-    kind: 'healthcheck',
     ...reading.common,
+    kind: 'healthcheck',
     command: undefined,
     interval: 0,
     timeout: 0,
@@ -394,7 +409,7 @@ function readOnbuild(reading: Reading): OnbuildInstruction | undefined {
   const trigger = reading.readInner(reading.stretch);
   if (!trigger || !isStageInstruction(trigger)) return undefined;
   const bodies = reading.common.heredocs.map((heredoc) => `\n${heredoc.content}${heredoc.name}`).join('');
-  return { kind: 'onbuild', ...reading.common, expression: `${textOf(reading.stretch)}${bodies}`, trigger };
+  return { ...reading.common, kind: 'onbuild', expression: `${textOf(reading.stretch)}${bodies}`, trigger };
 }
 
 function isStageInstruction(instruction: Instruction): instruction is StageInstruction {

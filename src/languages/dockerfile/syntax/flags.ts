@@ -8,10 +8,13 @@ import type { Stretch } from './scan.ts';
 export type FlagKind = 'text' | 'texts' | 'switch';
 export type FlagTable = Readonly<Record<string, FlagKind>>;
 
+const none: readonly Flag[] = [];
+
 /** Takes the flags at the beginning of the stretch; `--` ends them. Quotes and backslashes in a flag are resolved. */
 export function takeFlags(stretch: Stretch): { readonly flags: readonly Flag[]; readonly rest: Stretch } {
   const { line, end } = stretch;
   const { text } = line;
+  if (text[stretch.start] !== '-' && !isSpace(text[stretch.start] ?? '')) return { flags: none, rest: stretch };
   const flags: Flag[] = [];
   let at = stretch.start;
   for (;;) {
@@ -61,6 +64,7 @@ function readFlag(text: string, from: number, end: number): { readonly word: str
 
 /** Reports flags that `table` does not have, that come twice, or lack a value or have a wrong one. Gives true when all are good. */
 export function checkFlags(flags: readonly Flag[], table: FlagTable, report: ReportFault): boolean {
+  if (flags.length === 0) return true;
   const seen = new Set<string>();
   for (const flag of flags) {
     const kind = Object.hasOwn(table, flag.name) ? table[flag.name] : undefined;
@@ -93,16 +97,19 @@ function flagHint(name: string, table: FlagTable): string | undefined {
 
 /** The value of a flag as a word at the flag's place; undefined when the flag is not there. */
 export function flagWord(flags: readonly Flag[], name: string): Word | undefined {
+  if (flags.length === 0) return undefined;
   const flag = flags.find((each) => each.name === name);
   return flag?.value === undefined ? undefined : { text: flag.value, span: flag.valueSpan };
 }
 
 export function flagWords(flags: readonly Flag[], name: string): readonly Word[] {
+  if (flags.length === 0) return [];
   return flags.flatMap((flag) => (flag.name === name && flag.value !== undefined ? [{ text: flag.value, span: flag.valueSpan }] : []));
 }
 
 /** undefined when the flag is not there. */
 export function flagSwitch(flags: readonly Flag[], name: string): boolean | undefined {
+  if (flags.length === 0) return undefined;
   const flag = flags.find((each) => each.name === name);
   return flag && flag.value?.toLowerCase() !== 'false';
 }

@@ -35,12 +35,14 @@ function splitHead(whole: Stretch): Head {
   return { keyword, name: keyword.text.toLowerCase(), arguments: { line, start: at, end }, whole };
 }
 
+const none: readonly Heredoc[] = [];
+
 /** The bodies of here-documents that the line announces; undefined when one has no end. */
 function readHeredocs(head: Head, reader: InstructionReader): readonly Heredoc[] | undefined {
   const inner = head.name === 'onbuild' ? splitHead(trimStretch(takeFlags(head.arguments).rest)) : head;
-  if (!takesHeredocs.has(inner.name)) return [];
   const { line } = head.whole;
-  if (!line.text.includes('<<') || readJsonForm(trimStretch(takeFlags(inner.arguments).rest)).kind === 'list') return [];
+  if (!takesHeredocs.has(inner.name) || !line.text.includes('<<')) return none;
+  if (readJsonForm(trimStretch(takeFlags(inner.arguments).rest)).kind === 'list') return none;
   const heredocs: Heredoc[] = [];
   for (const start of heredocsOf(line.text)) {
     const body = reader.lines.readHeredoc(start.name, start.chomp);
@@ -82,7 +84,7 @@ function readHead(head: Head, surroundings: Surroundings): Instruction | undefin
       comments: inner ? [] : line.comments,
       flags,
       heredocs,
-      emptyContinuation: line.hasEmptyLine && !inner ? line.lastLine : undefined,
+      emptyContinuation: inner ? undefined : line.emptyContinuation,
     },
     readInner: (stretch) => {
       const part = trimStretch(stretch);

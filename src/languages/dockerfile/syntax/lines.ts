@@ -10,10 +10,10 @@ export type LogicalLine = {
   readonly file: string;
   readonly text: string;
   readonly pieces: readonly Piece[];
-  readonly lastLine: TextSpan;
+  /** The last physical line, when an empty one stands among those that the line is made of. */
+  readonly emptyContinuation: TextSpan | undefined;
   /** Comment lines above, back to the instruction or the empty comment before them. */
   readonly comments: readonly Comment[];
-  readonly hasEmptyLine: boolean;
 };
 
 export type HeredocBody = { readonly content: string; readonly contentSpan: TextSpan; readonly span: TextSpan };
@@ -31,6 +31,8 @@ export type LineReader = {
 
 export type ReportFault = (rule: string, message: string, span: TextSpan, hint?: string) => void;
 
+const noComments: readonly Comment[] = [];
+
 export function createLineReader(source: string, file: string, report: ReportFault): LineReader {
   const bom = source.startsWith('\ufeff') ? 1 : 0;
   const physical = source.slice(bom).split('\n');
@@ -43,14 +45,12 @@ export function createLineReader(source: string, file: string, report: ReportFau
   const allComments: Comment[] = [];
 
   /** In the line at `index`, columns counted from 0. */
-  const spanIn = (from: number, to: number): TextSpan => {
-    const start = starts[index] ?? source.length;
-    return {
-      file,
-      start: { line: index + 1, column: from + 1, offset: start + from },
-      end: { line: index + 1, column: to + 1, offset: start + to },
-    };
-  };
+  const placeIn = (column: number): TextPosition => ({
+    line: index + 1,
+    column: column + 1,
+    offset: (starts[index] ?? source.length) + column,
+  });
+  const spanIn = (from: number, to: number): TextSpan => ({ file, start: placeIn(from), end: placeIn(to) });
 
   /** Takes `# name=value` lines at the top; the first other line ends them. `text` begins in column `from`, counted from 0. */
   function readDirective(text: string, from: number): boolean {
@@ -73,7 +73,7 @@ export function createLineReader(source: string, file: string, report: ReportFau
   }
 
   function next(): LogicalLine | undefined {
-    let comments: Comment[] = [];
+    let comments: Comment[] | undefined;
     for (; index < physical.length; index++) {
       const raw = trimBreak(physical[index] ?? '');
       const blank = leadingSpace(raw);
@@ -82,9 +82,9 @@ export function createLineReader(source: string, file: string, report: ReportFau
       if (text === '') continue;
       if (text.startsWith('#')) {
         const comment = addComment(text, blank);
-        if (comment.text === '') comments = [];
-        else comments.push(comment);
-      } else return join(text, blank, comments);
+        if (comment.text === '') comments = undefined;
+        else (comments ??= []).push(comment);
+      } else return join(text, blank, comments ?? noComments);
     }
     return undefined;
   }
@@ -97,31 +97,33 @@ export function createLineReader(source: string, file: string, report: ReportFau
 
   /** Adds the lines that continue the one at `index`, whose text begins in column `from`, counted from 0. */
   function join(first: string, from: number, comments: readonly Comment[]): LogicalLine | undefined {
-    const pieces: Piece[] = [{ from: 0, at: spanIn(from, from).start }];
-    let lastLine = spanIn(0, from + first.length);
-    const texts: string[] = [];
-    let length = 0;
-    let hasEmptyLine = false;
-    const add = (text: string): boolean => {
-      const kept = withoutContinuation(text, escape);
-      texts.push(kept ?? text);
-      length += texts.at(-1)?.length ?? 0;
-      return kept !== undefined;
-    };
-    let continues = add(first);
+    const pieces: Piece[] = [{ from: 0, at: placeIn(from) }];
+    let kept = withoutContinuation(first, escape);
     index++;
-    for (; continues && index < physical.length; index++) {
+    if (kept === undefined) return { file, text: first, pieces, emptyContinuation: undefined, comments };
+    const texts = [kept];
+    let { length } = kept;
+    let hasEmptyLine = false;
+    for (; kept !== undefined && index < physical.length; index++) {
       const raw = trimBreak(physical[index] ?? '');
       const blank = leadingSpace(raw);
-      lastLine = spanIn(0, raw.length);
       if (blank === raw.length) hasEmptyLine = true;
       else if (raw[blank] === '#') addComment(raw.slice(blank), blank);
       else {
-        pieces.push({ from: length, at: lastLine.start });
-        continues = add(raw);
+        pieces.push({ from: length, at: placeIn(0) });
+        kept = withoutContinuation(raw, escape);
+        texts.push(kept ?? raw);
+        length += (kept ?? raw).length;
       }
     }
-    return { file, text: texts.join(''), pieces, lastLine, comments, hasEmptyLine };
+    return { file, text: texts.join(''), pieces, emptyContinuation: hasEmptyLine ? lineBefore() : undefined, comments };
+  }
+
+  function lineBefore(): TextSpan {
+    index--;
+    const span = spanIn(0, trimBreak(physical[index] ?? '').length);
+    index++;
+    return span;
   }
 
   function readHeredoc(name: string, chomp: boolean): HeredocBody | undefined {
@@ -157,8 +159,7 @@ export function createLineReader(source: string, file: string, report: ReportFau
 /** A text as one line by itself. */
 export function lineOf(text: string, file = ''): LogicalLine {
   const start = { line: 1, column: 1, offset: 0 };
-  const lastLine = { file, start, end: { line: 1, column: text.length + 1, offset: text.length } };
-  return { file, text, pieces: [{ from: 0, at: start }], lastLine, comments: [], hasEmptyLine: false };
+  return { file, text, pieces: [{ from: 0, at: start }], emptyContinuation: undefined, comments: [] };
 }
 
 /** The place of the character at `offset`. */

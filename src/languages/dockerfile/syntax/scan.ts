@@ -16,11 +16,13 @@ export function isSeparator(character: string | undefined): boolean {
 }
 
 /** The stretch without white space at its ends. */
-export function trimStretch({ line, start, end }: Stretch): Stretch {
-  let [from, to] = [start, end];
+export function trimStretch(stretch: Stretch): Stretch {
+  const { line, start, end } = stretch;
+  let from = start;
+  let to = end;
   while (from < to && isSpace(line.text[from] ?? '')) from++;
   while (to > from && isSpace(line.text[to - 1] ?? '')) to--;
-  return { line, start: from, end: to };
+  return from === start && to === end ? stretch : { line, start: from, end: to };
 }
 
 /** The stretch as a word. */
