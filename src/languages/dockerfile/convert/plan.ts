@@ -280,6 +280,8 @@ function checkCircles(stages: readonly PlannedStage[]): void {
 function copyEdges(stage: PlannedStage): readonly CopyEdge[] {
   const edges: CopyEdge[] = [];
   for (const step of stage.steps) {
+    // Most have none; a loop over nothing costs an iterator.
+    if (step.origins.length === 0 || step.origins === onlyContext) continue;
     for (const origin of step.origins) if (origin.kind === 'stage') edges.push({ step, to: origin.stage });
   }
   return edges;
