@@ -309,4 +309,6 @@ test('hostile texts end soon', () => {
     assert.ok(time < 1500, `${name}: ${Math.round(time)} ms`);
   }
   assert.deepEqual(faults('x'.repeat((2 << 20) + 1)), ['1:1 TooLong: The Dockerfile is longer than 2 MiB']);
+  assert.deepEqual(faults('FROM a\n'.repeat(10_000)), []);
+  assert.deepEqual(faults('FROM a\n'.repeat(100_000)), ['10001:1 TooManyStages: The Dockerfile has more than 10000 stages']);
 });

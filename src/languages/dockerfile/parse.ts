@@ -9,6 +9,8 @@ export type ParsedDockerfile = { readonly dockerfile: Dockerfile; readonly diagn
 
 /** Longest text that is read, in UTF-16 units. */
 const longestText = 2 << 20;
+/** A stage costs more than any other line: what the stage it stands on has set is copied. */
+const mostStages = 10_000;
 /** After so many faults the rest is not read: the text is no Dockerfile. */
 const mostFaults = 100;
 
@@ -31,8 +33,13 @@ export function parseDockerfile(text: string, file: string): ParsedDockerfile {
     const instruction = readInstruction(line, { lines, escape: lines.escape, report });
     if (!instruction) continue;
     const stage = stages.at(-1);
-    if (instruction.kind === 'from') stages.push({ from: instruction, instructions: [] });
-    else if (stage) stage.instructions.push(instruction);
+    if (instruction.kind === 'from') {
+      if (stages.length === mostStages) {
+        report('TooManyStages', `The Dockerfile has more than ${mostStages} stages`, instruction.span, 'Cut it into several files');
+        break;
+      }
+      stages.push({ from: instruction, instructions: [] });
+    } else if (stage) stage.instructions.push(instruction);
     else if (instruction.kind === 'arg') globalArguments.push(instruction);
     else
       report(
