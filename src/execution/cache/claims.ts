@@ -2,6 +2,7 @@
  * Who is running what, among all processes that share a cache: what two builds need at once is run by one of them. A claim is a row with the name of its
  * process's lease (`db/lease.ts`): when that process is gone, however it went, the row counts no more.
  */
+import { JettisonError } from '#ground/base/errors.ts';
 import type { Database } from '#stores/db/open.ts';
 import { sleep } from '#ground/base/retry.ts';
 import type { CacheKey } from './key.ts';
@@ -35,6 +36,14 @@ export function openClaims(database: Database, owners: ClaimOwners): Claims {
     const owner = find.get(key)?.['owner'];
     return owner === undefined || (owner !== owners.own() && !owners.isHeld(String(owner)));
   };
+  const giveUp = (key: CacheKey, own: string): void => {
+    try {
+      remove.run(key, own);
+    } catch (error) {
+      // A full disk ends this build anyway, and with it the owner: whoever waits then takes the key.
+      if (!(error instanceof JettisonError) || error.fault === 'bug') throw error;
+    }
+  };
   return {
     take(key) {
       const own = owners.own();
@@ -43,7 +52,7 @@ export function openClaims(database: Database, owners: ClaimOwners): Claims {
         put.run(key, own);
         return true;
       });
-      return taken ? { [Symbol.dispose]: () => void remove.run(key, own) } : undefined;
+      return taken ? { [Symbol.dispose]: () => giveUp(key, own) } : undefined;
     },
     async free(key, signal) {
       for (let pause = firstPause; !isFree(key); pause = Math.min(2 * pause, longestPause)) await sleep(pause, signal);

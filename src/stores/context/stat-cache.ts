@@ -1,5 +1,6 @@
 /** Digests of files, remembered from build to build for as long as the file is provably the same. */
 import { closeSync, fstatSync, readSync } from 'node:fs';
+import { JettisonError } from '#ground/base/errors.ts';
 import { createDigester, digestOf, isDigest, type Digest } from '#ground/base/digest.ts';
 import { checkUnchanged, entryChanged, openEntryFile } from '#ground/linux/tree-read.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
@@ -11,7 +12,7 @@ export type StatCache = Disposable & {
   digestFile(entry: TreeEntry): Digest;
   /** Bytes of files that were read to hash them. */
   readBytes(): number;
-  /** Writes what was learned, in one transaction. Disposing does it, too. */
+  /** Writes what was learned, in one transaction. Disposing does it, too, and says nothing when it cannot. */
   flush(): void;
   /** Forgets folders that no build has read since (milliseconds since the epoch). */
   forgetUnused(since: number): void;
@@ -86,7 +87,14 @@ export function openStatCache({ database, now = Date.now }: { readonly database:
     forgetUnused(since) {
       remove.run(Math.floor(since / day));
     },
-    [Symbol.dispose]: flush,
+    [Symbol.dispose]: () => {
+      try {
+        flush();
+      } catch (error) {
+        // What cannot be kept is read again by the next build; an error of the build itself must not be buried under this one.
+        if (!(error instanceof JettisonError) || error.fault === 'bug') throw error;
+      }
+    },
   };
 }
 
