@@ -124,7 +124,7 @@ const pushFaults: readonly (readonly [Fault, RegExp])[] = [
   ['push-500-always', /500/u],
   ['manifest-refused', /MANIFEST_INVALID/u],
   ['push-no-location', /[Ll]ocation/u],
-  ['push-stall', /answer|nothing/u],
+  ['push-stall', /answer|nothing|took no bytes/u],
 ];
 
 test('push: what a registry refuses is said with host and reason, and a good one takes the same image', async () => {
