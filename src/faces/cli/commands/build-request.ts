@@ -31,7 +31,7 @@ export const buildOptions = {
   buildArgFiles: list('build-arg-file', { value: 'file', help: 'Read build-time variables from a file, one a line; "--build-arg" wins' }),
   call: parsed<BuildCall>(
     'call',
-    { initial: readCall('build'), help: 'Instead of building: "check", "targets"; with ",format=json", ",ignorestatus"' },
+    { initial: readCall('build'), help: 'Instead of building: "check", "outline", "targets"; with ",format=json", ",ignorestatus"' },
     readCall,
   ),
   compress: flag('compress', { help: 'Accepted, changes nothing: the build context is not sent anywhere' }),
