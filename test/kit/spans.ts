@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { TextPosition, TextSpan } from '#ground/base/span.ts';
 import type { Dockerfile } from '#languages/dockerfile/ast.ts';
+import { trimSpace } from '#languages/frontend/words.ts';
 
 /** Every span of the tree lies in the text, line and column say the same as the offset, and what stands there is the word. */
 export function checkSpans(text: string, dockerfile: Dockerfile): void {
@@ -62,7 +63,13 @@ function unfold(written: string, escape: string): string {
 
 /** As it is written, or as a comment, a JSON string or a flag's value is written. */
 function sameWord(written: string, word: string): boolean {
-  if (written === word || written.trim() === word || (written.startsWith('#') && written.slice(1).trim() === word)) return true;
+  if (
+    written === word ||
+    written.trim() === word ||
+    trimSpace(written) === word ||
+    (written.startsWith('#') && written.slice(1).trim() === word)
+  )
+    return true;
   if (written.startsWith('"') && jsonText(written) === word.trim()) return true;
   return written.replaceAll(/\\(.?)|["']/gsu, '$1') === word;
 }

@@ -100,6 +100,10 @@ test('what is printed is read as the same tree: fixtures', () => {
 
 test('what is printed is read as the same tree: texts that are hard to print', () => {
   const cases = [
+    '\\\n#y\nFROM b',
+    '# x\n#\n\\\n#y\nFROM b',
+    '# x\n\\\n#y\nFROM b',
+    'FROM b\nVOLUME \ufeff\u2028 @',
     'FROM a\nCOPY ["[\\"a\\",", "\\"b\\"]"]',
     'FROM a\nCOPY ["<<A", "/x"]\nCOPY ["--a", "b"]\nCOPY ["a", "b\\\\"]\nVOLUME [",", ","]',
     'FROM a\nRUN a\\ \\\n\v',

@@ -47,8 +47,8 @@ function placeComments(comments: readonly Comment[], instructions: readonly Inst
   const placed = instructions.map((instruction): PlacedInstruction => {
     const own = new Set(instruction.comments);
     const before = takeUntil(instruction.span.start.offset);
-    // Behind its own comments: its line began with nothing but a continuation.
-    const inside = own.size === 0 ? [] : before.slice(before.findLastIndex((comment) => own.has(comment)) + 1);
+    // Behind its own comments, or behind the empty one that ends what could have been its own: its line began with nothing but a continuation.
+    const inside = before.slice(before.findLastIndex((comment) => own.has(comment) || comment.text === '') + 1);
     const apart = before.slice(0, before.length - inside.length).filter((comment) => !own.has(comment));
     return { instruction, apart, inside: [...inside, ...takeUntil(instruction.span.end.offset)] };
   });
