@@ -42,6 +42,8 @@ test('a slip of the finger finds its word; another word finds none', () => {
   assert.equal(suggest('relase', stages), 'release');
   assert.equal(suggest('TEST', stages), 'test');
   assert.equal(suggest('deploy', stages), undefined);
+  assert.equal(suggest('wrkdr', ['USER', 'WORKDIR']), 'WORKDIR');
   assert.equal(suggest('x', ['y']), 'y');
+  assert.equal(suggest('ab', ['xy']), undefined);
   assert.equal(suggest('', []), undefined);
 });

@@ -37,13 +37,14 @@ export function formatAge(milliseconds: number): string {
   return `${Math.floor(hours / 24 / 365)} years`;
 }
 
-/** The candidate closest to `word` when it is close enough to be a slip of the finger. */
+/** The candidate closest to `word` when it is close enough to be a slip of the finger: two changes, as in BuildKit, more in a long word; never all of a word of several letters. */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+    if (distance < bestDistance && (distance < 2 || distance < Math.max(word.length, candidate.length)))
+      [best, bestDistance] = [candidate, distance];
   }
   return best;
 }
