@@ -31,6 +31,11 @@ test('why: one line a cause at the end of a build, and more when asked', async (
   assert.match(first, /^built in .*: 0 of 5 steps cached; longest chain .*; read 2B\n$/mu);
   assert.equal(await sandbox.succeed(['why']).then((text) => /nothing like it was built before/u.test(text)), true);
 
+  sandbox.files({ Dockerfile: `${dockerfile}FROM busybox AS other\nRUN echo never seen before\n` });
+  assert.doesNotMatch(await build(), /^why:/mu);
+  assert.match(await sandbox.succeed(['why']), /stage other was never seen/u);
+  sandbox.files({ Dockerfile: dockerfile });
+
   const again = await build();
   assert.match(again, /\n\nbuilt in \d+\.\ds: 5 of 5 steps cached; read 2B\n$|\n\nbuilt in \d+\.\ds: 5 of 5 steps cached\n$/u);
   assert.match(await sandbox.succeed(['why']), /nothing ran, 5 of 5 steps were cached/u);

@@ -5,10 +5,11 @@ import { harmless } from './text.ts';
 
 const mostLines = 5;
 
-/** The last lines of a build: one a root. Empty when nothing like it was built before, or nothing ran. */
+/** The last lines of a build: one a root. Empty when nothing like it was built before, or nothing ran; what was never seen surprises nobody. */
 export function whyLines(why: Why | undefined, dockerfile: string): readonly string[] {
   if (why === undefined) return [];
-  const roots = why.roots.toSorted((a, b) => b.cost + b.behindCost - a.cost - a.behindCost);
+  const again = why.roots.filter((root) => root.changes.some((change) => change.class !== 'never-seen'));
+  const roots = again.toSorted((a, b) => b.cost + b.behindCost - a.cost - a.behindCost);
   const lines = roots.slice(0, mostLines).map((root) => `why: ${rootLine(root, dockerfile)}`);
   const more = roots.length - lines.length;
   return more > 0 ? [...lines, `why: ${more} more cause${more === 1 ? '' : 's'}: see "jettison why"`] : lines;
