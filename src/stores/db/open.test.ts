@@ -9,7 +9,7 @@ import { openDatabase } from './open.ts';
 
 const migrations = ['CREATE TABLE item (name TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT'];
 
-test('a database keeps rows, and its folder is private', () => {
+test('a database keeps rows; it and its folder are private', () => {
   using folder = mkdtempDisposableSync('/tmp/jettison-db-');
   const file = join(folder.path, 'a/b/x.db');
   using database = openDatabase({ file, migrations });
@@ -18,6 +18,8 @@ test('a database keeps rows, and its folder is private', () => {
   assert.equal(database.prepare('SELECT size FROM item WHERE name = ?').get('one')?.['size'], 1);
   assert.equal(database.prepare('SELECT size FROM item WHERE name = ?').get('two'), undefined);
   assert.equal(statSync(join(folder.path, 'a/b')).mode & 0o777, 0o700);
+  for (const name of readdirSync(join(folder.path, 'a/b')))
+    assert.equal(statSync(join(folder.path, 'a/b', name)).mode & 0o777, 0o600, name);
   assert.deepEqual(database.notes, []);
   assert.equal(database.prepare('PRAGMA foreign_keys').get()?.['foreign_keys'], 1);
   assert.equal(database.prepare('PRAGMA journal_mode').get()?.['journal_mode'], 'wal');

@@ -3,7 +3,7 @@
  * the room that owns the tables. Everything is synchronous and takes microseconds; a writer waits for another one up to `busyTimeout`.
  * Result codes: https://www.sqlite.org/rescode.html
  */
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from 'node:sqlite';
 import { fullDiskHint, JettisonError, messageOf } from '#ground/base/errors.ts';
@@ -91,6 +91,7 @@ function putAside(file: string): string {
 }
 
 function openMigrated(options: OpenOptions): DatabaseSync {
+  makePrivate(options.file);
   const database = new DatabaseSync(options.file, { timeout: busyTimeout });
   try {
     switchToWriteAheadLog(database);
@@ -100,6 +101,17 @@ function openMigrated(options: OpenOptions): DatabaseSync {
   } catch (error) {
     database.close();
     throw error;
+  }
+}
+
+/** SQLite would let everybody read a file that it makes; those that it puts beside it get the same mode. */
+function makePrivate(file: string): void {
+  // Never one that is there: closing it would drop the locks of this process.
+  if (existsSync(file)) return;
+  try {
+    closeSync(openSync(file, 'wx', 0o600));
+  } catch {
+    // Somebody else made it, or SQLite will say what is wrong.
   }
 }
 
