@@ -8,16 +8,19 @@ import { pageOf } from '../rules/rule.ts';
 import { parseCheckOptions, standardOptions, withComments, type CheckOptions } from '../rules/options.ts';
 import type { LintSubject } from './facts.ts';
 
+const checkArgument = 'BUILDKIT_DOCKERFILE_CHECK';
+
 /** Options of `--build-arg BUILDKIT_DOCKERFILE_CHECK`, else of the `check` directive. Throws `dockerfile/bad-check-options`. */
 export function checkOptionsOf(dockerfile: Dockerfile, options: FrontendOptions): CheckOptions {
   const directive = dockerfile.directives.find(({ name }) => name === 'check');
-  const given = options.buildArgs.get('BUILDKIT_DOCKERFILE_CHECK') ?? directive?.value;
+  const argument = options.buildArgs.get(checkArgument);
+  const given = argument ?? directive?.value;
   if (given === undefined) return standardOptions;
   const parsed = parseCheckOptions(given);
   if (typeof parsed !== 'string') return parsed;
   throw new JettisonError('dockerfile/bad-check-options', `Failed to parse check options: ${parsed}`, {
-    at: directive ? [directive.span] : [],
-    hint: 'Write "# check=skip=RuleA,RuleB;error=true"',
+    at: directive && argument === undefined ? [directive.span] : [],
+    hint: 'The form is "skip=RuleA,RuleB;error=true"',
   });
 }
 
@@ -50,7 +53,7 @@ export function failOnFindings(findings: readonly Diagnostic[], options: CheckOp
   const names = [...new Set(findings.map(({ rule }) => rule))];
   throw new JettisonError('dockerfile/lint-violation', `Lint violation found for rules: ${names.join(', ')}`, {
     at: first.at,
-    hint: 'Mend what the notes say, or leave error=true out of "# check="',
+    hint: 'Mend what the notes say, or leave error=true out of "# check=" and BUILDKIT_DOCKERFILE_CHECK',
     notes: findings.slice(0, 20).map((each) => `${each.rule}: ${each.message} (line ${lineOf(each)})`),
   });
 }
