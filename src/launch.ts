@@ -4,7 +4,7 @@
  * spends a fifth of its time on compiling those. What is kept here is taken at the end of a run. A chunk's name has its content's hash, so a file in
  * the cache belongs to one text; V8 itself refuses data of another version or other flags, and then the chunk is compiled as if there were none.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { Script } from 'node:vm';
@@ -74,7 +74,8 @@ function readKept(name: string): Buffer | undefined {
 function keepFresh(): void {
   if (cache === undefined || fresh.size === 0) return;
   try {
-    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    // What is above it was made with Node's own cache. Not `recursive`: below /proc that never ends.
+    if (!existsSync(cache)) mkdirSync(cache, { mode: 0o700 });
     for (const [name, script] of fresh) keep(cache, name, script.createCachedData());
   } catch {
     // A cache that cannot be written (a full disk, a read-only home) costs the next start some milliseconds.

@@ -1,4 +1,5 @@
 // Plain enough for any Node that knows modules, so that an old one can say what is wrong.
+import { existsSync } from 'node:fs';
 import module from 'node:module';
 import process from 'node:process';
 
@@ -9,14 +10,24 @@ if (Number(process.versions.node.split('.')[0]) < wanted) {
 } else {
   // Not in Node's default place: code in a folder below /tmp could be planted there by others.
   const caches = process.env['XDG_CACHE_HOME'] || (process.env['HOME'] && `${process.env['HOME']}/.cache`);
-  if (caches) module.enableCompileCache(`${caches}/jettison/compile`);
-  void run();
+  void run(caches && `${caches}/jettison/compile`);
 }
 
-async function run(): Promise<void> {
+async function run(compiled: string | undefined): Promise<void> {
+  if (compiled) await keepCompiled(compiled);
   const { runCli } = await import('./faces/cli/run.ts');
   const code = await runCli(process.argv.slice(2), process.env, process);
   process.exitCode = code;
   // Whatever still holds the process open by then has been forgotten by its owner.
   setTimeout(() => process.exit(code), 500).unref();
+}
+
+/** Node makes a missing folder by itself, but below /proc it would try forever. */
+async function keepCompiled(folder: string): Promise<void> {
+  try {
+    if (!existsSync(folder)) (await import('./ground/base/make-folders.ts')).makeFolders(folder, 0o700);
+    module.enableCompileCache(folder);
+  } catch {
+    // Without it, each start takes some milliseconds more.
+  }
 }

@@ -1,12 +1,12 @@
 /** The folder that everything is kept in: made when it is not there, and refused at once when nothing can be kept there. */
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { accessSync, constants } from 'node:fs';
 import { fullDisk, fullDiskHint, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import { makeFolders } from '#ground/base/make-folders.ts';
 
 /** Makes `folder` (absolute) and what is missing above it. Throws `engine/bad-store`. */
 export function makeStoreFolder(folder: string): void {
   try {
-    makeFolders(folder);
+    makeFolders(folder, 0o700);
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     const code = systemCode(error);
@@ -27,16 +27,3 @@ const reasons: Readonly<Record<string, string>> = {
   EPERM: 'permission denied',
   ENOENT: 'no folder can be made there',
 };
-
-/** Node's own recursive mkdir never ends where the kernel lets nothing be made (/proc). */
-function makeFolders(folder: string): void {
-  const found = statSync(folder, { throwIfNoEntry: false });
-  if (found?.isDirectory() === true) return;
-  if (found !== undefined) throw Object.assign(new Error(`"${folder}" is no folder`), { code: 'ENOTDIR' });
-  if (dirname(folder) !== folder) makeFolders(dirname(folder));
-  try {
-    mkdirSync(folder, { mode: 0o700 });
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error;
-  }
-}

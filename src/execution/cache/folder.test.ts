@@ -77,6 +77,10 @@ test('a blob that breaks off leaves the index as it was', async () => {
   );
 });
 
+test('where no folder can be made, that is an error at once', async () => {
+  await assert.rejects(write('/proc/jettison-nowhere/cache', 'latest', 'one'), (error) => isCode(error, 'cache/cannot-write'));
+});
+
 test('pipes, folders, damaged and endless files in the place of documents are errors at once', async () => {
   using folder = mkdtempDisposableSync('/tmp/jettison-cache-folder-');
   const path = folder.path;

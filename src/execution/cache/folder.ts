@@ -5,7 +5,6 @@ import {
   createReadStream,
   existsSync,
   fstatSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -16,6 +15,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { algorithmOf, digestOf, hexOf, type Digest } from '#ground/base/digest.ts';
 import { JettisonError, messageOf } from '#ground/base/errors.ts';
+import { makeFolders } from '#ground/base/make-folders.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { decodeImageDocument, manifestLimit, type ImageDocument } from '#formats/oci/manifest.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
@@ -75,7 +75,7 @@ export async function writeCacheFolder(
   onLayer: (layer: Descriptor) => void,
 ): Promise<void> {
   try {
-    mkdirSync(join(path, 'blobs/sha256'), { recursive: true });
+    makeFolders(join(path, 'blobs/sha256'));
     for (const layer of cache.layers) {
       if (!hasFile(join(path, blobPath(layer.digest)), layer.size)) await writeFile(path, blobPath(layer.digest), openBlob(layer));
       onLayer(layer);
