@@ -69,6 +69,16 @@ for (const name of readdirSync(fixtures)) {
   });
 }
 
+test('many arguments and a step that names many variables', async () => {
+  const size = 40_000;
+  const text = `FROM scratch\n${Array.from({ length: size }, (_, index) => `ARG a${index}=1\n`).join('')}COPY ${'$b'.repeat(size * 8)} /`;
+  // Time of the processor, so that a busy machine does not count.
+  const start = process.cpuUsage();
+  assert.match((await convert(text, {}))['graph.txt'], /^#2\* file/mu);
+  const time = process.cpuUsage(start).user / 1000;
+  assert.ok(time < 3000, `${Math.round(time)} ms`);
+});
+
 async function convert(source: string, given: FixtureOptions): Promise<Record<'graph.txt' | 'config.txt' | 'diagnostics.txt', string>> {
   const options: FrontendOptions = {
     file: 'Dockerfile',

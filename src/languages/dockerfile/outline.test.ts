@@ -117,6 +117,13 @@ test('ids with variables, the last of two declarations, platform arguments that 
   assert.deepEqual(found.secrets, [['x2', false, 6]]);
 });
 
+test('long chains of arguments above the first FROM', async () => {
+  const chain = Array.from({ length: 20_000 }, (_, index) => `ARG a${index + 1}=$a${index}\n`).join('');
+  const { arguments: found } = await outline(`ARG a0=x\n${chain}FROM scratch\nARG a20000`);
+  assert.equal(found.length, 20_001);
+  assert.deepEqual(found.at(-1), ['a20000', 'x', undefined, 20_001]);
+});
+
 test('faults of the text, of the target and of its images are thrown', async () => {
   await assert.rejects(outline('FROM scratch\nRUM x'), { code: 'dockerfile/syntax' });
   await assert.rejects(outline('FROM scratch', 'gone'), { code: 'dockerfile/unknown-target' });

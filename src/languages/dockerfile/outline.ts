@@ -91,12 +91,16 @@ function argumentsOf(
   const expandWord = createExpander(mostWork);
   const globals = globalArguments(plan, expandWord);
   const found = new Map<string, OutlineArgument>();
-  const addGlobal = (name: string): void => {
-    const argument = globals.get(name);
-    if (!argument || found.has(name)) return;
-    const { uses, ...rest } = argument;
-    found.set(name, rest);
-    for (const other of uses) addGlobal(other);
+  const addGlobal = (first: string): void => {
+    // A Set gives what is added to it while it is walked: chains may be long, so nothing here recurses.
+    const names = new Set([first]);
+    for (const name of names) {
+      const argument = globals.get(name);
+      if (!argument || found.has(name)) continue;
+      const { uses, ...rest } = argument;
+      found.set(name, rest);
+      for (const other of uses) names.add(other);
+    }
   };
   for (const stage of stages) {
     // The last declaration in a stage is the one that counts.

@@ -307,12 +307,12 @@ function layerLabel(context: StepContext): Label {
 /** What the op was made of, to say later which part of it differs from another time. */
 function originsOf({ state, step }: StepContext, isRun: boolean): Pick<Label, 'written' | 'argumentNames' | 'variables'> {
   const { source } = step.instruction;
-  const named = isRun ? [] : [...source.matchAll(/\$\{?([A-Za-z_]\w*)/gu)].map((match) => match[1] ?? '');
-  const variables = named.flatMap((name) => {
+  const named = new Set(isRun ? [] : [...source.matchAll(/\$\{?([A-Za-z_]\w*)/gu)].map((match) => match[1] ?? ''));
+  const variables = [...named].flatMap((name) => {
     const value = state.variables.get(name);
     return value === undefined ? [] : [[name, value] as const];
   });
-  const declared = [...state.arguments.keys()].filter((name) => state.variables.has(name) && (isRun || named.includes(name)));
+  const declared = [...state.arguments.keys()].filter((name) => state.variables.has(name) && (isRun || named.has(name)));
   return {
     written: step.instruction.kind === 'add' ? clean(source) : source,
     ...(declared.length > 0 ? { argumentNames: declared } : {}),
