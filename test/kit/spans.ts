@@ -56,7 +56,7 @@ function unfold(written: string, escape: string): string {
     .map((line, index) => {
       const bare = index < kept.length - 1 ? line.replace(/\r+$/u, '') : line;
       const end = bare.replace(/[ \t]+$/u, '');
-      return index < lines.length - 1 && end.endsWith(escape) && !end.endsWith(escape + escape) ? end.slice(0, -1) : bare;
+      return index < kept.length - 1 && end.endsWith(escape) && !end.endsWith(escape + escape) ? end.slice(0, -1) : bare;
     })
     .join('');
 }
@@ -71,7 +71,19 @@ function sameWord(written: string, word: string): boolean {
   )
     return true;
   if (written.startsWith('"') && jsonText(written) === word.trim()) return true;
-  return written.replaceAll(/\\(.?)|["']/gsu, '$1') === word;
+  // The quote may have begun before the "=" of a flag.
+  return ['', '"', "'"].some((open) => withoutQuotes(`${open}${written}`) === word);
+}
+
+/** As a flag is read: a backslash takes the next character everywhere, the other kind of quote is plain text inside quotes. */
+function withoutQuotes(written: string): string {
+  return written.replaceAll(/"((?:\\.|[^"\\])*)"?|'((?:\\.|[^'\\])*)'?|\\.?/gsu, (match, double?: string, single?: string) =>
+    withoutEscapes(double ?? single ?? match),
+  );
+}
+
+function withoutEscapes(text: string): string {
+  return text.replaceAll(/\\(.?)/gsu, '$1');
 }
 
 function jsonText(written: string): string | undefined {

@@ -276,6 +276,31 @@ test('every span of any Dockerfile is where its word stands', () => {
   );
 });
 
+test('a backslash that no line break follows belongs to its word, behind an empty continuation line too', () => {
+  for (const blank of ['\v', '\f']) {
+    const text = `FROM b\nWORKDIR a\\\n\nb\\${blank}`;
+    const { dockerfile, diagnostics } = parse(text);
+    assert.deepEqual(diagnostics, []);
+    checkSpans(text, dockerfile);
+    const [workdir] = dockerfile.stages[0]?.instructions ?? [];
+    assert.ok(workdir?.kind === 'workdir');
+    assert.equal(workdir.path.text, 'ab\\');
+    assert.equal(place(workdir.path.span), '2:9-4:3');
+    assert.ok(workdir.emptyContinuation);
+  }
+});
+
+test('a flag keeps the other kind of quote, wherever its quotes begin', () => {
+  for (const flag of [`--chown="a'b"`, `--"chown=a'b"`, `--chown=a\\'b`, `--chown='a'"'b"`]) {
+    const text = `FROM b\nCOPY ${flag} c d`;
+    const { dockerfile, diagnostics } = parse(text);
+    assert.deepEqual(diagnostics, []);
+    checkSpans(text, dockerfile);
+    const [copy] = dockerfile.stages[0]?.instructions ?? [];
+    assert.equal(copy?.flags[0]?.value, "a'b");
+  }
+});
+
 test('hostile texts end soon', () => {
   const size = 1 << 17;
   const texts = {
