@@ -1,4 +1,5 @@
 /** How each kind of op gets its cache key and its result in one build: the seam between the solver, which knows only drivers, and the rooms that do the work. */
+import { copyFolder } from '#formats/graph/copy.ts';
 import type { CopyAction, ExecOp, FileOp, MergeOp, SourceGitOp, SourceImageOp } from '#formats/graph/op.ts';
 import { opDigest, type Vertex } from '#formats/graph/vertex.ts';
 import type { Report } from '#formats/progress/event.ts';
@@ -103,7 +104,7 @@ function gitDriver(op: SourceGitOp, vertex: Vertex, deps: DriverDeps): OpDriver 
       const worker = await deps.worker();
       const request = {
         vertex: vertex.digest,
-        op: { kind: 'file', base: null, actions: [wholeTree('/')] },
+        op: { kind: 'file', base: null, actions: [copyFolder('/')] },
         inputs: [{ kind: 'folder', path: tree.path, ignore: [] }],
         quietEnvironment: [],
         secrets: new Map<string, Uint8Array>(),
@@ -170,27 +171,10 @@ function readsOf(op: ExecOp | FileOp | MergeOp, index: number): readonly CopyAct
       if (op.root === index) return undefined;
       return op.mounts
         .filter((mount) => mount.kind === 'bind' || mount.kind === 'cache')
-        .flatMap((mount) => (mount.input === index ? [wholeTree(mount.source)] : []));
+        .flatMap((mount) => (mount.input === index ? [copyFolder(mount.source)] : []));
     default:
       return unreachable(op, 'op');
   }
-}
-
-/** A mount reads everything below its source. */
-function wholeTree(source: string): CopyAction {
-  return {
-    kind: 'copy',
-    input: 0,
-    sources: [source],
-    wildcards: false,
-    destination: '/',
-    destinationIsFolder: true,
-    owner: null,
-    mode: null,
-    unpack: false,
-    exclude: [],
-    parents: false,
-  };
 }
 
 async function readKey(

@@ -19,6 +19,7 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openFileThread, runFile, type FileTools, type TreeSource } from '#execution/ops/file.ts';
+import { copyFolder } from '#formats/graph/copy.ts';
 import type { CopyAction, FileOp } from '#formats/graph/op.ts';
 import { setAttribute } from '#ground/linux/syscall.ts';
 import { fromText } from '#ground/base/byte-string.ts';
@@ -28,19 +29,7 @@ import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore, type OpenSnapshotStore } from '#stores/snapshot/store.ts';
 
 const { signal } = new AbortController();
-const copyAll: CopyAction = {
-  kind: 'copy',
-  input: 1,
-  sources: ['/'],
-  wildcards: false,
-  destination: '/app/files',
-  destinationIsFolder: true,
-  owner: null,
-  mode: null,
-  unpack: false,
-  exclude: [],
-  parents: false,
-};
+const copyAll: CopyAction = { ...copyFolder('/'), input: 1, destination: '/app/files' };
 
 type Copy = { readonly id: SnapshotId; readonly folder: string; readonly told: LayerIdentity | undefined };
 type Scene = AsyncDisposable & {

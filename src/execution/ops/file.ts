@@ -1,4 +1,5 @@
 /** Runs a FileOp (COPY, ADD, WORKDIR, here-documents) into a new snapshot, and says what a copy reads. No container and no mount is needed. */
+import { copyFolder } from '#formats/graph/copy.ts';
 import type { CopyAction, FileOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { canonicalJson, type Json } from '#ground/base/canonical-json.ts';
@@ -78,23 +79,6 @@ export async function runFile(request: FileRequest, tools: FileTools, report: Re
 
 const noLayer = Promise.resolve(undefined);
 
-/** What a mount reads: everything below its source. */
-export function wholeFolder(source: string): CopyAction {
-  return {
-    kind: 'copy',
-    input: 0,
-    sources: [source],
-    wildcards: false,
-    destination: '/',
-    destinationIsFolder: true,
-    owner: null,
-    mode: null,
-    unpack: false,
-    exclude: [],
-    parents: false,
-  };
-}
-
 /**
  * Copies what lies below the folder `path` of a tree into the empty `folder`, which belongs to no snapshot and shares no inode with the tree, and
  * gives the folder's own mode and owner. Throws `ops/bad-cache-source`, `context/missing-source`, `ops/disk-full`.
@@ -106,7 +90,7 @@ export async function copyOut(
   signal: AbortSignal,
 ): Promise<{ readonly mode: number; readonly uid: number; readonly gid: number }> {
   const place = placeOf(tools.snapshots, from.source);
-  const action = wholeFolder(from.path);
+  const action = copyFolder(from.path);
   const [top] = selectAll({ kind: 'digest', source: place, action }, {}).flatMap((selection) => selection?.sources ?? []);
   if (top?.top.kind !== 'folder') {
     throw new JettisonError('ops/bad-cache-source', `A cache mount cannot begin with "${from.path}": it is no folder`, {

@@ -2,6 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { copyFolder } from '#formats/graph/copy.ts';
 import type { Mount } from '#formats/graph/op.ts';
 import { fromText } from '#ground/base/byte-string.ts';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
@@ -11,7 +12,7 @@ import { removeTree } from '#ground/linux/remove-tree.ts';
 import { openRoot } from '#ground/linux/rooted-path.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/syscall.ts';
 import { noteCacheMountUse } from '../cache-mounts.ts';
-import { contentDigest, copyOut, wholeFolder, type FileTools, type TreeSource } from '../file.ts';
+import { contentDigest, copyOut, type FileTools, type TreeSource } from '../file.ts';
 
 export type CacheMount = Extract<Mount, { kind: 'cache' }>;
 export type OpenCaches = Disposable & {
@@ -73,7 +74,7 @@ async function placesOf(
   const places = new Map<string, Place>();
   for (const mount of mounts) {
     const initial = mount.input === null ? undefined : inputs[mount.input];
-    const content = initial && (await contentDigest(initial, wholeFolder(mount.source), tools, signal));
+    const content = initial && (await contentDigest(initial, copyFolder(mount.source), tools, signal));
     const { mode, uid, gid } = mount;
     const isUsual = content === undefined && mode === usual.mode && uid === usual.uid && gid === usual.gid;
     const name = isUsual ? mount.id : `${mount.id}\0${canonicalJson({ mode, uid, gid, content: content ?? null })}`;

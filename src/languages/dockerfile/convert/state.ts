@@ -4,7 +4,8 @@ import { suggest } from '#ground/base/human.ts';
 import { parseDigest, type Digest } from '#ground/base/digest-form.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { Edge, Label } from '#formats/graph/vertex.ts';
-import type { CopyAction, FileOp, Op } from '#formats/graph/op.ts';
+import { copyFolder } from '#formats/graph/copy.ts';
+import type { FileOp, Op } from '#formats/graph/op.ts';
 import { printPlatform, type Platform } from '#formats/oci/platform.ts';
 import { proxyEnvironment } from '#languages/frontend/arguments.ts';
 import { addHistory, defaultPath, draftOf, draftOn, emptyDraft, type ConfigDraft } from '#languages/frontend/config-draft.ts';
@@ -193,21 +194,8 @@ function blankState(stage: PlannedStage, { plan, hasWorkdir }: { readonly plan: 
 /** A stage on a named context that is no image: its files are the first layer. */
 function addFolder(state: StageState, folder: NamedFolder, conversion: Conversion): void {
   if (conversion.isDry) return;
-  const action: CopyAction = {
-    kind: 'copy',
-    input: 0,
-    sources: ['/'],
-    wildcards: false,
-    destination: '/',
-    destinationIsFolder: true,
-    owner: null,
-    mode: null,
-    unpack: false,
-    exclude: [],
-    parents: false,
-  };
   const label = { ...labelFor(state, [state.stage.source.from.span]), text: `FROM ${folder.name}` };
-  state.files = conversion.makeEdge({ kind: 'file', base: null, actions: [action] }, [folderFiles(folder, conversion)], label);
+  state.files = conversion.makeEdge({ kind: 'file', base: null, actions: [copyFolder('/')] }, [folderFiles(folder, conversion)], label);
   state.layers.push(state.files.vertex.digest);
   addHistory(state.draft, `FROM ${folder.name} # build context`, true);
 }
