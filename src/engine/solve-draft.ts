@@ -1,0 +1,84 @@
+/** From a draft to results: what the solver is handed for one build. */
+import { availableParallelism } from 'node:os';
+import { neededFor } from '#formats/graph/vertex.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import type { FrontendResult } from '#languages/frontend/contract.ts';
+import type { Result, Solved } from '#execution/solver/contract.ts';
+import { solve } from '#execution/solver/solve.ts';
+import type { BaseImages } from './base-images.ts';
+import type { BuildCaches } from './build-caches.ts';
+import type { BuildContexts } from './build-contexts.ts';
+import { followUses } from './build-uses.ts';
+import { createDrivers } from './drivers.ts';
+import type { Engine } from './open.ts';
+import type { Recording } from './record-build.ts';
+import type { RemoteSources } from './remote-sources.ts';
+import type { BuildRequest } from './requests.ts';
+import { snapshotOf } from './results.ts';
+import type { Secrets } from './secrets.ts';
+import type { SshAgents } from './ssh.ts';
+
+/** What the steps of one build are made with. */
+export type Draft = {
+  readonly request: BuildRequest;
+  readonly drafted: FrontendResult;
+  readonly contexts: BuildContexts;
+  readonly bases: BaseImages;
+  readonly remote: RemoteSources;
+  readonly caches: BuildCaches;
+  readonly secrets: Secrets;
+  readonly agents: SshAgents;
+  readonly recording: Recording;
+};
+
+/** Runs what is not cached; undefined when there is nothing to make. Throws the first error of a step. */
+export async function solveDraft(engine: Engine, draft: Draft, signal: AbortSignal): Promise<Solved | undefined> {
+  const { request, drafted, caches, recording } = draft;
+  const uses = followUses(engine);
+  const final = new Set<Digest>(drafted.layers);
+  const standing = layersOfMerges(drafted, final);
+  const driverFor = createDrivers({
+    ...draft,
+    worker: async () => {
+      uses.protect();
+      return await engine.worker(signal);
+    },
+    filesOf: async (result, own) => await caches.snapshotOf(result, own),
+    report: recording.report,
+    limits: request.limits,
+    onRead: recording.onRead,
+    isLayer: ({ digest }) => final.has(digest) || standing.has(digest),
+    onRun: ({ digest }, result) => final.has(digest) && identifyLayer(engine, result, signal),
+  });
+  // All results are to be written, not just what this build needs: then those that are only elsewhere count, too.
+  if (request.cacheTo.some((target) => target.kind !== 'inline' && target.mode === 'max')) await caches.load(signal);
+  if (drafted.goal === undefined) return undefined;
+  const problem = {
+    goal: drafted.goal,
+    driverFor,
+    cache: caches.over(uses.cache),
+    claims: engine.claims,
+    costs: () => engine.records.latestCosts(),
+    moreRecords: async (own: AbortSignal) => await caches.load(own),
+    jobs: request.jobs ?? Math.max(4, availableParallelism()),
+    now: engine.now,
+    observer: recording.observer,
+  };
+  return await solve(problem, recording.report, signal);
+}
+
+/** A layer of the image-to-be gets its DiffID beside the steps that follow it; a failure shows up when the image is put together. */
+function identifyLayer(engine: Engine, result: Result, signal: AbortSignal): void {
+  const snapshot = snapshotOf(result);
+  if (snapshot === undefined) return;
+  void engine
+    .worker(signal)
+    .then(async (worker) => await worker.layerIdentities(snapshot, signal))
+    .catch(() => undefined);
+}
+
+/** A merge of the image puts layers over each other that were made apart. */
+function layersOfMerges({ goal }: FrontendResult, final: ReadonlySet<Digest>): ReadonlySet<Digest> {
+  const merges = goal === undefined ? [] : neededFor(goal).filter(({ op, digest }) => op.kind === 'merge' && final.has(digest));
+  return new Set(merges.flatMap(({ inputs }) => inputs.slice(1).map(({ vertex }) => vertex.digest)));
+}
