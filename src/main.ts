@@ -1,5 +1,4 @@
 // Plain enough for any Node that knows modules, so that an old one can say what is wrong.
-import { existsSync } from 'node:fs';
 import module from 'node:module';
 import process from 'node:process';
 
@@ -22,10 +21,11 @@ async function run(compiled: string | undefined): Promise<void> {
   setTimeout(() => process.exit(code), 500).unref();
 }
 
-/** Node makes a missing folder by itself, but below /proc it would try forever. */
+/** Node makes a missing folder by itself, but below /proc it would try forever. Each start does the same: what V8 keeps is what a run has compiled. */
 async function keepCompiled(folder: string): Promise<void> {
+  const { makeFolders } = await import('./ground/base/make-folders.ts');
   try {
-    if (!existsSync(folder)) (await import('./ground/base/make-folders.ts')).makeFolders(folder, 0o700);
+    makeFolders(folder, 0o700);
     module.enableCompileCache(folder);
   } catch {
     // Without it, each start takes some milliseconds more.
