@@ -11,7 +11,6 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { Outside, ResolvedImage } from '#languages/frontend/contract.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import type { SnapshotId } from '#execution/worker/contract.ts';
-import { fetchImage, lookUpImage, unpackImage } from './fetch-image.ts';
 import { contextsByName, layoutNamed } from './frontend-options.ts';
 import type { Engine } from './open.ts';
 import type { BuildRequest, ContextRequest, PullPolicy } from './requests.ts';
@@ -71,6 +70,7 @@ export function createBaseImages(engine: Engine, request: BuildRequest): BaseIma
     },
     unpack: async (op, report, signal) => {
       const known = knownFor(op);
+      const { fetchImage, unpackImage } = await import('./fetch-image.ts');
       if (known.record !== undefined) return await unpackImage(engine, known.record, report, signal);
       if (known.reference === undefined)
         throw new JettisonError('engine/unresolved-image', `Image "${op.name}" is not in the store`, { fault: 'bug' });
@@ -139,6 +139,7 @@ async function loadLayout(
 }
 
 async function findRemote(engine: Engine, reference: Reference, platform: Platform, signal: AbortSignal): Promise<Known> {
+  const { lookUpImage } = await import('./fetch-image.ts');
   const found = await lookUpImage(engine, { reference, platform }, signal);
   const shown = reference.digest === undefined ? `${printReference(reference)}@${found.manifest.digest}` : printReference(reference);
   return {

@@ -6,7 +6,7 @@ import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { chainIds } from '#formats/oci/layer-ids.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
-import { withoutInline } from '#execution/cache/inline.ts';
+import { withoutInline } from '#execution/cache/inline-members.ts';
 import { assembleConfig, type Epoch } from '#execution/exporter/assemble.ts';
 import type { LayerIdentity, SnapshotId } from '#execution/worker/contract.ts';
 import { layersOfChain } from './layer-chains.ts';

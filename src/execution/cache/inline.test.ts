@@ -4,7 +4,8 @@ import { digestOf } from '#ground/base/digest.ts';
 import { isCode } from '#ground/base/errors.ts';
 import type { ImageConfig } from '#formats/oci/image-config.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
-import { decodeInline, inlineMember, withoutInline } from './inline.ts';
+import { decodeInline, inlineMember } from './inline.ts';
+import { withoutInline } from './inline-members.ts';
 import { contentKeyOf, type CacheKey } from './key.ts';
 
 const keyOf = (text: string): CacheKey => contentKeyOf(digestOf(text));

@@ -9,10 +9,10 @@ import { isDigest, type Digest } from '#ground/base/digest.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { configLimit, diffIdsOf, type ImageConfig } from '#formats/oci/image-config.ts';
 import { exportedCache, type ExportedCache } from './exported.ts';
+import { inlineMembers } from './inline-members.ts';
 import { parseCacheKey, type CacheKey } from './key.ts';
 
-const member = 'jettison.cache.v0';
-const buildKitMember = 'moby.buildkit.cache.v0';
+const { own: member } = inlineMembers;
 const mostRecords = 20_000;
 
 /** A result that is a run of the image's layers: `from` the lowest, up to but not with `to`. */
@@ -45,11 +45,6 @@ export function inlineMember(records: readonly InlineRecord[]): { readonly [name
       records: records.map(({ key, keys, from, to, cost }) => ({ key, keys: keys.toSorted(), from, to, cost: Math.round(cost) })),
     },
   };
-}
-
-/** The config without the cache of its base image, ours or BuildKit's: it says nothing of the image built on it. */
-export function withoutInline(config: ImageConfig): ImageConfig {
-  return Object.fromEntries(Object.entries(config).filter(([name]) => name !== member && name !== buildKitMember)) as ImageConfig; // oxlint-disable-line typescript/no-unsafe-type-assertion -- no member of the type is left out
 }
 
 /** What an image says of its own layers; undefined when it says nothing. `blobs`: its layers, bottom first. Throws `cache/bad-config`. */
