@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { cancelled } from '#ground/base/abort.ts';
-import { isCode } from '#ground/base/errors.ts';
+import { isCode, systemCode } from '#ground/base/errors.ts';
 import { runProcess } from './spawn.ts';
 
 const never = new AbortController().signal;
@@ -43,3 +45,25 @@ test('aborting ends the process, though a grandchild holds its output open', asy
   assert.ok(performance.now() - before < 2000);
   await assert.rejects(runProcess(shell('true'), controller.signal), reason);
 });
+
+test('aborting ends what a program has started, too, where that is asked for', async () => {
+  const controller = new AbortController();
+  let grandchild = 0;
+  const onStdout = (chunk: Uint8Array): void => {
+    grandchild = Number(text(chunk));
+    controller.abort(cancelled('enough'));
+  };
+  await assert.rejects(runProcess({ ...shell('(trap "" TERM; sleep 30) & echo $!; wait'), onStdout, endsAll: true }, controller.signal));
+  for (let tries = 0; isRunning(grandchild) && tries < 200; tries++) await sleep(10);
+  assert.equal(isRunning(grandchild), false);
+});
+
+/** One that has ended may wait for whoever has adopted it. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/u.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch (error) {
+    if (!['ENOENT', 'ESRCH'].includes(systemCode(error) ?? '')) throw error;
+    return false;
+  }
+}

@@ -26,6 +26,8 @@ export type ProcessOptions = {
   readonly captureLimit?: number;
   /** What to send first on abort; default SIGTERM. SIGKILL follows 5 seconds later. */
   readonly stopSignal?: NodeJS.Signals;
+  /** For a program that starts others and does not end them when it is ended: abort ends its whole process group, which has no terminal. */
+  readonly endsAll?: boolean;
 };
 
 export type ProcessExit = {
@@ -55,6 +57,7 @@ export async function runProcess(options: ProcessOptions, signal: AbortSignal): 
     ],
     ...(options.environment === undefined ? {} : { env: { ...options.environment } }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    detached: options.endsAll === true,
   });
   const stdout = receive(child.stdout, options.onStdout, options.captureLimit);
   const stderr = receive(child.stderr, options.onStderr, options.captureLimit);
@@ -76,19 +79,24 @@ export function startDetached(options: { readonly command: string; readonly argu
 /** Settles when the process has ended and all its output has arrived; when aborted, output that others still hold open is not waited for. */
 async function exitOf(child: ChildProcess, options: ProcessOptions, signal: AbortSignal): Promise<Pick<ProcessExit, 'code' | 'signal'>> {
   const done = Promise.withResolvers<Pick<ProcessExit, 'code' | 'signal'>>();
+  const send = (name: NodeJS.Signals): void => {
+    if (options.endsAll === true && child.pid !== undefined) endGroup(child.pid, name);
+    else child.kill(name);
+  };
   child.once('error', (error) => {
     if (child.pid === undefined) done.reject(explainStart(error, options));
   });
   child.once('exit', () => {
     if (!signal.aborted) return;
+    if (options.endsAll === true) send('SIGKILL');
     child.stdout?.destroy();
     child.stderr?.destroy();
   });
   child.once('close', (code, endedBy) => done.resolve({ code: code ?? undefined, signal: endedBy ?? undefined }));
   let timer: NodeJS.Timeout | undefined;
   const stop = (): void => {
-    child.kill(options.stopSignal ?? 'SIGTERM');
-    timer = setTimeout(() => child.kill('SIGKILL'), killDelay);
+    send(options.stopSignal ?? 'SIGTERM');
+    timer = setTimeout(() => send('SIGKILL'), killDelay);
   };
   signal.addEventListener('abort', stop, { once: true });
   try {
@@ -96,6 +104,14 @@ async function exitOf(child: ChildProcess, options: ProcessOptions, signal: Abor
   } finally {
     signal.removeEventListener('abort', stop);
     clearTimeout(timer);
+  }
+}
+
+function endGroup(leader: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(-leader, name);
+  } catch (error) {
+    if (systemCode(error) !== 'ESRCH') throw error;
   }
 }
 

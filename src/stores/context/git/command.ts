@@ -49,6 +49,8 @@ export async function runGit(command: GitCommand, signal: AbortSignal): Promise<
         arguments: command.arguments,
         environment: environmentOf(command),
         captureLimit: 4 << 20,
+        // Neither transports nor what works on submodules end with the git that started them.
+        endsAll: true,
         ...(command.folder === undefined ? {} : { cwd: command.folder }),
       },
       signal,
