@@ -54,6 +54,8 @@ test('files, folders, links, modes and times arrive, packed or not', async () =>
     { name: 'link', kind: 'symlink', linkName: '/etc/passwd' },
     { name: 'again', kind: 'hard-link', linkName: './d/f' },
     { name: 'd/f', text: 'newer' },
+    { name: 'twice', kind: 'folder', mode: 0o700 },
+    { name: 'twice', kind: 'folder', mode: 0o711 },
   ]);
   for (const each of [bytes, gzipSync(bytes)]) {
     await unpacked(each, (folder) => {
@@ -61,6 +63,7 @@ test('files, folders, links, modes and times arrive, packed or not', async () =>
       assert.equal(readFileSync(join(folder, 'again'), 'utf8'), 'text');
       assert.equal(readFileSync(join(folder, 'up'), 'utf8'), 'stays inside');
       assert.equal(statSync(join(folder, 'd')).mode & 0o7777, 0o500);
+      assert.equal(statSync(join(folder, 'twice')).mode & 0o7777, 0o711);
       assert.equal(statSync(join(folder, 'again')).mode & 0o7777, 0o4755);
       assert.equal(statSync(join(folder, 'd')).mtimeMs, 1_500_000_000_000);
       assert.equal(readlinkSync(join(folder, 'link')), '/etc/passwd');
@@ -84,6 +87,12 @@ test('nothing is written through a link, and what a context cannot have is refus
     { name: 'g', kind: 'hard-link', linkName: 'f' },
   ]);
   await refuse([{ name: 'g', kind: 'hard-link', linkName: '/etc/passwd' }]);
+  await refuse([
+    { name: 'f', text: 'x' },
+    { name: 'f', kind: 'hard-link', linkName: 'f' },
+  ]);
+  await refuse([{ name: 'f', kind: 'symlink', linkName: '' }]);
+  await refuse([{ name: `f${'o'.repeat(300)}`, text: 'x' }]);
   await refuse([{ name: 'null', kind: 'character-device', device: { major: 1, minor: 3 } }]);
   await refuse([
     { name: 'd', kind: 'folder' },

@@ -82,7 +82,7 @@ function unpacked({
 
 function createUnpacker(root: ByteString) {
   const kinds = new Map<string, TarKind>([['', 'folder']]);
-  const folders: { readonly path: string; readonly entry: TarEntry }[] = [];
+  const folders = new Map<string, TarEntry>();
   let file: number | undefined;
   let current: { readonly entry: TarEntry; readonly path: string } | undefined;
   const place = (path: string) => nodePath(asByteString(`${root}/${path}`));
@@ -126,12 +126,13 @@ function createUnpacker(root: ByteString) {
       if (kinds.size > mostEntries) throw bad(`it has more than ${mostEntries} entries`);
       const path = cleanName(entry.name);
       current = { entry, path };
-      if (entry.kind === 'folder') folders.push(current);
+      if (entry.kind === 'folder') folders.set(path, entry);
       const before = kinds.get(path);
       if (entry.kind === 'folder' && before === 'folder') return;
       if (path === '') throw bad('its root is no folder');
       if (before !== undefined) {
         if (before === 'folder') throw bad(`"${toText(entry.name)}" comes after a folder of that name`);
+        if (entry.kind === 'hard-link' && cleanName(entry.linkName) === path) throw bad(`"${toText(entry.name)}" is a link to itself`);
         rmSync(place(path));
       }
       makeParents(path, entry.name);
@@ -155,7 +156,7 @@ function createUnpacker(root: ByteString) {
     },
     /** Folders get their modes and times when nothing more is put into them. */
     finish(): void {
-      for (const { path, entry } of folders.toReversed()) {
+      for (const [path, entry] of [...folders].toReversed()) {
         chmodSync(place(path), entry.mode & 0o7777);
         utimesSync(place(path), secondsOf(entry), secondsOf(entry));
       }
@@ -185,11 +186,15 @@ function bad(why: string): JettisonError {
   return new JettisonError('context/bad-archive', `Cannot read the build context: ${why}`);
 }
 
+/** What file systems say of names and link targets that they cannot take, and of too many links to one file. */
+const refused = new Set(['ENOENT', 'ENAMETOOLONG', 'EMLINK', 'EINVAL']);
+
 function explain(error: unknown): unknown {
   if (error instanceof JettisonError) return error;
   const code = systemCode(error) ?? '';
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new JettisonError('context/no-space', 'No space left for the build context', { fault: 'environment', cause: error });
   }
+  if (refused.has(code)) return bad(`an entry cannot be made: ${messageOf(error)}`);
   return code.startsWith('Z_') || code.startsWith('ZSTD') ? bad(`it is not whole: ${messageOf(error)}`) : error;
 }

@@ -49,9 +49,13 @@ async function unpack(file: number, command: 'xz' | 'bzip2', take: (bytes: Uint8
     }
   };
   try {
-    const { code, stderr } = await runProcess({ command, arguments: ['-dc'], input: file, onStdout }, stop.signal);
+    const { code, signal: end, stderr } = await runProcess({ command, arguments: ['-dc'], input: file, onStdout }, stop.signal);
     if (code === 0) return;
-    throw new JettisonError('context/bad-archive', `Cannot read the build context: ${command}: ${new TextDecoder().decode(stderr).trim()}`);
+    const said = new TextDecoder().decode(stderr).trim();
+    throw new JettisonError(
+      'context/bad-archive',
+      `Cannot read the build context: ${command}: ${end === undefined ? said : `ended by ${end}`}`,
+    );
   } catch (error) {
     if (!isCode(error, 'linux/no-such-command')) throw error;
     throw new JettisonError('context/no-decompressor', `Cannot unpack the build context: the program "${command}" is not installed`, {
