@@ -83,6 +83,13 @@ test('a password goes to its own server only', async () => {
   );
 });
 
+test('a password may hold what is no encoding', async () => {
+  await using server = await serve((_request, response) => response.end('here'));
+  using downloads = openForTest();
+  await downloads.fetch({ url: `http://us%er:100%@${server.host}/here` });
+  assert.equal(server.seen[0]?.headers.authorization, `Basic ${btoa('us%er:100%')}`);
+});
+
 test('a secret opens the host it is named after, and no other; it comes before a password in the address', async () => {
   await using other = await serve((_request, response) => response.end('there'));
   await using server = await serve((request, response) => {

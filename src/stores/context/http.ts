@@ -143,10 +143,20 @@ function authorizationFor(host: string, secret: DownloadOptions['secret']): stri
 /** User and password of the address as an Authorization header; the address goes on without them. */
 export function takeCredentials(url: URL): string | undefined {
   if (url.username === '' && url.password === '') return undefined;
-  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  const pair = `${decoded(url.username)}:${decoded(url.password)}`;
   url.username = '';
   url.password = '';
   return `Basic ${btoa(String.fromCodePoint(...new TextEncoder().encode(pair)))}`;
+}
+
+/** A `%` that begins no encoded byte stands for itself. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return text;
+    throw error;
+  }
 }
 
 /** Writes the body to `path` and gives its digest. */
