@@ -140,8 +140,14 @@ function identity(source: GitSource, { object, commit, ref }: GitCommit) {
   return { git: object, submodules, times, ref: ref ?? '', remote: shownRemote(source.remote) };
 }
 
+/** What failed is forgotten: it may have been cancelled with an attempt at the build, and the next attempt asks again. */
 async function once<T>(known: Map<string, Promise<T>>, key: string, task: () => Promise<T>): Promise<T> {
   const running = known.get(key) ?? task();
   known.set(key, running);
-  return await running;
+  try {
+    return await running;
+  } catch (error) {
+    if (known.get(key) === running) known.delete(key);
+    throw error;
+  }
 }
