@@ -10,6 +10,9 @@ export type GitAgent = {
   answer(request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
 };
 
+/** In seconds, as over HTTP: a host that is not there, or that says nothing more for a minute, ends the fetch. */
+const patience = ['ConnectTimeout=30', 'ServerAliveInterval=20', 'ServerAliveCountMax=3'];
+
 export type SshAccess = AsyncDisposable & {
   /** Environment for git. */
   readonly variables: Readonly<Record<string, string>>;
@@ -26,7 +29,7 @@ export async function openSshAccess(agent: GitAgent, environment: GitCommand['en
   opened.defer(() => rmSync(folder, { recursive: true, force: true }));
   opened.use(await serveFrames({ folder, name: 'agent' }, async (request) => await agent.answer(request, signal)));
   const knownHosts = join(environment['HOME'] ?? '/nonexistent', '.ssh/known_hosts');
-  const settings = ['BatchMode=yes', 'IdentityFile=none', 'StrictHostKeyChecking=yes', `UserKnownHostsFile="${knownHosts}"`];
+  const settings = ['BatchMode=yes', 'IdentityFile=none', 'StrictHostKeyChecking=yes', `UserKnownHostsFile="${knownHosts}"`, ...patience];
   const command = ['ssh', '-F', '/dev/null', ...settings.map((setting) => `-o ${quote(setting)}`)].join(' ');
   const kept = opened.move();
   return {
