@@ -113,9 +113,11 @@ function watchChildren(): NodeJS.Timeout {
 function reap(): void {
   for (const [pid, tell] of waiting) {
     const status = new Int32Array(1);
-    if (native.waitpid(pid, status, noHang) === 0) continue;
+    const found = Number(native.waitpid(pid, status, noHang));
+    if (found === 0) continue;
     waiting.delete(pid);
-    tell(endOf(status[0] ?? 0));
+    // An end that somebody else has taken is not known, and must not pass for success.
+    tell(found === pid ? endOf(status[0] ?? 0) : { code: 255 });
   }
   if (waiting.size === 0) watch?.unref();
 }
