@@ -27,6 +27,7 @@ import { layerIdentity, type LayerIdentity } from '#stores/layer/create.ts';
 import { endThreads } from '#stores/layer/threads.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore, type OpenSnapshotStore } from '#stores/snapshot/store.ts';
+import { writeSnapshotFolder } from '#test/kit/snapshots.ts';
 
 const { signal } = new AbortController();
 const copyAll: CopyAction = { ...copyFolder('/'), input: 1, destination: '/app/files' };
@@ -63,11 +64,7 @@ async function openScene(): Promise<Scene> {
       const id = await runFile({ op, inputs, onLayer: (_, layer) => (told = layer) }, tools, () => undefined, signal);
       return { id, folder: store.get(id)?.folder ?? '', told };
     },
-    async write(work) {
-      await using active = await store.prepare(undefined, signal);
-      work(active.folder);
-      return (await active.commit(signal)).id;
-    },
+    write: (work) => writeSnapshotFolder(store, work),
     [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
   };
 }

@@ -31,6 +31,7 @@ import { openRuntime } from '#execution/runtime/choose.ts';
 import { makeBusyboxRoot } from '#test/kit/busybox.ts';
 import { bringProgram } from '#test/kit/programs.ts';
 import { inOwnNamespaces } from '#test/kit/own-namespaces.ts';
+import { writeSnapshot } from '#test/kit/snapshots.ts';
 
 const never = new AbortController().signal;
 const vertex = digestOf('a vertex');
@@ -51,7 +52,7 @@ inOwnNamespaces(import.meta.filename, () => {
     mkdirSync(scratch);
     const runtime = await openRuntime({ folder: join(folder, 'run'), memory: join(folder, 'runtime.json') }, () => undefined, never);
     tools = { snapshots, thread, runtime, scratch, cacheMounts: join(folder, 'caches'), now: () => 7 };
-    base = await write(undefined, makeBusyboxRoot);
+    base = await writeSnapshot(snapshots, undefined, makeBusyboxRoot);
   });
   after(async () => {
     await thread[Symbol.asyncDispose]();
@@ -62,15 +63,6 @@ inOwnNamespaces(import.meta.filename, () => {
     for (const target of below.filter((path) => path.startsWith(`${folder}/`)).toReversed()) unmount(target);
     rmSync(folder, { recursive: true, force: true });
   });
-
-  async function write(parent: SnapshotId | undefined, work: (root: string) => void): Promise<SnapshotId> {
-    await using active = await snapshots.prepare(parent, never);
-    {
-      await using mounted = await active.mount(never);
-      work(mounted.path);
-    }
-    return (await active.commit(never)).id;
-  }
 
   async function exec(words: readonly string[], more: Partial<ExecOp> & Partial<Given> = {}): Promise<SnapshotId> {
     events = [];
@@ -150,7 +142,7 @@ inOwnNamespaces(import.meta.filename, () => {
 
   test('a step that writes nothing has an empty layer, and its folders keep their times', async () => {
     const times = new Date('2020-02-02T02:02:02Z');
-    const full = await write(base, (root) => {
+    const full = await writeSnapshot(snapshots, base, (root) => {
       for (const name of ['proc', 'sys', 'run', 'opt', 'opt/deep']) mkdirSync(join(root, name));
       for (const name of ['etc', 'run', 'opt/deep', 'opt', '.']) utimesSync(join(root, name), times, times);
     });
@@ -168,7 +160,7 @@ inOwnNamespaces(import.meta.filename, () => {
   });
 
   test('nothing is left in /etc when a step mounts over it', async () => {
-    const bare = await write(base, (root) => mkdirSync(join(root, 'etc'), { recursive: true }));
+    const bare = await writeSnapshot(snapshots, base, (root) => mkdirSync(join(root, 'etc'), { recursive: true }));
     const made = await shell('ls -A /etc; echo x > /etc/y', { over: bare, mounts: [{ kind: 'tmpfs', target: '/etc', size: null }] });
     assert.equal(output('stdout'), '');
     assert.deepEqual(layer(made), ['proc', 'sys']);
@@ -203,7 +195,7 @@ inOwnNamespaces(import.meta.filename, () => {
   });
 
   test('the working directory is made, inside the root, for root; a file or /proc is refused', async () => {
-    const linked = await write(base, (root) => {
+    const linked = await writeSnapshot(snapshots, base, (root) => {
       symlinkSync('../../../../../../tmp', join(root, 'link'));
       symlinkSync('/proc/self/fd/3', join(root, 'fd'));
       writeFileSync(join(root, 'file'), '');
@@ -226,7 +218,7 @@ inOwnNamespaces(import.meta.filename, () => {
     const canary = join(folder, 'canary');
     mkdirSync(canary);
     for (const name of ['dev', 'proc', 'etc']) {
-      const bad = await write(base, (root) => {
+      const bad = await writeSnapshot(snapshots, base, (root) => {
         rmSync(join(root, name), { recursive: true, force: true });
         symlinkSync(canary, join(root, name));
       });
@@ -237,7 +229,7 @@ inOwnNamespaces(import.meta.filename, () => {
   });
 
   test('mount points are left out of the layer; one that is a link is resolved in the root', async () => {
-    const f = await write(undefined, (root) => {
+    const f = await writeSnapshot(snapshots, undefined, (root) => {
       writeFileSync(join(root, 'f'), 'F');
       symlinkSync('/', join(root, 'up'));
       symlinkSync('../../../../../..', join(root, 'out'));
@@ -251,7 +243,7 @@ inOwnNamespaces(import.meta.filename, () => {
     assert.equal(output('stdout'), 'G\n');
     assert.equal(readFileSync(join(upper(f), 'f'), 'utf8'), 'F');
     assert.equal((await said(shell('true', { inputs, mounts: [bind('/nothing', '/x')] }))).code, 'ops/missing-source');
-    const escape = await write(base, (root) => symlinkSync('../../../../../../tmp', join(root, 'esc')));
+    const escape = await writeSnapshot(snapshots, base, (root) => symlinkSync('../../../../../../tmp', join(root, 'esc')));
     const made = await shell('echo x > /esc/jettison-esc/x; ls /tmp/jettison-esc', {
       over: escape,
       mounts: [{ kind: 'tmpfs', target: '/esc/jettison-esc', size: null }],
@@ -305,7 +297,7 @@ inOwnNamespaces(import.meta.filename, () => {
   });
 
   test('a cache may begin with files of a tree, which stays as it is; others begin for themselves', async () => {
-    const seed = await write(undefined, (root) => {
+    const seed = await writeSnapshot(snapshots, undefined, (root) => {
       mkdirSync(join(root, 'seed/sub'), { recursive: true });
       writeFileSync(join(root, 'seed/sub/f'), 'one\n', { mode: 0o640 });
       linkSync(join(root, 'seed/sub/f'), join(root, 'seed/g'));
@@ -353,7 +345,7 @@ inOwnNamespaces(import.meta.filename, () => {
 
   test('an SSH agent: a socket as asked for, requests answered, gone with the step', async () => {
     let sshAdd = '';
-    const withTools = await write(base, (root) => {
+    const withTools = await writeSnapshot(snapshots, base, (root) => {
       sshAdd = bringProgram('ssh-add', join(root, 'tools'), '/tools');
     });
     const ssh: Mount = { kind: 'ssh', id: 'default', target: '/run/a/ssh', mode: 0o620, uid: 700, gid: 701, required: true };

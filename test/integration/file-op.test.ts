@@ -29,6 +29,7 @@ import { isCode } from '#ground/base/errors.ts';
 import { getAttribute, setAttribute } from '#ground/linux/syscall.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore, type OpenSnapshotStore } from '#stores/snapshot/store.ts';
+import { writeSnapshot } from '#test/kit/snapshots.ts';
 
 const signal = new AbortController().signal;
 
@@ -61,14 +62,7 @@ async function openBench(): Promise<Bench> {
     store,
     tools,
     events,
-    async write(parent, work) {
-      await using active = await store.prepare(parent, signal);
-      {
-        await using mount = await active.mount(signal);
-        work(mount.path);
-      }
-      return (await active.commit(signal)).id;
-    },
+    write: (parent, work) => writeSnapshot(store, parent, work),
     run(base, from, ...actions) {
       const op: FileOp = { kind: 'file', base: base === undefined ? null : 0, actions };
       const inputs: (TreeSource | undefined)[] = [base === undefined ? undefined : { kind: 'snapshot', snapshot: base }, from];

@@ -25,6 +25,7 @@ import { layerIdentity, writeLayer, type LayerSource } from '#stores/layer/creat
 import { endThreads } from '#stores/layer/threads.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
+import { writeSnapshot } from '#test/kit/snapshots.ts';
 
 const signal = new AbortController().signal;
 const quiet = (): void => undefined;
@@ -71,19 +72,16 @@ function change(root: string, next: Random): void {
 }
 
 async function step(store: SnapshotStore, parent: SnapshotId | undefined, next: Random): Promise<SnapshotId> {
-  await using active = await store.prepare(parent, signal);
-  {
-    await using mount = await active.mount(signal);
+  return await writeSnapshot(store, parent, (root) => {
     for (let count = 0; count < 25; count++) {
       try {
-        change(mount.path, next);
+        change(root, next);
       } catch (error) {
         // rmSync of Node 24 gives ELOOP without its code.
         if (!expected.has(systemCode(error) ?? '') && !/symbolic links/u.test(String(error))) throw error;
       }
     }
-  }
-  return (await active.commit(signal)).id;
+  });
 }
 
 /** Everything that a program sees in a mounted tree; times in the seconds that layers keep. */

@@ -22,24 +22,15 @@ import { isCode } from '#ground/base/errors.ts';
 import { lookAt } from '#ground/linux/tree-read.ts';
 import { setAttribute } from '#ground/linux/syscall.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
-import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
+import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import { startTending } from '#stores/snapshot/start-tending.ts';
 import { tendStore } from '#stores/snapshot/tend.ts';
+import { writeSnapshot } from '#test/kit/snapshots.ts';
 
 const signal = new AbortController().signal;
 const now = () => 1_790_000_000_000;
 const temporary = () => mkdtempDisposableSync('/tmp/jettison-snapshot-');
-
-/** A committed snapshot over `parent`, written through its mount. */
-async function write(store: SnapshotStore, parent: SnapshotId | undefined, work: (root: string) => void): Promise<SnapshotId> {
-  await using active = await store.prepare(parent, signal);
-  {
-    await using mount = await active.mount(signal);
-    work(mount.path);
-  }
-  return (await active.commit(signal)).id;
-}
 
 function countMounts(folder: string): number {
   return readFileSync('/proc/self/mounts', 'latin1')
@@ -86,14 +77,14 @@ function readChainView(folders: readonly string[]): Map<string, string> {
 test('a snapshot is prepared, mounted, committed, stacked and viewed', async () => {
   using folder = temporary();
   await using store = await openSnapshotStore({ folder: folder.path, now });
-  const first = await write(store, undefined, (root) => {
+  const first = await writeSnapshot(store, undefined, (root) => {
     writeFileSync(join(root, 'a'), 'one');
     mkdirSync(join(root, 'd'));
     writeFileSync(join(root, 'd/gone'), '');
     chmodSync(root, 0o1711);
     chownSync(root, 5, 6);
   });
-  const second = await write(store, first, (root) => {
+  const second = await writeSnapshot(store, first, (root) => {
     assert.equal(readFileSync(join(root, 'a'), 'utf8'), 'one');
     writeFileSync(join(root, 'a'), 'two');
     rmSync(join(root, 'd'), { recursive: true });
@@ -144,9 +135,9 @@ test('a mounted snapshot is not committed, one without commit goes', async () =>
 test('remove waits for those that stand on a snapshot', async () => {
   using folder = temporary();
   await using store = await openSnapshotStore({ folder: folder.path, now });
-  const first = await write(store, undefined, () => {});
-  const second = await write(store, first, () => {});
-  const third = await write(store, second, () => {});
+  const first = await writeSnapshot(store, undefined, () => {});
+  const second = await writeSnapshot(store, first, () => {});
+  const third = await writeSnapshot(store, second, () => {});
   store.remove([first]);
   assert.ok(store.get(first));
   store.remove([third]);
@@ -165,8 +156,8 @@ test('remove waits for those that stand on a snapshot', async () => {
 test('facts are remembered, found and forgotten with their snapshot', async () => {
   using folder = temporary();
   await using store = await openSnapshotStore({ folder: folder.path, now });
-  const first = await write(store, undefined, () => {});
-  const second = await write(store, undefined, () => {});
+  const first = await writeSnapshot(store, undefined, () => {});
+  const second = await writeSnapshot(store, undefined, () => {});
   store.setFact(first, 'diffId', 'x');
   store.setFact(first, 'diffId', 'y');
   store.setFact(second, 'diffId', 'y');
@@ -194,7 +185,7 @@ test('chains of 300 and 500 layers mount, 501 are refused', async () => {
   for (const length of [300, 500]) {
     await using mount = await store.view(chain[length - 1], signal);
     assert.equal(readdirSync(mount.path).length, length);
-    const next = await write(store, chain[length - 1], (root) => writeFileSync(join(root, 'f0'), 'changed'));
+    const next = await writeSnapshot(store, chain[length - 1], (root) => writeFileSync(join(root, 'f0'), 'changed'));
     assert.deepEqual(readdirSync(store.get(next)!.folder), ['f0']);
   }
   await assert.rejects(store.view(top, signal), (error) => isCode(error, 'snapshot/too-many-layers'));
@@ -212,7 +203,7 @@ test('chains of 300 and 500 layers mount, 501 are refused', async () => {
 test('an opaque root hides what is below it, mounted too', async () => {
   using folder = temporary();
   await using store = await openSnapshotStore({ folder: folder.path, now });
-  const first = await write(store, undefined, (root) => writeFileSync(join(root, 'old'), ''));
+  const first = await writeSnapshot(store, undefined, (root) => writeFileSync(join(root, 'old'), ''));
   await using active = await store.prepare(first, signal);
   setAttribute(fromText(active.folder), 'trusted.overlay.opaque', new TextEncoder().encode('y'));
   writeFileSync(join(active.folder, 'new'), '');
@@ -265,7 +256,7 @@ test('trash stays while somebody from that time lives, and goes afterwards', asy
     await using other = await openSnapshotStore({ folder: folder.path, now });
     {
       await using store = await openSnapshotStore({ folder: folder.path, now });
-      const id = await write(store, undefined, (root) => writeFileSync(join(root, 'a'), ''));
+      const id = await writeSnapshot(store, undefined, (root) => writeFileSync(join(root, 'a'), ''));
       await using view = await other.view(id, signal);
       store.remove([id]);
       await tendStore(folder.path);
@@ -283,7 +274,7 @@ test('tending runs in a process of its own, and only when there is a need', asyn
   using folder = temporary();
   {
     await using store = await openSnapshotStore({ folder: folder.path, now });
-    const id = await write(store, undefined, () => {});
+    const id = await writeSnapshot(store, undefined, () => {});
     store.remove([id]);
   }
   assert.ok(existsSync(join(folder.path, 'untended')));
@@ -301,15 +292,15 @@ test('a lost database: the folders go to the trash and no id comes back', async 
   let old: SnapshotId;
   {
     await using store = await openSnapshotStore({ folder: folder.path, now });
-    for (let count = 0; count < 20; count++) await write(store, undefined, () => {});
-    old = await write(store, undefined, () => {});
+    for (let count = 0; count < 20; count++) await writeSnapshot(store, undefined, () => {});
+    old = await writeSnapshot(store, undefined, () => {});
   }
   for (const name of readdirSync(folder.path)) if (name.startsWith('snapshots.db')) rmSync(join(folder.path, name));
   writeFileSync(join(folder.path, 'snapshots.db'), 'garbage '.repeat(1000));
   await using store = await openSnapshotStore({ folder: folder.path, now });
   assert.match(store.notes.join(), /put aside/u);
   assert.deepEqual(readdirSync(join(folder.path, 's')), []);
-  assert.ok(Number.parseInt(await write(store, undefined, () => {}), 36) > Number.parseInt(old, 36));
+  assert.ok(Number.parseInt(await writeSnapshot(store, undefined, () => {}), 36) > Number.parseInt(old, 36));
 });
 
 test('several processes share one store', async () => {
@@ -346,7 +337,7 @@ test('the chain tree shows what the kernel shows, after random work in random la
     const random = createRandom(seed);
     let top: SnapshotId | undefined;
     for (let layer = 0; layer < 4; layer++) {
-      top = await write(store, top, (root) => {
+      top = await writeSnapshot(store, top, (root) => {
         for (let count = 0; count < 14; count++) actAtRandom(root, random);
       });
     }

@@ -24,27 +24,11 @@ import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { migrations } from '#stores/snapshot/store/records.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
+import { writeSnapshot, writeSnapshotFolder } from '#test/kit/snapshots.ts';
 
 const signal = new AbortController().signal;
 const now = () => 1_790_000_000_000;
 const temporary = () => mkdtempDisposableSync('/tmp/jettison-stack-');
-
-/** A committed snapshot over `parent`, written through its mount. */
-async function write(store: SnapshotStore, parent: SnapshotId | undefined, work: (root: string) => void): Promise<SnapshotId> {
-  await using active = await store.prepare(parent, signal);
-  {
-    await using mount = await active.mount(signal);
-    work(mount.path);
-  }
-  return (await active.commit(signal)).id;
-}
-
-/** A committed snapshot that stands alone, written into its folder. */
-async function writeAlone(store: SnapshotStore, work: (root: string) => void): Promise<SnapshotId> {
-  await using active = await store.prepare(undefined, signal);
-  work(active.folder);
-  return (await active.commit(signal)).id;
-}
 
 const foldersOf = (store: SnapshotStore, id: SnapshotId) =>
   store
@@ -93,7 +77,7 @@ async function show(store: SnapshotStore, id: SnapshotId): Promise<Record<string
 test('what is stacked covers files, links and folders of another base, and shares its folder', async () => {
   using folder = temporary();
   await using store = await openSnapshotStore({ folder: folder.path, now });
-  const base = await write(store, undefined, (root) => {
+  const base = await writeSnapshot(store, undefined, (root) => {
     chmodSync(root, 0o711);
     mkdirSync(join(root, 'kept'));
     writeFileSync(join(root, 'kept/base'), 'base');
@@ -104,7 +88,7 @@ test('what is stacked covers files, links and folders of another base, and share
     writeFileSync(join(root, 'folder/gone'), 'base');
     symlinkSync('kept', join(root, 'link'));
   });
-  const content = await writeAlone(store, (root) => {
+  const content = await writeSnapshotFolder(store, (root) => {
     for (const name of ['kept', 'open', 'file', 'link']) mkdirSync(join(root, name));
     for (const name of ['kept/new', 'open/new', 'file/new', 'link/new', 'folder']) writeFileSync(join(root, name), 'linked');
   });
@@ -125,7 +109,7 @@ test('what is stacked covers files, links and folders of another base, and share
   assert.deepEqual(readdirSync(join(folder.path, 's')).toSorted(), [base, content].toSorted());
   assert.equal(store.usage(top.id), 0);
 
-  const next = await write(store, top.id, (root) => {
+  const next = await writeSnapshot(store, top.id, (root) => {
     rmSync(join(root, 'link'), { recursive: true });
     writeFileSync(join(root, 'kept/new'), 'run');
   });
@@ -143,18 +127,18 @@ test('one content stacked several times mounts, whatever random steps do between
     const contents: SnapshotId[] = [];
     for (let count = 0; count < 3; count++) {
       contents.push(
-        await writeAlone(store, (root) => {
+        await writeSnapshotFolder(store, (root) => {
           for (let act = 0; act < 8; act++) actAtRandom(root, random);
         }),
       );
     }
-    let top = await write(store, undefined, (root) => {
+    let top = await writeSnapshot(store, undefined, (root) => {
       for (let act = 0; act < 14; act++) actAtRandom(root, random);
     });
     for (let layer = 0; layer < 8; layer++) {
       if (random(3) > 0) top = (await store.stack(contents[random(3)]!, top, signal)).id;
       else
-        top = await write(store, top, (root) => {
+        top = await writeSnapshot(store, top, (root) => {
           for (let act = 0; act < 8; act++) actAtRandom(root, random);
         });
     }
@@ -165,9 +149,9 @@ test('one content stacked several times mounts, whatever random steps do between
 test('a shared folder stays until the last that shares it is gone', async () => {
   using folder = temporary();
   await using store = await openSnapshotStore({ folder: folder.path, now });
-  const base = await writeAlone(store, () => {});
-  const other = await writeAlone(store, () => {});
-  const content = await writeAlone(store, (root) => writeFileSync(join(root, 'f'), 'linked'));
+  const base = await writeSnapshotFolder(store, () => {});
+  const other = await writeSnapshotFolder(store, () => {});
+  const content = await writeSnapshotFolder(store, (root) => writeFileSync(join(root, 'f'), 'linked'));
   const shared = join(folder.path, 's', content);
   const one = (await store.stack(content, base, signal)).id;
   const two = (await store.stack(one, other, signal)).id;
@@ -192,8 +176,8 @@ test('a shared folder stays until the last that shares it is gone', async () => 
 test('the content outlives those that were stacked from it', async () => {
   using folder = temporary();
   await using store = await openSnapshotStore({ folder: folder.path, now });
-  const base = await writeAlone(store, () => {});
-  const content = await writeAlone(store, (root) => writeFileSync(join(root, 'f'), 'linked'));
+  const base = await writeSnapshotFolder(store, () => {});
+  const content = await writeSnapshotFolder(store, (root) => writeFileSync(join(root, 'f'), 'linked'));
   store.remove([(await store.stack(content, base, signal)).id]);
   assert.deepEqual(await show(store, content), { f: '644 linked' });
 });
@@ -208,16 +192,16 @@ test('a store of an earlier version takes stacked snapshots', async () => {
   await using store = await openSnapshotStore({ folder: folder.path, now });
   const [old] = ['1' as SnapshotId];
   assert.equal(store.get(old)?.content, old);
-  const content = await writeAlone(store, (root) => writeFileSync(join(root, 'f'), ''));
+  const content = await writeSnapshotFolder(store, (root) => writeFileSync(join(root, 'f'), ''));
   assert.deepEqual(await show(store, (await store.stack(content, old, signal)).id), { f: '644 ' });
 });
 
 test('chains of 500 stacked layers mount', async () => {
   using folder = temporary();
   await using store = await openSnapshotStore({ folder: folder.path, now });
-  let top = await writeAlone(store, () => {});
+  let top = await writeSnapshotFolder(store, () => {});
   for (let count = 1; count < 500; count++) {
-    const content = await writeAlone(store, (root) => writeFileSync(join(root, `f${count}`), ''));
+    const content = await writeSnapshotFolder(store, (root) => writeFileSync(join(root, `f${count}`), ''));
     top = (await store.stack(content, top, signal)).id;
   }
   await using mount = await store.view(top, signal);
@@ -228,13 +212,13 @@ test('a layer has one identity over every base, and the same bytes', async () =>
   using folder = temporary();
   await using store = await openSnapshotStore({ folder: folder.path, now });
   const layers = createLayers(store);
-  const content = await writeAlone(store, (root) => {
+  const content = await writeSnapshotFolder(store, (root) => {
     mkdirSync(join(root, 'd'));
     writeFileSync(join(root, 'd/f'), 'linked');
   });
   const tops: SnapshotId[] = [];
   for (const text of ['one', 'two']) {
-    const base = await write(store, undefined, (root) => writeFileSync(join(root, 'd'), text));
+    const base = await writeSnapshot(store, undefined, (root) => writeFileSync(join(root, 'd'), text));
     const inputs = [base, content].map((snapshot) => ({ kind: 'snapshot', snapshot }) as const);
     tops.push(await runMerge({ op: { kind: 'merge' }, inputs }, store, signal));
   }
