@@ -175,8 +175,8 @@ test('a prune that is killed leaves a store that works, and the next one ends it
   const context = sandbox.files({
     Dockerfile: `FROM busybox AS s\nRUN ${fill('/f', 2)}\nRUN for i in $(seq 300); do echo $i > /$i; done\nFROM busybox\nCOPY --from=s /f /f\n`,
   });
+  await sandbox.succeed(['build', '-q', '-t', 'app', context]);
   for (const delay of [40, 80, 120, 160, 200, 250, 300, 400]) {
-    await sandbox.succeed(['build', '-q', '-t', 'app', context]);
     await sandbox.jettison(['prune', '-af'], { onStart: (prune) => void setTimeout(() => prune.kill('SIGKILL'), delay) });
     await sandbox.succeed(['build', '-q', '-t', 'app', context]);
     assert.equal(await sandbox.succeed(['run', '--rm', 'app', 'wc', '-c', '/f']), `${2 * MB} /f\n`);
