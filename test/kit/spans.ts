@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { TextPosition, TextSpan } from '#ground/base/span.ts';
 import type { Dockerfile } from '#languages/dockerfile/ast.ts';
-import { trimSpace } from '#languages/frontend/words.ts';
+import { trimSpace } from '#languages/frontend/spaces.ts';
 
 /** Every span of the tree lies in the text, line and column say the same as the offset, and what stands there is the word. */
 export function checkSpans(text: string, dockerfile: Dockerfile): void {

@@ -3,7 +3,8 @@
  * parsed from that text is the same tree but for places and `source`. Words are printed as they are written in the tree.
  */
 import { unreachable } from '#ground/base/errors.ts';
-import { isSpace, type EscapeCharacter } from '#languages/frontend/words.ts';
+import { isSpace } from '#languages/frontend/spaces.ts';
+import type { EscapeCharacter } from '#languages/frontend/words.ts';
 import type { Command, Comment, CopySource, Dockerfile, Flag, Instruction, Pair, Word } from './ast.ts';
 import { heredocsOf } from './syntax/heredoc.ts';
 import { readJsonForm } from './syntax/json-form.ts';

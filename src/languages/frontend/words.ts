@@ -4,7 +4,11 @@
  * One pass over the text, with a limit on nesting and on the length of what comes out.
  */
 import { JettisonError, messageOf } from '#ground/base/errors.ts';
-import { parseShellPattern, replaceMatches, trimEnd, trimStart, type Meter } from './shell-pattern.ts';
+import { addSplit, addWhole, createCollector, finish, type Collector, type Read } from './collector.ts';
+import { applyModifier } from './modifiers.ts';
+import { parseShellPattern, replaceMatches, type Meter } from './shell-pattern.ts';
+import { isSpace } from './spaces.ts';
+import { badSubstitution, limited, longest } from './word-faults.ts';
 
 export type EscapeCharacter = '\\' | '`';
 
@@ -39,7 +43,6 @@ const ordinary = /^[\w./:@=,+%*?#!~^[\]-]{1,4096}$/u;
 const noNames: ReadonlySet<string> = new Set();
 
 const deepest = 100;
-const longest = 1 << 20;
 
 export type Expand = (source: string, variables: ReadonlyMap<string, string>, rules: WordRules) => Expansion;
 
@@ -89,38 +92,6 @@ function resultOf(reader: Reader, { text, words, fault }: Pick<Expansion, 'text'
   return { text, words, matched: reader.matched ?? noNames, unmatched: reader.unmatched ?? noNames, work: reader.meter.work, fault };
 }
 
-/** White space as Go's unicode.IsSpace has it: what trims and parts words in BuildKit. */
-export function isSpace(character: string): boolean {
-  const code = character.charCodeAt(0);
-  if (code <= 0x20) return code === 0x20 || (code >= 0x09 && code <= 0x0d);
-  if (code < 0x85) return false;
-  return (
-    code === 0x85 ||
-    code === 0xa0 ||
-    code === 0x1680 ||
-    (code >= 0x2000 && code <= 0x200a) ||
-    code === 0x2028 ||
-    code === 0x2029 ||
-    code === 0x202f ||
-    code === 0x205f ||
-    code === 0x3000
-  );
-}
-
-/** Without white space at the ends, as Go's strings.TrimSpace; JavaScript's `trim` also takes byte order marks. */
-export function trimSpace(text: string): string {
-  let [start, end] = [0, text.length];
-  while (start < end && isSpace(text[start] ?? '')) start++;
-  while (end > start && isSpace(text[end - 1] ?? '')) end--;
-  return text.slice(start, end);
-}
-
-type Read = { readonly text: string; readonly words: readonly string[] };
-
-function bad(message: string): JettisonError {
-  return new JettisonError('frontend/bad-substitution', message);
-}
-
 /** A text on its way through the reading. */
 type Reader = {
   readonly source: string;
@@ -158,11 +129,11 @@ function next(reader: Reader): string {
 
 /** Reads up to `stop` ('' for the end) and past it. */
 function readUntil(reader: Reader, stop: string, rawEscapes: boolean): Read {
-  if (++reader.depth > deepest) throw bad(`variables are nested more than ${deepest} deep`);
+  if (++reader.depth > deepest) throw badSubstitution(`variables are nested more than ${deepest} deep`);
   const { rules, keepEscapes: before } = reader;
   const hasQuotes = rules.plainQuotes !== true;
   reader.keepEscapes = rawEscapes;
-  const out: Collector = { parts: [], words: [], length: 0, word: '', inWord: false };
+  const out = createCollector();
   for (let character = peek(reader); character !== ''; character = peek(reader)) {
     if (character === stop) {
       reader.position++;
@@ -177,7 +148,7 @@ function readUntil(reader: Reader, stop: string, rawEscapes: boolean): Read {
     else if (character === rules.escape) readEscape(reader, out);
     else addSplit(out, readPlain(reader, stop));
   }
-  if (stop !== '') throw bad(stop === '}' ? "syntax error: missing '}'" : `syntax error: missing '${stop}' in \${}`);
+  if (stop !== '') throw badSubstitution(stop === '}' ? "syntax error: missing '}'" : `syntax error: missing '${stop}' in \${}`);
   reader.keepEscapes = before;
   reader.depth--;
   return finish(out);
@@ -222,7 +193,7 @@ function readSingleQuote(reader: Reader): string {
   const { source } = reader;
   const start = reader.position + 1;
   const end = source.indexOf("'", start);
-  if (end < 0) throw bad('unexpected end of statement while looking for matching single-quote');
+  if (end < 0) throw badSubstitution('unexpected end of statement while looking for matching single-quote');
   reader.position = end + 1;
   return reader.rules.keepQuotes === true ? source.slice(start - 1, end + 1) : source.slice(start, end);
 }
@@ -237,7 +208,7 @@ function readDoubleQuote(reader: Reader): string {
     reader.position = findMark(reader, quotedMarks, start);
     if (reader.position > start) text += source.slice(start, reader.position);
     const character = peek(reader);
-    if (character === '') throw bad('unexpected end of statement while looking for matching double-quote');
+    if (character === '') throw badSubstitution('unexpected end of statement while looking for matching double-quote');
     if (character === '"') {
       reader.position++;
       return text + quote;
@@ -268,15 +239,15 @@ function readDollar(reader: Reader): string {
   }
   reader.position++;
   const character = peek(reader);
-  if (character === '') throw bad("syntax error: missing '}'");
-  if (character === '{' || character === '}' || character === ':') throw bad('syntax error: bad substitution');
+  if (character === '') throw badSubstitution("syntax error: missing '}'");
+  if (character === '{' || character === '}' || character === ':') throw badSubstitution('syntax error: bad substitution');
   return readModifier(reader, readName(reader));
 }
 
 function readModifier(reader: Reader, name: string): string {
   const { rules, meter } = reader;
   let modifier = next(reader);
-  if (modifier === '') throw bad("syntax error: missing '}'");
+  if (modifier === '') throw badSubstitution("syntax error: missing '}'");
   if (modifier === '}') {
     const value = lookUp(reader, name);
     return value ?? (rules.keepUnset === true ? `\${${name}}` : '');
@@ -286,8 +257,9 @@ function readModifier(reader: Reader, name: string): string {
   if (colon) modifier = next(reader);
   const written = `${colon ? ':' : ''}${modifier}`;
   if (!'+-?#%'.includes(modifier) || modifier === '') {
-    if (reader.source.indexOf('}', reader.position - 1) < 0) throw bad(`syntax error: missing '}' behind modifier "${written}"`);
-    throw bad(`unsupported modifier (${written}) in substitution`);
+    if (reader.source.indexOf('}', reader.position - 1) < 0)
+      throw badSubstitution(`syntax error: missing '}' behind modifier "${written}"`);
+    throw badSubstitution(`unsupported modifier (${written}) in substitution`);
   }
   const word = readUntil(reader, '}', modifier === '#' || modifier === '%').text;
   const value = lookUp(reader, name);
@@ -336,85 +308,4 @@ function readForeignName(reader: Reader): string {
 function characterAt(source: string, position: number): string {
   const code = source.codePointAt(position);
   return code === undefined ? '' : String.fromCodePoint(code);
-}
-
-function applyModifier(use: {
-  readonly name: string;
-  readonly modifier: string;
-  readonly colon: boolean;
-  readonly word: string;
-  readonly value: string | undefined;
-  readonly meter: Meter;
-}): string {
-  const { name, modifier, colon, word, value, meter } = use;
-  const missing = value === undefined || (colon && value === '');
-  switch (modifier) {
-    case '-':
-      return missing ? word : value;
-    case '+':
-      return missing ? '' : word;
-    case '?':
-      if (missing) throw bad(`${name}: ${word === '' ? `is not allowed to be ${value === undefined ? 'unset' : 'empty'}` : word}`);
-      return value;
-    default: {
-      const longestMatch = word.startsWith(modifier);
-      const pattern = parseShellPattern(longestMatch ? word.slice(1) : word);
-      return (modifier === '#' ? trimStart : trimEnd)(value ?? '', pattern, { longest: longestMatch, meter });
-    }
-  }
-}
-
-/** A result being put together and, beside, cut into words. */
-type Collector = { readonly parts: string[]; readonly words: string[]; length: number; word: string; inWord: boolean };
-
-function push(out: Collector, text: string): void {
-  out.length += text.length;
-  if (out.length > longest) throw bad(`a word grows longer than ${longest} characters`);
-  out.parts.push(text);
-}
-
-function addWhole(out: Collector, text: string): void {
-  push(out, text);
-  out.word += text;
-  out.inWord = true;
-}
-
-/** All that `isSpace` tells. */
-const anySpace = /[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/u;
-
-function addSplit(out: Collector, text: string): void {
-  if (!anySpace.test(text)) {
-    if (text !== '') addWhole(out, text);
-    return;
-  }
-  push(out, text);
-  for (let at = 0; at < text.length;) {
-    const from = at;
-    while (at < text.length && !isSpace(text[at] ?? '')) at++;
-    if (at > from) {
-      out.word += text.slice(from, at);
-      out.inWord = true;
-    }
-    if (at >= text.length) return;
-    if (out.inWord && out.word !== '') {
-      finishWord(out);
-      out.inWord = false;
-    }
-    at++;
-  }
-}
-
-function finishWord(out: Collector): void {
-  if (out.word !== '') out.words.push(out.word);
-  out.word = '';
-}
-
-function finish(out: Collector): Read {
-  finishWord(out);
-  return { text: out.parts.length === 1 ? (out.parts[0] ?? '') : out.parts.join(''), words: out.words };
-}
-
-function limited(text: string): string {
-  if (text.length > longest) throw bad(`a word grows longer than ${longest} characters`);
-  return text;
 }

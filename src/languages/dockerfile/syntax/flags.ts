@@ -1,6 +1,6 @@
 /** `--name[=value]` words between an instruction's name and its arguments. */
 import { suggest } from '#ground/base/human.ts';
-import { isSpace } from '#languages/frontend/words.ts';
+import { isSpace } from '#languages/frontend/spaces.ts';
 import type { Flag, Word } from '../ast.ts';
 import { spanOf, type ReportFault } from './lines.ts';
 import type { Stretch } from './scan.ts';

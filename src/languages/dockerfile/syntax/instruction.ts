@@ -3,11 +3,12 @@ import { suggest } from '#ground/base/human.ts';
 import type { TextSpan } from '#ground/base/span.ts';
 import type { EscapeCharacter } from '#languages/frontend/words.ts';
 import type { Heredoc, Instruction, Word } from '../ast.ts';
-import { argumentReaders, type Reading } from './arguments.ts';
+import { argumentReaders } from './arguments.ts';
 import { checkFlags, takeFlags } from './flags.ts';
 import { heredocsOf } from './heredoc.ts';
 import { readJsonForm } from './json-form.ts';
 import { spanOf, type LineReader, type LogicalLine, type ReportFault } from './lines.ts';
+import type { Reading } from './reading.ts';
 import { isSeparator, textOf, trimStretch, wordOf, type Stretch } from './scan.ts';
 
 export type InstructionReader = { readonly lines: LineReader; readonly escape: EscapeCharacter; readonly report: ReportFault };

@@ -1,6 +1,7 @@
 /** From a text to logical lines: continuations joined, comments and directives taken out, every character still knows its place. */
 import type { TextPosition, TextSpan } from '#ground/base/span.ts';
-import { isSpace, type EscapeCharacter } from '#languages/frontend/words.ts';
+import { isSpace } from '#languages/frontend/spaces.ts';
+import type { EscapeCharacter } from '#languages/frontend/words.ts';
 import type { Comment, Directive } from '../ast.ts';
 
 /** A stretch of a logical line that comes from one physical line: where it begins in the logical line, and in the text. */

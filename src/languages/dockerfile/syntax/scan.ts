@@ -1,5 +1,6 @@
 /** Cuts a logical line into words. Offsets are into the line's text; nothing here fails. */
-import { isSpace, type EscapeCharacter } from '#languages/frontend/words.ts';
+import { isSpace } from '#languages/frontend/spaces.ts';
+import type { EscapeCharacter } from '#languages/frontend/words.ts';
 import type { Word } from '../ast.ts';
 import { spanOf, type LogicalLine } from './lines.ts';
 
