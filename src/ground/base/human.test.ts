@@ -46,4 +46,6 @@ test('a slip of the finger finds its word; another word finds none', () => {
   assert.equal(suggest('x', ['y']), 'y');
   assert.equal(suggest('ab', ['xy']), undefined);
   assert.equal(suggest('', []), undefined);
+  assert.equal(suggest('build', ['b'.repeat(1 << 20), 'build2']), 'build2');
+  assert.equal(suggest('b'.repeat(1 << 20), [`${'b'.repeat(1 << 20)}2`]), undefined, 'too long to be compared');
 });

@@ -37,11 +37,17 @@ export function formatAge(milliseconds: number): string {
   return `${Math.floor(hours / 24 / 365)} years`;
 }
 
+/** A longer word was not typed: comparing costs the product of the lengths. */
+const longestSlip = 80;
+
 /** The candidate closest to `word` when it is close enough to be a slip of the finger: two changes, as in BuildKit, more in a long word; never all of a word of several letters. */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
+  if (word.length > longestSlip) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
+    // Each letter that is too many or too few is a change.
+    if (Math.abs(candidate.length - word.length) >= bestDistance) continue;
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance && (distance < 2 || distance < Math.max(word.length, candidate.length)))
       [best, bestDistance] = [candidate, distance];

@@ -143,8 +143,7 @@ function planStage({ stage: source, image, platform: platformWord }: FromFacts, 
   if (image.fault !== undefined) throw badExpansion(from.image.text, image.fault, [from.image.span]);
   const written = image.text;
   if (written === '') {
-    const declared = plan.dockerfile.globalArguments.flatMap((one) => one.arguments.map(({ name }) => name.text));
-    const near = [...image.unmatched].filter((name) => !declared.includes(name)).flatMap((name) => suggest(name, declared) ?? [])[0];
+    const near = nearestArgument(image.unmatched, plan);
     throw new JettisonError('dockerfile/blank-base', `Base name (${from.image.text}) should not be blank`, {
       at: [from.image.span],
       hint: near === undefined ? 'Give the argument a default: ARG NAME=image before the first FROM' : `Did you mean "$${near}"?`,
@@ -179,6 +178,16 @@ function namedContext(
   if (context.kind === 'folder') return { kind: 'folder', name, op: { kind: 'source-local', name } };
   if (context.kind === 'remote') return { kind: 'folder', name, op: context.op };
   return { kind: 'image', image: { reference: context.reference, written, ...wanted } };
+}
+
+/** How many names of a FROM without a value are compared with the arguments above it. */
+const mostCompared = 10;
+
+/** An argument above the first FROM that is called nearly as one of these. */
+function nearestArgument(names: Iterable<string>, { dockerfile }: Plan): string | undefined {
+  const declared = new Set(dockerfile.globalArguments.flatMap((one) => one.arguments.map(({ name }) => name.text)));
+  const unknown = [...names].filter((name) => !declared.has(name)).slice(0, mostCompared);
+  return unknown.flatMap((name) => suggest(name, declared) ?? [])[0];
 }
 
 function readPlatform(word: Word, expansion: Expansion, plan: Plan): Platform {

@@ -254,7 +254,7 @@ function unknownOrigin(origin: never): never {
 
 /** A variable of nearly this name, while looking for one is cheap. */
 function suggestion(name: string, { state, conversion }: StepContext): string | undefined {
-  if (conversion.budget.suggestions <= 0 || state.variables.size > mostCandidates || name.length > 80) return undefined;
+  if (conversion.budget.suggestions <= 0 || state.variables.size > mostCandidates) return undefined;
   conversion.budget.suggestions--;
   return suggest(name, state.variables.keys());
 }

@@ -97,7 +97,7 @@ function readHead(head: Head, surroundings: Surroundings): Instruction | undefin
 
 function reportUnknown(head: Head, { report }: InstructionReader): void {
   const known = Object.keys(argumentReaders).map((name) => name.toUpperCase());
-  const near = head.name.length > 40 ? undefined : suggest(head.name, known);
+  const near = suggest(head.name, known);
   const shown = head.keyword.text.length > 80 ? `${head.keyword.text.slice(0, 80)}...` : head.keyword.text;
   report(
     'UnknownInstruction',
