@@ -123,6 +123,8 @@ test('few words cannot grow to many large ones, nor many lines cost more than th
     'ranges of ports': `FROM a\n${lines(20_000, () => 'EXPOSE 1-65535')}`,
     'folders that are left again': `FROM a\nWORKDIR ${'/a/..'.repeat(1 << 17)}`,
     'folders in folders': `FROM a\n${lines(60_000, () => 'WORKDIR x')}`,
+    'names that nobody declares': `${lines(20_000, (index) => `ARG a${index}=1`)}FROM x${lines(20_000, (index) => `$b${index}`).replaceAll('\n', '')}`,
+    'a FROM of them': `${lines(20_000, (index) => `ARG a${index}=1`)}FROM ${lines(20_000, (index) => `$b${index}`).replaceAll('\n', '')}`,
     triggers: `FROM a\n${lines(40_000, () => 'ONBUILD RUN x')}`,
     'names of here-documents': `FROM a\nCOPY ${lines(30_000, (index) => `<<E${index} \\`)} /x\n${lines(30_000, (index) => `E${index}`)}`,
   };
