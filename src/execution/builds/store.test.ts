@@ -146,12 +146,14 @@ test('a sweep keeps what recent builds are compared with, and what logs they nam
   store.sweep(35, Date.now());
   assert.equal(readdirSync(lists).length, 40, 'young files may belong to a build that goes on');
   for (const name of readdirSync(lists)) utimesSync(join(lists, name), 1, 1);
+  for (const name of readdirSync(logs)) utimesSync(join(logs, name), 1, 1);
   store.sweep(35, Date.now());
   assert.equal(store.count(), 35);
   assert.deepEqual([store.keyOf(key('b9')), store.keyOf(key('b10'))?.cost], [undefined, 3]);
   assert.deepEqual([store.filesOf(content('b9')), store.filesOf(content('b10'))], [undefined, ['b10\0file']]);
   assert.equal(readdirSync(lists).length, 30);
   assert.ok(existsSync(join(logs, 'b39')) && !existsSync(join(logs, 'b4')));
+  assert.ok(existsSync(join(logs, 'b2')), 'the build is gone, but a step of a recent one was run by it');
   assert.ok(!readFileSync(join(folder.path, 'x.db'), 'latin1').includes('nothing'));
 });
 

@@ -61,8 +61,10 @@ export function openBuildStore(database: Database, folder: string): BuildStore {
     for (const name of names) if (rows.length === 0) rows = ofName.all(name, limit);
     return rows.map((row) => ({ id: textIn(row, 'id'), startedAt: numberIn(row, 'started_at'), steps: readSteps(textIn(row, 'steps')) }));
   };
+  const removeRows = (ids: readonly string[]): number =>
+    database.transaction(() => ids.reduce((sum, id) => sum + removeBuild.run(id).changes, 0));
   const remove: BuildStore['remove'] = (ids) => {
-    const count = database.transaction(() => ids.reduce((sum, id) => sum + removeBuild.run(id).changes, 0));
+    const count = removeRows(ids);
     for (const id of ids) rmSync(join(logs, id), { recursive: true, force: true });
     return count;
   };
@@ -103,7 +105,8 @@ export function openBuildStore(database: Database, folder: string): BuildStore {
     },
     sweep(keep, now) {
       const old = database.prepare('SELECT id FROM build ORDER BY number DESC LIMIT -1 OFFSET ?').all(keep);
-      remove(old.map((row) => textIn(row, 'id')));
+      // Their logs go below, but for those that a key of a recent build still names.
+      removeRows(old.map((row) => textIn(row, 'id')));
       const wanted = new Set<string>();
       for (const row of database.prepare('SELECT DISTINCT project FROM build').all()) {
         const steps = stepsOf(textIn(row, 'project'), [], comparable).flatMap((build) => build.steps);
