@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { buildTables } from '#execution/builds/keep.ts';
 import type { BuildStore } from '#execution/builds/store.ts';
 import { cacheTables, evictionTables, openCacheRecords, worthTables, type CacheRecords } from '#execution/cache/records.ts';
-import { claimTables, openClaims, type Claims } from '#execution/cache/claims.ts';
+import { claimProcesses, claimTables, openClaims, type Claims } from '#execution/cache/claims.ts';
 import { containerTables, openContainerStore, type ContainerStore } from '#execution/container/store.ts';
 import type { Worker } from '#execution/worker/contract.ts';
 import type { Report } from '#formats/progress/event.ts';
@@ -86,6 +86,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         worthTables,
         buildTables,
         claimTables,
+        claimProcesses,
       ],
     }),
   );

@@ -8,7 +8,7 @@ import { assertNothingLeft, assertTidySnapshots } from '#test/kit/aftermath.ts';
 import { openSandbox, type CommandOptions, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
 
 const rounds = Number(process.env['ROUNDS'] ?? 3);
-const waits = /Waiting for another build/u;
+const waits = /Waiting for another build \(process \d+\) that is running the same step/u;
 
 /** What the step at hand does after it has said that it runs. */
 function contextOf(sandbox: Sandbox, script: string, folder = 'context'): string {

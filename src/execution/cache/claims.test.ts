@@ -6,7 +6,7 @@ import { cancelled } from '#ground/base/abort.ts';
 import { digestOf } from '#ground/base/digest.ts';
 import { isLeaseHeld, takeLease } from '#stores/db/lease.ts';
 import { openDatabase } from '#stores/db/open.ts';
-import { claimTables, openClaims } from './claims.ts';
+import { claimProcesses, claimTables, openClaims } from './claims.ts';
 import { contentKeyOf } from './key.ts';
 
 const key = contentKeyOf(digestOf('a step'));
@@ -20,7 +20,7 @@ function openTwo() {
   const leases = join(path, 'leases');
   const sides = [1, 2].map((time) => {
     const lease = takeLease(leases, time);
-    const database = stack.use(openDatabase({ file: join(path, 'a.db'), migrations: [claimTables] }));
+    const database = stack.use(openDatabase({ file: join(path, 'a.db'), migrations: [claimTables, claimProcesses] }));
     return { lease, claims: openClaims(database, { own: () => lease.name, isHeld: (name) => isLeaseHeld(leases, name) }) };
   });
   const [one, two] = sides;
@@ -42,6 +42,7 @@ test('a key has one claim at a time, whoever asks; other keys are free', async (
   assert.ok(claim);
   assert.equal(one.claims.take(key), undefined);
   assert.equal(two.claims.take(key), undefined);
+  assert.equal(two.claims.otherProcess(key), undefined, 'both sides are this process');
   two.claims.take(other)?.[Symbol.dispose]();
   let freed = false;
   const waiting = two.claims.free(key, signal).then(() => (freed = true));

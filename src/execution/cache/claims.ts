@@ -12,6 +12,8 @@ export type Claims = {
   take(key: CacheKey): Disposable | undefined;
   /** Waits until nobody claims the key; rejects with the signal's reason. Hold no claim meanwhile: then nobody waits for each other. */
   free(key: CacheKey, signal: AbortSignal): Promise<void>;
+  /** The id of the other process that claims the key; undefined when it is this one, or nobody. */
+  otherProcess(key: CacheKey): number | undefined;
 };
 
 export type ClaimOwners = {
@@ -21,16 +23,17 @@ export type ClaimOwners = {
   readonly isHeld: (name: string) => boolean;
 };
 
-/** Migration of the database. */
+/** Migrations of the database: `claimTables`, then `claimProcesses`. */
 export const claimTables = 'CREATE TABLE cache_claim (key TEXT PRIMARY KEY, owner TEXT NOT NULL) STRICT, WITHOUT ROWID;';
+export const claimProcesses = 'ALTER TABLE cache_claim ADD COLUMN process INTEGER;';
 
 const firstPause = 10;
 const longestPause = 200;
 
-/** `database` has `claimTables`. */
+/** `database` has `claimTables` and `claimProcesses`. */
 export function openClaims(database: Database, owners: ClaimOwners): Claims {
-  const find = database.prepare('SELECT owner FROM cache_claim WHERE key = ?');
-  const put = database.prepare('INSERT INTO cache_claim (key, owner) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET owner = excluded.owner');
+  const find = database.prepare('SELECT owner, process FROM cache_claim WHERE key = ?');
+  const put = database.prepare('INSERT OR REPLACE INTO cache_claim (key, owner, process) VALUES (?, ?, ?)');
   const remove = database.prepare('DELETE FROM cache_claim WHERE key = ? AND owner = ?');
   const isFree = (key: CacheKey): boolean => {
     const owner = find.get(key)?.['owner'];
@@ -49,13 +52,17 @@ export function openClaims(database: Database, owners: ClaimOwners): Claims {
       const own = owners.own();
       const taken = database.transaction(() => {
         if (!isFree(key)) return false;
-        put.run(key, own);
+        put.run(key, own, process.pid);
         return true;
       });
       return taken ? { [Symbol.dispose]: () => giveUp(key, own) } : undefined;
     },
     async free(key, signal) {
       for (let pause = firstPause; !isFree(key); pause = Math.min(2 * pause, longestPause)) await sleep(pause, signal);
+    },
+    otherProcess(key) {
+      const owner = find.get(key)?.['process'];
+      return typeof owner === 'number' && owner !== process.pid ? owner : undefined;
     },
   };
 }

@@ -152,8 +152,11 @@ async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>,
     }
 
     const keys = slowKey === undefined ? ([definitionKey] as const) : ([definitionKey, slowKey] as const);
-    const onWait = (): void =>
-      report({ kind: 'note', text: `Waiting for another build that is running the same step: ${step.vertex.label.text}` });
+    const onWait = (other: number | undefined): void => {
+      const whom =
+        other === undefined ? 'the same step, which is running already' : `another build (process ${other}) that is running the same step`;
+      report({ kind: 'note', text: `Waiting for ${whom}: ${step.vertex.label.text}` });
+    };
     const once = { slots: build.slots, claims: step.ignoreCache ? undefined : request.claims };
     const claim = { key: slowKey ?? definitionKey, weight: build.weights.get(step.vertex.digest) ?? 0, onWait };
     return await runOnce(

@@ -10,12 +10,12 @@ export type RunOnce = {
 };
 
 /**
- * Calls `work` in a slot, with `key` claimed. While another one has the key, it waits (holding neither slot nor claim, and having called `onWait` once) and then
+ * Calls `work` in a slot, with `key` claimed. While another one has the key, it waits (holding neither slot nor claim, and having called `onWait` once, with the id of the other one's process, undefined where it is this one) and then
  * calls `work` all the same, which looks whether the result is there now: whoever ran it may have failed, or been killed.
  */
 export async function runOnce<T>(
   { slots, claims }: RunOnce,
-  claim: { readonly key: CacheKey; readonly weight: number; readonly onWait: () => void },
+  claim: { readonly key: CacheKey; readonly weight: number; readonly onWait: (other: number | undefined) => void },
   work: () => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
@@ -26,7 +26,7 @@ export async function runOnce<T>(
       return claimed === undefined ? undefined : { value: await work() };
     });
     if (outcome !== undefined) return outcome.value;
-    if (!waited) onWait();
+    if (!waited) onWait(claims?.otherProcess(key));
     await claims?.free(key, signal);
   }
 }
