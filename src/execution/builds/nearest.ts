@@ -43,6 +43,31 @@ type Known<S> = {
   readonly distance: (step: S, old: StepKey) => number;
 };
 
+/** The steps of one build by what they are asked for, each list in the order of the build. */
+type Index<S> = {
+  readonly byWords: ReadonlyMap<string, readonly EarlierStep[]>;
+  readonly byKey: ReadonlyMap<CacheKey, readonly EarlierStep[]>;
+  readonly byResult: ReadonlyMap<CacheKey, readonly EarlierStep[]>;
+  /** Those whose instruction is not there any more. */
+  readonly gone: readonly EarlierStep[];
+  /** Steps of now whose instruction was not there, by stage. */
+  readonly added: ReadonlyMap<string, readonly S[]>;
+};
+
+function indexOf<S extends Step>({ steps }: EarlierBuild, now: readonly S[], instructions: ReadonlySet<string>): Index<S> {
+  const before = new Set(steps.map(instructionId));
+  return {
+    byWords: Map.groupBy(steps, wordsOf),
+    byKey: Map.groupBy(steps, ({ key }) => key),
+    byResult: Map.groupBy(steps, ({ recordKey }) => recordKey),
+    gone: steps.filter((step) => !instructions.has(instructionId(step))),
+    added: Map.groupBy(
+      now.filter((step) => !before.has(instructionId(step))),
+      ({ stage }) => stage ?? '',
+    ),
+  };
+}
+
 export type NearestKeys<S> = {
   /** The nearest key of the same step. Ask for inputs before what reads them: a step is looked for where its inputs were found. */
   of(step: S): Nearest | undefined;
@@ -54,12 +79,12 @@ export function nearestKeys<S extends Step>(known: Known<S>): NearestKeys<S> {
   const chosen = new Map<string, StepKey>();
   const ofResults = new Map<string, Nearest | undefined>();
   const instructions = new Set(known.steps.map(instructionId));
-  const byStage = Map.groupBy(known.steps, ({ stage }) => stage ?? '');
+  const indexes = new Map(known.earlier.map((build) => [build, indexOf(build, known.steps, instructions)]));
   /** Is another step of this build more like it? */
   const isTaken = (step: S, old: EarlierStep, build: EarlierBuild): boolean => {
     const own = likeness(step, old);
-    const others = (byStage.get(old.stage ?? '') ?? []).filter((other) => other !== step && likeness(other, old) > own);
-    return others.some((other) => !build.steps.some((one) => instructionId(one) === instructionId(other)));
+    const others = indexes.get(build)?.added.get(old.stage ?? '') ?? [];
+    return others.some((other) => other !== step && likeness(other, old) > own);
   };
   const best = (step: S, candidateOf: (build: EarlierBuild) => EarlierStep | undefined): Nearest | undefined => {
     const tried = new Set<CacheKey>();
@@ -77,14 +102,14 @@ export function nearestKeys<S extends Step>(known: Known<S>): NearestKeys<S> {
   };
   return {
     of(step) {
-      const found = best(step, (build) => candidate(step, build, { instructions, isTaken }));
+      const found = best(step, (build) => candidate(step, build, { instructions, isTaken, index: indexes.get(build) }));
       if (found !== undefined) chosen.set(step.vertex, found.key);
       return found;
     },
     ofResult(step, recordKey) {
       const id = `${step.vertex} ${recordKey}`;
       if (ofResults.has(id)) return ofResults.get(id);
-      const found = best(step, (build) => build.steps.find((old) => old.recordKey === recordKey));
+      const found = best(step, (build) => indexes.get(build)?.byResult.get(recordKey)?.[0]);
       ofResults.set(id, found);
       return found;
     },
@@ -95,20 +120,35 @@ export function nearestKeys<S extends Step>(known: Known<S>): NearestKeys<S> {
 function candidate<S extends Step>(
   step: S,
   build: EarlierBuild,
-  now: { readonly instructions: ReadonlySet<string>; readonly isTaken: (step: S, old: EarlierStep, build: EarlierBuild) => boolean },
+  now: {
+    readonly instructions: ReadonlySet<string>;
+    readonly isTaken: (step: S, old: EarlierStep, build: EarlierBuild) => boolean;
+    readonly index: Index<S> | undefined;
+  },
 ): EarlierStep | undefined {
+  const among = (steps: readonly EarlierStep[] = []): EarlierStep | undefined => likest(step, steps, now.instructions);
+  // One of the same key is more like it than one of the same words, and that than any other: see likeness.
+  const best = among(now.index?.byKey.get(step.key)) ?? among(now.index?.byWords.get(wordsOf(step))) ?? among(now.index?.gone);
+  return best === undefined || isSameText(step, best) || !now.isTaken(step, best, build) ? best : undefined;
+}
+
+function likest(step: Step, steps: readonly EarlierStep[], instructions: ReadonlySet<string>): EarlierStep | undefined {
   let best: EarlierStep | undefined;
   let bestScore = 0;
-  for (const old of build.steps) {
+  for (const old of steps) {
     const isSame = isSameText(step, old);
     if ((old.stage !== step.stage && !isSame) || (old.step === null) !== (step.step === null)) continue;
     if ((old.isPart ?? false) !== step.isPart) continue;
     // Another step is that very instruction.
-    if (!isSame && now.instructions.has(instructionId(old))) continue;
+    if (!isSame && instructions.has(instructionId(old))) continue;
     const score = likeness(step, old);
     if (score > bestScore) [best, bestScore] = [old, score];
   }
-  return best === undefined || isSameText(step, best) || !now.isTaken(step, best, build) ? best : undefined;
+  return best;
+}
+
+function wordsOf({ written, text }: Pick<EarlierStep, 'written' | 'text'>): string {
+  return written ?? text;
 }
 
 function isSameText(step: Step, old: EarlierStep): boolean {
@@ -118,7 +158,7 @@ function isSameText(step: Step, old: EarlierStep): boolean {
 /** By place and words alone. */
 function likeness(step: Step, old: EarlierStep): number {
   if (old.key === step.key) return 10_000;
-  const [from, to] = [old.written ?? old.text, step.written ?? step.text];
+  const [from, to] = [wordsOf(old), wordsOf(step)];
   const words = from === to ? 1000 : 400 * similarity(from, to);
   const distance = Math.abs((old.step ?? 0) - (step.step ?? 0));
   return 1 + words + (old.stage === step.stage ? 100 : 0) + 60 - Math.min(60, distance * 15);
