@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempDisposableSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import koffi from 'koffi';
 import { test } from 'node:test';
 import { spawnProgram, type SpawnEnd } from './posix-spawn.ts';
 
@@ -50,6 +51,13 @@ test('children that Node started are left to Node', async () => {
   const exited = once(theirs, 'exit');
   for (let round = 0; round < 10; round++) assert.deepEqual(await run('exit 3'), { code: 3 });
   assert.deepEqual(await exited, [7, null]);
+});
+
+test('a child that somebody else has waited for does not pass for one that ended well', async () => {
+  const usual = { file: '/bin/true', arguments: ['true'], environment: [], folder: '/' };
+  const child = spawnProgram({ ...usual, streams: ['nothing', 'nothing', 'nothing'] });
+  koffi.load('libc.so.6').func('int waitpid(int, _Out_ int*, int)')(child.pid, new Int32Array(1), 0);
+  assert.deepEqual(await child.ended, { code: 255 });
 });
 
 test('what cannot be started throws and leaves nothing behind', () => {
