@@ -11,8 +11,8 @@ export const buildTables = `
   CREATE INDEX build_project ON build (project, number);
   CREATE TABLE step_key (key TEXT NOT NULL PRIMARY KEY, content TEXT NOT NULL) STRICT, WITHOUT ROWID;`;
 
-/** Enters a build, or what has become of it since. `process`: who makes it, while it runs. */
-export type KeepBuild = (build: PastBuildDetails, process?: string) => void;
+/** Enters a build, or what has become of it since; gives its number. `process`: who makes it, while it runs. */
+export type KeepBuild = (build: PastBuildDetails, process?: string) => number;
 
 /** `database` has `buildTables`. */
 export function buildKeeper(database: Database): KeepBuild {
@@ -20,12 +20,13 @@ export function buildKeeper(database: Database): KeepBuild {
     `INSERT INTO build (id, project, status, process, started_at, finished_at, total, cached, facts, steps, why)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (id) DO UPDATE SET status = excluded.status, process = excluded.process, finished_at = excluded.finished_at,
-       total = excluded.total, cached = excluded.cached, facts = excluded.facts, steps = excluded.steps, why = excluded.why`,
+       total = excluded.total, cached = excluded.cached, facts = excluded.facts, steps = excluded.steps, why = excluded.why
+     RETURNING number`,
   );
   return (build, process) => {
     const { id, project, status, startedAt, finishedAt, total, cached, steps, why, ...facts } = build;
     const times = [Math.round(startedAt), Math.round(finishedAt)] as const;
     const texts = [JSON.stringify(facts), JSON.stringify(steps), why === undefined ? null : JSON.stringify(why)] as const;
-    insert.run(id, project, status, process ?? null, ...times, total, cached, ...texts);
+    return Number(insert.get(id, project, status, process ?? null, ...times, total, cached, ...texts)?.['number']);
   };
 }

@@ -65,11 +65,12 @@ export function createRecorder(options: RecorderOptions, report: Report): Record
       why,
     };
   };
-  const keep = (build: PastBuildDetails, process?: string): void => {
+  const keep = (build: PastBuildDetails, process?: string): number | undefined => {
     try {
-      options.keep(build, process);
+      return options.keep(build, process);
     } catch (error) {
       report({ kind: 'note', text: `This build is not kept among the past ones: ${messageOf(error)}` });
+      return undefined;
     }
   };
   const sweep = async (): Promise<void> => {
@@ -83,7 +84,7 @@ export function createRecorder(options: RecorderOptions, report: Report): Record
   const follower = createFollower({
     folder: options.folder,
     id: options.id,
-    onFirstRun: () => keep(describe(undefined, undefined), thisProcess()),
+    onFirstRun: () => void keep(describe(undefined, undefined), thisProcess()),
     onBrokenLog: (error) => report({ kind: 'note', text: `The logs of this build are not kept: ${messageOf(error)}` }),
   });
   return {
@@ -106,9 +107,9 @@ export function createRecorder(options: RecorderOptions, report: Report): Record
         }
       }
       const build = describe(end, why);
-      keep(build);
-      // Only now does the build name the keys that were saved for it.
-      if (hasNews) await sweep();
+      const number = keep(build);
+      // Only now does the build name the keys that were saved for it. Where nothing ever runs, the list grows all the same.
+      if (hasNews || (number !== undefined && number % sweepEvery === 0)) await sweep();
       return build;
     },
   };

@@ -6,6 +6,7 @@ import { cacheKey, contentKeyOf } from '#execution/cache/key.ts';
 import { digestOf } from '#ground/base/digest.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { buildKeeper, buildTables } from './keep.ts';
+import { createRecorder } from './recorder.ts';
 import { logPath, openLog, type LogPiece } from './logs.ts';
 import type { BuildStep, PastBuildDetails } from './past-build.ts';
 import { thisProcess } from './process.ts';
@@ -155,6 +156,34 @@ test('a sweep keeps what recent builds are compared with, and what logs they nam
   assert.ok(existsSync(join(logs, 'b39')) && !existsSync(join(logs, 'b4')));
   assert.ok(existsSync(join(logs, 'b2')), 'the build is gone, but a step of a recent one was run by it');
   assert.ok(!readFileSync(join(folder.path, 'x.db'), 'latin1').includes('nothing'));
+});
+
+test('builds in which nothing runs do not pile up either', async () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-builds-');
+  const { database, keep, store } = openAt(folder.path);
+  using _ = database;
+  for (let index = 0; index < 240; index++) keep(pastBuild(`b${index}`));
+  const facts = pastBuild('x');
+  for (let index = 0; index < 32; index++) {
+    const recorder = createRecorder(
+      {
+        id: `n${index}`,
+        project: 'p',
+        startedAt: 1,
+        facts,
+        forcedBy: '--no-cache',
+        folder: join(folder.path, 'builds'),
+        keep,
+        store: async () => await Promise.resolve(store),
+        evicted: () => undefined,
+        filesOf: () => undefined,
+        now: Date.now,
+      },
+      () => undefined,
+    );
+    await recorder.finish({ status: 'done', imageId: null, error: null, readBytes: 0 });
+  }
+  assert.ok(store.count() <= 232, String(store.count()));
 });
 
 test('the longest chain goes through the steps that waited for each other', () => {
