@@ -300,6 +300,10 @@ test('two builds at once fetch once; what is kept can be listed and removed', as
   assert.deepEqual(others, []);
   assert.ok(download !== undefined && download.kind === 'git' && download.bytes > 4096 && Date.now() - download.lastUsedAt < 60_000);
   assert.equal(download.description, source.remote);
+  const half = join(place.downloads, download.id, 'sha1.git/objects/pack/tmp_pack_half');
+  writeFileSync(half, 'what a killed fetch left');
+  await one.checkOut(source, place.target(), signal);
+  assert.ok(!existsSync(half));
   removeDownload(place.downloads, download.id);
   assert.deepEqual(readdirSync(place.downloads), []);
   await one.checkOut(source, place.target(), signal);

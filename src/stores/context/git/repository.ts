@@ -40,6 +40,8 @@ export async function openRepository(
     await git(['init', '--quiet', '--bare', `--object-format=${format}`]);
   }
   rmSync(join(folder, 'shallow.lock'), { force: true });
+  const packs = join(folder, 'objects/pack');
+  for (const name of readdirSync(packs)) if (name.startsWith('tmp_')) rmSync(join(packs, name), { force: true });
   return { folder, git };
 }
 
