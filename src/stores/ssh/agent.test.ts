@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createPublicKey, generateKeyPairSync, verify, type KeyObject } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -138,6 +139,8 @@ test('what cannot be used is refused by name, and nothing of the file is told', 
     }
     mkdirSync(join(folder, 'sub'));
     assert.throws(() => openSshAgent('x', [join(folder, 'sub')]), { code: 'ssh/bad-key' });
+    execFileSync('mkfifo', [join(folder, 'pipe')]);
+    assert.throws(() => openSshAgent('x', [join(folder, 'pipe')]), { code: 'ssh/bad-key' });
     assert.throws(() => openSshAgent('x', [join(folder, 'none')]), { code: 'ssh/not-found' });
   });
 });

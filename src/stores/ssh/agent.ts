@@ -2,7 +2,7 @@
  * What a build may ask of its user's SSH keys, in the ssh-agent protocol (draft-miller-ssh-agent): which there are, and signatures. The keys are
  * those of a running agent, or of files that are read here; nothing else is ever passed on to an agent.
  */
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { askFrame } from '#ground/linux/frame-socket.ts';
 import { parsePrivateKey, type PrivateKey } from './keys/private-key.ts';
@@ -51,7 +51,8 @@ function isSocket(id: string, path: string): boolean {
 function readKeyFile(id: string, path: string): string {
   let file: number | undefined;
   try {
-    file = openSync(path, 'r');
+    // A FIFO without a writer must not hold the whole process up.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     if (!fstatSync(file).isFile()) throw new JettisonError('ssh/bad-key', `Cannot use the key "${path}": it is no file`);
     const bytes = new Uint8Array(longestKey);
     let length = 0;
