@@ -13,6 +13,7 @@ test('the first signal asks to stop, the second ends the process, and nothing li
   for (const [name, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
+    ['SIGHUP', 129],
   ] as const) {
     const exits: number[] = [];
     const owner = Object.assign(new EventEmitter(), { exit: (exit: number) => void exits.push(exit) });

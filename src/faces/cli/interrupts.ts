@@ -16,11 +16,11 @@ export type SignalOwner = {
   exit(code: number): void;
 };
 
-/** The first SIGINT or SIGTERM asks the work to stop and clean up; the second one ends the process. A reader of the output that goes away asks to stop, too. */
+/** The first SIGINT, SIGTERM or SIGHUP (the terminal was closed) asks the work to stop and clean up; the second one ends the process. A reader of the output that goes away asks to stop, too. */
 export function listenForInterrupts(streams: Streams, owner: SignalOwner): Interrupts {
   const controller = new AbortController();
   let code: number | undefined;
-  const listen = (name: 'SIGINT' | 'SIGTERM', exitCode: number): Disposable => {
+  const listen = (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP', exitCode: number): Disposable => {
     const stop = (): void => {
       if (code !== undefined) return owner.exit(exitCode);
       code = exitCode;
@@ -40,6 +40,7 @@ export function listenForInterrupts(streams: Streams, owner: SignalOwner): Inter
   const all = new DisposableStack();
   all.use(listen('SIGINT', 130));
   all.use(listen('SIGTERM', 143));
+  all.use(listen('SIGHUP', 129));
   return { signal: controller.signal, exitCode: () => code, [Symbol.dispose]: () => all.dispose() };
 }
 

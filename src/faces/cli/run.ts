@@ -6,7 +6,7 @@ import { commandTable, notBuiltCommands, type CommandEntry } from './commands.ts
 import type { Command, Streams, Surroundings } from './command.ts';
 import { listenForInterrupts } from './interrupts.ts';
 
-/** Runs one command line (without `node` and the program's name). Gives the exit code: 1 for an error, 70 for a bug of ours, 130 after Ctrl-C, 143 after SIGTERM. */
+/** Runs one command line (without `node` and the program's name). Gives the exit code: 1 for an error, 70 for a bug of ours, 130 after Ctrl-C, 143 after SIGTERM, 129 when the terminal went away. */
 export async function runCli(words: readonly string[], environment: NodeJS.ProcessEnv, streams: Streams): Promise<number> {
   const around: Surroundings = { environment, currentFolder: process.cwd(), streams, now: Date.now };
   using interrupts = listenForInterrupts(streams, process);
