@@ -1,4 +1,5 @@
 /** The main build context as a folder: the one that was named, or one made of what came on standard input or from elsewhere. */
+import { joinBytes } from '#ground/base/bytes.ts';
 import { closeSync, createReadStream, mkdirSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { orAborted } from '#ground/base/abort.ts';
@@ -119,7 +120,7 @@ async function peek(
     length += next.value.length;
     if (length >= startLength) break;
   }
-  const start = joined(first).subarray(0, startLength);
+  const start = joinBytes(first).subarray(0, startLength);
   const all = async function* (): AsyncGenerator<Uint8Array> {
     yield* first;
     if (length < startLength) return;
@@ -140,15 +141,5 @@ async function readText(chunks: AsyncIterable<Uint8Array>): Promise<string> {
         'What came on standard input is neither a tar archive nor a Dockerfile: it is too long',
       );
   }
-  return new TextDecoder().decode(joined(parts));
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return new TextDecoder().decode(joinBytes(parts));
 }

@@ -2,6 +2,7 @@
  * Request and reply over a Unix socket, each a frame: four bytes of length, big-endian, then a body. What is at the far end is not trusted:
  * sizes and connections are limited, and a connection has one request answered at a time.
  */
+import { joinBytes } from '#ground/base/bytes.ts';
 import { closeSync, constants, openSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { JettisonError } from '#ground/base/errors.ts';
@@ -98,7 +99,7 @@ function frameOf(body: Uint8Array): Uint8Array {
 async function* framesOf(socket: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let pending = new Uint8Array(0);
   for await (const chunk of socket) {
-    pending = pending.length === 0 ? new Uint8Array(chunk) : joined(pending, chunk);
+    pending = pending.length === 0 ? new Uint8Array(chunk) : joinBytes([pending, chunk]);
     while (pending.length >= 4) {
       const length = new DataView(pending.buffer, pending.byteOffset).getUint32(0);
       if (length > longestFrame) throw new JettisonError('linux/bad-frame', `A frame of ${length} bytes is too long`);
@@ -107,11 +108,4 @@ async function* framesOf(socket: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
       pending = pending.slice(4 + length);
     }
   }
-}
-
-function joined(head: Uint8Array, tail: Uint8Array): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(head.length + tail.length);
-  whole.set(head);
-  whole.set(tail, head.length);
-  return whole;
 }

@@ -1,4 +1,5 @@
 /** Child processes: started without a shell, their exit a value, their output limited or streamed, ended when the signal aborts. */
+import { joinBytes } from '#ground/base/bytes.ts';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 
@@ -131,21 +132,16 @@ function receive(
     chunks.push(chunk);
     length += chunk.length;
     if (length > 2 * limit + 65536) {
-      chunks = [join(chunks, limit)];
+      chunks = [lastBytes(chunks, limit)];
       length = limit;
     }
   });
-  return () => join(chunks, limit);
+  return () => lastBytes(chunks, limit);
 }
 
 /** The last `limit` bytes. */
-function join(chunks: readonly Uint8Array[], limit: number): Uint8Array {
-  const all = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let offset = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, offset);
-    offset += chunk.length;
-  }
+function lastBytes(chunks: readonly Uint8Array[], limit: number): Uint8Array {
+  const all = joinBytes(chunks);
   return all.length > limit ? all.slice(all.length - limit) : all;
 }
 

@@ -1,4 +1,5 @@
 /** Tells the entries of a layer while its folder is filled, so that its DiffID can be taken beside the copying (`layer/follow.ts`). */
+import { joinBytes } from '#ground/base/bytes.ts';
 import { encodeHeader } from '#formats/tar/write.ts';
 import { noAttributes, type TarEntry } from '#formats/tar/entry.ts';
 import { asByteString, type ByteString } from '#ground/base/byte-string.ts';
@@ -48,7 +49,7 @@ export function createTelling(upper: Upper, tell: (batch: LayerBatch) => void): 
   let lastFile: TarEntry | undefined;
 
   const flush = (): void => {
-    if (batch.count > 0) tell({ headers: joined(batch.headers), files: batch.files });
+    if (batch.count > 0) tell({ headers: joinBytes(batch.headers), files: batch.files });
     batch = openBatch();
   };
   const put = (entry: TarEntry): void => {
@@ -108,16 +109,6 @@ type OpenBatch = { readonly headers: Uint8Array[]; readonly files: LayerBatch['f
 
 function openBatch(): OpenBatch {
   return { headers: [], files: [], length: 0, count: 0 };
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** Sockets become files; devices and fifos are too rare to be told. */

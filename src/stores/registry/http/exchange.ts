@@ -1,4 +1,5 @@
 /** One HTTP request and its answer, with a limit for each wait: connecting, the first byte, and bytes that do not come. */
+import { joinBytes } from '#ground/base/bytes.ts';
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { orAborted } from '#ground/base/abort.ts';
 import { networkError, registryError, timeoutError } from '../errors.ts';
@@ -129,7 +130,7 @@ function createAnswer(message: IncomingMessage, kept: Kept): Answer {
         if (size > limit) throw tooLong(url, limit);
         chunks.push(chunk);
       }
-      return joined(chunks, size);
+      return joinBytes(chunks);
     },
     [Symbol.dispose]() {
       kept.release();
@@ -188,16 +189,6 @@ function watchdog(url: URL, request: ClientRequest): Watchdog {
     },
     rest: () => clearTimeout(timer),
   };
-}
-
-function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const whole = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return whole;
 }
 
 function tooLong(url: URL, limit: number) {

@@ -1,4 +1,5 @@
 /** The data types of SSH (RFC 4251, section 5): read with every length checked, and written. */
+import { joinBytes } from '#ground/base/bytes.ts';
 
 export type WireReader = {
   u32(): number;
@@ -28,13 +29,7 @@ export function readWire(data: Uint8Array): WireReader {
 }
 
 export function join(...parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return joinBytes(parts);
 }
 
 export function u32(value: number): Uint8Array {
