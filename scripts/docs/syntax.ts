@@ -22,7 +22,7 @@ export function readSources(): readonly SourceFile[] {
       const text = readFileSync(file, 'utf8');
       const [, floor = '', room = ''] = file.split('/');
       const tree = parseAst(text, { lang: 'ts' }, file) as unknown as Node;
-      return { file, floor, room: room.endsWith('.ts') ? floor : room, text, tree };
+      return { file, floor, room: floor === 'engine' || room.endsWith('.ts') ? floor : room, text, tree };
     });
 }
 

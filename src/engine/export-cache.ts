@@ -1,21 +1,19 @@
 /** `--cache-to`: what a build found or made, for builds in other stores. */
 import type { Descriptor } from '#formats/oci/descriptor.ts';
-import type { TransferProgress } from '#formats/progress/event.ts';
-import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import { parseReference } from '#formats/oci/reference.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
-import { JettisonError, unreachable } from '#ground/base/errors.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import { createLimit } from '#ground/base/limit.ts';
 import { assembleCacheManifest, type CacheManifest } from '#execution/cache/cache-manifest.ts';
 import { findRun, type ExportedRecord, type RemoteLayer } from '#execution/cache/exported.ts';
-import { writeCacheFolder } from '#execution/cache/folder.ts';
 import { inlineMember, type InlineRecord } from '#execution/cache/inline.ts';
-import { pushDocument } from '#stores/transfer/push.ts';
+import type { CacheWriting, Repository } from './cache-places/contract.ts';
+import { openCacheDestination } from './cache-places/open.ts';
 import { finalLayers, gatherResults, type Exporting, type GatheredLayer, type RemoteBlob } from './gather-cache.ts';
 import { makeLayerBlob, presentBlob } from './layer-blobs.ts';
-import type { CacheTarget } from './requests.ts';
-
-type OutwardTarget = Exclude<CacheTarget, { readonly kind: 'inline' }>;
+import type { Engine } from './open.ts';
+import type { OutwardTarget } from './requests.ts';
 
 /** Throws what went wrong first, unless the target says that errors do not matter. */
 export async function exportCaches(exporting: Exporting, targets: readonly OutwardTarget[], signal: AbortSignal): Promise<void> {
@@ -39,7 +37,8 @@ export async function inlineCache(exporting: Exporting, signal: AbortSignal): Pr
 /** Shown as a step of its own. */
 async function exportShown(exporting: Exporting, target: OutwardTarget, signal: AbortSignal): Promise<void> {
   const { engine, report } = exporting;
-  const text = target.kind === 'registry' ? 'exporting cache to registry' : 'exporting cache to client directory';
+  const destination = await openCacheDestination(engine, target);
+  const text = destination.title;
   const vertex = digestOf(`${text} ${JSON.stringify(target)}`);
   const say = (line: string): void => report({ kind: 'output', vertex, stream: 'stdout', text: `${line}\n`, time: engine.now() });
   report({ kind: 'vertex', vertex, text });
@@ -47,19 +46,15 @@ async function exportShown(exporting: Exporting, target: OutwardTarget, signal: 
   try {
     say('preparing build cache for export');
     const made = await pack(exporting, target, signal);
-    await write({ exporting, target, made, say }, signal);
+    await destination.write({ ...made, openBlob: readerOf(engine, made), knownAt: knownPlaces(exporting, made), say }, signal);
     report({ kind: 'vertex-finished', vertex, time: engine.now() });
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof JettisonError)) throw error;
     report({ kind: 'vertex-failed', vertex, time: engine.now(), message: error.message, cancelled: false });
     if (!target.ignoreError || error.fault === 'bug') throw error.with({ hint: 'With "ignore-error=true" this would be a warning' });
-    report({ kind: 'note', text: `Warning: the cache was not exported to ${nameOfTarget(target)}: ${error.message}` });
+    report({ kind: 'note', text: `Warning: the cache was not exported to ${destination.name}: ${error.message}` });
   }
-}
-
-function nameOfTarget(target: OutwardTarget): string {
-  return target.kind === 'registry' ? printReference(withDefaultTag(parseReference(target.reference))) : target.path;
 }
 
 type Packed = { readonly manifest: CacheManifest; readonly remote: ReadonlyMap<Digest, RemoteBlob> };
@@ -95,67 +90,21 @@ async function pack(exporting: Exporting, target: OutwardTarget, signal: AbortSi
   return { manifest: assembleCacheManifest(records, target), remote };
 }
 
-type Writing = {
-  readonly exporting: Exporting;
-  readonly target: OutwardTarget;
-  readonly made: Packed;
-  readonly say: (line: string) => void;
-};
-
-async function write({ exporting, target, made, say }: Writing, signal: AbortSignal): Promise<void> {
-  const { engine } = exporting;
-  const { manifest, remote } = made;
-  const openBlob = async function* (digest: Digest, offset: number, own: AbortSignal): AsyncIterable<Uint8Array> {
+/** Blobs as they lie in the store; those that lie elsewhere are fetched before. */
+function readerOf(engine: Engine, { manifest, remote }: Packed): CacheWriting['openBlob'] {
+  return async function* (digest, offset, signal) {
     const place = remote.get(digest);
-    if (place !== undefined) await place.cache.fetch(place.blob, () => undefined, own);
+    if (place !== undefined) await place.cache.fetch(place.blob, () => undefined, signal);
     if (digest === manifest.config.descriptor.digest) yield manifest.config.bytes.subarray(offset);
-    else yield* engine.content.openStream(digest, offset, own);
+    else yield* engine.content.openStream(digest, offset, signal);
   };
-  const written = (blob: string): void => say(`writing layer ${blob} done`);
-  switch (target.kind) {
-    case 'folder':
-      await writeCacheFolder(
-        target.path,
-        { ...manifest, manifest, tag: target.tag },
-        (layer) => openBlob(layer.digest, 0, signal),
-        ({ digest }) => written(digest),
-      );
-      break;
-    case 'registry': {
-      const reference = withDefaultTag(parseReference(target.reference));
-      await pushDocument(
-        {
-          reference,
-          client: await engine.registry(),
-          manifest,
-          blobs: [...manifest.layers, manifest.config.descriptor],
-          openBlob,
-          mountFrom: repositoriesAt(reference.registry, exporting, made),
-        },
-        (event) => {
-          if (event.kind === 'transfer' && isOver(event) && event.item !== manifest.config.descriptor.digest) written(event.item);
-        },
-        signal,
-      );
-      break;
-    }
-    default:
-      unreachable(target, 'target of a cache');
-  }
-  say(`writing config ${manifest.config.descriptor.digest} done`);
-  say(`writing cache ${target.imageManifest ? 'image manifest' : 'manifest list'} ${manifest.digest} done`);
 }
 
-function isOver({ state }: TransferProgress): boolean {
-  return state !== 'waiting' && state !== 'running';
-}
-
-/** Repositories of the same registry that may have the layers: they are mounted from there where that is possible. */
-function repositoriesAt(registry: string, { engine, drafted, request }: Exporting, { remote }: Packed): readonly string[] {
+/** Repositories that may have the layers. */
+function knownPlaces({ engine, drafted, request }: Exporting, { remote }: Packed): readonly Repository[] {
   const base = drafted.baseImage && engine.images.find(drafted.baseImage.shown);
   const known = base === undefined ? [] : engine.images.manifestsOf(base.imageId).map((one) => parseReference(one.repository));
   const tagged = request.tags.map((tag) => parseReference(tag));
   const caches = [...remote.values()].flatMap(({ cache }) => cache.repository ?? []);
-  const all = [...caches, ...known, ...tagged].filter((one) => one.registry === registry).map(({ repository }) => repository);
-  return [...new Set(all)];
+  return [...caches, ...known, ...tagged];
 }

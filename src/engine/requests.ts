@@ -86,6 +86,8 @@ export type CacheTarget =
   | (CacheForm & { readonly kind: 'registry'; readonly reference: string })
   | (CacheForm & { readonly kind: 'folder'; readonly path: string; readonly tag: string });
 
+export type OutwardTarget = Exclude<CacheTarget, { readonly kind: 'inline' }>;
+
 export type CacheForm = {
   /** `min`: only what the image is made of; `max`: the results of all steps. */
   readonly mode: 'min' | 'max';

@@ -1,0 +1,21 @@
+import { configLimit } from '#formats/oci/image-config.ts';
+import type { Descriptor } from '#formats/oci/descriptor.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { CacheWriting } from './contract.ts';
+
+/** Throws `engine/cache-too-large` for a list of records that is longer than what is read. */
+export function checkConfigSize({ size }: Pick<Descriptor, 'size'>): void {
+  if (size <= configLimit) return;
+  throw new JettisonError('engine/cache-too-large', `Its list of records has ${size} bytes; at most ${configLimit} are read`, {
+    fault: 'environment',
+  });
+}
+
+/** The last lines about a cache that has a manifest. */
+export function sayManifest(
+  { manifest, say }: Pick<CacheWriting, 'manifest' | 'say'>,
+  { imageManifest }: { readonly imageManifest: boolean },
+): void {
+  say(`writing config ${manifest.config.descriptor.digest} done`);
+  say(`writing cache ${imageManifest ? 'image manifest' : 'manifest list'} ${manifest.digest} done`);
+}

@@ -1,0 +1,56 @@
+/** A cache in a folder of this machine. */
+import { decodeCacheConfig } from '#execution/cache/cache-config.ts';
+import { readCacheManifest } from '#execution/cache/cache-manifest.ts';
+import type { ExportedCache } from '#execution/cache/exported.ts';
+import { openCacheFolder, writeCacheFolder } from '#execution/cache/folder.ts';
+import { decodeInline } from '#execution/cache/inline.ts';
+import { configLimit, decodeImageConfig } from '#formats/oci/image-config.ts';
+import { parseDigest } from '#ground/base/digest.ts';
+import type { Engine } from '../open.ts';
+import type { CacheSource, OutwardTarget } from '../requests.ts';
+import type { CacheDestination, CacheOrigin, ReadCache } from './contract.ts';
+import { checkConfigSize, sayManifest } from './documents.ts';
+
+type FolderSource = Extract<CacheSource, { readonly kind: 'folder' }>;
+
+/** Reading it throws `cache/...`, `oci/...`, `engine/cache-too-large`. */
+export function folderOrigin(engine: Engine, source: FolderSource): CacheOrigin {
+  return { name: source.path, read: async () => await Promise.resolve(readFolder(engine, source)) };
+}
+
+function readFolder(engine: Engine, source: FolderSource): ReadCache | undefined {
+  const folder = openCacheFolder(source.path);
+  const digest = source.digest === undefined ? undefined : parseDigest(source.digest);
+  const document = folder.readDocument({ tag: source.tag, digest });
+  const fetch: ReadCache['fetch'] = async (blob, _report, signal) => {
+    if (engine.content.has(blob.digest, blob.size)) return;
+    await engine.content.ingest(folder.openBlob(blob.digest), { ...blob, durability: 'rebuildable' }, signal);
+  };
+  const made = (cache: ExportedCache | undefined): ReadCache | undefined => cache && { ...cache, repository: undefined, fetch };
+  const parts = readCacheManifest(document);
+  if (parts !== undefined) {
+    checkConfigSize(parts.config);
+    return made(decodeCacheConfig(folder.readBlob(parts.config, configLimit), parts.layers, source.path));
+  }
+  if (document.kind !== 'manifest') return undefined;
+  const { config, layers } = document.manifest;
+  return made(decodeInline(decodeImageConfig(folder.readBlob(config, configLimit), source.path), layers, source.path));
+}
+
+/** Writing throws `cache/cannot-write`, `content/...`. */
+export function folderDestination(target: Extract<OutwardTarget, { readonly kind: 'folder' }>): CacheDestination {
+  return {
+    name: target.path,
+    title: 'exporting cache to client directory',
+    write: async (writing, signal) => {
+      const { manifest, say } = writing;
+      await writeCacheFolder(
+        target.path,
+        { ...manifest, manifest, tag: target.tag },
+        ({ digest }) => writing.openBlob(digest, 0, signal),
+        ({ digest }) => say(`writing layer ${digest} done`),
+      );
+      sayManifest(writing, target);
+    },
+  };
+}

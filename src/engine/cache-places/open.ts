@@ -1,0 +1,28 @@
+/** The place that a `--cache-from` or `--cache-to` names. Nothing is asked yet, and only what that kind of place needs is loaded. */
+import { unreachable } from '#ground/base/errors.ts';
+import type { Engine } from '../open.ts';
+import type { CacheSource, OutwardTarget } from '../requests.ts';
+import type { CacheDestination, CacheOrigin } from './contract.ts';
+
+/** `platform`: of the images whose caches are wanted; undefined for this machine's. */
+export async function openCacheOrigin(engine: Engine, source: CacheSource, platform: string | undefined): Promise<CacheOrigin> {
+  switch (source.kind) {
+    case 'registry':
+      return (await import('./registry.ts')).registryOrigin(engine, source, platform);
+    case 'folder':
+      return (await import('./folder.ts')).folderOrigin(engine, source);
+    default:
+      return unreachable(source, 'source of a cache');
+  }
+}
+
+export async function openCacheDestination(engine: Engine, target: OutwardTarget): Promise<CacheDestination> {
+  switch (target.kind) {
+    case 'registry':
+      return (await import('./registry.ts')).registryDestination(engine, target);
+    case 'folder':
+      return (await import('./folder.ts')).folderDestination(target);
+    default:
+      return unreachable(target, 'target of a cache');
+  }
+}
