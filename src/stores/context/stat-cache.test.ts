@@ -163,3 +163,21 @@ test('files of a committed snapshot are known by their place, whatever links are
   renameSync(join(scene.context, 'd/f'), join(scene.context, 'd/g'));
   assert.equal(cache.digestFile(entry), digestOf('text'));
 });
+
+test('what somebody else has read is remembered, unless the file was too young to be sure of', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-stat-cache-');
+  const scene = createScene(folder.path);
+  for (const name of ['old', 'young']) writeFileSync(join(scene.context, 'd', name), name);
+  {
+    using cache = scene.open();
+    const old = scene.entry('d/old');
+    const young = scene.entry('d/young');
+    cache.learn(old, digestOf('old'), (old.ctime ?? 0n) + 3_600_000_000_000n);
+    cache.learn(young, digestOf('not what it says any more'), (young.ctime ?? 0n) + 1_000_000n);
+  }
+  assert.equal(isRemembered(scene, 'd/old'), true);
+  assert.equal(isRemembered(scene, 'd/young'), false);
+  using cache = scene.open();
+  assert.equal(cache.digestFile(scene.entry('d/old')), digestOf('old'));
+  assert.equal(cache.digestFile(scene.entry('d/young')), digestOf('young'));
+});

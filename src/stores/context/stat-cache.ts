@@ -10,6 +10,8 @@ import { isSettled } from './settled.ts';
 export type StatCache = Disposable & {
   /** sha256 of a regular file's bytes. Throws `linux/changed` when it is not the file that the entry describes, or is written to meanwhile. */
   digestFile(entry: TreeEntry): Digest;
+  /** Somebody else has read the file as the entry describes it, after `seenAt` (nanoseconds since the epoch), and this is its digest. */
+  learn(entry: TreeEntry, digest: Digest, seenAt: bigint): void;
   /** Bytes of files that were read to hash them. */
   readBytes(): number;
   /** Writes what was learned, in one transaction. Disposing does it, too, and says nothing when it cannot. */
@@ -55,6 +57,20 @@ export function openStatCache({ database, now = Date.now }: { readonly database:
     folders.set(path, folder);
     return folder;
   };
+  const placeOf = (entry: TreeEntry): { readonly folder: Folder; readonly name: string; readonly stamp: string } => {
+    const split = entry.hostPath.lastIndexOf('/');
+    const folder = folderAt(entry.hostPath.slice(0, split));
+    const name = entry.hostPath.slice(split + 1);
+    folder.used.add(name);
+    return { folder, name, stamp: [entry.inode, entry.size, entry.mtime, entry.ctime, entry.fileSystem].join(' ') };
+  };
+  const keep = (entry: TreeEntry, digest: Digest, seenAt: bigint): void => {
+    readBytes += entry.size;
+    if (!isSettled(entry, seenAt)) return;
+    const { folder, name, stamp } = placeOf(entry);
+    folder.entries.set(name, { stamp, digest });
+    folder.isChanged = true;
+  };
   const flush = (): void => {
     const changed = [...folders].filter(([, folder]) => folder.isChanged);
     if (changed.length === 0) return;
@@ -66,22 +82,15 @@ export function openStatCache({ database, now = Date.now }: { readonly database:
 
   return {
     digestFile(entry) {
-      const split = entry.hostPath.lastIndexOf('/');
-      const folder = folderAt(entry.hostPath.slice(0, split));
-      const name = entry.hostPath.slice(split + 1);
-      const stamp = [entry.inode, entry.size, entry.mtime, entry.ctime, entry.fileSystem].join(' ');
+      const { folder, name, stamp } = placeOf(entry);
       const known = folder.entries.get(name);
-      folder.used.add(name);
       if (known?.stamp === stamp) return known.digest;
       const hashedAt = BigInt(Math.floor(now())) * 1_000_000n;
       const digest = hashFile(entry, (buffer ??= new Uint8Array(bufferSize)));
-      readBytes += entry.size;
-      if (isSettled(entry, hashedAt)) {
-        folder.entries.set(name, { stamp, digest });
-        folder.isChanged = true;
-      }
+      keep(entry, digest, hashedAt);
       return digest;
     },
+    learn: keep,
     readBytes: () => readBytes,
     flush,
     forgetUnused(since) {
