@@ -18,15 +18,27 @@ import { followOutput } from './last-output.ts';
 import { openContext, type OpenContext } from './open-context.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
-import type { BuildOutcome, BuildRequest } from './requests.ts';
+import type { BuildEnd, BuildOutcome, BuildRequest } from './requests.ts';
 import { lazyRemoteSources, type RemoteSources } from './remote-sources.ts';
 import { errorOf, fullNames, recordBuild, type Recording } from './record-build.ts';
 import { readSecrets } from './secrets.ts';
 import { solveDraft } from './solve-draft.ts';
 import { openSshAgents } from './ssh.ts';
 
+/** Who follows a build. */
+export type BuildFollower = {
+  readonly report: Report;
+  /** Told what is kept of a build that failed, before its error is thrown; not of one that was cancelled. */
+  readonly failed?: (end: BuildEnd) => void;
+};
+
 /** Throws a JettisonError with the place in the Dockerfile and an excerpt; then no tag has moved and no output file exists. */
-export async function build(engine: Engine, request: BuildRequest, report: Report, signal: AbortSignal): Promise<BuildOutcome> {
+export async function build(
+  engine: Engine,
+  request: BuildRequest,
+  { report, failed }: BuildFollower,
+  signal: AbortSignal,
+): Promise<BuildOutcome> {
   const tags = fullNames(request.tags);
   await using remote = lazyRemoteSources(engine, request);
   using context = await openContext(engine, { request, remote }, signal);
@@ -40,9 +52,10 @@ export async function build(engine: Engine, request: BuildRequest, report: Repor
     const made = await withoutLostSnapshots(engine, async () => await caches.withoutBad(work), recording.report, signal);
     return { ...made, ...(await recording.finish({ status: 'done', imageId: made.imageId, error: null })) };
   } catch (error) {
-    const failed = explain(error, source.text, output.describe());
-    await recording.finish({ status: signal.aborted ? 'cancelled' : 'failed', imageId: null, error: errorOf(failed) });
-    throw failed;
+    const told = explain(error, source.text, output.describe());
+    const end = await recording.finish({ status: signal.aborted ? 'cancelled' : 'failed', imageId: null, error: errorOf(told) });
+    if (!signal.aborted) failed?.(end);
+    throw told;
   }
 }
 
@@ -56,7 +69,7 @@ type Work = {
   readonly caches: BuildCaches;
 };
 
-type ImageMade = Omit<BuildOutcome, 'id' | 'timing' | 'why'>;
+type ImageMade = Omit<BuildOutcome, keyof BuildEnd>;
 
 async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Promise<ImageMade> {
   const { request, remote, context, source, tags, recording, caches } = work;

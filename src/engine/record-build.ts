@@ -15,7 +15,7 @@ import type { BuildContexts } from './build-contexts.ts';
 import type { BuildSource } from './build-source.ts';
 import type { OpenContext } from './open-context.ts';
 import type { Engine } from './open.ts';
-import type { BuildOutcome, BuildRequest } from './requests.ts';
+import type { BuildEnd, BuildRequest } from './requests.ts';
 
 export type Recording = {
   readonly report: Report;
@@ -23,7 +23,7 @@ export type Recording = {
   readonly onRead: (key: CacheKey, digests: readonly Digest[]) => void;
   /** What the build reads files of the client with. */
   open(contexts: BuildContexts, statCache: StatCache): void;
-  finish(end: Omit<BuildEnding, 'readBytes'>): Promise<Pick<BuildOutcome, 'id' | 'timing' | 'why'>>;
+  finish(end: Omit<BuildEnding, 'readBytes'>): Promise<BuildEnd>;
 };
 
 export type Recorded = {

@@ -1,4 +1,4 @@
-/** What the faces ask of the engine, as values. One type a use case; the functions stand in the file named after the use case (`build.ts`: `build(engine, request, report, signal)`). */
+/** What the faces ask of the engine, as values. One type a use case; the functions stand in the file named after the use case (`pull.ts`: `pull(engine, request, report, signal)`). */
 import type { ResourceLimits } from '#execution/worker/contract.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Digest } from '#ground/base/digest.ts';
@@ -138,6 +138,10 @@ export type BuildOutcome = {
   /** The manifest in the first archive that was written. */
   readonly manifest: Descriptor | undefined;
   readonly steps: { readonly total: number; readonly cached: number };
+} & BuildEnd;
+
+/** What is kept of a build, however it ended. */
+export type BuildEnd = {
   /** Id of the build, for `jettison builds`, `why`. */
   readonly id: string;
   readonly timing: BuildTiming;

@@ -64,6 +64,35 @@ test('why: one line a cause at the end of a build, and more when asked', async (
   assert.match(await build(), /^why: COPY src .* ran again: its result was removed from the cache at 20.*: /mu);
 });
 
+test('a build that fails says why its steps ran, too', async () => {
+  await using sandbox = await openProject();
+  const { context } = sandbox;
+  await sandbox.succeed(['build', '-t', 'x', context]);
+  sandbox.files({ 'src/b.c': 'changed', Dockerfile: dockerfile.replace('cp /src', 'exit 3; cp /src') });
+  const failed = await sandbox.jettison(['build', '-t', 'x', '--progress=plain', context]);
+  assert.equal(failed.status, 1);
+  // After the progress, before the error.
+  assert.match(
+    failed.stderr,
+    /\nwhy: COPY src \/src \(Dockerfile:3\) ran again: src\/b\.c changed \(content\);.*\n(?:why: .*\n)*[^]*ERROR:/u,
+  );
+  assert.match(failed.stderr, /^why: RUN exit 3.* \(Dockerfile:5\) ran again: the instruction changed: /mu);
+  assert.match(await sandbox.succeed(['why']), /^COPY src .*: src\/b\.c changed/mu);
+  assert.match(await sandbox.succeed(['builds', 'inspect']), /^why: COPY src .*: src\/b\.c changed/mu);
+  // The same again: what failed is tried again, and nothing else runs.
+  const again = await sandbox.jettison(['build', '-t', 'x', '--progress=plain', context]);
+  assert.deepEqual(
+    [...again.stderr.matchAll(/^why: .*$/gmu)].map(([line]) => line.replace(/; cost.*/u, '')),
+    ['why: RUN exit 3; cp /src/a.c /out (Dockerfile:5) ran again: it failed the last time'],
+  );
+  const raw = await sandbox.jettison(['build', '-t', 'x', '--progress=rawjson', context]);
+  assert.doesNotMatch(raw.stderr, /why:/u);
+  // A step by its place, its stage, its words.
+  for (const word of ['build 4/4', '4/4', '5', 'Dockerfile:5', 'build', 'exit 3']) {
+    assert.match(await sandbox.succeed(['why', word]), /^RUN exit 3; cp .* ran for .*:\n {2}- it failed the last time$/mu, word);
+  }
+});
+
 test('builds: what each was, and the whole log of a step, also when it was cached', async () => {
   await using sandbox = await openProject();
   const { context } = sandbox;

@@ -12,6 +12,7 @@ import { removeWithStore } from '#test/kit/remove-store.ts';
 import { baseProject, mutationsOf, stepName, writeProject, type Mutation, type Project } from '#test/kit/why-project.ts';
 
 const never = new AbortController().signal;
+const silent = { report: () => undefined };
 /** Each round makes one mutation of each kind over a project of its own. */
 const rounds = Number(process.env['WHY_ROUNDS'] ?? 10);
 /** The project as it was is built again after so many mutations: it must be among the builds that are compared. */
@@ -56,13 +57,13 @@ async function buildImage({ engine, folder }: World, name: string, fill: (path: 
   const path = join(folder, name);
   mkdirSync(path, { recursive: true });
   fill(path);
-  await build(engine, requestFor(path, { text: 'FROM scratch\nCOPY . /\n', tags: [name] }), () => undefined, never);
+  await build(engine, requestFor(path, { text: 'FROM scratch\nCOPY . /\n', tags: [name] }), silent, never);
 }
 
 async function buildProject(world: World, project: Project): Promise<BuildOutcome> {
   const path = join(world.folder, 'project');
   writeProject(project, path);
-  return await build(world.engine, requestFor(path, project.request), () => undefined, never);
+  return await build(world.engine, requestFor(path, project.request), silent, never);
 }
 
 async function ranIn({ engine }: World, { id }: BuildOutcome): Promise<readonly string[]> {

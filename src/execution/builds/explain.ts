@@ -53,31 +53,35 @@ const deepest = 400;
 const longestInsertion = 50;
 /** Entries of a list that is compared only to count. */
 const longestCounted = 4000;
+/** Causes that one step is told to have: where hundreds of instructions changed, the nearest and the farthest. */
+const mostCauses = 64;
 
 /** `ran`: the vertices that ran or failed, inputs before what reads them. */
-export function explain(ran: readonly NowStep[], known: Known): Explanation {
+export function explain(ran: readonly NowStep[], given: Known): Explanation {
   const roots = new Map<Digest, Root>();
   const steps: Explained[] = [];
+  const known = withMemory(given);
   const nearest = nearestKeys<NowStep>({ ...known, distance: (step, old) => ownDistance(step, old, known) });
   const compare = createComparison(known, nearest);
-  const firstSeen = new Map<string, Digest>();
+  const stages = new Set(known.earlier.flatMap((build) => build.steps.flatMap(({ stage, step }) => (step === null ? [] : [stage]))));
+  const firstSeen = new Map<string, Leaf>();
   /** The same argument or option changes many steps: it is one cause, told of the first. */
-  const atFirst = ({ vertex, change }: Leaf): Leaf => {
-    if (!isShared(change)) return { vertex, change };
-    const id = JSON.stringify(change);
-    const first = firstSeen.get(id) ?? vertex;
+  const atFirst = (leaf: Leaf): Leaf => {
+    if (!isShared(leaf.change)) return leaf;
+    const id = JSON.stringify(leaf.change);
+    const first = firstSeen.get(id) ?? leaf;
     firstSeen.set(id, first);
-    return { vertex: first, change };
+    return first;
   };
   for (const step of ran) {
     // No step of the user's, and it costs nothing.
     if (step.isPart) continue;
     const found = nearest.of(step);
     let leaves: readonly Leaf[];
-    if (step.forced !== null) leaves = [{ vertex: step.vertex, change: forced(step.forced) }];
-    else if (found === undefined) leaves = [{ vertex: step.vertex, change: neverSeen(step, known.earlier) }];
+    if (step.forced !== null) leaves = [leafOf(step.vertex, forced(step.forced))];
+    else if (found === undefined) leaves = [leafOf(step.vertex, neverSeen(step, stages))];
     else leaves = compare(step, found.key, found.build);
-    if (leaves.length === 0) leaves = [{ vertex: step.vertex, change: unknown }];
+    if (leaves.length === 0) leaves = [leafOf(step.vertex, unknown)];
     leaves = distinct(leaves.map(atFirst));
     const causes = [...new Set(leaves.map((leaf) => leaf.vertex))];
     for (const vertex of causes) {
@@ -101,9 +105,8 @@ function isShared(change: Change): boolean {
 
 const unknown: Change = { class: 'unknown', object: '', change: 'unknown' };
 
-function neverSeen(step: NowStep, earlier: readonly EarlierBuild[]): Change {
-  const isKnownStage = earlier.some((build) => build.steps.some((old) => old.stage === step.stage && old.step !== null));
-  if (isKnownStage && step.written !== null && step.step !== null) {
+function neverSeen(step: NowStep, stages: ReadonlySet<string | null>): Change {
+  if (stages.has(step.stage) && step.written !== null && step.step !== null) {
     return { class: 'instruction', object: step.text.split('\n', 1)[0] ?? '', change: 'added', after: step.written };
   }
   return { class: 'never-seen', object: step.stage ?? '', change: 'never seen' };
@@ -122,7 +125,8 @@ function ownDistance(step: NowStep, old: StepKey, known: Known): number {
   return distance;
 }
 
-type Leaf = { readonly vertex: Digest; readonly change: Change };
+/** `id`: two leaves with the same are one. */
+type Leaf = { readonly vertex: Digest; readonly change: Change; readonly id: string };
 type Compare = (now: NowStep, old: StepKey, build: EarlierBuild) => readonly Leaf[];
 
 function createComparison(known: Known, nearest: NearestKeys<NowStep>): Compare {
@@ -132,10 +136,10 @@ function createComparison(known: Known, nearest: NearestKeys<NowStep>): Compare 
     const id = `${now.vertex} ${old.key} ${build.id}`;
     const before = done.get(id);
     if (before !== undefined) return before;
-    if (depth > deepest) return [{ vertex: now.vertex, change: unknown }];
+    if (depth > deepest) return [leafOf(now.vertex, unknown)];
     depth++;
     try {
-      const leaves = distinct(compareStep(now, old, build));
+      const leaves = nearAndFar(distinct(compareStep(now, old, build)));
       done.set(id, leaves);
       return leaves;
     } finally {
@@ -144,7 +148,7 @@ function createComparison(known: Known, nearest: NearestKeys<NowStep>): Compare 
   };
 
   const compareStep: Compare = (now, old, build) => {
-    const at = (change: Change): Leaf => ({ vertex: now.vertex, change });
+    const at = (change: Change): Leaf => leafOf(now.vertex, change);
     if (now.forced !== null && now.state === 'ran') return [at(forced(now.forced))];
     if (now.key === old.key) return now.state === 'ran' || now.state === 'failed' ? [at(lost(now, build))] : [];
     const own = compareOps(old, now).map(at);
@@ -173,21 +177,18 @@ function createComparison(known: Known, nearest: NearestKeys<NowStep>): Compare 
     const { source, vertex } = now.from[index] ?? { source: null, vertex: now.vertex };
     if (source !== null) {
       const changes = content === null || oldContent === null ? [] : compareFiles(known, [oldContent, content], source);
-      return changes.map((change) => ({ vertex: now.vertex, change }));
+      return changes.map((change) => leafOf(now.vertex, change));
     }
     const [key, oldKey] = [resultOf(now.inputs[index]), resultOf(old.inputs[oldIndex])];
     if (key === undefined || oldKey === undefined || key === oldKey) return [];
     const input = known.step(vertex);
     const found = input && nearest.ofResult(input, oldKey);
-    if (input === undefined || found === undefined) return [{ vertex: input?.vertex ?? now.vertex, change: unknown }];
+    if (input === undefined || found === undefined) return [leafOf(input?.vertex ?? now.vertex, unknown)];
     const moved = pair.isRoot ? insertedOrRemoved({ ...pair, input, oldInput: found.key }) : undefined;
     if (moved !== undefined) return [moved];
     const below = compare(input, found.key, found.build);
     if (below.length > 0 || content === null || oldContent === null) return below;
-    return compareFiles(known, [oldContent, content], `stage ${input.stage ?? ''}`.trim()).map((change) => ({
-      vertex: now.vertex,
-      change,
-    }));
+    return compareFiles(known, [oldContent, content], `stage ${input.stage ?? ''}`.trim()).map((change) => leafOf(now.vertex, change));
   };
 
   /** Does the step stand on the same result as before but for instructions that came or went in between? */
@@ -200,7 +201,7 @@ function createComparison(known: Known, nearest: NearestKeys<NowStep>): Compare 
     for (let count = 0; inserted !== undefined && count < longestInsertion; count++) {
       const below = rootInput(inserted);
       if (below !== undefined && resultOf(inserted.inputs[below]) === oldInput.recordKey) {
-        return { vertex: inserted.vertex, change: instruction(inserted, 'added') };
+        return leafOf(inserted.vertex, instruction(inserted, 'added'));
       }
       const next: Digest | undefined = below === undefined ? undefined : inserted.from[below]?.vertex;
       inserted = next === undefined ? undefined : known.step(next);
@@ -209,14 +210,14 @@ function createComparison(known: Known, nearest: NearestKeys<NowStep>): Compare 
     for (let count = 0; removed !== undefined && count < longestInsertion; count++) {
       const below = rootInput(removed);
       const key: CacheKey | undefined = below === undefined ? undefined : resultOf(removed.inputs[below]);
-      if (key !== undefined && key === input.recordKey) return { vertex: now.vertex, change: instruction(removed, 'removed') };
-      removed = key === undefined ? undefined : earlierKey(known, key);
+      if (key !== undefined && key === input.recordKey) return leafOf(now.vertex, instruction(removed, 'removed'));
+      removed = key === undefined ? undefined : nearest.newestOf(key);
     }
     return undefined;
   };
 
   const lost = (now: NowStep, build: EarlierBuild): Change => {
-    const old = build.steps.find((step) => step.key === now.key);
+    const old = nearest.stepIn(build, now.key);
     if (old?.state === 'failed') return { class: 'failed', object: '', change: 'failed' };
     const eviction = known.evicted(now.key) ?? (old === undefined ? undefined : known.evicted(old.recordKey));
     if (eviction === undefined) return { class: 'evicted', object: 'no longer in the store', change: 'lost' };
@@ -240,14 +241,6 @@ function compareFiles(known: Known, [before, after]: readonly [CacheKey, CacheKe
   const changes = old === undefined || now === undefined ? [] : compareFileLists(old, now);
   if (changes.length === 0) return [{ class: 'file', object: '', change: 'content', from }];
   return changes.map(({ path, ...rest }) => ({ class: 'file', object: path, from, ...rest }));
-}
-
-function earlierKey(known: Known, recordKey: CacheKey): StepKey | undefined {
-  for (const { steps } of known.earlier) {
-    const step = steps.find((old) => old.recordKey === recordKey);
-    if (step !== undefined) return known.keyOf(step.key);
-  }
-  return undefined;
 }
 
 function resultOf(input: KeyInput | undefined): CacheKey | undefined {
@@ -275,5 +268,26 @@ function rolesOf(key: StepKey): ReadonlyMap<string, number> {
 }
 
 function distinct(leaves: readonly Leaf[]): readonly Leaf[] {
-  return [...new Map(leaves.map((leaf) => [`${leaf.vertex} ${JSON.stringify(leaf.change)}`, leaf])).values()];
+  return [...new Map(leaves.map((leaf) => [leaf.id, leaf])).values()];
+}
+
+function leafOf(vertex: Digest, change: Change): Leaf {
+  return { vertex, change, id: `${vertex} ${JSON.stringify(change)}` };
+}
+
+/** Leaves come with the nearest first. */
+function nearAndFar(leaves: readonly Leaf[]): readonly Leaf[] {
+  return leaves.length <= mostCauses ? leaves : [...leaves.slice(0, mostCauses / 2), ...leaves.slice(-mostCauses / 2)];
+}
+
+/** A key that is asked for many times is read once. */
+function withMemory(known: Known): Known {
+  const keys = new Map<CacheKey, StepKey | undefined>();
+  return {
+    ...known,
+    keyOf: (key) => {
+      if (!keys.has(key)) keys.set(key, known.keyOf(key));
+      return keys.get(key);
+    },
+  };
 }

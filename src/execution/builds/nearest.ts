@@ -48,19 +48,20 @@ type Index<S> = {
   readonly byWords: ReadonlyMap<string, readonly EarlierStep[]>;
   readonly byKey: ReadonlyMap<CacheKey, readonly EarlierStep[]>;
   readonly byResult: ReadonlyMap<CacheKey, readonly EarlierStep[]>;
-  /** Those whose instruction is not there any more. */
-  readonly gone: readonly EarlierStep[];
+  /** Those whose instruction is not there any more, by stage. */
+  readonly gone: ReadonlyMap<string, readonly EarlierStep[]>;
   /** Steps of now whose instruction was not there, by stage. */
   readonly added: ReadonlyMap<string, readonly S[]>;
 };
 
 function indexOf<S extends Step>({ steps }: EarlierBuild, now: readonly S[], instructions: ReadonlySet<string>): Index<S> {
   const before = new Set(steps.map(instructionId));
+  const gone = steps.filter((step) => !instructions.has(instructionId(step)));
   return {
     byWords: Map.groupBy(steps, wordsOf),
     byKey: Map.groupBy(steps, ({ key }) => key),
     byResult: Map.groupBy(steps, ({ recordKey }) => recordKey),
-    gone: steps.filter((step) => !instructions.has(instructionId(step))),
+    gone: Map.groupBy(gone, ({ stage }) => stage ?? ''),
     added: Map.groupBy(
       now.filter((step) => !before.has(instructionId(step))),
       ({ stage }) => stage ?? '',
@@ -73,23 +74,54 @@ export type NearestKeys<S> = {
   of(step: S): Nearest | undefined;
   /** The nearest key of those that led to one result. */
   ofResult(step: S, recordKey: CacheKey): Nearest | undefined;
+  /** The newest key that led to a result. */
+  newestOf(recordKey: CacheKey): StepKey | undefined;
+  /** What a build remembers of the step with this key. */
+  stepIn(build: EarlierBuild, key: CacheKey): EarlierStep | undefined;
 };
+
+/** Of a long list of changed instructions those are looked at that stand about where the step stands: else the work would grow with the square. */
+const [shortList, reach] = [64, 16];
+
+function around<T extends { readonly step: number | null }>(list: readonly T[] | undefined, step: number | null): readonly T[] {
+  if (list === undefined || list.length <= shortList) return list ?? [];
+  // In the order of the build, which within one stage is that of their numbers.
+  let [from, to] = [0, list.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((list[middle]?.step ?? 0) < (step ?? 0) - reach) from = middle + 1;
+    else to = middle;
+  }
+  return list.slice(from, from + 2 * reach + 1);
+}
+
+function fewOf(list: readonly EarlierStep[] | undefined, { stage, step }: Pick<EarlierStep, 'stage' | 'step'>): readonly EarlierStep[] {
+  if (list === undefined || list.length <= shortList) return list ?? [];
+  return around(
+    list.filter((old) => old.stage === stage),
+    step,
+  );
+}
+
+/** Keys that are looked at in one explanation: with many steps, each is compared with fewer builds. */
+const [mostCompared, fewestBuilds] = [8000, 4];
 
 export function nearestKeys<S extends Step>(known: Known<S>): NearestKeys<S> {
   const chosen = new Map<string, StepKey>();
   const ofResults = new Map<string, Nearest | undefined>();
   const instructions = new Set(known.steps.map(instructionId));
-  const indexes = new Map(known.earlier.map((build) => [build, indexOf(build, known.steps, instructions)]));
+  const builds = known.earlier.slice(0, Math.max(fewestBuilds, Math.floor(mostCompared / Math.max(1, known.steps.length))));
+  const indexes = new Map(builds.map((build) => [build, indexOf(build, known.steps, instructions)]));
   /** Is another step of this build more like it? */
   const isTaken = (step: S, old: EarlierStep, build: EarlierBuild): boolean => {
     const own = likeness(step, old);
-    const others = indexes.get(build)?.added.get(old.stage ?? '') ?? [];
+    const others = around(indexes.get(build)?.added.get(old.stage ?? ''), old.step);
     return others.some((other) => other !== step && likeness(other, old) > own);
   };
   const best = (step: S, candidateOf: (build: EarlierBuild) => EarlierStep | undefined): Nearest | undefined => {
     const tried = new Set<CacheKey>();
     let found: (Nearest & { readonly score: number }) | undefined;
-    for (const build of known.earlier) {
+    for (const build of builds) {
       const old = candidateOf(build);
       if (old === undefined || tried.has(old.key)) continue;
       tried.add(old.key);
@@ -113,6 +145,14 @@ export function nearestKeys<S extends Step>(known: Known<S>): NearestKeys<S> {
       ofResults.set(id, found);
       return found;
     },
+    newestOf(recordKey) {
+      for (const build of builds) {
+        const step = indexes.get(build)?.byResult.get(recordKey)?.[0];
+        if (step !== undefined) return known.keyOf(step.key);
+      }
+      return undefined;
+    },
+    stepIn: (build, key) => indexes.get(build)?.byKey.get(key)?.[0],
   };
 }
 
@@ -128,7 +168,11 @@ function candidate<S extends Step>(
 ): EarlierStep | undefined {
   const among = (steps: readonly EarlierStep[] = []): EarlierStep | undefined => likest(step, steps, now.instructions);
   // One of the same key is more like it than one of the same words, and that than any other: see likeness.
-  const best = among(now.index?.byKey.get(step.key)) ?? among(now.index?.byWords.get(wordsOf(step))) ?? among(now.index?.gone);
+  const { index } = now;
+  const best =
+    among(index?.byKey.get(step.key)) ??
+    among(fewOf(index?.byWords.get(wordsOf(step)), step)) ??
+    among(around(index?.gone.get(step.stage ?? ''), step.step));
   return best === undefined || isSameText(step, best) || !now.isTaken(step, best, build) ? best : undefined;
 }
 

@@ -101,18 +101,28 @@ function earlierStep({ key, recordKey, ...step }: BuildStep): EarlierBuild['step
 function inWords(explanation: Explanation, followed: ReadonlyMap<Digest, Followed>, steps: ReadonlyMap<Digest, NowStep>): Why {
   const places = new Map(explanation.roots.map((root, index) => [root.vertex, index]));
   const costOf = (vertex: Digest): number => steps.get(vertex)?.cost ?? 0;
+  const ran = new Set(explanation.steps.map(({ vertex }) => vertex));
+  const behind = new Map<Digest, { count: number; cost: number }>();
+  for (const { vertex, causes } of explanation.steps) {
+    for (const cause of causes) {
+      if (cause === vertex) continue;
+      const sum = behind.get(cause) ?? { count: 0, cost: 0 };
+      behind.set(cause, sum);
+      sum.count++;
+      sum.cost += costOf(vertex);
+    }
+  }
   const describe = (root: Root): WhyRoot => {
-    const own = explanation.steps.find((step) => step.vertex === root.vertex);
-    const behind = explanation.steps.filter((step) => step !== own && step.causes.includes(root.vertex));
+    const wasKnown = !ran.has(root.vertex);
     return {
       ...placeOf(root.vertex, followed, steps),
-      wasKnown: own === undefined,
+      wasKnown,
       changes: [...root.changes],
       more: root.more,
       against: root.against,
-      cost: own === undefined ? 0 : costOf(root.vertex),
-      behind: behind.length,
-      behindCost: behind.reduce((sum, step) => sum + costOf(step.vertex), 0),
+      cost: wasKnown ? 0 : costOf(root.vertex),
+      behind: behind.get(root.vertex)?.count ?? 0,
+      behindCost: behind.get(root.vertex)?.cost ?? 0,
     };
   };
   return {

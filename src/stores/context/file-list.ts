@@ -55,14 +55,15 @@ export function compareFileLists(before: FileList, after: FileList): readonly Fi
   const [old, now] = [new Set(before), new Set(after)];
   const gone = byPath(before.filter((line) => !now.has(line)));
   const come = byPath(after.filter((line) => !old.has(line)));
+  const [goneParents, comeParents] = [parentsOf(gone.keys()), parentsOf(come.keys())];
   const changes: FileChange[] = [];
   for (const [path, entry] of gone) {
     const other = come.get(path);
     if (other !== undefined) changes.push(changeOf(path, entry, other));
-    else if (!holdsOneOf(path, entry, gone)) changes.push({ path: shown(path), change: 'removed' });
+    else if (entry.kind !== 'folder' || !goneParents.has(path)) changes.push({ path: shown(path), change: 'removed' });
   }
   for (const [path, entry] of come) {
-    if (!gone.has(path) && !holdsOneOf(path, entry, come)) changes.push({ path: shown(path), change: 'added' });
+    if (!gone.has(path) && (entry.kind !== 'folder' || !comeParents.has(path))) changes.push({ path: shown(path), change: 'added' });
   }
   return changes.toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
@@ -99,11 +100,17 @@ function byPath(lines: readonly string[]): ReadonlyMap<string, Fields> {
   );
 }
 
-function holdsOneOf(path: string, entry: Fields, others: ReadonlyMap<string, Fields>): boolean {
-  if (entry.kind !== 'folder') return false;
-  const start = path === '' ? '' : `${path}/`;
-  for (const other of others.keys()) if (other !== path && other.startsWith(start)) return true;
-  return false;
+/** All folders above these paths; '' is above every other. */
+function parentsOf(paths: Iterable<string>): ReadonlySet<string> {
+  const parents = new Set<string>();
+  for (const path of paths) {
+    for (let at = path; at !== '';) {
+      at = at.slice(0, Math.max(0, at.lastIndexOf('/')));
+      if (parents.has(at)) break;
+      parents.add(at);
+    }
+  }
+  return parents;
 }
 
 function changeOf(path: string, before: Fields, after: Fields): FileChange {

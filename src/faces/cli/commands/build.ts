@@ -2,7 +2,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { build } from '#engine/build.ts';
 import type { EngineOptions } from '#engine/open.ts';
-import type { BuildOutcome, BuildRequest } from '#engine/requests.ts';
+import type { BuildEnd, BuildOutcome, BuildRequest } from '#engine/requests.ts';
 import type { ProgressEvent, Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
@@ -59,10 +59,18 @@ type Setting = { readonly mode: ProgressMode; readonly note: Report } & Pick<Eng
 
 async function buildOnScreen(request: BuildRequest, setting: Setting, around: Surroundings, signal: AbortSignal): Promise<BuildOutcome> {
   const { mode, note, ...given } = setting;
+  const dockerfile = request.file === undefined ? 'Dockerfile' : basename(request.file);
+  let lastLines: readonly string[] = [];
+  using left = new DisposableStack();
+  // When the screen is left, and before the error.
+  left.defer(() => void around.streams.stderr.write(lastLines.map((line) => `${line}\n`).join('')));
   await using engine = await engineFor(around, given);
   using screen = await openScreen(mode, around);
-  const made = await build(engine, request, (event) => (note(event), screen.report(event)), signal);
-  const dockerfile = request.file === undefined ? 'Dockerfile' : basename(request.file);
+  const report: Report = (event) => (note(event), screen.report(event));
+  const failed = ({ why }: BuildEnd): void => {
+    if (mode !== 'quiet' && mode !== 'rawjson') lastLines = whyLines(why, dockerfile);
+  };
+  const made = await build(engine, request, { report, failed }, signal);
   const closing = mode === 'quiet' ? [] : [...whyLines(made.why, dockerfile), summaryLine(made)];
   screen.finish({ imageId: made.imageId, names: made.tags, closing });
   return made;

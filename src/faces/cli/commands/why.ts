@@ -53,13 +53,30 @@ function document({ id, status, names, startedAt, total, cached }: PastBuildDeta
   };
 }
 
-/** The part about steps that a word names: a line of the Dockerfile, a stage, or something of their text. */
+type Named = Pick<WhyStep, 'text' | 'stage' | 'step' | 'line'>;
+
+/**
+ * The steps that a word may mean, in the order in which they are tried: the line of the Dockerfile (`7`, `Dockerfile:7`), the place in a stage as progress
+ * shows it (`build 2/5`, `build 2`, `2/5`), a number alone, a stage, and last something of their text.
+ */
+function readingsOf(word: string): readonly ((step: Named) => boolean)[] {
+  const line = /^(?:.*:)?(\d+)$/u.exec(word)?.[1];
+  const place = /^\[?(?:(?<stage>\S+) )?(?<step>\d+)(?:\/\d+)?\]?$/u.exec(word)?.groups;
+  const inText = word.toLowerCase();
+  return [
+    (step) => line !== undefined && step.line === Number(line),
+    (step) => place !== undefined && step.step === Number(place['step']) && (place['stage'] ?? step.stage) === step.stage,
+    (step) => step.stage === word,
+    (step) => step.text.toLowerCase().includes(inText),
+  ];
+}
+
+/** The part about steps that a word names. */
 function ofStep(build: PastBuildDetails, word: string): Why | undefined {
-  const isMeant = (step: Pick<WhyStep, 'text' | 'stage' | 'line'>): boolean =>
-    String(step.line) === word.replace(/^.*:/u, '') || step.stage === word || step.text.toLowerCase().includes(word.toLowerCase());
-  if (!build.steps.some(isMeant)) {
+  const isMeant = readingsOf(word).find((reading) => build.steps.some(reading));
+  if (isMeant === undefined) {
     throw new JettisonError('cli/no-such-step', `No step of build ${build.id} is called "${word}"`, {
-      hint: 'Name a line of the Dockerfile, a stage, or a part of the instruction; "jettison builds inspect" lists the steps',
+      hint: 'Name a line of the Dockerfile, a place such as "build 2", a stage, or a part of the instruction; "jettison builds inspect" lists the steps',
     });
   }
   if (build.why === undefined) return undefined;
