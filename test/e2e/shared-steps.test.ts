@@ -104,3 +104,24 @@ test('a build that waits ends at once on Ctrl-C, and --no-cache waits for nobody
   assert.equal(runsOf(sandbox, 0), 2);
   assert.equal((await first).status, 0);
 });
+
+test('a build that waits for a locked cache says for which build, and ends at once on Ctrl-C', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const step = 'RUN --mount=type=cache,id=tools,target=/c,sharing=locked echo $N >> /c/runs; [ $N -gt 0 ] || sleep 3';
+  const context = sandbox.files({ Dockerfile: `FROM busybox\nARG N\n${step}\n` });
+  let first = 0;
+  const building = build(sandbox, context, 0, { onStart: ({ pid }) => (first = pid) });
+  await untilRunning(sandbox, 0);
+  const second = build(sandbox, context, 1);
+  const third = await build(sandbox, context, 2, { onStart: (child) => setTimeout(() => child.kill('SIGINT'), 1700) });
+  assert.equal(third.status, 130);
+  assert.equal((await building).status, 0);
+  const { status, stderr } = await second;
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, new RegExp(`^Waiting for another build \\(process ${first}\\) that has locked the cache mount "tools"$`, 'mu'));
+  assert.deepEqual(
+    [0, 1, 2].map((number) => runsOf(sandbox, number)),
+    [1, 1, 0],
+  );
+});

@@ -18,6 +18,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { digestOf } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { unmount } from '#ground/linux/syscall.ts';
@@ -51,7 +52,7 @@ inOwnNamespaces(import.meta.filename, () => {
     const scratch = join(folder, 'scratch');
     mkdirSync(scratch);
     const runtime = await openRuntime({ folder: join(folder, 'run'), memory: join(folder, 'runtime.json') }, () => undefined, never);
-    tools = { snapshots, thread, runtime, scratch, cacheMounts: join(folder, 'caches'), now: () => 7 };
+    tools = { snapshots, thread, runtime, scratch, cacheMounts: join(folder, 'caches'), engine: 12, now: () => 7 };
     base = await writeSnapshot(snapshots, undefined, makeBusyboxRoot);
   });
   after(async () => {
@@ -95,6 +96,7 @@ inOwnNamespaces(import.meta.filename, () => {
   const shell = (script: string, more: Partial<ExecOp> & Partial<Given> = {}) => exec(['/bin/sh', '-c', script], more);
   const output = (stream: string): string =>
     events.map((event) => (event.kind === 'output' && event.stream === stream ? event.text : '')).join('');
+  const notes = (): readonly string[] => events.flatMap((event) => (event.kind === 'note' ? [event.text] : []));
   const upper = (id: SnapshotId): string => snapshots.get(id)!.folder;
   const layer = (id: SnapshotId): readonly string[] => readdirSync(upper(id), { recursive: true }).map(String).toSorted();
   /** Nothing of a run stays: no mount, no bundle, no secret, and of snapshots only those the test holds. */
@@ -340,6 +342,27 @@ inOwnNamespaces(import.meta.filename, () => {
       await shell('test ! -e /m0/busy; touch /m0/busy; sleep 0.05; rm /m0/busy', { mounts });
     });
     await Promise.all(both);
+    assertClean();
+  });
+
+  test('who waits long for a cache is told for whom, and stops waiting at once when told to', async () => {
+    const ended: string[] = [];
+    const stop = new AbortController();
+    const wanted = { mounts: [locked('/c', 'long')] };
+    const first = shell('sleep 1.6', wanted).then(() => ended.push('first'));
+    const own = said(shell('true', { ...wanted, signal: stop.signal })).then(({ code }) => ended.push(code));
+    tools = { ...tools, engine: 34 };
+    const other = shell('true', wanted).then(() => ended.push('other'));
+    await pause(1300);
+    stop.abort(new JettisonError('ops/stopped', 'Stopped'));
+    await Promise.all([first, own, other]);
+    assert.deepEqual(ended, ['ops/stopped', 'first', 'other']);
+    const lock = 'that has locked the cache mount "long"';
+    assert.deepEqual(notes(), [`Waiting for another step of this build ${lock}`, `Waiting for another build (process 12) ${lock}`]);
+
+    const shared = shell('sleep 1.3', { mounts: [cache('long')] });
+    await Promise.all([shared, shell('true', wanted)]);
+    assert.deepEqual(notes(), ['Waiting for other steps that use the cache mount "long"']);
     assertClean();
   });
 

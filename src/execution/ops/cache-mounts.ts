@@ -1,6 +1,6 @@
 /**
  * The folders of RUN --mount=type=cache as things that take up space: `<hash of the id>/<n>` with `data`, a `lock` that says by its time when the folder was last
- * taken, and `bytes`, written when it was last measured. `<hash>/id` is the id in words.
+ * taken or given back and by its content who has it for himself, and `bytes`, written when it was last measured. `<hash>/id` is the id in words.
  */
 import { readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
@@ -26,12 +26,23 @@ export type KeptCacheMount = {
 const trashPrefix = 'trash-';
 const folderName = /^[0-9a-f]{64}$/u;
 
-/** Whoever has taken the lock of the folder `<place>/<n>` says so, and by which id. */
-export function noteCacheMountUse(place: string, folder: string, id: string): void {
+/** Whoever takes the lock of the folder `<place>/<n>`, or is about to give it back, says so; `holder` is the process that has it alone. */
+export function noteCacheMountUse(
+  place: string,
+  folder: string,
+  { id, holder }: { readonly id: string; readonly holder: number | undefined },
+): void {
   const now = new Date();
+  writeFileSync(join(folder, 'lock'), holder === undefined ? '' : String(holder));
   utimesSync(join(folder, 'lock'), now, now);
   const words = join(place, 'id');
   if (statSync(words, { throwIfNoEntry: false }) === undefined) writeFileSync(words, id, { mode: 0o600 });
+}
+
+/** The process that has the folder `<place>/<n>` for itself, for somebody who finds it locked; undefined when several may have it. */
+export function cacheMountHolder(folder: string): number | undefined {
+  const text = readIfThere(join(folder, 'lock')) ?? '';
+  return /^\d{1,10}$/u.test(text) ? Number(text) : undefined;
 }
 
 /** All cache mounts below `folder` (which may not be there yet). Those taken since they were last measured are measured now. */
@@ -75,16 +86,26 @@ function describe(folder: string, name: string, number: string): readonly KeptCa
   return [{ id: idOf(name, number), description, bytes, createdAt: Math.floor(used.birthtimeMs), lastUsedAt: Math.floor(used.mtimeMs) }];
 }
 
-/** A step that is at work with it now will have made it larger when it is measured the next time. */
+/**
+ * Takes no lock: a step that wants the folder for itself would wait for this, or take another one. One that is at work with it now makes the note too old when it
+ * gives the folder back.
+ */
 function measure(place: string, lastUsed: number): number {
   const note = join(place, 'bytes');
   const noted = statSync(note, { throwIfNoEntry: false });
   if (noted !== undefined && noted.mtimeMs > lastUsed) return Number(readIfThere(note) ?? 0);
-  const lock = tryLockFile(join(place, 'lock'), { exclusive: true, wait: false });
-  using _ = lock;
   const bytes = bytesIn(fromText(join(place, 'data')));
-  if (lock !== undefined) writeFileSync(note, String(bytes), { mode: 0o600 });
+  if (statSync(join(place, 'lock'), { throwIfNoEntry: false })?.mtimeMs === lastUsed) noteBytes(note, bytes);
   return bytes;
+}
+
+/** A prune may have taken the folder away meanwhile. */
+function noteBytes(file: string, bytes: number): void {
+  try {
+    writeFileSync(file, String(bytes), { mode: 0o600 });
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+  }
 }
 
 /** Names that appear and vanish while it is read are no fault: somebody may be writing there. */

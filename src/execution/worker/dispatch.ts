@@ -29,7 +29,7 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
     switch (message.kind) {
       case 'open':
         store = message.store;
-        workshop = openWorkshop({ store: message.store, note: (text) => send({ kind: 'note', text }) });
+        workshop = openWorkshop({ store: message.store, engine: message.engine, note: (text) => send({ kind: 'note', text }) });
         await announce(workshop, store, send);
         break;
       case 'call':

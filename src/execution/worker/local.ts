@@ -79,7 +79,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     }
   };
 
-  send({ kind: 'open', store: options.store });
+  send({ kind: 'open', store: options.store, engine: process.pid });
   await ready.promise;
   log('ready');
   return {

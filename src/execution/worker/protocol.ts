@@ -28,7 +28,8 @@ type CallArguments<T extends readonly unknown[]> = T extends readonly [...infer 
 export type CallName = keyof Calls;
 
 export type ToWorker =
-  | { readonly kind: 'open'; readonly store: string }
+  /** `engine`: the process as its user knows it; this process counts in another namespace. */
+  | { readonly kind: 'open'; readonly store: string; readonly engine: number }
   | { readonly kind: 'call'; readonly id: number; readonly name: CallName; readonly take: readonly unknown[] }
   | { readonly kind: 'cancel'; readonly id: number; readonly reason: WireError }
   | { readonly kind: 'signal'; readonly container: string; readonly name: string }

@@ -27,6 +27,8 @@ export type Workshop = AsyncDisposable & {
 export type WorkshopOptions = {
   /** Folder of the store; the worker's part is `snapshots`, `cache-mounts` and `bundles` in it. */
   readonly store: string;
+  /** Id of the engine's process, outside of this one's namespace. */
+  readonly engine: number;
   /** Takes what a person should know outside any call. */
   readonly note: (text: string) => void;
 };
@@ -52,7 +54,8 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
   const execTools = async (signal: AbortSignal): Promise<ExecTools> => {
     // First the runtime: it mounts a tmpfs over `bundles`, so that what lies there ends with this process.
     const opened = await runtime(signal);
-    return { ...files, runtime: opened, cacheMounts: folder('cache-mounts'), scratch: folder('bundles/scratch'), now: Date.now };
+    const folders = { cacheMounts: folder('cache-mounts'), scratch: folder('bundles/scratch') };
+    return { ...files, ...folders, runtime: opened, engine: options.engine, now: Date.now };
   };
 
   return {

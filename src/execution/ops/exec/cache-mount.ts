@@ -7,11 +7,12 @@ import type { Mount } from '#formats/graph/op.ts';
 import { fromText } from '#ground/base/byte-string.ts';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
 import { systemCode } from '#ground/base/errors.ts';
+import { sleep } from '#ground/base/retry.ts';
 import { tryLockFile, type FileLock } from '#ground/linux/lock-file.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
 import { openRoot } from '#ground/linux/rooted-path.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/syscall.ts';
-import { noteCacheMountUse } from '../cache-mounts.ts';
+import { cacheMountHolder, noteCacheMountUse } from '../cache-mounts.ts';
 import { contentDigest, copyOut, type FileTools, type TreeSource } from '../file.ts';
 
 export type CacheMount = Extract<Mount, { kind: 'cache' }>;
@@ -24,6 +25,10 @@ export type CacheTools = FileTools & {
   readonly cacheMounts: string;
   /** Gives a path in a folder of this process's own, where nothing is yet. */
   readonly mountPoint: (index: number) => string;
+  /** Id of the process that the user started. */
+  readonly engine: number;
+  /** Takes a sentence once a cache has been waited for so long that people want to know for whom. */
+  readonly onWait: (text: string) => void;
 };
 
 type Sharing = CacheMount['sharing'];
@@ -31,6 +36,7 @@ type Sharing = CacheMount['sharing'];
 type Place = { readonly path: string; readonly initial: TreeSource | undefined; readonly mounts: CacheMount[] };
 
 const retryDelay = 100;
+const patience = 1000;
 const draftPrefix = 'new-';
 const usual = { mode: 0o755, uid: 0, gid: 0 };
 /** When one step mounts a cache twice, the strictest of what it asks for counts. */
@@ -50,9 +56,11 @@ export async function openCaches(
   using undo = new DisposableStack();
   const sources = new Map<CacheMount, string>();
   for (const place of await placesOf(mounts, inputs, tools, signal)) {
-    const { folder, lock } = await takeInstance(place, signal);
+    const { folder, lock } = await takeInstance(place, tools, signal);
     undo.use(lock);
-    noteCacheMountUse(place.path, folder, place.mounts[0]?.id ?? '');
+    const id = idOf(place);
+    noteCacheMountUse(place.path, folder, { id, holder: sharingOf(place) === 'shared' ? undefined : tools.engine });
+    undo.defer(() => noteCacheMountUse(place.path, folder, { id, holder: undefined }));
     await makeData(place, folder, tools, signal);
     for (const mount of place.mounts) {
       const point = tools.mountPoint(sources.size);
@@ -86,15 +94,37 @@ async function placesOf(
   return [...places.values()].toSorted((one, other) => (one.path < other.path ? -1 : 1));
 }
 
-async function takeInstance(place: Place, signal: AbortSignal): Promise<{ readonly folder: string; readonly lock: FileLock }> {
-  const sharing = strictness[Math.max(...place.mounts.map((mount) => strictness.indexOf(mount.sharing)))] ?? 'locked';
+function idOf({ mounts }: Place): string {
+  return mounts[0]?.id ?? '';
+}
+
+function sharingOf({ mounts }: Place): Sharing {
+  return strictness[Math.max(...mounts.map((mount) => strictness.indexOf(mount.sharing)))] ?? 'locked';
+}
+
+async function takeInstance(
+  place: Place,
+  tools: CacheTools,
+  signal: AbortSignal,
+): Promise<{ readonly folder: string; readonly lock: FileLock }> {
+  const sharing = sharingOf(place);
   for (let number = 0; ; number++) {
     const folder = join(place.path, String(number));
     const path = join(folder, 'lock');
-    if (sharing !== 'private') return { folder, lock: await takeLock(path, sharing === 'locked', signal) };
+    if (sharing !== 'private') {
+      const onWait = (): void => tools.onWait(`Waiting for ${whoHas(folder, tools.engine)} the cache mount "${idOf(place)}"`);
+      return { folder, lock: await takeLock(path, { exclusive: sharing === 'locked', onWait }, signal) };
+    }
     const lock = tryLock(path, true);
     if (lock) return { folder, lock };
   }
+}
+
+/** Ends with a verb: `another build (process 12) that has locked`. */
+function whoHas(folder: string, engine: number): string {
+  const holder = cacheMountHolder(folder);
+  if (holder === undefined) return 'other steps that use';
+  return holder === engine ? 'another step of this build that has locked' : `another build (process ${holder}) that has locked`;
 }
 
 /** Makes `<folder>/data` where it is missing, in one go: who shares the cache finds all of it or nothing. */
@@ -102,7 +132,7 @@ async function makeData({ initial, mounts }: Place, folder: string, tools: Cache
   const data = join(folder, 'data');
   if (existsSync(data)) return;
   using undo = new DisposableStack();
-  undo.use(await takeLock(join(folder, 'making'), true, signal));
+  undo.use(await takeLock(join(folder, 'making'), { exclusive: true }, signal));
   if (existsSync(data)) return;
   // What is left of one who was killed while making it.
   for (const name of readdirSync(folder)) if (name.startsWith(draftPrefix)) removeTree(join(folder, name));
@@ -123,12 +153,18 @@ async function makeData({ initial, mounts }: Place, folder: string, tools: Cache
   }
 }
 
-async function takeLock(path: string, exclusive: boolean, signal: AbortSignal): Promise<FileLock> {
-  for (;;) {
+/** `onWait` is called once, when it takes long. */
+async function takeLock(
+  path: string,
+  { exclusive, onWait }: { readonly exclusive: boolean; readonly onWait?: () => void },
+  signal: AbortSignal,
+): Promise<FileLock> {
+  for (let waited = 0; ; waited += retryDelay) {
     signal.throwIfAborted();
     const lock = tryLock(path, exclusive);
     if (lock) return lock;
-    await pause(retryDelay);
+    if (waited === patience) onWait?.();
+    await sleep(retryDelay, signal);
   }
 }
 
@@ -155,10 +191,4 @@ function mountInner(data: string, mount: CacheMount, point: string): Disposable 
   mountFileSystem({ source: `/proc/self/fd/${opened.file}`, target: point, type: '', flags: mountFlags.bind, options: '' });
   undo.defer(() => unmount(point));
   return undo.move();
-}
-
-async function pause(milliseconds: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setTimeout(resolve, milliseconds);
-  await promise;
 }

@@ -18,6 +18,8 @@ export type MountTools = FileTools & {
   readonly cacheMounts: string;
   /** An existing folder private to this process: secrets and sockets get a tmpfs in it, caches their mounts. */
   readonly scratch: string;
+  /** Id of the process that the user started: what others who wait for a cache are told. */
+  readonly engine: number;
 };
 
 /** Answers one request of the ssh-agent protocol, both without their length. */
@@ -47,7 +49,11 @@ export async function openMounts(request: MountRequest, tools: MountTools, repor
     await openCaches(
       request.mounts.filter((mount) => mount.kind === 'cache'),
       request.inputs,
-      { ...tools, mountPoint: (index) => join(tools.scratch, `cache-${request.id}-${index}`) },
+      {
+        ...tools,
+        mountPoint: (index) => join(tools.scratch, `cache-${request.id}-${index}`),
+        onWait: (text) => report({ kind: 'note', text }),
+      },
       signal,
     ),
   );
