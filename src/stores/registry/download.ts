@@ -1,4 +1,4 @@
-/** One blob from one endpoint: never more bytes than it has, resumed where a connection broke. */
+/** One blob from one host: never more bytes than it has, resumed where a connection broke. */
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Endpoint } from './config.ts';
@@ -16,16 +16,36 @@ export type BlobSink = {
 
 export type Download = { readonly repository: string; readonly descriptor: Descriptor; readonly sink: BlobSink };
 
+/** What gives the bytes of one blob. */
+export type BlobHost = {
+  /** For messages. */
+  readonly host: string;
+  /** Asks for it by GET with these headers. Throws `registry/...`. */
+  get(headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer>;
+};
+
 /** Tries are counted anew after so many bytes: a long blob over a bad line is not given up. */
 const goodProgress = 4 << 20;
 
 /** Fills `sink` to exactly `descriptor.size` bytes, whose digest is still to be checked. */
 export async function downloadBlob(speaker: Speaker, endpoint: Endpoint, download: Download, signal: AbortSignal): Promise<void> {
-  const { descriptor, sink } = download;
+  const repository = endpoint.prefix === '' ? download.repository : `${endpoint.prefix}/${download.repository}`;
+  const path = `/v2/${repository}/blobs/${download.descriptor.digest}`;
+  const scopes = [`repository:${repository}:pull`];
+  const host: BlobHost = {
+    host: endpoint.host,
+    get: async (headers, own) => await speaker.ask(endpoint, { method: 'GET', path, scopes, headers }, own),
+  };
+  await fillSink(host, download, signal);
+}
+
+/** The same from whatever gives the blob. Throws `registry/...`. */
+export async function fillSink(host: BlobHost, blob: Pick<Download, 'descriptor' | 'sink'>, signal: AbortSignal): Promise<void> {
+  const { descriptor, sink } = blob;
   for (;;) {
     const before = sink.offset;
     try {
-      await fetchRest(speaker, endpoint, download, signal);
+      await fetchRest(host, blob, signal);
       return;
     } catch (error) {
       const mayGoOn = error instanceof JettisonError && error.retryable && !signal.aborted;
@@ -34,36 +54,25 @@ export async function downloadBlob(speaker: Speaker, endpoint: Endpoint, downloa
   }
 }
 
-async function fetchRest(speaker: Speaker, endpoint: Endpoint, download: Download, signal: AbortSignal): Promise<void> {
-  const { descriptor, sink } = download;
-  const repository = endpoint.prefix === '' ? download.repository : `${endpoint.prefix}/${download.repository}`;
+async function fetchRest(from: BlobHost, { descriptor, sink }: Pick<Download, 'descriptor' | 'sink'>, signal: AbortSignal): Promise<void> {
   if (sink.offset >= descriptor.size && sink.offset > 0) sink.restart();
-  using answer = await speaker.ask(
-    endpoint,
-    {
-      method: 'GET',
-      path: `/v2/${repository}/blobs/${descriptor.digest}`,
-      scopes: [`repository:${repository}:pull`],
-      ...(sink.offset > 0 ? { headers: { range: `bytes=${sink.offset}-${descriptor.size - 1}` } } : {}),
-    },
-    signal,
-  );
+  using answer = await from.get(sink.offset > 0 ? { range: `bytes=${sink.offset}-${descriptor.size - 1}` } : {}, signal);
   if (sink.offset > 0 && answer.status === 416) sink.restart();
   await expectStatus(answer, 'GET', [200, 206]);
   if (sink.offset > 0 && !continuesAt(answer, sink.offset)) sink.restart();
   const declared = answer.headers['content-length'];
   const length = declared === undefined ? undefined : Number(declared);
-  if (length !== undefined && length !== descriptor.size - sink.offset) throw wrongSize(endpoint, descriptor, sink.offset + length);
+  if (length !== undefined && length !== descriptor.size - sink.offset) throw wrongSize(from.host, descriptor, sink.offset + length);
   for await (const chunk of answer.chunks()) {
-    if (sink.offset + chunk.length > descriptor.size) throw wrongSize(endpoint, descriptor, undefined);
+    if (sink.offset + chunk.length > descriptor.size) throw wrongSize(from.host, descriptor, undefined);
     sink.write(chunk);
   }
   if (sink.offset === descriptor.size) return;
   // Without a length the end of the connection may be a break; chunked bodies tell their end.
-  if (answer.headers['transfer-encoding'] !== undefined) throw wrongSize(endpoint, descriptor, sink.offset);
+  if (answer.headers['transfer-encoding'] !== undefined) throw wrongSize(from.host, descriptor, sink.offset);
   throw registryError(
     'connection-lost',
-    `"${endpoint.host}" stopped after ${sink.offset} of ${descriptor.size} bytes of ${descriptor.digest}`,
+    `"${from.host}" stopped after ${sink.offset} of ${descriptor.size} bytes of ${descriptor.digest}`,
     {
       retryable: true,
     },
@@ -76,9 +85,9 @@ function continuesAt(answer: Answer, offset: number): boolean {
   return answer.status === 206 && Number(range?.[1]) === offset;
 }
 
-function wrongSize(endpoint: Endpoint, descriptor: Descriptor, actual: number | undefined): JettisonError {
+function wrongSize(host: string, descriptor: Descriptor, actual: number | undefined): JettisonError {
   const got = actual === undefined ? 'more' : `${actual}`;
-  return registryError('wrong-size', `"${endpoint.host}" sends ${got} bytes for ${descriptor.digest}, which has ${descriptor.size}`, {
+  return registryError('wrong-size', `"${host}" sends ${got} bytes for ${descriptor.digest}, which has ${descriptor.size}`, {
     hint: damagedHint,
   });
 }

@@ -101,7 +101,7 @@ function reasonsOf(body: string): readonly string[] {
     const json: unknown = JSON.parse(body);
     if (typeof json !== 'object' || json === null) return [];
     if ('errors' in json && Array.isArray(json.errors)) return json.errors.slice(0, 5).flatMap(reasonOf);
-    for (const key of ['error_description', 'message', 'details', 'error'] as const) {
+    for (const key of ['error_description', 'message', 'msg', 'details', 'error'] as const) {
       const text: unknown = Object.hasOwn(json, key) ? Reflect.get(json, key) : undefined;
       if (typeof text === 'string') return [text];
     }

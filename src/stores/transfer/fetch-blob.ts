@@ -1,4 +1,4 @@
-/** Blobs from a registry into the content store: each once, however many ask, in this process and in others. */
+/** Blobs from elsewhere into the content store: each once, however many ask, in this process and in others. */
 import type { Digest } from '#ground/base/digest.ts';
 import { childSignal } from '#ground/base/abort.ts';
 import { isCode, type JettisonError } from '#ground/base/errors.ts';
@@ -10,10 +10,24 @@ import type { Report, TransferProgress } from '#formats/progress/event.ts';
 import type { Ingest } from '#stores/content/ingest.ts';
 import type { ContentStore } from '#stores/content/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
+import type { BlobSink } from '#stores/registry/download.ts';
 import { damagedHint, registryError } from '#stores/registry/errors.ts';
 import { createMeter } from './blobs/meter.ts';
 
 export type BlobSource = { readonly reference: Reference; readonly client: RegistryClient; readonly content: ContentStore };
+
+/** A place that has blobs, and the store that they go to. */
+export type BlobPlace = {
+  /** What tells it from others. */
+  readonly name: string;
+  readonly content: ContentStore;
+  /** Fills the sink from its offset on, unchecked. `avoid`: hosts that gave wrong bytes before. Gives the host that served it. */
+  download(
+    descriptor: Descriptor,
+    to: { readonly sink: BlobSink; readonly avoid: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<string>;
+};
 
 /** A blob that is on its way. */
 export type BlobPart = {
@@ -37,11 +51,25 @@ const traffics = new WeakMap<ContentStore, Traffic>();
 
 /** Makes sure that the blob is in the store. `onPart` is told where it is written to, if it is this call that fetches it; again when wrong bytes came. Throws `registry/...`, `content/no-space`. */
 export async function fetchBlob(
-  source: BlobSource & { readonly onPart?: (part: BlobPart) => void },
+  source: BlobSource & Pick<Fetching, 'onPart'>,
   descriptor: Descriptor,
   report: Report,
   signal: AbortSignal,
 ): Promise<void> {
+  const { reference, client, content, onPart } = source;
+  const place: Fetching = {
+    name: nameOf(reference),
+    content,
+    onPart,
+    download: async (blob, to, own) => await client.fetchBlob(reference, blob, to, own),
+  };
+  await fetchBlobFrom(place, descriptor, report, signal);
+}
+
+type Fetching = BlobPlace & { readonly onPart?: ((part: BlobPart) => void) | undefined };
+
+/** The same from any place that has blobs; throws what its `download` throws, `registry/wrong-digest`, `content/no-space`. */
+export async function fetchBlobFrom(source: Fetching, descriptor: Descriptor, report: Report, signal: AbortSignal): Promise<void> {
   const { digest, size } = descriptor;
   if (source.content.has(digest, size)) return report(progress(descriptor, size, 'exists'));
   report(progress(descriptor, 0, 'waiting'));
@@ -52,7 +80,7 @@ export async function fetchBlob(
   try {
     const download = async (own: AbortSignal): Promise<void> =>
       await traffic.limit(async () => await fetchChecked(source, descriptor, tell, own), own);
-    await traffic.flight(`${nameOf(source.reference)}@${digest}`, download, signal);
+    await traffic.flight(`${source.name}@${digest}`, download, signal);
     report(progress(descriptor, size, 'done'));
   } finally {
     watchers.delete(report);
@@ -61,12 +89,7 @@ export async function fetchBlob(
 }
 
 /** Wrong bytes are thrown away and asked for once more, if possible of another host. */
-async function fetchChecked(
-  source: Parameters<typeof fetchBlob>[0],
-  descriptor: Descriptor,
-  tell: Report,
-  signal: AbortSignal,
-): Promise<void> {
+async function fetchChecked(source: Fetching, descriptor: Descriptor, tell: Report, signal: AbortSignal): Promise<void> {
   const avoid: string[] = [];
   for (;;) {
     using claim = await source.content.claim({ digest: descriptor.digest, size: descriptor.size, durability: 'rebuildable' }, signal);
@@ -75,7 +98,7 @@ async function fetchChecked(
     source.onPart?.({ path: claim.path, signal: part.signal });
     let host = '';
     try {
-      host = await source.client.fetchBlob(source.reference, descriptor, { sink: metered(claim, descriptor, tell), avoid }, signal);
+      host = await source.download(descriptor, { sink: metered(claim, descriptor, tell), avoid }, signal);
       await claim.commit(signal);
       return;
     } catch (error) {
