@@ -3,7 +3,7 @@ export const floors = {
   ground: ['base', 'linux'],
   formats: ['oci', 'tar', 'graph', 'progress'],
   languages: ['frontend', 'dockerfile'],
-  stores: ['db', 'ssh', 'content', 'registry', 'transfer', 'context', 'snapshot', 'layer', 'image'],
+  stores: ['db', 'ssh', 'content', 'registry', 'object', 'transfer', 'context', 'snapshot', 'layer', 'image'],
   execution: ['runtime', 'cache', 'solver', 'builds', 'ops', 'worker', 'container', 'exporter'],
   engine: ['engine'],
   faces: ['cli'],
@@ -26,6 +26,7 @@ export const rooms: Readonly<Record<string, string>> = {
   ssh: 'base linux',
   content: 'base oci db',
   registry: 'base linux oci',
+  object: 'base oci registry',
   transfer: 'base oci progress content registry',
   context: 'base linux tar db registry',
   snapshot: 'base linux db',
@@ -42,7 +43,7 @@ export const rooms: Readonly<Record<string, string>> = {
   exporter: 'base oci tar progress content registry transfer image cache worker',
   // engine
   engine:
-    'base oci graph progress frontend dockerfile db ssh content registry transfer context image cache solver builds worker container exporter',
+    'base oci graph progress frontend dockerfile db ssh content registry object transfer context image cache solver builds worker container exporter',
   // faces
   cli: 'base oci progress engine worker',
 };
