@@ -58,6 +58,6 @@ export async function bringLayers(
 
 /** Not a disk that is full, nor a program that broke. */
 function isFaultOfCache(error: unknown): error is JettisonError {
-  if (!(error instanceof JettisonError) || !/^(?:registry|content|layer|transfer|oci|cache)\//u.test(error.code)) return false;
+  if (!(error instanceof JettisonError) || !/^(?:registry|object|content|layer|transfer|oci|cache)\//u.test(error.code)) return false;
   return !['content/no-space', 'layer/disk-full', 'layer/thread-failed', 'layer/system-error'].includes(error.code);
 }

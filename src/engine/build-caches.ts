@@ -158,7 +158,7 @@ function isUsable({ dropped, bad }: State, { record, cache }: RemoteResult): boo
 function note(state: State, cache: ImportedCache, blob: Digest, error: JettisonError): JettisonError {
   const blobs = state.bad.get(cache) ?? new Set();
   state.bad.set(cache, blobs.add(blob));
-  const away = error.code.startsWith('registry/') && !/\/(?:not-found|wrong-)/u.test(error.code);
+  const away = /^(?:registry|object)\/(?!not-found|wrong-)/u.test(error.code);
   if (away || blobs.size >= mostBad) state.dropped.add(cache);
   const what = away ? 'it cannot be read any more' : `its layer ${blob} cannot be used`;
   return new JettisonError('engine/bad-cache', `The cache ${cache.name} is not what it says: ${what}: ${messageOf(error)}`, {

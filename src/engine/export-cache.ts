@@ -38,6 +38,8 @@ export async function inlineCache(exporting: Exporting, signal: AbortSignal): Pr
 async function exportShown(exporting: Exporting, target: OutwardTarget, signal: AbortSignal): Promise<void> {
   const { engine, report } = exporting;
   const destination = await openCacheDestination(engine, target);
+  if (destination.lacks !== undefined)
+    return report({ kind: 'note', text: `Warning: the cache is not exported to ${destination.name}: ${destination.lacks}` });
   const text = destination.title;
   const vertex = digestOf(`${text} ${JSON.stringify(target)}`);
   const say = (line: string): void => report({ kind: 'output', vertex, stream: 'stdout', text: `${line}\n`, time: engine.now() });

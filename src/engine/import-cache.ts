@@ -25,7 +25,11 @@ export async function importCaches(
 
 /** Shown as a step of its own. */
 async function importShown(engine: Engine, origin: CacheOrigin, report: Report, signal: AbortSignal): Promise<ImportedCache | undefined> {
-  const { name } = origin;
+  const { name, lacks } = origin;
+  if (lacks !== undefined) {
+    report({ kind: 'note', text: `Warning: cannot use the cache ${name}: ${lacks}` });
+    return undefined;
+  }
   const text = `importing cache manifest from ${name}`;
   const vertex = digestOf(text);
   report({ kind: 'vertex', vertex, text });

@@ -27,6 +27,8 @@ export type Engine = AsyncDisposable & {
   readonly config: Config;
   readonly currentFolder: string;
   readonly environment: EngineOptions['environment'];
+  /** How long the network may keep us waiting, as configuration and command line say. */
+  readonly network: Config['network'];
   readonly database: Database;
   readonly images: ImageStore;
   readonly layerChains: LayerChains;
@@ -71,6 +73,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   makeStoreFolder(paths.store);
   const config = readConfig(paths.config);
   const report = options.report ?? ((): void => undefined);
+  const network = { ...config.network, ...options.network };
   await using opened = new AsyncDisposableStack();
   const database = opened.use(
     openDatabase({
@@ -126,6 +129,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     config,
     currentFolder: options.currentFolder,
     environment: options.environment,
+    network,
     database,
     images: openImageStore(database),
     layerChains: openLayerChains(database),
@@ -152,7 +156,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
           config: config.registries,
           findCredential: createCredentials({ environment: options.environment }),
           environment: options.environment,
-          timing: { ...config.network, ...options.network },
+          timing: network,
         });
       })();
       return await registry;

@@ -78,13 +78,31 @@ export type BuildRequest = {
 /** Where results of other builds may be found. `reference` as typed: a cache, or an image with one in it. `path` absolute; `tag` of its index. */
 export type CacheSource =
   | { readonly kind: 'registry'; readonly reference: string }
-  | { readonly kind: 'folder'; readonly path: string; readonly tag: string; readonly digest: string | undefined };
+  | { readonly kind: 'folder'; readonly path: string; readonly tag: string; readonly digest: string | undefined }
+  | ActionsCachePlace;
 
 /** Where the results of this build go. `inline`: into the image itself. */
 export type CacheTarget =
   | { readonly kind: 'inline' }
   | (CacheForm & { readonly kind: 'registry'; readonly reference: string })
-  | (CacheForm & { readonly kind: 'folder'; readonly path: string; readonly tag: string });
+  | (CacheForm & { readonly kind: 'folder'; readonly path: string; readonly tag: string })
+  | (CacheForm &
+      ActionsCachePlace & {
+        /** GitHub's API is asked what is there already: the root of it, the repository (`owner/name`), and a token for it. */
+        readonly listing: { readonly api: string; readonly repository: string; readonly token: () => string } | undefined;
+      });
+
+/** The cache of GitHub Actions. Tokens are functions, so that nothing prints them. */
+export type ActionsCachePlace = {
+  readonly kind: 'actions';
+  /** What tells the caches of a repository apart. */
+  readonly scope: string;
+  /** undefined: this is no job of GitHub Actions, and nobody said what else to use. */
+  readonly service: ActionsCacheService | undefined;
+};
+
+/** `timeout`: milliseconds that one request may take with all its tries. */
+export type ActionsCacheService = { readonly url: string; readonly version: 1 | 2; readonly token: () => string; readonly timeout: number };
 
 export type OutwardTarget = Exclude<CacheTarget, { readonly kind: 'inline' }>;
 

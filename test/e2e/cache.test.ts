@@ -4,77 +4,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { digestOf } from '#ground/base/digest.ts';
+import { answer, dockerfile, layerCount, openProject, ran, stepsOf } from '#test/kit/cache-project.ts';
 import { startDockerRegistry, type DockerRegistry } from '#test/kit/docker-registry.ts';
-import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
-
-/** Five stages: `deps` and `tools` stand alone, `build` and `check` on them, the last takes files of two and a linked one. */
-const dockerfile = (base: string): string => `FROM ${base} AS deps
-COPY deps.txt /deps.txt
-RUN cat /deps.txt > /deps.out
-FROM ${base} AS tools
-RUN echo tool > /tool
-FROM deps AS build
-COPY src /src
-RUN cat /src/* /deps.out > /app
-FROM tools AS check
-COPY --from=build /app /app
-RUN cat /app /tool > /report
-FROM ${base}
-WORKDIR /srv
-COPY --from=build /app app
-COPY --from=check /report report
-COPY --link conf /conf
-RUN cat app report /conf > all
-`;
-
-const files = (base: string): Record<string, string> => ({
-  Dockerfile: dockerfile(base),
-  'deps.txt': 'deps\n',
-  'src/a': 'a\n',
-  'src/b': 'b\n',
-  conf: 'conf\n',
-});
-const answer = 'a\nb\ndeps\na\nb\ndeps\ntool\nconf\n';
-
-/** Steps by what is printed of them: `COPY --link a /a` to `CACHED` or `DONE`; `DONE` counts where both are said (see `withoutBad`). */
-function stepsOf(plain: string): Record<string, string> {
-  const names = new Map([...plain.matchAll(/^#(\d+) \[[^\]]*\] (.*)$/gmu)].map((match) => [match[1], match[2] ?? '']));
-  const ends = (word: string) =>
-    [...plain.matchAll(/^#(\d+) (CACHED|DONE)/gmu)].flatMap((match) => {
-      const name = names.get(match[1]);
-      return match[2] === word && name !== undefined ? [[name, word] as const] : [];
-    });
-  return Object.fromEntries([...ends('CACHED'), ...ends('DONE')]);
-}
-
-function ran(plain: string): readonly string[] {
-  return Object.entries(stepsOf(plain)).flatMap(([name, end]) => (end === 'DONE' ? [name] : []));
-}
-
-/** A store of its own with the project in it; `base` is in its store unless it is in a registry. */
-async function openProject(
-  base: string,
-): Promise<Sandbox & { build(...options: readonly string[]): Promise<{ id: string; plain: string }> }> {
-  const sandbox = await openSandbox();
-  if (base === 'busybox') await sandbox.base('busybox');
-  const context = sandbox.files(files(base));
-  return {
-    ...sandbox,
-    build: async (...options) => {
-      const done = await sandbox.jettison([
-        'build',
-        '--progress=plain',
-        '-t',
-        'app',
-        `--iidfile=${sandbox.folder}/id`,
-        ...options,
-        context,
-      ]);
-      assert.equal(done.status, 0, done.stderr);
-      return { id: readFileSync(`${sandbox.folder}/id`, 'utf8'), plain: done.stderr };
-    },
-  };
-}
+import { openSandbox } from '#test/kit/sandbox.ts';
 
 async function pushBase(registry: DockerRegistry): Promise<string> {
   await using sandbox = await openSandbox();
@@ -89,13 +21,6 @@ async function pushBase(registry: DockerRegistry): Promise<string> {
 function downloaded(registry: DockerRegistry, from: number): readonly string[] {
   const lines = registry.accesses().slice(from);
   return [...new Set(lines.flatMap((line) => /^"GET \/v2\/[^"]*\/blobs\/(sha256:[0-9a-f]+) /u.exec(line)?.[1] ?? []))];
-}
-
-async function layerCount(sandbox: Sandbox): Promise<number> {
-  const [image] = JSON.parse(await sandbox.succeed(['inspect', 'app'])) as readonly {
-    readonly RootFS: { readonly Layers: readonly string[] };
-  }[];
-  return image?.RootFS.Layers.length ?? 0;
 }
 
 test('two empty stores and a registry: the second build runs nothing and downloads only the layers of the image', async () => {
@@ -351,7 +276,6 @@ test('what is not built is refused by name, what cannot be read with the reason'
   await using one = await openSandbox();
   const context = one.files({ Dockerfile: 'FROM scratch\n' });
   for (const [option, reason] of [
-    ['--cache-to=type=gha', /A cache of "type=gha" is not built yet/u],
     ['--cache-from=type=s3,bucket=b', /A cache of "type=s3" is not built yet/u],
     ['--cache-to=type=azblob', /is not built yet/u],
     ['--cache-to=type=registry', /"ref=\.\.\." is missing/u],

@@ -20,6 +20,8 @@ export type ReadCache = ExportedCache & {
 export type CacheOrigin = {
   /** As people know it. */
   readonly name: string;
+  /** Why nothing can be read here, though nobody is at fault; it is left aside then, with a warning. */
+  readonly lacks?: string | undefined;
   /** Reads its documents, no layer; undefined for what is no cache that this version can use. Throws errors of the place. */
   read(signal: AbortSignal): Promise<ReadCache | undefined>;
 };
@@ -41,6 +43,8 @@ export type CacheDestination = {
   readonly name: string;
   /** What writing there is called as a step. */
   readonly title: string;
+  /** As of `CacheOrigin`. */
+  readonly lacks?: string | undefined;
   /** What lay there under the same name stays until all of the new is there. Throws errors of the place. */
   write(writing: CacheWriting, signal: AbortSignal): Promise<void>;
 };

@@ -11,6 +11,8 @@ export async function openCacheOrigin(engine: Engine, source: CacheSource, platf
       return (await import('./registry.ts')).registryOrigin(engine, source, platform);
     case 'folder':
       return (await import('./folder.ts')).folderOrigin(engine, source);
+    case 'actions':
+      return (await import('./actions.ts')).actionsOrigin(engine, source);
     default:
       return unreachable(source, 'source of a cache');
   }
@@ -22,6 +24,8 @@ export async function openCacheDestination(engine: Engine, target: OutwardTarget
       return (await import('./registry.ts')).registryDestination(engine, target);
     case 'folder':
       return (await import('./folder.ts')).folderDestination(target);
+    case 'actions':
+      return (await import('./actions.ts')).actionsDestination(engine, target);
     default:
       return unreachable(target, 'target of a cache');
   }

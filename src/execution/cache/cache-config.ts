@@ -6,7 +6,7 @@
 import * as v from 'valibot';
 import { checkShape, parseJson, type Document } from '#ground/base/decode.ts';
 import { isDigest, parseDigest, type Digest } from '#ground/base/digest.ts';
-import type { Descriptor } from '#formats/oci/descriptor.ts';
+import { descriptorSchema, type Descriptor } from '#formats/oci/descriptor.ts';
 import { configLimit } from '#formats/oci/image-config.ts';
 import { chainIds } from '#formats/oci/layer-ids.ts';
 import { exportedCache, type ExportedCache, type ExportedRecord, type RemoteLayer } from './exported.ts';
@@ -31,7 +31,16 @@ const head = v.looseObject({ jettison: v.exactOptional(v.looseObject({ version: 
 const schema = v.looseObject({
   layers: v.pipe(
     v.array(
-      v.looseObject({ blob: digest, parent: v.exactOptional(place), annotations: v.looseObject({ diffID: digest, createdAt: time }) }),
+      v.looseObject({
+        blob: digest,
+        parent: v.exactOptional(place),
+        annotations: v.looseObject({
+          diffID: digest,
+          createdAt: time,
+          mediaType: v.exactOptional(v.string()),
+          size: v.exactOptional(count),
+        }),
+      }),
     ),
     v.maxLength(mostLayers),
   ),
@@ -88,17 +97,18 @@ function annotationsOf({ diffId, blob, createdAt }: RemoteLayer): object {
 }
 
 /**
- * Reads what `encodeCacheConfig` wrote; `blobs` are the layers that the manifest names. undefined: another program, or another version, wrote it.
+ * Reads what `encodeCacheConfig` wrote; `blobs` are the layers that the manifest names, or `'as said'`: what the document itself says of them, where
+ * there is no manifest. undefined: another program, or another version, wrote it.
  * A record whose layers are not all among the blobs is left out. Throws `cache/bad-config`. `name` is for messages.
  */
-export function decodeCacheConfig(bytes: Uint8Array, blobs: readonly Descriptor[], name: string): ExportedCache | undefined {
+export function decodeCacheConfig(bytes: Uint8Array, blobs: readonly Descriptor[] | 'as said', name: string): ExportedCache | undefined {
   const document: Document = { what: `the cache "${name}"`, code: 'cache/bad-config', limit: configLimit };
   const body = parseJson(bytes, document);
   if (checkShape(body, head, document).jettison?.version !== version) return undefined;
   const { layers, records } = checkShape(body, schema, document);
-  const byDigest = new Map(blobs.map((blob) => [blob.digest, blob]));
+  const byDigest = blobs === 'as said' ? undefined : new Map(blobs.map((blob) => [blob.digest, blob]));
   const entries = layers.map(({ blob, parent = 0, annotations }) => {
-    const descriptor = byDigest.get(blob);
+    const descriptor = byDigest === undefined ? describe(blob, annotations) : byDigest.get(blob);
     const layer = descriptor && { diffId: annotations.diffID, blob: descriptor, createdAt: Date.parse(annotations.createdAt) };
     return { parent, layer };
   });
@@ -123,6 +133,12 @@ export function decodeCacheConfig(bytes: Uint8Array, blobs: readonly Descriptor[
     if (known === undefined) found.set(id, { record: { ...own, keys, layers: chain }, keys });
   }
   return exportedCache([...found.values()].map(({ record }) => record));
+}
+
+/** undefined for a layer of which it is not said what it is. */
+function describe(blob: Digest, { mediaType, size }: { readonly mediaType?: string; readonly size?: number }): Descriptor | undefined {
+  const descriptor = { mediaType, digest: blob, size };
+  return v.is(descriptorSchema, descriptor) ? descriptor : undefined;
 }
 
 /** undefined for a chain that is too long (or goes in a circle), or that lacks a layer. */

@@ -1,15 +1,17 @@
 /** `--cache-from` and `--cache-to`, in buildx's forms (docs.docker.com/build/cache/backends). */
 import { resolve } from 'node:path';
 import type { CacheForm, CacheSource, CacheTarget } from '#engine/requests.ts';
-import { JettisonError } from '#ground/base/errors.ts';
+import type { JettisonError } from '#ground/base/errors.ts';
 import { parseReference } from '#formats/oci/reference.ts';
-import { badValue, parseBoolean } from '../option.ts';
-import { splitFields } from '../option-values.ts';
+import type { Surroundings } from '../command.ts';
+import { badValue } from '../option.ts';
+import { actionsFields, readActionsListing, readActionsPlace } from './actions-cache.ts';
+import { allow, demand, notBuilt, readFields, readFlag, typeOf, type Fields } from './cache-fields.ts';
 
-type Fields = { readonly long: string; readonly given: string; readonly values: ReadonlyMap<string, string> };
+type Around = Pick<Surroundings, 'currentFolder' | 'environment'>;
 
-/** `type=registry,ref=R`, `type=local,src=DIR[,tag=T][,digest=D]`, or an image. Throws `cli/bad-value`, `cli/not-built`, `oci/invalid-reference`. */
-export function readCacheSource(given: string, currentFolder: string): CacheSource {
+/** `type=registry,ref=R`, `type=local,src=DIR[,tag=T][,digest=D]`, `type=gha[,scope=S]`, or an image. Throws `cli/bad-value`, `cli/not-built`, `oci/invalid-reference`. */
+export function readCacheSource(given: string, around: Around): CacheSource {
   const fields = readFields('cache-from', given);
   switch (typeOf(fields)) {
     case 'registry':
@@ -19,10 +21,13 @@ export function readCacheSource(given: string, currentFolder: string): CacheSour
       allow(fields, ['src', 'tag', 'digest']);
       return {
         kind: 'folder',
-        path: resolve(currentFolder, demand(fields, 'src')),
+        path: resolve(around.currentFolder, demand(fields, 'src')),
         tag: fields.values.get('tag') ?? 'latest',
         digest: fields.values.get('digest'),
       };
+    case 'gha':
+      allow(fields, actionsFields);
+      return readActionsPlace(fields, around.environment);
     case 'inline':
       throw badValue('cache-from', given, 'an image with a cache in it is read by "type=registry,ref=IMAGE"');
     default:
@@ -30,8 +35,8 @@ export function readCacheSource(given: string, currentFolder: string): CacheSour
   }
 }
 
-/** `type=registry,ref=R`, `type=local,dest=DIR[,tag=T]`, each with `mode` and the like; `type=inline`. Throws like `readCacheSource`. */
-export function readCacheTarget(given: string, currentFolder: string): CacheTarget {
+/** `type=registry,ref=R`, `type=local,dest=DIR[,tag=T]`, `type=gha[,scope=S]`, each with `mode` and the like; `type=inline`. Throws like `readCacheSource`. */
+export function readCacheTarget(given: string, around: Around): CacheTarget {
   const fields = readFields('cache-to', given);
   switch (typeOf(fields)) {
     case 'inline':
@@ -46,9 +51,17 @@ export function readCacheTarget(given: string, currentFolder: string): CacheTarg
       allow(fields, ['dest', 'tag', ...formFields]);
       return {
         kind: 'folder',
-        path: resolve(currentFolder, demand(fields, 'dest')),
+        path: resolve(around.currentFolder, demand(fields, 'dest')),
         tag: fields.values.get('tag') ?? 'latest',
         ...readForm(fields),
+      };
+    case 'gha':
+      allow(fields, [...actionsFields, 'repository', 'ghtoken', 'mode', 'ignore-error']);
+      return {
+        ...readForm(fields),
+        ...readActionsPlace(fields, around.environment),
+        listing: readActionsListing(fields, around.environment),
+        imageManifest: false,
       };
     default:
       throw unknownType(fields);
@@ -79,67 +92,14 @@ function readForm(fields: Fields): CacheForm {
   return { mode, compression, ociTypes, imageManifest, ignoreError: readFlag(fields, 'ignore-error', false) };
 }
 
-function readFlag({ long, given, values }: Fields, name: string, initial: boolean): boolean {
-  const word = values.get(name);
-  if (word === undefined) return initial;
-  const value = parseBoolean(word);
-  if (value === undefined) throw badValue(long, given, `${name} is "true" or "false"`);
-  return value;
-}
-
-/** Without any `=` it is the name of an image. */
-function readFields(long: string, given: string): Fields {
-  const fields = splitFields(given);
-  const [only = '', ...more] = fields;
-  if (more.length === 0 && !only.includes('=')) {
-    if (only === '') throw badValue(long, given, 'use "type=registry,ref=IMAGE" or the name of an image');
-    return {
-      long,
-      given,
-      values: new Map([
-        ['type', 'registry'],
-        ['ref', only],
-      ]),
-    };
-  }
-  const pairs = fields.map((field) => {
-    const equals = field.indexOf('=');
-    if (equals < 1) throw badValue(long, given, `"${field}" is no "name=value"`);
-    return [field.slice(0, equals).trim().toLowerCase(), field.slice(equals + 1)] as const;
-  });
-  return { long, given, values: new Map(pairs) };
-}
-
-function typeOf(fields: Fields): string {
-  return demand(fields, 'type');
-}
-
-function demand({ long, given, values }: Fields, name: string): string {
-  const value = values.get(name) ?? '';
-  if (value === '') throw badValue(long, given, `"${name}=..." is missing`);
-  return value;
-}
-
 function readReference(fields: Fields): string {
   const reference = demand(fields, 'ref');
   parseReference(reference);
   return reference;
 }
 
-function allow({ long, given, values }: Fields, names: readonly string[]): void {
-  for (const name of values.keys()) {
-    if (name === 'type' || names.includes(name)) continue;
-    if (/^(?:compression-level|registry\.insecure|stargz-.*)$/u.test(name)) throw notBuilt(`"${name}" of "--${long}"`, 'Leave it out');
-    throw badValue(long, given, `"${name}" means nothing here; there is ${names.map((one) => `"${one}"`).join(', ')}`);
-  }
-}
-
 function unknownType({ long, given, values }: Fields): JettisonError {
   const type = values.get('type') ?? '';
-  if (['gha', 's3', 'azblob'].includes(type)) return notBuilt(`A cache of "type=${type}"`, 'Use type=registry or type=local');
-  return badValue(long, given, `there is no type "${type}"; use "registry", "local" or "inline"`);
-}
-
-function notBuilt(what: string, hint: string): JettisonError {
-  return new JettisonError('cli/not-built', `${what} is not built yet`, { hint });
+  if (['s3', 'azblob'].includes(type)) return notBuilt(`A cache of "type=${type}"`, 'Use type=registry, type=local or type=gha');
+  return badValue(long, given, `there is no type "${type}"; use "registry", "local", "gha" or "inline"`);
 }

@@ -1,0 +1,139 @@
+/**
+ * A cache in the cache service of GitHub Actions, where BuildKit keeps its own: a blob under its digest, and for each scope that a token opens an
+ * index, which is the list of records. There is no manifest: the list says what its layers are.
+ */
+import { decodeCacheConfig } from '#execution/cache/cache-config.ts';
+import { exportedCache } from '#execution/cache/exported.ts';
+import { configLimit } from '#formats/oci/image-config.ts';
+import type { Descriptor } from '#formats/oci/descriptor.ts';
+import { childSignal } from '#ground/base/abort.ts';
+import { digestOf, hexOf, type Digest } from '#ground/base/digest.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { createLimit } from '#ground/base/limit.ts';
+import { openActionsCache, type ActionsCache, type ActionsScope } from '#stores/object/actions-cache.ts';
+import { objectError } from '#stores/object/errors.ts';
+import { fetchBlobFrom } from '#stores/transfer/fetch-blob.ts';
+import type { Engine } from '../open.ts';
+import type { ActionsCachePlace, ActionsCacheService, OutwardTarget } from '../requests.ts';
+import { version } from '../version.ts';
+import type { CacheDestination, CacheOrigin, CacheWriting, ReadCache } from './contract.ts';
+
+type ActionsTarget = Extract<OutwardTarget, { readonly kind: 'actions' }>;
+
+const lacks = 'it needs the address and the token of a job of GitHub Actions (ACTIONS_RESULTS_URL, ACTIONS_RUNTIME_TOKEN)';
+/** Layers at once, each in blocks. */
+const atOnce = 3;
+/** Of the entries, not of what they hold: BuildKit's, so that blobs are shared. */
+const format = '1';
+
+/** Reading it throws `object/...`, `cache/bad-config`. */
+export function actionsOrigin(engine: Engine, { scope, service }: ActionsCachePlace): CacheOrigin {
+  const name = `gha:${scope}`;
+  if (service === undefined) return { name, lacks, read: async () => await Promise.resolve(undefined) };
+  return {
+    name,
+    read: async (signal) => {
+      const cache = open(engine, service, { isPatient: false });
+      const readable = cache.scopes.filter(({ canRead }) => canRead);
+      const documents = await Promise.all(readable.map(async (one) => await cache.readLatest(indexKey(scope, one), configLimit, signal)));
+      const found = documents.flatMap((bytes) => (bytes && decodeCacheConfig(bytes, 'as said', name)) ?? []);
+      if (found.length === 0) return undefined;
+      return { ...exportedCache(found.flatMap((one) => one.list())), repository: undefined, fetch: fetcher(engine, cache) };
+    },
+  };
+}
+
+function fetcher(engine: Engine, cache: ActionsCache): ReadCache['fetch'] {
+  return async (blob, report, signal) => {
+    const place = {
+      name: `gha ${cache.host}`,
+      content: engine.content,
+      download: async (
+        descriptor: Descriptor,
+        { sink }: Parameters<Parameters<typeof fetchBlobFrom>[0]['download']>[1],
+        own: AbortSignal,
+      ) => await cache.download(blobKey(descriptor.digest), { descriptor, sink }, own),
+    };
+    try {
+      await fetchBlobFrom(place, blob, report, signal);
+    } catch (error) {
+      throw objectError(error, []);
+    }
+  };
+}
+
+/** Writing throws `object/...`, `content/...`. */
+export function actionsDestination(engine: Engine, target: ActionsTarget): CacheDestination {
+  const { scope, service, listing } = target;
+  const names = { name: `gha:${scope}`, title: 'exporting to GitHub Actions Cache' };
+  if (service === undefined) return { ...names, lacks, write: async () => await Promise.resolve() };
+  return {
+    ...names,
+    write: async (writing, signal) => {
+      using cache = open(engine, service, { isPatient: true });
+      const index = indexKey(scope, writableScope(cache.scopes));
+      const known =
+        listing && (await cache.listKeys({ ...listing, api: new URL(listing.api), token: listing.token() }, blobKeyPrefix, signal));
+      await writeLayers(cache, writing, known, signal);
+      await cache.replace(index, writing.manifest.config.bytes, signal);
+      writing.say(`writing cache index ${index} done`);
+    },
+  };
+}
+
+/** The index comes when all layers are there. */
+async function writeLayers(
+  cache: ActionsCache,
+  { manifest, openBlob, say }: CacheWriting,
+  known: ReadonlySet<string> | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  using own = childSignal(signal);
+  const limit = createLimit(atOnce);
+  const write = async ({ digest, size }: Descriptor): Promise<void> => {
+    const key = blobKey(digest);
+    const isThere = known === undefined ? await cache.has(key, own.signal) : known.has(key);
+    if (!isThere) await cache.write(key, { size, open: (one) => openBlob(digest, 0, one) }, own.signal);
+    say(`writing layer ${digest} done`);
+  };
+  const writes = manifest.layers.map(async (layer) => await limit(async () => await write(layer), own.signal));
+  for (const one of writes) one.catch((error: unknown) => own.abort(error instanceof Error ? error : new Error(String(error))));
+  const settled = await Promise.allSettled(writes);
+  if (settled.some(({ status }) => status === 'rejected')) throw own.signal.reason;
+}
+
+function open(engine: Engine, service: ActionsCacheService, { isPatient }: { readonly isPatient: boolean }): ActionsCache {
+  const url = URL.parse(service.url);
+  if (url === null || !['http:', 'https:'].includes(url.protocol)) {
+    throw new JettisonError('engine/bad-cache-address', 'The address of the GitHub Actions cache is no web address', {
+      hint: 'It is taken from "url" or "url_v2", else from ACTIONS_RESULTS_URL or ACTIONS_CACHE_URL',
+    });
+  }
+  return openActionsCache({
+    url,
+    version: service.version,
+    token: service.token(),
+    timeout: service.timeout,
+    isPatient,
+    userAgent: `jettison/${version}`,
+    environment: engine.environment,
+    timing: engine.network,
+    now: engine.now,
+  });
+}
+
+const blobKeyPrefix = `buildkit-blob-${format}-`;
+
+function blobKey(digest: Digest): string {
+  return `${blobKeyPrefix}${digest}`;
+}
+
+/** Each of a token's scopes has an index of its own: what one branch writes does not hide what another wrote. */
+function indexKey(scope: string, { name }: Pick<ActionsScope, 'name'>): string {
+  return `index-${scope}-${format}-${hexOf(digestOf(name)).slice(0, 8)}`;
+}
+
+/** A token for reading only has none: then the service refuses, in its own words. */
+function writableScope(scopes: readonly ActionsScope[]): Pick<ActionsScope, 'name'> {
+  return scopes.findLast(({ canWrite }) => canWrite) ?? { name: '' };
+}
