@@ -34,18 +34,27 @@ export async function bringLayers(
   const downloads = missing.map(async ({ blob }) => await cache.fetch(blob, report, own.signal));
   for (const download of downloads) download.catch(() => undefined);
   try {
-    for (const [index, { diffId, blob, createdAt }] of missing.entries()) {
+    for (const [index, chainId] of ids.slice(known + 1).entries()) {
+      const layer = missing[index];
+      if (layer === undefined) break;
+      const { diffId, blob, createdAt } = layer;
       try {
         await downloads[index];
-        const request = { parent: top, diffId, file: engine.content.path(blob.digest), mediaType: blob.mediaType, madeAt: createdAt };
+        const request = {
+          parent: top,
+          chainId,
+          diffId,
+          file: engine.content.path(blob.digest),
+          mediaType: blob.mediaType,
+          madeAt: createdAt,
+        };
         const unpack = async (): Promise<SnapshotId> => await (await engine.worker(signal)).unpackLayer(request, report, signal);
         top = await unpackChecked(engine, blob.digest, unpack, signal);
       } catch (error) {
         signal.throwIfAborted();
         throw isFaultOfCache(error) ? onBad(blob.digest, error) : error;
       }
-      const id = ids[known + 1 + index];
-      if (id !== undefined) engine.images.setSnapshot(id, top);
+      engine.images.setSnapshot(chainId, top);
       engine.images.noteBlob({ diffId, digest: blob.digest, size: blob.size, mediaType: blob.mediaType, madeHere: false });
     }
   } finally {

@@ -5,9 +5,10 @@ import type { Platform } from '#formats/oci/platform.ts';
 import { nameOf, printReference, type Reference } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
+import { childSignal } from '#ground/base/abort.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
-import { parseSnapshotId, type SnapshotId } from '#execution/worker/contract.ts';
+import { parseSnapshotId, type SnapshotId, type UnpackRequest } from '#execution/worker/contract.ts';
 import type { ComingLayer } from '#stores/transfer/pull.ts';
 import type { RemoteImage } from '#stores/transfer/resolve.ts';
 import { createLog } from '#ground/base/log.ts';
@@ -49,7 +50,7 @@ export async function fetchImage(
     if (diffId !== undefined)
       engine.images.noteBlob({ diffId, digest: layer.digest, size: layer.size, mediaType: layer.mediaType, madeHere: false });
   });
-  const unpacker = createUnpacker(engine, diffIds, report, signal);
+  await using unpacker = createUnpacker(engine, diffIds, report, signal);
   const client = await engine.registry();
   const missing = diffIds.length - unpacker.known;
   if (missing > 0) {
@@ -57,7 +58,7 @@ export async function fetchImage(
       const { mediaType, digest, size } = descriptor;
       await Promise.resolve(unpacker.take(index, { blob: { digest, size }, part, complete, mediaType }));
     };
-    await pullLayers(found, { client, content: engine.content, onLayer }, report, signal);
+    await pullLayers(found, { client, content: engine.content, onLayer }, report, unpacker.signal);
   }
   const record = await enter(engine, found, await unpacker.finish(), signal);
   if (request.manifest === undefined || request.reference.tag !== undefined) nameImage(engine, request.reference, record);
@@ -72,7 +73,7 @@ export async function unpackImage(
   signal: AbortSignal,
 ): Promise<SnapshotId | undefined> {
   const diffIds = record.layers.map((layer) => layer.diffId);
-  const unpacker = createUnpacker(engine, diffIds, report, signal);
+  await using unpacker = createUnpacker(engine, diffIds, report, signal);
   for (const [index, diffId] of diffIds.entries()) {
     if (index < unpacker.known) continue;
     const form = engine.images.blobsOf(diffId).find((blob) => engine.content.has(blob.digest, blob.size));
@@ -90,42 +91,64 @@ export async function unpackImage(
 
 type LayerFile = Pick<ComingLayer, 'part' | 'complete'> & { readonly blob: Blob; readonly mediaType: string };
 
-/** Unpacks layers in order while later ones are still on their way. `known` layers at the bottom need no file. */
-function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Report, signal: AbortSignal) {
+type Unpacker = AsyncDisposable & {
+  /** So many layers at the bottom need no file. */
+  readonly known: number;
+  /** Ends when a layer cannot be unpacked. */
+  readonly signal: AbortSignal;
+  /** To be called for one layer after the other, bottom first. */
+  take(index: number, layer: LayerFile): void;
+  /** The top of the chain. Throws what went wrong first. */
+  finish(): Promise<SnapshotId | undefined>;
+};
+
+/** Unpacks layers at the same time, while they are still on their way; a layer waits for those below it only where its entries need them. Disposing ends what still runs. */
+function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Report, signal: AbortSignal): Unpacker {
   const ids = chainIds(diffIds);
   const knownIndex = ids.findLastIndex((id) => engine.images.snapshotOf(id) !== undefined);
   const knownId = ids[knownIndex];
   const start = knownId === undefined ? undefined : engine.images.snapshotOf(knownId);
-  let top: Promise<SnapshotId | undefined> = Promise.resolve(start === undefined ? undefined : parseSnapshotId(start));
+  let top: UnpackRequest['parent'] = start === undefined ? undefined : parseSnapshotId(start);
   let next = knownIndex + 1;
+  const own = childSignal(signal);
+  const unpacking: Promise<SnapshotId>[] = [];
 
-  const unpackOver = async (below: Promise<SnapshotId | undefined>, index: number, layer: LayerFile): Promise<SnapshotId> => {
-    const parent = await below;
+  const unpackOver = async (parent: UnpackRequest['parent'], index: number, layer: LayerFile): Promise<SnapshotId> => {
     const [diffId, chainId] = [diffIds[index], ids[index]];
     if (diffId === undefined || chainId === undefined)
       throw new JettisonError('engine/layer-mismatch', 'The manifest has more layers than the config', { fault: 'environment' });
-    const worker = await engine.worker(signal);
-    const unpack: Unpack = async (file, own) =>
-      await worker.unpackLayer({ parent, diffId, mediaType: layer.mediaType, ...file }, report, own);
-    const unpackWhole = async (): Promise<SnapshotId> => await unpack({ file: await layer.complete }, signal);
+    const worker = await engine.worker(own.signal);
+    const unpack: Unpack = async (file, until) =>
+      await worker.unpackLayer({ parent, chainId, diffId, mediaType: layer.mediaType, ...file }, report, until);
+    const unpackWhole = async (): Promise<SnapshotId> => await unpack({ file: await layer.complete }, own.signal);
     const snapshot =
-      (await unpackPart(engine, layer, unpack, signal)) ?? (await unpackChecked(engine, layer.blob.digest, unpackWhole, signal));
+      (await unpackPart(engine, layer, unpack, own.signal)) ?? (await unpackChecked(engine, layer.blob.digest, unpackWhole, own.signal));
     engine.images.setSnapshot(chainId, snapshot);
     return snapshot;
   };
 
   return {
     known: knownIndex + 1,
-    take: (index: number, layer: LayerFile): void => {
+    signal: own.signal,
+    take: (index, layer) => {
       if (index !== next) return;
       next++;
-      top = unpackOver(top, index, layer);
-      top.catch(() => undefined); // the failure is thrown by finish()
+      const unpacked = unpackOver(top, index, layer);
+      unpacked.catch((error: unknown) => own.abort(error instanceof Error ? error : new Error(String(error))));
+      unpacking.push(unpacked);
+      top = unpacked;
     },
-    finish: async (): Promise<SnapshotId | undefined> => {
+    finish: async () => {
       if (next < diffIds.length)
         throw new JettisonError('engine/layer-mismatch', 'The manifest has fewer layers than the config', { fault: 'environment' });
+      await Promise.allSettled(unpacking);
+      own.signal.throwIfAborted();
       return await top;
+    },
+    async [Symbol.asyncDispose]() {
+      own.abort(new JettisonError('engine/not-wanted', 'The layer is not wanted any more', { fault: 'bug' }));
+      await Promise.allSettled(unpacking);
+      own[Symbol.dispose]();
     },
   };
 }

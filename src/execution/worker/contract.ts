@@ -1,4 +1,5 @@
 /** What the engine may ask of a worker: the process that mounts, runs and copies. A worker knows nothing of Dockerfiles, tags or registries. */
+import type { ChainId } from '#formats/oci/layer-ids.ts';
 import type { ExecOp, FileOp, CopyAction, MergeOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
@@ -43,7 +44,10 @@ export type LayerIdentity = { readonly snapshot: SnapshotId; readonly diffId: Di
 export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number };
 
 export type UnpackRequest = {
-  readonly parent: SnapshotId | undefined;
+  /** A promise: the layer below is still being unpacked. It may reject; then the call ends with that error, unless somebody else wants the same layer. */
+  readonly parent: SnapshotId | undefined | Promise<SnapshotId>;
+  /** Of the parent's chain with this layer over it. */
+  readonly chainId: ChainId;
   readonly diffId: Digest;
   readonly file: string;
   /** Bytes of the complete file, where it is still being written. */
@@ -66,7 +70,7 @@ export type Worker = AsyncDisposable & {
     report: Report,
     signal: AbortSignal,
   ): Promise<LayerBlob>;
-  /** Unpacks a layer blob over `parent`; fails unless its uncompressed bytes have `diffId`. A layer already unpacked over that parent is found, not unpacked again. */
+  /** Unpacks a layer blob over `parent`; fails unless its uncompressed bytes have `diffId`. Needs no parent to begin, and waits for it where the layer's entries lead there. A layer already unpacked over that parent is found, not unpacked again. */
   unpackLayer(request: UnpackRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
   /** A container's process over a new writable snapshot, attached to this process's own standard streams. */
   runContainer(request: ContainerRequest, signal: AbortSignal): Promise<ContainerOutcome>;

@@ -2,6 +2,7 @@
 import { cancelled, childSignal, type ChildSignal } from '#ground/base/abort.ts';
 import { unreachable } from '#ground/base/errors.ts';
 import type { Report } from '#formats/progress/event.ts';
+import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import { fromWire, toWire, type FromWorker, type ToWorker } from './protocol.ts';
 import { openWorkshop, type AskAgent, type CallBack, type Workshop } from './workshop.ts';
 
@@ -11,6 +12,7 @@ type Call = Extract<ToWorker, { kind: 'call' }>;
 /** A function that takes each message of the engine; answers go to `send`. */
 export function createDispatcher(send: Send): (message: ToWorker) => Promise<void> {
   const calls = new Map<number, ChildSignal>();
+  const parents = new Map<number, (parent: SnapshotId) => void>();
   const running = new Set<Promise<void>>();
   const root = new AbortController();
   const asked = new Map<number, (message: Uint8Array) => void>();
@@ -34,11 +36,21 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
         break;
       case 'call':
         if (workshop !== undefined) {
-          const answering = answer(await workshop, message, { calls, parent: root.signal, store, send, ask });
+          // Before anything is waited for: what comes next may be about this call.
+          using own = childSignal(root.signal);
+          const parent = Promise.withResolvers<SnapshotId>();
+          calls.set(message.id, own);
+          parents.set(message.id, parent.resolve);
+          const answering = answer(await workshop, message, { own, store, send, ask, comingParent: async () => await parent.promise });
           running.add(answering);
           await answering;
           running.delete(answering);
+          calls.delete(message.id);
+          parents.delete(message.id);
         }
+        break;
+      case 'parent':
+        parents.get(message.id)?.(message.parent);
         break;
       case 'cancel':
         calls.get(message.id)?.abort(fromWire(message.reason));
@@ -76,24 +88,21 @@ async function answer(
   workshop: Workshop,
   call: Call,
   to: {
-    readonly calls: Map<number, ChildSignal>;
-    readonly parent: AbortSignal;
+    readonly own: ChildSignal;
     readonly store: string;
     readonly send: Send;
     readonly ask: (id: number, agent: string, message: Uint8Array) => Promise<Uint8Array>;
+    readonly comingParent: () => Promise<SnapshotId>;
   },
 ): Promise<void> {
-  using own = childSignal(to.parent);
-  to.calls.set(call.id, own);
+  const { own } = to;
   const report: Report = (event) => to.send({ kind: 'event', id: call.id, event });
   try {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the engine's proxy sends what the contract's types say
     const method = workshop.answers[call.name] as (take: readonly unknown[], back: CallBack, signal: AbortSignal) => Promise<unknown>;
     const ask: AskAgent = async (agent, message) => await to.ask(call.id, agent, message);
-    to.send({ kind: 'done', id: call.id, give: await method(call.take, { report, ask }, own.signal) });
+    to.send({ kind: 'done', id: call.id, give: await method(call.take, { report, ask, comingParent: to.comingParent }, own.signal) });
   } catch (error) {
     to.send({ kind: 'failed', id: call.id, error: toWire(own.signal.aborted ? own.signal.reason : error, to.store) });
-  } finally {
-    to.calls.delete(call.id);
   }
 }

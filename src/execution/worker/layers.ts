@@ -1,12 +1,14 @@
 /** Snapshots as layers and layers as snapshots, inside the worker. What a layer's tar digests to is remembered as a fact of its snapshot. */
 import { parseDigest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import { childSignal, orAborted, type ChildSignal } from '#ground/base/abort.ts';
 import { createSingleFlight } from '#ground/base/single-flight.ts';
 import { chainAbove, type ChainId } from '#formats/oci/layer-ids.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { applyLayer } from '#stores/layer/apply.ts';
 import { layerIdentity, writeLayer } from '#stores/layer/create.ts';
 import { snapshotNotFound, type Snapshot, type SnapshotId, type SnapshotStore } from '#stores/snapshot/contract.ts';
+import { createComingParents } from './coming-parents.ts';
 import type { LayerBlob, LayerFormat, LayerIdentity, UnpackRequest } from './contract.ts';
 
 const facts = { diffId: 'diff-id', fileBytes: 'file-bytes', chainId: 'chain-id', madeAt: 'made-at' } as const;
@@ -31,6 +33,7 @@ export function createLayers(snapshots: SnapshotStore): Layers {
   // A chain is asked for after each of its steps, and a snapshot's layer never changes: without this, 100 steps read 10,000 facts.
   const identified = new Map<SnapshotId, Layer>();
   const times = new Map<SnapshotId, number>();
+  const parents = createComingParents();
 
   const identify = async (id: SnapshotId, signal: AbortSignal): Promise<Layer> => {
     const known = snapshots.getFact(id, facts.diffId);
@@ -64,34 +67,62 @@ export function createLayers(snapshots: SnapshotStore): Layers {
       return await writeLayer({ folder, below: foldersOf(snapshots, parent), ...to }, onProgress, signal);
     },
     unpack: async (request, report, signal) => {
-      const chainId = chainAbove(chainIdOf(snapshots, request.parent), request.diffId);
-      return await unpacking(
-        chainId,
-        async (own) =>
-          findUnpacked(snapshots, chainId, request.parent) ??
-          (await unpackNew(snapshots, { ...request, chainId }, { report, signal: own })),
-        signal,
-      );
+      const { chainId } = request;
+      const unpack = async (parent: SnapshotId | undefined | Promise<SnapshotId>): Promise<SnapshotId> =>
+        await unpacking(
+          chainId,
+          async (own) =>
+            findUnpacked(snapshots, chainId, parent !== undefined) ??
+            (await unpackNew(snapshots, { ...request, parent }, { report, signal: own })),
+          signal,
+        );
+      if (!(request.parent instanceof Promise)) return await unpack(request.parent);
+      using coming = parents.join(chainId, request.parent);
+      return await unpack(coming.parent);
     },
   };
 }
 
 async function unpackNew(
   snapshots: SnapshotStore,
-  request: UnpackRequest & { readonly chainId: ChainId },
+  request: UnpackRequest,
   { report, signal }: { readonly report: Report; readonly signal: AbortSignal },
 ): Promise<SnapshotId> {
-  await using active = await snapshots.prepare(request.parent, signal);
-  const below = foldersOf(snapshots, request.parent);
+  const { parent, chainId, madeAt, ...blob } = request;
+  const isComing = parent instanceof Promise;
+  if (!isComing) checkChain(snapshots, parent, request);
+  await using active = await snapshots.prepare(isComing ? undefined : parent, signal);
   const onProgress = (current: number): void =>
     report({ kind: 'transfer', direction: 'unpack', item: request.diffId, current, total: 0, state: 'running' });
-  const { parent: _, chainId, madeAt, ...blob } = request;
-  const { size } = await applyLayer({ ...blob, folder: active.folder, below }, onProgress, signal);
+  using own = childSignal(signal);
+  const below = isComing ? foldersOfComing(snapshots, parent, own) : foldersOf(snapshots, parent);
+  const { size, ownRoot } = await applyLayer({ ...blob, folder: active.folder, below }, onProgress, own.signal);
+  if (isComing) {
+    const over = await orAborted(parent, signal);
+    checkChain(snapshots, over, request);
+    active.moveOver(over, !ownRoot);
+  }
   const { id } = await active.commit(signal);
   remember(snapshots, id, { diffId: blob.diffId, size });
   snapshots.setFact(id, facts.chainId, chainId);
   if (madeAt !== undefined) snapshots.setFact(id, facts.madeAt, String(madeAt));
   return id;
+}
+
+/** What a layer is found by later must be what it is. */
+function checkChain(snapshots: SnapshotStore, parent: SnapshotId | undefined, { chainId, diffId }: UnpackRequest): void {
+  if (chainAbove(chainIdOf(snapshots, parent), diffId) !== chainId)
+    throw new JettisonError('worker/wrong-chain', `Layer ${diffId} over ${parent ?? 'nothing'} is not ${chainId}`, { fault: 'bug' });
+}
+
+/** Settles only with the folders: whoever waits for them is aborted where they cannot be had. */
+async function foldersOfComing(snapshots: SnapshotStore, parent: Promise<SnapshotId>, waiting: ChildSignal): Promise<readonly string[]> {
+  try {
+    return foldersOf(snapshots, await parent);
+  } catch (error) {
+    waiting.abort(error instanceof Error ? error : new Error(String(error)));
+    return await new Promise<never>(() => undefined);
+  }
 }
 
 /** Folders of a snapshot and all below it, topmost first. */
@@ -109,8 +140,8 @@ function remember(snapshots: SnapshotStore, id: SnapshotId, layer: Layer): void 
 }
 
 /** The same layer over the same files, whoever unpacked it and under whichever name the parent is known here; nobody takes it away from now on. */
-function findUnpacked(snapshots: SnapshotStore, chainId: ChainId, parent: SnapshotId | undefined): SnapshotId | undefined {
-  const known = snapshots.findByFact(facts.chainId, chainId).find((id) => parent === undefined || snapshots.get(id)?.parent !== undefined);
+function findUnpacked(snapshots: SnapshotStore, chainId: ChainId, hasParent: boolean): SnapshotId | undefined {
+  const known = snapshots.findByFact(facts.chainId, chainId).find((id) => !hasParent || snapshots.get(id)?.parent !== undefined);
   // Perhaps nothing refers to it any more: a prune beside us must see that it is wanted again.
   return known !== undefined && snapshots.touch(known) ? known : undefined;
 }

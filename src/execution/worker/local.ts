@@ -1,9 +1,11 @@
 /** Starts the worker process of this machine and talks to it. */
 import { fileURLToPath } from 'node:url';
+import { childSignal } from '#ground/base/abort.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { startInNamespaces, type NamespaceProcess } from '#ground/linux/namespace.ts';
 import type { Report } from '#formats/progress/event.ts';
+import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { OpRequest, Worker } from './contract.ts';
 import { fromWire, toWire, type CallName, type Calls, type FromWorker, type ToWorker } from './protocol.ts';
 
@@ -20,7 +22,7 @@ export type LocalWorkerOptions = {
 
 type Pending = { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void; readonly outside: Outside };
 /** What a call may reach in this process before it is done. */
-type Outside = { readonly report: Report; readonly agents?: OpRequest['agents'] };
+type Outside = { readonly report: Report; readonly agents?: OpRequest['agents']; readonly parent?: Promise<SnapshotId> };
 
 const log = createLog('worker');
 
@@ -71,6 +73,10 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     callSignal.addEventListener('abort', cancel, { once: true });
     try {
       send({ kind: 'call', id, name, take });
+      outside.parent?.then(
+        (parent) => send({ kind: 'parent', id, parent }),
+        () => undefined, // the call is cancelled
+      );
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the worker answers with what its contract says
       return (await answer.promise) as Calls[K]['give'];
     } finally {
@@ -88,7 +94,12 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     contentDigest: async (source, action, callSignal) => await call('contentDigest', [source, action], ignore, callSignal),
     layerIdentities: async (top, callSignal) => await call('layerIdentities', [top], ignore, callSignal),
     writeLayer: async (request, report, callSignal) => await call('writeLayer', [request], { report }, callSignal),
-    unpackLayer: async (request, report, callSignal) => await call('unpackLayer', [request], { report }, callSignal),
+    unpackLayer: async ({ parent, ...request }, report, callSignal) => {
+      if (!(parent instanceof Promise)) return await call('unpackLayer', [{ ...request, parent }], { report }, callSignal);
+      using own = childSignal(callSignal);
+      parent.catch((error: unknown) => own.abort(error instanceof Error ? error : new Error(String(error))));
+      return await call('unpackLayer', [{ ...request, parent: 'coming' }], { report, parent }, own.signal);
+    },
     runContainer: async (request, callSignal) => await call('runContainer', [request], ignore, callSignal),
     signalContainer: (container, name) => send({ kind: 'signal', container, name }),
     missing: async (snapshots, callSignal) => await call('missing', [snapshots], ignore, callSignal),

@@ -5,14 +5,21 @@
 import { firstFailure, fullDiskHint, JettisonError, messageOf, type Fault } from '#ground/base/errors.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
-import type { OpRequest, Worker } from './contract.ts';
+import type { SnapshotId } from '#stores/snapshot/contract.ts';
+import type { OpRequest, UnpackRequest, Worker } from './contract.ts';
 
 /** An op's request as it crosses: of its agents only the ids. */
 export type WireOpRequest = Omit<OpRequest, 'agents'> & { readonly agents: readonly string[] };
 
+/** A layer to unpack as it crosses: a parent that is not there yet is told later. */
+export type WireUnpackRequest = Omit<UnpackRequest, 'parent'> & { readonly parent: SnapshotId | undefined | 'coming' };
+
 /** The methods of a worker that are calls with an answer. */
-export type Calls = { readonly run: { readonly take: readonly [WireOpRequest]; readonly give: Awaited<ReturnType<Worker['run']>> } } & {
-  readonly [K in 'contentDigest' | 'layerIdentities' | 'writeLayer' | 'unpackLayer' | 'runContainer' | 'missing' | 'release']: {
+export type Calls = {
+  readonly run: { readonly take: readonly [WireOpRequest]; readonly give: Awaited<ReturnType<Worker['run']>> };
+  readonly unpackLayer: { readonly take: readonly [WireUnpackRequest]; readonly give: SnapshotId };
+} & {
+  readonly [K in 'contentDigest' | 'layerIdentities' | 'writeLayer' | 'runContainer' | 'missing' | 'release']: {
     readonly take: CallArguments<Parameters<Worker[K]>>;
     readonly give: Awaited<ReturnType<Worker[K]>>;
   };
@@ -31,6 +38,8 @@ export type ToWorker =
   /** `engine`: the process as its user knows it; this process counts in another namespace. */
   | { readonly kind: 'open'; readonly store: string; readonly engine: number }
   | { readonly kind: 'call'; readonly id: number; readonly name: CallName; readonly take: readonly unknown[] }
+  /** What call `id` asked for as coming. */
+  | { readonly kind: 'parent'; readonly id: number; readonly parent: SnapshotId }
   | { readonly kind: 'cancel'; readonly id: number; readonly reason: WireError }
   | { readonly kind: 'signal'; readonly container: string; readonly name: string }
   | { readonly kind: 'answer'; readonly number: number; readonly message: Uint8Array }

@@ -16,7 +16,12 @@ import type { CallName, Calls, WireOpRequest } from './protocol.ts';
 /** Asks the caller's SSH agent of this id. */
 export type AskAgent = (agent: string, message: Uint8Array) => Promise<Uint8Array>;
 /** How a call reaches its caller before it is done. */
-export type CallBack = { readonly report: Report; readonly ask: AskAgent };
+export type CallBack = {
+  readonly report: Report;
+  readonly ask: AskAgent;
+  /** The parent of a layer to unpack, once it is there; never rejects. */
+  readonly comingParent: () => Promise<SnapshotId>;
+};
 type Answers = { readonly [K in CallName]: (take: Calls[K]['take'], back: CallBack, signal: AbortSignal) => Promise<Calls[K]['give']> };
 
 export type Workshop = AsyncDisposable & {
@@ -64,7 +69,8 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
       contentDigest: async ([source, action], _back, signal) => await contentDigest(source, action, files, signal),
       layerIdentities: async ([top], _back, signal) => await layers.identities(top, signal),
       writeLayer: async ([request], { report }, signal) => await layers.write(request, report, signal),
-      unpackLayer: async ([request], { report }, signal) => await layers.unpack(request, report, signal),
+      unpackLayer: async ([{ parent, ...request }], { report, comingParent }, signal) =>
+        await layers.unpack({ ...request, parent: parent === 'coming' ? comingParent() : parent }, report, signal),
       runContainer: async ([request], _back, signal) => {
         const { runContainer } = await import('#execution/ops/container.ts');
         return await runContainer(request, await execTools(signal), signal);

@@ -22,6 +22,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import { cancelled } from '#ground/base/abort.ts';
 import { asByteString, fromText } from '#ground/base/byte-string.ts';
@@ -66,10 +67,16 @@ function room(): Room {
       const tar = archive(entries);
       const file = join(path, 'layer');
       writeFileSync(file, tar);
-      await applyLayer({ file, mediaType, diffId: digestOf(tar), folder: upper, below: [base], ...request }, quiet, never);
+      await applyLayer({ file, mediaType, diffId: digestOf(tar), folder: upper, below: later([base]), ...request }, quiet, never);
     },
     [Symbol.dispose]: () => made.remove(),
   };
+}
+
+/** What lies below is not complete yet when the layer is begun. */
+async function later(below: readonly string[]): Promise<readonly string[]> {
+  await sleep(3);
+  return below;
 }
 
 function archive(entries: readonly Short[]): Uint8Array {
@@ -699,3 +706,51 @@ test('aborting stops the thread before the promise rejects', root, async () => {
 });
 
 test.after(async () => await endThreads());
+
+test('a layer begins before those below it are complete, and waits where an entry needs them', root, async () => {
+  using place = room();
+  mkdirSync(join(place.base, 'etc'), { mode: 0o751 });
+  const tar = archive([
+    ['opt', 'folder'],
+    ['opt/early', 'file', 'x'],
+    ['etc/.wh.gone', 'file'],
+    ['etc/late', 'file', 'y'],
+  ]);
+  const file = join(place.path, 'layer');
+  writeFileSync(file, tar);
+  const base = Promise.withResolvers<readonly string[]>();
+  const request = { file, mediaType, diffId: digestOf(tar), folder: place.upper, below: base.promise };
+  const unpacking = applyLayer(request, quiet, never);
+  while (!existsSync(join(place.upper, 'opt/early'))) await sleep(5);
+  await sleep(20);
+  assert.deepEqual(readdirSync(place.upper), ['opt']);
+  writeFileSync(join(place.base, 'etc/gone'), '');
+  base.resolve([place.base]);
+  assert.equal((await unpacking).ownRoot, false);
+  assert.deepEqual(shape(place.upper), ['etc folder', 'etc/gone whiteout', 'etc/late y', 'opt folder', 'opt/early x']);
+  assert.equal(statSync(join(place.upper, 'etc')).mode & 0o777, 0o751);
+});
+
+test(
+  'layers that wait hold up no other, even when they were begun first and are many; an aborted one ends where it waits',
+  root,
+  async () => {
+    using place = room();
+    const tar = archive([['etc/.wh.gone', 'file']]);
+    const file = join(place.path, 'waiting-layer');
+    writeFileSync(file, tar);
+    const base = Promise.withResolvers<readonly string[]>();
+    const controller = new AbortController();
+    const waiting = Array.from({ length: 9 }, async (_, index) => {
+      const folder = join(place.path, `over-${index}`);
+      mkdirSync(folder);
+      return await applyLayer({ file, mediaType, diffId: digestOf(tar), folder, below: base.promise }, quiet, controller.signal);
+    });
+    await place.apply([['first', 'file', 'x']], { below: [] });
+    assert.deepEqual(shape(place.upper), ['first x']);
+    controller.abort(cancelled('enough'));
+    const ends = await Promise.allSettled(waiting);
+    assert.ok(ends.every((end) => end.status === 'rejected' && isCode(end.reason, 'base/cancelled')));
+    assert.deepEqual(readdirSync(join(place.path, 'over-0')), []);
+  },
+);

@@ -42,20 +42,34 @@ export type Job =
       readonly size?: number;
       readonly diffId: Digest;
       readonly folder: string;
-      readonly below: readonly string[];
+      /** Topmost first; `coming`: not all of them are complete yet. */
+      readonly below: readonly string[] | 'coming';
       readonly limits: LayerLimits;
     };
 
-export type JobResult<K extends Job['kind']> = K extends 'write' ? LayerBlob : LayerIdentity;
+/** `ownRoot`: the layer says what the root folder is like. */
+export type Unpacked = LayerIdentity & { readonly ownRoot: boolean };
+type Results = { readonly identity: LayerIdentity; readonly write: LayerBlob; readonly apply: Unpacked };
+export type JobResult<K extends Job['kind']> = Results[K];
 
-/** `stop` holds one number that becomes 1 when the job must end. */
-export type ToThread = { readonly job: Job; readonly stop: Int32Array };
+/**
+ * Shared numbers by which a thread in the middle of its work is reached: at 0, 1 when the job must end; at 1, 1 when there is something to see for
+ * whoever waits there: the end at 0, or the message with the folders below.
+ */
+export type Bell = Int32Array;
+export type ToThread =
+  | { readonly kind: 'job'; readonly job: Job; readonly bell: Bell }
+  | { readonly kind: 'below'; readonly folders: readonly string[] };
 
-export type FromThread = { readonly kind: 'progress'; readonly bytes: number } | Answer;
+export type FromThread =
+  | { readonly kind: 'progress'; readonly bytes: number }
+  /** It sleeps until it is told what lies below. */
+  | { readonly kind: 'waiting' }
+  | Answer;
 
 /** The end of a job. */
 export type Answer =
-  | { readonly kind: 'done'; readonly result: LayerIdentity | LayerBlob }
+  | { readonly kind: 'done'; readonly result: JobResult<Job['kind']> }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'failed'; readonly error: SentError };
 
@@ -74,4 +88,6 @@ export type Watch = {
   check(): void;
   /** Bytes so far. */
   progress(bytes: number): void;
+  /** Folders below the layer, topmost first; sleeps until they are complete. Throws as `check`. */
+  below(): readonly string[];
 };

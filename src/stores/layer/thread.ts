@@ -1,7 +1,7 @@
 /** Entry of a layer thread: one job at a time, errors and progress as messages. */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { fullDisk, fullDiskHint, JettisonError, messageOf, systemCode, unreachable } from '#ground/base/errors.ts';
-import type { FromThread, Job, LayerBlob, LayerIdentity, SentError, ToThread, Watch } from './jobs.ts';
+import type { Bell, FromThread, Job, JobResult, SentError, ToThread, Watch } from './jobs.ts';
 import { identifyLayer, writeLayerFile } from './making/make.ts';
 import { unpackLayer } from './unpacking/unpack.ts';
 
@@ -10,22 +10,42 @@ const progressPause = 100;
 
 class Stopped extends Error {}
 
-function watch(stop: Int32Array): Watch {
+/** What lies below the layer at hand, once that was told. */
+let below: readonly string[] | undefined;
+
+function watch(bell: Bell): Watch {
   let told = 0;
+  const check = (): void => {
+    if (Atomics.load(bell, 0) !== 0) throw new Stopped();
+  };
   return {
-    check() {
-      if (Atomics.load(stop, 0) !== 0) throw new Stopped();
-    },
+    check,
     progress(bytes) {
       const now = Date.now();
       if (now - told < progressPause) return;
       told = now;
       tell({ kind: 'progress', bytes });
     },
+    below() {
+      if (below === undefined) tell({ kind: 'waiting' });
+      for (; below === undefined; hear()) {
+        Atomics.wait(bell, 1, 0);
+        check();
+      }
+      return below;
+    },
   };
 }
 
-async function run(job: Job, stop: Watch): Promise<LayerIdentity | LayerBlob> {
+/** Takes a message without a turn of the event loop. */
+function hear(): void {
+  const received: unknown = parentPort ? receiveMessageOnPort(parentPort) : undefined;
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- both ends are this program
+  const message = (received as { readonly message: ToThread } | undefined)?.message;
+  if (message !== undefined) take(message);
+}
+
+async function run(job: Job, stop: Watch): Promise<JobResult<Job['kind']>> {
   switch (job.kind) {
     case 'identity':
       return identifyLayer(job, stop);
@@ -38,9 +58,23 @@ async function run(job: Job, stop: Watch): Promise<LayerIdentity | LayerBlob> {
   }
 }
 
-async function answer({ job, stop }: ToThread): Promise<void> {
+function take(message: ToThread): void {
+  switch (message.kind) {
+    case 'job':
+      below = message.job.kind === 'apply' && message.job.below !== 'coming' ? message.job.below : undefined;
+      void answer(message);
+      break;
+    case 'below':
+      below = message.folders;
+      break;
+    default:
+      unreachable(message, 'message');
+  }
+}
+
+async function answer({ job, bell }: Extract<ToThread, { kind: 'job' }>): Promise<void> {
   try {
-    tell({ kind: 'done', result: await run(job, watch(stop)) });
+    tell({ kind: 'done', result: await run(job, watch(bell)) });
   } catch (error) {
     tell(
       error instanceof Stopped
@@ -74,4 +108,4 @@ function toSent(error: unknown, place: string): SentError {
   };
 }
 
-parentPort?.on('message', (message: ToThread) => void answer(message));
+parentPort?.on('message', take);

@@ -2,37 +2,50 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { JettisonError, messageOf, unreachable } from '#ground/base/errors.ts';
-import type { Answer, FromThread, Job, JobResult, ToThread } from './jobs.ts';
+import type { Answer, Bell, FromThread, Job, JobResult, ToThread } from './jobs.ts';
 
 type Call = {
   readonly job: Job;
+  readonly coming: ComingBelow | undefined;
   readonly onProgress: (bytes: number) => void;
   readonly signal: AbortSignal;
   readonly resolve: (answer: Answer) => void;
 };
 
+/** Folders below a layer, topmost first, once they are complete. Never rejects: whoever waits in vain is aborted. */
+export type ComingBelow = Promise<readonly string[]>;
+
 /** An idle thread costs some megabytes: it ends after this time, in milliseconds. */
 const idleTime = 10_000;
 export const threadCount = Math.max(1, availableParallelism());
+/** Layers begun before those below them are complete, at most: each may come to wait, and a thread that waits keeps its memory. */
+const mostAhead = Math.min(threadCount, 4);
 const entry = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './layer-thread.cjs', import.meta.url);
 
 const idle: Worker[] = [];
 const waiting: Call[] = [];
+/** Threads at work; one that waits for what lies below its layer is not. */
 let busy = 0;
+/** Calls running that began before what lies below their layer was complete. */
+let ahead = 0;
+const complete = new WeakSet<Call>();
 
 /**
- * Runs a job in a thread; `onProgress` is called with its bytes so far. When `signal` aborts, the job is told to stop, and once it has
- * stopped (nothing is written from then on) the promise rejects with the signal's reason.
+ * Runs a job in a thread; `onProgress` is called with its bytes so far, `coming` is what lies below where the job says so. When `signal` aborts, the job
+ * is told to stop, and once it has stopped (nothing is written from then on) the promise rejects with the signal's reason.
  */
 export async function runJob<J extends Job>(
   job: J,
   onProgress: (bytes: number) => void,
   signal: AbortSignal,
+  coming?: ComingBelow,
 ): Promise<JobResult<J['kind']>> {
   signal.throwIfAborted();
   const answer = Promise.withResolvers<Answer>();
-  waiting.push({ job, onProgress, signal, resolve: answer.resolve });
+  const call: Call = { job, coming, onProgress, signal, resolve: answer.resolve };
+  waiting.push(call);
   startNext();
+  void noteComplete(call);
   const result = await answer.promise;
   switch (result.kind) {
     case 'done':
@@ -59,43 +72,81 @@ export async function endThreads(): Promise<void> {
   await Promise.all(ending.map(async (thread) => await thread.terminate()));
 }
 
+/** First come, first served, but for those that may not begin yet. The lowest layer of all always may: so those that wait for others never wait for ever. */
 function startNext(): void {
   while (busy < threadCount) {
-    const call = waiting.shift();
+    const index = waiting.findIndex((call) => !isAhead(call) || ahead < mostAhead);
+    const [call] = index < 0 ? [] : waiting.splice(index, 1);
     if (!call) return;
     if (call.signal.aborted) call.resolve({ kind: 'stopped' });
     else runCall(call);
   }
 }
 
+async function noteComplete(call: Call): Promise<void> {
+  await call.coming;
+  complete.add(call);
+  startNext();
+}
+
+function isAhead(call: Call): boolean {
+  return call.coming !== undefined && !complete.has(call);
+}
+
 function runCall(call: Call): void {
   const thread = idle.pop() ?? startThread();
-  const stop = new Int32Array(new SharedArrayBuffer(4));
-  const onAbort = (): void => void Atomics.store(stop, 0, 1);
+  const bell: Bell = new Int32Array(new SharedArrayBuffer(8));
+  const wasAhead = isAhead(call);
+  let state: 'working' | 'waiting' | 'over' = 'working';
+  const send = (message: ToThread): void => thread.postMessage(message); // oxlint-disable-line unicorn/require-post-message-target-origin -- a thread, not a window
+  const ring = (): void => {
+    if (state === 'waiting') busy++;
+    if (state !== 'over') state = 'working';
+    Atomics.store(bell, 1, 1);
+    Atomics.notify(bell, 1);
+  };
+  const onAbort = (): void => {
+    Atomics.store(bell, 0, 1);
+    ring();
+  };
   const finish = (answer: Answer, isAlive: boolean): void => {
     thread.off('message', onMessage);
     thread.off('error', onError);
     thread.off('exit', onExit);
     call.signal.removeEventListener('abort', onAbort);
-    busy--;
+    if (state === 'working') busy--;
+    if (wasAhead) ahead--;
+    state = 'over';
     if (isAlive) rest(thread);
     call.resolve(answer);
     startNext();
   };
   const onMessage = (answer: FromThread): void => {
     if (answer.kind === 'progress') call.onProgress(answer.bytes);
-    else finish(answer, true);
+    else if (answer.kind !== 'waiting') finish(answer, true);
+    else if (Atomics.load(bell, 1) === 0) {
+      state = 'waiting';
+      busy--;
+      startNext();
+    }
   };
   const onError = (error: unknown): void => finish(threadFailed(messageOf(error)), false);
   const onExit = (code: number): void => finish(threadFailed(`exit code ${code}`), false);
   busy++;
+  if (wasAhead) ahead++;
   call.signal.addEventListener('abort', onAbort, { once: true });
   thread.on('message', onMessage);
   thread.on('error', onError);
   thread.on('exit', onExit);
   thread.ref();
-  const message: ToThread = { job: call.job, stop };
-  thread.postMessage(message); // oxlint-disable-line unicorn/require-post-message-target-origin -- a thread, not a window
+  send({ kind: 'job', job: call.job, bell });
+  const tellBelow = async (): Promise<void> => {
+    const folders = await call.coming;
+    if (folders === undefined || state === 'over') return;
+    send({ kind: 'below', folders });
+    ring();
+  };
+  void tellBelow();
 }
 
 function startThread(): Worker {

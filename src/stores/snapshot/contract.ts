@@ -51,6 +51,11 @@ export type ActiveSnapshot = AsyncDisposable & {
   readonly folder: string;
   /** The snapshot's full tree as an overlay mount, writable. */
   mount(signal: AbortSignal): Promise<MountedSnapshot>;
+  /**
+   * Puts what was prepared over nothing over `parent` (committed), before it is mounted or committed. With `takesRoot`, the root folder takes mode
+   * and owner of the parent's root. Throws `snapshot/not-found`.
+   */
+  moveOver(parent: SnapshotId, takesRoot: boolean): void;
   /** Final: the id stays, the folder may be read and linked by others from now on. Fails while still mounted. */
   commit(signal: AbortSignal): Promise<Snapshot>;
 };

@@ -199,12 +199,14 @@ function usage(store: Store, id: SnapshotId): number {
   return store.records.getBytes(id) ?? 0;
 }
 
-function prepare(store: Store, parent: SnapshotId | undefined, signal: AbortSignal): ActiveSnapshot {
+function prepare(store: Store, below: SnapshotId | undefined, signal: AbortSignal): ActiveSnapshot {
   signal.throwIfAborted();
-  const id = store.records.insert({ parent, owner: store.owner, createdAt: store.now() });
+  const id = store.records.insert({ parent: below, owner: store.owner, createdAt: store.now() });
   const folder = join(store.folder, 's', id);
+  let parent = below;
   try {
-    makeRoot(folder, parent === undefined ? undefined : join(store.folder, 's', ownRootOf(store, parent)));
+    mkdirSync(folder);
+    takeRoot(folder, parent === undefined ? undefined : rootFolderOf(store, parent));
   } catch (error) {
     discard(store, store.records.discard(id, store.owner));
     throw error;
@@ -217,8 +219,17 @@ function prepare(store: Store, parent: SnapshotId | undefined, signal: AbortSign
   };
   return {
     id,
-    parent,
+    get parent() {
+      return parent;
+    },
     folder,
+    moveOver(over, takesRoot) {
+      demandActive();
+      if (parent !== undefined) throw new JettisonError('snapshot/has-parent', `The snapshot "${id}" has a parent`, { fault: 'bug' });
+      store.records.moveOver(id, over);
+      parent = over;
+      if (takesRoot) takeRoot(folder, rootFolderOf(store, over));
+    },
     async mount(mountSignal) {
       mountSignal.throwIfAborted();
       demandActive();
@@ -279,18 +290,17 @@ function stack(
   return toSnapshot(store, store.records.stack({ content, parent, boot: store.boot, createdAt: store.now() }));
 }
 
-/** The topmost snapshot of a chain whose root folder was made over what is below it: stacked ones bring the root of another chain. */
-function ownRootOf(store: Store, top: SnapshotId): SnapshotId {
+/** Folder of the topmost snapshot of a chain whose root was made over what is below it: stacked ones bring the root of another chain. */
+function rootFolderOf(store: Store, top: SnapshotId): string {
   let id: SnapshotId = top;
   for (let row = store.records.get(id); row && row.content !== id && row.parent !== undefined; row = store.records.get(id)) id = row.parent;
-  return id;
+  return join(store.folder, 's', id);
 }
 
-/** The root folder of a snapshot: mode and owner of its parent's. */
-function makeRoot(folder: string, parent: string | undefined): void {
+/** The root folder of a snapshot gets mode and owner of its parent's. */
+function takeRoot(folder: string, parent: string | undefined): void {
   const from = parent === undefined ? { mode: 0o755, uid: 0, gid: 0 } : statSync(parent, { throwIfNoEntry: false });
   if (from === undefined) throw folderMissing(parent ?? '');
-  mkdirSync(folder);
   if (process.getuid?.() === 0) chownSync(folder, from.uid, from.gid);
   chmodSync(folder, from.mode & 0o7777);
 }

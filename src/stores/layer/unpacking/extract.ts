@@ -25,7 +25,7 @@ import { whyNoDevice } from '../devices.ts';
 import type { LayerLimits } from '../jobs.ts';
 import { metadataPrefix, opaqueMark, whiteoutPrefix } from '../whiteout.ts';
 import { badLayer } from './fail.ts';
-import { inside, openFolders, type Folders, type OpenPlace, type Place } from './folders.ts';
+import { inside, openFolders, type Below, type Folders, type OpenPlace, type Place } from './folders.ts';
 import { createFile, isWhiteout, itself, lookIn, removeOtherAttributes, removeTree, setMetadata } from './inode.ts';
 
 export type Extractor = TarHandlers &
@@ -34,6 +34,8 @@ export type Extractor = TarHandlers &
     finish(): void;
     /** Name of the entry at hand. */
     name(): ByteString;
+    /** Was there an entry for the root? */
+    ownRoot(): boolean;
   };
 
 type State = {
@@ -42,6 +44,7 @@ type State = {
   entry: TarEntry | undefined;
   entries: number;
   size: number;
+  ownRoot: boolean;
   /** Being written: closed at its end. */
   file: { readonly file: number; readonly place: OpenPlace; readonly name: ByteString; written: number } | undefined;
 };
@@ -49,8 +52,9 @@ type State = {
 /** Where an entry goes: its folder by the archive's words, and its name there; '' for the root. */
 type Target = { readonly parent: string; readonly name: ByteString };
 
-export function createExtractor(folder: string, below: readonly string[], limits: LayerLimits): Extractor {
-  const state: State = { folders: openFolders(folder, below), limits, entry: undefined, entries: 0, size: 0, file: undefined };
+export function createExtractor(folder: string, below: Below, limits: LayerLimits): Extractor {
+  const folders = openFolders(folder, below);
+  const state: State = { folders, limits, entry: undefined, entries: 0, size: 0, ownRoot: false, file: undefined };
   return {
     entry(entry) {
       state.entry = entry;
@@ -64,6 +68,7 @@ export function createExtractor(folder: string, below: readonly string[], limits
     entryEnd: () => endFile(state),
     finish: () => state.folders.finish(),
     name: () => state.entry?.name ?? asByteString(''),
+    ownRoot: () => state.ownRoot,
     [Symbol.dispose]() {
       if (state.file) closeFile(state.file.file);
       state.folders.close();
@@ -109,7 +114,9 @@ function isMetadata({ parent, name }: Target): boolean {
   return (name.startsWith(metadataPrefix) && name !== opaqueMark) || parent.split('/').some((part) => part.startsWith(metadataPrefix));
 }
 
-function placeRoot({ folders }: State, entry: TarEntry): void {
+function placeRoot(state: State, entry: TarEntry): void {
+  const { folders } = state;
+  state.ownRoot = true;
   if (entry.kind !== 'folder') throw badLayer('root-not-folder', entry.name, 'would make the root something else than a folder');
   removeOtherAttributes(folders.root.file, itself, entry.xattrs);
   setMetadata(folders.root.file, itself, 'folder', entry);
@@ -118,7 +125,7 @@ function placeRoot({ folders }: State, entry: TarEntry): void {
 
 function placeOpaque({ folders }: State, target: Target, entry: TarEntry): void {
   const found = folders.find(target.parent, entry.name);
-  if (found?.showsBelow) folders.hideBelow(folders.open(target.parent, entry.name));
+  if (found?.showsBelow() === true) folders.hideBelow(folders.open(target.parent, entry.name));
 }
 
 /** Hides what lower layers have under the name; what this layer has there stays (image spec, layer.md). */

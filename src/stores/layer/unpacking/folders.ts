@@ -18,9 +18,12 @@ export type Place = {
   /** Open folder of this layer; undefined when only lower layers have it. */
   readonly file: number | undefined;
   /** Does what lower layers have in it show? */
-  readonly showsBelow: boolean;
+  readonly showsBelow: () => boolean;
 };
 export type OpenPlace = Place & { readonly file: number };
+
+/** The layers under this one: whoever asks for their folders (topmost first) may have to wait until they are complete. */
+export type Below = { readonly isThere: boolean; readonly folders: () => readonly string[] };
 
 export type Folders = {
   readonly root: OpenPlace;
@@ -43,7 +46,8 @@ export type Folders = {
 };
 
 type State = {
-  readonly tree: Tree;
+  /** What lies below. */
+  readonly tree: () => Tree;
   readonly root: OpenPlace;
   /** By real path. */
   readonly open: Map<string, OpenPlace>;
@@ -59,12 +63,13 @@ const mostOpen = 256;
 const mostLinks = 255;
 const plainFolder: Metadata = { mode: 0o755, uid: 0, gid: 0, mtime: 0n, xattrs: new Map<string, Uint8Array>() };
 
-/** `folder` is this layer's own, still empty; `below` are the folders of the snapshots under it, topmost first. Close it when done. */
-export function openFolders(folder: string, below: readonly string[]): Folders {
+/** `folder` is this layer's own, still empty. What lies below is only asked for where it counts: it may not be there yet. Close it when done. */
+export function openFolders(folder: string, below: Below): Folders {
   const file = openSync(nodePath(fromText(folder)), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  const root: OpenPlace = { path: asByteString(''), file, showsBelow: below.length > 0 };
+  const root: OpenPlace = { path: asByteString(''), file, showsBelow: () => below.isThere };
+  let tree: Tree | undefined;
   const state: State = {
-    tree: openChainTree(below),
+    tree: () => (tree ??= openChainTree(below.folders())),
     root,
     open: new Map(),
     found: new Map(),
@@ -83,7 +88,7 @@ export function openFolders(folder: string, below: readonly string[]): Folders {
       return openPlace(state, path, entry);
     },
     find: (path, entry) => state.found.get(path) ?? walk(state, path, { entry, create: false }),
-    below: (place, name) => (showsBelow(state, place) ? state.tree.entry(inside(place.path, name)) : undefined),
+    below: (place, name) => (showsBelow(state, place) ? state.tree().entry(inside(place.path, name)) : undefined),
     make: (place, name, how) => makeFolder(state, place, { name, ...how }),
     hideBelow: (place) => hideBelow(state, place),
     later: (path, metadata) => void state.pending.set(path, metadata),
@@ -101,7 +106,7 @@ export function inside(folder: ByteString, name: string): ByteString {
 
 /** The root's may be hidden after it was handed out. */
 function showsBelow(state: State, place: Place): boolean {
-  return place.showsBelow && !state.opaque.has(place.path);
+  return !state.opaque.has(place.path) && place.showsBelow();
 }
 
 function openPlace(state: State, path: string, entry: ByteString): OpenPlace {
@@ -148,7 +153,7 @@ function step(state: State, from: Place, way: Way & { readonly name: ByteString 
   const known = state.open.get(path);
   if (known) return { kind: 'folder', place: known };
   const file = from.file === undefined ? undefined : tryOpenFolder(from.file, way.name);
-  if (file !== undefined) return { kind: 'folder', place: remember(state, { path, file, showsBelow: shows(state, from, path) }) };
+  if (file !== undefined) return { kind: 'folder', place: remember(state, from, path, file) };
   const stats = from.file === undefined ? undefined : lookIn(from.file, way.name);
   if (!stats) return stepBelow(state, from, { ...way, path });
   if (stats.isSymbolicLink()) throw badLayer('through-own-link', way.entry, `lies behind the symbolic link "${path}" of the same layer`);
@@ -160,15 +165,15 @@ function step(state: State, from: Place, way: Way & { readonly name: ByteString 
 /** Only lower layers can have the name. */
 function stepBelow(state: State, from: Place, way: Way & { readonly name: ByteString; readonly path: ByteString }): Step | undefined {
   const { path, name } = way;
-  const found = showsBelow(state, from) ? state.tree.entry(path) : undefined;
+  const found = showsBelow(state, from) ? state.tree().entry(path) : undefined;
   if (!found) return way.create ? makeStep(state, from, { name, path, metadata: plainFolder, replaces: false }) : undefined;
   if (found.target !== undefined) {
     state.followed.add(path);
     return { kind: 'link', target: found.target };
   }
   if (found.kind !== 'folder') throw badLayer('parent-not-folder', way.entry, `lies in "${path}", which is no folder`);
-  if (!way.create) return { kind: 'folder', place: { path, file: undefined, showsBelow: true } };
-  return makeStep(state, from, { name, path, metadata: { ...found, xattrs: state.tree.xattrs(found) }, replaces: false });
+  if (!way.create) return { kind: 'folder', place: { path, file: undefined, showsBelow: () => true } };
+  return makeStep(state, from, { name, path, metadata: { ...found, xattrs: state.tree().xattrs(found) }, replaces: false });
 }
 
 type NewFolder = { readonly name: ByteString; readonly metadata: Metadata; readonly replaces: boolean };
@@ -179,7 +184,7 @@ function makeStep(state: State, from: Place, { path, ...folder }: NewFolder & { 
   makeFolder(state, { ...from, file: from.file }, folder);
   const file = tryOpenFolder(from.file, folder.name);
   if (file === undefined) return undefined;
-  return { kind: 'folder', place: remember(state, { path, file, showsBelow: shows(state, from, path) }) };
+  return { kind: 'folder', place: remember(state, from, path, file) };
 }
 
 function makeFolder(state: State, place: OpenPlace, { name, metadata, replaces }: NewFolder): void {
@@ -195,7 +200,7 @@ function makeFolder(state: State, place: OpenPlace, { name, metadata, replaces }
 
 /** Does a folder of this layer at `path` show a folder of the lower layers? */
 function shows(state: State, from: Place, path: ByteString): boolean {
-  return showsBelow(state, from) && !state.opaque.has(path) && state.tree.entry(path)?.kind === 'folder';
+  return showsBelow(state, from) && !state.opaque.has(path) && state.tree().entry(path)?.kind === 'folder';
 }
 
 function hideBelow(state: State, place: OpenPlace): void {
@@ -205,8 +210,10 @@ function hideBelow(state: State, place: OpenPlace): void {
   forget(state);
 }
 
-function remember(state: State, place: OpenPlace): OpenPlace {
-  state.open.set(place.path, place);
+function remember(state: State, from: Place, path: ByteString, file: number): OpenPlace {
+  let known: boolean | undefined;
+  const place: OpenPlace = { path, file, showsBelow: () => (known ??= shows(state, from, path)) };
+  state.open.set(path, place);
   return place;
 }
 

@@ -5,13 +5,14 @@ import type { TarEntry } from '#formats/tar/entry.ts';
 import { createTarReader } from '#formats/tar/read.ts';
 import { growthPause } from '#stores/content/growing.ts';
 import { decompress } from '../compression.ts';
-import type { Job, LayerIdentity, Watch } from '../jobs.ts';
+import type { Job, Unpacked, Watch } from '../jobs.ts';
 import { createExtractor } from './extract.ts';
 import { badLayer, unpackError } from './fail.ts';
 
 /** Unpacks a layer into a folder while its uncompressed digest is computed; see `applyLayer`. */
-export async function unpackLayer(job: Extract<Job, { kind: 'apply' }>, watch: Watch): Promise<LayerIdentity> {
-  using extractor = createExtractor(job.folder, job.below, job.limits);
+export async function unpackLayer(job: Extract<Job, { kind: 'apply' }>, watch: Watch): Promise<Unpacked> {
+  const below = { isThere: job.below === 'coming' || job.below.length > 0, folders: () => watch.below() };
+  using extractor = createExtractor(job.folder, below, job.limits);
   let fileBytes = 0;
   const entry = (header: TarEntry): void => {
     if (header.kind === 'file') fileBytes += header.size;
@@ -47,7 +48,7 @@ export async function unpackLayer(job: Extract<Job, { kind: 'apply' }>, watch: W
   } catch (error) {
     throw unpackError(error, extractor.name());
   }
-  return { diffId: job.diffId, size: fileBytes };
+  return { diffId: job.diffId, size: fileBytes, ownRoot: extractor.ownRoot() };
 }
 
 function wrongDiffId(said: string, found: string): JettisonError {

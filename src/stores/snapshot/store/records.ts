@@ -40,6 +40,8 @@ export type Records = {
   insert(row: { readonly parent: SnapshotId | undefined; readonly owner: string; readonly createdAt: number }): SnapshotId;
   /** A new committed row over `parent` that shares the folder of `content`. Throws `snapshot/not-found` unless both are committed. */
   stack(row: { readonly content: SnapshotId; readonly parent: SnapshotId; readonly boot: string; readonly createdAt: number }): SnapshotRow;
+  /** An active row comes to stand on `parent`. Throws `snapshot/not-found` unless that is committed. */
+  moveOver(id: SnapshotId, parent: SnapshotId): void;
   commit(id: SnapshotId, boot: string): void;
   get(id: SnapshotId): SnapshotRow | undefined;
   /** Top first; empty when it is not there. */
@@ -105,6 +107,11 @@ export function openRecords(database: Database): Records {
         const row = { parent, content: toRow(shared).content, createdAt };
         return { ...row, id: toId(sql.stack.run(toNumber(parent), toNumber(row.content), createdAt, boot).lastId) };
       }),
+    moveOver: (id, parent) =>
+      database.transaction(() => {
+        if (!sql.get.get(toNumber(parent))) throw snapshotNotFound(parent);
+        if (sql.moveOver.run(toNumber(parent), toNumber(id)).changes !== 1) throw snapshotNotFound(id);
+      }),
     commit(id, boot) {
       if (sql.commit.run(boot, toNumber(id)).changes !== 1) throw snapshotNotFound(id);
     },
@@ -162,15 +169,17 @@ export function openRecords(database: Database): Records {
 function prepareAll(database: Database) {
   return {
     insert: database.prepare(`INSERT INTO snapshot (parent, owner, created, state) VALUES (?, ?, ?, 'active')`),
+    moveOver: database.prepare(`UPDATE snapshot SET parent = ? WHERE id = ? AND state = 'active'`),
     commit: database.prepare(`UPDATE snapshot SET state = 'committed', owner = NULL, boot = ? WHERE id = ? AND state = 'active'`),
     stack: database.prepare(`INSERT INTO snapshot (parent, content, created, boot, state) VALUES (?, ?, ?, ?, 'committed')`),
     get: database.prepare(`SELECT id, parent, content, created FROM snapshot WHERE id = ? AND state = 'committed'`),
     exists: database.prepare(`SELECT id FROM snapshot WHERE id = ? AND state != 'removed'`),
     chain: database.prepare(
-      `WITH RECURSIVE up (id, parent, content, created) AS (
-         SELECT id, parent, content, created FROM snapshot WHERE id = ? AND state = 'committed'
-         UNION ALL SELECT s.id, s.parent, s.content, s.created FROM snapshot s JOIN up ON s.id = up.parent)
-       SELECT id, parent, content, created FROM up ORDER BY id DESC`,
+      // A parent may have the higher id (see moveOver).
+      `WITH RECURSIVE up (id, parent, content, created, depth) AS (
+         SELECT id, parent, content, created, 0 FROM snapshot WHERE id = ? AND state = 'committed'
+         UNION ALL SELECT s.id, s.parent, s.content, s.created, up.depth + 1 FROM snapshot s JOIN up ON s.id = up.parent)
+       SELECT id, parent, content, created FROM up ORDER BY depth`,
     ),
     list: database.prepare(`SELECT id, parent, content, created, bytes, linked FROM snapshot WHERE state = 'committed' ORDER BY id`),
     touch: database.prepare(`UPDATE snapshot SET used = max(used, ?) WHERE id = ? AND state = 'committed' AND doomed = 0`),
