@@ -46,13 +46,15 @@ export function followUses(engine: Engine): BuildUses {
   };
 }
 
-/** Everything that a build used or made was of use at one moment: the newest of these moments tells what the last build needs. Call it in the transaction that names the image. */
+/** Everything that a build used or made was of use to it: it is the last build now. Call it in the transaction that names the image. */
 export function confirmUses(engine: Engine, solved: Solved | undefined): void {
   if (solved === undefined) return;
   const { result } = solved;
   if (result.id !== 'empty') demandAll(engine.records, [result.id]);
   const used = [...solved.vertices.values()].flatMap(({ state, record }) => (record === undefined ? [] : [{ state, id: record.resultId }]));
-  engine.records.touch(new Set(used.map(({ id }) => id)), engine.now());
+  const ids = new Set(used.map(({ id }) => id));
+  engine.records.touch(ids, engine.now());
+  engine.records.endTurn(ids);
   engine.records.countUse(new Set(used.flatMap(({ state, id }) => (state === 'cached' ? [id] : []))));
 }
 

@@ -75,7 +75,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   const { request, remote, context, source, tags, recording, caches } = work;
   const { report } = recording;
   const annotations = readAnnotations(request);
-  using statCache = openStatCache({ database: engine.database, now: engine.now });
+  using statCache = openStatCache({ database: engine.database });
   const contexts = createBuildContexts(contextFolders(request, context, source), statCache);
   recording.open(contexts, statCache);
   const secrets = readSecrets(request.secrets);

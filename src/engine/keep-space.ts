@@ -31,6 +31,6 @@ export function diskOf(folder: string): Disk {
 
 /** Digests of files in folders that no build has read for a month. */
 function forgetOldFiles(engine: Engine): void {
-  using files = openStatCache({ database: engine.database, now: engine.now });
+  using files = openStatCache({ database: engine.database });
   files.forgetUnused(engine.now() - filesStay);
 }

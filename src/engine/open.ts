@@ -5,13 +5,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildTables } from '#execution/builds/keep.ts';
 import type { BuildStore } from '#execution/builds/store.ts';
-import { cacheTables, evictionTables, openCacheRecords, worthTables, type CacheRecords } from '#execution/cache/records.ts';
+import { cacheTables, evictionTables, openCacheRecords, turnTables, worthTables, type CacheRecords } from '#execution/cache/records.ts';
 import { claimProcesses, claimTables, openClaims, type Claims } from '#execution/cache/claims.ts';
 import { containerTables, openContainerStore, type ContainerStore } from '#execution/container/store.ts';
 import type { Worker } from '#execution/worker/contract.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { openContentStore, type ContentStore } from '#stores/content/store.ts';
 import { statCacheTables } from '#stores/context/stat-cache.ts';
+import { createClock } from '#ground/base/clock.ts';
 import { isLeaseHeld, listLeases, takeLease, type Lease } from '#stores/db/lease.ts';
 import { openDatabase, type Database } from '#stores/db/open.ts';
 import { imageTables, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
@@ -90,12 +91,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         buildTables,
         claimTables,
         claimProcesses,
+        turnTables,
       ],
     }),
   );
   for (const text of database.notes) report({ kind: 'note', text });
 
   for (const text of [options.cacheMax, options.environment['JETTISON_CACHE_MAX']]) if (text) parseSpaceLimit(text);
+  const now = createClock();
   const leases = join(paths.store, 'leases');
   let lease: Lease | undefined;
   let tending: 'none' | 'when marked' | 'always' = 'none';
@@ -105,7 +108,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   });
   const hold = (): Lease => {
     if (lease !== undefined) return lease;
-    lease = takeLease(leases, Date.now());
+    lease = takeLease(leases, now());
     database.transaction(() => {});
     return lease;
   };
@@ -117,7 +120,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     hold();
     if (tending === 'none') tending = 'when marked';
     const { startLocalWorker } = await import('#execution/worker/local.ts');
-    return await startLocalWorker({ store: paths.store, stdio, environment: workerEnvironment(options.environment), report }, signal);
+    return await startLocalWorker({ store: paths.store, stdio, now, environment: workerEnvironment(options.environment), report }, signal);
   };
   opened.defer(async () => {
     if (worker !== undefined) await (await worker.catch(() => undefined))?.[Symbol.asyncDispose]();
@@ -142,7 +145,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       builds ??= import('#execution/builds/store.ts').then(({ openBuildStore }) => openBuildStore(database, join(paths.store, 'builds')));
       return await builds;
     },
-    now: Date.now,
+    now,
     hold: () => void hold(),
     leasedSince: () => listLeases(leases)[0]?.since,
     leaveGarbage: () => {

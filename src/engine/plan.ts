@@ -33,7 +33,7 @@ export async function planBuild(engine: Engine, request: BuildRequest, signal: A
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
   // Never disposed: what it learns would be written.
-  const statCache = openStatCache({ database: engine.database, now: engine.now });
+  const statCache = openStatCache({ database: engine.database });
   const contexts = createBuildContexts(contextFolders(request, context, source), statCache);
   const bases = createBaseImages(engine, request);
   const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source), bases, signal);

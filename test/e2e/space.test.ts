@@ -124,6 +124,41 @@ test('--cache-max is kept after a build: the least worth a byte goes, what the l
   );
 });
 
+test('a clock that was set back: what the last build used stays, all else can go, and no time is negative', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const shift = sandbox.files({ clock: '3600000' }, 'shift');
+  const hook = `import {readFileSync} from 'node:fs';const real=Date.now;Date.now=()=>real()+Number(readFileSync('${shift}/clock','latin1'))`;
+  const environment = { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(hook)}` };
+  const context = (name: string, script: string): string =>
+    sandbox.files({ Dockerfile: `FROM busybox AS s\nRUN ${script}\nFROM scratch\nCOPY --from=s /etc/passwd /${name}\n` }, name);
+  const early = context('early', fill('/early', 3));
+  await sandbox.succeed(['build', '-t', 'early', early], { environment });
+  await sandbox.succeed(['rmi', 'early'], { environment });
+  await tended(sandbox);
+
+  const slow = sandbox.jettison(['build', '--progress=plain', context('slow', 'sleep 2; echo slow > /slow')], { environment });
+  await sleep(1500);
+  sandbox.files({ clock: '0' }, 'shift');
+  const { stderr } = await slow;
+  assert.match(stderr, /^built in [1-9][\d.]*s: .* longest chain [1-9][\d.]*s$/mu, stderr);
+  assert.doesNotMatch(stderr, /-\d+\.\ds/u);
+  await tended(sandbox);
+
+  const late = context('late', fill('/late', 2));
+  await sandbox.succeed(['build', '--cache-max', '0', late]);
+  await tended(sandbox);
+  const descriptions = await sandbox.succeed(['du', '--format', '{{.Description}}']);
+  assert.deepEqual(
+    ['> /late', '> /slow', '> /early'].map((name) => descriptions.includes(name)),
+    [true, false, false],
+    descriptions,
+  );
+  await sandbox.succeed(['image', 'prune', '-af']);
+  await sandbox.succeed(['prune', '-af']);
+  assert.deepEqual(readdirSync(join(sandbox.store, 'snapshots/s')), []);
+});
+
 test('fifty builds beside one prune after another: each one works and gives the right image', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');

@@ -270,6 +270,20 @@ test('trash stays while somebody from that time lives, and goes afterwards', asy
   assert.deepEqual(readdirSync(join(folder.path, 'trash')), []);
 });
 
+test('a snapshot that is wanted stays for the prune that began before; a time in the future can be ended', async () => {
+  using folder = temporary();
+  let clock = 5000;
+  await using store = await openSnapshotStore({ folder: folder.path, now: () => clock });
+  const id = await writeSnapshot(store, undefined, () => {});
+  assert.ok(store.touch(id));
+  assert.deepEqual(store.remove([id], 5000), []);
+  clock = 1000;
+  assert.ok(store.touch(id));
+  assert.deepEqual(store.remove([id], 1000), [], 'the later time stands');
+  store.endFuture(1000);
+  assert.deepEqual(store.remove([id], 1000), [id]);
+});
+
 test('tending runs in a process of its own, and only when there is a need', async () => {
   using folder = temporary();
   {

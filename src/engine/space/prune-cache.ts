@@ -27,12 +27,21 @@ export type Pruned = { readonly items: readonly SpaceItem[]; readonly bytes: num
 /** Prunes, and gives what is gone. Garbage goes in any case. */
 export function pruneCache(engine: Engine, keeper: Keeper, prune: CachePrune): Pruned {
   const disk: OnDisk = { snapshots: keeper.snapshots(), cacheMounts: keeper.cacheMounts() };
-  const decision = engine.database.transaction(() => decide(engine, disk, prune));
+  const decision = engine.database.transaction(() => {
+    if (engine.leasedSince() === undefined) endFuture(engine, keeper);
+    return decide(engine, disk, prune);
+  });
   const gone = new Set<string>(decision.gone);
   for (const id of keeper.release(decision.snapshots, decision.usedBefore)) gone.add(id);
   for (const id of keeper.removeCacheMounts(decision.cacheMounts)) gone.add(id);
   const items = decision.items.filter((item) => gone.has(item.id));
   return { items, bytes: items.reduce((sum, item) => sum + item.bytes, 0) };
+}
+
+/** Nobody is at work: times after now are of a clock that was set back since, and would protect what they stand at until they have come. */
+function endFuture(engine: Engine, keeper: Keeper): void {
+  engine.records.endFuture(engine.now());
+  keeper.endFuture(engine.now());
 }
 
 /** While this runs nobody can write to the engine's database, and nobody who begins to work with the store goes on (see `hold`). */
@@ -71,10 +80,9 @@ function choose(
   account: readonly SpaceItem[],
   prune: CachePrune,
   now: number,
-  records: readonly { readonly resultId: string; readonly lastUsedAt: number }[],
+  records: readonly { readonly resultId: string; readonly isLast: boolean }[],
 ): readonly SpaceItem[] {
-  const last = prune.sparesLastBuild ? Math.max(...records.map((record) => record.lastUsedAt)) : Infinity;
-  const spared = new Set(records.filter((record) => record.lastUsedAt >= last).map((record) => record.resultId));
+  const spared = new Set(records.filter((record) => prune.sparesLastBuild && record.isLast).map((record) => record.resultId));
   const stays = (item: SpaceItem): boolean =>
     item.holder !== undefined ||
     (!item.garbage && (!prune.mayGo(item) || (item.kind === 'snapshot' && spared.has(snapshotResult(parseSnapshotId(item.id)).id))));

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { digestOf } from '#ground/base/digest.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { cacheKey, contentKeyOf, type CacheKey } from './key.ts';
-import { cacheTables, evictionTables, worthTables, openCacheRecords, type CacheRecord } from './records.ts';
+import { cacheTables, evictionTables, openCacheRecords, turnTables, worthTables, type CacheRecord } from './records.ts';
 
 const keyOf = (text: string): CacheKey => contentKeyOf(digestOf(text));
 const recordOf = (resultId: string, first = resultId): CacheRecord => ({ resultId, key: keyOf(first), createdAt: 1000, cost: 12 });
@@ -13,8 +13,8 @@ const recordOf = (resultId: string, first = resultId): CacheRecord => ({ resultI
 function openTwice(folder: string) {
   const file = join(folder, 'x.db');
   const databases = [
-    openDatabase({ file, migrations: [cacheTables, evictionTables, worthTables] }),
-    openDatabase({ file, migrations: [cacheTables, evictionTables, worthTables] }),
+    openDatabase({ file, migrations: [cacheTables, evictionTables, worthTables, turnTables] }),
+    openDatabase({ file, migrations: [cacheTables, evictionTables, worthTables, turnTables] }),
   ] as const;
   return {
     one: openCacheRecords(databases[0]),
@@ -102,6 +102,30 @@ test('records are listed the longest unused first', () => {
       ['c', 5001, 1000, 1],
     ],
   );
+});
+
+test('which records the last build used follows from the order of builds; times of a clock that was set back can be ended', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-cache-');
+  using records = openTwice(folder.path);
+  for (const name of ['a', 'b', 'c']) records.one.save(keyOf(name), recordOf(name));
+  const seen = (): ReadonlyMap<string, unknown> =>
+    new Map(records.one.list().map(({ resultId, lastUsedAt, isLast }) => [resultId, [lastUsedAt, isLast]]));
+  records.one.touch(['a', 'b'], 9_000_000);
+  assert.ok(records.one.list().every(({ isLast }) => !isLast));
+  records.one.endTurn(['a', 'b']);
+  records.two.touch(['b', 'c'], 8_000_000);
+  records.two.endTurn(['b', 'c']);
+  assert.deepEqual(
+    seen(),
+    new Map([
+      ['a', [9_000_000, false]],
+      ['b', [9_000_000, true]],
+      ['c', [8_000_000, true]],
+    ]),
+  );
+  records.one.endFuture(8_500_000.4);
+  assert.deepEqual(seen().get('a'), [8_500_000, false]);
+  assert.deepEqual(seen().get('c'), [8_000_000, true]);
 });
 
 test('keys differ by base, by place of an input, and by what stands for it', () => {

@@ -30,6 +30,8 @@ export type ListedRecord = CacheRecord & {
   readonly lastUsedAt: number;
   /** Builds that it was of use to, the one that made it included. */
   readonly uses: number;
+  /** Was it of use to the last build that ended well? By the order in which they ended, not by the clock. */
+  readonly isLast: boolean;
 };
 
 /** Why a result was removed: when (milliseconds since the epoch), and by which rule, in words for people (`--cache-max 10GB`, `lost`). */
@@ -51,8 +53,12 @@ export type CacheRecords = {
   has(resultId: string): boolean;
   /** These results are of use at this time: in one transaction, so call it once a build. */
   touch(resultIds: Iterable<string>, now: number): void;
+  /** Brings times of use down to `now` that a clock which was set back has left in the future: only while nobody is at work. */
+  endFuture(now: number): void;
   /** One more build had use of these. */
   countUse(resultIds: Iterable<string>): void;
+  /** A build ends that these were of use to: the last build until the next one ends. */
+  endTurn(resultIds: Iterable<string>): void;
   /** How long each step took when it last ran, in milliseconds, by what people call it. */
   latestCosts(): ReadonlyMap<string, number>;
   /** All records, the longest unused first. */
@@ -77,9 +83,15 @@ export const worthTables = `
   ALTER TABLE cache_record ADD COLUMN description TEXT NOT NULL DEFAULT '';
   ALTER TABLE cache_record ADD COLUMN uses INTEGER NOT NULL DEFAULT 1;`;
 
+/** Migration of the database, after `worthTables`: builds count up as they end. */
+export const turnTables = `
+  ALTER TABLE cache_record ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE cache_turn (number INTEGER NOT NULL) STRICT;
+  INSERT INTO cache_turn VALUES (0);`;
+
 const keptEvictions = 20_000;
 
-/** `database` has `cacheTables`, `evictionTables` and `worthTables`. Times and costs are kept as whole milliseconds. */
+/** `database` has `cacheTables`, `evictionTables`, `worthTables` and `turnTables`. Times and costs are kept as whole milliseconds. */
 export function openCacheRecords(database: Database): CacheRecords {
   const columns = 'result_id, cache_record.key AS key, created_at, cost, last_used_at, inputs, description, uses';
   const find = database.prepare(
@@ -109,7 +121,12 @@ export function openCacheRecords(database: Database): CacheRecords {
   const latestCosts = database.prepare("SELECT description, cost, max(id) FROM cache_record WHERE description != '' GROUP BY description");
   const touch = database.prepare('UPDATE cache_record SET last_used_at = max(last_used_at, ?) WHERE result_id = ?');
   const countUse = database.prepare('UPDATE cache_record SET uses = uses + 1 WHERE result_id = ?');
-  const list = database.prepare(`SELECT ${columns} FROM cache_record ORDER BY last_used_at, id`);
+  const endFuture = database.prepare('UPDATE cache_record SET last_used_at = ?1 WHERE last_used_at > ?1');
+  const nextTurn = database.prepare('UPDATE cache_turn SET number = number + 1 RETURNING number');
+  const setTurn = database.prepare('UPDATE cache_record SET turn = ? WHERE result_id = ?');
+  const list = database.prepare(
+    `SELECT ${columns}, turn > 0 AND turn = number AS is_last FROM cache_record, cache_turn ORDER BY last_used_at, id`,
+  );
 
   const put = (key: CacheKey, record: CacheRecord): void => {
     const createdAt = Math.round(record.createdAt);
@@ -152,9 +169,21 @@ export function openCacheRecords(database: Database): CacheRecords {
       database.transaction(() => {
         for (const resultId of resultIds) countUse.run(resultId);
       }),
+    endFuture: (now) => void endFuture.run(Math.round(now)),
+    endTurn: (resultIds) =>
+      database.transaction(() => {
+        const turn = Number(nextTurn.get()?.['number']);
+        for (const resultId of resultIds) setTurn.run(turn, resultId);
+      }),
     latestCosts: () => new Map(latestCosts.all().map((row) => [textIn(row, 'description'), numberIn(row, 'cost')])),
     has: (resultId) => has.get(resultId) !== undefined,
-    list: () => list.all().map((row) => ({ ...toRecord(row), lastUsedAt: numberIn(row, 'last_used_at'), uses: numberIn(row, 'uses') })),
+    list: () =>
+      list.all().map((row) => ({
+        ...toRecord(row),
+        lastUsedAt: numberIn(row, 'last_used_at'),
+        uses: numberIn(row, 'uses'),
+        isLast: numberIn(row, 'is_last') === 1,
+      })),
   };
 }
 

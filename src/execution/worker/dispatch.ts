@@ -1,5 +1,6 @@
 /** Answers an engine's calls inside the worker process. */
 import { cancelled, childSignal, type ChildSignal } from '#ground/base/abort.ts';
+import { createClock } from '#ground/base/clock.ts';
 import { unreachable } from '#ground/base/errors.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
@@ -31,7 +32,12 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
     switch (message.kind) {
       case 'open':
         store = message.store;
-        workshop = openWorkshop({ store: message.store, engine: message.engine, note: (text) => send({ kind: 'note', text }) });
+        workshop = openWorkshop({
+          store: message.store,
+          engine: message.engine,
+          now: createClock({ least: message.now }),
+          note: (text) => send({ kind: 'note', text }),
+        });
         await announce(workshop, store, send);
         break;
       case 'call':

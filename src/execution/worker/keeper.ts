@@ -33,6 +33,8 @@ export type Keeper = {
    * with these. Gives those that are gone.
    */
   release(ids: readonly SnapshotId[], usedBefore: number): readonly SnapshotId[];
+  /** Brings times of use down to just before `now` (milliseconds since the epoch): only while nobody is at work. */
+  endFuture(now: number): void;
   /** Gives those that are gone: not those that a step has open. */
   removeCacheMounts(ids: ReadonlySet<string>): readonly string[];
 };
@@ -77,6 +79,7 @@ function keeperOver(snapshots: SnapshotStore, store: string): Keeper {
     },
     cacheMounts: () => listCacheMounts(mounts),
     release: (ids, usedBefore) => snapshots.remove(ids, usedBefore),
+    endFuture: (now) => snapshots.endFuture(now),
     removeCacheMounts: (ids) => removeCacheMounts(mounts, ids),
   };
 }

@@ -16,6 +16,8 @@ export type LocalWorkerOptions = {
   readonly stdio: 'inherit' | 'none';
   /** The worker's whole environment. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Milliseconds since the epoch: the worker's clock is never behind this one. */
+  readonly now: () => number;
   /** Takes what the worker has to say outside any call (a runtime that is too old). */
   readonly report: Report;
 };
@@ -85,7 +87,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     }
   };
 
-  send({ kind: 'open', store: options.store, engine: process.pid });
+  send({ kind: 'open', store: options.store, engine: process.pid, now: options.now() });
   await ready.promise;
   log('ready');
   return {

@@ -35,8 +35,8 @@ type CallArguments<T extends readonly unknown[]> = T extends readonly [...infer 
 export type CallName = keyof Calls;
 
 export type ToWorker =
-  /** `engine`: the process as its user knows it; this process counts in another namespace. */
-  | { readonly kind: 'open'; readonly store: string; readonly engine: number }
+  /** `engine`: the process as its user knows it; this process counts in another namespace. `now`: the time that the engine has. */
+  | { readonly kind: 'open'; readonly store: string; readonly engine: number; readonly now: number }
   | { readonly kind: 'call'; readonly id: number; readonly name: CallName; readonly take: readonly unknown[] }
   /** What call `id` asked for as coming. */
   | { readonly kind: 'parent'; readonly id: number; readonly parent: SnapshotId }

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecOp, MergeOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
+import type { Clock } from '#ground/base/clock.ts';
 import { isCode, JettisonError, unreachable } from '#ground/base/errors.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
@@ -34,6 +35,8 @@ export type WorkshopOptions = {
   readonly store: string;
   /** Id of the engine's process, outside of this one's namespace. */
   readonly engine: number;
+  /** Never earlier than the engine's lease, whatever becomes of the system's clock. */
+  readonly now: Clock;
   /** Takes what a person should know outside any call. */
   readonly note: (text: string) => void;
 };
@@ -44,7 +47,7 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
     mkdirSync(path, { recursive: true, mode: 0o700 });
     return path;
   };
-  const snapshots = await openSnapshotStore({ folder: folder('snapshots'), now: Date.now });
+  const snapshots = await openSnapshotStore({ folder: folder('snapshots'), now: options.now });
   const layers = createLayers(snapshots);
   const files: FileTools = { snapshots, thread: openFileThread() };
   const runtime = lazily(async (signal) => {

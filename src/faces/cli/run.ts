@@ -1,5 +1,6 @@
 /** From the command line to an exit code: finds the command, loads only that, turns Ctrl-C into an abort, prints an error once. */
 import { version } from '#engine/version.ts';
+import { createClock } from '#ground/base/clock.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
 import { commandTable, notBuiltCommands, type CommandEntry } from './commands.ts';
@@ -8,7 +9,7 @@ import { listenForInterrupts } from './interrupts.ts';
 
 /** Runs one command line (without `node` and the program's name). Gives the exit code: 1 for an error, 70 for a bug of ours, 130 after Ctrl-C, 143 after SIGTERM, 129 when the terminal went away. */
 export async function runCli(words: readonly string[], environment: NodeJS.ProcessEnv, streams: Streams): Promise<number> {
-  const around: Surroundings = { environment, currentFolder: process.cwd(), streams, now: Date.now };
+  const around: Surroundings = { environment, currentFolder: process.cwd(), streams, now: createClock() };
   using interrupts = listenForInterrupts(streams, process);
   let command: Command | undefined;
   try {

@@ -82,6 +82,8 @@ export type SnapshotStore = {
   remove(ids: readonly SnapshotId[], usedBefore?: number): readonly SnapshotId[];
   /** Somebody is about to use this snapshot, though nothing refers to it yet. False when it is not there, or already on its way out. */
   touch(id: SnapshotId): boolean;
+  /** Brings times of touches down to just before `now`: those that a clock which was set back has left in the future. Only while nobody is at work. */
+  endFuture(now: number): void;
   /** All committed snapshots, oldest first; sizes as far as they are known. */
   list(): readonly ListedSnapshot[];
   /** Measures what is not measured yet: reads all names in these snapshots. */

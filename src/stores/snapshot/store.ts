@@ -122,6 +122,7 @@ export async function openSnapshotStore({ folder, now }: SnapshotStoreOptions): 
       return gone;
     },
     touch: (id) => store.records.touch(id, store.now()),
+    endFuture: (at) => store.records.endFuture(at),
     list: () => store.records.list(),
     measure: () => measureSnapshots(folder, store.records),
     usage: (id) => usage(store, id),

@@ -50,6 +50,8 @@ export type Records = {
   list(): readonly ListedSnapshot[];
   /** Notes that somebody wants a committed row now; false when it is not there or on its way out. */
   touch(id: SnapshotId, now: number): boolean;
+  /** Touches at `now` or later count as of just before. */
+  endFuture(now: number): void;
   /** Marks committed rows as unwanted, but for those touched at `usedBefore` or later, and gives those that now go (state `removed`, owned by `owner`): nothing stands on them, nothing shares their folders. */
   doom(ids: readonly SnapshotId[], owner: string, usedBefore?: number): readonly SnapshotId[];
   /** The active row is gone; gives it and those that stayed only for it. */
@@ -122,6 +124,7 @@ export function openRecords(database: Database): Records {
     chain: (id) => sql.chain.all(toNumber(id)).map(toRow),
     list: () => sql.list.all().map(toListed),
     touch: (id, now) => sql.touch.run(now, toNumber(id)).changes === 1,
+    endFuture: (now) => void sql.endFuture.run(Math.floor(now)),
     doom: (ids, owner, usedBefore) =>
       database.transaction(() => {
         for (const id of ids) sql.doom.run(toNumber(id), usedBefore ?? Number.MAX_SAFE_INTEGER);
@@ -183,6 +186,7 @@ function prepareAll(database: Database) {
     ),
     list: database.prepare(`SELECT id, parent, content, created, bytes, linked FROM snapshot WHERE state = 'committed' ORDER BY id`),
     touch: database.prepare(`UPDATE snapshot SET used = max(used, ?) WHERE id = ? AND state = 'committed' AND doomed = 0`),
+    endFuture: database.prepare('UPDATE snapshot SET used = ?1 - 1 WHERE used >= ?1'),
     doom: database.prepare(`UPDATE snapshot SET doomed = 1 WHERE id = ? AND state = 'committed' AND used < ?`),
     unmeasureLinked: database.prepare('UPDATE snapshot SET bytes = NULL WHERE linked > 0'),
     listUnmeasured: database.prepare(`SELECT id FROM snapshot WHERE bytes IS NULL AND content IS NULL AND state = 'committed' ORDER BY id`),
