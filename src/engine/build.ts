@@ -50,6 +50,7 @@ export async function build(
     const work = async (): Promise<ImageMade> =>
       await buildSource(engine, { request, remote, context, source, tags, recording, caches }, signal);
     const made = await withoutLostSnapshots(engine, async () => await caches.withoutBad(work), recording.report, signal);
+    engine.dismissWorker();
     return { ...made, ...(await recording.finish({ status: 'done', imageId: made.imageId, error: null })) };
   } catch (error) {
     const told = explain(error, source.text, output.describe());

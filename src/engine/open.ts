@@ -2,7 +2,6 @@
 import { getCompileCacheDir } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { buildTables } from '#execution/builds/keep.ts';
 import type { BuildStore } from '#execution/builds/store.ts';
 import { cacheTables, evictionTables, openCacheRecords, turnTables, worthTables, type CacheRecords } from '#execution/cache/records.ts';
@@ -22,6 +21,7 @@ import { layerChainTables, openLayerChains, type LayerChains } from './layer-cha
 import { findPaths, type Paths } from './paths.ts';
 import { parseSpaceLimit } from './space-limit.ts';
 import { makeStoreFolder } from './store-folder.ts';
+import { createTending } from './tending.ts';
 
 export type Engine = AsyncDisposable & {
   readonly paths: Paths;
@@ -55,6 +55,8 @@ export type Engine = AsyncDisposable & {
   leaveGarbage(): void;
   /** The worker of this process; started by the first who asks. */
   worker(signal: AbortSignal): Promise<Worker>;
+  /** Nobody wants more of the worker for now: it ends beside what is left to do. Whoever asks for one after that gets another. */
+  dismissWorker(): void;
   /** A worker of its own whose standard streams are this process's, for one container. */
   attachedWorker(signal: AbortSignal): Promise<Worker>;
 };
@@ -67,6 +69,8 @@ export type EngineOptions = {
   readonly network?: Config['network'];
   /** What the build cache may take up afterwards, as it was asked for: see keep-space.ts. undefined: as environment and configuration say. */
   readonly cacheMax?: string;
+  /** The process ends when this engine has been disposed: then nobody waits for what the process's end does as well. */
+  readonly untilExit?: boolean;
 };
 
 export async function openEngine(options: EngineOptions): Promise<Engine> {
@@ -76,35 +80,18 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const report = options.report ?? ((): void => undefined);
   const network = { ...config.network, ...options.network };
   await using opened = new AsyncDisposableStack();
-  const database = opened.use(
-    openDatabase({
-      file: join(paths.store, 'engine.db'),
-      migrations: [
-        imageTables,
-        cacheTables,
-        statCacheTables,
-        layerChainTables,
-        containerTables,
-        evictionTables,
-        manifestFormTables,
-        worthTables,
-        buildTables,
-        claimTables,
-        claimProcesses,
-        turnTables,
-      ],
-    }),
-  );
+  const database = openEngineDatabase(paths);
+  opened.defer(() => (options.untilExit === true ? database.leave() : database[Symbol.dispose]()));
   for (const text of database.notes) report({ kind: 'note', text });
 
   for (const text of [options.cacheMax, options.environment['JETTISON_CACHE_MAX']]) if (text) parseSpaceLimit(text);
   const now = createClock();
   const leases = join(paths.store, 'leases');
   let lease: Lease | undefined;
-  let tending: 'none' | 'when marked' | 'always' = 'none';
+  const tending = createTending(paths.store, options);
   opened.defer(async () => {
     lease?.[Symbol.dispose]();
-    if (tending !== 'none') await tendLater(paths.store, { ...options, always: tending === 'always' });
+    await tending.begin();
   });
   const hold = (): Lease => {
     if (lease !== undefined) return lease;
@@ -116,14 +103,31 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let builds: Promise<BuildStore> | undefined;
   let registry: Promise<RegistryClient> | undefined;
   let worker: Promise<Worker> | undefined;
+  const dismissed = new Set<Promise<void>>();
   const startWorker = async (stdio: 'inherit' | 'none', signal: AbortSignal): Promise<Worker> => {
     hold();
-    if (tending === 'none') tending = 'when marked';
     const { startLocalWorker } = await import('#execution/worker/local.ts');
-    return await startLocalWorker({ store: paths.store, stdio, now, environment: workerEnvironment(options.environment), report }, signal);
+    const starting = startLocalWorker(
+      { store: paths.store, stdio, now, environment: workerEnvironment(options.environment), report },
+      signal,
+    );
+    // The worker takes its time to start.
+    tending.prepare();
+    return await starting;
+  };
+  const dismissWorker = (): void => {
+    if (worker === undefined) return;
+    const leaving = worker.then(
+      async (started) => await started[Symbol.asyncDispose](),
+      () => undefined,
+    );
+    worker = undefined;
+    leaving.catch(() => undefined);
+    dismissed.add(leaving);
   };
   opened.defer(async () => {
-    if (worker !== undefined) await (await worker.catch(() => undefined))?.[Symbol.asyncDispose]();
+    dismissWorker();
+    await Promise.all(dismissed);
   });
 
   const resources = opened.move();
@@ -148,9 +152,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     now,
     hold: () => void hold(),
     leasedSince: () => listLeases(leases)[0]?.since,
-    leaveGarbage: () => {
-      tending = 'always';
-    },
+    leaveGarbage: () => tending.leaveMark(),
     registry: async () => {
       registry ??= (async () => {
         const { createRegistryClient } = await import('#stores/registry/client.ts');
@@ -168,17 +170,30 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       worker ??= startWorker('none', signal);
       return await worker;
     },
+    dismissWorker,
     attachedWorker: async (signal) => await startWorker('inherit', signal),
     [Symbol.asyncDispose]: async () => await resources.disposeAsync(),
   };
 }
 
-/** Starts the process that tends the store when everything has been given back; it reads environment and configuration as this one did. */
-async function tendLater(store: string, options: { readonly cacheMax?: string; readonly always: boolean }): Promise<void> {
-  const { markWorkerStore, startTendingWorkerStore } = await import('#execution/worker/tending.ts');
-  if (options.always) markWorkerStore(store);
-  const script = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './tend-main.ts' : './tend.cjs', import.meta.url));
-  startTendingWorkerStore(store, script, options.cacheMax === undefined ? [] : [options.cacheMax]);
+function openEngineDatabase(paths: Paths): Database {
+  return openDatabase({
+    file: join(paths.store, 'engine.db'),
+    migrations: [
+      imageTables,
+      cacheTables,
+      statCacheTables,
+      layerChainTables,
+      containerTables,
+      evictionTables,
+      manifestFormTables,
+      worthTables,
+      buildTables,
+      claimTables,
+      claimProcesses,
+      turnTables,
+    ],
+  });
 }
 
 /**

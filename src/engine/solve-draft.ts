@@ -1,6 +1,6 @@
 /** From a draft to results: what the solver is handed for one build. */
 import { availableParallelism } from 'node:os';
-import { neededFor } from '#formats/graph/vertex.ts';
+import { neededFor, type Vertex } from '#formats/graph/vertex.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
 import type { Result, Solved } from '#execution/solver/contract.ts';
@@ -63,8 +63,15 @@ export async function solveDraft(engine: Engine, draft: Draft, signal: AbortSign
     jobs: request.jobs ?? Math.max(4, availableParallelism()),
     now: engine.now,
     observer: recording.observer,
+    // Starting takes longer than all that is left to do before the first step.
+    onMissing: (missing: readonly Vertex[]) => missing.some(needsWorker) && void engine.worker(signal).catch(() => undefined),
   };
   return await solve(problem, recording.report, signal);
+}
+
+/** Folders of the client, downloads and images that lie here need none; but all that is made of them does. */
+function needsWorker({ op }: Vertex): boolean {
+  return op.kind === 'exec' || op.kind === 'file' || op.kind === 'merge';
 }
 
 /** A layer of the image-to-be gets its DiffID beside the steps that follow it; a failure shows up when the image is put together. */

@@ -1,8 +1,8 @@
 /** Snapshots that are gone, as after a crash of the machine, cost time only: the next build makes them again. */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { removeWithStore } from '#test/kit/remove-store.ts';
 import { openSandbox } from '#test/kit/sandbox.ts';
 
 test('after the snapshots are lost a build, a run of a loaded image and a new build work without repair', async () => {
@@ -10,7 +10,7 @@ test('after the snapshots are lost a build, a run of a loaded image and a new bu
   await sandbox.base('busybox');
   const context = sandbox.files({ Dockerfile: 'FROM busybox\nRUN echo one > /one\nCOPY a /a\nCMD ["cat", "/one", "/a"]\n', a: 'A\n' });
   await sandbox.succeed(['build', '-t', 'app', context]);
-  const lose = (): void => rmSync(join(sandbox.store, 'snapshots'), { recursive: true, force: true });
+  const lose = (): void => removeWithStore(join(sandbox.store, 'snapshots'), sandbox.store);
 
   lose();
   sandbox.files({ a: 'B\n' });

@@ -11,6 +11,7 @@ import { hiderFor } from './hide.ts';
 import type { KeepBuild } from './keep.ts';
 import type { BuildFacts, BuildStatus, BuildStep, PastBuildDetails, Why } from './past-build.ts';
 import { thisProcess } from './process.ts';
+import type { Remembering } from './remember.ts';
 import type { BuildStore } from './store.ts';
 
 export type Recorder = {
@@ -81,10 +82,22 @@ export function createRecorder(options: RecorderOptions, report: Report): Record
       report({ kind: 'note', text: `The builds of long ago stay: ${messageOf(error)}` });
     }
   };
+  // What the end of a build in which something runs takes is loaded while it runs.
+  let earlier: Promise<Remembering> | undefined;
+  const loadEarlier = async (): Promise<Remembering> => {
+    const [{ startRemembering }, store] = await Promise.all([import('./remember.ts'), options.store()]);
+    return startRemembering(store, options);
+  };
   const follower = createFollower({
     folder: options.folder,
     id: options.id,
-    onFirstRun: () => void keep(describe(undefined, undefined), thisProcess()),
+    onFirstRun: () => {
+      keep(describe(undefined, undefined), thisProcess());
+      setImmediate(() => {
+        earlier ??= loadEarlier();
+        earlier.catch(() => undefined);
+      });
+    },
     onBrokenLog: (error) => report({ kind: 'note', text: `The logs of this build are not kept: ${messageOf(error)}` }),
   });
   return {
@@ -100,8 +113,8 @@ export function createRecorder(options: RecorderOptions, report: Report): Record
       // A result that was found by content has a definition key that was not known before.
       if (hasNews) {
         try {
-          const { remember } = await import('./remember.ts');
-          why = remember(follower.steps, await options.store(), options);
+          earlier ??= loadEarlier();
+          why = (await earlier).finish(follower.steps);
         } catch (error) {
           report({ kind: 'note', text: `What this build ran is not remembered: ${messageOf(error)}` });
         }

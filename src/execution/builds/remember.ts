@@ -15,19 +15,32 @@ import type { BuildStore } from './store.ts';
 /** How many earlier builds a build is compared with. */
 const compared = 20;
 
-/** Gives why steps ran; undefined when nothing like this was built before. */
-export function remember(followed: ReadonlyMap<Digest, Followed>, store: BuildStore, options: RecorderOptions): Why | undefined {
+export type Remembering = {
+  /** Keeps the keys of what ran. Gives why steps ran; undefined when nothing like this was built before. */
+  finish(followed: ReadonlyMap<Digest, Followed>): Why | undefined;
+};
+
+/** Reads the earlier builds; call it beside the first steps. */
+export function startRemembering(store: BuildStore, options: RecorderOptions): Remembering {
+  const earlier = store
+    .stepsOf(options.project, options.facts.names, compared + 1)
+    .filter(({ id }) => id !== options.id)
+    .map((build) => ({ id: build.id, steps: build.steps.flatMap(earlierStep) }))
+    .filter((build) => build.steps.length > 0);
+  return { finish: (followed) => remember(followed, earlier, { store, options }) };
+}
+
+function remember(
+  followed: ReadonlyMap<Digest, Followed>,
+  earlier: readonly EarlierBuild[],
+  { store, options }: { readonly store: BuildStore; readonly options: RecorderOptions },
+): Why | undefined {
   const steps = new Map<Digest, RememberedStep>();
   for (const [digest, one] of followed) {
     const step = nowStep(one, options.forcedBy);
     if (step !== undefined) steps.set(digest, step);
   }
   const filesOf = memoized((content) => options.filesOf(content) ?? store.filesOf(content));
-  const earlier = store
-    .stepsOf(options.project, options.facts.names, compared + 1)
-    .filter(({ id }) => id !== options.id)
-    .map((build) => ({ id: build.id, steps: build.steps.flatMap(earlierStep) }))
-    .filter((build) => build.steps.length > 0);
   const ran = [...steps.values()].filter((step) => followed.get(step.vertex)?.missed === true);
   const explanation =
     earlier.length === 0 || ran.length === 0

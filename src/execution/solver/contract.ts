@@ -61,6 +61,8 @@ export type SolveRequest = {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly observer?: SolveObserver;
+  /** Told of what has no known result, inputs first, when all that can be checked before has been: it is about to run, but for what turns out to be known by its content. */
+  readonly onMissing?: (vertices: readonly Vertex[]) => void;
 };
 
 /** What became of one vertex that the goal needs. */

@@ -45,6 +45,7 @@ export async function solve(request: SolveRequest, report: Report, signal: Abort
       async ({ step }) => await attempts.attempt(step.vertex, async () => await Promise.resolve(step.driver.check?.())),
     ),
   );
+  if (missing.size > 0) request.onMissing?.([...missing.values()].map(({ step }) => step.vertex));
   const slots = createSlots(request.jobs, attempts.signal);
   // Turns are waited for only where more must run than may at once.
   const costs = missing.size > request.jobs ? request.costs?.() : undefined;

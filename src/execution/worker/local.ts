@@ -31,6 +31,7 @@ const log = createLog('worker');
 /** Starts a worker; resolves when it is ready. It ends with this process, however this process ends. */
 export async function startLocalWorker(options: LocalWorkerOptions, signal: AbortSignal): Promise<Worker> {
   signal.throwIfAborted();
+  log('starting');
   const stream = options.stdio === 'inherit' ? 'inherit' : 'ignore';
   const stdio = [
     stream,

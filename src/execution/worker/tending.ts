@@ -1,6 +1,6 @@
 /** Having a worker's part of the store tended later, by a process of its own: light enough for a command that starts no worker. */
 import { join } from 'node:path';
-import { markUntended, startTending } from '#stores/snapshot/start-tending.ts';
+import { markUntended, startTending, startTendingAfterwards } from '#stores/snapshot/start-tending.ts';
 
 /** There is something to remove in the store `store`. */
 export function markWorkerStore(store: string): void {
@@ -10,4 +10,9 @@ export function markWorkerStore(store: string): void {
 /** Has the store tended by `script` (called with the store's folder and `options`) when there is something to do. Returns at once. */
 export function startTendingWorkerStore(store: string, script: string, options: readonly string[]): void {
   startTending(join(store, 'snapshots'), [script, store, ...options]);
+}
+
+/** The same for when this process has ended, or `begin` is called. */
+export function startTendingWorkerStoreAfterwards(store: string, script: string, options: readonly string[]): { begin(): void } {
+  return startTendingAfterwards(join(store, 'snapshots'), [script, store, ...options]);
 }

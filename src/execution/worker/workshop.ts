@@ -47,7 +47,7 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
     mkdirSync(path, { recursive: true, mode: 0o700 });
     return path;
   };
-  const snapshots = await openSnapshotStore({ folder: folder('snapshots'), now: options.now });
+  const snapshots = await openSnapshotStore({ folder: folder('snapshots'), now: options.now, untilExit: true });
   const layers = createLayers(snapshots);
   const files: FileTools = { snapshots, thread: openFileThread() };
   const runtime = lazily(async (signal) => {

@@ -9,6 +9,6 @@ export async function engineFor(around: Surroundings, given: Pick<EngineOptions,
   const report = (event: ProgressEvent): void => {
     if (event.kind === 'note') around.streams.stderr.write(`${harmless(event.text, false)}\n`);
   };
-  const options = { environment: around.environment, currentFolder: around.currentFolder, report, ...given };
+  const options = { environment: around.environment, currentFolder: around.currentFolder, report, untilExit: true, ...given };
   return await openEngine(options);
 }

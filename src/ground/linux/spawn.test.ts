@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cancelled } from '#ground/base/abort.ts';
 import { isCode, systemCode } from '#ground/base/errors.ts';
-import { runProcess } from './spawn.ts';
+import { runProcess, startAfterwards } from './spawn.ts';
 
 const never = new AbortController().signal;
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -67,3 +70,46 @@ function isRunning(pid: number): boolean {
     return false;
   }
 }
+
+/** Waits for a file, seconds if need be. */
+async function appears(file: string): Promise<boolean> {
+  for (let round = 0; round < 300 && !existsSync(file); round++) await sleep(10);
+  return existsSync(file);
+}
+
+test('what is to start afterwards starts when its process is killed, and only where the mark is', async () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-spawn-');
+  const file = (name: string) => join(folder.path, name);
+  const program = `
+    import { startAfterwards } from ${JSON.stringify(import.meta.resolve('./spawn.ts'))};
+    for (const name of ['a', 'b']) startAfterwards({ command: 'touch', arguments: [${JSON.stringify(folder.path)} + '/' + name], mark: ${JSON.stringify(folder.path)} + '/mark ' + name });
+    console.log('started');
+    setInterval(() => {}, 1000);`;
+  using child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  writeFileSync(file('mark b'), '');
+  await sleep(50);
+  assert.deepEqual([existsSync(file('a')), existsSync(file('b'))], [false, false]);
+  child.kill('SIGKILL');
+  assert.equal(await appears(file('b')), true);
+  await sleep(50);
+  assert.equal(existsSync(file('a')), false);
+});
+
+test('what is to start afterwards starts when told, and does not keep this process', async () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-spawn-');
+  const file = join(folder.path, 'done');
+  const waiting = startAfterwards({ command: 'touch', arguments: [file], mark: folder.path });
+  await sleep(50);
+  assert.equal(existsSync(file), false);
+  waiting.begin();
+  assert.equal(await appears(file), true);
+  const program = `
+    import { startAfterwards } from ${JSON.stringify(import.meta.resolve('./spawn.ts'))};
+    startAfterwards({ command: 'true', arguments: [], mark: '/' });`;
+  const ended = await runProcess(
+    { command: process.execPath, arguments: ['--input-type=module', '-e', program] },
+    AbortSignal.timeout(10_000),
+  );
+  assert.equal(ended.code, 0);
+});

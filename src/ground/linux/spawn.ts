@@ -1,6 +1,7 @@
 /** Child processes: started without a shell, their exit a value, their output limited or streamed, ended when the signal aborts. */
-import { joinBytes } from '#ground/base/bytes.ts';
 import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { joinBytes } from '#ground/base/bytes.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 
 /** A stream of the child: nothing, this process's own, an open file, or (output only) taken by us. */
@@ -75,6 +76,33 @@ export function startDetached(options: { readonly command: string; readonly argu
   const child = spawn(options.command, [...options.arguments], { stdio: 'ignore', detached: true, cwd: '/' });
   child.on('error', () => {});
   child.unref();
+}
+
+/**
+ * Has a program started, detached as by `startDetached`, when this process has ended, however it ends, or when `begin` is called; only if the file `mark` is there
+ * by then. A shell waits for that: at the end of this process nothing has to be started any more. Does nothing where there is no shell, unless `begin` is called.
+ */
+export function startAfterwards(options: { readonly command: string; readonly arguments: readonly string[]; readonly mark: string }): {
+  begin(): void;
+} {
+  const { command, mark } = options;
+  // What it waits for is the end of its input, which is this process's end of a socket.
+  const script = 'read -r _; [ -e "$0" ] && exec "$@"';
+  const shell = spawn('/bin/sh', ['-c', script, mark, command, ...options.arguments], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+    cwd: '/',
+  });
+  let isWaiting = true;
+  shell.once('error', () => (isWaiting = false));
+  shell.stdin.on('error', () => {});
+  shell.unref();
+  return {
+    begin() {
+      if (isWaiting) shell.stdin.end();
+      else if (existsSync(mark)) startDetached(options);
+    },
+  };
 }
 
 /** Settles when the process has ended and all its output has arrived; when aborted, output that others still hold open is not waited for. */

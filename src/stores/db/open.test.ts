@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempDisposableSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempDisposableSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isCode } from '#ground/base/errors.ts';
@@ -131,4 +131,29 @@ test('several processes open, migrate and write one new file at once', async () 
   assert.deepEqual(await Promise.all(exits), [0, 0, 0, 0]);
   using database = openDatabase({ file, migrations });
   assert.equal(database.prepare('SELECT count(*) AS count FROM item').get()?.['count'], 200);
+});
+
+test('a database that was left is found whole by the next opener; a long log is worked off first', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-db-');
+  const file = join(folder.path, 'x.db');
+  // A process of its own: only its end gives the file up.
+  const left = (rows: number): void => {
+    const program = `
+      import { openDatabase } from ${JSON.stringify(import.meta.resolve('./open.ts'))};
+      const database = openDatabase({ file: ${JSON.stringify(file)}, migrations: ${JSON.stringify(migrations)} });
+      const insert = database.prepare('INSERT OR REPLACE INTO item VALUES (?, ?)');
+      database.transaction(() => { for (let i = 0; i < ${rows}; i++) insert.run('x'.repeat(1000) + i, i); });
+      database.leave();
+      process.exit();`;
+    execFileSync(process.execPath, ['--input-type=module', '-e', program]);
+  };
+  left(10);
+  assert.ok(statSync(`${file}-wal`).size > 0);
+  {
+    using database = openDatabase({ file, migrations });
+    assert.equal(database.prepare('SELECT count(*) AS n FROM item').get()?.['n'], 10);
+  }
+  assert.equal(existsSync(`${file}-wal`), false);
+  left(2000);
+  assert.equal(existsSync(`${file}-wal`), false);
 });

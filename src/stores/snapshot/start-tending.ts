@@ -1,7 +1,7 @@
 /** The light half of tending: what a process that never touches a snapshot may load. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startDetached } from '#ground/linux/spawn.ts';
+import { startAfterwards, startDetached } from '#ground/linux/spawn.ts';
 
 /** A file that is there while a store has something to tend. */
 export const tendMark = 'untended';
@@ -17,4 +17,9 @@ export function markUntended(folder: string): void {
  */
 export function startTending(folder: string, words: readonly string[]): void {
   if (existsSync(join(folder, tendMark))) startDetached({ command: process.execPath, arguments: words });
+}
+
+/** The same for when this process has ended, or `begin` is called: what there is to do is looked at then. For a process that is about to leave something to do, and is not short of time now. */
+export function startTendingAfterwards(folder: string, words: readonly string[]): { begin(): void } {
+  return startAfterwards({ command: process.execPath, arguments: words, mark: join(folder, tendMark) });
 }

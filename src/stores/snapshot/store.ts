@@ -53,6 +53,8 @@ export type SnapshotStoreOptions = {
   readonly folder: string;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** The process ends when the store has been disposed: nobody waits for the disk then. */
+  readonly untilExit?: boolean;
 };
 
 export type OpenSnapshotStore = SnapshotStore &
@@ -82,13 +84,15 @@ type Store = {
 const log = createLog('snapshot');
 
 /** Opens the store, or makes it, and clears up after processes that died. Disposing unmounts what is still mounted; active snapshots should be gone by then. */
-export async function openSnapshotStore({ folder, now }: SnapshotStoreOptions): Promise<OpenSnapshotStore> {
+export async function openSnapshotStore({ folder, now, untilExit }: SnapshotStoreOptions): Promise<OpenSnapshotStore> {
   using cleanup = new DisposableStack();
   for (const name of ['s', 'w', 'm', 'owners', 'trash', 'empty/a', 'empty/b'])
     mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });
   for (const name of ['empty/a', 'empty/b']) chmodSync(join(folder, name), 0o755);
   const owner = cleanup.use(joinOwners(folder)).name;
-  const database = cleanup.use(openDatabase({ file: join(folder, 'snapshots.db'), migrations }));
+  const database = cleanup.adopt(openDatabase({ file: join(folder, 'snapshots.db'), migrations }), (opened) =>
+    untilExit === true ? opened.leave() : opened[Symbol.dispose](),
+  );
   const layers = cleanup.adopt(openSync(join(folder, 's'), 'r'), closeSync);
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
   const store: Store = {
