@@ -77,7 +77,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   const { report } = recording;
   const annotations = readAnnotations(request);
   using statCache = openStatCache({ database: engine.database });
-  const contexts = createBuildContexts(contextFolders(request, context, source), statCache);
+  const contexts = await createBuildContexts(contextFolders(request, context, source), statCache);
   recording.open(contexts, statCache);
   const secrets = readSecrets(request.secrets);
   const agents = await openSshAgents(request.ssh, engine.environment['SSH_AUTH_SOCK']);

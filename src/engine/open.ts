@@ -10,8 +10,9 @@ import { containerTables, openContainerStore, type ContainerStore } from '#execu
 import type { Worker } from '#execution/worker/contract.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { openContentStore, type ContentStore } from '#stores/content/store.ts';
-import { statCacheTables } from '#stores/context/stat-cache.ts';
 import { createClock } from '#ground/base/clock.ts';
+import { copyMemoryTables } from '#stores/context/copy-memory.ts';
+import { packedStatTables, statCacheTables } from '#stores/context/stat-cache.ts';
 import { isLeaseHeld, listLeases, takeLease, type Lease } from '#stores/db/lease.ts';
 import { openDatabase, type Database } from '#stores/db/open.ts';
 import { imageTables, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
@@ -192,6 +193,8 @@ function openEngineDatabase(paths: Paths): Database {
       claimTables,
       claimProcesses,
       turnTables,
+      packedStatTables,
+      copyMemoryTables,
     ],
   });
 }

@@ -34,7 +34,7 @@ export async function planBuild(engine: Engine, request: BuildRequest, signal: A
   const source = readBuildSource(request, context, engine.currentFolder);
   // Never disposed: what it learns would be written.
   const statCache = openStatCache({ database: engine.database });
-  const contexts = createBuildContexts(contextFolders(request, context, source), statCache);
+  const contexts = await createBuildContexts(contextFolders(request, context, source), statCache);
   const bases = createBaseImages(engine, request);
   const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source), bases, signal);
   if (drafted.goal === undefined) return { file: source.name, steps: [], expected: 0, atMost: 0, pull: 0 };

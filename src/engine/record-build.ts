@@ -10,6 +10,7 @@ import { parseReference, printReference, withDefaultTag } from '#formats/oci/ref
 import type { Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { clean, JettisonError, messageOf } from '#ground/base/errors.ts';
+import type { FileList } from '#stores/context/file-list.ts';
 import type { StatCache } from '#stores/context/stat-cache.ts';
 import type { BuildContexts } from './build-contexts.ts';
 import type { BuildSource } from './build-source.ts';
@@ -55,7 +56,8 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
       keep: buildKeeper(engine.database),
       store: async () => await engine.builds(),
       evicted: (key) => engine.records.evicted(key),
-      filesOf: (content) => digests.get(content)?.flatMap((digest) => opened?.contexts.filesOf(digest) ?? []),
+      filesOf: (content) => listed(digests.get(content), (digest) => opened?.contexts.filesOf(digest)),
+      listFiles: (content) => listed(digests.get(content), (digest) => opened?.contexts.listFiles(digest)),
       now: engine.now,
     },
     report,
@@ -80,6 +82,12 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
       return { id: build.id, timing, why: build.why };
     },
   };
+}
+
+/** The files behind all of these digests; undefined where those behind one are not known. */
+function listed(digests: readonly Digest[] | undefined, filesOf: (digest: Digest) => FileList | undefined): FileList | undefined {
+  const files = digests?.map(filesOf);
+  return files?.every((list) => list !== undefined) === true ? files.flat() : undefined;
 }
 
 function shownContext({ context }: BuildRequest): string {

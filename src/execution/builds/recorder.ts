@@ -37,8 +37,10 @@ export type RecorderOptions = {
   readonly keep: KeepBuild;
   readonly store: () => Promise<BuildStore>;
   readonly evicted: (key: CacheKey) => Eviction | undefined;
-  /** The files behind a content digest of this build's contexts. */
+  /** The files behind a content digest of this build's contexts, where this build has read them. */
   readonly filesOf: (content: CacheKey) => FileList | undefined;
+  /** The same where it only found them unchanged: costs a walk. */
+  readonly listFiles: (content: CacheKey) => FileList | undefined;
   readonly now: () => number;
 };
 

@@ -40,7 +40,7 @@ function remember(
     const step = nowStep(one, options.forcedBy);
     if (step !== undefined) steps.set(digest, step);
   }
-  const filesOf = memoized((content) => options.filesOf(content) ?? store.filesOf(content));
+  const filesOf = memoized((content) => options.filesOf(content) ?? store.filesOf(content) ?? options.listFiles(content));
   const ran = [...steps.values()].filter((step) => followed.get(step.vertex)?.missed === true);
   const explanation =
     earlier.length === 0 || ran.length === 0

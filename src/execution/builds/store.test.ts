@@ -177,6 +177,7 @@ test('builds in which nothing runs do not pile up either', async () => {
         store: async () => await Promise.resolve(store),
         evicted: () => undefined,
         filesOf: () => undefined,
+        listFiles: () => undefined,
         now: Date.now,
       },
       () => undefined,

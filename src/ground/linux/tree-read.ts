@@ -5,6 +5,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { asByteString, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { statField, timeAt } from './stat-rows.ts';
 import type { TreeEntry } from './tree.ts';
 
 const maximumLinks = 255;
@@ -24,20 +25,16 @@ export function lookAt(hostPath: ByteString): BigIntStats | undefined {
   return lstatSync(nodePath(hostPath), { bigint: true, throwIfNoEntry: false });
 }
 
-/**
- * The entry `path` of a tree whose own inode is `hostPath` with these `stats`. For a folder that others may write to (`live`), `readAt` is
- * a way to the same inode through an open folder.
- */
+/** The entry `path` of a tree whose own inode is `hostPath` with these `stats`. */
 export function describeEntry(place: {
   readonly path: ByteString;
   readonly hostPath: ByteString;
   readonly layer: number;
   readonly stats: BigIntStats;
-  readonly live?: { readonly readAt: ByteString };
 }): TreeEntry {
-  const { path, hostPath, layer, stats, live } = place;
+  const { path, hostPath, layer, stats } = place;
   const kind = kindOf(stats);
-  const entry = {
+  return {
     path,
     kind,
     mode: Number(stats.mode) & 0o7777,
@@ -48,16 +45,50 @@ export function describeEntry(place: {
     inode: Number(stats.ino),
     links: Number(stats.nlink),
     device: kind === 'character-device' || kind === 'block-device' ? splitDevice(stats.rdev) : undefined,
-    target: kind === 'symlink' ? asByteString(readlinkSync(nodePath(live?.readAt ?? hostPath), 'latin1')) : undefined,
+    target: kind === 'symlink' ? asByteString(readlinkSync(nodePath(hostPath), 'latin1')) : undefined,
     hostPath,
     layer,
   };
-  return live === undefined ? entry : Object.assign(entry, { ctime: stats.ctimeNs, fileSystem: stats.dev });
+}
+
+/** The same of a folder that others may write to, from the row that begins at `at` of what a `FolderReader` gave. `target`: a link's. */
+export function describeRow(place: {
+  readonly path: ByteString;
+  readonly hostPath: ByteString;
+  readonly rows: Float64Array;
+  readonly at: number;
+  readonly target: ByteString | undefined;
+}): TreeEntry {
+  const { path, hostPath, rows, at, target } = place;
+  const field = (name: keyof typeof statField): number => rows[at + statField[name]] ?? 0;
+  const kind = kindOfMode(field('mode'));
+  return {
+    path,
+    kind,
+    mode: field('mode') & 0o7777,
+    uid: field('uid'),
+    gid: field('gid'),
+    size: field('size'),
+    mtime: timeAt(rows, at + statField.mtime),
+    inode: field('inode'),
+    links: field('links'),
+    device: kind === 'character-device' || kind === 'block-device' ? splitDevice(BigInt(field('device'))) : undefined,
+    target,
+    hostPath,
+    layer: 0,
+    ctime: timeAt(rows, at + statField.ctime),
+    fileSystem: BigInt(field('fileSystem')),
+  };
 }
 
 export function kindOf(stats: BigIntStats): TreeEntry['kind'] {
-  const kind = kinds.get(Number(stats.mode) & typeBits);
-  if (kind === undefined) throw new JettisonError('linux/unknown-file-type', `Unknown file type in mode ${stats.mode}`, { fault: 'bug' });
+  return kindOfMode(Number(stats.mode));
+}
+
+/** `mode` with the bits of the type. */
+export function kindOfMode(mode: number): TreeEntry['kind'] {
+  const kind = kinds.get(mode & typeBits);
+  if (kind === undefined) throw new JettisonError('linux/unknown-file-type', `Unknown file type in mode ${mode}`, { fault: 'bug' });
   return kind;
 }
 

@@ -18,6 +18,7 @@ import { test } from 'node:test';
 import { asByteString, bytesOf, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { isCode } from '#ground/base/errors.ts';
 import { AT_FDCWD, fileTypes, makeNodeAt } from '#ground/linux/syscall.ts';
+import { statField, statLength } from '#ground/linux/stat-rows.ts';
 import type { Tree } from '#ground/linux/tree.ts';
 import { fingerprint } from './fingerprint.ts';
 import { openLocalContext } from './local.ts';
@@ -244,4 +245,32 @@ test('a fingerprint changes with any file, not with what else lies in a folder',
     seen.add(take());
   }
   assert.equal(seen.size, 5);
+});
+
+test('what was seen of an entry first is what is listed and scanned later', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-context-');
+  plant(folder.path, ['f', 'g', 'l -> f', 'gone', 'd/x']);
+  const context = openLocalContext({ folder: folder.path, ignore: [] });
+  const before = ['f', 'l', 'd/x'].map((name) => context.entry(fromText(name)));
+  assert.ok(context.entry(fromText('gone')));
+  for (const name of ['f', 'l', 'gone', 'd/x']) rmSync(join(folder.path, name));
+  plant(folder.path, ['f -> g', 'l -> g', 'd/x', 'new']);
+  const seen = new Map<string, ByteString | undefined>();
+  context.scan(root, (path, { names, rows, targets }) => {
+    assert.equal(rows.length, names.length * statLength);
+    names.forEach((name, index) => {
+      const at = path === '' ? name : `${path}/${name}`;
+      const target = targets.get(index);
+      seen.set(at, target);
+      const known = before.find((entry) => entry?.path === at);
+      if (known !== undefined) assert.equal(rows[index * statLength + statField.inode], known.inode);
+    });
+    return path === '' ? [names.indexOf(fromText('d'))] : [];
+  });
+  assert.deepEqual(Object.fromEntries(seen), { d: undefined, f: undefined, g: undefined, l: 'f', new: undefined, 'd/x': undefined });
+  assert.deepEqual(
+    context.list(root).map(({ path, target }) => [path, target]),
+    [...seen].filter(([path]) => path !== 'd/x'),
+  );
+  assert.equal(context.entry(fromText('f')), before[0]);
 });

@@ -38,6 +38,18 @@ export type SelectedSource = {
    * through, as far as the tree does not remember it: a large one is never held as a whole.
    */
   readonly below: Iterable<SelectedEntry>;
+  /** Of `below`, those entries that are known without a walk; the others are the contents of a folder. */
+  readonly listed: readonly SelectedEntry[];
+  readonly contents?: Contents;
+};
+
+/** All that lies below a folder, but for what is excluded. */
+export type Contents = {
+  readonly folder: TreeEntry;
+  /** Names are relative to this folder; `state` is what the patterns say of `folder` in it. */
+  readonly base: TreeEntry;
+  readonly exclude: PatternSet;
+  readonly state: PatternState;
 };
 
 export type SelectedEntry = {
@@ -117,9 +129,9 @@ function withoutParents(walk: Walk, source: string, wildcards: boolean): Selecte
     if (!top) throw missing(walk.tree, toText(path));
     walk.count();
     const name = baseName(path);
-    if (top.kind === 'folder') found.push({ name, top, below: contents(walk, top, top) });
+    if (top.kind === 'folder') found.push(wholeFolder(walk, name, top));
     // As documented, though BuildKit up to 0.26 copies them: --exclude leaves out files that a pattern of the instruction matched.
-    else if (!(wildcards && hasWildcard(source) && walk.exclude.matches(name))) found.push({ name, top, below: [] });
+    else if (!(wildcards && hasWildcard(source) && walk.exclude.matches(name))) found.push({ name, top, below: [], listed: [] });
   }
   return found;
 }
@@ -131,7 +143,7 @@ function withParents(walk: Walk, source: string, wildcards: boolean): SelectedSo
   const base = walk.tree.resolve(plainPath(above), true).entry;
   if (base?.kind !== 'folder') throw missing(walk.tree, above);
   const kept = plainPath(pivot < 0 ? source : source.slice(pivot + 2));
-  if (kept === '') return [{ name: kept, top: base, below: contents(walk, base, base) }];
+  if (kept === '') return [wholeFolder(walk, kept, base)];
   const isPattern = wildcards && hasWildcard(kept);
   const paths = isPattern ? matchesBelow(walk, base, kept) : [join(base.path, kept)];
   return paths.map((path) => {
@@ -139,16 +151,22 @@ function withParents(walk: Walk, source: string, wildcards: boolean): SelectedSo
     if (!entry) throw missingWithParents(walk.tree, path);
     walk.count();
     const way = wayTo(walk.tree, base, entry);
-    if (walk.exclude.matches(relativeTo(base, entry))) return { name: kept, top: base, below: [] };
-    const before = [...way, { path: relativeTo(base, entry), entry, onTheWay: false }];
-    if (entry.kind !== 'folder') return { name: kept, top: base, below: before };
-    const rest = contents(walk, entry, base);
+    if (walk.exclude.matches(relativeTo(base, entry))) return { name: kept, top: base, below: [], listed: [] };
+    const listed = [...way, { path: relativeTo(base, entry), entry, onTheWay: false }];
+    if (entry.kind !== 'folder') return { name: kept, top: base, below: listed, listed };
+    const contents = contentsOf(walk, entry, base);
+    const rest = entriesOf(walk, contents);
     const below = function* (): Generator<SelectedEntry> {
-      yield* before;
+      yield* listed;
       yield* rest;
     };
-    return { name: kept, top: base, below: { [Symbol.iterator]: below } };
+    return { name: kept, top: base, below: { [Symbol.iterator]: below }, listed, contents };
   });
+}
+
+function wholeFolder(walk: Walk, name: ByteString, folder: TreeEntry): SelectedSource {
+  const contents = contentsOf(walk, folder, folder);
+  return { name, top: folder, below: entriesOf(walk, contents), listed: [], contents };
 }
 
 /** Paths below `base` that a pattern with `**` and wildcards matches, outermost first; what lies in a folder that matched is not listed. */
@@ -208,9 +226,12 @@ function expandBelow(walk: Walk, folder: ByteString, patterns: readonly string[]
  * Everything below a folder, named relative to `base`. A folder that is excluded while an exception (`!`) may hold inside it comes
  * along only when something below it does.
  */
-function contents(walk: Walk, folder: TreeEntry, base: TreeEntry): Iterable<SelectedEntry> {
-  const start = stateAt(walk.exclude, relativeTo(base, folder));
-  return { [Symbol.iterator]: () => entriesBelow(walk, base, { path: folder.path, state: start, skipped: [] }) };
+function entriesOf(walk: Walk, { folder, base, state }: Contents): Iterable<SelectedEntry> {
+  return { [Symbol.iterator]: () => entriesBelow(walk, base, { path: folder.path, state, skipped: [] }) };
+}
+
+function contentsOf({ exclude }: Walk, folder: TreeEntry, base: TreeEntry): Contents {
+  return { folder, base, exclude, state: stateAt(exclude, relativeTo(base, folder)) };
 }
 
 /** `skipped`: folders on the way that come along with the first entry below them. */
@@ -297,7 +318,8 @@ function plainPath(source: string): ByteString {
   );
 }
 
-function relativeTo(base: TreeEntry, entry: TreeEntry): ByteString {
+/** The path of an entry of the tree, seen from a folder above it. */
+export function relativeTo(base: Pick<TreeEntry, 'path'>, entry: Pick<TreeEntry, 'path'>): ByteString {
   if (entry.path === base.path) return asByteString('');
   return base.path === '' ? entry.path : asByteString(entry.path.slice(base.path.length + 1));
 }

@@ -17,7 +17,7 @@ const isExact = new Map<bigint, boolean>();
  * True when whatever is written to the file after `seenAt` (nanoseconds since the epoch on the system's clock) will show in its change time. Entries of
  * committed snapshots are always settled. A file system that keeps whole seconds only (ext4 with small inodes) shows it in its times, and counts as coarse.
  */
-export function isSettled(entry: TreeEntry, seenAt: bigint): boolean {
+export function isSettled(entry: Pick<TreeEntry, 'ctime' | 'mtime' | 'fileSystem' | 'hostPath'>, seenAt: bigint): boolean {
   const { ctime, mtime } = entry;
   if (ctime === undefined) return true;
   if (ctime % 1_000_000n !== 0n && ctime < seenAt - fineNanoseconds && keepsNanoseconds(entry)) return true;
@@ -25,7 +25,7 @@ export function isSettled(entry: TreeEntry, seenAt: bigint): boolean {
   return mtime < limit && ctime < limit;
 }
 
-function keepsNanoseconds({ fileSystem, hostPath }: TreeEntry): boolean {
+function keepsNanoseconds({ fileSystem, hostPath }: Pick<TreeEntry, 'fileSystem' | 'hostPath'>): boolean {
   if (fileSystem === undefined) return false;
   const known = isExact.get(fileSystem);
   if (known !== undefined) return known;

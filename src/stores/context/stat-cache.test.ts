@@ -8,7 +8,10 @@ import { isCode } from '#ground/base/errors.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { openLocalContext } from './local.ts';
-import { openStatCache, statCacheTables } from './stat-cache.ts';
+import { copyMemoryTables } from './copy-memory.ts';
+import { openStatCache, packedStatTables, statCacheTables } from './stat-cache.ts';
+
+const migrations = [statCacheTables, packedStatTables, copyMemoryTables];
 
 type Scene = ReturnType<typeof createScene>;
 
@@ -22,7 +25,7 @@ function createScene(folder: string) {
     setClock: (time: number) => void (clock = time),
     entry: (path: string): TreeEntry => openLocalContext({ folder: context, ignore: [] }).entry(fromText(path))!,
     open: () => {
-      const database = openDatabase({ file: join(folder, 'cache.db'), migrations: [statCacheTables] });
+      const database = openDatabase({ file: join(folder, 'cache.db'), migrations });
       const cache = openStatCache({ database, now: () => clock });
       return {
         ...cache,
@@ -117,9 +120,22 @@ test('a row that cannot be read counts for nothing', () => {
   using folder = mkdtempDisposableSync('/tmp/jettison-stat-cache-');
   const scene = createScene(folder.path);
   writeFileSync(join(scene.context, 'd/f'), 'text');
-  for (const entries of ['[', '{}', '["f", 1, 2]', '["f", "", "sha256:x"]']) {
+  {
+    using cache = scene.open();
+    cache.digestFile(scene.entry('d/f'));
+  }
+  assert.equal(isRemembered(scene, 'd/f'), true);
+  const good = ((): Uint8Array => {
+    using database = openDatabase({ file: join(folder.path, 'cache.db'), migrations });
+    const entries = database.prepare('SELECT entries FROM folder_digests').get()?.['entries'];
+    assert.ok(entries instanceof Uint8Array);
+    return entries;
+  })();
+  const badHex = good.with(good.length - 5, 0x78);
+  const tooMany = good.with(0, 2);
+  for (const entries of [new Uint8Array(0), good.subarray(0, 15), good.subarray(1), tooMany, badHex]) {
     {
-      using database = openDatabase({ file: join(folder.path, 'cache.db'), migrations: [statCacheTables] });
+      using database = openDatabase({ file: join(folder.path, 'cache.db'), migrations });
       database.prepare('INSERT OR REPLACE INTO folder_digests VALUES (?, ?, 0)').run(join(scene.context, 'd'), entries);
     }
     using cache = scene.open();
