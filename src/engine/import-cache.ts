@@ -1,11 +1,15 @@
 /** Reads the caches that `--cache-from` names: their documents, never their layers. What cannot be read is a warning. */
 import type { Report } from '#formats/progress/event.ts';
+import { childSignal } from '#ground/base/abort.ts';
 import { digestOf } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { CacheOrigin, ReadCache } from './cache-places/contract.ts';
 import { openCacheOrigin } from './cache-places/open.ts';
 import type { Engine } from './open.ts';
 import type { BuildRequest } from './requests.ts';
+
+/** A cache is there to save time: one that does not say within so many milliseconds what it has is left aside. */
+const patience = 20_000;
 
 /** `name`: as people know it. */
 export type ImportedCache = ReadCache & { readonly name: string };
@@ -35,7 +39,7 @@ async function importShown(engine: Engine, origin: CacheOrigin, report: Report, 
   report({ kind: 'vertex', vertex, text });
   report({ kind: 'vertex-started', vertex, time: engine.now() });
   try {
-    const found = await origin.read(signal);
+    const found = await readInTime(origin, patience, signal);
     if (found === undefined)
       report({ kind: 'note', text: `Warning: ${name} has no cache that this version of jettison can use: it is left aside` });
     report({ kind: 'vertex-finished', vertex, time: engine.now() });
@@ -46,5 +50,23 @@ async function importShown(engine: Engine, origin: CacheOrigin, report: Report, 
     report({ kind: 'vertex-failed', vertex, time: engine.now(), message: error.message, cancelled: false });
     report({ kind: 'note', text: `Warning: cannot use the cache ${name}: ${error.message}` });
     return undefined;
+  }
+}
+
+/** Throws `engine/cache-too-slow` after `longest` milliseconds, and what reading it says. */
+export async function readInTime(
+  { read }: Pick<CacheOrigin, 'read'>,
+  longest: number,
+  signal: AbortSignal,
+): Promise<ReadCache | undefined> {
+  using own = childSignal(signal);
+  const tooSlow = new JettisonError('engine/cache-too-slow', `It has not said within ${longest / 1000} seconds what it has`, {
+    fault: 'environment',
+  });
+  const timer = setTimeout(() => own.abort(tooSlow), longest);
+  try {
+    return await read(own.signal);
+  } finally {
+    clearTimeout(timer);
   }
 }
