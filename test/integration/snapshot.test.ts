@@ -12,6 +12,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  linkSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -276,12 +277,30 @@ test('a snapshot that is wanted stays for the prune that began before; a time in
   await using store = await openSnapshotStore({ folder: folder.path, now: () => clock });
   const id = await writeSnapshot(store, undefined, () => {});
   assert.ok(store.touch(id));
-  assert.deepEqual(store.remove([id], 5000), []);
+  assert.deepEqual(store.reclaim([id], 5000).ids, []);
   clock = 1000;
   assert.ok(store.touch(id));
-  assert.deepEqual(store.remove([id], 1000), [], 'the later time stands');
+  assert.deepEqual(store.reclaim([id], 1000).ids, [], 'the later time stands');
   store.endFuture(1000);
-  assert.deepEqual(store.remove([id], 1000), [id]);
+  assert.deepEqual(store.reclaim([id], 1000).ids, [id]);
+});
+
+test('what is reclaimed is what is free afterwards: a file that lives on elsewhere is not', async () => {
+  using folder = temporary();
+  await using store = await openSnapshotStore({ folder: folder.path, now });
+  const block = new Uint8Array(256 * 1024);
+  const [below, image] = [await writeSnapshot(store, undefined, () => {}), await writeSnapshot(store, undefined, () => {})];
+  const stage = await writeSnapshot(store, below, (root) => {
+    writeFileSync(join(root, 'own'), block);
+    writeFileSync(join(root, 'twice'), block);
+    linkSync(join(root, 'twice'), join(root, 'again'));
+    writeFileSync(join(root, 'taken'), block);
+  });
+  linkSync(join(folder.path, 's', stage, 'taken'), join(folder.path, 's', image, 'taken'));
+  assert.deepEqual(store.reclaim([below], Infinity), { ids: [], bytes: 0 }, 'something stands on it');
+  const { ids, bytes } = store.reclaim([stage], Infinity);
+  assert.deepEqual([...ids].toSorted(), [below, stage].toSorted());
+  assert.equal(Math.floor(bytes / block.length), 2);
 });
 
 test('tending runs in a process of its own, and only when there is a need', async () => {

@@ -22,6 +22,7 @@ export type CachePrune = {
   readonly rule: string;
 };
 
+/** `bytes`: what is free for it on disk, which is less than the items' own where files of theirs live on in an image. */
 export type Pruned = { readonly items: readonly SpaceItem[]; readonly bytes: number };
 
 /** Prunes, and gives what is gone. Garbage goes in any case. */
@@ -31,11 +32,11 @@ export function pruneCache(engine: Engine, keeper: Keeper, prune: CachePrune): P
     if (engine.leasedSince() === undefined) endFuture(engine, keeper);
     return decide(engine, disk, prune);
   });
-  const gone = new Set<string>(decision.gone);
-  for (const id of keeper.release(decision.snapshots, decision.usedBefore)) gone.add(id);
-  for (const id of keeper.removeCacheMounts(decision.cacheMounts)) gone.add(id);
+  const snapshots = keeper.release(decision.snapshots, decision.usedBefore);
+  const gone = new Set<string>([...decision.gone, ...snapshots.ids, ...keeper.removeCacheMounts(decision.cacheMounts)]);
   const items = decision.items.filter((item) => gone.has(item.id));
-  return { items, bytes: items.reduce((sum, item) => sum + item.bytes, 0) };
+  const others = items.filter((item) => item.kind !== 'snapshot').reduce((sum, item) => sum + item.bytes, 0);
+  return { items, bytes: others + snapshots.bytes };
 }
 
 /** Nobody is at work: times after now are of a clock that was set back since, and would protect what they stand at until they have come. */

@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { listCacheMounts, removeCacheMounts, type KeptCacheMount } from '#execution/ops/cache-mounts.ts';
-import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
+import type { Reclaimed, SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import { clearTrash, tendStore } from '#stores/snapshot/tend.ts';
 
@@ -30,9 +30,9 @@ export type Keeper = {
   cacheMounts(): readonly KeptCacheMount[];
   /**
    * Removes snapshots, but for those that a worker has found for somebody at `usedBefore` or later (milliseconds since the epoch); what others stand on goes
-   * with these. Gives those that are gone.
+   * with these. Gives those that are gone, and the bytes that are free once they are deleted.
    */
-  release(ids: readonly SnapshotId[], usedBefore: number): readonly SnapshotId[];
+  release(ids: readonly SnapshotId[], usedBefore: number): Reclaimed;
   /** Brings times of use down to just before `now` (milliseconds since the epoch): only while nobody is at work. */
   endFuture(now: number): void;
   /** Gives those that are gone: not those that a step has open. */
@@ -49,7 +49,7 @@ export async function openKeeper(store: string): Promise<Keeper & AsyncDisposabl
     ...keeper,
     release(ids, usedBefore) {
       const gone = keeper.release(ids, usedBefore);
-      removed += gone.length;
+      removed += gone.ids.length;
       return gone;
     },
     async [Symbol.asyncDispose]() {
@@ -78,7 +78,7 @@ function keeperOver(snapshots: SnapshotStore, store: string): Keeper {
       return snapshots.list().map(({ size, ...snapshot }) => ({ ...snapshot, bytes: size?.bytes ?? 0, linked: size?.linked ?? 0 }));
     },
     cacheMounts: () => listCacheMounts(mounts),
-    release: (ids, usedBefore) => snapshots.remove(ids, usedBefore),
+    release: (ids, usedBefore) => snapshots.reclaim(ids, usedBefore),
     endFuture: (now) => snapshots.endFuture(now),
     removeCacheMounts: (ids) => removeCacheMounts(mounts, ids),
   };

@@ -62,6 +62,9 @@ export type ActiveSnapshot = AsyncDisposable & {
 
 export type MountedSnapshot = AsyncDisposable & { readonly path: string };
 
+/** Snapshots that are gone now, and the bytes on disk that are free with them: what others have under another name is not. */
+export type Reclaimed = { readonly ids: readonly SnapshotId[]; readonly bytes: number };
+
 export type SnapshotStore = {
   /** A new active snapshot over `parent` (undefined: over nothing); the root folder takes mode and owner of the parent's root, or 0755 0:0. */
   prepare(parent: SnapshotId | undefined, signal: AbortSignal): Promise<ActiveSnapshot>;
@@ -75,11 +78,13 @@ export type SnapshotStore = {
   chain(id: SnapshotId): readonly Snapshot[];
   /** Read-only mount of a committed snapshot (undefined: of an empty tree). */
   view(id: SnapshotId | undefined, signal: AbortSignal): Promise<MountedSnapshot>;
+  /** Removes committed snapshots; those that others stand on, or share the folder of, stay until these go. Folders go to the trash by rename. */
+  remove(ids: readonly SnapshotId[]): void;
   /**
-   * Removes committed snapshots; those that others stand on, or share the folder of, stay until these go. Folders go to the trash by rename. With `usedBefore`, those that were
-   * touched at that time or later (milliseconds since the epoch) stay. Gives those that are gone now.
+   * Removes as `remove` does, but for those that were touched at `usedBefore` or later (milliseconds since the epoch), and counts what it is good for: reads all names
+   * in what is removed.
    */
-  remove(ids: readonly SnapshotId[], usedBefore?: number): readonly SnapshotId[];
+  reclaim(ids: readonly SnapshotId[], usedBefore: number): Reclaimed;
   /** Somebody is about to use this snapshot, though nothing refers to it yet. False when it is not there, or already on its way out. */
   touch(id: SnapshotId): boolean;
   /** Brings times of touches down to just before `now`: those that a clock which was set back has left in the future. Only while nobody is at work. */

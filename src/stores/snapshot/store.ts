@@ -43,6 +43,7 @@ import {
 } from './contract.ts';
 import { mountOverlay } from './overlay.ts';
 import { tendMark } from './start-tending.ts';
+import { diskUsage } from './store/disk-usage.ts';
 import { measureSnapshots } from './store/measure.ts';
 import { joinOwners, listOwners, reapOwners } from './store/owners.ts';
 import { migrations, openRecords, type Records, type SnapshotRow } from './store/records.ts';
@@ -120,10 +121,12 @@ export async function openSnapshotStore({ folder, now, untilExit }: SnapshotStor
     },
     chain: (id) => chainOf(store, id),
     view: async (id, signal) => view(store, id, signal),
-    remove(ids, usedBefore) {
+    remove: (ids) => discard(store, store.records.doom(ids, owner)),
+    reclaim(ids, usedBefore) {
       const gone = store.records.doom(ids, owner, usedBefore);
+      const sizes = diskUsage(new Map(gone.map((id) => [id, join(folder, 's', id)])));
       discard(store, gone);
-      return gone;
+      return { ids: gone, bytes: [...sizes.values()].reduce((sum, { bytes }) => sum + bytes, 0) };
     },
     touch: (id) => store.records.touch(id, store.now()),
     endFuture: (at) => store.records.endFuture(at),

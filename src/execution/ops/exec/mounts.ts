@@ -185,7 +185,7 @@ async function snapshotOf(
     parents: false,
   } as const;
   const snapshot = await runFile({ op: { kind: 'file', base: null, actions: [action] }, inputs: [input] }, tools, report, signal);
-  stack.defer(() => void tools.snapshots.remove([snapshot]));
+  stack.defer(() => tools.snapshots.remove([snapshot]));
   return { snapshot, path: '/mounted' };
 }
 
