@@ -23,6 +23,7 @@ const checkers = [
   ['setfattr'],
   ['ssh-add'],
   ['git'],
+  ['newuidmap'],
 ];
 
 /** Each command: the Debian packages it needs, and the program. */
@@ -39,6 +40,7 @@ const packageOf = {
   getcap: 'libcap2-bin',
   setfattr: 'attr',
   'ssh-add': 'openssh-client',
+  newuidmap: 'uidmap',
 };
 
 function fail(text) {

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { withOwnIds } from '#ground/linux/user-namespace.ts';
 
 /**
  * Removes `folder`, which holds the store `store`, while holding the lock of the process that tends a store after a build: that one may just be at work in it, or
@@ -8,7 +9,10 @@ import { join } from 'node:path';
  */
 export function removeWithStore(folder: string, store: string): void {
   const snapshots = join(store, 'snapshots');
-  if (existsSync(snapshots))
-    spawnSync('flock', ['--wait', '30', join(snapshots, 'tending'), 'rm', '-rf', '--', folder], { stdio: 'ignore' });
+  if (existsSync(snapshots)) {
+    // Files of a normal user's steps have owners that only the user namespace of the worker knows.
+    const [command, ...words] = withOwnIds(['flock', '--wait', '30', join(snapshots, 'tending'), 'rm', '-rf', '--', folder]);
+    spawnSync(command, words, { stdio: 'ignore' });
+  }
   rmSync(folder, { recursive: true, force: true });
 }

@@ -23,6 +23,7 @@ import {
 } from '#ground/linux/syscall.ts';
 import { describeEntry, lookAt, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
+import { opaqueAttribute } from '#ground/linux/user-namespace.ts';
 
 /** Reads a root without ever leaving it, each entry once: every look costs three system calls, and steps are many. Disposing closes it. */
 export type RootTree = Disposable & {
@@ -296,5 +297,5 @@ function tidyUpper(upper: string, touched: ReadonlyMap<string, Touched>): void {
 }
 
 function isOpaque(hostPath: ByteString): boolean {
-  return ['trusted.overlay.opaque', 'user.overlay.opaque'].some((name) => getAttribute(hostPath, name) !== undefined);
+  return getAttribute(hostPath, opaqueAttribute()) !== undefined;
 }

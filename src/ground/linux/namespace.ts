@@ -10,6 +10,7 @@
  */
 import { spawn, type ChildProcess, type Serializable } from 'node:child_process';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { requireOwnIds, userNamespaceOptions } from './user-namespace.ts';
 
 export type NamespaceOptions = {
   /** Absolute path of the script. */
@@ -37,12 +38,13 @@ const stopDelay = 5000;
 const nodeFlags = ['--max-semi-space-size=1'] as const;
 
 /**
- * Starts `entry` with this very Node in new mount and PID namespaces (as root; ready after about 25 ms), its current folder being `/`. Aborting the signal kills
+ * Starts `entry` with this very Node in new mount and PID namespaces, and where this is not root as root of a user namespace with this user's ids (ready after about 25 ms), its current folder being `/`. Aborting the signal kills
  * it. Disposing closes the channel, which a program should take as the wish to end (`process.on('disconnect')`), and kills it after 5 seconds.
- * Throws `linux/no-such-command` where util-linux is missing, and `linux/not-root`.
+ * Throws `linux/no-such-command` where util-linux is missing, and `linux/no-ids`.
  */
 export async function startInNamespaces(options: NamespaceOptions, signal: AbortSignal): Promise<NamespaceProcess> {
   signal.throwIfAborted();
+  requireOwnIds(options.environment['PATH'] ?? '');
   const [command, ...wrapping] = namespaceCommand();
   const child = spawn(command, [...wrapping, process.execPath, ...nodeFlags, options.entry, ...options.arguments], {
     stdio: [...options.stdio, 'ipc'],
@@ -70,15 +72,19 @@ export async function startInNamespaces(options: NamespaceOptions, signal: Abort
   };
 }
 
-/**
- * The program that makes the namespaces. The rootless way belongs here: `unshare --user --map-root-user --map-auto` before the same
- * options, with `userxattr` among the overlay's, and a store that was written inside that user namespace from the start.
- */
+/** The program that makes the namespaces; for a normal user one in which it is root, around the others. */
 function namespaceCommand(): readonly [string, ...string[]] {
-  if (process.getuid?.() !== 0) {
-    throw new JettisonError('linux/not-root', 'Running steps without root is not built yet', { hint: 'Run jettison as root (sudo)' });
-  }
-  const unshare = ['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
+  const unshare = [
+    'unshare',
+    ...userNamespaceOptions(),
+    '--mount',
+    '--propagation',
+    'private',
+    '--pid',
+    '--fork',
+    '--kill-child=SIGKILL',
+    '--mount-proc',
+  ];
   return ['setpriv', '--pdeathsig', 'KILL', ...unshare];
 }
 

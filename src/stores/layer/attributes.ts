@@ -5,10 +5,5 @@
  */
 export function belongsToLayer(name: string): boolean {
   if (name === 'security.capability' || name === 'system.posix_acl_access' || name === 'system.posix_acl_default') return true;
-  return (name.startsWith('user.') || name.startsWith('trusted.')) && overlayMark(name) === undefined;
-}
-
-/** `opaque` of `trusted.overlay.opaque`; undefined for what is no mark of overlayfs. */
-export function overlayMark(name: string): string | undefined {
-  return /^(?:trusted|user)\.overlay\.(.*)$/su.exec(name)?.[1];
+  return /^(?:trusted|user)\.(?!overlay\.)/u.test(name);
 }

@@ -7,7 +7,3 @@ export const whiteoutPrefix = '.wh.';
 export const opaqueMark = asByteString('.wh..wh..opq');
 /** Names with which aufs kept house; `opaqueMark` is the only one with a meaning. */
 export const metadataPrefix = '.wh..wh.';
-
-/** How overlayfs marks an opaque folder (https://docs.kernel.org/filesystems/overlayfs.html). */
-export const opaqueAttribute = 'trusted.overlay.opaque';
-export const opaqueValue: Uint8Array = new Uint8Array([0x79]);

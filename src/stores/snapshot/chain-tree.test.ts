@@ -6,7 +6,7 @@ import { asByteString, fromText } from '#ground/base/byte-string.ts';
 import { isCode } from '#ground/base/errors.ts';
 import { AT_FDCWD, changeTimeAt, fileTypes, makeNodeAt, setAttribute } from '#ground/linux/syscall.ts';
 import type { Tree } from '#ground/linux/tree.ts';
-import { openChainTree } from './chain-tree.ts';
+import { markOpaque, openChainTree } from './chain-tree.ts';
 
 const isRoot = process.getuid?.() === 0;
 
@@ -21,7 +21,7 @@ function makeLayers(at: string, layers: readonly (readonly string[])[]): string[
       if (path.endsWith('-')) makeNodeAt(AT_FDCWD, fromText(host), { type: fileTypes.character, mode: 0 });
       else if (/[/!]$/u.test(path)) mkdirSync(host, { recursive: true });
       else writeFileSync(host, `${index}`);
-      if (path.endsWith('!')) setAttribute(fromText(host), 'user.overlay.opaque', new TextEncoder().encode('y'));
+      if (path.endsWith('!')) markOpaque(fromText(host));
     }
     return top;
   });
@@ -52,11 +52,18 @@ test('layers merge, whiteouts and opaque folders hide, a file ends merging', { s
   );
 });
 
-test('an opaque root hides all below it', () => {
+test('an opaque root hides all below it', { skip: !isRoot }, () => {
   using folder = mkdtempDisposableSync('/tmp/jettison-chain-');
   const layers = makeLayers(folder.path, [['a'], ['b'], ['c']]);
-  setAttribute(fromText(layers[1]!), 'user.overlay.opaque', new TextEncoder().encode('y'));
+  markOpaque(fromText(layers[1]!));
   assert.deepEqual(names(openChainTree(layers), ''), ['a@0', 'b@1']);
+});
+
+test('a mark that overlays mounted here do not have hides nothing: any step may set it', { skip: !isRoot }, () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-chain-');
+  const layers = makeLayers(folder.path, [['d/a'], ['d/b']]);
+  setAttribute(fromText(join(layers[0]!, 'd')), 'user.overlay.opaque', new TextEncoder().encode('y'));
+  assert.deepEqual(names(openChainTree(layers), 'd'), ['d/a@0', 'd/b@1']);
 });
 
 test('entries tell mode, exact time, links, target and bytes of names', () => {

@@ -8,16 +8,18 @@
 import { readdirSync, type BigIntStats } from 'node:fs';
 import { asByteString, fromText, nodePath, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { getAttribute, listAttributes } from '#ground/linux/syscall.ts';
+import { getAttribute, setAttribute } from '#ground/linux/syscall.ts';
 import { readAttributes } from '#ground/linux/attributes.ts';
 import { describeEntry, lookAt, notAFolder, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
+import { opaqueAttribute } from '#ground/linux/user-namespace.ts';
 
 /** Where one folder of the merged tree lies: the real folders that make it, topmost first. */
 type Folder = { readonly entry: TreeEntry; readonly parts: readonly Part[] };
 type Part = { readonly hostPath: ByteString; readonly layer: number };
 
 const root = asByteString('');
+const opaqueMark: Uint8Array = new Uint8Array([0x79]);
 
 /**
  * The tree of `folders` (absolute paths, topmost first). No folders: an empty root, 0755 0:0. Look-ups of folders are remembered, so
@@ -67,11 +69,13 @@ export function cutChain(folders: readonly string[]): readonly string[] {
 
 /** Does this real folder hide what lies below it in a chain? */
 export function isOpaque(hostPath: ByteString): boolean {
-  return listAttributes(hostPath).some((name) => {
-    if (name !== 'trusted.overlay.opaque' && name !== 'user.overlay.opaque') return false;
-    const value = getAttribute(hostPath, name);
-    return value !== undefined && value.length === 1 && value[0] === 0x79;
-  });
+  const value = getAttribute(hostPath, opaqueAttribute());
+  return value !== undefined && value.length === 1 && value[0] === opaqueMark[0];
+}
+
+/** Makes this real folder hide what lies below it in a chain, as an overlay mounted here would. */
+export function markOpaque(path: ByteString): void {
+  setAttribute(path, opaqueAttribute(), opaqueMark);
 }
 
 /** `snapshot/folder-missing`. */

@@ -5,6 +5,7 @@
 import type { ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { insideFolder, mountFileSystem } from '#ground/linux/syscall.ts';
+import { isInitialUserNamespace } from '#ground/linux/user-namespace.ts';
 
 export type OverlayMount = {
   /** Open folder that the names below are relative to. */
@@ -20,6 +21,8 @@ const maximumLowers = 500;
 const pageSize = 4096;
 /** What must not end up in a snapshot: renamed folders by reference, files without data, references to other inodes. */
 const plainForm = 'redirect_dir=nofollow,metacopy=off,index=off,xino=off';
+/** Where `trusted.*` is for the machine's own root alone (Linux 5.11). */
+const marksForUsers = ',userxattr';
 
 let takesVolatile = true;
 
@@ -27,13 +30,13 @@ let takesVolatile = true;
 export function mountOverlay(overlay: OverlayMount): void {
   const { lowers, upper } = overlay;
   const layers = `lowerdir=${lowers.join(':')}${upper ? `,upperdir=${upper.folder},workdir=${upper.work}` : ''}`;
-  if (lowers.length > maximumLowers || layers.length + plainForm.length + 12 > pageSize) {
+  if (lowers.length > maximumLowers || layers.length + plainForm.length + marksForUsers.length + ',volatile'.length >= pageSize) {
     throw new JettisonError('snapshot/too-many-layers', `Cannot mount ${lowers.length} layers over each other`, {
       hint: `The kernel takes at most ${maximumLowers}: use fewer steps, or start a new stage and COPY the result into it`,
     });
   }
   try {
-    mountWith(overlay, `${layers},${plainForm}`);
+    mountWith(overlay, `${layers},${plainForm}${isInitialUserNamespace() ? '' : marksForUsers}`);
   } catch (error) {
     throw new JettisonError(
       'snapshot/overlay-unusable',
@@ -41,7 +44,7 @@ export function mountOverlay(overlay: OverlayMount): void {
       {
         fault: 'environment',
         cause: error,
-        hint: 'jettison needs CAP_SYS_ADMIN, Linux 4.19 or later, and its folder on a file system like ext4, XFS or Btrfs (not on another overlay)',
+        hint: 'jettison needs CAP_SYS_ADMIN, Linux 4.19 or later (5.11 without root), and its folder on a file system like ext4, XFS or Btrfs (not on another overlay)',
       },
     );
   }

@@ -23,7 +23,7 @@ import {
 } from '#ground/linux/syscall.ts';
 import { describeEntry, lookAt, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
-import { isOpaque } from '#stores/snapshot/chain-tree.ts';
+import { isOpaque, markOpaque } from '#stores/snapshot/chain-tree.ts';
 
 /** What a folder gets that is made on the way to a destination. */
 export type Made = { readonly mode: number; readonly uid: number; readonly gid: number };
@@ -119,7 +119,7 @@ export function openUpper(folder: string, base: Tree): Upper {
     makeFolderAt(parent.file, name, 0o700);
     // A folder of the chain that was hidden until now would show through the new one.
     const hides = stateOf(parent.path)?.baseVisible === true && base.entry(path)?.kind === 'folder';
-    if (hides) setAttribute(procPath(parent.file, name), 'trusted.overlay.opaque', new Uint8Array([0x79]));
+    if (hides) markOpaque(procPath(parent.file, name));
     states.set(path, { inUpper: true, baseVisible: false });
     return folderAt(path, true);
   };

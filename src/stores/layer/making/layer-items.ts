@@ -4,9 +4,10 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { getAttribute, listAttributes } from '#ground/linux/syscall.ts';
 import { describeEntry, lookAt } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
+import { overlayMarks } from '#ground/linux/user-namespace.ts';
 import { noAttributes, type TarEntry } from '#formats/tar/entry.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
-import { belongsToLayer, overlayMark } from '../attributes.ts';
+import { belongsToLayer } from '../attributes.ts';
 import { opaqueMark, whiteoutPrefix } from '../whiteout.ts';
 
 /** An entry of a layer, and the host path of a file whose content follows it. */
@@ -112,9 +113,10 @@ function readAttributes(hostPath: ByteString, path: ByteString): Attributes {
   const names = listAttributes(hostPath);
   if (names.length === 0) return { kept: noAttributes, isOpaque: false };
   const kept = new Map<string, Uint8Array>();
+  const marks = overlayMarks();
   let isOpaque = false;
   for (const name of names) {
-    const mark = overlayMark(name);
+    const mark = name.startsWith(marks) ? name.slice(marks.length) : undefined;
     if (mark === undefined && !belongsToLayer(name)) continue;
     const value = getAttribute(hostPath, name);
     if (value === undefined) continue;

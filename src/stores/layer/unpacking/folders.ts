@@ -6,8 +6,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { asByteString, fromText, nodePath, type ByteString } from '#ground/base/byte-string.ts';
 import { changeTimeAt, closeFile, makeFolderAt, procPath, setAttribute, unlinkAt } from '#ground/linux/syscall.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
-import { openChainTree } from '#stores/snapshot/chain-tree.ts';
-import { opaqueAttribute, opaqueValue } from '../whiteout.ts';
+import { markOpaque, openChainTree } from '#stores/snapshot/chain-tree.ts';
 import { badLayer } from './fail.ts';
 import { inheritedAttribute, isWhiteout, itself, lookIn, setMetadata, tryOpenFolder, type Metadata } from './inode.ts';
 
@@ -194,7 +193,7 @@ function makeFolder(state: State, place: OpenPlace, { name, metadata, replaces }
   setMetadata(place.file, name, 'folder', metadata);
   state.pending.set(path, metadata);
   if (!replaces || !shows(state, place, path)) return;
-  setAttribute(procPath(place.file, name), opaqueAttribute, opaqueValue);
+  markOpaque(procPath(place.file, name));
   state.opaque.add(path);
 }
 
@@ -205,7 +204,7 @@ function shows(state: State, from: Place, path: ByteString): boolean {
 
 function hideBelow(state: State, place: OpenPlace): void {
   if (!showsBelow(state, place)) return;
-  setAttribute(procPath(place.file, itself), opaqueAttribute, opaqueValue);
+  markOpaque(procPath(place.file, itself));
   state.opaque.add(place.path);
   forget(state);
 }

@@ -1,0 +1,147 @@
+/** A normal user builds: root's images bit for bit, files of all ids, and nothing that stays behind. */
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { listImage, readImage } from '#test/kit/image-listing.ts';
+import { normalUser, type NormalUser } from '#test/kit/normal-user.ts';
+import { mountsWith, openSandbox, runCommand, type CommandOptions, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
+
+const main = join(import.meta.dirname, '../../src/main.ts');
+
+const dockerfile = `FROM busybox AS build
+RUN mkdir -p /out/kept /out/hidden && echo 1 > /out/kept/a && echo 2 > /out/hidden/b && mkfifo /out/pipe && ln -s a /out/kept/link
+RUN chown -R 5:7 /out/kept && chmod 4750 /out/kept/a && chown 65534:65534 /out/pipe && chmod 0700 /out/hidden
+RUN rm -r /out/hidden && mkdir /out/hidden && echo 3 > /out/hidden/c && rm /out/kept/link && find /out -exec touch -h -d @1000000000 {} +
+FROM busybox
+COPY --from=build /out /app
+COPY --chown=33:34 --chmod=0640 file /app/kept/
+ADD rows.tar /rows/
+RUN echo app:x:1234:1234::/:/bin/sh >> /etc/passwd && rm /bin/vi && mv /app/hidden /app/shown && touch -d @1000000000 /etc /etc/passwd /bin /app
+USER app
+WORKDIR /work
+RUN test $(id -u) = 1234 && ! touch /etc/x 2>/dev/null
+CMD ["id", "-u"]
+`;
+
+/** As the command of the sandbox, but typed by a normal user. */
+function typedBy(user: NormalUser, sandbox: Sandbox, store: string) {
+  return async (words: readonly string[], options: CommandOptions = {}): Promise<Finished> => {
+    const [command, ...before] = user.words;
+    const environment = { ...sandbox.environment, JETTISON_STORE: store, HOME: sandbox.folder, ...options.environment };
+    return await runCommand(command, [...before, process.execPath, main, ...words], { cwd: sandbox.folder, ...options, environment });
+  };
+}
+
+function context(sandbox: Sandbox): string {
+  const folder = sandbox.files({ Dockerfile: dockerfile, file: 'file\n', 'rows/one': '1\n' });
+  execFileSync('tar', ['--numeric-owner', '--owner=11', '--group=12', '-cf', join(folder, 'rows.tar'), '-C', join(folder, 'rows'), 'one']);
+  return folder;
+}
+
+function layersOf(inspected: string): readonly string[] {
+  const [image] = JSON.parse(inspected) as readonly { readonly RootFS: { readonly Layers: readonly string[] } }[];
+  return image?.RootFS.Layers ?? [];
+}
+
+async function openForUser(sandbox: Sandbox): Promise<{ readonly user: NormalUser; readonly home: string; readonly store: string }> {
+  const user = normalUser(sandbox.folder);
+  execFileSync('chmod', ['755', sandbox.folder]);
+  const home = join(sandbox.folder, 'home');
+  execFileSync('mkdir', [home]);
+  user.owns(home);
+  return await Promise.resolve({ user, home, store: join(home, 'store') });
+}
+
+test('a normal user builds the image that root builds, runs it, and cleans up', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const folder = context(sandbox);
+  const options = { environment: { SOURCE_DATE_EPOCH: '1000000000' } };
+  const build = ['build', '-q', '-t', 'app', folder];
+  await sandbox.succeed(build, options);
+  const { user, home, store } = await openForUser(sandbox);
+  const typed = typedBy(user, sandbox, store);
+  const base = join(sandbox.folder, 'base.tar');
+  await sandbox.succeed(['save', '-o', base, 'busybox']);
+  user.owns(base);
+
+  const succeed = async (...line: readonly string[]): Promise<string> => {
+    const done = await typed(line, options);
+    assert.equal(done.status, 0, done.stderr);
+    return done.stdout;
+  };
+  await succeed('load', '-i', base);
+  await succeed(...build);
+  assert.equal(await succeed('run', '--rm', 'app'), '1234\n');
+
+  const [mine, roots] = [layersOf(await succeed('inspect', 'app')), layersOf(await sandbox.succeed(['inspect', 'app']))];
+  // Two layers have a folder with the time of its build: where COPY puts a file into it, and WORKDIR's.
+  assert.equal(mine.filter((layer, index) => layer !== roots[index]).length, 2);
+  const saved = join(home, 'saved.tar');
+  await succeed('save', '-o', saved, 'app');
+  await sandbox.succeed(['save', '-o', join(sandbox.folder, 'roots.tar'), 'app']);
+  const [all, rootsBase] = [readImage(saved), readImage(base)];
+  assert.equal(listImage(all, rootsBase), listImage(readImage(join(sandbox.folder, 'roots.tar')), rootsBase));
+  const list = 'ls -lnR /app /rows /etc/passwd /bin';
+  assert.equal(await succeed('run', '--rm', 'app', 'sh', '-c', list), await sandbox.succeed(['run', '--rm', 'app', 'sh', '-c', list]));
+
+  // Nothing changed: nothing runs. Then everything goes, although its owners are ids that the user is not.
+  assert.match((await typed(['build', '--progress=plain', '-t', 'app', folder], options)).stderr, /10 of 10 steps cached/u);
+  await succeed('du');
+  await succeed('rmi', 'app');
+  await succeed('prune', '-af');
+  const { stdout: left } = await typed(['du']);
+  assert.match(left, /Reclaimable:\s+0B/u);
+  assert.deepEqual(mountsWith(store), []);
+});
+
+test('a build of a normal user that is killed takes its steps with it', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const folder = sandbox.files({ Dockerfile: 'FROM busybox\nRUN sleep 4242\n' });
+  const { user, store } = await openForUser(sandbox);
+  const typed = typedBy(user, sandbox, store);
+  const base = join(sandbox.folder, 'base.tar');
+  await sandbox.succeed(['save', '-o', base, 'busybox']);
+  user.owns(base);
+  assert.equal((await typed(['load', '-i', base])).status, 0);
+  const done = await typed(['build', folder], {
+    onStart: (build) => {
+      void (async () => {
+        while (!commandLines().some((line) => line.startsWith('sleep 4242'))) await setTimeout(50);
+        build.kill('SIGKILL');
+      })();
+    },
+  });
+  assert.equal(done.signal, 'SIGKILL');
+  // The kernel ends the others one after another.
+  for (let wait = 0; wait < 100 && commandLines().length > 0; wait++) await setTimeout(50);
+  assert.deepEqual(commandLines(), []);
+  assert.deepEqual(mountsWith(store), []);
+});
+
+/** Of all processes of the user's. */
+function commandLines(): readonly string[] {
+  return execFileSync('ps', ['-e', '-o', 'uid=,args='], { encoding: 'utf8' })
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line.startsWith('4242 '))
+    .map((line) => line.slice(5));
+}
+
+test('without ids of its own a normal user is told what to do', async () => {
+  await using sandbox = await openSandbox();
+  const folder = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
+  const { home, store } = await openForUser(sandbox);
+  const typed = typedBy(normalUser(home, { ids: false }), sandbox, store);
+  for (const words of [['build', folder], ['du']]) {
+    const done = await typed(words);
+    assert.equal(done.status, 1, done.stderr);
+    assert.match(
+      done.stderr,
+      /ERROR: Cannot build without root: user pilot has no ids of its own in \/etc\/subuid and \/etc\/subgid\n.*usermod --add-subuids/u,
+    );
+  }
+});
