@@ -68,7 +68,7 @@ async function sendGrowing(
   report: Report,
   signal: AbortSignal,
 ): Promise<boolean> {
-  await using file = await followFile(making.file, making.complete, signal);
+  using file = await followFile(making.file, making.complete, signal);
   if (!(await file.exceeds(longLayer, signal))) return false;
   const { item, complete } = making;
   await pushGrowingBlob(target, { item, complete, open: (offset, own) => file.read(offset, own) }, report, signal);

@@ -127,7 +127,7 @@ async function pushGrowing(
   const complete = writeSlowly(file, bytes, isSent).then(
     async () => await finish({ digest: parseDigest(sha256(bytes)), size: bytes.length }),
   );
-  await using following = await followFile(file, complete, signal);
+  using following = await followFile(file, complete, signal);
   await pushGrowingBlob(
     { reference: parseReference(`${registry.host}/app:v1`), client },
     { item: 'layer', complete, open: (offset, own) => following.read(offset, own) },

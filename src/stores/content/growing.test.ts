@@ -21,7 +21,7 @@ test('a file is read to its end while it is made, grows, moves and is removed', 
   const following = followFile(path, written.promise, signal);
   await sleep(20);
   writeFileSync(path, 'one ');
-  await using file = await following;
+  using file = await following;
   assert.equal(await file.exceeds(3, signal), true);
   const [whole, rest] = [readAll(file), readAll(file, 4)];
   await sleep(20);
@@ -40,7 +40,7 @@ test('what the writer throws is thrown, a file shorter than was said is an error
   const written = Promise.withResolvers<{ readonly size: number }>();
   const missing = followFile(path, written.promise, signal);
   writeFileSync(`${path}-2`, 'short');
-  await using file = await followFile(`${path}-2`, written.promise, signal);
+  using file = await followFile(`${path}-2`, written.promise, signal);
   const reading = readAll(file);
   const controller = new AbortController();
   const waiting = file.exceeds(10, controller.signal);
@@ -49,6 +49,6 @@ test('what the writer throws is thrown, a file shorter than was said is an error
   written.reject(new Error('no more disk'));
   await assert.rejects(missing, /no more disk/u);
   await assert.rejects(reading, /no more disk/u);
-  await using cut = await followFile(`${path}-2`, Promise.resolve({ size: 6 }), signal);
+  using cut = await followFile(`${path}-2`, Promise.resolve({ size: 6 }), signal);
   await assert.rejects(readAll(cut), /ends after 5 of 6 bytes/u);
 });

@@ -1,15 +1,15 @@
 /** Files that somebody else is still writing, in another thread or process: read as far as they are, then further, as they grow. */
-import { closeSync, openSync, read } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { sleep } from '#ground/base/retry.ts';
 
 /** Between two looks at a file that has nothing new, in milliseconds. */
 export const growthPause = 8;
-/** Longer than what an HTTP request holds back (64 KiB), so that two buffers are enough. */
+/** Longer than what an HTTP request holds back, so that two buffers are enough. What was just written is in the page cache: reading it does not wait. */
 const blockSize = 256 << 10;
 
 /** A file that grows to a size which is known when it is complete. Disposing closes it; the file itself stays. */
-export type GrowingFile = AsyncDisposable & {
+export type GrowingFile = Disposable & {
   /** Waits until the file has more than `size` bytes (true) or is complete with fewer (false). Throws what the writer threw. */
   exceeds(size: number, signal: AbortSignal): Promise<boolean>;
   /** The bytes from `offset` to the end of the complete file, as they come; may be asked for several times. A chunk holds until the next but one is asked for. Throws what the writer threw. */
@@ -31,23 +31,13 @@ export async function followFile(path: string, written: Promise<{ readonly size:
     return end.size;
   };
   const file = await openWhenThere(path, sizeNow, signal);
-  const readers = new Set<Promise<unknown>>();
-  const readBlock = async (block: Uint8Array, position: number): Promise<number> => {
-    const reading = readAt(file, block, position);
-    readers.add(reading);
-    try {
-      return await reading;
-    } finally {
-      readers.delete(reading);
-    }
-  };
   return {
     async exceeds(size, own) {
       const byte = new Uint8Array(1);
       for (;;) {
         const complete = sizeNow();
         if (complete !== undefined) return complete > size;
-        if ((await readBlock(byte, size)) > 0) return true;
+        if (readSync(file, byte, 0, 1, size) > 0) return true;
         await sleep(growthPause, own);
       }
     },
@@ -58,7 +48,7 @@ export async function followFile(path: string, written: Promise<{ readonly size:
         own.throwIfAborted();
         const complete = sizeNow();
         const block = buffers[turn];
-        const count = await readBlock(block, position);
+        const count = readSync(file, block, 0, blockSize, position);
         if (count > 0) {
           yield block.subarray(0, count);
           turn = turn === 0 ? 1 : 0;
@@ -68,10 +58,7 @@ export async function followFile(path: string, written: Promise<{ readonly size:
         position += count;
       }
     },
-    async [Symbol.asyncDispose]() {
-      await Promise.allSettled(readers);
-      closeSync(file);
-    },
+    [Symbol.dispose]: () => closeSync(file),
   };
 }
 
@@ -85,12 +72,6 @@ async function openWhenThere(path: string, sizeNow: () => number | undefined, si
     }
     await sleep(growthPause, signal);
   }
-}
-
-async function readAt(file: number, block: Uint8Array, position: number): Promise<number> {
-  const done = Promise.withResolvers<number>();
-  read(file, block, 0, block.length, position, (error, count) => (error ? done.reject(error) : done.resolve(count)));
-  return await done.promise;
 }
 
 function cutShort(path: string, size: number, complete: number): JettisonError {

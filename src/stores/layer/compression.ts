@@ -13,8 +13,10 @@ import { createFrameCutter } from './compressing/zstd-frames.ts';
 export type Compression = 'gzip' | 'zstd';
 
 export type Compressor = {
-  /** Takes the next bytes (a copy is made) and waits while all threads are busy. */
-  push(bytes: Uint8Array): Promise<void>;
+  /** A buffer for the bytes that `push` takes next. */
+  buffer(): Uint8Array;
+  /** Takes the last `buffer()`, filled; only the last one may be the beginning of it. Waits while all threads are busy. */
+  push(block: Uint8Array): Promise<void>;
   finish(): Promise<void>;
 };
 
@@ -29,9 +31,13 @@ export type CompressorOptions = {
 };
 
 const gzipBlock = 1 << 20;
-const zstdFrame = 4 << 20;
+/** No longer than the window of level 3: a frame is one segment then, which is quicker to search. */
+const zstdFrame = 2 << 20;
 const dictionaryLength = 32 << 10;
 const storedLength = 65_535;
+/** Bytes of a piece, of which eight are taken. */
+const smallSample = 1024;
+const largeSample = 4096;
 const gzipHeader = new Uint8Array([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
 /** An empty last block with fixed codes (RFC 1951, 3.2.6). */
 const lastBlock = new Uint8Array([3, 0]);
@@ -46,18 +52,17 @@ function createGzip({ width, sink, level = 6 }: CompressorOptions): Compressor {
   let crc = 0;
   let size = 0;
   let dictionary: Uint8Array = new Uint8Array(0);
-  const blocks = createBlocks(gzipBlock, width, async (block) => {
-    crc = crc32(block, crc);
-    size += block.length;
-    const before = dictionary;
-    dictionary = block.subarray(Math.max(0, block.length - dictionaryLength));
-    await order.add(async () => await deflateBlock(block, before, level));
-  });
   sink([gzipHeader]);
   return {
-    push: async (bytes) => await blocks.push(bytes),
+    buffer: createRing(gzipBlock, width + 2),
+    async push(block) {
+      crc = crc32(block, crc);
+      size += block.length;
+      const before = dictionary;
+      dictionary = block.subarray(Math.max(0, block.length - dictionaryLength));
+      await order.add(async () => await deflateBlock(block, before, level));
+    },
     async finish() {
-      await blocks.finish();
       await order.finish();
       const end = new DataView(new ArrayBuffer(8));
       end.setUint32(0, crc, true);
@@ -70,48 +75,28 @@ function createGzip({ width, sink, level = 6 }: CompressorOptions): Compressor {
 function createZstd({ width, sink, level = 3 }: CompressorOptions): Compressor {
   const order = createOrder(width, sink);
   let isEmpty = true;
-  const compress = async (block: Uint8Array): Promise<void> => {
+  const push = async (block: Uint8Array): Promise<void> => {
     isEmpty = false;
     await order.add(async () => [await zstdBlock(block, level)]);
   };
-  const blocks = createBlocks(zstdFrame, width, compress);
   return {
-    push: async (bytes) => await blocks.push(bytes),
+    buffer: createRing(zstdFrame, width + 1),
+    push,
     async finish() {
-      await blocks.finish();
-      if (isEmpty) await compress(new Uint8Array(0));
+      if (isEmpty) await push(new Uint8Array(0));
       await order.finish();
     },
   };
 }
 
 /**
- * Bytes in pieces of any length, out in blocks of one length and a shorter last one. The blocks lie in a ring of `width` + 2 buffers: a
- * block and the one before it hold while `width` tasks that were started in order read them.
+ * Buffers that are made when first wanted and come again in turns: one is filled while `width` tasks that were started in order read theirs,
+ * and, where a block is the dictionary of the next one, one more.
  */
-function createBlocks(length: number, width: number, take: (block: Uint8Array) => Promise<void>): Compressor {
+function createRing(length: number, count: number): () => Uint8Array {
   const ring: Uint8Array[] = [];
   let turn = 0;
-  let used = 0;
-  const current = (): Uint8Array => (ring[turn % (width + 2)] ??= new Uint8Array(length));
-  return {
-    async push(bytes) {
-      for (let at = 0; at < bytes.length;) {
-        const block = current();
-        const count = Math.min(bytes.length - at, length - used);
-        block.set(bytes.subarray(at, at + count), used);
-        used += count;
-        at += count;
-        if (used < length) continue;
-        turn++;
-        used = 0;
-        await take(block);
-      }
-    },
-    async finish() {
-      if (used > 0) await take(current().subarray(0, used));
-    },
-  };
+  return () => (ring[turn++ % count] ??= new Uint8Array(length));
 }
 
 type Pieces = readonly Uint8Array[];
@@ -147,6 +132,7 @@ async function deflateBlock(block: Uint8Array, dictionary: Uint8Array, level: nu
   const done = Promise.withResolvers<Uint8Array>();
   const options = {
     level,
+    memLevel: 9,
     finishFlush: constants.Z_SYNC_FLUSH,
     chunkSize: block.length + 65_536,
     ...(dictionary.length > 0 ? { dictionary } : {}),
@@ -156,16 +142,22 @@ async function deflateBlock(block: Uint8Array, dictionary: Uint8Array, level: nu
   return bytes.length < block.length ? [bytes] : storeBlock(block);
 }
 
-/** Eight samples of 4 KiB become smaller: spares the work of finding out on the whole of a block that does not. */
+/** Samples become smaller: spares the work of finding out on the whole of a block that does not. Small samples are enough where they say it clearly. */
 function looksCompressible(block: Uint8Array): boolean {
-  const piece = 4096;
-  if (block.length < 16 * piece) return true;
+  if (block.length < 16 * largeSample) return true;
+  const first = shrinkage(block, smallSample);
+  if (first < 0.9 || first >= 1) return first < 1;
+  return shrinkage(block, largeSample) < 0.985;
+}
+
+/** Size of eight pieces of a block, quickly compressed, as a part of what it was. */
+function shrinkage(block: Uint8Array, piece: number): number {
   const sample = new Uint8Array(8 * piece);
   for (let index = 0; index < 8; index++) {
     const at = Math.floor((block.length / 8) * index);
     sample.set(block.subarray(at, at + piece), index * piece);
   }
-  return deflateRawSync(sample, { level: 1 }).length < sample.length * 0.985;
+  return deflateRawSync(sample, { level: 1 }).length / sample.length;
 }
 
 /** RFC 1951, 3.2.4: blocks as they are, each with its length and the length's complement. Nothing is copied. */
@@ -184,7 +176,8 @@ function storeBlock(block: Uint8Array): Pieces {
 async function zstdBlock(block: Uint8Array, level: number): Promise<Uint8Array> {
   const done = Promise.withResolvers<Uint8Array>();
   const options = {
-    chunkSize: 1 << 20,
+    // As much as a block can become: in one piece, nothing is copied on the way.
+    chunkSize: block.length + (block.length >> 8) + 1024,
     pledgedSrcSize: block.length,
     params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
   };

@@ -4,7 +4,7 @@ import { createDigester } from '#ground/base/digest.ts';
 import { createLog } from '#ground/base/log.ts';
 import type { LayerIdentity } from './jobs.ts';
 export type { LayerIdentity } from './jobs.ts';
-import { put, putContent, putEnd, type Output } from './making/layer-tar.ts';
+import { put, putContent, putEnd, sameBuffer, startOutput, type Output } from './making/layer-tar.ts';
 
 /** Entries of a layer, in its order. */
 export type LayerBatch = {
@@ -37,7 +37,7 @@ type Waiting = { readonly batch: LayerBatch; readonly onTaken: () => void };
 export function followLayer(folder: string): LayerFollower {
   const waiting: Waiting[] = [];
   const digester = createDigester();
-  const output: Output = { bytes: new Uint8Array(blockLength), used: 0 };
+  const output = startOutput(sameBuffer(blockLength));
   const over = Promise.withResolvers<boolean>();
   let fileBytes = 0;
   let isTold = false;

@@ -52,6 +52,8 @@ export type TransportOptions = {
 };
 
 const mostRedirects = 5;
+/** Bytes. */
+const longBody = 1 << 20;
 
 export function createTransport(options: TransportOptions): Transport {
   const timing = { ...defaultTiming, ...options.timing };
@@ -64,7 +66,7 @@ export function createTransport(options: TransportOptions): Transport {
       try {
         return await exchange(started, outgoing, timing, signal);
       } catch (error) {
-        if (round > 0 || !wasStale(started, error)) throw error;
+        if (round > 0 || isLong(body) || !wasStale(started, error)) throw error;
       }
     }
   };
@@ -104,6 +106,11 @@ async function persist<T>(task: () => Promise<T>, timing: TransportTiming, signa
     }
   };
   return await retry(careful, { tries: timing.tries, firstPause: timing.firstPause, askedPause }, signal);
+}
+
+/** Part of a long body may have arrived: whoever sends it must ask how much before it is sent again. */
+function isLong(body: Body | undefined): boolean {
+  return body !== undefined && (body.size ?? Infinity) > longBody;
 }
 
 /** The server closed a kept connection just when we used it again. */

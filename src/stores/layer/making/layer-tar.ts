@@ -4,18 +4,28 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { encodeHeader, endOfArchive, paddingOf } from '#formats/tar/write.ts';
 import { layerItems } from './layer-items.ts';
 
-/** Blocks of the tar before the last one have this many bytes unless another length is given; headers and files are put together in them. */
-export const tarBlockLength = 1 << 20;
+const tarBlockLength = 1 << 20;
 
-/** Bytes of a tar on their way into blocks. */
-export type Output = { readonly bytes: Uint8Array; used: number };
+/** Bytes of a tar on their way into blocks. `next`: the buffer for those after `bytes`. */
+export type Output = { bytes: Uint8Array; used: number; readonly next: () => Uint8Array };
+
+/** Always the same buffer: a block holds until the next one is asked for. */
+export function sameBuffer(length = tarBlockLength): () => Uint8Array {
+  const bytes = new Uint8Array(length);
+  return () => bytes;
+}
+
+/** Begins with the first buffer of `next`. */
+export function startOutput(next: () => Uint8Array): Output {
+  return { bytes: next(), used: 0, next };
+}
 
 /**
- * A snapshot's own folder as a layer tar (OCI image spec, layer.md), block by block: the same folder gives the same bytes. A block is a
- * view that holds until the next one is asked for. At the end it gives the bytes of all files, each inode once. `below` as for `layerItems`. Throws `layer/file-changed` when a file's size is not what it was.
+ * A snapshot's own folder as a layer tar (OCI image spec, layer.md), block by block: the same folder gives the same bytes. Headers and files
+ * are put together in the buffers that `next` gives (of whole blocks of 512 bytes); a block is such a buffer, only the last one the beginning of it. At the end it gives the bytes of all files, each inode once. `below` as for `layerItems`. Throws `layer/file-changed` when a file's size is not what it was.
  */
-export function* layerTar(folder: string, below?: readonly string[], blockLength = tarBlockLength): Generator<Uint8Array, number, void> {
-  const output: Output = { bytes: new Uint8Array(blockLength), used: 0 };
+export function* layerTar(folder: string, below?: readonly string[], next = sameBuffer()): Generator<Uint8Array, number, void> {
+  const output = startOutput(next);
   let fileBytes = 0;
   for (const { entry, content } of layerItems(fromText(folder), below)) {
     yield* put(output, encodeHeader(entry));
@@ -46,6 +56,7 @@ export function* put(output: Output, bytes: Uint8Array): Generator<Uint8Array, v
 
 function* flush(output: Output): Generator<Uint8Array, void, void> {
   yield output.bytes;
+  output.bytes = output.next();
   output.used = 0;
 }
 

@@ -43,7 +43,7 @@ async function writeTo(file: number, job: Extract<Job, { kind: 'write' }>, watch
   const { format: compression, width, level } = job;
   const compressor =
     compression === 'tar' ? undefined : createCompressor({ compression, width, sink, ...(level === undefined ? {} : { level }) });
-  for (const block of layerTar(job.folder, job.below)) {
+  for (const block of layerTar(job.folder, job.below, compressor && (() => compressor.buffer()))) {
     watch.check();
     tarDigester.update(block);
     if (compressor) await compressor.push(block);

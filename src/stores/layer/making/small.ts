@@ -1,6 +1,6 @@
 import { digestOf } from '#ground/base/digest.ts';
 import type { LayerIdentity, LayerSource } from '../jobs.ts';
-import { layerTar } from './layer-tar.ts';
+import { layerTar, sameBuffer } from './layer-tar.ts';
 
 /** A layer whose tar is shorter is small: at most 126 entries. */
 export const smallLayerLength = 1 << 16;
@@ -10,7 +10,7 @@ export const smallLayerLength = 1 << 16;
  * starting one takes 40 ms and 25 MB. Throws as `layerTar`.
  */
 export function identifySmallLayer({ folder, below }: LayerSource): LayerIdentity | undefined {
-  const blocks = layerTar(folder, below, smallLayerLength);
+  const blocks = layerTar(folder, below, sameBuffer(smallLayerLength));
   const first = blocks.next();
   if (first.done === true || first.value.length === smallLayerLength) return undefined;
   const diffId = digestOf(first.value);

@@ -38,7 +38,7 @@ export type Answer = Disposable & {
   bytes(limit: number): Promise<Uint8Array>;
 };
 
-const piece = 64 * 1024;
+const piece = 256 * 1024;
 
 /** Sends `request` (made, but not ended) with its body, and waits for the head of the answer. */
 export async function exchange(request: ClientRequest, outgoing: Outgoing, timing: Timing, signal: AbortSignal): Promise<Answer> {
