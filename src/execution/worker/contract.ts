@@ -41,7 +41,17 @@ export type LayerFormat = 'tar' | 'gzip' | 'zstd';
 /** One layer of a chain: its DiffID, the bytes of its files, and when its snapshot was made (milliseconds since the epoch). */
 export type LayerIdentity = { readonly snapshot: SnapshotId; readonly diffId: Digest; readonly size: number; readonly createdAt: number };
 
-export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number };
+/** `segments`: more than one where the file was left in parts. */
+export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number; readonly segments: number };
+
+export type LayerRequest = {
+  readonly snapshot: SnapshotId;
+  readonly format: LayerFormat;
+  readonly level?: number;
+  readonly file: string;
+  /** The bytes are taken on as they come: what shrinks little may be left in segments. */
+  readonly passes?: boolean;
+};
 
 export type UnpackRequest = {
   /** A promise: the layer below is still being unpacked. It may reject; then the call ends with that error, unless somebody else wants the same layer. */
@@ -65,11 +75,7 @@ export type Worker = AsyncDisposable & {
   /** DiffIDs and sizes of all snapshots of a chain, bottom first. Computed once for each snapshot, then remembered. */
   layerIdentities(top: SnapshotId, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
   /** Writes one snapshot's layer to `file`, which may be read meanwhile; the bytes are the same every time. */
-  writeLayer(
-    request: { readonly snapshot: SnapshotId; readonly format: LayerFormat; readonly level?: number; readonly file: string },
-    report: Report,
-    signal: AbortSignal,
-  ): Promise<LayerBlob>;
+  writeLayer(request: LayerRequest, report: Report, signal: AbortSignal): Promise<LayerBlob>;
   /** Unpacks a layer blob over `parent`; fails unless its uncompressed bytes have `diffId`. Needs no parent to begin, and waits for it where the layer's entries lead there. A layer already unpacked over that parent is found, not unpacked again. */
   unpackLayer(request: UnpackRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
   /** A container's process over a new writable snapshot, attached to this process's own standard streams. */
