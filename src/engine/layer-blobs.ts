@@ -1,5 +1,4 @@
 /** Blobs of an image's layers for a registry or an archive: what is in the content store as it came, else made from snapshots. */
-import { rmSync } from 'node:fs';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { chainIds } from '#formats/oci/layer-ids.ts';
 import { layerCompression, mediaTypes } from '#formats/oci/media-types.ts';
@@ -8,6 +7,7 @@ import { childSignal } from '#ground/base/abort.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { createLimit, type Limit } from '#ground/base/limit.ts';
+import { removeSegments } from '#stores/content/segment.ts';
 import type { Blob } from '#stores/content/store.ts';
 import type { ImageRecord, LayerBlobForm } from '#stores/image/store.ts';
 import { parseSnapshotId, type LayerFormat, type SnapshotId } from '#execution/worker/contract.ts';
@@ -45,7 +45,9 @@ export async function layerBlobs(
   return await eachLayer(engine, record, { form, present: async (descriptor) => await Promise.resolve(descriptor), make }, report, signal);
 }
 
-export type MakeLayer = (layer: Extract<LayerPlan, { kind: 'make' }>, signal: AbortSignal) => Promise<Descriptor>;
+export type MadeLayer = Extract<LayerPlan, { kind: 'make' }>;
+
+export type MakeLayer = (layer: MadeLayer, signal: AbortSignal) => Promise<Descriptor>;
 
 /**
  * Brings each layer of an image to a descriptor, bottom first: those that are blobs by `present`, the others by `make`, two of them at a
@@ -112,6 +114,13 @@ export function presentBlob(engine: Engine, diffId: Digest, { format, level }: B
   return found && describe(found);
 }
 
+/** What a layer's blob was when it was made the last time, whether its bytes were kept or not. */
+export function knownBlob(engine: Engine, diffId: Digest, { format, level }: BlobForm): Descriptor | undefined {
+  if (level !== undefined) return undefined;
+  const known = engine.images.blobsOf(diffId).findLast((form) => form.madeHere && layerCompression(form.mediaType) === format);
+  return known && describe(known);
+}
+
 /** Makes a layer's blob from its snapshot. Throws `engine/layer-changed`, `snapshot/not-found`. */
 export async function makeLayerBlob(
   engine: Engine,
@@ -120,7 +129,7 @@ export async function makeLayerBlob(
   signal: AbortSignal,
 ): Promise<Descriptor> {
   const { diffId, snapshot, ...form } = layer;
-  const making = await startBlob(engine, { diffId, snapshot }, form, report, signal);
+  const making = await startBlob(engine, { diffId, snapshot, passes: false }, form, report, signal);
   return await keepBlob(engine, { ...making, diffId, blob: await making.complete }, form, signal);
 }
 
@@ -128,25 +137,28 @@ function describe(form: Pick<LayerBlobForm, 'mediaType' | 'digest' | 'size'>): D
   return { mediaType: ociTypes[layerCompression(form.mediaType)], digest: form.digest, size: form.size };
 }
 
-type SnapshotLayer = Pick<Extract<LayerPlan, { kind: 'make' }>, 'diffId' | 'snapshot'>;
+type SnapshotLayer = Pick<MadeLayer, 'diffId' | 'snapshot'>;
+
+/** A blob, and the number of files that it was left in. */
+export type MadeBlob = Blob & { readonly segments: number };
 
 /** A blob that a worker is writing to `file`. */
-export type MakingBlob = { readonly file: string; readonly complete: Promise<Blob> };
+export type MakingBlob = { readonly file: string; readonly complete: Promise<MadeBlob> };
 
-/** Lets a worker begin. `complete` rejects with `engine/layer-changed` when the snapshot's layer is not the image's; the file is gone when it rejects. */
+/** Lets a worker begin; with `passes`, what shrinks little may be left in segments, and is not kept. `complete` rejects with `engine/layer-changed` when the snapshot's layer is not the image's; the file is gone when it rejects. */
 export async function startBlob(
   engine: Engine,
-  layer: SnapshotLayer,
+  layer: SnapshotLayer & { readonly passes: boolean },
   form: BlobForm,
   report: Report,
   signal: AbortSignal,
 ): Promise<MakingBlob> {
   const worker = await engine.worker(signal);
   const file = engine.content.temporaryPath();
-  const write = async (): Promise<Blob> => {
-    const made = await worker.writeLayer({ ...form, snapshot: layer.snapshot, file }, report, signal);
-    if (made.diffId === layer.diffId) return { digest: made.digest, size: made.size };
-    rmSync(file, { force: true });
+  const write = async (): Promise<MadeBlob> => {
+    const made = await worker.writeLayer({ ...form, snapshot: layer.snapshot, passes: layer.passes, file }, report, signal);
+    if (made.diffId === layer.diffId) return { digest: made.digest, size: made.size, segments: made.segments };
+    removeSegments(file, made.segments);
     throw layerChanged(layer.diffId, made.diffId);
   };
   const complete = write();
@@ -154,15 +166,16 @@ export async function startBlob(
   return { file, complete };
 }
 
-/** Keeps a complete blob, and remembers which layer it is. */
+/** Keeps a complete blob unless it was left in segments, and remembers which layer it is. */
 export async function keepBlob(
   engine: Engine,
-  made: Pick<MakingBlob, 'file'> & Pick<SnapshotLayer, 'diffId'> & { readonly blob: Blob },
+  made: Pick<MakingBlob, 'file'> & Pick<SnapshotLayer, 'diffId'> & { readonly blob: MadeBlob },
   { format }: BlobForm,
   signal: AbortSignal,
 ): Promise<Descriptor> {
-  const { digest, size } = made.blob;
-  await engine.content.adopt(made.file, { digest, size, durability: 'rebuildable' }, signal);
+  const { digest, size, segments } = made.blob;
+  if (segments > 1) removeSegments(made.file, segments);
+  else await engine.content.adopt(made.file, { digest, size, durability: 'rebuildable' }, signal);
   const form = { diffId: made.diffId, digest, size, mediaType: ociTypes[format], madeHere: true };
   engine.images.noteBlob(form);
   return describe(form);

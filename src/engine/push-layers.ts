@@ -1,15 +1,25 @@
 /** Layers of an image to a registry: blobs of the store as they are, the others while they are compressed. */
-import { rmSync } from 'node:fs';
 import { childSignal } from '#ground/base/abort.ts';
 import type { Digest } from '#ground/base/digest.ts';
+import { isCode } from '#ground/base/errors.ts';
 import { createLimit } from '#ground/base/limit.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Reference } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { followFile } from '#stores/content/growing.ts';
+import { removeSegments } from '#stores/content/segment.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
-import { pushBlob, pushGrowingBlob, type PushBlobRequest } from '#stores/transfer/push.ts';
-import { eachLayer, keepBlob, startBlob, type BlobForm, type MakeLayer, type MakingBlob } from './layer-blobs.ts';
+import { findBlob, pushBlob, pushGrowingBlob, type PushBlobRequest } from '#stores/transfer/push.ts';
+import {
+  eachLayer,
+  keepBlob,
+  knownBlob,
+  startBlob,
+  type BlobForm,
+  type MadeLayer,
+  type MakeLayer,
+  type MakingBlob,
+} from './layer-blobs.ts';
 import type { Engine } from './open.ts';
 
 export type PushLayersRequest = {
@@ -44,19 +54,30 @@ export async function pushLayers(
     await limit(async () => await pushBlob(target, descriptor, report, own), own);
     return descriptor;
   };
-  const make: MakeLayer = async (layer, parent) => {
+  const send = async (layer: MadeLayer, passes: boolean, parent: AbortSignal): Promise<Descriptor> => {
     using own = childSignal(parent);
-    const making = await startBlob(engine, layer, form, report, own.signal);
+    const making = await startBlob(engine, { ...layer, passes }, form, report, own.signal);
     const isSent = await sendGrowing(target, { ...making, item: layer.diffId }, report, own.signal).catch(async (error: unknown) => {
       // What is still written stops, and nobody leaves before it has; what is complete need not be compressed again by the next push.
       own.abort(error instanceof Error ? error : new Error(String(error)));
       const [end] = await Promise.allSettled([making.complete]);
-      if (end.status === 'fulfilled' && parent.aborted) rmSync(making.file, { force: true });
+      if (end.status === 'fulfilled' && parent.aborted) removeSegments(making.file, end.value.segments);
       else if (end.status === 'fulfilled') await keepBlob(engine, { ...layer, ...making, blob: end.value }, form, parent);
       throw error;
     });
     const descriptor = await keepBlob(engine, { ...layer, ...making, blob: await making.complete }, form, parent);
     return isSent ? descriptor : await present(descriptor, parent);
+  };
+  const make: MakeLayer = async (layer, parent) => {
+    const known = knownBlob(engine, layer.diffId, form);
+    if (known !== undefined && (await findBlob(target, known, report, parent))) return known;
+    try {
+      return await send(layer, true, parent);
+    } catch (error) {
+      // A registry that forgot an upload wants what is gone already: it is all made once more, and nothing is given away meanwhile.
+      if (!isCode(error, 'content/passed')) throw error;
+      return await send(layer, false, parent);
+    }
   };
   return await eachLayer(engine, record, { form, present, make }, report, signal);
 }

@@ -9,7 +9,7 @@ import { applyLayer } from '#stores/layer/apply.ts';
 import { layerIdentity, writeLayer } from '#stores/layer/create.ts';
 import { snapshotNotFound, type Snapshot, type SnapshotId, type SnapshotStore } from '#stores/snapshot/contract.ts';
 import { createComingParents } from './coming-parents.ts';
-import type { LayerBlob, LayerFormat, LayerIdentity, UnpackRequest } from './contract.ts';
+import type { LayerBlob, LayerIdentity, LayerRequest, UnpackRequest } from './contract.ts';
 
 const facts = { diffId: 'diff-id', fileBytes: 'file-bytes', chainId: 'chain-id', madeAt: 'made-at' } as const;
 
@@ -17,11 +17,7 @@ export type Layers = {
   /** The identity of a snapshot's layer, known by other means than reading its folder. */
   remember(id: SnapshotId, layer: Layer): void;
   identities(top: SnapshotId, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
-  write(
-    request: { readonly snapshot: SnapshotId; readonly format: LayerFormat; readonly level?: number; readonly file: string },
-    report: Report,
-    signal: AbortSignal,
-  ): Promise<LayerBlob>;
+  write(request: LayerRequest, report: Report, signal: AbortSignal): Promise<LayerBlob>;
   unpack(request: UnpackRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
 };
 

@@ -1,10 +1,12 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempDisposableSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempDisposableSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isCode } from '#ground/base/errors.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { followFile, type GrowingFile } from './growing.ts';
+import { removeSegments, segmentPath } from './segment.ts';
 
 const signal = new AbortController().signal;
 
@@ -51,4 +53,31 @@ test('what the writer throws is thrown, a file shorter than was said is an error
   await assert.rejects(reading, /no more disk/u);
   using cut = await followFile(`${path}-2`, Promise.resolve({ size: 6 }), signal);
   await assert.rejects(readAll(cut), /ends after 5 of 6 bytes/u);
+});
+
+test('segments are read one after the other and removed behind the reader, who may go back over the last ones', async () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-growing-'));
+  const path = join(folder.path, 'part');
+  const written = Promise.withResolvers<{ readonly size: number }>();
+  writeFileSync(path, 'begin ');
+  using file = await followFile(path, written.promise, signal);
+  const whole = readAll(file);
+  const words = Array.from({ length: 9 }, (_, index) => `word${index + 1} `);
+  for (const [index, word] of words.entries()) {
+    // What comes to a segment just before the next one is begun belongs to it.
+    writeFileSync(segmentPath(path, index + 1), word.slice(0, 3));
+    await sleep(index < 3 ? 20 : 0);
+    appendFileSync(segmentPath(path, index + 1), word.slice(3));
+  }
+  written.resolve({ size: 6 + 9 * 6 });
+  assert.equal(await whole, `begin ${words.join('')}`);
+  assert.deepEqual(
+    readdirSync(folder.path).toSorted(),
+    [5, 6, 7, 8, 9].map((index) => `part.${index}`),
+  );
+  assert.equal(await readAll(file, 33), 'd5 word6 word7 word8 word9 ');
+  assert.equal(await readAll(file, 60), '');
+  await assert.rejects(readAll(file, 29), (error) => isCode(error, 'content/passed'));
+  removeSegments(path, 10);
+  assert.deepEqual(readdirSync(folder.path), []);
 });

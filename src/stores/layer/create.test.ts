@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -9,6 +9,8 @@ import {
   mkdirSync,
   mkdtempDisposableSync,
   readFileSync,
+  readdirSync,
+  rmSync,
   symlinkSync,
   truncateSync,
   utimesSync,
@@ -25,7 +27,9 @@ import { isCode } from '#ground/base/errors.ts';
 import { AT_FDCWD, fileTypes, linkAt, makeNodeAt, setAttribute } from '#ground/linux/syscall.ts';
 import type { TarEntry } from '#formats/tar/entry.ts';
 import { createTarReader } from '#formats/tar/read.ts';
+import { removeSegments, segmentLength, segmentPath } from '#stores/content/segment.ts';
 import { layerIdentity, writeLayer, type LayerFormat } from './create.ts';
+import { createBlobFile } from './making/blob-file.ts';
 import { layerTar } from './making/layer-tar.ts';
 import { identifySmallLayer, smallLayerLength } from './making/small.ts';
 import { endThreads } from './threads.ts';
@@ -254,6 +258,45 @@ test('a file is complete or not there: aborted, in the way, disk errors', async 
   writeFileSync(file, 'kept');
   await assert.rejects(writeLayer({ folder, format: 'tar', file }, quiet, never), (error) => isCode(error, 'layer/system-error'));
   assert.equal(readFileSync(file, 'utf8'), 'kept');
+});
+
+test('a blob that is passed on and shrinks little is left in segments, with the same bytes', async () => {
+  using temp = tempFolder();
+  const folder = join(temp.path, 'upper');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'noise'), randomBytes(50 << 20));
+  const [whole, parts] = [join(temp.path, 'whole'), join(temp.path, 'parts')];
+  const kept = await writeLayer({ folder, format: 'gzip', file: whole }, quiet, never);
+  assert.equal(kept.segments, 1);
+  const passed = await writeLayer({ folder, format: 'gzip', file: parts, passes: true }, quiet, never);
+  assert.deepEqual(passed, { ...kept, segments: 4 });
+  assert.ok(kept.size > 50 << 20 && kept.size < (50 << 20) + 10_000, `stored as it is: ${kept.size}`);
+  const joined = Array.from({ length: passed.segments }, (_, index) => readFileSync(segmentPath(parts, index)));
+  assert.equal(sha256(Buffer.concat(joined)), kept.digest);
+  removeSegments(parts, passed.segments);
+  assert.deepEqual(readdirSync(temp.path).toSorted(), ['upper', 'whole']);
+});
+
+test('the writer of segments waits for their reader, and can be ended while it waits', () => {
+  using temp = tempFolder();
+  const path = join(temp.path, 'blob');
+  const block = new Uint8Array(segmentLength);
+  let waits = 0;
+  using file = createBlobFile(path, true, () => {
+    waits++;
+    if (waits > 2) throw new Error('enough');
+    rmSync(segmentPath(path, waits - 1));
+  });
+  const write = (): void => file.write([block], file.size);
+  // Four blocks in the first segment, and eleven segments more.
+  for (let count = 0; count < 4 + 11; count++) write();
+  assert.deepEqual([file.segments, waits], [12, 0]);
+  write();
+  write();
+  assert.deepEqual([file.segments, waits], [14, 2]);
+  assert.throws(write, /enough/u);
+  file.remove();
+  assert.deepEqual(readdirSync(temp.path), []);
 });
 
 test('GNU tar and Python read a layer', needsRoot, async () => {

@@ -29,11 +29,13 @@ export type WriteLayerRequest = LayerSource & {
   readonly level?: number;
   /** Path of a file that is not there yet. It is complete when the promise resolves (not synced) and gone when it rejects. */
   readonly file: string;
+  /** Somebody takes the bytes on as they come: what shrinks little may be left in segments (`#stores/content/segment.ts`). */
+  readonly passes?: boolean;
   /** Blocks compressed at once; as many as the machine has cores when not said. The bytes do not depend on it. */
   readonly width?: number;
 };
 
 /** Writes the layer of a snapshot; give the same `below` as for its identity. `onProgress` gets bytes of the tar so far. Throws as `layerIdentity`, and `layer/disk-full`. */
 export async function writeLayer(request: WriteLayerRequest, onProgress: (bytes: number) => void, signal: AbortSignal): Promise<LayerBlob> {
-  return await runJob({ width: threadCount, ...request, kind: 'write' }, onProgress, signal);
+  return await runJob({ width: threadCount, passes: false, ...request, kind: 'write' }, onProgress, signal);
 }

@@ -6,8 +6,8 @@ export type LayerFormat = 'tar' | 'gzip' | 'zstd';
 
 /** `size`: bytes of all files, each inode once, as docker counts layers. */
 export type LayerIdentity = { readonly diffId: Digest; readonly size: number };
-/** `digest` and `size` (bytes) of the file written. */
-export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number };
+/** `digest` and `size` (bytes) of the file written, which is left in so many `segments`, if not in one. */
+export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number; readonly segments: number };
 
 /** Most that is taken of a layer from outside. */
 export type LayerLimits = {
@@ -34,6 +34,7 @@ export type Job =
       readonly format: LayerFormat;
       readonly level?: number;
       readonly file: string;
+      readonly passes: boolean;
       readonly width: number;
     })
   | {

@@ -12,7 +12,7 @@ import type { FindCredential } from './credentials.ts';
 import { registryError, damagedHint } from './errors.ts';
 import { createSpeaker, type Speaker } from './http/speaker.ts';
 import { createTransport, expectStatus, type TransportTiming } from './transport.ts';
-import { uploadBlob, uploadGrowingBlob, type BlobUpload, type GrowingUpload } from './upload.ts';
+import { mountBlob, uploadBlob, uploadGrowingBlob, type BlobUpload, type GrowingUpload } from './upload.ts';
 
 export type { BlobSink } from './download.ts';
 export type { BlobUpload, GrowingUpload } from './upload.ts';
@@ -43,6 +43,8 @@ export type RegistryClient = Disposable & {
   ): Promise<string>;
   /** Does the repository (at the registry itself, not a mirror) have this blob? */
   hasBlob(reference: Reference, digest: Digest, signal: AbortSignal): Promise<boolean>;
+  /** Mounts a blob from another repository; gives whether that could be done. */
+  mountBlob(reference: Reference, blob: Pick<BlobUpload, 'digest' | 'mountFrom'>, signal: AbortSignal): Promise<boolean>;
   /** Puts a blob into the repository by mounting it from another one or by upload. Ask `hasBlob` first. */
   uploadBlob(reference: Reference, upload: BlobUpload, signal: AbortSignal): Promise<'mounted' | 'uploaded'>;
   /** Uploads a blob while it is still made. */
@@ -98,6 +100,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     },
     hasBlob: async (reference, digest, signal) =>
       await transport.persist(async () => await hasBlob(speaker, pushTo(reference), reference.repository, digest, signal), signal),
+    mountBlob: async (reference, blob, signal) => await mountBlob(speaker, pushTo(reference), reference.repository, blob, signal),
     uploadBlob: async (reference, upload, signal) => await uploadBlob(speaker, pushTo(reference), reference.repository, upload, signal),
     uploadGrowingBlob: async (reference, upload, signal) =>
       await uploadGrowingBlob(speaker, pushTo(reference), reference.repository, upload, signal),

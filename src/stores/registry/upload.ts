@@ -46,12 +46,8 @@ export async function uploadBlob(
   signal: AbortSignal,
 ): Promise<'mounted' | 'uploaded'> {
   const session: Session = { speaker, endpoint, repository };
-  let location: URL | undefined;
-  for (const from of (upload.mountFrom ?? []).slice(0, mostMounts)) {
-    const mounted = await mount(session, { digest: upload.digest, from }, signal);
-    if (mounted === 'mounted') return 'mounted';
-    location = mounted ?? location;
-  }
+  const location = await mountFromAny(session, upload, signal);
+  if (location === 'mounted') return 'mounted';
   const content: Content = {
     ...upload,
     open: (offset, own) => upload.open(offset, own),
@@ -59,6 +55,17 @@ export async function uploadBlob(
   };
   await send(session, location, () => content, signal);
   return 'uploaded';
+}
+
+/** Gives whether another repository of the registry had it and lent it. Throws `registry/...`. */
+export async function mountBlob(
+  speaker: Speaker,
+  endpoint: Endpoint,
+  repository: string,
+  blob: Pick<BlobUpload, 'digest' | 'mountFrom'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return (await mountFromAny({ speaker, endpoint, repository }, blob, signal)) === 'mounted';
 }
 
 /** The same for a blob that is still made: it is sent as it grows, in one request without a length, as docker sends layers. */
@@ -113,6 +120,21 @@ async function send(session: Session, begun: URL | undefined, contentNow: () => 
 function ask(session: Session, request: Omit<EndpointRequest, 'scopes'>, signal: AbortSignal, from?: string): Promise<Answer> {
   const scopes = [`repository:${session.repository}:pull,push`, ...(from === undefined ? [] : [`repository:${from}:pull`])];
   return session.speaker.ask(session.endpoint, { ...request, scopes }, signal);
+}
+
+/** Else the address of an upload that the registry began instead, if it did. */
+async function mountFromAny(
+  session: Session,
+  { digest, mountFrom }: Pick<BlobUpload, 'digest' | 'mountFrom'>,
+  signal: AbortSignal,
+): Promise<'mounted' | URL | undefined> {
+  let location: URL | undefined;
+  for (const from of (mountFrom ?? []).slice(0, mostMounts)) {
+    const mounted = await mount(session, { digest, from }, signal);
+    if (mounted === 'mounted') return 'mounted';
+    location = mounted ?? location;
+  }
+  return location;
 }
 
 /** A registry that does not mount may begin an upload instead: then its address; or it refuses: then nothing. */

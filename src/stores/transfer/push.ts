@@ -59,7 +59,7 @@ export type PushBlobRequest = Pick<PushRequest, 'reference' | 'openBlob' | 'clie
 
 /** One blob, unless the repository has it: mounted from another one where possible. Throws as `pushImage`. */
 export async function pushBlob(request: PushBlobRequest, blob: Descriptor, report: Report, signal: AbortSignal): Promise<void> {
-  const { reference, client, mountFrom } = request;
+  const { reference, client } = request;
   const tell = (current: number, state: TransferProgress['state']): void => {
     if (!isConfigType(blob.mediaType)) report({ kind: 'transfer', direction: 'push', item: blob.digest, current, total: blob.size, state });
   };
@@ -72,11 +72,29 @@ export async function pushBlob(request: PushBlobRequest, blob: Descriptor, repor
       size: blob.size,
       open: (offset, own) => request.openBlob(blob.digest, offset, own),
       onProgress: createMeter((sent) => tell(sent, 'running')),
-      mountFrom: (mountFrom ?? []).filter((repository) => repository !== reference.repository),
+      mountFrom: otherRepositories(request),
     },
     signal,
   );
   tell(blob.size, end === 'mounted' ? 'mounted' : 'done');
+}
+
+/** A blob whose bytes are not at hand: whether the repository has it, perhaps since now, mounted from another one. Throws `registry/...`. */
+export async function findBlob(request: PushBlobRequest, blob: Descriptor, report: Report, signal: AbortSignal): Promise<boolean> {
+  const { reference, client } = request;
+  const from = otherRepositories(request);
+  const state = (await client.hasBlob(reference, blob.digest, signal))
+    ? 'exists'
+    : (await client.mountBlob(reference, { digest: blob.digest, mountFrom: from }, signal))
+      ? 'mounted'
+      : undefined;
+  if (state === undefined) return false;
+  report({ kind: 'transfer', direction: 'push', item: blob.digest, current: blob.size, total: blob.size, state });
+  return true;
+}
+
+function otherRepositories({ mountFrom, reference }: PushBlobRequest): readonly string[] {
+  return (mountFrom ?? []).filter((repository) => repository !== reference.repository);
 }
 
 export type GrowingBlob = {

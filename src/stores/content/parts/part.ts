@@ -1,4 +1,4 @@
-/** Files in `ingest/`: `KEY.TIME.PID-START-BOOT.part`. The key says what is being written, the rest by whom. */
+/** Files in `ingest/`: `KEY.TIME.PID-START-BOOT.part`, further segments `....part.1`. The key says what is being written, the rest by whom. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
@@ -7,7 +7,7 @@ import { isAlive, thisProcess, type Owner } from './owner.ts';
 
 export type Part = { readonly path: string; readonly key: string; readonly time: bigint; readonly owner: Owner };
 
-const grammar = /^([a-z0-9-]+)\.(\d+)\.(\d+)-(\d+)-([0-9a-f]+)\.part$/u;
+const grammar = /^([a-z0-9-]+)\.(\d+)\.(\d+)-(\d+)-([0-9a-f]+)\.part(?:\.\d+)?$/u;
 
 /** The key of a blob whose digest is known from the start: such parts can be taken over. */
 export function keyOf(digest: Digest): string {

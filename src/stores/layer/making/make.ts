@@ -1,7 +1,7 @@
-import { closeSync, openSync, rmSync, writeSync, writevSync } from 'node:fs';
 import { createDigester } from '#ground/base/digest.ts';
 import { createCompressor } from '../compression.ts';
 import type { Job, LayerBlob, LayerIdentity, Watch } from '../jobs.ts';
+import { createBlobFile, type BlobFile } from './blob-file.ts';
 import { layerTar } from './layer-tar.ts';
 
 /** DiffID of a folder's tar and the bytes of its files, without writing it. */
@@ -20,25 +20,22 @@ export function identifyLayer(job: Extract<Job, { kind: 'identity' }>, watch: Wa
 
 /** Writes a new file; when that fails the file is gone. */
 export async function writeLayerFile(job: Extract<Job, { kind: 'write' }>, watch: Watch): Promise<LayerBlob> {
-  const file = openSync(job.file, 'wx', 0o600);
+  using file = createBlobFile(job.file, job.passes, () => watch.check());
   try {
     return await writeTo(file, job, watch);
   } catch (error) {
-    rmSync(job.file, { force: true });
+    file.remove();
     throw error;
-  } finally {
-    closeSync(file);
   }
 }
 
-async function writeTo(file: number, job: Extract<Job, { kind: 'write' }>, watch: Watch): Promise<LayerBlob> {
+async function writeTo(file: BlobFile, job: Extract<Job, { kind: 'write' }>, watch: Watch): Promise<LayerBlob> {
   const [tarDigester, fileDigester] = [createDigester(), createDigester()];
-  let size = 0;
   let read = 0;
   const isPlain = job.format === 'tar';
   const sink = (pieces: readonly Uint8Array[]): void => {
     if (!isPlain) for (const piece of pieces) fileDigester.update(piece);
-    size += writeAll(file, pieces);
+    file.write(pieces, read);
   };
   const { format: compression, width, level } = job;
   const compressor =
@@ -53,17 +50,5 @@ async function writeTo(file: number, job: Extract<Job, { kind: 'write' }>, watch
   }
   await compressor?.finish();
   const diffId = tarDigester.finish();
-  return { diffId, digest: isPlain ? diffId : fileDigester.finish(), size };
-}
-
-/** Gives how many bytes there were. A short write is rare: what it left goes piece by piece. */
-function writeAll(file: number, pieces: readonly Uint8Array[]): number {
-  let skip = writevSync(file, pieces);
-  let total = 0;
-  for (const piece of pieces) {
-    for (let at = Math.min(skip, piece.length); at < piece.length;) at += writeSync(file, piece, at);
-    skip = Math.max(0, skip - piece.length);
-    total += piece.length;
-  }
-  return total;
+  return { diffId, digest: isPlain ? diffId : fileDigester.finish(), size: file.size, segments: file.segments };
 }
