@@ -66,6 +66,18 @@ test('build arguments: files, the environment, those that nobody asks for', asyn
   assert.doesNotMatch((await sandbox.jettison(['build', '--build-arg', 'A=1', context])).stderr, /Warning/u);
 });
 
+test('a stage of --no-cache-filter that is not there is told, one that is needed by nobody is not', async () => {
+  await using sandbox = await openSandbox();
+  const context = sandbox.files({ Dockerfile: 'FROM scratch AS one\nLABEL a=b\nFROM scratch\nLABEL a=c\n' });
+  const filters = ['ONE', '1', 'oen', '2'].flatMap((name) => ['--no-cache-filter', name]);
+  const { status, stderr } = await sandbox.jettison(['build', ...filters, context]);
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(
+    stderr.match(/^\[Warning\].*$/gmu),
+    ['oen', '2'].map((name) => `[Warning] --no-cache-filter: there is no stage "${name}"`),
+  );
+});
+
 test('what asks for something that is not built is refused by its name', async () => {
   await using sandbox = await openSandbox();
   const context = sandbox.files({ Dockerfile: 'FROM scratch\nLABEL a=b\n' });

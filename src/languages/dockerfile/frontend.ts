@@ -12,7 +12,7 @@ import { checkOptionsOf, failOnFindings, findingsOf } from './convert/findings.t
 import { createSubject } from './convert/facts.ts';
 import { failAtFirst } from './convert/faults.ts';
 import { readHeads } from './convert/globals.ts';
-import { findTarget, neededStages, planStages } from './convert/plan.ts';
+import { findTarget, isCalled, neededStages, planStages } from './convert/plan.ts';
 import { resolveImages } from './convert/resolve.ts';
 import { convertStage } from './convert/stage.ts';
 import { createConversion, factsOf, type StageState } from './convert/state.ts';
@@ -47,7 +47,10 @@ export const dockerfileFrontend: Frontend = async (source, options, outside, sig
     layers: state.layers,
     baseImage: state.baseImage,
     diagnostics: findings,
-    notes: notesOn(unusedArguments(options.buildArgs, declaredIn(dockerfile, conversion.states.values()))),
+    notes: [
+      ...notesOn(unusedArguments(options.buildArgs, declaredIn(dockerfile, conversion.states.values()))),
+      ...options.noCacheStages.filter((name) => !plan.stages.some((stage) => isCalled(stage, name))).map(noStageNote),
+    ],
     epoch,
   };
 };
@@ -62,6 +65,11 @@ function declaredIn(dockerfile: Dockerfile, states: Iterable<StageState>): Reado
 /** The classic builder's words. */
 function notesOn(unused: readonly string[]): readonly string[] {
   return unused.length === 0 ? [] : [`[Warning] One or more build-args ${goList(unused)} were not consumed`];
+}
+
+/** Whoever misspells a stage would take old results for new ones. */
+function noStageNote(name: string): string {
+  return `[Warning] --no-cache-filter: there is no stage "${name}"`;
 }
 
 /** `# syntax=` (or BUILDKIT_SYNTAX) may name any version of Docker's own frontend: this one stands in for it. Another language is refused. */

@@ -14,7 +14,9 @@ const coarseNanoseconds = 2_000_000_000n;
 const isExact = new Map<bigint, boolean>();
 
 /**
- * True when whatever is written to the file after `seenAt` (nanoseconds since the epoch on the system's clock) will show in its change time. Entries of
+ * True when whatever is written to the file after `seenAt` (nanoseconds since the epoch on the system's clock) will show in its change time: by write(2), or through a
+ * mapping (mmap) whose pages the kernel has not yet found written to. Of pages that were, later writes show in no time until they are on disk, half a minute at most
+ * (never on a tmpfs): a file that a running program changes in that way, and keeps open, is taken for unchanged, as by git and make. Entries of
  * committed snapshots are always settled. A file system that keeps whole seconds only (ext4 with small inodes) shows it in its times, and counts as coarse.
  */
 export function isSettled(entry: Pick<TreeEntry, 'ctime' | 'mtime' | 'fileSystem' | 'hostPath'>, seenAt: bigint): boolean {

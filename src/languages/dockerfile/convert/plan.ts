@@ -310,3 +310,8 @@ function circle(last: CopyEdge, path: readonly OpenStage[]): JettisonError {
 export function stageLabel(stage: PlannedStage): string {
   return stage.name ?? `stage-${stage.index}`;
 }
+
+/** Does `name`, in any case, or as a number, mean this stage? */
+export function isCalled(stage: Pick<PlannedStage, 'name' | 'index'>, name: string): boolean {
+  return name.toLowerCase() === stage.name || name === String(stage.index);
+}

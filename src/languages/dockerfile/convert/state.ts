@@ -14,7 +14,16 @@ import { createExpander, type Expand, type WordRules } from '#languages/frontend
 import type { Word } from '../ast.ts';
 import type { StageFacts, StepFacts } from './facts.ts';
 import { resolvePath } from './paths.ts';
-import { stageLabel, type NamedFolder, type Origin, type Plan, type PlannedStage, type PlannedStep, type WantedImage } from './plan.ts';
+import {
+  isCalled,
+  stageLabel,
+  type NamedFolder,
+  type Origin,
+  type Plan,
+  type PlannedStage,
+  type PlannedStep,
+  type WantedImage,
+} from './plan.ts';
 import type { ResolvedImages } from './resolve.ts';
 import { badExpansion } from './words.ts';
 
@@ -377,5 +386,5 @@ function titleOf({ step, state, conversion }: StepContext): string {
 /** Must the step run although its result is known? */
 function ignoresCache({ state, conversion }: StepContext): boolean {
   const { noCache, noCacheStages } = conversion.plan.options;
-  return noCache || noCacheStages.some((name) => name.toLowerCase() === state.stage.name || name === String(state.stage.index));
+  return noCache || noCacheStages.some((name) => isCalled(state.stage, name));
 }
