@@ -2,6 +2,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { listImage, readImage } from '#test/kit/image-listing.ts';
@@ -34,7 +35,7 @@ function typedBy(user: NormalUser, sandbox: Sandbox, store: string) {
   };
 }
 
-function context(sandbox: Sandbox): string {
+function makeContext(sandbox: Sandbox): string {
   const folder = sandbox.files({ Dockerfile: dockerfile, file: 'file\n', 'rows/one': '1\n' });
   execFileSync('tar', ['--numeric-owner', '--owner=11', '--group=12', '-cf', join(folder, 'rows.tar'), '-C', join(folder, 'rows'), 'one']);
   return folder;
@@ -57,7 +58,7 @@ async function openForUser(sandbox: Sandbox): Promise<{ readonly user: NormalUse
 test('a normal user builds the image that root builds, runs it, and cleans up', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
-  const folder = context(sandbox);
+  const folder = makeContext(sandbox);
   const options = { environment: { SOURCE_DATE_EPOCH: '1000000000' } };
   const build = ['build', '-q', '-t', 'app', folder];
   await sandbox.succeed(build, options);
@@ -95,6 +96,44 @@ test('a normal user builds the image that root builds, runs it, and cleans up', 
   const { stdout: left } = await typed(['du']);
   assert.match(left, /Reclaimable:\s+0B/u);
   assert.deepEqual(mountsWith(store), []);
+});
+
+test('the usual devices of a layer come out as they went in', async () => {
+  await using sandbox = await openSandbox();
+  const { user, home, store } = await openForUser(sandbox);
+  const typed = typedBy(user, sandbox, store);
+  const context = join(home, 'context');
+  mkdirSync(join(context, 'dev'), { recursive: true });
+  execFileSync('mknod', ['-m', '622', join(context, 'dev/console'), 'c', '5', '1']);
+  execFileSync('mknod', ['-m', '666', join(context, 'dev/null'), 'c', '1', '3']);
+  execFileSync('tar', ['-cf', join(context, 'root.tar'), '-C', context, 'dev']);
+  rmSync(join(context, 'dev'), { recursive: true });
+  writeFileSync(join(context, 'Dockerfile'), 'FROM scratch\nADD root.tar /\n');
+  const listed = async (archive: string): Promise<string> => {
+    const folder = join(home, 'unpacked');
+    mkdirSync(folder);
+    execFileSync('tar', ['-xf', archive, '-C', folder]);
+    const [{ Layers: layers }] = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as readonly [
+      { Layers: readonly string[] },
+    ];
+    const text = layers.map((layer) => execFileSync('tar', ['-tvf', join(folder, layer)], { encoding: 'utf8' })).join('');
+    rmSync(folder, { recursive: true });
+    return await Promise.resolve(text);
+  };
+  const succeed = async (...words: readonly string[]): Promise<void> => {
+    const done = await typed(words);
+    assert.equal(done.status, 0, done.stderr);
+  };
+  await succeed('build', '-q', '-t', 'devices', context);
+  await succeed('save', '-o', join(home, 'one.tar'), 'devices');
+  const first = await listed(join(home, 'one.tar'));
+  assert.match(first, /^crw--w--w- .* 5,1 .* dev\/console$/mu);
+  assert.match(first, /^crw-rw-rw- .* 1,3 .* dev\/null$/mu);
+  // Unpacked again elsewhere, the layer must give its own DiffID.
+  const other = typedBy(user, sandbox, join(home, 'other'));
+  assert.equal((await other(['load', '-i', join(home, 'one.tar')])).status, 0);
+  assert.equal((await other(['save', '-o', join(home, 'two.tar'), 'devices'])).status, 0);
+  assert.equal(await listed(join(home, 'two.tar')), first);
 });
 
 test('a build of a normal user that is killed takes its steps with it', async () => {

@@ -1,4 +1,7 @@
 /** Which device nodes may come out of an archive, be it a layer or one that ADD unpacks. */
+import type { ByteString } from '#ground/base/byte-string.ts';
+import { fileTypes, makeNodeAt, procPath, setAttribute } from '#ground/linux/syscall.ts';
+import { isInitialUserNamespace } from '#ground/linux/user-namespace.ts';
 import type { TarEntry } from '#formats/tar/entry.ts';
 
 /** What debootstrap and its kind leave in /dev, and what every container has there anyway (Linux's devices.txt: majors 1 and 5). */
@@ -21,4 +24,22 @@ export function whyNoDevice(path: string, { kind, device }: Pick<TarEntry, 'kind
   const { major, minor } = device ?? { major: 0, minor: 0 };
   if (kind === 'character-device' && harmlessDevices.has(`${path.replace(/^(?:\.?\/)+/u, '')} ${major}:${minor}`)) return undefined;
   return `is a ${kind} node (${major}:${minor}); but for the usual ones of /dev, images may not bring device nodes`;
+}
+
+/** Only the machine's own root may make device nodes. Elsewhere an empty file stands for one, and this attribute says for which: `1:3`. */
+export const deviceAttribute = 'user.jettison.device';
+
+/** Makes a device that `whyNoDevice` lets pass, or the file that stands for it, in the open folder `at`; its owner, mode and time are the caller's to set. */
+export function makeDeviceAt(at: number, name: ByteString, device: NonNullable<TarEntry['device']>): void {
+  if (isInitialUserNamespace()) return makeNodeAt(at, name, { type: fileTypes.character, mode: 0o600, ...device });
+  makeNodeAt(at, name, { type: fileTypes.file, mode: 0o600 });
+  setAttribute(procPath(at, name), deviceAttribute, new TextEncoder().encode(`${device.major}:${device.minor}`));
+}
+
+/** The device that an empty file at `path` stands for, by the value of its `deviceAttribute`. A step may have written that itself: what no image may bring is no device here either. */
+export function standsFor(path: string, value: Uint8Array): TarEntry['device'] {
+  const [, major, minor] = /^([0-9]{1,8}):([0-9]{1,8})$/u.exec(new TextDecoder().decode(value)) ?? [];
+  if (major === undefined || minor === undefined) return undefined;
+  const device = { major: Number(major), minor: Number(minor) };
+  return whyNoDevice(path, { kind: 'character-device', device }) === undefined ? device : undefined;
 }

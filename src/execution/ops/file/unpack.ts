@@ -20,7 +20,7 @@ import {
 } from '#ground/linux/syscall.ts';
 import { resolveLinks } from '#ground/linux/tree-read.ts';
 import { belongsToLayer } from '#stores/layer/attributes.ts';
-import { whyNoDevice } from '#stores/layer/devices.ts';
+import { makeDeviceAt, whyNoDevice } from '#stores/layer/devices.ts';
 import { isDamage, readArchive } from './archive.ts';
 import type { OwnerIds } from './owner.ts';
 import { createFile } from './place-entry.ts';
@@ -125,12 +125,10 @@ function makeOther(on: Unpacking, folder: OpenFolder, name: ByteString, entry: T
 
 /** Pipes, and the devices that debootstrap and its like leave in /dev. */
 function makeNode(on: Unpacking, folder: OpenFolder, name: ByteString, entry: TarEntry): void {
-  if (entry.kind !== 'fifo') {
-    const why = whyNoDevice(joinPath(folder.path, name), entry);
-    if (why !== undefined) throw bad(on, `"${toText(entry.name)}" ${why}`);
-  }
-  const type = entry.kind === 'fifo' ? fileTypes.fifo : fileTypes.character;
-  makeNodeAt(folder.file, name, { type, mode: 0o600, ...entry.device });
+  if (entry.kind === 'fifo') return makeNodeAt(folder.file, name, { type: fileTypes.fifo, mode: 0o600 });
+  const why = whyNoDevice(joinPath(folder.path, name), entry);
+  if (why !== undefined) throw bad(on, `"${toText(entry.name)}" ${why}`);
+  makeDeviceAt(folder.file, name, entry.device ?? { major: 0, minor: 0 });
 }
 
 function finishFile(

@@ -8,6 +8,7 @@ import { overlayMarks } from '#ground/linux/user-namespace.ts';
 import { noAttributes, type TarEntry } from '#formats/tar/entry.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
 import { belongsToLayer } from '../attributes.ts';
+import { deviceAttribute, standsFor } from '../devices.ts';
 import { opaqueMark, whiteoutPrefix } from '../whiteout.ts';
 
 /** An entry of a layer, and the host path of a file whose content follows it. */
@@ -16,7 +17,7 @@ export type LayerItem = { readonly entry: TarEntry; readonly content: ByteString
 /** `showsBelow`: what lower layers have in it is not hidden by this layer. */
 type Folder = { readonly path: ByteString; readonly hostPath: ByteString; readonly isOpaque: boolean; readonly showsBelow: boolean };
 type Walk = { readonly below: Tree | undefined; readonly firstNames: Map<number, ByteString> };
-type Attributes = { readonly kept: ReadonlyMap<string, Uint8Array>; readonly isOpaque: boolean };
+type Attributes = { readonly kept: ReadonlyMap<string, Uint8Array>; readonly isOpaque: boolean; readonly device: TarEntry['device'] };
 
 const nothing = asByteString('');
 
@@ -53,8 +54,9 @@ function* itemsOf(folder: Folder, walk: Walk): Generator<LayerItem, void, void> 
       throw new JettisonError('layer/file-changed', `"${toText(path)}" is gone while its layer is made`, { fault: 'environment' });
     const entry = describeEntry({ path, hostPath, layer: 0, stats });
     if (entry.kind === 'socket') continue;
-    const { kept, isOpaque } = readAttributes(hostPath, path);
-    yield itemOf(entry, kept, walk.firstNames);
+    const { kept, isOpaque, device } = readAttributes(hostPath, path);
+    const standsForDevice = device !== undefined && entry.kind === 'file' && entry.size === 0;
+    yield itemOf(standsForDevice ? { ...entry, kind: 'character-device', device } : entry, kept, walk.firstNames);
     if (entry.kind === 'folder') yield* itemsOf({ path, hostPath, isOpaque, showsBelow }, walk);
   }
 }
@@ -111,20 +113,22 @@ function whiteout(name: ByteString): LayerItem {
 
 function readAttributes(hostPath: ByteString, path: ByteString): Attributes {
   const names = listAttributes(hostPath);
-  if (names.length === 0) return { kept: noAttributes, isOpaque: false };
+  if (names.length === 0) return { kept: noAttributes, isOpaque: false, device: undefined };
   const kept = new Map<string, Uint8Array>();
   const marks = overlayMarks();
   let isOpaque = false;
+  let device: TarEntry['device'];
   for (const name of names) {
     const mark = name.startsWith(marks) ? name.slice(marks.length) : undefined;
-    if (mark === undefined && !belongsToLayer(name)) continue;
+    if (mark === undefined && !belongsToLayer(name) && name !== deviceAttribute) continue;
     const value = getAttribute(hostPath, name);
     if (value === undefined) continue;
-    if (mark === undefined) kept.set(name, value);
+    if (name === deviceAttribute) device = standsFor(path, value);
+    else if (mark === undefined) kept.set(name, value);
     else if (mark === 'opaque' && value.length === 1 && value[0] === 0x79) isOpaque = true;
     else if (['opaque', 'metacopy', 'redirect', 'whiteout'].includes(mark)) throw foreignOverlay(path, name);
   }
-  return { kept, isOpaque };
+  return { kept, isOpaque, device };
 }
 
 function inside(folder: ByteString, name: string): ByteString {

@@ -21,7 +21,7 @@ import {
 import type { TarEntry } from '#formats/tar/entry.ts';
 import type { TarHandlers } from '#formats/tar/read.ts';
 import { belongsToLayer } from '../attributes.ts';
-import { whyNoDevice } from '../devices.ts';
+import { makeDeviceAt, whyNoDevice } from '../devices.ts';
 import type { LayerLimits } from '../jobs.ts';
 import { metadataPrefix, opaqueMark, whiteoutPrefix } from '../whiteout.ts';
 import { badLayer } from './fail.ts';
@@ -158,11 +158,10 @@ function placeEntry(state: State, target: Target, entry: TarEntry): void {
     case 'hard-link':
       return placeHardLink(folders, { place, name, entry });
     case 'fifo':
-      return placeNode({ place, name, entry, type: fileTypes.fifo });
+      return placeNode({ place, name, entry }, () => makeNodeAt(place.file, name, { type: fileTypes.fifo, mode: 0o600 }));
     case 'character-device':
     case 'block-device':
-      checkDevice(entry);
-      return placeNode({ place, name, entry, type: fileTypes.character });
+      return placeDevice({ place, name, entry });
     default:
       return unreachable(entry.kind, 'kind of tar entry');
   }
@@ -216,15 +215,17 @@ function sourceOf(folders: Folders, from: Place, name: ByteString): { readonly a
   return below && below.kind !== 'folder' ? { at: AT_FDCWD, name: below.hostPath } : undefined;
 }
 
-function placeNode({ place, name, entry, type }: Goal & { readonly type: number }): void {
-  replacing(place, name, () => makeNodeAt(place.file, name, { type, mode: 0o600, ...entry.device }));
+function placeNode({ place, name, entry }: Goal, make: () => void): void {
+  replacing(place, name, make);
   setMetadata(place.file, name, 'other', entry);
 }
 
 /** Throws `layer/device-node`. */
-function checkDevice(entry: TarEntry): void {
+function placeDevice(goal: Goal): void {
+  const { place, name, entry } = goal;
   const why = whyNoDevice(entry.name, entry);
   if (why !== undefined) throw badLayer('device-node', entry.name, why);
+  placeNode(goal, () => makeDeviceAt(place.file, name, entry.device ?? { major: 0, minor: 0 }));
 }
 
 /** As `setMetadata`, by the open file where that is possible. */
