@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempDisposableSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import koffi from 'koffi';
+import { koffi } from './foreign.ts';
 import { test } from 'node:test';
 import { spawnProgram, type SpawnEnd } from './posix-spawn.ts';
 

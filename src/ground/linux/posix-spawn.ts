@@ -2,7 +2,7 @@
  * Starting a program without copying this process: posix_spawn(3) shares memory with the child until it has become the program, where Node's `spawn` forks,
  * which takes time and page faults by the size of the parent. The price is that Node knows nothing of the child: whose end is seen here.
  */
-import koffi from 'koffi';
+import { koffi } from './foreign.ts';
 import { SystemCallError } from './syscall.ts';
 
 export type SpawnRequest = {

@@ -1,8 +1,8 @@
 /**
  * The one way out of JavaScript: libc functions that Node does not have, through koffi. Load it in the worker process, and elsewhere only
- * where it saves more than it costs (about 7 ms). Every call is synchronous. Paths are byte strings; a failing call throws a SystemCallError with `code` (`ENOENT`).
+ * where it saves more than it costs (some milliseconds). Every call is synchronous. Paths are byte strings; a failing call throws a SystemCallError with `code` (`ENOENT`).
  */
-import koffi from 'koffi';
+import { koffi } from './foreign.ts';
 import { constants, endianness } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { bytesOf, fromBytes, type ByteString } from '#ground/base/byte-string.ts';
