@@ -3,6 +3,9 @@
  * Node's own compile cache keeps a module as it was before it ran, without the functions that are compiled when they are first called; a no-op build
  * spends a fifth of its time on compiling those. What is kept here is taken at the end of a run. A chunk's name has its content's hash, so a file in
  * the cache belongs to one text; V8 itself refuses data of another version or other flags, and then the chunk is compiled as if there were none.
+ *
+ * A build and its worker load some forty chunks each, and opening and compiling these one by one takes longer than what is in them. So the chunks that a first run
+ * loaded are put together in a *pack*, one file with texts and code, which later runs read instead.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,6 +15,8 @@ import { crc32 } from 'node:zlib';
 
 /** A kept file begins with its CRC-32, in as many bytes as leave the rest aligned: V8 copies what is not. */
 const sumBytes = 8;
+/** The numbers a pack begins with; with the sum before them the code is aligned. */
+const packHead = 16;
 
 /** The chunk to start, written in by the bundler. */
 const entry = 'ENTRY-CHUNK';
@@ -19,12 +24,29 @@ const entry = 'ENTRY-CHUNK';
 type Chunk = { exports: unknown };
 type Body = (exports: unknown, require: (id: string) => unknown, module: Chunk, filename: string, dirname: string) => void;
 
+/** Texts and code of chunks in one file; `uses` counts the runs that its code was taken of. */
+type Pack = {
+  readonly text: string;
+  readonly names: ReadonlySet<string>;
+  readonly script: Script;
+  readonly bodies: Readonly<Record<string, Body>>;
+  readonly uses: number;
+};
+
+/** The code is taken anew after each of so many runs: the first ones differ in what they do. */
+const learningRuns = 3;
+/** So many chunks outside the pack make another one. */
+const manyOutside = 8;
+
 const here = import.meta.dirname;
 const requireOther = createRequire(import.meta.filename);
 const loaded = new Map<string, Chunk>();
 /** Compiled in this run without a cache, by chunk name. */
 const fresh = new Map<string, Script>();
 const cache = cacheFolder();
+
+const packFile = packName();
+const pack = readPack();
 
 load(entry);
 process.on('exit', keepFresh);
@@ -41,9 +63,11 @@ function load(name: string): Chunk {
 }
 
 function compile(name: string, filename: string): Body {
+  const packed = pack?.bodies[name];
+  if (packed !== undefined) return packed;
   const source = readFileSync(filename, 'utf8');
   const cachedData = readKept(name);
-  const script = new Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
+  const script = new Script(wrapped(source), {
     filename,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
@@ -71,18 +95,72 @@ function readKept(name: string): Buffer | undefined {
   }
 }
 
+/** Undefined for commands that are not worth it. */
+function packName(): string | undefined {
+  if (entry.startsWith('worker-')) return `${entry}.pack`;
+  return process.argv[2] === 'build' ? `${entry}.build.pack` : undefined;
+}
+
+/** A kept pack: three numbers (how often it was used, bytes of the names, bytes of the text), names, text, and the code at a multiple of eight. */
+function readPack(): Pack | undefined {
+  const kept = packFile === undefined ? undefined : readKept(packFile);
+  if (kept === undefined || kept.length < packHead) return undefined;
+  const [uses, nameBytes, textBytes] = [kept.readUInt32LE(0), kept.readUInt32LE(4), kept.readUInt32LE(8)];
+  const names = kept.toString('latin1', packHead, packHead + nameBytes).split('\n');
+  const text = kept.toString('latin1', packHead + nameBytes, packHead + nameBytes + textBytes);
+  const code = kept.subarray(aligned(packHead + nameBytes + textBytes));
+  const script = new Script(text, { filename: join(here, 'chunks'), ...(code.length === 0 ? {} : { cachedData: code }) });
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- writePack has made it so
+  const bodies = script.runInThisContext() as Readonly<Record<string, Body>>;
+  return { text, names: new Set(names), script, bodies, uses: script.cachedDataRejected === true ? 0 : uses };
+}
+
 function keepFresh(): void {
-  if (cache === undefined || fresh.size === 0) return;
+  if (cache === undefined) return;
+  const outside = [...loaded.keys()].filter((name) => pack?.names.has(name) !== true);
+  const makesPack = packFile !== undefined && (pack === undefined || outside.length > manyOutside);
+  if (fresh.size === 0 && !makesPack && (pack === undefined || pack.uses >= learningRuns)) return;
   try {
     // What is above it was made with Node's own cache. Not `recursive`: below /proc that never ends.
     if (!existsSync(cache)) mkdirSync(cache, { mode: 0o700 });
     for (const [name, script] of fresh) keep(cache, name, script.createCachedData());
+    if (packFile === undefined) return;
+    if (makesPack) keep(cache, packFile, newPack([...(pack?.names ?? []), ...outside]));
+    else if (pack !== undefined && pack.uses < learningRuns)
+      keep(cache, packFile, packBytes({ ...pack, uses: pack.uses + 1 }, pack.script.createCachedData()));
   } catch {
     // A cache that cannot be written (a full disk, a read-only home) costs the next start some milliseconds.
   }
 }
 
-function keep(folder: string, name: string, data: Buffer): void {
+/** Without code, which can only be taken of texts that have run together. */
+function newPack(names: readonly string[]): Uint8Array {
+  const bodies = names.map((name) => `${JSON.stringify(name)}:${wrapped(readFileSync(join(here, name), 'utf8'))}`);
+  // V8 takes a text of single bytes faster. Other letters stand in strings, templates and patterns only, where they can be written so.
+  const text = `({${bodies.join(',\n')}})`.replaceAll(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return packBytes({ text, names: new Set(names), uses: 0 }, new Uint8Array());
+}
+
+function packBytes({ text, names, uses }: Pick<Pack, 'text' | 'names' | 'uses'>, code: Uint8Array): Uint8Array {
+  const words = [...names].join('\n');
+  const codeAt = aligned(packHead + words.length + text.length);
+  const bytes = new Uint8Array(codeAt + code.length);
+  const numbers = new DataView(bytes.buffer);
+  for (const [index, number] of [uses, words.length, text.length].entries()) numbers.setUint32(4 * index, number, true);
+  new TextEncoder().encodeInto(words + text, bytes.subarray(packHead));
+  bytes.set(code, codeAt);
+  return bytes;
+}
+
+function aligned(length: number): number {
+  return Math.ceil(length / 8) * 8;
+}
+
+function wrapped(source: string): string {
+  return `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
+}
+
+function keep(folder: string, name: string, data: Uint8Array): void {
   const draft = join(folder, `${name}.${process.pid}.tmp`);
   const kept = new Uint8Array(sumBytes + data.length);
   new DataView(kept.buffer).setUint32(0, crc32(data), true);

@@ -150,6 +150,47 @@ test('compiled code is kept, and kept code that is damaged, cut off or cannot be
   for (const place of [tarball, '/proc/jettison-nowhere']) assert.equal((await version(place)).status, 0);
 });
 
+test('what a build loads is kept together, and a pack that is damaged or cut off is made anew', async () => {
+  await using sandbox = await openSandbox();
+  const home = join(sandbox.folder, 'home');
+  const context = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY a /\n', a: 'a' });
+  const build = async (): Promise<string> => {
+    const around = { ...environment, ...sandbox.environment, XDG_CACHE_HOME: home };
+    const done = await runCommand(installed, ['build', '-q', context], { cwd: sandbox.folder, environment: around });
+    assert.deepEqual([done.status, done.stderr], [0, '']);
+    return done.stdout;
+  };
+  const first = await build();
+  const chunks = join(
+    home,
+    'jettison/compile',
+    readdirSync(join(home, 'jettison/compile')).find((name) => name.startsWith('chunks-')) ?? '',
+  );
+  const packs = () => readdirSync(chunks).filter((name) => name.endsWith('.pack'));
+  assert.deepEqual(
+    packs().map((name) => name.replace(/-[\w-]{8}\.cjs/u, '')),
+    ['main.build.pack', 'worker.pack'],
+  );
+  const file = join(chunks, packs().find((name) => name.startsWith('main')) ?? '');
+  const withoutCode = statSync(file).size;
+  for (let round = 0; round < 4; round++) assert.equal(await build(), first);
+  const whole = readFileSync(file);
+  assert.ok(whole.length > withoutCode * 1.5, 'no code was kept');
+  assert.equal(await build(), first);
+  assert.deepEqual(readFileSync(file), whole, 'what has been learnt is not written again');
+  for (const damaged of [
+    whole.map((byte, index) => (index === whole.length >> 1 ? byte ^ 1 : byte)),
+    whole.subarray(0, 20),
+    whole.subarray(0, 8),
+  ]) {
+    writeFileSync(file, damaged);
+    assert.equal(await build(), first);
+    assert.ok(statSync(file).size <= withoutCode, 'it was not made anew');
+    assert.equal(await build(), first);
+    assert.ok(statSync(file).size > withoutCode * 1.5);
+  }
+});
+
 /** The fastest of five, in milliseconds. */
 async function fastest(one: () => Promise<Finished>): Promise<number> {
   let least = Infinity;
