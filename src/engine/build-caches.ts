@@ -8,6 +8,7 @@ import type { Digest } from '#ground/base/digest.ts';
 import { isCode, JettisonError, messageOf } from '#ground/base/errors.ts';
 import { createSingleFlight } from '#ground/base/single-flight.ts';
 import type { ExportedRecord } from '#execution/cache/exported.ts';
+import type { CacheTrouble, ToldCache } from '#execution/builds/memory.ts';
 import type { CacheKey } from '#execution/cache/key.ts';
 import type { CacheRecord } from '#execution/cache/records.ts';
 import type { CacheLookup, Result } from '#execution/solver/contract.ts';
@@ -31,6 +32,8 @@ export type BuildCaches = {
   remoteOf(result: Result): RemoteResult | undefined;
   /** All keys that lead to the record, here or elsewhere. */
   keysOf(record: CacheRecord): readonly CacheKey[];
+  /** What those say that were asked: of the builds that wrote them, and of what is wrong with them. Downloaded by the first who asks. */
+  readonly told: () => Promise<readonly ToldCache[]>;
   /** Does the work; when a cache turns out to be bad, without that part of it once more. */
   withoutBad<T>(work: () => Promise<T>): Promise<T>;
 };
@@ -47,6 +50,9 @@ type State = {
   readonly ids: WeakMap<ExportedRecord, ChainId>;
   /** Keys of this build that lead to what is not here. */
   readonly links: Map<CacheKey, CacheRecord>;
+  /** What is wrong with those that could not be used, by name; undefined: there is no cache. */
+  readonly troubles: Map<string, CacheTrouble | undefined>;
+  told: Promise<readonly ToldCache[]> | undefined;
 };
 
 export function createBuildCaches(engine: Engine, request: Pick<BuildRequest, 'cacheFrom' | 'platform'>, report: Report): BuildCaches {
@@ -58,6 +64,8 @@ export function createBuildCaches(engine: Engine, request: Pick<BuildRequest, 'c
     remote: new Map(),
     ids: new WeakMap(),
     links: new Map(),
+    troubles: new Map(),
+    told: undefined,
   };
   const bringing = createSingleFlight<string, SnapshotId>();
   const remoteOf = (result: Result): RemoteResult | undefined => state.remote.get(result.id);
@@ -83,7 +91,7 @@ export function createBuildCaches(engine: Engine, request: Pick<BuildRequest, 'c
     }),
     load: async (signal) => {
       if (request.cacheFrom.length === 0) return false;
-      state.loaded ??= import('./import-cache.ts').then(async ({ importCaches }) => await importCaches(engine, request, report, signal));
+      state.loaded ??= importAll(engine, { request, state }, report, signal);
       state.sources = await state.loaded;
       return state.sources.length > 0;
     },
@@ -97,6 +105,12 @@ export function createBuildCaches(engine: Engine, request: Pick<BuildRequest, 'c
       const exported = remoteOf({ id: record.resultId })?.record.keys ?? [];
       return [...new Set([...engine.records.keysOf(record), ...exported, ...linked])].toSorted();
     },
+    told: async () => {
+      if (state.sources.length === 0 && state.troubles.size === 0) return [];
+      const { tellOfCaches, withTroubles } = await import('./told-caches.ts');
+      state.told ??= tellOfCaches(state.sources);
+      return withTroubles(await state.told, state.troubles);
+    },
     withoutBad: async (work) => {
       for (;;) {
         try {
@@ -108,6 +122,19 @@ export function createBuildCaches(engine: Engine, request: Pick<BuildRequest, 'c
       }
     },
   };
+}
+
+async function importAll(
+  engine: Engine,
+  { request, state }: { readonly request: Pick<BuildRequest, 'cacheFrom' | 'platform'>; readonly state: State },
+  report: Report,
+  signal: AbortSignal,
+): Promise<readonly ImportedCache[]> {
+  const { importCaches } = await import('./import-cache.ts');
+  const { troubleOf } = await import('./told-caches.ts');
+  const onUnusable = (name: string, why: JettisonError | string | undefined): void =>
+    void state.troubles.set(name, typeof why === 'string' ? { kind: 'unreachable', message: why } : why && troubleOf(why));
+  return await importCaches(engine, { ...request, onUnusable }, report, signal);
 }
 
 /** The store remembers what is here now: the results that were brought, and those below them in the same chains. */
@@ -160,6 +187,7 @@ function note(state: State, cache: ImportedCache, blob: Digest, error: JettisonE
   state.bad.set(cache, blobs.add(blob));
   const away = /^(?:registry|object)\/(?!not-found|wrong-)/u.test(error.code);
   if (away || blobs.size >= mostBad) state.dropped.add(cache);
+  state.troubles.set(cache.name, { kind: away ? 'unreachable' : 'damaged', message: messageOf(error) });
   const what = away ? 'it cannot be read any more' : `its layer ${blob} cannot be used`;
   return new JettisonError('engine/bad-cache', `The cache ${cache.name} is not what it says: ${what}: ${messageOf(error)}`, {
     fault: 'environment',

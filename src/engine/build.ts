@@ -44,8 +44,8 @@ export async function build(
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
   const output = followOutput(report);
-  const recording = recordBuild(engine, { request, context, source, tags }, output.report);
-  const caches = createBuildCaches(engine, request, recording.report);
+  const caches = createBuildCaches(engine, request, (event) => recording.report(event));
+  const recording = recordBuild(engine, { request, context, source, tags, told: caches.told }, output.report);
   try {
     const work = async (): Promise<ImageMade> =>
       await buildSource(engine, { request, remote, context, source, tags, recording, caches }, signal);
@@ -86,7 +86,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   reportFindings(drafted, report);
   const solved = await solveDraft(engine, { request, drafted, contexts, bases, remote, caches, secrets, agents, recording }, signal);
   const top = solved && (await caches.snapshotOf(solved.result, signal));
-  const exporting = { engine, request, drafted, solved, top, caches, report };
+  const exporting = { engine, request, drafted, solved, top, caches, memory: recording.memory, report };
   const { image, manifest } = await deliver(exporting, { tags, annotations }, signal);
   return { imageId: image.imageId, tags, created: image.created, manifest, steps: countSteps(drafted, solved) };
 }

@@ -33,7 +33,7 @@ async function enterImage(exporting: Exporting, { tags, annotations }: Given, si
     drafted,
     top,
     ...(isInlineWanted(request)
-      ? { addMembers: async () => await (await import('./export-cache.ts')).inlineCache(exporting, signal) }
+      ? { addMembers: async () => await (await import('./export-cache.ts')).inlineCache(exporting, isInlineTelling(request), signal) }
       : {}),
     confirm: () => confirmUses(engine, solved && { ...solved, result: snapshotResult(top) }),
     entered: (imageId: ImageRecord['imageId']) => {
@@ -42,6 +42,10 @@ async function enterImage(exporting: Exporting, { tags, annotations }: Given, si
     },
   };
   return await storeBuiltImage(engine, built, signal);
+}
+
+function isInlineTelling({ cacheTo }: BuildRequest): boolean {
+  return cacheTo.every((target) => target.kind !== 'inline' || target.isTelling);
 }
 
 function isInlineWanted({ cacheTo, buildArgs }: BuildRequest): boolean {

@@ -20,8 +20,12 @@ export async function exportCaches(exporting: Exporting, targets: readonly Outwa
   for (const target of targets) await exportShown(exporting, target, signal);
 }
 
-/** The member of the image config for `type=inline`. */
-export async function inlineCache(exporting: Exporting, signal: AbortSignal): Promise<{ readonly [name: string]: Json }> {
+/** The member of the image config for `type=inline`. `isTelling`: with what it was made of. */
+export async function inlineCache(
+  exporting: Exporting,
+  isTelling: boolean,
+  signal: AbortSignal,
+): Promise<{ readonly [name: string]: Json }> {
   const final = await finalLayers(exporting, signal);
   const records = (await gatherResults(exporting, 'min', signal)).flatMap(({ record, layers }): readonly InlineRecord[] => {
     const from = findRun(
@@ -31,7 +35,7 @@ export async function inlineCache(exporting: Exporting, signal: AbortSignal): Pr
     const keys = exporting.caches.keysOf(record);
     return from === undefined ? [] : [{ key: record.key, keys, from, to: from + layers.length, cost: record.cost }];
   });
-  return inlineMember(records);
+  return inlineMember(records, isTelling ? await exporting.memory('min', 'image') : undefined);
 }
 
 /** Shown as a step of its own. */
@@ -89,7 +93,8 @@ async function pack(exporting: Exporting, target: OutwardTarget, signal: AbortSi
       return { key, createdAt, cost, keys: caches.keysOf(record), layers: await Promise.all(layers.map(packLayer)) };
     }),
   );
-  return { manifest: assembleCacheManifest(records, target), remote };
+  const memory = target.isTelling ? await exporting.memory(target.mode, 'cache') : undefined;
+  return { manifest: assembleCacheManifest(records, target, memory), remote };
 }
 
 /** Blobs as they lie in the store; those that lie elsewhere are fetched before. */
@@ -97,7 +102,8 @@ function readerOf(engine: Engine, { manifest, remote }: Packed): CacheWriting['o
   return async function* (digest, offset, signal) {
     const place = remote.get(digest);
     if (place !== undefined) await place.cache.fetch(place.blob, () => undefined, signal);
-    if (digest === manifest.config.descriptor.digest) yield manifest.config.bytes.subarray(offset);
+    const document = [manifest.config, manifest.memory].find((one) => one?.descriptor.digest === digest);
+    if (document !== undefined) yield document.bytes.subarray(offset);
     else yield* engine.content.openStream(digest, offset, signal);
   };
 }

@@ -12,6 +12,7 @@ import type { BuildCaches } from './build-caches.ts';
 import type { ImportedCache } from './import-cache.ts';
 import { layersOfChain } from './layer-chains.ts';
 import type { Engine } from './open.ts';
+import type { Recording } from './record-build.ts';
 import type { BuildRequest } from './requests.ts';
 import { snapshotOf } from './results.ts';
 
@@ -23,6 +24,7 @@ export type Exporting = {
   /** The image's files. */
   readonly top: SnapshotId | undefined;
   readonly caches: BuildCaches;
+  readonly memory: Recording['memory'];
   readonly report: Report;
 };
 

@@ -14,23 +14,37 @@ const patience = 20_000;
 /** `name`: as people know it. */
 export type ImportedCache = ReadCache & { readonly name: string };
 
+export type ImportRequest = Pick<BuildRequest, 'cacheFrom' | 'platform'> & {
+  /** Told of a cache that is left out: by what error, for want of what, or because there is none. */
+  readonly onUnusable: (name: string, why: JettisonError | string | undefined) => void;
+};
+
 /** In the order of the request; those that cannot be used are left out, with a warning. */
 export async function importCaches(
   engine: Engine,
-  { cacheFrom, platform }: Pick<BuildRequest, 'cacheFrom' | 'platform'>,
+  request: ImportRequest,
   report: Report,
   signal: AbortSignal,
 ): Promise<readonly ImportedCache[]> {
   const found = await Promise.all(
-    cacheFrom.map(async (source) => await importShown(engine, await openCacheOrigin(engine, source, platform), report, signal)),
+    request.cacheFrom.map(async (source) => {
+      const origin = await openCacheOrigin(engine, source, request.platform);
+      return await importShown(engine, { origin, onUnusable: request.onUnusable }, report, signal);
+    }),
   );
   return found.filter((cache) => cache !== undefined);
 }
 
 /** Shown as a step of its own. */
-async function importShown(engine: Engine, origin: CacheOrigin, report: Report, signal: AbortSignal): Promise<ImportedCache | undefined> {
+async function importShown(
+  engine: Engine,
+  { origin, onUnusable }: Pick<ImportRequest, 'onUnusable'> & { readonly origin: CacheOrigin },
+  report: Report,
+  signal: AbortSignal,
+): Promise<ImportedCache | undefined> {
   const { name, lacks } = origin;
   if (lacks !== undefined) {
+    onUnusable(name, lacks);
     report({ kind: 'note', text: `Warning: cannot use the cache ${name}: ${lacks}` });
     return undefined;
   }
@@ -40,14 +54,17 @@ async function importShown(engine: Engine, origin: CacheOrigin, report: Report, 
   report({ kind: 'vertex-started', vertex, time: engine.now() });
   try {
     const found = await readInTime(origin, patience, signal);
-    if (found === undefined)
+    if (found === undefined) {
+      onUnusable(name, undefined);
       report({ kind: 'note', text: `Warning: ${name} has no cache that this version of jettison can use: it is left aside` });
+    }
     report({ kind: 'vertex-finished', vertex, time: engine.now() });
     return found && { ...found, name };
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof JettisonError) || error.fault === 'bug') throw error;
     report({ kind: 'vertex-failed', vertex, time: engine.now(), message: error.message, cancelled: false });
+    onUnusable(name, error);
     report({ kind: 'note', text: `Warning: cannot use the cache ${name}: ${error.message}` });
     return undefined;
   }

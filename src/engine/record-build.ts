@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { CacheKey } from '#execution/cache/key.ts';
 import { buildKeeper } from '#execution/builds/keep.ts';
-import { createRecorder, type BuildEnding } from '#execution/builds/recorder.ts';
+import { createRecorder, type BuildEnding, type Recorder } from '#execution/builds/recorder.ts';
 import { timingOf } from '#execution/builds/timing.ts';
 import type { SolveObserver } from '#execution/solver/contract.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
@@ -12,11 +12,13 @@ import type { Digest } from '#ground/base/digest.ts';
 import { clean, JettisonError, messageOf } from '#ground/base/errors.ts';
 import type { FileList } from '#stores/context/file-list.ts';
 import type { StatCache } from '#stores/context/stat-cache.ts';
+import type { BuildCaches } from './build-caches.ts';
 import type { BuildContexts } from './build-contexts.ts';
 import type { BuildSource } from './build-source.ts';
 import type { OpenContext } from './open-context.ts';
 import type { Engine } from './open.ts';
 import type { BuildEnd, BuildRequest } from './requests.ts';
+import { isRemote } from './results.ts';
 
 export type Recording = {
   readonly report: Report;
@@ -24,6 +26,8 @@ export type Recording = {
   readonly onRead: (key: CacheKey, digests: readonly Digest[]) => void;
   /** What the build reads files of the client with. */
   open(contexts: BuildContexts, statCache: StatCache): void;
+  /** What an exported cache may tell of this build; see `execution/builds/tell.ts`. */
+  readonly memory: Recorder['memory'];
   finish(end: Omit<BuildEnding, 'readBytes'>): Promise<BuildEnd>;
 };
 
@@ -32,10 +36,12 @@ export type Recorded = {
   readonly context: OpenContext;
   readonly source: BuildSource;
   readonly tags: readonly string[];
+  /** What the caches say that the build asked. */
+  readonly told: BuildCaches['told'];
 };
 
 export function recordBuild(engine: Engine, recorded: Recorded, report: Report): Recording {
-  const { request, source, tags } = recorded;
+  const { request, source, tags, told } = recorded;
   const digests = new Map<CacheKey, readonly Digest[]>();
   let opened: { readonly contexts: BuildContexts; readonly statCache: StatCache } | undefined;
   const startedAt = engine.now();
@@ -58,6 +64,7 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
       evicted: (key) => engine.records.evicted(key),
       filesOf: (content) => listed(digests.get(content), (digest) => opened?.contexts.filesOf(digest)),
       listFiles: (content) => listed(digests.get(content), (digest) => opened?.contexts.listFiles(digest)),
+      caches: { isElsewhere: (id) => isRemote({ id }), told },
       now: engine.now,
     },
     report,
@@ -65,6 +72,7 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
   return {
     report: recorder.report,
     observer: recorder.observer,
+    memory: recorder.memory,
     onRead: (key, read) => void digests.set(key, read),
     open: (contexts, statCache) => {
       opened = { contexts, statCache };

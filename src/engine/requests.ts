@@ -83,7 +83,7 @@ export type CacheSource =
 
 /** Where the results of this build go. `inline`: into the image itself. */
 export type CacheTarget =
-  | { readonly kind: 'inline' }
+  | { readonly kind: 'inline'; readonly isTelling: boolean }
   | (CacheForm & { readonly kind: 'registry'; readonly reference: string })
   | (CacheForm & { readonly kind: 'folder'; readonly path: string; readonly tag: string })
   | (CacheForm &
@@ -112,6 +112,8 @@ export type CacheForm = {
   readonly imageManifest: boolean;
   readonly ociTypes: boolean;
   readonly compression: 'tar' | 'gzip' | 'zstd';
+  /** It also says what its steps were made of, names of files included, so that others can say why a step runs. */
+  readonly isTelling: boolean;
   /** A cache that cannot be written is a warning. */
   readonly ignoreError: boolean;
 };

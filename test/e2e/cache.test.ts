@@ -197,7 +197,7 @@ test('a cache whose layers are damaged, swapped or gone is a warning, and the im
   const manifestName = index.manifests[0]?.digest.slice(7) ?? '';
   const manifest = JSON.parse(read(manifestName).toString()) as {
     readonly config: { readonly digest: string };
-    readonly layers: readonly { readonly digest: string; readonly annotations: Record<string, string> }[];
+    readonly layers: readonly { readonly digest: string; readonly annotations?: Record<string, string> }[];
   };
   const config = read(manifest.config.digest.slice(7)).toString();
   const appLayers = manifest.layers.map(({ digest }) => digest.slice(7)).filter((name) => statSync(join(blobs, name)).size < 10_000);
@@ -220,7 +220,7 @@ test('a cache whose layers are damaged, swapped or gone is a warning, and the im
       JSON.stringify({ ...index, manifests: [{ ...index.manifests[0], digest: ownDigest, size: own.length }] }),
     );
   };
-  const diffIds = manifest.layers.map(({ annotations }) => annotations['containerd.io/uncompressed'] ?? '').slice(1);
+  const diffIds = manifest.layers.flatMap(({ annotations }) => annotations?.['containerd.io/uncompressed'] ?? []).slice(1);
   const tricks: Record<string, () => void> = {
     'one byte is another': () =>
       appLayers.forEach((name) => writeFileSync(join(blobs, name), Buffer.concat([read(name).subarray(0, -1), Buffer.from('x')]))),
@@ -289,4 +289,44 @@ test('what is not built is refused by name, what cannot be read with the reason'
     assert.equal(done.status === 0, false, option);
     assert.match(done.stderr, reason, option);
   }
+});
+
+/** Builds the project with a changed file in an empty store: what the build says of its causes, `--`, and what `why` says. */
+async function causesInEmptyStore(...options: readonly string[]): Promise<readonly string[]> {
+  await using two = await openProject('busybox');
+  two.files({ 'src/b': 'other\n' });
+  const { plain } = await two.build(...options);
+  const closing = [...plain.matchAll(/^why: (.*?)(?:; cost .*)?$/gmu)].map(([, line = '']) => line);
+  const told = (await two.succeed(['why'])).split('\n').map((line) => line.replace(/; cost .*/u, ''));
+  return [...closing, '--', ...told.filter((line) => line !== '')];
+}
+
+test('a store that has only a cache knows why its steps run; a cache that cannot tell is named, with the reason', async () => {
+  await using one = await openProject('busybox');
+  const folder = join(one.folder, 'cache');
+  const to = (tag: string, more = ''): string => `--cache-to=type=local,dest=${folder},tag=${tag},${more}`;
+  const from = (tag: string): string => `--cache-from=type=local,src=${folder},tag=${tag}`;
+  await one.build(to('max', 'mode=max'), to('min', 'mode=min'), to('mute', 'mode=max,why=false'));
+  const edited = 'COPY src /src (Dockerfile:7) ran again: src/b changed (content)';
+  assert.deepEqual(await causesInEmptyStore(from('max')), [edited, '--', edited]);
+
+  const [first = '', ...rest] = await causesInEmptyStore(from('min'));
+  assert.match(first, /^COPY deps\.txt .* ran: the cache .*\/cache does not have its result \(it was exported with mode=min\)$/u);
+  assert.ok(rest.includes(edited), rest.join('\n'));
+
+  const mute = await causesInEmptyStore(from('mute'));
+  assert.deepEqual(mute.slice(0, 1), ['--']);
+  assert.match(mute[1] ?? '', /^COPY src .* ran: it was never seen here, and the imported cache .*\/cache does not say$/u);
+
+  const away = await causesInEmptyStore(from('none'));
+  assert.match(away[0] ?? '', /^.* ran: the cache .*\/cache (?:could not be reached|is damaged): .* it has nothing with the tag "none"$/u);
+  assert.equal(away[1], '--');
+
+  // What is downloaded to say why may be damaged: then the cache is named, and nothing else is wrong.
+  const blobs = join(folder, 'blobs/sha256');
+  const zstd = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+  const memories = readdirSync(blobs).filter((name) => readFileSync(join(blobs, name)).subarray(0, 4).equals(zstd));
+  for (const name of memories) writeFileSync(join(blobs, name), 'damaged');
+  const damaged = await causesInEmptyStore(from('max'));
+  assert.match(damaged[0] ?? '', /^COPY src .* ran: the cache .*\/cache is damaged: .* has other content than its digest says$/u);
 });

@@ -14,6 +14,8 @@ export type ReadCache = ExportedCache & {
   readonly repository: Repository | undefined;
   /** Brings a layer's blob into the content store. Throws `registry/...`, `content/...`, `cache/...`. */
   fetch(blob: Descriptor, report: Report, signal: AbortSignal): Promise<void>;
+  /** What it tells of its steps, packed; undefined for nothing. Left out where no cache tells anything. Throws like `fetch`, and `builds/bad-memory`. */
+  readMemory?(signal: AbortSignal): Promise<Uint8Array | undefined>;
 };
 
 /** A cache to read. */
@@ -29,7 +31,7 @@ export type CacheOrigin = {
 /** A cache that is to be written. */
 export type CacheWriting = {
   readonly manifest: CacheManifest;
-  /** The bytes of one of its layers, or of its config, from `offset` on; checked, and asked for again when a connection breaks. */
+  /** The bytes of one of its layers, or of its documents, from `offset` on; checked, and asked for again when a connection breaks. */
   readonly openBlob: (digest: Digest, offset: number, signal: AbortSignal) => AsyncIterable<Uint8Array>;
   /** Where its layers may lie already, most likely first. */
   readonly knownAt: readonly Repository[];

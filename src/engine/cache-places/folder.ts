@@ -1,4 +1,5 @@
 /** A cache in a folder of this machine. */
+import { checkMemorySize, memoryLimits } from '#execution/builds/memory.ts';
 import { decodeCacheConfig } from '#execution/cache/cache-config.ts';
 import { readCacheManifest } from '#execution/cache/cache-manifest.ts';
 import type { ExportedCache } from '#execution/cache/exported.ts';
@@ -26,15 +27,22 @@ function readFolder(engine: Engine, source: FolderSource): ReadCache | undefined
     if (engine.content.has(blob.digest, blob.size)) return;
     await engine.content.ingest(folder.openBlob(blob.digest), { ...blob, durability: 'rebuildable' }, signal);
   };
-  const made = (cache: ExportedCache | undefined): ReadCache | undefined => cache && { ...cache, repository: undefined, fetch };
+  const made = (cache: ExportedCache | undefined, memory: () => Uint8Array | undefined): ReadCache | undefined =>
+    cache && { ...cache, repository: undefined, fetch, readMemory: async () => await Promise.resolve().then(memory) };
   const parts = readCacheManifest(document);
   if (parts !== undefined) {
     checkConfigSize(parts.config);
-    return made(decodeCacheConfig(folder.readBlob(parts.config, configLimit), parts.layers, source.path));
+    const { memory } = parts;
+    const readMemory = (): Uint8Array | undefined => {
+      if (memory !== undefined) checkMemorySize(memory, source.path);
+      return memory && folder.readBlob(memory, memoryLimits.cache);
+    };
+    return made(decodeCacheConfig(folder.readBlob(parts.config, configLimit), parts.layers, source.path), readMemory);
   }
   if (document.kind !== 'manifest') return undefined;
   const { config, layers } = document.manifest;
-  return made(decodeInline(decodeImageConfig(folder.readBlob(config, configLimit), source.path), layers, source.path));
+  const inline = decodeInline(decodeImageConfig(folder.readBlob(config, configLimit), source.path), layers, source.path);
+  return made(inline?.cache, () => inline?.memory);
 }
 
 /** Writing throws `cache/cannot-write`, `content/...`. */

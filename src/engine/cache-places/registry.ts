@@ -1,4 +1,5 @@
 /** A cache in a registry: a manifest of its own, or an image that says which steps made its layers. */
+import { checkMemorySize, memoryLimits } from '#execution/builds/memory.ts';
 import { decodeCacheConfig } from '#execution/cache/cache-config.ts';
 import { readCacheManifest } from '#execution/cache/cache-manifest.ts';
 import type { ExportedCache } from '#execution/cache/exported.ts';
@@ -31,16 +32,24 @@ export function registryOrigin(
       const parts = readCacheManifest(document);
       const { registry, repository } = reference;
       const fetch: ReadCache['fetch'] = async (blob, report, own) => await fetchBlob(from, blob, report, own);
-      const made = (cache: ExportedCache | undefined): ReadCache | undefined =>
-        cache && { ...cache, repository: { registry, repository }, fetch };
+      const made = (cache: ExportedCache | undefined, readMemory: ReadCache['readMemory']): ReadCache | undefined =>
+        cache && { ...cache, repository: { registry, repository }, fetch, ...(readMemory === undefined ? {} : { readMemory }) };
       if (parts === undefined) {
         const pinned = { ...reference, digest: descriptor.digest };
         const image = await resolveImage({ ...from, reference: pinned, platform: nativeOrAsked(platform) }, signal);
-        return made(decodeInline(image.config, image.layers, name));
+        const inline = decodeInline(image.config, image.layers, name);
+        return made(inline?.cache, async () => await Promise.resolve(inline?.memory));
       }
       checkConfigSize(parts.config);
       await fetchBlob(from, parts.config, () => undefined, signal);
-      return made(decodeCacheConfig(engine.content.read(parts.config.digest, configLimit), parts.layers, name));
+      const { memory } = parts;
+      const readMemory = async (own: AbortSignal): Promise<Uint8Array | undefined> => {
+        if (memory === undefined) return undefined;
+        checkMemorySize(memory, name);
+        await fetchBlob(from, memory, () => undefined, own);
+        return engine.content.read(memory.digest, memoryLimits.cache);
+      };
+      return made(decodeCacheConfig(engine.content.read(parts.config.digest, configLimit), parts.layers, name), readMemory);
     },
   };
 }
@@ -53,19 +62,20 @@ export function registryDestination(engine: Engine, target: Extract<OutwardTarge
     title: 'exporting cache to registry',
     write: async (writing, signal) => {
       const { manifest, knownAt, say } = writing;
-      const config = manifest.config.descriptor;
+      const documents = [manifest.config, ...(manifest.memory === undefined ? [] : [manifest.memory])].map(({ descriptor }) => descriptor);
       const mountFrom = knownAt.filter(({ registry }) => registry === reference.registry).map(({ repository }) => repository);
       await pushDocument(
         {
           reference,
           client: await engine.registry(),
           manifest,
-          blobs: [...manifest.layers, config],
+          blobs: [...manifest.layers, ...documents],
           openBlob: writing.openBlob,
           mountFrom: [...new Set(mountFrom)],
         },
         (event) => {
-          if (event.kind === 'transfer' && isOver(event) && event.item !== config.digest) say(`writing layer ${event.item} done`);
+          if (event.kind === 'transfer' && isOver(event) && !documents.some(({ digest }) => digest === event.item))
+            say(`writing layer ${event.item} done`);
         },
         signal,
       );

@@ -62,6 +62,7 @@ function workFor(count: number): { readonly looks: number; readonly roots: numbe
     keyOf: (key) => keys.get(key),
     filesOf: () => undefined,
     evicted: () => undefined,
+    caches: [],
   });
   return { looks, roots: roots.length, causes: Math.max(...steps.map((step) => step.causes.length)) };
 }

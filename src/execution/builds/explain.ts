@@ -8,6 +8,8 @@ import type { Digest } from '#ground/base/digest.ts';
 import { compareFileLists, type FileList } from '#stores/context/file-list.ts';
 import type { Change } from './past-build.ts';
 import { compareOps, listOf } from './compare.ts';
+import { forcedBy, lostResult, neverSeen, unknownCause } from './lost.ts';
+import type { ToldCache } from './memory.ts';
 import { nearestKeys, type EarlierBuild, type NearestKeys } from './nearest.ts';
 import type { StepKey } from './step-key.ts';
 
@@ -32,6 +34,8 @@ export type Known = {
   /** The files behind a content digest. */
   readonly filesOf: (content: CacheKey) => FileList | undefined;
   readonly evicted: (key: CacheKey) => Eviction | undefined;
+  /** Those that this build asked. */
+  readonly caches: readonly ToldCache[];
 };
 
 /** A step where something differs, with all that does (the likeliest first); `more`: how many changes are left out. */
@@ -64,6 +68,11 @@ export function explain(ran: readonly NowStep[], given: Known): Explanation {
   const nearest = nearestKeys<NowStep>({ ...known, distance: (step, old) => ownDistance(step, old, known) });
   const compare = createComparison(known, nearest);
   const stages = new Set(known.earlier.flatMap((build) => build.steps.flatMap(({ stage, step }) => (step === null ? [] : [stage]))));
+  const fetched: Digest[] = [];
+  const causesOfReaders = (vertex: Digest): readonly Digest[] => {
+    const causes = steps.flatMap((one) => (known.step(one.vertex)?.from.some((from) => from.vertex === vertex) === true ? one.causes : []));
+    return [...new Set(causes)].slice(0, mostCauses);
+  };
   const firstSeen = new Map<string, Leaf>();
   /** The same argument or option changes many steps: it is one cause, told of the first. */
   const atFirst = (leaf: Leaf): Leaf => {
@@ -78,10 +87,14 @@ export function explain(ran: readonly NowStep[], given: Known): Explanation {
     if (step.isPart) continue;
     const found = nearest.of(step);
     let leaves: readonly Leaf[];
-    if (step.forced !== null) leaves = [leafOf(step.vertex, forced(step.forced))];
-    else if (found === undefined) leaves = [leafOf(step.vertex, neverSeen(step, stages))];
+    if (step.forced !== null) leaves = [leafOf(step.vertex, forcedBy(step.forced))];
+    else if (found === undefined) leaves = [leafOf(step.vertex, neverSeen(step, stages, known))];
     else leaves = compare(step, found.key, found.build);
-    if (leaves.length === 0) leaves = [leafOf(step.vertex, unknown)];
+    if (leaves.length === 0 && isSource(step)) {
+      fetched.push(step.vertex);
+      continue;
+    }
+    if (leaves.length === 0) leaves = [leafOf(step.vertex, unknownCause)];
     leaves = distinct(leaves.map(atFirst));
     const causes = [...new Set(leaves.map((leaf) => leaf.vertex))];
     for (const vertex of causes) {
@@ -92,24 +105,16 @@ export function explain(ran: readonly NowStep[], given: Known): Explanation {
     }
     steps.push({ vertex: step.vertex, causes });
   }
-  return { roots: [...roots.values()], steps };
+  return { roots: [...roots.values()], steps: [...fetched.map((vertex) => ({ vertex, causes: causesOfReaders(vertex) })), ...steps] };
 }
 
-function forced(option: string): Change {
-  return { class: 'forced', object: option, change: 'forced' };
+/** An image or a repository that has not changed runs when a step that reads it runs: what made that one run made this one. */
+function isSource({ op }: NowStep): boolean {
+  return op['kind'] === 'source-image' || op['kind'] === 'source-git';
 }
 
 function isShared(change: Change): boolean {
   return !['file', 'instruction', 'mount', 'evicted', 'failed', 'never-seen', 'unknown'].includes(change.class);
-}
-
-const unknown: Change = { class: 'unknown', object: '', change: 'unknown' };
-
-function neverSeen(step: NowStep, stages: ReadonlySet<string | null>): Change {
-  if (stages.has(step.stage) && step.written !== null && step.step !== null) {
-    return { class: 'instruction', object: step.text.split('\n', 1)[0] ?? '', change: 'added', after: step.written };
-  }
-  return { class: 'never-seen', object: step.stage ?? '', change: 'never seen' };
 }
 
 /** In how many things two keys differ, without looking at the steps below; a long list of files counts as one. */
@@ -136,7 +141,7 @@ function createComparison(known: Known, nearest: NearestKeys<NowStep>): Compare 
     const id = `${now.vertex} ${old.key} ${build.id}`;
     const before = done.get(id);
     if (before !== undefined) return before;
-    if (depth > deepest) return [leafOf(now.vertex, unknown)];
+    if (depth > deepest) return [leafOf(now.vertex, unknownCause)];
     depth++;
     try {
       const leaves = nearAndFar(distinct(compareStep(now, old, build)));
@@ -149,8 +154,8 @@ function createComparison(known: Known, nearest: NearestKeys<NowStep>): Compare 
 
   const compareStep: Compare = (now, old, build) => {
     const at = (change: Change): Leaf => leafOf(now.vertex, change);
-    if (now.forced !== null && now.state === 'ran') return [at(forced(now.forced))];
-    if (now.key === old.key) return now.state === 'ran' || now.state === 'failed' ? [at(lost(now, build))] : [];
+    if (now.forced !== null && now.state === 'ran') return [at(forcedBy(now.forced))];
+    if (now.key === old.key) return (now.state === 'ran' || now.state === 'failed') && !isFetched(now) ? [at(lost(now, build))] : [];
     const own = compareOps(old, now).map(at);
     const roles = { old: rolesOf(old), now: rolesOf(now) };
     const inputs = [...roles.now].flatMap(([role, index]) => {
@@ -183,7 +188,7 @@ function createComparison(known: Known, nearest: NearestKeys<NowStep>): Compare 
     if (key === undefined || oldKey === undefined || key === oldKey) return [];
     const input = known.step(vertex);
     const found = input && nearest.ofResult(input, oldKey);
-    if (input === undefined || found === undefined) return [leafOf(input?.vertex ?? now.vertex, unknown)];
+    if (input === undefined || found === undefined) return [leafOf(input?.vertex ?? now.vertex, unknownCause)];
     const moved = pair.isRoot ? insertedOrRemoved({ ...pair, input, oldInput: found.key }) : undefined;
     if (moved !== undefined) return [moved];
     const below = compare(input, found.key, found.build);
@@ -216,12 +221,10 @@ function createComparison(known: Known, nearest: NearestKeys<NowStep>): Compare 
     return undefined;
   };
 
+  const isFetched = (now: NowStep): boolean => now.state === 'ran' && isSource(now) && known.evicted(now.key) === undefined;
   const lost = (now: NowStep, build: EarlierBuild): Change => {
     const old = nearest.stepIn(build, now.key);
-    if (old?.state === 'failed') return { class: 'failed', object: '', change: 'failed' };
-    const eviction = known.evicted(now.key) ?? (old === undefined ? undefined : known.evicted(old.recordKey));
-    if (eviction === undefined) return { class: 'evicted', object: 'no longer in the store', change: 'lost' };
-    return { class: 'evicted', object: eviction.rule, change: 'removed', after: new Date(eviction.at).toISOString() };
+    return lostResult(now.key, build, { ...known, recordKey: old?.recordKey, state: old?.state });
   };
   return compare;
 }

@@ -14,7 +14,12 @@ export type EarlierStep = {
   /** Of the two steps of one instruction the one that is not shown. */
   readonly isPart?: boolean;
 };
-export type EarlierBuild = { readonly id: string; readonly steps: readonly EarlierStep[] };
+/** `cache`: it was built elsewhere, and wrote this one. */
+export type EarlierBuild = {
+  readonly id: string;
+  readonly steps: readonly EarlierStep[];
+  readonly cache?: { readonly name: string; readonly mode: 'min' | 'max' };
+};
 
 export type Nearest = { readonly key: StepKey; readonly build: EarlierBuild };
 

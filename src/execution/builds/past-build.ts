@@ -26,6 +26,7 @@ const change = v.object({
     'platform',
     'forced',
     'evicted',
+    'cache',
     'failed',
     'never-seen',
     'unknown',

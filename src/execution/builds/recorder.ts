@@ -11,12 +11,15 @@ import { hiderFor } from './hide.ts';
 import type { KeepBuild } from './keep.ts';
 import type { BuildFacts, BuildStatus, BuildStep, PastBuildDetails, Why } from './past-build.ts';
 import { thisProcess } from './process.ts';
+import type { memoryLimits, StepMemory, ToldCache } from './memory.ts';
 import type { Remembering } from './remember.ts';
 import type { BuildStore } from './store.ts';
 
 export type Recorder = {
   readonly report: Report;
   readonly observer: SolveObserver;
+  /** What an exported cache of this build may tell, at most so many bytes; undefined when that is too much. */
+  readonly memory: (mode: StepMemory['mode'], place: keyof typeof memoryLimits) => Promise<Uint8Array | undefined>;
   /** Enters the build, and gives what was entered. What cannot be kept is reported, not thrown. */
   finish(end: BuildEnding): Promise<PastBuildDetails>;
 };
@@ -41,7 +44,16 @@ export type RecorderOptions = {
   readonly filesOf: (content: CacheKey) => FileList | undefined;
   /** The same where it only found them unchanged: costs a walk. */
   readonly listFiles: (content: CacheKey) => FileList | undefined;
+  readonly caches: CachesElsewhere;
   readonly now: () => number;
+};
+
+/** The caches elsewhere that a build looks into. */
+export type CachesElsewhere = {
+  /** Does the result lie in one of them, and not here? */
+  readonly isElsewhere: (resultId: string) => boolean;
+  /** What those say that were asked; it is downloaded now, once. Those that cannot be read say what is wrong. */
+  readonly told: () => Promise<readonly ToldCache[]>;
 };
 
 /** How many builds are kept, and after how many more the oldest are removed. */
@@ -98,6 +110,7 @@ export function createRecorder(options: RecorderOptions, report: Report): Record
       setImmediate(() => {
         earlier ??= loadEarlier();
         earlier.catch(() => undefined);
+        void options.caches.told();
       });
     },
     onBrokenLog: (error) => report({ kind: 'note', text: `The logs of this build are not kept: ${messageOf(error)}` }),
@@ -108,15 +121,26 @@ export function createRecorder(options: RecorderOptions, report: Report): Record
       report(event);
     },
     observer: follower.observer,
+    memory: async (mode, place) => {
+      const { memoryOf } = await import('./tell.ts');
+      return await memoryOf(follower.steps, { mode, place }, options);
+    },
     async finish(end) {
       const steps = [...follower.steps.values()];
       let why: Why | undefined;
-      const hasNews = steps.some(({ missed, lookedUpBy }) => missed || lookedUpBy.length > 1);
-      // A result that was found by content has a definition key that was not known before.
+      const hasRun = steps.some(({ missed }) => missed);
+      // A result that was found by content has a definition key that was not known before; of one that lies elsewhere nothing is known here.
+      const hasNews =
+        hasRun ||
+        steps.some(
+          ({ lookedUpBy, solved }) =>
+            lookedUpBy.length > 1 || (solved?.record !== undefined && options.caches.isElsewhere(solved.record.resultId)),
+        );
       if (hasNews) {
         try {
+          const caches = hasRun && end.status !== 'cancelled' ? await options.caches.told() : [];
           earlier ??= loadEarlier();
-          why = (await earlier).finish(follower.steps);
+          why = (await earlier).finish(follower.steps, caches);
         } catch (error) {
           report({ kind: 'note', text: `What this build ran is not remembered: ${messageOf(error)}` });
         }

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { parseCacheKey, type CacheKey, type KeyInput, type KeyParts } from '#execution/cache/key.ts';
 import type { Vertex } from '#formats/graph/vertex.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
-import { parseDigest } from '#ground/base/digest.ts';
+import { parseDigest, type Digest } from '#ground/base/digest.ts';
 import { hiderFor, splitVariable } from './hide.ts';
 
 /** Members of an op by name. */
@@ -21,7 +21,7 @@ export type StepKey = {
   readonly stage: string | null;
   readonly step: number | null;
   /** What the op contributes to the key: its digest, for an image one of its layers. */
-  readonly base: string;
+  readonly base: Digest;
   /** Without secrets. */
   readonly op: OpMembers;
   /** What each input contributes to the definition key. */
@@ -101,6 +101,11 @@ export function printStepKey(key: StepKey): string {
 
 /** undefined for a text that another version wrote: it is only a memory. */
 export function readStepKey(text: string): StepKey | undefined {
-  const read = v.safeParse(schema, JSON.parse(text));
+  return toStepKey(JSON.parse(text));
+}
+
+/** undefined for what has not the form of one. */
+export function toStepKey(value: unknown): StepKey | undefined {
+  const read = v.safeParse(schema, value);
   return read.success ? read.output : undefined;
 }

@@ -178,6 +178,7 @@ test('builds in which nothing runs do not pile up either', async () => {
         evicted: () => undefined,
         filesOf: () => undefined,
         listFiles: () => undefined,
+        caches: { isElsewhere: () => false, told: async () => await Promise.resolve([]) },
         now: Date.now,
       },
       () => undefined,

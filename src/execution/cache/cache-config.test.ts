@@ -82,10 +82,12 @@ test('a manifest or an index holds it together, and is told from an image', () =
     [false, true, mediaTypes.index],
     [false, false, mediaTypes.dockerManifestList],
   ] as const) {
-    const made = assembleCacheManifest(records, { imageManifest, ociTypes });
+    const memory = new TextEncoder().encode('what its steps were made of');
+    const made = assembleCacheManifest(records, { imageManifest, ociTypes }, memory);
     assert.equal(made.mediaType, type);
     const parts = readCacheManifest(decodeImageDocument(made.bytes, [made.mediaType], 'cache'));
     assert.equal(parts?.config.digest, made.config.descriptor.digest);
+    assert.deepEqual([parts.memory?.digest, parts.memory?.size], [digestOf(memory), memory.length]);
     assert.deepEqual(
       parts.layers.map(({ digest, mediaType }) => [digest, mediaType]),
       [a, b, c].map(({ blob }) => [blob.digest, ociTypes ? mediaTypes.layerGzip : mediaTypes.dockerLayerGzip]),
@@ -97,7 +99,7 @@ test('a manifest or an index holds it together, and is told from an image', () =
     Array.from({ length: 1001 }, (_, index) => layer(`${index}`)),
   );
   assert.throws(
-    () => assembleCacheManifest([many], { imageManifest: true, ociTypes: true }),
+    () => assembleCacheManifest([many], { imageManifest: true, ociTypes: true }, undefined),
     (error) => isCode(error, 'cache/too-many-layers'),
   );
 });

@@ -17,7 +17,11 @@ const key = contentKeyOf(digestOf('key'));
 function cacheOf(content: string) {
   const blob = { mediaType: mediaTypes.layerGzip, digest: digestOf(content), size: content.length };
   const layers = [{ diffId: digestOf(`tar of ${content}`), blob, createdAt: 1000 }];
-  return assembleCacheManifest([{ key, keys: [key], layers, createdAt: 1000, cost: 1 }], { imageManifest: true, ociTypes: true });
+  return assembleCacheManifest(
+    [{ key, keys: [key], layers, createdAt: 1000, cost: 1 }],
+    { imageManifest: true, ociTypes: true },
+    text(`of ${content}`),
+  );
 }
 
 async function* bytesOf(content: string): AsyncIterable<Uint8Array> {

@@ -20,6 +20,8 @@ import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { decodeImageDocument, manifestLimit, type ImageDocument } from '#formats/oci/manifest.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
 
+import type { CacheDocument } from './cache-manifest.ts';
+
 const refName = 'org.opencontainers.image.ref.name';
 
 export type CacheFolder = {
@@ -60,7 +62,8 @@ export function openCacheFolder(path: string): CacheFolder {
 export type FolderCache = {
   readonly tag: string;
   readonly manifest: { readonly bytes: Uint8Array; readonly mediaType: string; readonly digest: Digest };
-  readonly config: { readonly bytes: Uint8Array; readonly descriptor: Descriptor };
+  readonly config: CacheDocument;
+  readonly memory: CacheDocument | undefined;
   readonly layers: readonly Descriptor[];
 };
 
@@ -80,7 +83,8 @@ export async function writeCacheFolder(
       if (!hasFile(join(path, blobPath(layer.digest)), layer.size)) await writeFile(path, blobPath(layer.digest), openBlob(layer));
       onLayer(layer);
     }
-    const { config, manifest, tag } = cache;
+    const { config, memory, manifest, tag } = cache;
+    if (memory !== undefined) await writeFile(path, blobPath(memory.descriptor.digest), [memory.bytes]);
     await writeFile(path, blobPath(config.descriptor.digest), [config.bytes]);
     await writeFile(path, blobPath(manifest.digest), [manifest.bytes]);
     await writeFile(path, 'oci-layout', [new TextEncoder().encode('{"imageLayoutVersion":"1.0.0"}')]);

@@ -28,8 +28,9 @@ const records = [
 ];
 
 test('an image says which of its layers a key leads to, with the times of its history', () => {
-  const found = decodeInline({ ...config, ...inlineMember(records) }, blobs, 'app');
-  const ab = found?.find(keyOf('ab by content'));
+  const found = decodeInline({ ...config, ...inlineMember(records, new TextEncoder().encode('told')) }, blobs, 'app');
+  assert.equal(new TextDecoder().decode(found?.memory), 'told');
+  const ab = found?.cache.find(keyOf('ab by content'));
   assert.deepEqual(
     ab?.layers.map(({ diffId, blob, createdAt }) => [diffId, blob.digest, new Date(createdAt).getUTCDate()]),
     [
@@ -39,12 +40,12 @@ test('an image says which of its layers a key leads to, with the times of its hi
   );
   assert.deepEqual([ab.key, ab.cost, ab.createdAt], [keyOf('ab'), 7, Date.parse('2024-01-03T00:00:00Z')]);
   assert.deepEqual(
-    found?.find(keyOf('c'))?.layers.map(({ diffId }) => diffId),
+    found?.cache.find(keyOf('c'))?.layers.map(({ diffId }) => diffId),
     [diffIds[2]],
   );
 });
 
-const bad = (from: number, to: number) => inlineMember([{ key: keyOf('x'), keys: [keyOf('x')], from, to, cost: 0 }]);
+const bad = (from: number, to: number) => inlineMember([{ key: keyOf('x'), keys: [keyOf('x')], from, to, cost: 0 }], undefined);
 
 test('records of layers that the image has not lead nowhere; other shapes are an error; an image without says nothing', () => {
   for (const [from, to] of [
@@ -53,7 +54,7 @@ test('records of layers that the image has not lead nowhere; other shapes are an
     [2, 2],
     [2, 1],
   ] as const)
-    assert.deepEqual(decodeInline({ ...config, ...bad(from, to) }, blobs, 'app')?.list(), []);
+    assert.deepEqual(decodeInline({ ...config, ...bad(from, to) }, blobs, 'app')?.cache.list(), []);
   assert.throws(
     () => decodeInline({ ...config, ...bad(-1, 1) }, blobs, 'app'),
     (error) => isCode(error, 'cache/bad-config'),
@@ -62,6 +63,6 @@ test('records of layers that the image has not lead nowhere; other shapes are an
 });
 
 test('what an image says of its own layers is not passed on to those built on it, nor what BuildKit said', () => {
-  const inherited = { ...config, ...inlineMember(records), 'moby.buildkit.cache.v0': 'e30=', other: 1 };
+  const inherited = { ...config, ...inlineMember(records, undefined), 'moby.buildkit.cache.v0': 'e30=', other: 1 };
   assert.deepEqual(withoutInline(inherited), { ...config, other: 1 });
 });

@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import type { Json } from '#ground/base/canonical-json.ts';
 import { checkShape, type Document } from '#ground/base/decode.ts';
+import { fromBase64, toBase64 } from '#ground/base/bytes.ts';
 import { isDigest, type Digest } from '#ground/base/digest.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { configLimit, diffIdsOf, type ImageConfig } from '#formats/oci/image-config.ts';
@@ -14,6 +15,8 @@ import { parseCacheKey, type CacheKey } from './key.ts';
 
 const { own: member } = inlineMembers;
 const mostRecords = 20_000;
+/** Characters: three bytes are four. */
+const mostMemory = 64 * 1024;
 
 /** A result that is a run of the image's layers: `from` the lowest, up to but not with `to`. */
 export type InlineRecord = {
@@ -34,21 +37,25 @@ const schema = v.looseObject({
         v.array(v.looseObject({ key: digest, keys: v.array(digest), from: count, to: count, cost: count })),
         v.maxLength(mostRecords),
       ),
+      memory: v.exactOptional(v.pipe(v.string(), v.base64(), v.maxLength(mostMemory))),
     }),
   ),
 });
 
-/** The member of the config. */
-export function inlineMember(records: readonly InlineRecord[]): { readonly [name: string]: Json } {
+/** The member of the config. `memory`: what it tells of its steps. */
+export function inlineMember(records: readonly InlineRecord[], memory: Uint8Array | undefined): { readonly [name: string]: Json } {
   return {
     [member]: {
+      ...(memory === undefined ? {} : { memory: toBase64(memory) }),
       records: records.map(({ key, keys, from, to, cost }) => ({ key, keys: keys.toSorted(), from, to, cost: Math.round(cost) })),
     },
   };
 }
 
+export type InlineCache = { readonly cache: ExportedCache; readonly memory: Uint8Array | undefined };
+
 /** What an image says of its own layers; undefined when it says nothing. `blobs`: its layers, bottom first. Throws `cache/bad-config`. */
-export function decodeInline(config: ImageConfig, blobs: readonly Descriptor[], name: string): ExportedCache | undefined {
+export function decodeInline(config: ImageConfig, blobs: readonly Descriptor[], name: string): InlineCache | undefined {
   const document: Document = { what: `the cache in the image "${name}"`, code: 'cache/bad-config', limit: configLimit };
   const found = checkShape(config, schema, document)[member];
   if (found === undefined) return undefined;
@@ -63,7 +70,10 @@ export function decodeInline(config: ImageConfig, blobs: readonly Descriptor[], 
     if (top === undefined || chain.length !== to - from) return [];
     return [{ key: parseCacheKey(key), keys: keys.map(parseCacheKey), layers: chain, createdAt: top.createdAt, cost }];
   });
-  return exportedCache(records);
+  return {
+    cache: exportedCache(records),
+    memory: found.memory === undefined ? undefined : fromBase64(found.memory),
+  };
 }
 
 /** When each layer was made, by the image's history. */

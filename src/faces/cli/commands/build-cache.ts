@@ -40,10 +40,10 @@ export function readCacheTarget(given: string, around: Around): CacheTarget {
   const fields = readFields('cache-to', given);
   switch (typeOf(fields)) {
     case 'inline':
-      allow(fields, ['mode', 'ignore-error']);
+      allow(fields, ['mode', 'why', 'ignore-error']);
       if (fields.values.get('mode') === 'max')
         throw badValue('cache-to', given, 'a cache in an image is of its own layers only ("mode=min")');
-      return { kind: 'inline' };
+      return { kind: 'inline', isTelling: readFlag(fields, 'why', true) };
     case 'registry':
       allow(fields, ['ref', ...formFields]);
       return { kind: 'registry', reference: readReference(fields), ...readForm(fields) };
@@ -68,7 +68,7 @@ export function readCacheTarget(given: string, around: Around): CacheTarget {
   }
 }
 
-const formFields = ['mode', 'image-manifest', 'oci-mediatypes', 'compression', 'force-compression', 'ignore-error'];
+const formFields = ['mode', 'why', 'image-manifest', 'oci-mediatypes', 'compression', 'force-compression', 'ignore-error'];
 
 const compressions: ReadonlyMap<string, CacheForm['compression']> = new Map([
   ['uncompressed', 'tar'],
@@ -89,7 +89,8 @@ function readForm(fields: Fields): CacheForm {
   const ociTypes = readFlag(fields, 'oci-mediatypes', true);
   const imageManifest = readFlag(fields, 'image-manifest', ociTypes);
   if (imageManifest && !ociTypes) throw badValue('cache-to', given, '"image-manifest=true" needs "oci-mediatypes=true"');
-  return { mode, compression, ociTypes, imageManifest, ignoreError: readFlag(fields, 'ignore-error', false) };
+  const isTelling = readFlag(fields, 'why', true);
+  return { mode, compression, ociTypes, imageManifest, isTelling, ignoreError: readFlag(fields, 'ignore-error', false) };
 }
 
 function readReference(fields: Fields): string {

@@ -21,7 +21,7 @@ export function rootLine(root: WhyRoot, dockerfile: string): string {
   const others = root.changes.length - 1 + root.more;
   const what = first === undefined ? 'nobody knows why' : changeText(first);
   const rest = others > 0 ? ` and ${others} more change${others === 1 ? '' : 's'}` : '';
-  const isNew = first?.class === 'never-seen' || (first?.class === 'instruction' && first.change === 'added');
+  const isNew = first?.class === 'never-seen' || first?.class === 'cache' || (first?.class === 'instruction' && first.change === 'added');
   const verb = root.wasKnown ? 'is another one' : isNew ? 'ran' : 'ran again';
   return `${stepText(root, dockerfile)} ${verb}: ${what}${rest}${costText(root)}`;
 }
@@ -75,12 +75,27 @@ export function changeText(change: WhyChange): string {
       return after === undefined ? `its result is ${name}` : `its result was removed from the cache at ${after}: ${name}`;
     case 'failed':
       return 'it failed the last time';
+    case 'cache':
+      return cacheText(change);
     case 'never-seen':
+      if (change.from !== undefined) return `it was never seen here, and the imported cache ${oneLine(change.from, 120)} does not say`;
       return name === '' ? 'it was never seen' : `stage ${name} was never seen`;
     case 'unknown':
       return 'what it was built on is no longer remembered';
     default:
       return name;
+  }
+}
+
+function cacheText({ object, change, after = '' }: WhyChange): string {
+  const cache = `the cache ${oneLine(object, 120)}`;
+  switch (change) {
+    case 'unreachable':
+      return `${cache} could not be reached: ${oneLine(after, 200)}`;
+    case 'damaged':
+      return `${cache} is damaged: ${oneLine(after, 200)}`;
+    default:
+      return `${cache} does not have its result${after === '' ? '' : ` (it was exported with ${oneLine(after, 20)})`}`;
   }
 }
 

@@ -1,7 +1,8 @@
 /** Private keys from files: OpenSSH's own format (PROTOCOL.key of OpenSSH), PKCS#1, PKCS#8 and SEC 1 in PEM. Ed25519, ECDSA on the three NIST curves, RSA. */
 import { createPrivateKey, sign, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { fromBase64 } from '#ground/base/bytes.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { fromBase64, fromBase64Url, join, mpint, readWire, string, toBase64Url, withoutZeros, type WireReader } from './wire.ts';
+import { fromBase64Url, join, mpint, readWire, string, toBase64Url, withoutZeros, type WireReader } from './wire.ts';
 
 export type PrivateKey = {
   /** The public key as SSH writes it (RFC 4253, section 6.6). */

@@ -1,5 +1,5 @@
 /** The data types of SSH (RFC 4251, section 5): read with every length checked, and written. */
-import { joinBytes } from '#ground/base/bytes.ts';
+import { fromBase64, joinBytes } from '#ground/base/bytes.ts';
 
 export type WireReader = {
   u32(): number;
@@ -57,11 +57,6 @@ export function withoutZeros(number: Uint8Array): Uint8Array {
 
 export function same(one: Uint8Array, other: Uint8Array): boolean {
   return one.length === other.length && one.every((byte, index) => byte === other[index]);
-}
-
-/** Throws a DOMException for what is no base64. */
-export function fromBase64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (character) => character.codePointAt(0) ?? 0);
 }
 
 /** base64url without padding (RFC 4648, section 5), as JSON web keys have it. */

@@ -1,0 +1,40 @@
+/** What the caches of `--cache-from` say of the builds that wrote them: asked for when steps run, to say why. */
+import { decodeMemory, type CacheTrouble, type ToldCache } from '#execution/builds/memory.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { ImportedCache } from './import-cache.ts';
+
+/** Milliseconds. Whoever waits for a build does not wait longer for its reasons. */
+const patience = 15_000;
+
+export async function tellOfCaches(caches: readonly ImportedCache[]): Promise<readonly ToldCache[]> {
+  return await Promise.all(caches.map(tellOf));
+}
+
+async function tellOf(cache: ImportedCache): Promise<ToldCache> {
+  const { name } = cache;
+  try {
+    const packed = await cache.readMemory?.(AbortSignal.timeout(patience));
+    return { name, memory: packed && decodeMemory(packed, name), trouble: undefined };
+  } catch (error) {
+    return { name, memory: undefined, trouble: troubleOf(error) };
+  }
+}
+
+/** With those that could not be read at all, and what was wrong with layers; undefined: there was no cache. */
+export function withTroubles(caches: readonly ToldCache[], troubles: ReadonlyMap<string, CacheTrouble | undefined>): readonly ToldCache[] {
+  const names = new Set(caches.map(({ name }) => name));
+  const others = [...troubles].filter(([name]) => !names.has(name));
+  return [
+    ...caches.map((cache) => ({ ...cache, trouble: troubles.get(cache.name) ?? cache.trouble })),
+    ...others.map(([name, trouble]) => ({ name, trouble, memory: undefined })),
+  ];
+}
+
+/** A cache that does not answer, or one that is not what it should be. */
+export function troubleOf(error: unknown): CacheTrouble {
+  const code = error instanceof JettisonError ? error.code : '';
+  const isAway =
+    ['cache/cannot-read', 'engine/cache-too-slow'].includes(code) || (code.startsWith('registry/') && !code.includes('/wrong-'));
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: isAway ? 'unreachable' : 'damaged', message };
+}
