@@ -7,6 +7,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, crc32, createGunzip, createZstdDecompress, deflateRaw, deflateRawSync, zstdCompress } from 'node:zlib';
+import { giveBack } from '#ground/base/give-back.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { createFrameCutter } from './compressing/zstd-frames.ts';
 
@@ -41,7 +42,10 @@ const largeSample = 4096;
 const gzipHeader = new Uint8Array([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
 /** An empty last block with fixed codes (RFC 1951, 3.2.6). */
 const lastBlock = new Uint8Array([3, 0]);
-const readLength = 256 << 10;
+/** Short blocks stay in the processor's cache between the threads that make and use them, and keep little memory: of each layer being unpacked, so much of its file and of its tar. */
+const readLength = 64 << 10;
+const blocksRead = 2;
+const blocksUnpacked = 4;
 
 export function createCompressor(options: CompressorOptions): Compressor {
   return options.compression === 'gzip' ? createGzip(options) : createZstd(options);
@@ -213,8 +217,11 @@ export async function decompress(unpacking: Unpacking): Promise<void> {
         await nextTurn();
       }
     } else
-      await pipeline(Readable.from(chunks, { highWaterMark: 4 }), transform, async (unpacked: AsyncIterable<Uint8Array>) => {
-        for await (const bytes of unpacked) unpacking.take(bytes);
+      await pipeline(Readable.from(chunks, { highWaterMark: blocksRead }), transform, async (unpacked: AsyncIterable<Uint8Array>) => {
+        for await (const bytes of unpacked) {
+          unpacking.take(bytes);
+          giveBack(bytes);
+        }
       });
   } catch (error) {
     throw isDamage(error) ? damaged(error) : error;
@@ -224,7 +231,7 @@ export async function decompress(unpacking: Unpacking): Promise<void> {
 }
 
 function transformFor(compression: Found): Transform | undefined {
-  const options = { chunkSize: 256 << 10, readableHighWaterMark: 2 << 20 };
+  const options = { chunkSize: readLength, readableHighWaterMark: blocksUnpacked * readLength };
   if (compression === 'none') return undefined;
   if (compression === 'gzip') return createGunzip(options);
   if (compression === 'zstd') return createZstdDecompress(options);

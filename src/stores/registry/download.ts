@@ -1,4 +1,5 @@
 /** One blob from one host: never more bytes than it has, resumed where a connection broke. */
+import { giveBack } from '#ground/base/give-back.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Endpoint } from './config.ts';
@@ -66,6 +67,7 @@ async function fetchRest(from: BlobHost, { descriptor, sink }: Pick<Download, 'd
   for await (const chunk of answer.chunks()) {
     if (sink.offset + chunk.length > descriptor.size) throw wrongSize(from.host, descriptor, undefined);
     sink.write(chunk);
+    giveBack(chunk);
   }
   if (sink.offset === descriptor.size) return;
   // Without a length the end of the connection may be a break; chunked bodies tell their end.
