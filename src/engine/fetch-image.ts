@@ -153,7 +153,7 @@ function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Repo
   };
 }
 
-type Unpack = (file: { readonly file: string; readonly size?: number }, signal: AbortSignal) => Promise<SnapshotId>;
+type Unpack = (file: Pick<UnpackRequest, 'file' | 'size' | 'completeFile'>, signal: AbortSignal) => Promise<SnapshotId>;
 
 /**
  * Unpacks a layer while it is downloaded. Undefined where that does not go, or went wrong: bytes that came may have been thrown away since. The
@@ -163,7 +163,7 @@ async function unpackPart(engine: Engine, layer: LayerFile, unpack: Unpack, sign
   const { part, blob } = layer;
   if (part === undefined || engine.content.has(blob.digest, blob.size)) return undefined;
   try {
-    return await unpack({ file: part.path, size: blob.size }, AbortSignal.any([signal, part.signal]));
+    return await unpack({ file: part.path, size: blob.size, completeFile: part.completePath }, AbortSignal.any([signal, part.signal]));
   } catch (error) {
     signal.throwIfAborted();
     log('layer %s as it came: %o', blob.digest, error);

@@ -62,6 +62,8 @@ export type UnpackRequest = {
   readonly file: string;
   /** Bytes of the complete file, where it is still being written. */
   readonly size?: number;
+  /** Where `file` is found when it has been renamed meanwhile. */
+  readonly completeFile?: string;
   readonly mediaType: string;
   /** When the layer was made, as far as somebody says so, milliseconds since the epoch; else it counts as made now. */
   readonly madeAt?: number;

@@ -20,6 +20,8 @@ export type ContentStore = {
   size(digest: Digest): number | undefined;
   /** Absolute path for readers that check the bytes themselves (an unpacker with its DiffID). Throws `content/not-found`. */
   path(digest: Digest): string;
+  /** The same for a blob that need not be there yet. */
+  pathOnceThere(digest: Digest): string;
   /** A small blob, checked. Throws `content/not-found`, `content/too-large` beyond `limit` bytes, `content/corrupt`. */
   read(digest: Digest, limit: number): Uint8Array;
   /** A blob from `offset` on, checked while it is read: the last block comes only when the digest is right. Throws `content/not-found`, `content/corrupt`. */
@@ -72,6 +74,7 @@ export function openContentStore(options: { readonly folder: string }): ContentS
     folder,
     has,
     size: sizeOf,
+    pathOnceThere: pathOf,
     path(digest) {
       if (!has(digest, undefined)) throw notFound(digest);
       return pathOf(digest);

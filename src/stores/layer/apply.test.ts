@@ -707,6 +707,16 @@ test('aborting stops the thread before the promise rejects', root, async () => {
 
 test.after(async () => await endThreads());
 
+test('a blob that was renamed before its turn came is found', root, async () => {
+  using place = room();
+  const tar = archive([['f', 'file', 'x']]);
+  const completeFile = join(place.path, 'complete');
+  writeFileSync(completeFile, tar);
+  const request = { file: join(place.path, 'part'), completeFile, size: tar.length, mediaType, diffId: digestOf(tar), folder: place.upper };
+  await applyLayer({ ...request, below: [] }, quiet, never);
+  assert.deepEqual(shape(place.upper), ['f x']);
+});
+
 test('a layer begins before those below it are complete, and waits where an entry needs them', root, async () => {
   using place = room();
   mkdirSync(join(place.base, 'etc'), { mode: 0o751 });

@@ -11,6 +11,8 @@ export type ApplyLayerRequest = {
   readonly file: string;
   /** Bytes that the file will have when it is complete, where it is still being written. */
   readonly size?: number;
+  /** Where `file` is found when it has been renamed meanwhile. */
+  readonly completeFile?: string;
   readonly mediaType: string;
   /** Digest of the uncompressed tar as the image's config says. */
   readonly diffId: Digest;

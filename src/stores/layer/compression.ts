@@ -192,6 +192,8 @@ async function zstdBlock(block: Uint8Array, level: number): Promise<Uint8Array> 
 export type Unpacking = {
   /** Path of the compressed file. */
   readonly file: string;
+  /** Where it is found when it has been renamed meanwhile. */
+  readonly completeFile?: string | undefined;
   /** Where the file is still being written: bytes that it will have, and what to do until there are more; it may throw to end this. */
   readonly growing?: { readonly size: number; readonly pause: () => Promise<void> } | undefined;
   /** Takes uncompressed bytes, in order. */
@@ -205,7 +207,7 @@ export type Unpacking = {
  * `layer/unsupported-compression` for others that are known, `layer/bad-compression` for damaged or truncated data.
  */
 export async function decompress(unpacking: Unpacking): Promise<void> {
-  const file = openSync(unpacking.file, 'r');
+  const file = openBlob(unpacking);
   try {
     const compression = compressionOf(await readStart(file, unpacking.growing));
     const transform = transformFor(compression);
@@ -227,6 +229,15 @@ export async function decompress(unpacking: Unpacking): Promise<void> {
     throw isDamage(error) ? damaged(error) : error;
   } finally {
     closeSync(file);
+  }
+}
+
+function openBlob({ file, completeFile }: Unpacking): number {
+  try {
+    return openSync(file, 'r');
+  } catch (error) {
+    if (completeFile === undefined || systemCode(error) !== 'ENOENT') throw error;
+    return openSync(completeFile, 'r');
   }
 }
 

@@ -41,6 +41,7 @@ export type Job =
       readonly kind: 'apply';
       readonly file: string;
       readonly size?: number;
+      readonly completeFile?: string;
       readonly diffId: Digest;
       readonly folder: string;
       /** Topmost first; `coming`: not all of them are complete yet. */

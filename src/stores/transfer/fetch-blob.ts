@@ -31,8 +31,9 @@ export type BlobPlace = {
 
 /** A blob that is on its way. */
 export type BlobPart = {
-  /** The file that it is written to; at the end it is renamed. */
+  /** The file that it is written to; at the end it is renamed to `completePath`. */
   readonly path: string;
+  readonly completePath: string;
   /** Aborts when what came there is thrown away. */
   readonly signal: AbortSignal;
 };
@@ -95,7 +96,7 @@ async function fetchChecked(source: Fetching, descriptor: Descriptor, tell: Repo
     using claim = await source.content.claim({ digest: descriptor.digest, size: descriptor.size, durability: 'rebuildable' }, signal);
     if (!claim) return;
     using part = childSignal(signal);
-    source.onPart?.({ path: claim.path, signal: part.signal });
+    source.onPart?.({ path: claim.path, completePath: source.content.pathOnceThere(descriptor.digest), signal: part.signal });
     let host = '';
     try {
       host = await source.download(descriptor, { sink: metered(claim, descriptor, tell), avoid }, signal);

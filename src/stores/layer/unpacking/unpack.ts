@@ -40,7 +40,7 @@ export async function unpackLayer(job: Extract<Job, { kind: 'apply' }>, watch: W
       await sleep(growthPause);
     };
     const growing = job.size === undefined ? undefined : { size: job.size, pause };
-    await decompress({ file: job.file, growing, take, onRead: (bytes) => watch.progress(bytes) });
+    await decompress({ file: job.file, completeFile: job.completeFile, growing, take, onRead: (bytes) => watch.progress(bytes) });
     reader.finish();
     const found = digester.finish();
     if (found !== job.diffId) throw wrongDiffId(job.diffId, found);
