@@ -3,7 +3,7 @@
  * leave it. A count and the length of all names, then columns: inode and size, times and file system, digests as hex, and names with NULs between them.
  */
 import { asByteString, bytesOf, fromBytes } from '#ground/base/byte-string.ts';
-import { parseDigest, type Digest } from '#ground/base/digest.ts';
+import { digestOfHex, hexOf, type Digest } from '#ground/base/digest.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
 
 /** What tells one state of a file from the next. */
@@ -25,7 +25,6 @@ export type PackedStats = {
 
 const headerLength = 16;
 const hexLength = 64;
-const algorithm = 'sha256:';
 const [plainColumns, wideColumns] = [2, 3];
 const nothing = -(2n ** 63n);
 
@@ -42,7 +41,7 @@ export function readPackedStats(bytes: Uint8Array): PackedStats {
   const hexes = fromBytes(copy.subarray(headerLength + numbersLength, copy.length - namesLength));
   const names = fromBytes(copy.subarray(copy.length - namesLength)).split('\0');
   if (names.length !== count || !/^[0-9a-f]*$/u.test(hexes)) return noStats;
-  const digestAt = (index: number): Digest => parseDigest(algorithm + hexes.slice(index * hexLength, (index + 1) * hexLength));
+  const digestAt = (index: number): Digest => digestOfHex(hexes.slice(index * hexLength, (index + 1) * hexLength));
   let places: Map<string, number> | undefined;
   return {
     count,
@@ -71,7 +70,7 @@ export const noStats: PackedStats = { count: 0, find: () => undefined, entries: 
 export function packStats(files: readonly (readonly [name: string, Hashed])[]): Uint8Array {
   const count = files.length;
   const names = bytesOf(asByteString(files.map(([name]) => name).join('\0')));
-  const hexes = bytesOf(asByteString(files.map(([, { digest }]) => digest.slice(algorithm.length)).join('')));
+  const hexes = bytesOf(asByteString(files.map(([, { digest }]) => hexOf(digest)).join('')));
   const numbersLength = count * 8 * (plainColumns + wideColumns);
   const bytes = new Uint8Array(headerLength + numbersLength + hexes.length + names.length);
   const view = new DataView(bytes.buffer);
