@@ -1,4 +1,4 @@
-/** A `FolderReader` through the system call library: half the time for each file, but some 8 ms to load. */
+/** A `FolderReader` through the system call library: half the time for each file, but some milliseconds to load. */
 import { endianness } from 'node:os';
 import { asByteString, fromBytes, type ByteString } from '#ground/base/byte-string.ts';
 import { systemCode } from '#ground/base/errors.ts';
