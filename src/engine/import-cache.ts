@@ -56,7 +56,10 @@ async function importShown(
     const found = await readInTime(origin, patience, signal);
     if (found === undefined) {
       onUnusable(name, undefined);
-      report({ kind: 'note', text: `Warning: ${name} has no cache that this version of jettison can use: it is left aside` });
+      report({
+        kind: 'note',
+        text: `Warning: ${name} has no cache that this version of jettison can use: it is left aside (an image has one when it is built with --cache-to type=inline)`,
+      });
     }
     report({ kind: 'vertex-finished', vertex, time: engine.now() });
     return found && { ...found, name };

@@ -1,4 +1,7 @@
-/** `jettison plan`: what a build would do. Nothing runs, and nothing in the store changes but documents of images that had to be looked up. */
+/**
+ * `jettison plan`: what a build would do. Nothing runs, and nothing in the store changes but documents of images that had to be looked up, and a main context or
+ * a Dockerfile from elsewhere, which has to be fetched before anything can be said.
+ */
 import { digestOf } from '#ground/base/digest.ts';
 import type { SourceImageOp } from '#formats/graph/op.ts';
 import type { Vertex } from '#formats/graph/vertex.ts';
@@ -19,7 +22,6 @@ import { openContext } from './open-context.ts';
 import type { Engine } from './open.ts';
 import { fullNames, projectOf } from './record-build.ts';
 import type { BuildPlan, BuildRequest, PlannedStep } from './requests.ts';
-import { isWebAddress } from './remote-address.ts';
 import { lazyRemoteSources } from './remote-sources.ts';
 import { openSshAgents } from './ssh.ts';
 
@@ -28,7 +30,6 @@ const asked = 30;
 
 /** Throws what the build itself would say of Dockerfile, context and base images. */
 export async function planBuild(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<BuildPlan> {
-  refuseRemote(request);
   await using remote = lazyRemoteSources(engine, request);
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
@@ -37,7 +38,7 @@ export async function planBuild(engine: Engine, request: BuildRequest, signal: A
   const contexts = await createBuildContexts(contextFolders(request, context, source), statCache);
   const bases = createBaseImages(engine, request);
   const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source), bases, signal);
-  if (drafted.goal === undefined) return { file: source.name, steps: [], expected: 0, atMost: 0, pull: 0 };
+  if (drafted.goal === undefined) return { file: source.name, steps: [], expected: 0, atMost: 0, pull: 0, warnings: [] };
   const driverFor = createDrivers({
     contexts,
     bases,
@@ -52,7 +53,8 @@ export async function planBuild(engine: Engine, request: BuildRequest, signal: A
     isLayer: () => false,
     onRun: () => undefined,
   });
-  const caches = createBuildCaches(engine, request, () => undefined);
+  const warnings: string[] = [];
+  const caches = createBuildCaches(engine, request, (event) => void (event.kind === 'note' && warnings.push(event.text)));
   await caches.load(signal);
   const foreseen = await foresee(
     { goal: drafted.goal, driverFor: withoutDownloads(driverFor), cache: caches.over(engine.records), now: engine.now },
@@ -72,15 +74,8 @@ export async function planBuild(engine: Engine, request: BuildRequest, signal: A
     expected: time(['run']),
     atMost: time(['run', 'unknown']),
     pull: bytesToPull(engine, foreseen, bases),
+    warnings,
   };
-}
-
-/** To know what is in it, it would have to be fetched into the store. */
-function refuseRemote({ context, file }: BuildRequest): void {
-  if (context.kind !== 'remote' && !isWebAddress(file ?? '')) return;
-  throw new JettisonError('engine/plan-remote', 'Cannot plan a build whose context or Dockerfile would have to be fetched first', {
-    hint: 'Clone or download it, and give the folder',
-  });
 }
 
 /** A file of the web is not fetched: whoever reads it depends on what it holds by then. */

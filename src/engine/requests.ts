@@ -188,6 +188,8 @@ export type BuildPlan = {
   readonly atMost: number;
   /** Bytes. */
   readonly pull: number;
+  /** Of caches elsewhere that could not be read, and the like. */
+  readonly warnings: readonly string[];
 };
 
 /** `expected` is null for a step that may run and never did. `unknown`: it depends on what comes of a step before it. */

@@ -172,6 +172,11 @@ test('plan says what would run, and changes nothing', async () => {
   assert.equal(files(), before);
   assert.deepEqual((await plan('--target', 'build', '--no-cache')).states.slice(1), [run, run, run]);
   assert.match(await sandbox.succeed(['plan', context]), /^3 of 5 steps would run; 1 more perhaps: /mu);
+  // A cache that cannot be read is told of; a context from elsewhere is fetched, since nothing can be said without.
+  const away = await sandbox.jettison(['plan', '--cache-from=type=local,src=nowhere', context]);
+  assert.match(away.stderr, /^Warning: cannot use the cache .*nowhere: /u);
+  const archive = execFileSync('tar', ['-C', context, '-c', '.']);
+  assert.match(await sandbox.succeed(['plan', '-'], { input: archive }), /^3 of 5 steps would run; /mu);
 });
 
 test('--progress rawjson: every line of standard error is a status, and the output in it is whole', async () => {

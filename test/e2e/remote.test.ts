@@ -83,7 +83,11 @@ test('a Git repository as the build context and as a named one', async () => {
   const at = `http://${server.host}/r.git`;
   const words = ['--build-context', `other=${at}#main`, at];
   const expected = ['b', 'here/', 'here/.dockerignore', 'here/Dockerfile', 'here/b', 'here/sub/', 'here/sub/Other', 'here/sub/x'];
+  // What a plan cannot do without is fetched; nothing runs.
+  assert.match(await sandbox.succeed(['plan', ...words]), /^2 of 3 steps would run; 1 more perhaps/mu);
+  assert.equal(await sandbox.succeed(['builds', '-q']), '');
   assert.deepEqual(await filesBuilt(sandbox, words), expected);
+  assert.match(await sandbox.succeed(['plan', ...words]), /^0 of 3 steps would run$/mu);
   const again = await sandbox.jettison(['build', '--progress=plain', ...words]);
   assert.equal(again.stderr.match(/ CACHED$/gmu)?.length, 3, again.stderr);
   assert.deepEqual(await filesBuilt(sandbox, ['-f', 'Other', `${at}#main:sub`]), ['x']);
@@ -120,6 +124,7 @@ test('archives and Dockerfiles from the web', async () => {
     assert.deepEqual(await filesBuilt(sandbox, [`${at}/${page}`]), ['Dockerfile', 'sub/', 'sub/Other'], page);
   }
   assert.deepEqual(await filesBuilt(sandbox, ['-f', 'sub/Other', `${at}/cz`]), ['Other']);
+  assert.match(await sandbox.succeed(['plan', `${at}/cz`]), /^0 of 1 steps would run$/mu);
   assert.deepEqual(await filesBuilt(sandbox, [`${at}/plain`]), ['context'], 'as in BuildKit');
   const context = sandbox.files({ own: '' });
   assert.deepEqual(await filesBuilt(sandbox, ['-f', `${at}/Other`, context]), ['own']);

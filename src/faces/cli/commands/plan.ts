@@ -31,7 +31,7 @@ const options = {
 export const planCommand = defineCommand({
   name: 'plan',
   summary: 'Show what a build would run, without running anything',
-  usage: '[OPTIONS] PATH',
+  usage: '[OPTIONS] PATH | ADDRESS | -',
   options,
   notBuilt: notBuiltOptions,
   arguments: [1, 1],
@@ -39,6 +39,7 @@ export const planCommand = defineCommand({
     const request = await requestOf(asBuild(given.options), given.arguments[0] ?? '', around, signal);
     await using engine = await engineFor(around, { network: readRetries(given.options) });
     const plan = await planBuild(engine, request, signal);
+    for (const warning of plan.warnings) around.streams.stderr.write(`${harmless(warning, false)}\n`);
     around.streams.stdout.write(given.options.format === 'json' ? `${goJson(documentOf(plan))}\n` : describe(plan));
     return 0;
   },
@@ -59,8 +60,8 @@ function asBuild(given: ValuesOf<typeof options>): BuildOptions {
   };
 }
 
-function documentOf({ steps, ...plan }: BuildPlan) {
-  return { ...plan, steps: steps.map((step) => ({ ...step })) };
+function documentOf({ steps, warnings, ...plan }: BuildPlan) {
+  return { ...plan, warnings: [...warnings], steps: steps.map((step) => ({ ...step })) };
 }
 
 const words = { cached: 'cached', skipped: 'not needed', run: 'run', unknown: 'perhaps' } as const;
