@@ -9,8 +9,20 @@ import { fullDisk, fullDiskHint, isCode, JettisonError } from '#ground/base/erro
 import type { TreeEntry } from '#ground/linux/tree.ts';
 import { followLayer, type LayerBatch, type LayerIdentity } from '#stores/layer/follow.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
-import { finishJob, selectAll, type DigestJob, type JobResult, type Selections, type TreePlace, type WriteJob } from './file/job.ts';
+import { digestLength } from '#stores/layer/file-digests.ts';
+import {
+  finishJob,
+  selectAll,
+  type Copied,
+  type DigestJob,
+  type JobResult,
+  type Outlet,
+  type Selections,
+  type TreePlace,
+  type WriteJob,
+} from './file/job.ts';
 import { selectedEntries } from '#stores/context/select.ts';
+import type { ContentBlock } from './file/content.ts';
 import { createFileThread, type FileThread, type OnBatch } from './file/thread.ts';
 import { findVersions, keepVersion } from './file/versions.ts';
 
@@ -27,6 +39,20 @@ export type FileRequest = {
   readonly inputs: readonly (TreeSource | undefined)[];
   /** The identity of the layer is wanted soon. It is given where it could be had beside the copying, once the snapshot is committed. */
   readonly onLayer?: (snapshot: SnapshotId, layer: LayerIdentity) => void;
+  /** Told once, when all is copied and nothing is committed yet, what was read of the client's folders: one for each action that copied of them, in order. */
+  readonly onRead?: (read: readonly FilesRead[]) => void;
+  /** `onRead` gets the digests of the files, too. */
+  readonly wantsDigests?: boolean;
+};
+
+/** What a copy has read of a folder of the client. */
+export type FilesRead = {
+  /** Of the entries as they were (`fingerprint` of `context`). */
+  readonly fingerprint: Digest;
+  /** Where they were asked for: sha256 of each file, 32 bytes, in the order of the selection's entries; names of one file each have it. */
+  readonly digests: Uint8Array | undefined;
+  /** Nothing was read before; nanoseconds since the epoch. */
+  readonly startedAt: bigint;
 };
 
 export type FileTools = { readonly snapshots: SnapshotStore; readonly thread: FileThread };
@@ -54,30 +80,40 @@ export async function runFile(request: FileRequest, tools: FileTools, report: Re
     inputs: request.inputs.map((input) => input && placeOf(tools.snapshots, input)),
   };
   const versions = findVersions(request, tools.snapshots);
-  const follower = request.onLayer === undefined ? undefined : followLayer(active.folder);
+  const wanted = { layer: request.onLayer !== undefined, digests: request.wantsDigests === true };
+  const follower = followLayer(active.folder, wanted);
   try {
-    const hands = {
-      thread: tools.thread,
-      ...(follower === undefined ? {} : { onBatch: (batch: LayerBatch, onTaken: () => void) => follower.add(batch, onTaken) }),
-    };
-    const whole = {
+    const onBatch = (batch: LayerBatch, onTaken: () => void): void => follower.add(batch, onTaken);
+    const whole: WriteJob = {
       ...job,
-      ...(follower === undefined ? {} : { isFollowed: true as const }),
+      ...(wanted.layer ? { isFollowed: true } : {}),
+      ...(wanted.digests ? { wantsDigests: true } : {}),
       ...(versions === undefined ? {} : { versions }),
     };
-    const { notes, isTold, stamps } = await perform(whole, hands, signal);
+    const { notes, toldBytes, copied, stamps } = await perform(whole, { thread: tools.thread, onBatch }, signal);
     for (const text of notes) report({ kind: 'note', text });
-    const layer = isTold === true ? await orAborted(follower?.finish() ?? noLayer, signal) : undefined;
+    const { diffId, digests } = await orAborted(follower.finish(), signal);
+    request.onRead?.((copied ?? []).map((one) => filesRead(one, digests)));
     const { id } = await active.commit(signal);
     if (versions !== undefined && stamps !== undefined) keepVersion(tools.snapshots, versions, { id, stamps });
-    if (layer !== undefined) request.onLayer?.(id, layer);
+    if (diffId !== undefined && toldBytes !== undefined) request.onLayer?.(id, { diffId, size: toldBytes });
     return id;
   } finally {
-    follower?.stop();
+    follower.stop();
   }
 }
 
-const noLayer = Promise.resolve(undefined);
+/** `digests`: of all files that were handed on, by number. */
+function filesRead({ fingerprint, numbers, startedAt }: Copied, digests: Uint8Array | undefined): FilesRead {
+  if (numbers === undefined) return { fingerprint, digests: undefined, startedAt };
+  const own = new Uint8Array(numbers.length * digestLength);
+  for (const [index, number] of numbers.entries()) {
+    const digest = digests?.subarray(number * digestLength, (number + 1) * digestLength);
+    if (digest?.length !== digestLength) throw new JettisonError('ops/no-digest', 'A file was copied, but its digest is not known');
+    own.set(digest, index * digestLength);
+  }
+  return { fingerprint, digests: own, startedAt };
+}
 
 /**
  * Copies what lies below the folder `path` of a tree into the empty `folder`, which belongs to no snapshot and shares no inode with the tree, and
@@ -129,9 +165,9 @@ async function perform(job: WriteJob | DigestJob, { thread, onBatch }: Hands, si
   const checkpoint = (): void => signal.throwIfAborted();
   try {
     const selections = selectSmall(job, checkpoint);
-    return selections
-      ? await finishJob(job.kind === 'write' ? withoutVersions(job) : job, selections, { checkpoint })
-      : await thread.run(job, signal, onBatch);
+    if (selections === undefined) return await thread.run(job, signal, onBatch);
+    if (job.kind === 'digest') return await finishJob(job, selections, { checkpoint });
+    return await finishJob(smallForm(job), selections, { checkpoint, ...(onBatch === undefined ? {} : { outlet: outletTo(onBatch) }) });
   } catch (error) {
     const full = fullDisk(error);
     if (full === undefined || job.kind === 'digest') throw error;
@@ -143,11 +179,20 @@ async function perform(job: WriteJob | DigestJob, { thread, onBatch }: Hands, si
   }
 }
 
-/** Copying few files again costs less than remembering them. */
-function withoutVersions(job: WriteJob): WriteJob {
-  const { versions: _, ...rest } = job;
+/** Copying few files again costs less than remembering them, and a small layer is identified at once. */
+function smallForm(job: WriteJob): WriteJob {
+  const { versions: _, isFollowed: __, ...rest } = job;
   return rest;
 }
+
+/** For work on this very thread: what is taken later has to be put aside. */
+function outletTo(onBatch: OnBatch): Outlet {
+  const block = new Uint8Array(smallBlock);
+  const send = ({ used, pieces, linked }: ContentBlock): void => onBatch({ bytes: block.slice(0, used), pieces, linked }, () => undefined);
+  return { blocks: [block], send };
+}
+
+const smallBlock = 1 << 16;
 
 /** What a job takes when it is small, listed once for all; undefined when it is not. */
 function selectSmall(job: WriteJob | DigestJob, checkpoint: () => void): Selections | undefined {

@@ -10,6 +10,22 @@ export type CopyRequest = {
   /** Open folder to make the file in, under a `name` that is not there yet. */
   readonly folder: number;
   readonly name: ByteString;
+  /** What is asked for when the file is made; the umask applies. 0600 when not said. */
+  readonly mode?: number;
+  /** Bytes of the file, when they are known: a small file is not looked at then, and no more than these are read of one that goes through a passage. */
+  readonly size?: number;
+  /** Wants the bytes, too. */
+  readonly passage?: Passage | undefined;
+  /** Called with the new file when its bytes are in it. */
+  readonly dress?: (file: number) => void;
+};
+
+/** Buffers that bytes pass through on their way, for whoever wants them. */
+export type Passage = {
+  /** Room for 1 to `wanted` bytes. */
+  room(wanted: number): Uint8Array;
+  /** So many bytes of the room given last have come. */
+  passed(count: number): void;
 };
 
 /** Smaller files are quicker through the buffer. */
@@ -21,20 +37,22 @@ const notCloning = new Set<string>();
 let buffer: Uint8Array | undefined;
 
 /**
- * Makes `name` (mode 0600, owned by this process) with the bytes of `from` and gives their number. Mode, owner, attributes and times are the caller's, in
+ * Makes `name` (owned by this process) with the bytes of `from` and gives their number. Mode, owner, attributes and times are the caller's, in
  * this order. Throws system errors: `EEXIST`, `ELOOP`, `ENOSPC`; what was made of the file then stays for the caller to remove.
  */
-export function copyFileInto({ from, folder, name }: CopyRequest): number {
+export function copyFileInto({ from, folder, name, mode = 0o600, size, passage, dress }: CopyRequest): number {
   const source =
     typeof from === 'number' ? from : openAt(AT_FDCWD, from, { flags: openFlags.noFollow | openFlags.nonBlocking, resolve: 0 });
   try {
     const target = openAt(folder, name, {
       flags: openFlags.writeOnly | openFlags.create | openFlags.exclusive | openFlags.noFollow,
-      mode: 0o600,
+      mode,
       resolve: 0,
     });
     try {
-      return copyBytes(source, target);
+      const count = copyBytes(source, target, size, passage);
+      dress?.(target);
+      return count;
     } finally {
       closeFile(target);
     }
@@ -43,13 +61,37 @@ export function copyFileInto({ from, folder, name }: CopyRequest): number {
   }
 }
 
-function copyBytes(source: number, target: number): number {
+function copyBytes(source: number, target: number, known: number | undefined, passage: Passage | undefined): number {
+  if (known !== undefined && known <= smallFile) {
+    if (passage !== undefined) return passBytes(source, known, passage, target);
+    return copyUpTo({ source, target, offset: 0, length: known, inKernel: false });
+  }
   const { size, blocks, dev } = fstatSync(source);
   if (size > smallFile) {
-    if (tryClone(source, target, dev)) return size;
-    if (blocks * 512 < size) return copySparse(source, target, size);
+    const isCloned = tryClone(source, target, dev);
+    if (isCloned || blocks * 512 < size) {
+      const count = isCloned ? size : copySparse(source, target, size);
+      return passage === undefined ? count : passBytes(source, known ?? size, passage);
+    }
   }
+  if (passage !== undefined) return passBytes(source, known ?? size, passage, target);
   return copyUpTo({ source, target, offset: 0, length: Number.POSITIVE_INFINITY, inKernel: size > smallFile });
+}
+
+/** Reads `size` bytes, fewer where the file is shorter, through a passage, into `target` where one is given. Gives how many it were. */
+export function passBytes(source: number, size: number, passage: Passage, target?: number): number {
+  let done = 0;
+  while (done < size) {
+    const room = passage.room(size - done);
+    const count = readSync(source, room, 0, Math.min(room.length, size - done), done);
+    if (count === 0) break;
+    for (let written = 0; target !== undefined && written < count;) {
+      written += writeSync(target, room, written, count - written, done + written);
+    }
+    passage.passed(count);
+    done += count;
+  }
+  return done;
 }
 
 function tryClone(source: number, target: number, device: number): boolean {

@@ -80,6 +80,10 @@ const native = {
   fchownat: libc.func('int fchownat(int, const uint8_t*, uint32_t, uint32_t, int)'),
   fchmodat: libc.func('int fchmodat(int, const uint8_t*, uint32_t, int)'),
   utimensat: libc.func('int utimensat(int, const uint8_t*, const uint8_t*, int)'),
+  futimens: libc.func('int futimens(int, const uint8_t*)'),
+  statx: libc.func('int statx(int, const uint8_t*, int, unsigned int, _Out_ uint8_t*)'),
+  unshare: libc.func('int unshare(int)'),
+  umask: libc.func('uint32_t umask(uint32_t)'),
   lgetxattr: libc.func('long lgetxattr(const uint8_t*, const uint8_t*, _Out_ uint8_t*, size_t)'),
   llistxattr: libc.func('long llistxattr(const uint8_t*, _Out_ uint8_t*, size_t)'),
   lsetxattr: libc.func('int lsetxattr(const uint8_t*, const uint8_t*, const uint8_t*, size_t, int)'),
@@ -99,9 +103,19 @@ const native = {
   copyFileRange: libc.func('long copy_file_range(int, void*, int, void*, size_t, unsigned int)'),
 };
 
-/** Bytes with the NUL that C wants. A NUL inside a name is refused: it would cut the name short. */
+/** Used in turns: more than any call takes. A new array for each name of a large tree costs more than the call. */
+const shortPaths = Array.from({ length: 8 }, () => new Uint8Array(256));
+let nextShort = 0;
+
+/** Bytes with the NUL that C wants, good for the next call. A NUL inside a name is refused: it would cut the name short. */
 function pathBytes(path: ByteString | string): Uint8Array {
   if (path.includes('\0')) throw new SystemCallError('path', 22, path);
+  const short = path.length < 256 ? shortPaths[(nextShort = (nextShort + 1) % shortPaths.length)] : undefined;
+  if (short !== undefined) {
+    for (let index = 0; index < path.length; index++) short[index] = path.charCodeAt(index);
+    short[path.length] = 0;
+    return short;
+  }
   const bytes = new Uint8Array(path.length + 1);
   bytes.set(bytesOf(path as ByteString)); // oxlint-disable-line typescript/no-unsafe-type-assertion
   return bytes;
@@ -222,13 +236,96 @@ export function readLinkAt(folder: number, name: ByteString): ByteString {
 
 /** Sets mtime (and atime to the same), nanoseconds since the epoch; never follows a link. */
 export function changeTimeAt(at: number, name: ByteString, mtime: bigint): void {
-  const times = new DataView(new ArrayBuffer(32));
+  check(native.utimensat(at, pathBytes(name), timesOf(mtime), AT_SYMLINK_NOFOLLOW), 'utimensat', name);
+}
+
+/** The same for an open file. */
+export function changeTimeOf(file: number, mtime: bigint): void {
+  check(native.futimens(file, timesOf(mtime)), 'futimens', String(file));
+}
+
+/** Two struct timespec: seconds and nanoseconds. */
+const times = new BigInt64Array(4);
+const timesBytes = new Uint8Array(times.buffer);
+
+function timesOf(mtime: bigint): Uint8Array {
   const seconds = mtime >= 0n ? mtime / 1_000_000_000n : (mtime - 999_999_999n) / 1_000_000_000n;
-  times.setBigInt64(0, seconds, true);
-  times.setBigInt64(8, mtime === -1n ? UTIME_OMIT : mtime - seconds * 1_000_000_000n, true);
-  times.setBigInt64(16, seconds, true);
-  times.setBigInt64(24, mtime - seconds * 1_000_000_000n, true);
-  check(native.utimensat(at, pathBytes(name), new Uint8Array(times.buffer), AT_SYMLINK_NOFOLLOW), 'utimensat', name);
+  const nanoseconds = mtime - seconds * 1_000_000_000n;
+  times[0] = seconds;
+  times[1] = mtime === -1n ? UTIME_OMIT : nanoseconds;
+  times[2] = seconds;
+  times[3] = nanoseconds;
+  return timesBytes;
+}
+
+/** What statx(2) says of an inode, without an object and 14 big integers for each file of a large tree. Holds until the next look. */
+export type FileLook = {
+  /** Type and permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly inode: number;
+  readonly size: number;
+  /** Nanoseconds since the epoch. */
+  readonly mtime: bigint;
+  readonly ctime: bigint;
+  /** As `st_dev`. */
+  readonly fileSystem: bigint;
+};
+
+const lookBytes = new Uint8Array(256);
+const lookNumbers = new Uint32Array(lookBytes.buffer);
+const lookHalves = new Uint16Array(lookBytes.buffer);
+const lookSeconds = new BigInt64Array(lookBytes.buffer);
+const emptyPath = new Uint8Array(1);
+const STATX_BASIC_STATS = 0x7ff;
+
+/** Offsets of struct statx, in units of the arrays above. */
+const looked: FileLook = {
+  get mode() {
+    return lookHalves[14] ?? 0;
+  },
+  get uid() {
+    return lookNumbers[5] ?? 0;
+  },
+  get gid() {
+    return lookNumbers[6] ?? 0;
+  },
+  get inode() {
+    return Number(lookSeconds[4]);
+  },
+  get size() {
+    return Number(lookSeconds[5]);
+  },
+  get mtime() {
+    return nanosecondsAt(14);
+  },
+  get ctime() {
+    return nanosecondsAt(12);
+  },
+  get fileSystem() {
+    return makeDevice(lookNumbers[34] ?? 0, lookNumbers[35] ?? 0);
+  },
+};
+
+function nanosecondsAt(index: number): bigint {
+  return (lookSeconds[index] ?? 0n) * 1_000_000_000n + BigInt(lookNumbers[2 * index + 2] ?? 0);
+}
+
+/** Looks at an open file. The answer is the same object each time. */
+export function lookAtOpen(file: number): FileLook {
+  check(native.statx(file, emptyPath, AT_EMPTY_PATH, STATX_BASIC_STATS, lookBytes), 'statx', String(file));
+  return looked;
+}
+
+const CLONE_FS = 0x200;
+
+/**
+ * From now on files that this thread makes get exactly the mode they are asked for, and the umask of the process's other threads stays as it is: the thread
+ * has a umask (and a current folder) of its own. Where the kernel refuses that, nothing changes.
+ */
+export function dropUmask(): void {
+  if (native.unshare(CLONE_FS) === 0) native.umask(0);
 }
 
 /** Path of an entry of an open folder, for calls that only take paths: only the last component is resolved by the kernel. */

@@ -7,11 +7,31 @@ import type { TreeEntry } from '#ground/linux/tree.ts';
  * before and after. Folders count by name, mode and owner alone.
  */
 export function fingerprint(entries: Iterable<TreeEntry>): Digest {
-  const digester = createDigester();
-  for (const { path, kind, mode, uid, gid, ...rest } of entries) {
-    const inode = kind === 'folder' ? [] : [rest.inode, rest.size, rest.mtime, rest.ctime, rest.fileSystem];
-    // A name holds no NUL, and the number of fields follows from the kind.
-    digester.update(`${[path, kind, mode, uid, gid, ...inode].join('\0')}\0`);
-  }
-  return digester.finish();
+  const print = createFingerprint();
+  for (const entry of entries) print.add(entry);
+  return print.finish();
 }
+
+export type Fingerprint = { add(entry: TreeEntry): void; finish(): Digest };
+
+/** The same for entries that come one by one. */
+export function createFingerprint(): Fingerprint {
+  const digester = createDigester();
+  let batch: string[] = [];
+  return {
+    add({ path, kind, mode, uid, gid, ...rest }) {
+      const inode = kind === 'folder' ? [] : [rest.inode, rest.size, rest.mtime, rest.ctime, rest.fileSystem];
+      // A name holds no NUL, and the number of fields follows from the kind.
+      batch.push(`${[path, kind, mode, uid, gid, ...inode].join('\0')}\0`);
+      if (batch.length < batchLength) return;
+      digester.update(batch.join(''));
+      batch = [];
+    },
+    finish() {
+      digester.update(batch.join(''));
+      return digester.finish();
+    },
+  };
+}
+
+const batchLength = 256;

@@ -1,24 +1,33 @@
-/** The DiffID of a layer whose entries are told while its folder is still being filled: nothing has to be listed or looked at again afterwards. */
+/** The DiffID of a layer that is told while its folder is still being filled, and the digests of files that are copied into it: nothing has to be listed or read again afterwards. */
 import { asByteString, fromText, type ByteString } from '#ground/base/byte-string.ts';
-import { createDigester } from '#ground/base/digest.ts';
+import { createDigester, type Digest } from '#ground/base/digest.ts';
 import { createLog } from '#ground/base/log.ts';
-import type { LayerIdentity } from './jobs.ts';
 export type { LayerIdentity } from './jobs.ts';
-import { put, putContent, putEnd, sameBuffer, startOutput, type Output } from './making/layer-tar.ts';
+import { createFileDigests, type FileDigests } from './file-digests.ts';
+import { flush, put, putContent, putEnd, sameBuffer, startOutput, type Output } from './making/layer-tar.ts';
 
-/** Entries of a layer, in its order. */
+/** What comes next of a layer, and of files. */
 export type LayerBatch = {
-  /** Their tar headers, one after the other. */
-  readonly headers: Uint8Array;
-  /** Those with bytes: where in `headers` the file's own header ends, its path in the folder, its size. The file is complete. */
-  readonly files: readonly { readonly headerEnd: number; readonly path: ByteString; readonly size: number }[];
+  /** Bytes of the layer's tar, one after the other; where it cannot be told, those of files alone. They may change when the batch is taken. */
+  readonly bytes: Uint8Array;
+  /** Pieces of files among the bytes, as `FileDigests` takes them. */
+  readonly pieces: readonly number[];
+  /** Files whose bytes are to be read: after so many of `bytes` they come, at a path in the folder. The file is complete. `number`: its own among the files. */
+  readonly linked: readonly { readonly at: number; readonly path: ByteString; readonly size: number; readonly number: number }[];
+};
+
+export type Followed = {
+  /** Undefined when a file could not be read as it was told: then the folder has to be read as a whole. */
+  readonly diffId: Digest | undefined;
+  /** Of the files, by number, where they were wanted. Undefined when one could not be read. */
+  readonly digests: Uint8Array | undefined;
 };
 
 export type LayerFollower = {
   /** `onTaken` is called when its files have been read. */
   add(batch: LayerBatch, onTaken: () => void): void;
-  /** No more will come. Undefined when a file could not be read as it was told: then the folder has to be read as a whole. */
-  finish(): Promise<LayerIdentity | undefined>;
+  /** No more will come. */
+  finish(): Promise<Followed>;
   /** Gives up; `onTaken` is called for all that waits. */
   stop(): void;
 };
@@ -34,12 +43,12 @@ type Waiting = { readonly batch: LayerBatch; readonly onTaken: () => void };
  * Follows whoever fills `folder` (absolute path). The work is done on this thread in short turns between its other work: opening and reading files that are
  * in the page cache, and hashing them.
  */
-export function followLayer(folder: string): LayerFollower {
+export function followLayer(folder: string, wanted: { readonly layer: boolean; readonly digests: boolean }): LayerFollower {
   const waiting: Waiting[] = [];
   const digester = createDigester();
   const output = startOutput(sameBuffer(blockLength));
+  const files = wanted.digests ? createFileDigests() : undefined;
   const over = Promise.withResolvers<boolean>();
-  let fileBytes = 0;
   let isTold = false;
   let isPlanned = false;
   let isOver = false;
@@ -50,7 +59,8 @@ export function followLayer(folder: string): LayerFollower {
       if (next === undefined && isTold) return yield* putEnd(output);
       if (next === undefined) yield undefined;
       else {
-        fileBytes += yield* putBatch(output, folder, next.batch);
+        files?.take(next.batch.bytes, next.batch.pieces);
+        yield* putBatch(output, { folder, files, isLayer: wanted.layer }, next.batch);
         next.onTaken();
       }
     }
@@ -98,7 +108,8 @@ export function followLayer(folder: string): LayerFollower {
     async finish() {
       isTold = true;
       plan();
-      return (await over.promise) ? { diffId: digester.finish(), size: fileBytes } : undefined;
+      const isWhole = await over.promise;
+      return { diffId: isWhole && wanted.layer ? digester.finish() : undefined, digests: isWhole ? files?.all() : undefined };
     },
     stop: () => end(false),
   };
@@ -106,16 +117,22 @@ export function followLayer(folder: string): LayerFollower {
 
 const log = createLog('layer');
 
-/** Gives the bytes of its files. */
-function* putBatch(output: Output, folder: string, { headers, files }: LayerBatch): Generator<Uint8Array, number> {
-  let at = 0;
-  let fileBytes = 0;
-  for (const { headerEnd, path, size } of files) {
-    yield* put(output, headers.subarray(at, headerEnd));
-    yield* putContent(output, asByteString(`${fromText(folder)}/${path}`), size);
-    at = headerEnd;
-    fileBytes += size;
+type To = { readonly folder: string; readonly files: FileDigests | undefined; readonly isLayer: boolean };
+
+function* putBatch(output: Output, { folder, files, isLayer }: To, { bytes, linked }: LayerBatch): Generator<Uint8Array, void> {
+  let from = 0;
+  for (const { at, path, size, number } of linked) {
+    const hostPath = asByteString(`${fromText(folder)}/${path}`);
+    files?.read(hostPath, number);
+    if (!isLayer) continue;
+    yield* put(output, bytes.subarray(from, at));
+    yield* putContent(output, hostPath, size);
+    from = at;
   }
-  yield* put(output, headers.subarray(at));
-  return fileBytes;
+  if (!isLayer) return;
+  if (linked.length > 0) yield* put(output, bytes.subarray(from));
+  else {
+    yield* flush(output);
+    yield bytes;
+  }
 }

@@ -7,10 +7,18 @@ import { unreachable, type JettisonError } from '#ground/base/errors.ts';
 import { closeFile } from '#ground/linux/syscall.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { openLocalContext } from '#stores/context/local.ts';
-import { selectForCopy, selectionDigest, type Selection, type SelectOptions } from '#stores/context/select.ts';
+import { createFingerprint, type Fingerprint } from '#stores/context/fingerprint.ts';
+import {
+  selectForCopy,
+  selectionDigest,
+  type SelectedEntry,
+  type SelectedSource,
+  type Selection,
+  type SelectOptions,
+} from '#stores/context/select.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
-import type { LayerBatch } from '#stores/layer/follow.ts';
 import { holdsArchive } from './archive.ts';
+import { createContent, type Content, type ContentBlock } from './content.ts';
 import { digestEntry } from './digest-entry.ts';
 import { parseMode } from './mode.ts';
 import { findOwner, type OwnerIds } from './owner.ts';
@@ -37,8 +45,10 @@ export type WriteJob = {
   readonly inputs: readonly (TreePlace | undefined)[];
   /** Nothing shares an inode with what it is copied from: the folder will be written to by others. */
   readonly unlinked?: true;
-  /** Tell the layer's entries while they are written. */
+  /** Tell the layer while it is written. */
   readonly isFollowed?: true;
+  /** Say what was read of each folder of the client, digests of files included. */
+  readonly wantsDigests?: true;
   /** Keep for the next version of this copy what was copied; `earlier`: what the version before kept. */
   readonly versions?: { readonly earlier: EarlierCopy | undefined };
 };
@@ -50,24 +60,36 @@ export type JobResult = {
   readonly digest: Digest | undefined;
   /** What a person should know of what became of the files. */
   readonly notes: readonly string[];
-  /** The batches that were told are the whole layer. */
-  readonly isTold?: boolean;
+  /** The layer was told as a whole: the bytes of its files, each inode once. */
+  readonly toldBytes?: number;
+  /** One for each copy of an input's files, in order. */
+  readonly copied?: readonly Copied[];
   /** For the next version of this copy. */
   readonly stamps?: string;
 };
 
-/** Takes entries of the layer that a job writes. */
-export type Tell = (batch: LayerBatch) => void;
+/** What a copy has read of a folder of the client. */
+export type Copied = {
+  /** Of the entries as they were (`fingerprint` of `context`). */
+  readonly fingerprint: Digest;
+  /** Where digests were wanted: for each file, in the order of the entries, the number of its bytes among those that were handed on. */
+  readonly numbers: Uint32Array | undefined;
+  /** Nothing was read before, nanoseconds since the epoch. */
+  readonly startedAt: bigint;
+};
+
+/** Takes what a job reads and tells, in `blocks` that are filled in turns; returns when the next one may be written to. */
+export type Outlet = { readonly blocks: readonly Uint8Array[]; readonly send: (block: ContentBlock) => void };
 
 /** Called for each entry; throws to stop. */
 export type Checkpoint = () => void;
 
 /** Does a job, however big. */
-export async function runJob(job: WriteJob | DigestJob, checkpoint: Checkpoint, tell?: Tell): Promise<JobResult> {
-  return await finishJob(job, selectAll(job, { checkpoint }), { checkpoint, tell });
+export async function runJob(job: WriteJob | DigestJob, checkpoint: Checkpoint, outlet: Outlet): Promise<JobResult> {
+  return await finishJob(job, selectAll(job, { checkpoint }), { checkpoint, outlet });
 }
 
-export type Watch = { readonly checkpoint: Checkpoint; readonly tell?: Tell | undefined };
+export type Watch = { readonly checkpoint: Checkpoint; readonly outlet?: Outlet | undefined };
 
 /** Does a job whose sources are selected already. */
 export async function finishJob(job: WriteJob | DigestJob, selections: Selections, watch: Watch): Promise<JobResult> {
@@ -88,10 +110,13 @@ export function selectAll(job: WriteJob | DigestJob, options: SelectOptions): Se
 }
 
 /** Does all actions of an op, in order. Whoever asked throws the upper folder away when this fails. */
-async function writeAll(job: WriteJob, selections: Selections, { checkpoint, tell }: Watch): Promise<Omit<JobResult, 'digest'>> {
+async function writeAll(job: WriteJob, selections: Selections, { checkpoint, outlet }: Watch): Promise<Omit<JobResult, 'digest'>> {
   const base = openChainTree(job.base);
   using upper = openUpper(job.upper, base);
-  const telling = tell !== undefined && isOneFolder(job, selections) ? createTelling(upper, tell) : undefined;
+  const wanted = { layer: job.isFollowed === true && isOneSource(job, selections), digests: job.wantsDigests === true };
+  const content = outlet === undefined ? undefined : createContent(outlet.blocks, wanted, outlet.send);
+  const telling = content !== undefined && wanted.layer ? createTelling(upper, content) : undefined;
+  const copied: Copied[] = [];
   let stamps: string | undefined;
   const linked: LinkedInodes = new Map();
   const placed = trackPlaces();
@@ -100,7 +125,12 @@ async function writeAll(job: WriteJob, selections: Selections, { checkpoint, tel
     switch (action.kind) {
       case 'copy': {
         const selection = selections[index];
-        if (selection) stamps = await copy({ job, upper, base, linked, placed, checkpoint, telling, name: `${index}` }, action, selection);
+        if (selection)
+          stamps = await copy(
+            { job, upper, base, linked, placed, checkpoint, telling, content, copied, name: `${index}` },
+            action,
+            selection,
+          );
         break;
       }
       case 'make-folder':
@@ -114,17 +144,19 @@ async function writeAll(job: WriteJob, selections: Selections, { checkpoint, tel
     }
   }
   upper.finish();
+  content?.finish();
+  const toldBytes = telling?.finish();
   return {
     notes: [...notes, ...placed.replaced()],
-    isTold: telling?.finish() ?? false,
+    copied,
+    ...(toldBytes === undefined ? {} : { toldBytes }),
     ...(stamps === undefined ? {} : { stamps }),
   };
 }
 
-/** The layer is the contents of one folder: then it is written in the order in which a layer has its entries. */
-function isOneFolder({ op }: WriteJob, selections: Selections): boolean {
-  const [first, ...others] = selections[0]?.sources ?? [];
-  return isOneCopy(op) && first?.top.kind === 'folder' && others.length === 0;
+/** The layer is the contents of one folder, or one file: then it is written in the order in which a layer has its entries. */
+function isOneSource({ op }: WriteJob, selections: Selections): boolean {
+  return isOneCopy(op) && selections[0]?.sources.length === 1;
 }
 
 /** Nothing but copying: no archive is unpacked, no text written. */
@@ -172,6 +204,9 @@ type CopyTools = {
   readonly placed: ReturnType<typeof trackPlaces>;
   readonly checkpoint: Checkpoint;
   readonly telling: Telling | undefined;
+  readonly content: Content | undefined;
+  /** What was read of the client's folders is added here. */
+  readonly copied: Copied[];
   readonly name: string;
 };
 
@@ -183,8 +218,11 @@ async function copy(on: CopyTools, action: CopyAction, selection: Selection): Pr
   using source = openSource(placeFor(on.job, action), treeFor(on.job, action));
   const { versions } = on.job;
   using stamps = versions === undefined || source.isCommitted ? undefined : openStamps(versions.earlier, `${owner?.uid}:${owner?.gid}`);
-  for (const [index, selected] of selection.sources.entries()) {
-    if (action.unpack && selected.top.kind === 'file' && (await tryUnpack(on, action, { source, entry: selected.top, owner }))) continue;
+  const startedAt = BigInt(Date.now()) * 1_000_000n;
+  const seen = source.isCommitted ? undefined : createFingerprint();
+  const numbers: number[] | undefined = on.job.wantsDigests === true && !source.isCommitted ? [] : undefined;
+  for (const [index, given] of selection.sources.entries()) {
+    const selected = seen === undefined ? given : watched(given, seen);
     const placer = createEntryPlacer({
       upper: on.upper,
       source,
@@ -194,11 +232,33 @@ async function copy(on: CopyTools, action: CopyAction, selection: Selection): Pr
       sourceName: `${on.name}.${index}/`,
       telling: on.telling,
       stamps,
+      content: on.content,
+      numbers,
     });
+    if (action.unpack && selected.top.kind === 'file' && (await tryUnpack(on, action, { source, entry: selected.top, owner }))) {
+      if (numbers !== undefined) placer.read(selected.top);
+      continue;
+    }
     const path = placeSource({ upper: on.upper, placer, checkpoint: on.checkpoint }, selected, to);
     if (selected.top.kind !== 'folder') on.placed.add(path, `/${toText(selected.top.path)}`);
   }
+  if (seen !== undefined) {
+    const copied = { fingerprint: seen.finish(), numbers: numbers && new Uint32Array(numbers), startedAt };
+    on.copied.push(copied);
+  }
   return stamps?.print();
+}
+
+/** The source, each of its entries told to `seen` as it comes by. */
+function watched(source: SelectedSource, seen: Fingerprint): SelectedSource {
+  const below = function* (): Generator<SelectedEntry> {
+    for (const selected of source.below) {
+      seen.add(selected.entry);
+      yield selected;
+    }
+  };
+  seen.add(source.top);
+  return { ...source, below: { [Symbol.iterator]: below } };
 }
 
 /** False when the file is no archive: then it is copied. --chmod says nothing about what an archive holds. */

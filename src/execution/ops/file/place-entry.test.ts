@@ -24,8 +24,8 @@ test('a file that is written while its bytes are copied fails the step', () => {
   using folder = upper.openFolder(fromText(''));
   const writing: Source = {
     ...source,
-    open(seen) {
-      const file = source.open(seen);
+    openUnchecked(seen) {
+      const file = source.openUnchecked(seen);
       writeFileSync(join(context, 'f'), 'TEXT');
       return file;
     },

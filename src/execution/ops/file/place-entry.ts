@@ -1,14 +1,17 @@
 /** Makes one entry of a source at its place in the upper folder: linked where nothing about the file changes, else copied. */
+import { fchmodSync, fchownSync } from 'node:fs';
 import { asByteString, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
-import { copyFileInto } from '#ground/linux/copy-file.ts';
+import { copyFileInto, passBytes } from '#ground/linux/copy-file.ts';
 import {
   changeModeAt,
   changeOwnerAt,
   changeTimeAt,
+  changeTimeOf,
   closeFile,
   fileTypes,
   linkAt,
+  lookAtOpen,
   makeNodeAt,
   makeSymlinkAt,
   openAt,
@@ -18,8 +21,10 @@ import {
   setAttribute,
 } from '#ground/linux/syscall.ts';
 import { inodeKey } from '#ground/linux/tree-digest.ts';
+import { entryChanged } from '#ground/linux/tree-read.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
 import { belongsToLayer } from '#stores/layer/attributes.ts';
+import type { Content } from './content.ts';
 import type { ModeChange } from './mode.ts';
 import type { Source } from './source.ts';
 import type { Stamps } from './stamps.ts';
@@ -37,15 +42,20 @@ export type Look = {
 export type LinkedInodes = Map<number, string>;
 
 export type EntryPlacer = {
-  /** Before a folder is filled that sources are copied into; it will have this time. */
-  begin(path: ByteString, mtime: bigint): void;
+  /** Before a folder is filled that sources are copied into; it will have this time, if one is given. */
+  begin(path: ByteString, mtime: bigint | undefined): void;
   /** Before a folder is filled that is dressed afterwards; `isNew`: nothing was there. */
   enter(path: ByteString, entry: TreeEntry, isNew: boolean): void;
+  /** Only hands on a file's bytes. */
+  read(entry: TreeEntry): void;
   /** Makes anything but a folder. Nothing is at the place any more. */
   place(folder: OpenFolder, name: ByteString, entry: TreeEntry): void;
   /** Owner, mode, attributes and time of a folder, when all is in it. */
   dress(folder: OpenFolder, entry: TreeEntry): void;
 };
+
+/** What the kernel gave files that were made in a folder before, by the mode that was asked for: a folder may have its own group, and rights that it hands on. */
+type MadeThere = { readonly uid: number; readonly gid: number; readonly modes: Set<number> };
 
 /** For one source: files with several names in it stay one file. */
 export function createEntryPlacer(on: {
@@ -59,11 +69,16 @@ export function createEntryPlacer(on: {
   readonly sourceName: string;
   /** Hears of every entry. */
   readonly telling?: Telling | undefined;
+  /** Takes the bytes of files. */
+  readonly content?: Content | undefined;
+  /** Gets the number of each file's bytes in `content`, in the order of the entries. */
+  readonly numbers?: number[] | undefined;
   /** Of a folder of the client. */
   readonly stamps?: Stamps | undefined;
 }): EntryPlacer {
-  const { source, look, upper, telling, stamps } = on;
-  const copies = new Map<string, ByteString>();
+  const { source, look, upper, telling, stamps, content, numbers } = on;
+  const copies = new Map<string, { readonly path: ByteString; readonly number: number | undefined }>();
+  const made = new WeakMap<OpenFolder, MadeThere>();
   const startedAt = BigInt(Date.now()) * 1_000_000n;
 
   const ownerOf = ({ uid, gid }: TreeEntry): { readonly uid: number; readonly gid: number } =>
@@ -74,27 +89,30 @@ export function createEntryPlacer(on: {
     const path = joinPath(folder.path, name);
     const inode = entry.links > 1 ? inodeKey(entry) : undefined;
     const first = inode === undefined ? undefined : copies.get(inode);
-    if (first !== undefined && tryLink(() => linkAt(upper.file, first, folder.file, name))) {
+    if (first !== undefined && tryLink(() => linkAt(upper.file, first.path, folder.file, name))) {
       stamps?.keep(entry, path, startedAt);
       tell(path, entry, { inode });
+      if (first.number !== undefined) numbers?.push(first.number);
       return;
     }
     if (first === undefined && mayLink(entry) && tryLink(() => linkAt(source.folderOf(entry), nameOf(entry.hostPath), folder.file, name))) {
       on.linked.set(entry.inode, on.sourceName + inodeKey(entry));
-      tell(path, entry, { inode });
+      if (tell(path, entry, { inode })) passLinked(path, entry);
       return;
     }
-    if (stamps?.link(entry, path, folder.file) !== true) {
-      copy(folder, name, entry);
-      stamps?.keep(entry, path, startedAt);
-    }
+    const isLinked = stamps?.link(entry, path, folder.file) === true;
     tell(path, entry, { inode, isCopy: true });
-    if (inode !== undefined) copies.set(inode, path);
+    const number = isLinked ? passLinked(path, entry) : copy(folder, name, entry);
+    if (number !== undefined) numbers?.push(number);
+    if (!isLinked) stamps?.keep(entry, path, startedAt);
+    if (inode !== undefined) copies.set(inode, { path, number });
   };
-  const tell = (path: ByteString, entry: TreeEntry, as: { readonly inode?: string | undefined; readonly isCopy?: boolean }): void => {
-    if (telling === undefined) return;
+  const passLinked = (path: ByteString, entry: TreeEntry): number | undefined =>
+    content?.isWanted() === true ? content.linked(path, entry.size) : undefined;
+  const tell = (path: ByteString, entry: TreeEntry, as: { readonly inode?: string | undefined; readonly isCopy?: boolean }): boolean => {
+    if (telling === undefined) return false;
     const mode = entry.kind === 'symlink' ? 0o777 : modeOf(entry);
-    telling.entry(entry, { path, mode, ...ownerOf(entry), xattrs: layerAttributes(source.tree.xattrs(entry)), ...as });
+    return telling.entry(entry, { path, mode, ...ownerOf(entry), xattrs: layerAttributes(source.tree.xattrs(entry)), ...as });
   };
   /** A layer takes names of one inode for hard links: those that are none in the source must not become some. */
   const mayLink = (entry: TreeEntry): boolean => {
@@ -104,27 +122,69 @@ export function createEntryPlacer(on: {
     const stands = on.linked.get(entry.inode);
     return stands === undefined || stands === on.sourceName + inodeKey(entry);
   };
-  const copy = (folder: OpenFolder, name: ByteString, entry: TreeEntry): void => {
-    const from = source.open(entry);
+  /** Gives the number of the file's bytes. */
+  const copy = (folder: OpenFolder, name: ByteString, entry: TreeEntry): number | undefined => {
+    const passage = content?.isWanted() === true ? content : undefined;
+    const mode = modeOf(entry);
+    const from = source.openUnchecked(entry);
     try {
-      copyFileInto({ from, folder: folder.file, name });
-      source.check(from, entry);
+      const number = passage?.begin();
+      const dress = (file: number): void => dressFile(file, { folder, name, mode }, entry);
+      readChecked(from, entry, () =>
+        copyFileInto({ from, folder: folder.file, name, mode: mode & 0o777, size: entry.size, passage, dress }),
+      );
+      passage?.end();
+      return number;
     } finally {
       closeFile(from);
     }
-    dressAt(folder, name, entry);
+  };
+  /** `read` gives the bytes that it read. */
+  const readChecked = (from: number, entry: TreeEntry, read: () => number): void => {
+    let count: number;
+    try {
+      count = read();
+    } catch (error) {
+      source.check(from, entry);
+      throw error;
+    }
+    source.check(from, entry);
+    if (count !== entry.size) throw entryChanged(entry, 'has not as many bytes as its size says');
+  };
+  /** What the kernel gave the file already is not set again. */
+  const dressFile = (
+    file: number,
+    { folder, name, mode }: { readonly folder: OpenFolder; readonly name: ByteString; readonly mode: number },
+    entry: TreeEntry,
+  ): void => {
+    const { uid, gid } = ownerOf(entry);
+    const there = made.get(folder);
+    if (there?.uid !== uid || there.gid !== gid || !there.modes.has(mode)) {
+      const found = lookAtOpen(file);
+      const isOwned = found.uid === uid && found.gid === gid;
+      const hasMode = (found.mode & 0o7777) === mode;
+      if (!isOwned) fchownSync(file, uid, gid);
+      if (!isOwned || !hasMode) fchmodSync(file, mode);
+      else remember(folder, { uid, gid, mode });
+    }
+    const xattrs = source.tree.xattrs(entry);
+    if (xattrs.size > 0) setAttributes(procPath(folder.file, name), xattrs);
+    changeTimeOf(file, entry.mtime);
+  };
+  const remember = (
+    folder: OpenFolder,
+    { uid, gid, mode }: { readonly uid: number; readonly gid: number; readonly mode: number },
+  ): void => {
+    const there = made.get(folder);
+    if (there?.uid === uid && there.gid === gid) there.modes.add(mode);
+    else made.set(folder, { uid, gid, modes: new Set([mode]) });
   };
   const dressAt = (folder: OpenFolder, name: ByteString, entry: TreeEntry): void => {
     const { uid, gid } = ownerOf(entry);
     changeOwnerAt(folder.file, name, uid, gid);
     if (entry.kind !== 'symlink') changeModeAt(folder.file, name, modeOf(entry));
-    setAttributes(procPath(folder.file, name), entry);
+    setAttributes(procPath(folder.file, name), source.tree.xattrs(entry));
     changeTimeAt(folder.file, name, entry.mtime);
-  };
-  const setAttributes = (path: ByteString, entry: TreeEntry): void => {
-    for (const [name, value] of source.tree.xattrs(entry)) {
-      if (belongsToLayer(name)) setAttribute(path, name, value);
-    }
   };
   const placeNode = (folder: OpenFolder, name: ByteString, entry: TreeEntry): void => {
     if (entry.kind === 'character-device' && entry.device?.major === 0 && entry.device.minor === 0) throw whiteoutDevice(entry);
@@ -140,6 +200,17 @@ export function createEntryPlacer(on: {
 
   return {
     begin: (path, mtime) => telling?.way(path, mtime),
+    read(entry) {
+      if (content?.isWanted() !== true) return;
+      const from = source.openUnchecked(entry);
+      try {
+        numbers?.push(content.begin());
+        readChecked(from, entry, () => passBytes(from, entry.size, content));
+        content.end();
+      } finally {
+        closeFile(from);
+      }
+    },
     enter(path, entry, isNew) {
       if (isNew) tell(path, entry, {});
       else telling?.lose();
@@ -158,10 +229,16 @@ export function createEntryPlacer(on: {
       const owner = ownerOf(entry);
       changeOwnerAt(folder.file, asByteString(''), owner.uid, owner.gid);
       changeModeAt(folder.file, asByteString('.'), modeOf(entry));
-      setAttributes(procPath(folder.file, '.'), entry);
+      setAttributes(procPath(folder.file, '.'), source.tree.xattrs(entry));
       changeTimeAt(folder.file, asByteString('.'), entry.mtime);
     },
   };
+}
+
+function setAttributes(path: ByteString, xattrs: ReadonlyMap<string, Uint8Array>): void {
+  for (const [name, value] of xattrs) {
+    if (belongsToLayer(name)) setAttribute(path, name, value);
+  }
 }
 
 /** A new empty file to write to, mode 0600; fails when anything is there. */

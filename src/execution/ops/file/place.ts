@@ -30,6 +30,7 @@ export function placeSource(
     return folder.path;
   }
   using place = openPlace(on.upper, to, source.name);
+  on.placer.begin(place.folder.path, undefined);
   on.placer.place(place.folder, place.name, source.top);
   return joinPath(place.folder.path, place.name);
 }

@@ -1,8 +1,8 @@
 /** The side that a copy reads: folders of a chain are trusted and never change; a folder of the client is opened name by name, and may change. */
-import { fstatSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { asByteString, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { systemCode, type JettisonError } from '#ground/base/errors.ts';
-import { AT_FDCWD, closeFile, openAt, openFlags, resolveFlags } from '#ground/linux/syscall.ts';
+import { AT_FDCWD, closeFile, lookAtOpen, openAt, openFlags, resolveFlags } from '#ground/linux/syscall.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { changedWhileCopied, notReadable } from '#stores/context/errors.ts';
 import { nameOf, parentOf } from './upper.ts';
@@ -15,7 +15,9 @@ export type Source = Disposable & {
   folderOf(entry: TreeEntry): number;
   /** Opens a regular file for reading. Throws `context/changed` when it is not the file that the entry was made of. */
   open(entry: TreeEntry): number;
-  /** Throws `context/changed` when a file was written while it was read. */
+  /** The same without a look at what was opened: whoever reads it calls `check` before anything that was read counts, and when reading fails. */
+  openUnchecked(entry: TreeEntry): number;
+  /** Throws `context/changed` when an open file is not the one that the entry was made of, or was written to since. */
   check(file: number, entry: TreeEntry): void;
 };
 
@@ -23,14 +25,17 @@ const beneath = resolveFlags.beneath | resolveFlags.noSymlinks;
 
 /** Of folders on the host that this program wrote and nobody changes any more. */
 export function openCommittedSource(tree: Tree): Source {
-  const open = folderCache((entry) => openAt(AT_FDCWD, parentOf(entry.hostPath), { flags: openFlags.directory, resolve: 0 }));
+  const folders = folderCache((entry) => openAt(AT_FDCWD, parentOf(entry.hostPath), { flags: openFlags.directory, resolve: 0 }));
+  const open = (entry: TreeEntry): number =>
+    openAt(folders.folderOf(parentOf(entry.hostPath), entry), nameOf(entry.hostPath), { flags: fileFlags, resolve: beneath });
   return {
     tree,
     isCommitted: true,
-    folderOf: (entry) => open.folderOf(parentOf(entry.hostPath), entry),
-    open: (entry) => openAt(open.folderOf(parentOf(entry.hostPath), entry), nameOf(entry.hostPath), { flags: fileFlags, resolve: beneath }),
+    folderOf: (entry) => folders.folderOf(parentOf(entry.hostPath), entry),
+    open,
+    openUnchecked: open,
     check: () => undefined,
-    [Symbol.dispose]: open.close,
+    [Symbol.dispose]: folders.close,
   };
 }
 
@@ -41,8 +46,12 @@ export function openClientSource(tree: Tree, root: ByteString): Source {
     const folder = parentOf(entry.path);
     return openAt(rootFile, folder === '' ? '.' : folder, { flags: openFlags.directory, resolve: beneath });
   });
+  const openUnchecked = (entry: TreeEntry): number =>
+    asChanged(entry, () =>
+      openAt(folders.folderOf(parentOf(entry.path), entry), nameOf(entry.path), { flags: fileFlags, resolve: beneath }),
+    );
   const open = (entry: TreeEntry): number => {
-    const file = openAt(folders.folderOf(parentOf(entry.path), entry), nameOf(entry.path), { flags: fileFlags, resolve: beneath });
+    const file = openUnchecked(entry);
     try {
       checkUnchanged(file, entry);
       return file;
@@ -55,7 +64,8 @@ export function openClientSource(tree: Tree, root: ByteString): Source {
     tree,
     isCommitted: false,
     folderOf: (entry) => folders.folderOf(parentOf(entry.path), entry),
-    open: (entry) => asChanged(entry, () => open(entry)),
+    open,
+    openUnchecked,
     check: checkUnchanged,
     [Symbol.dispose]() {
       folders.close();
@@ -96,10 +106,10 @@ function asChanged<T>(entry: TreeEntry, read: () => T): T {
 }
 
 function checkUnchanged(file: number, entry: TreeEntry): void {
-  const stats = fstatSync(file, { bigint: true });
+  const { mode, inode, size, mtime, ctime, fileSystem } = lookAtOpen(file);
   const sameBytes =
-    stats.isFile() && Number(stats.ino) === entry.inode && Number(stats.size) === entry.size && stats.mtimeNs === entry.mtime;
-  const sameInode = stats.ctimeNs === (entry.ctime ?? stats.ctimeNs) && stats.dev === (entry.fileSystem ?? stats.dev);
+    (mode & constants.S_IFMT) === constants.S_IFREG && inode === entry.inode && size === entry.size && mtime === entry.mtime;
+  const sameInode = ctime === (entry.ctime ?? ctime) && fileSystem === (entry.fileSystem ?? fileSystem);
   if (!sameBytes || !sameInode) throw changed(entry);
 }
 

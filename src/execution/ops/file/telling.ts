@@ -1,13 +1,12 @@
 /** Tells the entries of a layer while its folder is filled, so that its DiffID can be taken beside the copying (`layer/follow.ts`). */
-import { joinBytes } from '#ground/base/bytes.ts';
 import { encodeHeader } from '#formats/tar/write.ts';
 import { noAttributes, type TarEntry } from '#formats/tar/entry.ts';
 import { asByteString, type ByteString } from '#ground/base/byte-string.ts';
 import { readAttributes } from '#ground/linux/attributes.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
 import { belongsToLayer } from '#stores/layer/attributes.ts';
-import type { LayerBatch } from '#stores/layer/follow.ts';
 import { isOpaque } from '#stores/snapshot/chain-tree.ts';
+import type { Content } from './content.ts';
 import { parentOf, type Upper } from './upper.ts';
 
 /** How an entry looks in the layer, where that is not how it looks in the source. */
@@ -24,47 +23,40 @@ export type Placed = {
 };
 
 export type Telling = {
-  /** The folders down to one that sources are copied into, with the time that it will have. */
-  way(path: ByteString, mtime: bigint): void;
-  /** The next entry; a file is complete, a folder still empty. */
-  entry(source: TreeEntry, placed: Placed): void;
+  /** The folders down to one that sources are copied into, with the time that it will have if one is set. */
+  way(path: ByteString, mtime: bigint | undefined): void;
+  /** The next entry; a folder is still empty. True when the bytes of a file have to come next: `Content` takes them. */
+  entry(source: TreeEntry, placed: Placed): boolean;
   /** Something was written that is not told. */
   lose(): void;
-  /** When all is written: was the layer told as it is now? */
-  finish(): boolean;
+  /** When all is written: the bytes of all files, each inode once, if the layer was told as it is now. */
+  finish(): number | undefined;
 };
 
 const nothing = asByteString('');
-const batchEntries = 256;
 const inherited = 'system.posix_acl_default';
 
-/** `upper`: a folder that holds nothing yet. `tell` takes batches in order. */
-export function createTelling(upper: Upper, tell: (batch: LayerBatch) => void): Telling {
+/** `upper`: a folder that holds nothing yet. */
+export function createTelling(upper: Upper, content: Content): Telling {
   const firstNames = new Map<string, ByteString>();
   const ways: TarEntry[] = [];
   const folders = new Set<ByteString>([nothing]);
-  let batch = openBatch();
-  let isLost = inherits(upper, nothing);
+  let fileBytes = 0;
   let lastOrder = '';
   let lastFile: TarEntry | undefined;
 
-  const flush = (): void => {
-    if (batch.count > 0) tell({ headers: joinBytes(batch.headers), files: batch.files });
-    batch = openBatch();
-  };
+  const lose = (): void => content.forgetLayer();
+  if (inherits(upper, nothing)) lose();
   const put = (entry: TarEntry): void => {
     // NUL sorts before every byte of a name: then texts sort as a walk goes, each folder before what it holds.
     const order = entry.name.replaceAll('/', '\0');
-    if (order <= lastOrder || !folders.has(parentOf(entry.name)) || entry.xattrs.has(inherited)) isLost = true;
-    if (isLost) return;
+    if (order <= lastOrder || !folders.has(parentOf(entry.name)) || entry.xattrs.has(inherited)) lose();
+    if (!content.isLayer) return;
     lastOrder = order;
     if (entry.kind === 'folder') folders.add(entry.name);
-    const header = encodeHeader(entry);
-    batch.headers.push(header);
-    batch.length += header.length;
+    content.put(encodeHeader(entry));
     if (entry.kind === 'file') lastFile = entry;
-    if (entry.size > 0) batch.files.push({ headerEnd: batch.length, path: entry.name, size: entry.size });
-    if (++batch.count >= batchEntries) flush();
+    fileBytes += entry.size;
   };
 
   return {
@@ -73,7 +65,7 @@ export function createTelling(upper: Upper, tell: (batch: LayerBatch) => void): 
         const name = end < 0 ? path : asByteString(path.slice(0, end));
         const told = folders.has(name) ? undefined : describeWay(upper, name);
         if (told !== undefined) {
-          const dated = { ...told, mtime: upper.timeToRestore(name) ?? (name === path ? mtime : told.mtime) };
+          const dated = { ...told, mtime: upper.timeToRestore(name) ?? (name === path ? mtime : undefined) ?? told.mtime };
           ways.push(dated);
           put(dated);
         }
@@ -81,34 +73,29 @@ export function createTelling(upper: Upper, tell: (batch: LayerBatch) => void): 
       }
     },
     entry(source, placed) {
-      if (isLost) return;
+      if (!content.isLayer) return false;
       const tarKind = kindOf(source);
       const first = placed.inode === undefined ? undefined : firstNames.get(placed.inode);
       if (tarKind === undefined || (first !== undefined && placed.isCopy === true)) {
-        isLost = true;
-        return;
+        lose();
+        return false;
       }
       const { path, inode, mode, uid, gid, xattrs } = placed;
       const common = { name: path, mode, uid, gid, mtime: source.mtime, device: undefined };
       if (first !== undefined) {
         put({ ...common, kind: 'hard-link', size: 0, linkName: first, xattrs: noAttributes });
-        return;
+        return false;
       }
       if (inode !== undefined) firstNames.set(inode, path);
       put({ ...common, kind: tarKind, size: tarKind === 'file' ? source.size : 0, linkName: source.target ?? nothing, xattrs });
+      return content.isLayer && tarKind === 'file';
     },
-    lose: () => void (isLost = true),
+    lose,
     finish() {
-      if (!isLost) flush();
-      return !isLost && [...ways, ...(lastFile === undefined ? [] : [lastFile])].every((told) => isAsTold(upper, told));
+      const isTold = content.isLayer && [...ways, ...(lastFile === undefined ? [] : [lastFile])].every((told) => isAsTold(upper, told));
+      return isTold ? fileBytes : undefined;
     },
   };
-}
-
-type OpenBatch = { readonly headers: Uint8Array[]; readonly files: LayerBatch['files'][number][]; length: number; count: number };
-
-function openBatch(): OpenBatch {
-  return { headers: [], files: [], length: 0, count: 0 };
 }
 
 /** Sockets become files; devices and fifos are too rare to be told. */

@@ -2,12 +2,13 @@
 import { Worker } from 'node:worker_threads';
 import { JettisonError, messageOf, systemCode, type Fault } from '#ground/base/errors.ts';
 import type { LayerBatch } from '#stores/layer/follow.ts';
+import type { ContentBlock } from './content.ts';
 import type { DigestJob, JobResult, WriteJob } from './job.ts';
 
 export type FileThread = AsyncDisposable & {
   /**
-   * Does a job in the thread, after those before it. When `signal` aborts, settles once the thread has let go of the job's files. `onBatch` hears of the layer that
-   * a followed job writes, and calls back for each batch when it is done with it; the thread does not run far ahead.
+   * Does a job in the thread, after those before it. When `signal` aborts, settles once the thread has let go of the job's files. `onBatch` gets what a followed job
+   * tells and reads, and calls back for each batch when it is done with it; the thread does not run far ahead.
    */
   run(job: WriteJob | DigestJob, signal: AbortSignal, onBatch?: OnBatch): Promise<JobResult>;
 };
@@ -19,11 +20,20 @@ export type ThreadRequest = {
   readonly job: WriteJob | DigestJob;
   /** Two Int32: not 0 when the job shall stop; how many batches were taken. */
   readonly flags: SharedArrayBuffer;
+  /** What the job reads comes in these blocks (`sharedBlocks`). */
+  readonly memory: SharedArrayBuffer;
 };
+
+/** Blocks, and bytes of one: large enough that few messages are needed, few enough to cost little memory. */
+const [blockCount, blockLength] = [6, 1 << 20];
+
+export function sharedBlocks(memory: SharedArrayBuffer): readonly Uint8Array[] {
+  return Array.from({ length: blockCount }, (_, index) => new Uint8Array(memory, index * blockLength, blockLength));
+}
 
 /** `heap`: bytes that the thread's heap has by now. */
 export type ThreadAnswer =
-  | { readonly id: number; readonly batch: LayerBatch }
+  | { readonly id: number; readonly block: ContentBlock }
   | ({ readonly id: number; readonly heap: number } & ({ readonly result: JobResult } | { readonly error: PlainError }));
 
 /** An error as it can be sent between threads. */
@@ -43,7 +53,7 @@ const largestIdleHeap = 24 * 1024 * 1024;
 type Pending = {
   readonly resolve: (result: JobResult) => void;
   readonly reject: (error: Error) => void;
-  readonly take: (batch: LayerBatch) => void;
+  readonly take: (block: ContentBlock) => void;
 };
 
 /** `entry`: the file the thread starts with. */
@@ -51,6 +61,7 @@ export function createFileThread(entry: URL): FileThread {
   const pending = new Map<number, Pending>();
   let counter = 0;
   let worker: Worker | undefined;
+  let memory: SharedArrayBuffer | undefined;
 
   const start = (): Worker => {
     const started = new Worker(entry, { name: 'jettison-files', resourceLimits: { maxYoungGenerationSizeMb: youngGeneration } });
@@ -63,8 +74,8 @@ export function createFileThread(entry: URL): FileThread {
   };
   const settle = async (from: Worker, answer: ThreadAnswer): Promise<void> => {
     const waiting = pending.get(answer.id);
-    if ('batch' in answer) {
-      waiting?.take(answer.batch);
+    if ('block' in answer) {
+      waiting?.take(answer.block);
       return;
     }
     pending.delete(answer.id);
@@ -94,7 +105,13 @@ export function createFileThread(entry: URL): FileThread {
         Atomics.add(flag, 1, 1);
         Atomics.notify(flag, 1);
       };
-      const take = (batch: LayerBatch): void => (onBatch === undefined ? onTaken() : onBatch(batch, onTaken));
+      const shared = (memory ??= new SharedArrayBuffer(blockCount * blockLength));
+      const blocks = sharedBlocks(shared);
+      const take = ({ index, used, ...rest }: ContentBlock): void => {
+        const bytes = blocks[index]?.subarray(0, used);
+        if (bytes === undefined || onBatch === undefined) onTaken();
+        else onBatch({ bytes, ...rest }, onTaken);
+      };
       const { promise, resolve, reject } = Promise.withResolvers<JobResult>();
       worker ??= start();
       worker.ref();
@@ -102,7 +119,7 @@ export function createFileThread(entry: URL): FileThread {
       signal.addEventListener('abort', abort, { once: true });
       try {
         // oxlint-disable-next-line unicorn/require-post-message-target-origin
-        worker.postMessage({ id, job, flags } satisfies ThreadRequest);
+        worker.postMessage({ id, job, flags, memory: shared } satisfies ThreadRequest);
         return await promise;
       } catch (error) {
         signal.throwIfAborted();

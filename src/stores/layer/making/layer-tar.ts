@@ -54,8 +54,10 @@ export function* put(output: Output, bytes: Uint8Array): Generator<Uint8Array, v
   }
 }
 
-function* flush(output: Output): Generator<Uint8Array, void, void> {
-  yield output.bytes;
+/** Yields what there is. */
+export function* flush(output: Output): Generator<Uint8Array, void, void> {
+  if (output.used === 0) return;
+  yield output.used === output.bytes.length ? output.bytes : output.bytes.subarray(0, output.used);
   output.bytes = output.next();
   output.used = 0;
 }
