@@ -88,6 +88,9 @@ export function createBuildCaches(engine: Engine, request: Pick<BuildRequest, 'c
         return known ?? record;
       },
       replace: (key, record) => own.replace(key, record),
+      // Nobody knows the shapes of keys elsewhere.
+      knowsShape: (shape) => request.cacheFrom.length > 0 || own.knowsShape?.(shape) !== false,
+      keepShape: (shape) => own.keepShape?.(shape),
     }),
     load: async (signal) => {
       if (request.cacheFrom.length === 0) return false;

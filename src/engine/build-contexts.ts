@@ -10,9 +10,10 @@ import { changedWhileCopied } from '#stores/context/errors.ts';
 import { fingerprint } from '#stores/context/fingerprint.ts';
 import { fileListOf, type FileList } from '#stores/context/file-list.ts';
 import { realPathOf, type LocalContext } from '#stores/context/local.ts';
+import { digestLength, learnDigests } from '#stores/context/read-digests.ts';
 import { selectedEntries, selectForCopy, takeSelection, type Selection } from '#stores/context/select.ts';
 import type { StatCache } from '#stores/context/stat-cache.ts';
-import type { TreeSource } from '#execution/worker/contract.ts';
+import type { FilesRead, TreeSource } from '#execution/worker/contract.ts';
 
 /** `isPassing`: it is gone after the build. */
 export type ContextFolder = { readonly path: string; readonly ignore: readonly string[]; readonly isPassing?: boolean };
@@ -22,6 +23,13 @@ export type BuildContexts = {
   add(name: string, folder: ContextFolder): void;
   /** Content digest of what a copy takes from the folder `name`. Throws `context/missing-source`. */
   digest(name: string, action: CopyAction): Digest;
+  /** Would `digest` have to read much, as far as can be said without listing all? Throws `context/missing-source`. */
+  isLarge(name: string, action: CopyAction): boolean;
+  /**
+   * Gives what `digest` gives, and remembers it, from what somebody else has read, who has just copied from the folder. Throws `context/changed` when what there is, or one of the files, is not as
+   * it was then.
+   */
+  take(name: string, action: CopyAction, read: FilesRead | undefined): Promise<Digest>;
   /** The files behind a digest that this build computed from them. */
   filesOf(digest: Digest): FileList | undefined;
   /** The same for a digest that was known from an earlier build: its files are listed anew. */
@@ -66,7 +74,7 @@ function readContexts(given: ReadonlyMap<string, ContextFolder>, statCache: Stat
   };
   const read = (selection: Selection): ReturnType<typeof takeSelection> =>
     takeSelection(selection, { digestFile: (entry) => statCache.digestFile(entry), owners: 'root' });
-  const take = (name: string, action: CopyAction): Seen => {
+  const see = (name: string, action: CopyAction): Seen => {
     const { context, openedAt } = contextNamed(name);
     const { ignore, isPassing } = folderNamed(name);
     const selection = selectForCopy(context, action);
@@ -83,15 +91,35 @@ function readContexts(given: ReadonlyMap<string, ContextFolder>, statCache: Stat
     return { action, digest, selection, look };
   };
 
+  const remember = (name: string, one: Seen): Digest => {
+    const ofName = seen.get(name) ?? new Map<string, Seen>();
+    seen.set(name, ofName.set(idOf(one.action), one));
+    return one.digest;
+  };
+
   return {
     add: (name, folder) => void folders.set(name, folder),
-    digest: (name, action) => {
-      const ofName = seen.get(name) ?? new Map<string, Seen>();
-      seen.set(name, ofName);
-      const id = canonicalJson({ ...action });
-      const one = ofName.get(id) ?? take(name, action);
-      ofName.set(id, one);
-      return one.digest;
+    digest: (name, action) => seen.get(name)?.get(idOf(action))?.digest ?? remember(name, see(name, action)),
+    isLarge: (name, action) => {
+      const { sources } = selectForCopy(contextNamed(name).context, action);
+      if (seen.get(name)?.has(idOf(action)) === true) return false;
+      return sources.some(({ top }) => top.kind === 'folder') || sources.reduce((sum, { top }) => sum + top.size, 0) > largeFiles;
+    },
+    take: async (name, action, read) => {
+      const changed = (): JettisonError => changedWhileCopied(`One of ${action.sources.join(' ')}`);
+      if (read === undefined) throw changed();
+      const { path, ignore, isPassing } = folderNamed(name);
+      // Read anew: that nothing has changed until now is what makes one state of what was read file by file.
+      const openNow = await contextOpener(read.digests.length / digestLength);
+      const context = openNow({ folder: path, ignore });
+      const selection = selectForCopy(context, action);
+      const look = lookAtCopy(context, selection);
+      if (fingerprintOf(selection) !== read.fingerprint) throw changed();
+      const { digest, lines } = takeSelection(selection, { digestFile: learnDigests(selection, read, statCache), owners: 'root' });
+      const copy: RememberedCopy = { folder: context.folder, ignore, sources: action, openedAt: Number(read.startedAt / 1_000_000n) };
+      if (isPassing !== true) statCache.copies.keep(copy, look, digest);
+      taken.set(digest, { selection, lines });
+      return remember(name, { action, digest, selection, look });
     },
     filesOf: (digest) => {
       const files = taken.get(digest);
@@ -114,6 +142,13 @@ function readContexts(given: ReadonlyMap<string, ContextFolder>, statCache: Stat
     },
   };
 }
+
+function idOf(action: CopyAction): string {
+  return canonicalJson({ ...action });
+}
+
+/** Bytes: to hash fewer takes less time than anything that could be won. */
+const largeFiles = 4 * 1024 * 1024;
 
 /** Another look may mean no other copy, when folders came or went that are left out: then all that the copy takes is compared by itself. */
 function looksTheSame(now: LocalContext, { action, selection, look }: Seen): boolean {

@@ -18,6 +18,7 @@ export type BuildUses = {
 /** For one attempt to build. */
 export function followUses(engine: Engine): BuildUses {
   const found = new Set<string>();
+  const shapes = new Set<CacheKey>();
   let isProtected = false;
   const note = (resultId: string): void => {
     if (found.has(resultId)) return;
@@ -33,6 +34,16 @@ export function followUses(engine: Engine): BuildUses {
       },
       save: (key, record) => engine.records.save(key, record),
       replace: (key, record) => engine.records.replace(key, record),
+      knowsShape(shape) {
+        const isKnown = shapes.has(shape) || engine.records.knowsShape(shape);
+        if (isKnown) shapes.add(shape);
+        return isKnown;
+      },
+      keepShape(shape) {
+        if (shapes.has(shape)) return;
+        if (!engine.records.knowsShape(shape)) engine.records.keepShape(shape);
+        shapes.add(shape);
+      },
     },
     protect() {
       if (isProtected) return;

@@ -9,8 +9,8 @@ import { cancelled, childSignal } from '#ground/base/abort.ts';
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { cacheKey, contentKeyOf, type CacheKey } from '#execution/cache/key.ts';
 import { missingSource } from '#stores/context/errors.ts';
-import type { DriverFor, OpDriver, Result } from '#execution/solver/contract.ts';
-import type { ResourceLimits, SnapshotId, TreeSource, Worker } from '#execution/worker/contract.ts';
+import type { DriverFor, OpDriver, Result, UnkeyedRun } from '#execution/solver/contract.ts';
+import type { FilesRead, OpRequest, ResourceLimits, SnapshotId, TreeSource, Worker } from '#execution/worker/contract.ts';
 import type { BaseImages } from './base-images.ts';
 import type { BuildContexts } from './build-contexts.ts';
 import type { RemoteSources } from './remote-sources.ts';
@@ -126,31 +126,89 @@ function workDriver(op: ExecOp | FileOp | MergeOp, vertex: Vertex, deps: DriverD
     check: () => checkGiven(op, deps),
     contentKey: async (index, result, signal) => await readKey(readsOf(op, index), result, deps, signal),
     run: async (inputs, signal) => {
-      checkGiven(op, deps);
-      const worker = await deps.worker();
-      using step = childSignal(signal);
-      const secrets = secretsFor(op, deps.secrets);
-      const hiding = hideSecrets(secrets, deps.report);
-      const request = {
-        vertex: vertex.digest,
-        op,
-        inputs: await Promise.all(inputs.map(async (input) => await sourceOf(input, deps, signal))),
-        quietEnvironment: vertex.label.quietEnvironment ?? [],
-        secrets,
-        ...(op.kind === 'exec' && deps.limits !== undefined ? { limits: deps.limits } : {}),
-        agents: agentsFor(op, deps.agents, step.signal),
-        wantsIdentity: deps.isLayer(vertex),
-      };
-      const over = (): void => {
-        hiding.flush();
-        step.abort(cancelled('The step is over'));
-      };
-      const result = snapshotResult(await worker.run(request, hiding.report, signal).finally(over));
+      const result = await runInWorker(op, vertex, { inputs, deps }, signal);
       deps.contexts.checkUnchanged(inputs.flatMap((input) => folderOf(input) ?? []));
       deps.onRun(vertex, result);
       return result;
     },
+    ...(op.kind === 'file' ? unkeyed(op, vertex, deps) : {}),
   };
+}
+
+/** A copy of many or large files of the client is not preceded by reading them all: the worker says what it has read. */
+function unkeyed(op: FileOp, vertex: Vertex, deps: DriverDeps): Pick<OpDriver, 'mayRunUnkeyed' | 'runUnkeyed'> {
+  const copies = op.actions.filter((action) => action.kind === 'copy');
+  return {
+    mayRunUnkeyed: (results) => {
+      const large = copies.map((copy) => {
+        const result = copy.input === null ? undefined : results[copy.input];
+        const folder = result === undefined ? undefined : folderOf(result);
+        return folder !== undefined && deps.contexts.isLarge(folder, copy);
+      });
+      return large.includes(true);
+    },
+    runUnkeyed: async (inputs, signal) => {
+      const folders = inputs.map(folderOf);
+      const ofFolders = copies.flatMap((copy) => {
+        const folder = copy.input === null ? undefined : folders[copy.input];
+        return folder === undefined ? [] : [{ folder, copy }];
+      });
+      let taking: Promise<unknown> | undefined;
+      const onRead = (read: readonly FilesRead[]): void => {
+        // Whatever comes of it is told once the worker is done.
+        taking = Promise.all(ofFolders.map(async ({ folder, copy }, index) => await deps.contexts.take(folder, copy, read[index])));
+        taking.catch(() => undefined);
+      };
+      const result = await runInWorker(op, vertex, { inputs, deps, onRead }, signal);
+      if (taking === undefined) throw new JettisonError('engine/nothing-read', 'The worker did not say what it has read', { fault: 'bug' });
+      await taking;
+      deps.onRun(vertex, result);
+      return { result, contents: await keysOfFolders(op, inputs, deps, signal) } satisfies UnkeyedRun;
+    },
+  };
+}
+
+async function keysOfFolders(
+  op: FileOp,
+  inputs: readonly Result[],
+  deps: DriverDeps,
+  signal: AbortSignal,
+): Promise<UnkeyedRun['contents']> {
+  const keys = inputs.map(async (input, index) =>
+    folderOf(input) === undefined ? undefined : await readKey(readsOf(op, index), input, deps, signal),
+  );
+  return await Promise.all(keys);
+}
+
+type WorkToRun = { readonly inputs: readonly Result[]; readonly deps: DriverDeps; readonly onRead?: OpRequest['onRead'] };
+
+async function runInWorker(
+  op: ExecOp | FileOp | MergeOp,
+  vertex: Vertex,
+  { inputs, deps, onRead }: WorkToRun,
+  signal: AbortSignal,
+): Promise<Result> {
+  checkGiven(op, deps);
+  const worker = await deps.worker();
+  using step = childSignal(signal);
+  const secrets = secretsFor(op, deps.secrets);
+  const hiding = hideSecrets(secrets, deps.report);
+  const request = {
+    vertex: vertex.digest,
+    op,
+    inputs: await Promise.all(inputs.map(async (input) => await sourceOf(input, deps, signal))),
+    quietEnvironment: vertex.label.quietEnvironment ?? [],
+    secrets,
+    ...(op.kind === 'exec' && deps.limits !== undefined ? { limits: deps.limits } : {}),
+    agents: agentsFor(op, deps.agents, step.signal),
+    wantsIdentity: deps.isLayer(vertex),
+    ...(onRead === undefined ? {} : { onRead }),
+  };
+  const over = (): void => {
+    hiding.flush();
+    step.abort(cancelled('The step is over'));
+  };
+  return snapshotResult(await worker.run(request, hiding.report, signal).finally(over));
 }
 
 /** Refuses a step whose required secrets or agents were not given. */

@@ -4,7 +4,15 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { buildTables } from '#execution/builds/keep.ts';
 import type { BuildStore } from '#execution/builds/store.ts';
-import { cacheTables, evictionTables, openCacheRecords, turnTables, worthTables, type CacheRecords } from '#execution/cache/records.ts';
+import {
+  cacheTables,
+  evictionTables,
+  openCacheRecords,
+  shapeTables,
+  turnTables,
+  worthTables,
+  type CacheRecords,
+} from '#execution/cache/records.ts';
 import { claimProcesses, claimTables, openClaims, type Claims } from '#execution/cache/claims.ts';
 import { containerTables, openContainerStore, type ContainerStore } from '#execution/container/store.ts';
 import type { Worker } from '#execution/worker/contract.ts';
@@ -195,6 +203,7 @@ function openEngineDatabase(paths: Paths): Database {
       turnTables,
       packedStatTables,
       copyMemoryTables,
+      shapeTables,
     ],
   });
 }

@@ -13,6 +13,14 @@ export function cacheKey(parts: KeyParts): CacheKey {
   return mint(digestOf(canonicalJson({ base: parts.base, inputs: [...parts.inputs] })));
 }
 
+/**
+ * What a key is but for contents that are not known yet (undefined): inputs that are never cached say nothing else. Where no record was ever kept under a key of
+ * this shape, none can be found, whatever the contents are.
+ */
+export function shapeOf({ base, inputs }: { readonly base: Digest; readonly inputs: readonly (KeyInput | undefined)[] }): CacheKey {
+  return mint(digestOf(canonicalJson({ shape: base, inputs: inputs.map((input) => input ?? null) })));
+}
+
 /** A key from where it was kept. Throws `base/bad-digest`. */
 export function parseCacheKey(text: string): CacheKey {
   return mint(parseDigest(text));

@@ -45,6 +45,9 @@ export type CacheRecords = {
   save(key: CacheKey, record: CacheRecord): CacheRecord;
   /** Lets the key lead to the record from now on; the one before stays listed until its result is forgotten. */
   replace(key: CacheKey, record: CacheRecord): void;
+  /** Was a record ever kept under a key of this shape (`shapeOf`), as far as anybody remembers? */
+  knowsShape(shape: CacheKey): boolean;
+  keepShape(shape: CacheKey): void;
   /** The result is gone: no key leads to it any more. With `eviction`, what became of its keys can be asked for later. */
   forget(resultId: string, eviction?: Eviction): void;
   /** When and why the result that the key led to was removed; undefined when nobody said so. Of the newest `keptEvictions` keys. */
@@ -89,9 +92,14 @@ export const turnTables = `
   CREATE TABLE cache_turn (number INTEGER NOT NULL) STRICT;
   INSERT INTO cache_turn VALUES (0);`;
 
-const keptEvictions = 20_000;
+/** Migration of the database: shapes of keys that records were kept under. They outlive the records: others may be known by those of a record that is gone. */
+export const shapeTables = 'CREATE TABLE cache_shape (id INTEGER PRIMARY KEY, shape TEXT NOT NULL UNIQUE) STRICT;';
 
-/** `database` has `cacheTables`, `evictionTables`, `worthTables` and `turnTables`. Times and costs are kept as whole milliseconds. */
+const keptEvictions = 20_000;
+/** A forgotten shape costs a step that runs although its result is known. */
+const keptShapes = 50_000;
+
+/** `database` has `cacheTables`, `evictionTables`, `worthTables`, `turnTables` and `shapeTables`. Times and costs are kept as whole milliseconds. */
 export function openCacheRecords(database: Database): CacheRecords {
   const columns = 'result_id, cache_record.key AS key, created_at, cost, last_used_at, inputs, description, uses';
   const find = database.prepare(
@@ -116,6 +124,9 @@ export function openCacheRecords(database: Database): CacheRecords {
   );
   const forgetEvictions = database.prepare('DELETE FROM cache_eviction WHERE id <= (SELECT max(id) FROM cache_eviction) - ?');
   const evicted = database.prepare('SELECT at, rule FROM cache_eviction WHERE key = ?');
+  const knowsShape = database.prepare('SELECT 1 FROM cache_shape WHERE shape = ?');
+  const keepShape = database.prepare('INSERT OR IGNORE INTO cache_shape (shape) VALUES (?)');
+  const forgetShapes = database.prepare('DELETE FROM cache_shape WHERE id <= (SELECT max(id) FROM cache_shape) - ?');
   const has = database.prepare('SELECT 1 FROM cache_record WHERE result_id = ? LIMIT 1');
   // SQLite takes the other columns from the row that has the maximum.
   const latestCosts = database.prepare("SELECT description, cost, max(id) FROM cache_record WHERE description != '' GROUP BY description");
@@ -149,6 +160,12 @@ export function openCacheRecords(database: Database): CacheRecords {
         return record;
       }),
     replace: (key, record) => database.transaction(() => put(key, record)),
+    knowsShape: (shape) => knowsShape.get(shape) !== undefined,
+    keepShape: (shape) =>
+      database.transaction(() => {
+        keepShape.run(shape);
+        forgetShapes.run(keptShapes);
+      }),
     forget: (resultId, eviction) =>
       database.transaction(() => {
         if (eviction !== undefined) {

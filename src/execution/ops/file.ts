@@ -41,16 +41,14 @@ export type FileRequest = {
   readonly onLayer?: (snapshot: SnapshotId, layer: LayerIdentity) => void;
   /** Told once, when all is copied and nothing is committed yet, what was read of the client's folders: one for each action that copied of them, in order. */
   readonly onRead?: (read: readonly FilesRead[]) => void;
-  /** `onRead` gets the digests of the files, too. */
-  readonly wantsDigests?: boolean;
 };
 
 /** What a copy has read of a folder of the client. */
 export type FilesRead = {
   /** Of the entries as they were (`fingerprint` of `context`). */
   readonly fingerprint: Digest;
-  /** Where they were asked for: sha256 of each file, 32 bytes, in the order of the selection's entries; names of one file each have it. */
-  readonly digests: Uint8Array | undefined;
+  /** sha256 of each file, 32 bytes, in the order of the selection's entries; names of one file each have it. */
+  readonly digests: Uint8Array;
   /** Nothing was read before; nanoseconds since the epoch. */
   readonly startedAt: bigint;
 };
@@ -80,7 +78,7 @@ export async function runFile(request: FileRequest, tools: FileTools, report: Re
     inputs: request.inputs.map((input) => input && placeOf(tools.snapshots, input)),
   };
   const versions = findVersions(request, tools.snapshots);
-  const wanted = { layer: request.onLayer !== undefined, digests: request.wantsDigests === true };
+  const wanted = { layer: request.onLayer !== undefined, digests: request.onRead !== undefined };
   const follower = followLayer(active.folder, wanted);
   try {
     const onBatch = (batch: LayerBatch, onTaken: () => void): void => follower.add(batch, onTaken);
@@ -105,11 +103,11 @@ export async function runFile(request: FileRequest, tools: FileTools, report: Re
 
 /** `digests`: of all files that were handed on, by number. */
 function filesRead({ fingerprint, numbers, startedAt }: Copied, digests: Uint8Array | undefined): FilesRead {
-  if (numbers === undefined) return { fingerprint, digests: undefined, startedAt };
   const own = new Uint8Array(numbers.length * digestLength);
   for (const [index, number] of numbers.entries()) {
     const digest = digests?.subarray(number * digestLength, (number + 1) * digestLength);
-    if (digest?.length !== digestLength) throw new JettisonError('ops/no-digest', 'A file was copied, but its digest is not known');
+    if (digest?.length !== digestLength)
+      throw new JettisonError('ops/no-digest', 'A file was copied, but its digest is not known', { fault: 'bug' });
     own.set(digest, index * digestLength);
   }
   return { fingerprint, digests: own, startedAt };

@@ -26,7 +26,16 @@ export type OpDriver = {
    */
   readonly caching: 'by-definition' | 'never';
   run(inputs: readonly Result[], signal: AbortSignal): Promise<Result>;
+  /**
+   * For an op that takes the keys of what it reads while it runs, where asking before would be dear: `results` has the results of the inputs that are never cached. Throws what
+   * `contentKey` would say of things that are not there.
+   */
+  mayRunUnkeyed?(results: readonly (Result | undefined)[]): boolean;
+  /** As `run`; gives for each input that is never cached the key that `contentKey` would have given. */
+  runUnkeyed?(inputs: readonly Result[], signal: AbortSignal): Promise<UnkeyedRun>;
 };
+
+export type UnkeyedRun = { readonly result: Result; readonly contents: readonly (CacheKey | undefined)[] };
 
 export type DriverFor = (vertex: Vertex) => OpDriver;
 
@@ -37,6 +46,10 @@ export type CacheLookup = {
   save(key: CacheKey, record: CacheRecord): CacheRecord;
   /** Puts the record in the place of another one: its vertex was run although its result was known. */
   replace(key: CacheKey, record: CacheRecord): void;
+  /** May a record be found under a key of this shape (`shapeOf`)? Left out: it may. */
+  knowsShape?(shape: CacheKey): boolean;
+  /** A record was found or kept under a key of this shape. */
+  keepShape?(shape: CacheKey): void;
 };
 
 /** Told what becomes of each vertex as soon as it is known, also in a build that fails later. Neither call may throw. */

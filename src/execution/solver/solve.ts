@@ -1,5 +1,5 @@
 /** From a goal to its result: skips what is known, shares what is equal, runs the rest in parallel. Knows nothing of what ops do. */
-import { cacheKey, contentKeyOf, type CacheKey, type KeyInput, type KeyParts } from '#execution/cache/key.ts';
+import { cacheKey, contentKeyOf, shapeOf, type CacheKey, type KeyInput, type KeyParts } from '#execution/cache/key.ts';
 import { rebuildCost, type CacheRecord, type RecordInput } from '#execution/cache/records.ts';
 import { childSignal } from '#ground/base/abort.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
@@ -7,7 +7,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Result, SolvedVertex, Solved, SolveRequest } from './contract.ts';
 import { createAttempts, type Attempts } from './solving/attempts.ts';
-import { draftAll, keyOfDraft, lookUpAgain, type Draft } from './solving/drafts.ts';
+import { draftAll, isNeverCached, keepShape, keyOfDraft, lookUpAgain, type Draft } from './solving/drafts.ts';
 import { certainToRun } from './solving/certain.ts';
 import { runOnce } from './solving/once.ts';
 import { createSlots, type Slots } from './solving/slots.ts';
@@ -138,12 +138,15 @@ async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>,
   const { request, attempts, report } = build;
   const solved = await attempts.attempt(step.vertex, async () => {
     const results = inputs.map((input) => resultOf(input, step));
-    const parts = { base: draft.base, inputs: inputs.map((input, index) => keyPart(input, draft.contents[index])) };
+    const unkeyed = draft.isUnkeyed ? await runUnkeyed(draft, { inputs, results }, build) : undefined;
+    if (unkeyed !== undefined) return unkeyed;
+    const contents = draft.isUnkeyed ? await readContents(draft, { inputs, results }, build) : draft.contents;
+    const parts = { base: draft.base, inputs: inputs.map((input, index) => keyPart(input, contents[index])) };
     const definitionKey = cacheKey(parts);
     const known = step.ignoreCache ? undefined : request.cache.find(definitionKey);
     if (known !== undefined) return hit(known, [parts]);
 
-    const slowParts = await contentParts(draft, parts, { results, signal: attempts.signal });
+    const slowParts = await contentParts({ ...draft, contents }, parts, { results, signal: attempts.signal });
     const lookedUpBy = slowParts === undefined ? [parts] : [parts, slowParts];
     const slowKey = slowParts === undefined ? undefined : cacheKey(slowParts);
     const slow = slowKey === undefined || step.ignoreCache ? undefined : request.cache.find(slowKey);
@@ -167,13 +170,8 @@ async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>,
         const made = step.ignoreCache ? undefined : findAny(keys);
         if (made !== undefined) return hit(made, lookedUpBy);
         request.observer?.missed(step.vertex, lookedUpBy);
-        const { result, cost } = await run(step, results, build);
-        const key = step.ignoreCache ? contentKeyOf(digestOf(`run again: ${result.id}`)) : definitionKey;
-        const description = step.vertex.label.text;
-        const own = { resultId: result.id, key, createdAt: request.now(), cost, inputs: worthOf(inputs), description };
-        const record = keep(own, keys);
-        attempts.finish(step.vertex);
-        return { state: 'ran', result: record === own ? result : { id: record.resultId }, record, key: record.key, lookedUpBy } as const;
+        const { result, cost } = await run(step, build, async () => await step.driver.run(results, attempts.signal));
+        return keepRun(step, { result, cost, inputs, lookedUpBy }, build);
       },
       attempts.signal,
     );
@@ -187,20 +185,88 @@ async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>,
     return request.cache.find(definitionKey) ?? (slow && request.cache.save(definitionKey, slow));
   }
 
-  /** Another build may have run the same op meanwhile: what was kept first counts for both, so that equal builds give equal images. */
-  function keep(own: CacheRecord, keys: readonly CacheKey[]): CacheRecord {
-    let record = own;
-    for (const under of keys) {
-      if (step.ignoreCache) request.cache.replace(under, record);
-      else record = request.cache.save(under, record);
-    }
-    return record;
-  }
-
   function hit(record: CacheRecord, lookedUpBy: readonly KeyParts[]): SolvedVertex {
     attempts.cached(step.vertex);
     return fromCache(record, lookedUpBy);
   }
+}
+
+type Inputs = { readonly inputs: readonly SolvedVertex[]; readonly results: readonly Result[] };
+
+/** Runs a step whose key cannot be known to anybody, and keys it by what it says that it has read. Undefined when it turns out that somebody might know it. */
+async function runUnkeyed({ step, base }: Draft, { inputs, results }: Inputs, build: Build): Promise<SolvedVertex | undefined> {
+  const { request, attempts, slots, weights } = build;
+  const { cache, claims } = request;
+  const shape = shapeOfInputs(base, inputs);
+  const isKnown = (): boolean => cache.knowsShape?.(shape) !== false;
+  if (isKnown()) return undefined;
+  return await slots.run(weights.get(step.vertex.digest) ?? 0, async () => {
+    // Whoever has the claim may be running this very step: meanwhile what it reads can be found out.
+    using claimed = claims === undefined || step.ignoreCache ? nobody : claims.take(shape);
+    if (claimed === undefined || isKnown()) return undefined;
+    request.observer?.missed(step.vertex, []);
+    const { result: ran, cost } = await run(step, build, async () => await step.driver.runUnkeyed?.(results, attempts.signal));
+    if (ran === undefined)
+      throw new JettisonError('solver/no-content-key', `"${step.vertex.label.text}" cannot run without a key`, { fault: 'bug' });
+    const lookedUpBy = [{ base, inputs: inputs.map((input, index) => keyPart(input, ran.contents[index])) }];
+    return keepRun(step, { result: ran.result, cost, inputs, lookedUpBy }, build);
+  });
+}
+
+const nobody: Disposable = { [Symbol.dispose]: () => undefined };
+
+function shapeOfInputs(base: Digest, inputs: readonly SolvedVertex[]): CacheKey {
+  return shapeOf({ base, inputs: inputs.map(({ key }) => (key === undefined ? undefined : { result: key })) });
+}
+
+/** What an unkeyed draft left out. Then waits for whoever may be running the same step. */
+async function readContents(
+  { step, base }: Draft,
+  { inputs, results }: Inputs,
+  { request, attempts, report }: Build,
+): Promise<readonly (CacheKey | undefined)[]> {
+  const contents = await Promise.all(
+    results.map(async (result, index) =>
+      isNeverCached(step.inputs[index]) ? await step.driver.contentKey?.(index, result, attempts.signal) : undefined,
+    ),
+  );
+  const { claims } = request;
+  if (claims === undefined || step.ignoreCache) return contents;
+  const shape = shapeOfInputs(base, inputs);
+  const other = claims.otherProcess(shape);
+  if (other !== undefined)
+    report({
+      kind: 'note',
+      text: `Waiting for another build (process ${other}) that may be running the same step: ${step.vertex.label.text}`,
+    });
+  await claims.free(shape, attempts.signal);
+  return contents;
+}
+
+type Run = {
+  readonly result: Result;
+  readonly cost: number;
+  readonly inputs: readonly SolvedVertex[];
+  readonly lookedUpBy: readonly KeyParts[];
+};
+
+/** Keeps the result of a step that has run under all its keys. */
+function keepRun(step: Step, { result, cost, inputs, lookedUpBy }: Run, { request, attempts }: Build): SolvedVertex {
+  const keys = lookedUpBy.map(cacheKey);
+  const key = step.ignoreCache ? contentKeyOf(digestOf(`run again: ${result.id}`)) : keys[0];
+  if (key === undefined) throw new JettisonError('solver/no-key', 'A step that has run has no key', { fault: 'bug' });
+  const description = step.vertex.label.text;
+  const own = { resultId: result.id, key, createdAt: request.now(), cost, inputs: worthOf(inputs), description };
+  // Another build may have run the same op meanwhile: what was kept first counts for both, so that equal builds give equal images.
+  let record: CacheRecord = own;
+  for (const under of keys) {
+    if (step.ignoreCache) request.cache.replace(under, record);
+    else record = request.cache.save(under, record);
+  }
+  const [parts] = lookedUpBy;
+  if (parts !== undefined) keepShape(step, parts, request.cache);
+  attempts.finish(step.vertex);
+  return { state: 'ran', result: record === own ? result : { id: record.resultId }, record, key: record.key, lookedUpBy };
 }
 
 /** What the inputs would cost again, each once; those that are never kept are always there. */
@@ -209,14 +275,14 @@ function worthOf(inputs: readonly SolvedVertex[]): readonly RecordInput[] {
   return [...new Map(records)].map(([resultId, rebuild]) => ({ resultId, rebuild }));
 }
 
-async function run(
+async function run<T>(
   step: Step,
-  inputs: readonly Result[],
   { request, attempts }: Build,
-): Promise<{ readonly result: Result; readonly cost: number }> {
+  work: () => Promise<T>,
+): Promise<{ readonly result: T; readonly cost: number }> {
   const started = request.now();
   attempts.start(step.vertex);
-  const result = await step.driver.run(inputs, attempts.signal);
+  const result = await work();
   attempts.signal.throwIfAborted();
   return { result, cost: request.now() - started };
 }

@@ -4,10 +4,12 @@ import type { ExecOp, FileOp, CopyAction, MergeOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
+import type { FilesRead } from '#execution/ops/file.ts';
 import type { AnswerSsh } from '#execution/ops/exec.ts';
 import type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 import type { ResourceLimits } from '#execution/runtime/contract.ts';
 
+export type { FilesRead } from '#execution/ops/file.ts';
 export type { ResourceLimits } from '#execution/runtime/contract.ts';
 export type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 
@@ -34,6 +36,8 @@ export type OpRequest = {
   readonly agents: ReadonlyMap<string, AnswerSsh>;
   /** The identity of the layer that this op makes will be asked for: it may be taken beside the op. */
   readonly wantsIdentity?: boolean;
+  /** Of a file operation: told once, when all is copied, what was read of folders of the client: one for each action that copied of them, in order. Asking costs a hash of each file. */
+  readonly onRead?: (read: readonly FilesRead[]) => void;
 };
 
 export type LayerFormat = 'tar' | 'gzip' | 'zstd';

@@ -106,8 +106,13 @@ async function answer(
   try {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the engine's proxy sends what the contract's types say
     const method = workshop.answers[call.name] as (take: readonly unknown[], back: CallBack, signal: AbortSignal) => Promise<unknown>;
+    const tellRead: CallBack['tellRead'] = (read) => to.send({ kind: 'read', id: call.id, read });
     const ask: AskAgent = async (agent, message) => await to.ask(call.id, agent, message);
-    to.send({ kind: 'done', id: call.id, give: await method(call.take, { report, ask, comingParent: to.comingParent }, own.signal) });
+    to.send({
+      kind: 'done',
+      id: call.id,
+      give: await method(call.take, { report, ask, tellRead, comingParent: to.comingParent }, own.signal),
+    });
   } catch (error) {
     to.send({ kind: 'failed', id: call.id, error: toWire(own.signal.aborted ? own.signal.reason : error, to.store) });
   }

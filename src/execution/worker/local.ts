@@ -24,7 +24,12 @@ export type LocalWorkerOptions = {
 
 type Pending = { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void; readonly outside: Outside };
 /** What a call may reach in this process before it is done. */
-type Outside = { readonly report: Report; readonly agents?: OpRequest['agents']; readonly parent?: Promise<SnapshotId> };
+type Outside = {
+  readonly report: Report;
+  readonly agents?: OpRequest['agents'];
+  readonly onRead?: OpRequest['onRead'];
+  readonly parent?: Promise<SnapshotId>;
+};
 
 const log = createLog('worker');
 
@@ -92,8 +97,10 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
   await ready.promise;
   log('ready');
   return {
-    run: async ({ agents, ...request }, report, callSignal) =>
-      await call('run', [{ ...request, agents: [...agents.keys()] }], { report, agents }, callSignal),
+    run: async ({ agents, onRead, ...request }, report, callSignal) => {
+      const wire = { ...request, agents: [...agents.keys()], wantsDigests: onRead !== undefined };
+      return await call('run', [wire], { report, agents, onRead }, callSignal);
+    },
     contentDigest: async (source, action, callSignal) => await call('contentDigest', [source, action], ignore, callSignal),
     layerIdentities: async (top, callSignal) => await call('layerIdentities', [top], ignore, callSignal),
     writeLayer: async (request, report, callSignal) => await call('writeLayer', [request], { report }, callSignal),
@@ -132,6 +139,9 @@ function receive(
       break;
     case 'event':
       to.pending.get(message.id)?.outside.report(message.event);
+      break;
+    case 'read':
+      to.pending.get(message.id)?.outside.onRead?.(message.read);
       break;
     case 'ask':
       void answerAgent(message, to);

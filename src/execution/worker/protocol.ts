@@ -6,10 +6,10 @@ import { firstFailure, fullDiskHint, JettisonError, messageOf, type Fault } from
 import type { Span } from '#ground/base/span.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
-import type { OpRequest, UnpackRequest, Worker } from './contract.ts';
+import type { FilesRead, OpRequest, UnpackRequest, Worker } from './contract.ts';
 
-/** An op's request as it crosses: of its agents only the ids. */
-export type WireOpRequest = Omit<OpRequest, 'agents'> & { readonly agents: readonly string[] };
+/** An op's request as it crosses: of its agents only the ids, and whether somebody wants to know what is read. */
+export type WireOpRequest = Omit<OpRequest, 'agents' | 'onRead'> & { readonly agents: readonly string[]; readonly wantsDigests?: boolean };
 
 /** A layer to unpack as it crosses: a parent that is not there yet is told later. */
 export type WireUnpackRequest = Omit<UnpackRequest, 'parent'> & { readonly parent: SnapshotId | undefined | 'coming' };
@@ -49,6 +49,8 @@ export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'event'; readonly id: number; readonly event: ProgressEvent }
   | { readonly kind: 'note'; readonly text: string }
+  /** What the file operation of call `id` has read. */
+  | { readonly kind: 'read'; readonly id: number; readonly read: readonly FilesRead[] }
   /** A step of call `id` asks an SSH agent; answered under `number`. */
   | { readonly kind: 'ask'; readonly id: number; readonly number: number; readonly agent: string; readonly message: Uint8Array }
   | { readonly kind: 'done'; readonly id: number; readonly give: unknown }

@@ -10,7 +10,7 @@ import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import type { ExecTools } from '#execution/ops/exec.ts';
 import { contentDigest, openFileThread, runFile, type FileRequest, type FileTools } from '#execution/ops/file.ts';
 import { runMerge } from '#execution/ops/merge.ts';
-import type { OpRequest, Worker } from './contract.ts';
+import type { FilesRead, OpRequest, Worker } from './contract.ts';
 import { createLayers, type Layers } from './layers.ts';
 import type { CallName, Calls, WireOpRequest } from './protocol.ts';
 
@@ -22,6 +22,7 @@ export type CallBack = {
   readonly ask: AskAgent;
   /** The parent of a layer to unpack, once it is there; never rejects. */
   readonly comingParent: () => Promise<SnapshotId>;
+  readonly tellRead: (read: readonly FilesRead[]) => void;
 };
 type Answers = { readonly [K in CallName]: (take: Calls[K]['take'], back: CallBack, signal: AbortSignal) => Promise<Calls[K]['give']> };
 
@@ -99,13 +100,14 @@ const never = new AbortController().signal;
 
 type Tools = { readonly files: FileTools; readonly layers: Layers; readonly execTools: (signal: AbortSignal) => Promise<ExecTools> };
 
-async function runOp(request: WireOpRequest, tools: Tools, { report, ask }: CallBack, signal: AbortSignal): Promise<SnapshotId> {
+async function runOp(request: WireOpRequest, tools: Tools, { report, ask, tellRead }: CallBack, signal: AbortSignal): Promise<SnapshotId> {
   const { op } = request;
   switch (op.kind) {
     case 'file': {
-      const { inputs, wantsIdentity } = request;
+      const { inputs, wantsIdentity, wantsDigests } = request;
       const onLayer: FileRequest['onLayer'] = (id, layer) => tools.layers.remember(id, layer);
-      const file = { op, inputs, ...(wantsIdentity === true ? { onLayer } : {}) };
+      const onRead = wantsDigests === true ? { onRead: tellRead } : {};
+      const file = { op, inputs, ...onRead, ...(wantsIdentity === true ? { onLayer } : {}) };
       return await runFile(file, tools.files, report, signal);
     }
     case 'merge':

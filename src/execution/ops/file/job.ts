@@ -47,7 +47,7 @@ export type WriteJob = {
   readonly unlinked?: true;
   /** Tell the layer while it is written. */
   readonly isFollowed?: true;
-  /** Say what was read of each folder of the client, digests of files included. */
+  /** Hand on all files of folders of the client, and say what was read of them. */
   readonly wantsDigests?: true;
   /** Keep for the next version of this copy what was copied; `earlier`: what the version before kept. */
   readonly versions?: { readonly earlier: EarlierCopy | undefined };
@@ -62,7 +62,7 @@ export type JobResult = {
   readonly notes: readonly string[];
   /** The layer was told as a whole: the bytes of its files, each inode once. */
   readonly toldBytes?: number;
-  /** One for each copy of an input's files, in order. */
+  /** One for each copy of files of the client, in order, where that was asked for. */
   readonly copied?: readonly Copied[];
   /** For the next version of this copy. */
   readonly stamps?: string;
@@ -72,8 +72,8 @@ export type JobResult = {
 export type Copied = {
   /** Of the entries as they were (`fingerprint` of `context`). */
   readonly fingerprint: Digest;
-  /** Where digests were wanted: for each file, in the order of the entries, the number of its bytes among those that were handed on. */
-  readonly numbers: Uint32Array | undefined;
+  /** For each file, in the order of the entries, the number of its bytes among those that were handed on. */
+  readonly numbers: Uint32Array;
   /** Nothing was read before, nanoseconds since the epoch. */
   readonly startedAt: bigint;
 };
@@ -219,8 +219,9 @@ async function copy(on: CopyTools, action: CopyAction, selection: Selection): Pr
   const { versions } = on.job;
   using stamps = versions === undefined || source.isCommitted ? undefined : openStamps(versions.earlier, `${owner?.uid}:${owner?.gid}`);
   const startedAt = BigInt(Date.now()) * 1_000_000n;
-  const seen = source.isCommitted ? undefined : createFingerprint();
-  const numbers: number[] | undefined = on.job.wantsDigests === true && !source.isCommitted ? [] : undefined;
+  const isRead = on.job.wantsDigests === true && !source.isCommitted;
+  const seen = isRead ? createFingerprint() : undefined;
+  const numbers: number[] = [];
   for (const [index, given] of selection.sources.entries()) {
     const selected = seen === undefined ? given : watched(given, seen);
     const placer = createEntryPlacer({
@@ -236,16 +237,13 @@ async function copy(on: CopyTools, action: CopyAction, selection: Selection): Pr
       numbers,
     });
     if (action.unpack && selected.top.kind === 'file' && (await tryUnpack(on, action, { source, entry: selected.top, owner }))) {
-      if (numbers !== undefined) placer.read(selected.top);
+      if (isRead) placer.read(selected.top);
       continue;
     }
     const path = placeSource({ upper: on.upper, placer, checkpoint: on.checkpoint }, selected, to);
     if (selected.top.kind !== 'folder') on.placed.add(path, `/${toText(selected.top.path)}`);
   }
-  if (seen !== undefined) {
-    const copied = { fingerprint: seen.finish(), numbers: numbers && new Uint32Array(numbers), startedAt };
-    on.copied.push(copied);
-  }
+  if (seen !== undefined) on.copied.push({ fingerprint: seen.finish(), numbers: new Uint32Array(numbers), startedAt });
   return stamps?.print();
 }
 

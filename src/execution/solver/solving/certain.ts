@@ -1,6 +1,6 @@
 /** Which vertices will run whatever comes of those below them, so that what they lack can be said before anything runs. */
 import type { Digest } from '#ground/base/digest.ts';
-import type { Draft } from './drafts.ts';
+import { isNeverCached, type Draft } from './drafts.ts';
 
 /**
  * Of those that must be solved (inputs first): a vertex whose definition key is unknown is found by nothing else when no input of it can be keyed
@@ -12,10 +12,14 @@ export function certainToRun(missing: ReadonlyMap<Digest, Draft>): readonly Draf
   return [...certain.values()];
 }
 
-function isCertain({ step, contents }: Draft, missing: ReadonlyMap<Digest, Draft>, certain: ReadonlyMap<Digest, Draft>): boolean {
+function isCertain(
+  { step, contents, isUnkeyed }: Draft,
+  missing: ReadonlyMap<Digest, Draft>,
+  certain: ReadonlyMap<Digest, Draft>,
+): boolean {
   const { driver } = step;
   return step.inputs.every((input, index) => {
-    if (contents[index] !== undefined) return true;
+    if (contents[index] !== undefined || (isUnkeyed && isNeverCached(input))) return true;
     const { digest } = input.vertex;
     if (missing.has(digest) && !certain.has(digest)) return false;
     return driver.contentKey === undefined || driver.readsContent?.(index) === false;

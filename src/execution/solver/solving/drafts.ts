@@ -1,5 +1,5 @@
 /** What can be said of each vertex before anything runs: its definition key, and whether its result is known. */
-import { cacheKey, type CacheKey, type KeyParts } from '#execution/cache/key.ts';
+import { cacheKey, shapeOf, type CacheKey, type KeyParts } from '#execution/cache/key.ts';
 import type { CacheRecord } from '#execution/cache/records.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Digest } from '#ground/base/digest.ts';
@@ -12,7 +12,9 @@ export type Draft = {
   readonly base: Digest;
   /** One for each input: the digest of what is read from it, for inputs that are never cached. */
   readonly contents: readonly (CacheKey | undefined)[];
-  /** The definition key's parts; undefined when an input must run first because its cache is ignored. */
+  /** What it reads of inputs that are never cached is found out while it runs: no record can be known by it. */
+  readonly isUnkeyed: boolean;
+  /** The definition key's parts; undefined when it is unkeyed, and when an input must run first because its key is not known. */
   readonly parts: KeyParts | undefined;
   readonly record: CacheRecord | undefined;
   /** Of an op that is never cached: it has run. */
@@ -39,11 +41,38 @@ async function draft(
   return await attempts.attempt(step.vertex, async () => {
     const base = await step.driver.cacheBase(attempts.signal);
     if (step.driver.caching === 'never') {
-      return { step, base, contents: [], parts: undefined, record: undefined, result: await runUncached(step, attempts) };
+      return { step, base, contents: [], isUnkeyed: false, parts: undefined, record: undefined, result: await runUncached(step, attempts) };
     }
+    if (isUnkeyed({ step, base }, inputs, cache))
+      return { step, base, contents: [], isUnkeyed: true, parts: undefined, record: undefined, result: undefined };
     const contents = await Promise.all(inputs.map(async (input, index) => await contentOf(step, index, { input, attempts })));
-    return { step, base, contents, ...find({ step, base, contents }, inputs, cache), result: undefined };
+    const found = find({ step, base, contents }, inputs, cache);
+    if (found.record !== undefined && found.parts !== undefined) keepShape(step, found.parts, cache);
+    return { step, base, contents, isUnkeyed: false, ...found, result: undefined };
   });
+}
+
+/** Lets others know that a record may be found under such keys; nothing for a step that always has its key before it runs. */
+export function keepShape({ inputs, driver }: Step, { base, inputs: keys }: KeyParts, cache: CacheLookup): void {
+  if (driver.runUnkeyed === undefined || !inputs.some(isNeverCached)) return;
+  cache.keepShape?.(shapeOf({ base, inputs: keys.map((key, index) => (isNeverCached(inputs[index]) ? undefined : key)) }));
+}
+
+/** One of its own keys is enough for a record to be found; inputs whose keys are not known yet will have new ones, as far as anybody can say now. */
+function isUnkeyed({ step, base }: Pick<Draft, 'step' | 'base'>, inputs: readonly Draft[], cache: CacheLookup): boolean {
+  const { driver } = step;
+  if (driver.runUnkeyed === undefined || cache.knowsShape === undefined || !step.inputs.some(isNeverCached)) return false;
+  // A record might be found by what is read of another input.
+  if (step.inputs.some((input, index) => !isNeverCached(input) && driver.readsContent?.(index) !== false)) return false;
+  const keys = inputs.map((input) => (input.result === undefined ? keyOfDraft(input) : null));
+  const isKnown =
+    keys.every((key) => key !== undefined) &&
+    cache.knowsShape(shapeOf({ base, inputs: keys.map((key) => (key === null ? undefined : { result: key })) }));
+  return !isKnown && driver.mayRunUnkeyed?.(inputs.map((input) => input.result)) === true;
+}
+
+export function isNeverCached(step: Step | undefined): boolean {
+  return step?.driver.caching === 'never';
 }
 
 /** The same drafts, looked up again where nothing was found; `drafts` holds inputs before what reads them. */
@@ -51,7 +80,10 @@ export function lookUpAgain(drafts: ReadonlyMap<Digest, Draft>, cache: CacheLook
   const again = new Map<Digest, Draft>();
   for (const [digest, old] of drafts) {
     const inputs = old.step.inputs.flatMap(({ vertex }) => again.get(vertex.digest) ?? []);
-    again.set(digest, old.record === undefined && old.result === undefined ? { ...old, ...find(old, inputs, cache) } : old);
+    again.set(
+      digest,
+      old.record === undefined && old.result === undefined && !old.isUnkeyed ? { ...old, ...find(old, inputs, cache) } : old,
+    );
   }
   return again;
 }
