@@ -14,7 +14,8 @@ import { solve } from './solve.ts';
 
 /** Ops of a small world: `context` is never cached; `all` reads its inputs whole; `part` reads input 0 whole and one bit of the others, `bits` one bit of each. */
 type Kind = 'context' | 'all' | 'part' | 'bits';
-type Node = { readonly kind: Kind; readonly inputs: readonly number[] };
+/** `unkeyed`: it may run before what it reads of contexts is known. */
+type Node = { readonly kind: Kind; readonly inputs: readonly number[]; readonly unkeyed?: boolean };
 
 /**
  * Real builds in memory: an op's output is a number made from what it reads. Outputs are kept by result id, as a snapshot store keeps them,
@@ -31,6 +32,7 @@ function createWorld(graph: readonly Node[]) {
   const sources = new Map<number, number>();
   const outputs = new Map<string, number>();
   const keys = new Map<CacheKey, CacheRecord>();
+  const shapes = new Set<CacheKey>();
   const events: ProgressEvent[] = [];
   const world = {
     vertices,
@@ -65,6 +67,8 @@ function createWorld(graph: readonly Node[]) {
         return first;
       },
       replace: (key, record) => void keys.set(key, record),
+      knowsShape: (shape) => shapes.has(shape),
+      keepShape: (shape) => void shapes.add(shape),
     } satisfies CacheLookup as CacheLookup,
     expected: (index: number): number => {
       const node = graph[index]!;
@@ -111,7 +115,7 @@ function createWorld(graph: readonly Node[]) {
   const driverFor = (vertex: Vertex): OpDriver => {
     const index = indexOf.get(vertex.digest)!;
     const node = graph[index]!;
-    return {
+    const driver: OpDriver = {
       caching: node.kind === 'context' ? 'never' : 'by-definition',
       cacheBase: async () => opDigest(vertex.op),
       contentKey: async (input: number, result: Result) => {
@@ -148,6 +152,14 @@ function createWorld(graph: readonly Node[]) {
         }
       },
     };
+    if (node.unkeyed !== true) return driver;
+    const runUnkeyed: OpDriver['runUnkeyed'] = async (results, signal) => {
+      const contents = node.inputs.map((input, position) =>
+        graph[input]!.kind === 'context' ? contentKeyOf(digestOf(`${read(index, position, world.expected(input))}`)) : undefined,
+      );
+      return { result: await driver.run(results, signal), contents };
+    };
+    return { ...driver, mayRunUnkeyed: () => true, runUnkeyed };
   };
   return world;
 }
@@ -159,13 +171,15 @@ const graphs: fc.Arbitrary<readonly Node[]> = fc
     fc.record({
       kind: fc.constantFrom<Kind>('context', 'all', 'all', 'part', 'part', 'bits'),
       picks: fc.array(fc.nat(), { minLength: 1, maxLength: 3 }),
+      unkeyed: fc.boolean(),
     }),
     { maxLength: 8 },
   )
   .map((nodes) => [
     { kind: 'context', inputs: [] },
-    ...nodes.map(({ kind, picks }, before) => ({
+    ...nodes.map(({ kind, picks, unkeyed }, before) => ({
       kind,
+      unkeyed,
       inputs: kind === 'context' ? [] : picks.map((pick) => Math.max(0, before - (pick % 3))),
     })),
   ]);

@@ -55,7 +55,7 @@ export function createContent(
 
   const block = (): Uint8Array => blocks[index % blocks.length] ?? new Uint8Array();
   const flush = (): void => {
-    if (used === 0 && linked.length === 0) return;
+    if (used === 0 && linked.length === 0 && pieces.length === 0) return;
     send({ index: index % blocks.length, used, pieces, linked });
     index++;
     used = 0;
