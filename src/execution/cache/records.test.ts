@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { digestOf } from '#ground/base/digest.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { cacheKey, contentKeyOf, type CacheKey } from './key.ts';
-import { cacheTables, evictionTables, openCacheRecords, turnTables, worthTables, type CacheRecord } from './records.ts';
+import { cacheTables, evictionTables, shapeTables, turnTables, worthTables, openCacheRecords, type CacheRecord } from './records.ts';
 
 const keyOf = (text: string): CacheKey => contentKeyOf(digestOf(text));
 const recordOf = (resultId: string, first = resultId): CacheRecord => ({ resultId, key: keyOf(first), createdAt: 1000, cost: 12 });
@@ -13,8 +13,8 @@ const recordOf = (resultId: string, first = resultId): CacheRecord => ({ resultI
 function openTwice(folder: string) {
   const file = join(folder, 'x.db');
   const databases = [
-    openDatabase({ file, migrations: [cacheTables, evictionTables, worthTables, turnTables] }),
-    openDatabase({ file, migrations: [cacheTables, evictionTables, worthTables, turnTables] }),
+    openDatabase({ file, migrations: [cacheTables, evictionTables, worthTables, turnTables, shapeTables] }),
+    openDatabase({ file, migrations: [cacheTables, evictionTables, worthTables, turnTables, shapeTables] }),
   ] as const;
   return {
     one: openCacheRecords(databases[0]),
@@ -156,4 +156,17 @@ test('the cost of a step is that of the last time it ran, whatever it was keyed 
       ['RUN make', 70],
     ]),
   );
+});
+
+test('the shape of a key outlives the record, for all who share the database', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-cache-');
+  using records = openTwice(folder.path);
+  const shape = keyOf('shape');
+  assert.equal(records.one.knowsShape(shape), false);
+  records.one.save(keyOf('a'), recordOf('a'));
+  records.one.keepShape(shape);
+  records.one.keepShape(shape);
+  records.one.forget('a');
+  assert.equal(records.two.knowsShape(shape), true);
+  assert.equal(records.two.knowsShape(keyOf('another shape')), false);
 });
