@@ -22,7 +22,8 @@ import { copyFolder } from '#formats/graph/copy.ts';
 import type { CopyAction, FileOp } from '#formats/graph/op.ts';
 import { isCode } from '#ground/base/errors.ts';
 
-import { openStatCache, statCacheTables, type StatCache } from '#stores/context/stat-cache.ts';
+import { copyMemoryTables } from '#stores/context/copy-memory.ts';
+import { openStatCache, packedStatTables, statCacheTables, type StatCache } from '#stores/context/stat-cache.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { endThreads } from '#stores/layer/threads.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
@@ -31,10 +32,12 @@ import { writeSnapshotFolder } from '#test/kit/snapshots.ts';
 const { signal } = new AbortController();
 const everything: CopyAction = { ...copyFolder('/'), input: 1, destination: '/app' };
 
+const contextTables = [statCacheTables, packedStatTables, copyMemoryTables];
+
 type Scene = AsyncDisposable & {
   readonly context: string;
   readonly statCache: StatCache;
-  contexts(ignore?: readonly string[]): BuildContexts;
+  contexts(ignore?: readonly string[]): Promise<BuildContexts>;
   /** Copies as a step does whose key is not known; gives what was read. */
   copy(action: CopyAction, ignore?: readonly string[]): Promise<readonly FilesRead[]>;
 };
@@ -78,14 +81,14 @@ async function openScene(large: boolean): Promise<Scene> {
     writeFileSync(join(root, 'app/a/one.txt'), 'of the base');
   });
   const tools: FileTools = { snapshots: store, thread: stack.use(openFileThread()) };
-  const database = stack.use(openDatabase({ file: join(folder, 'engine.db'), migrations: [statCacheTables] }));
+  const database = stack.use(openDatabase({ file: join(folder, 'engine.db'), migrations: contextTables }));
   const statCache = openStatCache({ database });
   const parent = await base;
   const owned = stack.move();
   return {
     context,
     statCache,
-    contexts: (ignore = []) => createBuildContexts(new Map([['context', { path: context, ignore }]]), statCache),
+    contexts: async (ignore = []) => await createBuildContexts(new Map([['context', { path: context, ignore }]]), statCache),
     async copy(action, ignore = []) {
       const op: FileOp = { kind: 'file', base: 0, actions: [action] };
       const inputs = [{ kind: 'snapshot', snapshot: parent } as const, { kind: 'folder', path: context, ignore } as const];
@@ -121,17 +124,17 @@ for (const large of [false, true]) {
       for (const ignore of [[], ['out', 'a/deep/*', '!a/deep/er']]) {
         const [read, ...more] = await scene.copy(action, ignore);
         assert.deepEqual(more, []);
-        const contexts = scene.contexts(ignore);
-        const digest = contexts.take('context', action, read);
-        const hashed = openStatCache({ database: openDatabase({ file: ':memory:', migrations: [statCacheTables] }) });
-        const before = createBuildContexts(new Map([['context', { path: scene.context, ignore }]]), hashed);
+        const contexts = await scene.contexts(ignore);
+        const digest = await contexts.take('context', action, read);
+        const hashed = openStatCache({ database: openDatabase({ file: ':memory:', migrations: contextTables }) });
+        const before = await createBuildContexts(new Map([['context', { path: scene.context, ignore }]]), hashed);
         assert.equal(digest, before.digest('context', action));
         assert.deepEqual(contexts.filesOf(digest), before.filesOf(digest));
         assert.equal(contexts.digest('context', action), digest);
       }
       // All of it was learned: nothing is read again.
       const learned = scene.statCache.readBytes();
-      scene.contexts().digest('context', action);
+      (await scene.contexts()).digest('context', action);
       assert.equal(scene.statCache.readBytes(), learned);
     });
   }
@@ -154,8 +157,9 @@ for (const [what, change] of Object.entries(changes)) {
     utimesSync(join(scene.context, 'b/five.txt'), 1, 1);
     const [read] = await scene.copy(everything);
     change(scene.context);
-    assert.throws(
-      () => scene.contexts().take('context', everything, read),
+    const contexts = await scene.contexts();
+    await assert.rejects(
+      async () => await contexts.take('context', everything, read),
       (error) => isCode(error, 'context/changed'),
     );
   });
@@ -168,8 +172,8 @@ test('a file that was young when it was copied is read again by the next build',
   assert.ok(read);
   assert.ok(read.startedAt <= BigInt(Date.now()) * 1_000_000n);
   const startedAt = statSync(join(scene.context, 'b/young'), { bigint: true }).ctimeNs;
-  scene.contexts().take('context', everything, { ...read, startedAt });
+  await (await scene.contexts()).take('context', everything, { ...read, startedAt });
   const learned = scene.statCache.readBytes();
-  scene.contexts().digest('context', everything);
+  (await scene.contexts()).digest('context', everything);
   assert.equal(scene.statCache.readBytes(), learned + 'young'.length);
 });

@@ -98,7 +98,6 @@ const native = {
   ioctl: libc.func('int ioctl(int, unsigned long, int)'),
   pipe2: libc.func('int pipe2(_Out_ int*, int)'),
   getdents64: libc.func('long getdents64(int, _Out_ uint8_t*, size_t)'),
-  statx: libc.func('int statx(int, const uint8_t*, int, unsigned int, _Out_ uint8_t*)'),
   readlinkat: libc.func('long readlinkat(int, const uint8_t*, _Out_ uint8_t*, size_t)'),
   copyFileRange: libc.func('long copy_file_range(int, void*, int, void*, size_t, unsigned int)'),
 };
@@ -207,24 +206,13 @@ export function readFolderRecords(folder: number, into: Uint8Array): number {
   return check(Number(native.getdents64(folder, into, into.length)), 'getdents64', String(folder));
 }
 
-/** For one name after the other: a new array for each file of a large tree costs as much as the call. */
-const nextName = new Uint8Array(4096);
-
 /** statx(2) of an entry of an open folder, no link followed: a struct statx of 256 bytes into `into`; false, and `into` as it was, where nothing is there. */
 export function statAt(folder: number, name: ByteString, into: Uint8Array): boolean {
   const flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
-  if (native.statx(folder, shortPathBytes(name), flags, STATX_BASIC_STATS, into) === 0) return true;
+  if (native.statx(folder, pathBytes(name), flags, STATX_BASIC_STATS, into) === 0) return true;
   const error = koffi.errno();
   if (error === errors.ENOENT || error === errors.ENOTDIR) return false;
   throw new SystemCallError('statx', error, name);
-}
-
-/** The bytes are those of the next call soon. */
-function shortPathBytes(name: ByteString): Uint8Array {
-  if (name.length >= nextName.length || name.includes('\0')) return pathBytes(name);
-  for (let index = 0; index < name.length; index++) nextName[index] = name.charCodeAt(index);
-  nextName[name.length] = 0;
-  return nextName;
 }
 
 /** readlinkat(2): where a symbolic link in an open folder leads. Linux has none longer than 4095 bytes. */
@@ -278,7 +266,6 @@ const lookNumbers = new Uint32Array(lookBytes.buffer);
 const lookHalves = new Uint16Array(lookBytes.buffer);
 const lookSeconds = new BigInt64Array(lookBytes.buffer);
 const emptyPath = new Uint8Array(1);
-const STATX_BASIC_STATS = 0x7ff;
 
 /** Offsets of struct statx, in units of the arrays above. */
 const looked: FileLook = {
