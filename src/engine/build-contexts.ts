@@ -72,7 +72,7 @@ function readContexts(given: ReadonlyMap<string, ContextFolder>, statCache: Stat
     opened.set(name, one);
     return one;
   };
-  const read = (selection: Selection): ReturnType<typeof takeSelection> =>
+  const readAll = (selection: Selection): ReturnType<typeof takeSelection> =>
     takeSelection(selection, { digestFile: (entry) => statCache.digestFile(entry), owners: 'root' });
   const see = (name: string, action: CopyAction): Seen => {
     const { context, openedAt } = contextNamed(name);
@@ -85,7 +85,7 @@ function readContexts(given: ReadonlyMap<string, ContextFolder>, statCache: Stat
       if (!taken.has(known)) taken.set(known, { selection, lines: undefined });
       return { action, digest: known, selection, look };
     }
-    const { digest, lines } = read(selection);
+    const { digest, lines } = readAll(selection);
     if (isPassing !== true) statCache.copies.keep(copy, look, digest);
     taken.set(digest, { selection, lines });
     return { action, digest, selection, look };
@@ -128,7 +128,7 @@ function readContexts(given: ReadonlyMap<string, ContextFolder>, statCache: Stat
     listFiles: (digest) => {
       const files = taken.get(digest);
       if (files === undefined) return undefined;
-      const found = read(files.selection);
+      const found = readAll(files.selection);
       return found.digest === digest ? fileListOf(files.selection, found.lines) : undefined;
     },
     source: (name) => ({ kind: 'folder', ...folderNamed(name) }),
