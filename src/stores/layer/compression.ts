@@ -36,6 +36,8 @@ const gzipBlock = 1 << 20;
 const zstdFrame = 2 << 20;
 const dictionaryLength = 32 << 10;
 const storedLength = 65_535;
+/** Larger buffers are no part of Node's pool of small ones. */
+const ownLength = 65_536;
 /** Bytes of a piece, of which eight are taken. */
 const smallSample = 1024;
 const largeSample = 4096;
@@ -112,7 +114,9 @@ function createOrder(width: number, sink: (pieces: Pieces) => void): Order {
   const takeFirst = async (): Promise<void> => {
     const first = await running.shift();
     if (first?.status === 'rejected') throw first.reason;
-    if (first) sink(first.value);
+    if (!first) return;
+    sink(first.value);
+    for (const piece of first.value) release(piece);
   };
   return {
     async add(task) {
@@ -123,6 +127,20 @@ function createOrder(width: number, sink: (pieces: Pieces) => void): Order {
       while (running.length > 0) await takeFirst();
     },
   };
+}
+
+/** Buffers that a block was compressed into. */
+const outputs = new WeakSet<object>();
+
+/** Gives the memory back at once, not when somebody collects. */
+function release({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && outputs.has(buffer)) buffer.transfer(0);
+}
+
+/** Remembers that nobody else has this buffer: zlib makes one of at least a block for each call. */
+function own(bytes: Uint8Array): Uint8Array {
+  if (bytes.buffer.byteLength > ownLength) outputs.add(bytes.buffer);
+  return bytes;
 }
 
 /** A promise that never rejects: it may be looked at late. */
@@ -141,7 +159,7 @@ async function deflateBlock(block: Uint8Array, dictionary: Uint8Array, level: nu
     chunkSize: block.length + 65_536,
     ...(dictionary.length > 0 ? { dictionary } : {}),
   };
-  deflateRaw(block, options, (error, bytes) => (error ? done.reject(error) : done.resolve(bytes)));
+  deflateRaw(block, options, (error, bytes) => (error ? done.reject(error) : done.resolve(own(bytes))));
   const bytes = await done.promise;
   return bytes.length < block.length ? [bytes] : storeBlock(block);
 }
@@ -185,7 +203,7 @@ async function zstdBlock(block: Uint8Array, level: number): Promise<Uint8Array> 
     pledgedSrcSize: block.length,
     params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
   };
-  zstdCompress(block, options, (error, bytes) => (error ? done.reject(error) : done.resolve(bytes)));
+  zstdCompress(block, options, (error, bytes) => (error ? done.reject(error) : done.resolve(own(bytes))));
   return await done.promise;
 }
 
