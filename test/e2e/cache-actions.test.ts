@@ -114,9 +114,9 @@ const importFaults: readonly (readonly [string, (call: ActionsCall) => ActionsFa
     /wrong bytes for sha256/u,
   ],
   [
-    'layers that cannot be read',
-    ({ kind, key }) => (kind === 'get' && key.startsWith('buildkit-blob') ? { status: 404 } : undefined),
-    /is not what it says: .*404/u,
+    'a storage that is down',
+    ({ kind, key }) => (kind === 'get' && key.startsWith('buildkit-blob') ? { status: 503, headers: { 'retry-after': '0' } } : undefined),
+    /it cannot be read any more: .*503/u,
   ],
 ];
 

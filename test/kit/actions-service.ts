@@ -152,7 +152,8 @@ export async function startActionsService({
         const id = url.searchParams.get('blockid') ?? '';
         const decoded = Buffer.from(id, 'base64');
         if (id === '' || decoded.toString('base64') !== id || decoded.length > 64) return complain('a block with a bad name');
-        if ([...entry.blocks.keys()].some((other) => other.length !== id.length)) return complain('names of blocks differ in length');
+        if ([...entry.blocks.keys()].some((other) => Buffer.from(other, 'base64').length !== decoded.length))
+          return complain('names of blocks differ in length');
         entry.blocks.set(id, body);
         return { status: 201 };
       }
