@@ -5,6 +5,7 @@ import { digestOf } from '#ground/base/digest.ts';
 import { isCode } from '#ground/base/errors.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
 import { actionsToken, startActionsService, type ActionsService } from '#test/kit/actions-service.ts';
+import { collectingSink } from '#test/kit/collecting-sink.ts';
 import { serve } from '#test/kit/web.ts';
 import { openActionsCache, type ActionsCache, type ActionsCacheOptions } from './actions-cache.ts';
 
@@ -27,24 +28,10 @@ function openAt(service: Pick<ActionsService, 'url' | 'token'>, more: Partial<Ac
 
 /** What a download of `key` gives, in a sink that has `before` already. */
 async function download(cache: ActionsCache, key: string, content: Uint8Array, before = 0): Promise<Buffer> {
-  const chunks: Uint8Array[] = [content.subarray(0, before)];
-  let offset = before;
-  const sink = {
-    get offset() {
-      return offset;
-    },
-    write: (chunk: Uint8Array) => {
-      chunks.push(Uint8Array.from(chunk));
-      offset += chunk.length;
-    },
-    restart: () => {
-      chunks.length = 0;
-      offset = 0;
-    },
-  };
+  const sink = collectingSink(content.subarray(0, before));
   const descriptor = { mediaType: mediaTypes.layer, digest: digestOf(content), size: content.length };
   await cache.download(key, { descriptor, sink }, signal);
-  return Buffer.concat(chunks);
+  return sink.bytes();
 }
 
 function* inChunks(content: Uint8Array): Generator<Uint8Array> {

@@ -5,14 +5,14 @@ import { fillSink, type BlobSink } from '#stores/registry/download.ts';
 import { createTransport, failureOf, type Answer, type TransportOptions } from '#stores/registry/transport.ts';
 import { createCaller, type Caller } from './actions/caller.ts';
 import { listKeys } from './actions/known-keys.ts';
-import type { ActionsService, Content, Entry } from './actions/service.ts';
+import type { ActionsService, Entry } from './actions/service.ts';
 import { readActionsToken, type ActionsScope } from './actions/token.ts';
 import { createVersion1 } from './actions/version1.ts';
 import { createVersion2 } from './actions/version2.ts';
+import type { Content } from './content.ts';
 import { badAnswer, missingObject, objectError } from './errors.ts';
 
 export type { ActionsScope } from './actions/token.ts';
-export type { Content } from './actions/service.ts';
 
 /** All functions throw `object/...`. */
 export type ActionsCache = Disposable & {

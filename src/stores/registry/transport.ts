@@ -26,12 +26,14 @@ export const defaultTiming: TransportTiming = {
 };
 
 export type Request = {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent to this URL's own origin only. */
   readonly authorization?: string | undefined;
   readonly body?: Body | undefined;
+  /** A redirect is an answer: its headers are for this host only. */
+  readonly stay?: boolean;
   /** The server may have to move a blob before it answers. */
   readonly isCommit?: boolean;
 };
@@ -123,7 +125,7 @@ async function follow(once: Transport['send'], first: Request, signal: AbortSign
   let request = first;
   for (let hops = 0; ; hops++) {
     const answer = await once(request, signal);
-    const next = redirectOf(request, answer);
+    const next = request.stay === true ? undefined : redirectOf(request, answer);
     if (next === undefined) return answer;
     answer[Symbol.dispose]();
     if (hops >= mostRedirects) {

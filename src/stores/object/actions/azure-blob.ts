@@ -1,7 +1,7 @@
 /** Writes a blob to a signed address of Azure's storage: Put Blob, or Put Block and Put Block List (learn.microsoft.com/rest/api/storageservices). */
 import { bodyOf, type Caller } from './caller.ts';
-import { blockSize, inBlocks } from './blocks.ts';
-import type { Content } from './service.ts';
+import { blockSize, inBlocks } from '../blocks.ts';
+import type { Content } from '../content.ts';
 
 const headers = { 'x-ms-version': '2020-10-02' };
 

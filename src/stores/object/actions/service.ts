@@ -1,17 +1,11 @@
 /** What both versions of the protocol of the GitHub Actions cache come down to. */
+import type { Content } from '../content.ts';
 
 /** Where the bytes of an entry are. */
 export type Entry = {
   readonly key: string;
   /** Signed: it is fetched without the token. */
   readonly url: URL;
-};
-
-export type Content = {
-  /** Bytes. */
-  readonly size: number;
-  /** From the beginning; may be asked for several times. */
-  open(signal: AbortSignal): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 };
 
 /** The right to write one key. What is uploaded is seen by nobody until it is committed. */

@@ -1,7 +1,7 @@
 /** The older cache service of GitHub Actions (`_apis/artifactcache`), which self-hosted ones still speak. Written after actions/toolkit and tonistiigi/go-actions-cache. */
 import * as v from 'valibot';
 import { badAnswer } from '../errors.ts';
-import { inBlocks } from './blocks.ts';
+import { inBlocks } from '../blocks.ts';
 import { bodyOf, type Caller, type Reply, type ServiceRequest } from './caller.ts';
 import { entryVersion as version, type ActionsService, type Entry, type Reservation } from './service.ts';
 import { unlessTaken } from './version2.ts';
