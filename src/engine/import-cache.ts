@@ -53,7 +53,7 @@ async function importShown(
   report({ kind: 'vertex', vertex, text });
   report({ kind: 'vertex-started', vertex, time: engine.now() });
   try {
-    const found = await readInTime(origin, patience, signal);
+    const found = await readInTime(origin, origin.patience ?? patience, signal);
     if (found === undefined) {
       onUnusable(name, undefined);
       report({

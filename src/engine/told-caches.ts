@@ -34,7 +34,7 @@ export function withTroubles(caches: readonly ToldCache[], troubles: ReadonlyMap
 export function troubleOf(error: unknown): CacheTrouble {
   const code = error instanceof JettisonError ? error.code : '';
   const isAway =
-    ['cache/cannot-read', 'engine/cache-too-slow'].includes(code) || (code.startsWith('registry/') && !code.includes('/wrong-'));
+    ['cache/cannot-read', 'engine/cache-too-slow'].includes(code) || (/^(?:registry|object)\//u.test(code) && !code.includes('/wrong-'));
   const message = error instanceof Error ? error.message : String(error);
   return { kind: isAway ? 'unreachable' : 'damaged', message };
 }

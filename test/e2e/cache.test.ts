@@ -276,7 +276,6 @@ test('what is not built is refused by name, what cannot be read with the reason'
   await using one = await openSandbox();
   const context = one.files({ Dockerfile: 'FROM scratch\n' });
   for (const [option, reason] of [
-    ['--cache-from=type=s3,bucket=b', /A cache of "type=s3" is not built yet/u],
     ['--cache-to=type=azblob', /is not built yet/u],
     ['--cache-to=type=registry', /"ref=\.\.\." is missing/u],
     ['--cache-to=type=local,dest=x,mode=most', /mode is "min" or "max"/u],

@@ -5,24 +5,22 @@
 import { decodeCacheConfig } from '#execution/cache/cache-config.ts';
 import { exportedCache } from '#execution/cache/exported.ts';
 import { configLimit } from '#formats/oci/image-config.ts';
-import type { Descriptor } from '#formats/oci/descriptor.ts';
-import { childSignal } from '#ground/base/abort.ts';
 import { digestOf, hexOf, type Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { createLimit } from '#ground/base/limit.ts';
 import { openActionsCache, type ActionsCache, type ActionsScope } from '#stores/object/actions-cache.ts';
-import { objectError } from '#stores/object/errors.ts';
-import { fetchBlobFrom } from '#stores/transfer/fetch-blob.ts';
 import type { Engine } from '../open.ts';
 import type { ActionsCachePlace, ActionsCacheService, OutwardTarget } from '../requests.ts';
 import { version } from '../version.ts';
-import type { CacheDestination, CacheOrigin, CacheWriting, ReadCache } from './contract.ts';
+import type { CacheDestination, CacheOrigin } from './contract.ts';
+import { fetcherFrom, writeLayers, type LayerContent } from './objects.ts';
 
 type ActionsTarget = Extract<OutwardTarget, { readonly kind: 'actions' }>;
 
 const lacks = 'it needs the address and the token of a job of GitHub Actions (ACTIONS_RESULTS_URL, ACTIONS_RUNTIME_TOKEN)';
 /** Layers at once, each in blocks. */
 const atOnce = 3;
+/** For one request with all its tries, in milliseconds: BuildKit's. */
+const usualTimeout = 10 * 60 * 1000;
 /** Of the entries, not of what they hold: BuildKit's, so that blobs are shared. */
 const format = '1';
 
@@ -32,33 +30,18 @@ export function actionsOrigin(engine: Engine, { scope, service }: ActionsCachePl
   if (service === undefined) return { name, lacks, read: async () => await Promise.resolve(undefined) };
   return {
     name,
+    patience: service.timeout,
     read: async (signal) => {
       const cache = open(engine, service, { isPatient: false });
       const readable = cache.scopes.filter(({ canRead }) => canRead);
       const documents = await Promise.all(readable.map(async (one) => await cache.readLatest(indexKey(scope, one), configLimit, signal)));
       const found = documents.flatMap((bytes) => (bytes && decodeCacheConfig(bytes, 'as said', name)) ?? []);
       if (found.length === 0) return undefined;
-      return { ...exportedCache(found.flatMap((one) => one.list())), repository: undefined, fetch: fetcher(engine, cache) };
+      const fetch = fetcherFrom(engine, `gha ${cache.host}`, async (blob, { sink }, own) => {
+        return await cache.download(blobKey(blob.digest), { descriptor: blob, sink }, own);
+      });
+      return { ...exportedCache(found.flatMap((one) => one.list())), repository: undefined, fetch };
     },
-  };
-}
-
-function fetcher(engine: Engine, cache: ActionsCache): ReadCache['fetch'] {
-  return async (blob, report, signal) => {
-    const place = {
-      name: `gha ${cache.host}`,
-      content: engine.content,
-      download: async (
-        descriptor: Descriptor,
-        { sink }: Parameters<Parameters<typeof fetchBlobFrom>[0]['download']>[1],
-        own: AbortSignal,
-      ) => await cache.download(blobKey(descriptor.digest), { descriptor, sink }, own),
-    };
-    try {
-      await fetchBlobFrom(place, blob, report, signal);
-    } catch (error) {
-      throw objectError(error, []);
-    }
   };
 }
 
@@ -74,32 +57,16 @@ export function actionsDestination(engine: Engine, target: ActionsTarget): Cache
       const index = indexKey(scope, writableScope(cache.scopes));
       const known =
         listing && (await cache.listKeys({ ...listing, api: new URL(listing.api), token: listing.token() }, blobKeyPrefix, signal));
-      await writeLayers(cache, writing, known, signal);
+      const write = async (layer: LayerContent, own: AbortSignal): Promise<void> => {
+        const key = blobKey(layer.blob.digest);
+        const isThere = known === undefined ? await cache.has(key, own) : known.has(key);
+        if (!isThere) await cache.write(key, layer, own);
+      };
+      await writeLayers(writing, atOnce, write, signal);
       await cache.replace(index, writing.manifest.config.bytes, signal);
       writing.say(`writing cache index ${index} done`);
     },
   };
-}
-
-/** The index comes when all layers are there. */
-async function writeLayers(
-  cache: ActionsCache,
-  { manifest, openBlob, say }: CacheWriting,
-  known: ReadonlySet<string> | undefined,
-  signal: AbortSignal,
-): Promise<void> {
-  using own = childSignal(signal);
-  const limit = createLimit(atOnce);
-  const write = async ({ digest, size }: Descriptor): Promise<void> => {
-    const key = blobKey(digest);
-    const isThere = known === undefined ? await cache.has(key, own.signal) : known.has(key);
-    if (!isThere) await cache.write(key, { size, open: (one) => openBlob(digest, 0, one) }, own.signal);
-    say(`writing layer ${digest} done`);
-  };
-  const writes = manifest.layers.map(async (layer) => await limit(async () => await write(layer), own.signal));
-  for (const one of writes) one.catch((error: unknown) => own.abort(error instanceof Error ? error : new Error(String(error))));
-  const settled = await Promise.allSettled(writes);
-  if (settled.some(({ status }) => status === 'rejected')) throw own.signal.reason;
 }
 
 function open(engine: Engine, service: ActionsCacheService, { isPatient }: { readonly isPatient: boolean }): ActionsCache {
@@ -113,7 +80,7 @@ function open(engine: Engine, service: ActionsCacheService, { isPatient }: { rea
     url,
     version: service.version,
     token: service.token(),
-    timeout: service.timeout,
+    timeout: service.timeout ?? usualTimeout,
     isPatient,
     userAgent: `jettison/${version}`,
     environment: engine.environment,

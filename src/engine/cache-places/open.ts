@@ -13,6 +13,8 @@ export async function openCacheOrigin(engine: Engine, source: CacheSource, platf
       return (await import('./folder.ts')).folderOrigin(engine, source);
     case 'actions':
       return (await import('./actions.ts')).actionsOrigin(engine, source);
+    case 's3':
+      return (await import('./s3.ts')).s3Origin(engine, source);
     default:
       return unreachable(source, 'source of a cache');
   }
@@ -26,6 +28,8 @@ export async function openCacheDestination(engine: Engine, target: OutwardTarget
       return (await import('./folder.ts')).folderDestination(target);
     case 'actions':
       return (await import('./actions.ts')).actionsDestination(engine, target);
+    case 's3':
+      return (await import('./s3.ts')).s3Destination(engine, target);
     default:
       return unreachable(target, 'target of a cache');
   }

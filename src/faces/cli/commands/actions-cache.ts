@@ -10,7 +10,6 @@ export const actionsFields = ['scope', 'url', 'url_v2', 'token', 'version', 'tim
 
 /** GitHub keeps keys of at most 512 characters; ours add 30 to the scope. */
 const longestScope = 480;
-const usualTimeout = '10m';
 /** Where GitHub's own service of the second version is: what old runners give as `ACTIONS_CACHE_URL`. */
 const hostOfVersion2 = 'results-receiver.actions.githubusercontent.com';
 
@@ -58,8 +57,10 @@ function readVersion({ long, given, values }: Fields, environment: Environment):
   return parseBoolean(environment['ACTIONS_CACHE_SERVICE_V2'] ?? '') === true ? 2 : undefined;
 }
 
-function readTimeout({ long, given, values }: Fields): number {
-  const timeout = parseDuration(values.get('timeout') ?? usualTimeout) ?? 0;
+function readTimeout({ long, given, values }: Fields): number | undefined {
+  const word = values.get('timeout');
+  if (word === undefined) return undefined;
+  const timeout = parseDuration(word) ?? 0;
   // Longer than a timer can be set for.
   if (timeout > 0 && timeout < 2 ** 31) return timeout;
   throw badValue(long, given, 'timeout is a duration such as "10m" or "90s"');

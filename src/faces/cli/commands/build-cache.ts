@@ -6,6 +6,7 @@ import { parseReference } from '#formats/oci/reference.ts';
 import type { Surroundings } from '../command.ts';
 import { badValue } from '../option.ts';
 import { actionsFields, readActionsListing, readActionsPlace } from './actions-cache.ts';
+import { readS3Place, readS3Writing, s3Fields } from './s3-cache.ts';
 import { allow, demand, notBuilt, readFields, readFlag, typeOf, type Fields } from './cache-fields.ts';
 
 type Around = Pick<Surroundings, 'currentFolder' | 'environment'>;
@@ -28,6 +29,9 @@ export function readCacheSource(given: string, around: Around): CacheSource {
     case 'gha':
       allow(fields, actionsFields);
       return readActionsPlace(fields, around.environment);
+    case 's3':
+      allow(fields, s3Fields);
+      return readS3Place(fields, around.environment);
     case 'inline':
       throw badValue('cache-from', given, 'an image with a cache in it is read by "type=registry,ref=IMAGE"');
     default:
@@ -63,6 +67,9 @@ export function readCacheTarget(given: string, around: Around): CacheTarget {
         listing: readActionsListing(fields, around.environment),
         imageManifest: false,
       };
+    case 's3':
+      allow(fields, [...s3Fields, 'touch_refresh', 'upload_parallelism', 'mode', 'ignore-error']);
+      return { ...readForm(fields), ...readS3Place(fields, around.environment), ...readS3Writing(fields), imageManifest: false };
     default:
       throw unknownType(fields);
   }
@@ -101,6 +108,6 @@ function readReference(fields: Fields): string {
 
 function unknownType({ long, given, values }: Fields): JettisonError {
   const type = values.get('type') ?? '';
-  if (['s3', 'azblob'].includes(type)) return notBuilt(`A cache of "type=${type}"`, 'Use type=registry, type=local or type=gha');
-  return badValue(long, given, `there is no type "${type}"; use "registry", "local", "gha" or "inline"`);
+  if (type === 'azblob') return notBuilt(`A cache of "type=${type}"`, 'Use type=registry, type=local, type=s3 or type=gha');
+  return badValue(long, given, `there is no type "${type}"; use "registry", "local", "gha", "s3" or "inline"`);
 }

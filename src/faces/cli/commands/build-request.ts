@@ -45,11 +45,11 @@ export const buildOptions = {
   check: flag('check', { help: 'Look for faults without building ("--call=check")' }),
   cacheFrom: list('cache-from', {
     value: 'stringArray',
-    help: 'Caches of other builds: "type=registry,ref=IMAGE", "type=local,src=FOLDER", "type=gha", or the name of an image with a cache in it',
+    help: 'Caches of other builds: "type=registry,ref=IMAGE", "type=local,src=FOLDER", "type=gha", "type=s3,...", or the name of an image with a cache in it',
   }),
   cacheTo: list('cache-to', {
     value: 'stringArray',
-    help: 'Where this build\'s cache goes: "type=registry,ref=IMAGE", "type=local,dest=FOLDER", "type=gha", "type=inline"; "mode=max" for all stages',
+    help: 'Where this build\'s cache goes: "type=registry,ref=IMAGE", "type=local,dest=FOLDER", "type=gha", "type=s3,...", "type=inline"; "mode=max" for all stages',
   }),
   file: text('file', { short: 'f', help: 'Name or web address of the Dockerfile (default "PATH/Dockerfile")' }),
   format: choice('format', { words: ['oci', 'docker'], initial: 'oci', help: 'Form of the manifest (default "oci")' }),

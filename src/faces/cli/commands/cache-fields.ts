@@ -6,7 +6,7 @@ import { splitFields } from '../option-values.ts';
 /** `given`: for messages, without secrets. Names in lower case. */
 export type Fields = { readonly long: string; readonly given: string; readonly values: ReadonlyMap<string, string> };
 
-const secretFields: ReadonlySet<string> = new Set(['token', 'ghtoken']);
+const secretFields: ReadonlySet<string> = new Set(['token', 'ghtoken', 'secret_access_key', 'session_token']);
 
 /** Throws `cli/bad-value` for what is neither true nor false. */
 export function readFlag({ long, given, values }: Fields, name: string, initial: boolean): boolean {
@@ -66,7 +66,8 @@ export function demand({ long, given, values }: Fields, name: string): string {
 export function allow({ long, given, values }: Fields, names: readonly string[]): void {
   for (const name of values.keys()) {
     if (name === 'type' || names.includes(name)) continue;
-    if (/^(?:compression-level|registry\.insecure|stargz-.*)$/u.test(name)) throw notBuilt(`"${name}" of "--${long}"`, 'Leave it out');
+    if (/^(?:compression-level|registry\.insecure|stargz-.*|disable_accept_encoding|retry_.*)$/u.test(name))
+      throw notBuilt(`"${name}" of "--${long}"`, 'Leave it out');
     throw badValue(long, given, `"${name}" means nothing here; there is ${names.map((one) => `"${one}"`).join(', ')}`);
   }
 }
