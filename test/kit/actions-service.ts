@@ -319,7 +319,11 @@ export async function startActionsService({
 /** Reads the request, asks for the reply, and writes it; a reply with fewer bytes than its length says is cut off there. */
 async function answer(request: IncomingMessage, response: ServerResponse, reply: (asked: Asked) => Reply | 'cut'): Promise<void> {
   const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
+  try {
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+  } catch {
+    return; // the other side has given it up
+  }
   const made = reply({ request, url: new URL(request.url ?? '/', 'http://here'), body: Buffer.concat(chunks) });
   if (made === 'cut') return void response.destroy();
   const bytes = made.json === undefined ? (made.bytes ?? Buffer.alloc(0)) : Buffer.from(JSON.stringify(made.json));

@@ -173,7 +173,11 @@ async function answer(
   reply: (request: IncomingMessage, body: Buffer) => Reply | 'cut',
 ): Promise<void> {
   const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
+  try {
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+  } catch {
+    return; // the other side has given it up
+  }
   const made = reply(request, Buffer.concat(chunks));
   if (made === 'cut') return void response.destroy();
   const bytes = made.bytes ?? Buffer.from(made.text ?? '');
