@@ -66,7 +66,7 @@ async function bench(options: Options): Promise<number> {
 }
 
 function openBuilders(place: Place, options: Options): readonly Builder[] {
-  const peers = [openBuildah(place), openBuildx(place), ...openTemplates(process.env)].filter((peer) => peer !== undefined);
+  const peers = [openBuildah(place), openBuildx(), ...openTemplates(process.env)].filter((peer) => peer !== undefined);
   const unknown = options.peers?.filter((name) => !peers.some((peer) => peer.name === name)) ?? [];
   if (unknown.length > 0) throw new Error(`Peers not found: ${unknown.join(', ')} (found: ${peers.map((peer) => peer.name).join(', ')})`);
   return [openJettison(place), ...peers.filter((peer) => options.peers?.includes(peer.name) ?? true)];

@@ -3,24 +3,26 @@
  * DOCKER_HOST is set: that must be a daemon one can spare.
  */
 import { existsSync } from 'node:fs';
-import type { Builder, Place } from '../builder.ts';
+import type { Builder } from '../builder.ts';
 import { firstLine, runQuietly, type Command } from '../command.ts';
 import { findListeners } from '../processes.ts';
 
 const prefix = 'jettison-bench-';
+const local = '127.0.0.1:';
 
 /** Undefined without DOCKER_HOST, or where docker's client has no buildx. */
-export function openBuildx(place: Place): Builder | undefined {
+export function openBuildx(): Builder | undefined {
   const host = process.env['DOCKER_HOST'];
   const version = host === undefined ? undefined : firstLine(docker('buildx', 'version'));
   if (host === undefined || version === undefined) return undefined;
   const server = firstLine(docker('version', '--format', '{{.Server.Version}}')) ?? 'unknown';
   const socket = host.startsWith('unix://') ? host.slice('unix://'.length) : '';
   const listeners = existsSync(socket) ? findListeners(socket) : [];
-  const tagOf = (tag: string): string => (tag.startsWith(place.registry) ? tag : `${prefix}${tag}`);
+  // The registries of bases and of timed pushes are on this machine; a name without one gets a prefix to be known by.
+  const tagOf = (tag: string): string => (tag.startsWith(local) ? tag : `${prefix}${tag}`);
   const forget = (bases: readonly string[]): void => {
     const names = runQuietly(docker('images', '--format', '{{.Repository}}:{{.Tag}}')).split('\n');
-    const ours = names.filter((name) => name.startsWith(prefix) || name.startsWith(`${place.registry}/`));
+    const ours = names.filter((name) => name.startsWith(prefix) || name.startsWith(local));
     const unwanted = ours.filter((name) => !bases.includes(name));
     if (unwanted.length > 0) runQuietly(docker('rmi', '-f', ...unwanted));
     runQuietly(docker('builder', 'prune', '-af'));
