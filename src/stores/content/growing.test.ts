@@ -81,3 +81,18 @@ test('segments are read one after the other and removed behind the reader, who m
   removeSegments(path, 10);
   assert.deepEqual(readdirSync(folder.path), []);
 });
+
+test('short pieces may all be kept: a request takes several before it asks to wait', async () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-growing-'));
+  const path = join(folder.path, 'part');
+  const written = Promise.withResolvers<{ readonly size: number }>();
+  writeFileSync(path, 'first ');
+  using file = await followFile(path, written.promise, signal);
+  const kept: Uint8Array[] = [];
+  for await (const chunk of file.read(0, signal)) {
+    kept.push(chunk);
+    if (kept.length < 5) appendFileSync(path, `piece ${kept.length} `);
+    else written.resolve({ size: 6 + 4 * 8 });
+  }
+  assert.equal(Buffer.concat(kept).toString(), 'first piece 1 piece 2 piece 3 piece 4 ');
+});

@@ -6,7 +6,7 @@ import { segmentPath, segmentsBehind } from './segment.ts';
 
 /** Between two looks at a file that has nothing new, in milliseconds. */
 export const growthPause = 8;
-/** Longer than what an HTTP request holds back, so that two buffers are enough. What was just written is in the page cache: reading it does not wait. */
+/** Longer than what an HTTP request holds back (64 KiB) before it asks to wait until all of it has gone, so that two buffers are enough. What was just written is in the page cache: reading it does not wait. */
 const blockSize = 256 << 10;
 
 /** A file that grows to a size which is known when it is complete. Disposing closes it; the file itself stays. */
@@ -14,8 +14,8 @@ export type GrowingFile = Disposable & {
   /** Waits until the file has more than `size` bytes (true) or is complete with fewer (false); for sizes within the first segment. Throws what the writer threw. */
   exceeds(size: number, signal: AbortSignal): Promise<boolean>;
   /**
-   * The bytes from `offset` to the end of the complete file, as they come; may be asked for several times, one after the other. A chunk holds until the next but
-   * one is asked for. Segments are removed some time after they have been read. Throws what the writer threw, `content/passed` where the bytes are gone.
+   * The bytes from `offset` to the end of the complete file, as they come; may be asked for several times, one after the other. A chunk of `blockSize` holds until the
+   * next but one is asked for; a shorter one is the taker's, who may have some of them waiting before anybody is told to wait. Segments are removed some time after they have been read. Throws what the writer threw, `content/passed` where the bytes are gone.
    */
   read(offset: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void>;
 };
@@ -55,7 +55,7 @@ export async function followFile(path: string, written: Promise<{ readonly size:
         const block = buffers[turn];
         const count = segments.read(block, position);
         if (count > 0) {
-          yield block.subarray(0, count);
+          yield count === block.length ? block : block.slice(0, count);
           turn = turn === 0 ? 1 : 0;
         } else if (segments.advance(position)) continue;
         else if (complete === undefined) await sleep(growthPause, own);

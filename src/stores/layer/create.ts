@@ -25,7 +25,7 @@ function identifyHere(source: LayerSource): LayerIdentity | undefined {
 
 export type WriteLayerRequest = LayerSource & {
   readonly format: LayerFormat;
-  /** Of the compression: gzip 1 to 9 (6 when not said), zstd 1 to 19 (3). */
+  /** Of the compression: gzip 1 to 9 (5 when not said), zstd 1 to 19 (3). */
   readonly level?: number;
   /** Path of a file that is not there yet. It is complete when the promise resolves (not synced) and gone when it rejects. */
   readonly file: string;

@@ -20,7 +20,7 @@ export const pushCommand = defineCommand({
     }),
     level: parsed(
       'compression-level',
-      { value: 'int', initial: undefined, help: 'How hard it tries: gzip 1 to 9 (default 6), zstd 1 to 19 (default 3)' },
+      { value: 'int', initial: undefined, help: 'How hard it tries: gzip 1 to 9 (default 5), zstd 1 to 19 (default 3)' },
       parseLevel,
     ),
     ...retryOptions,
