@@ -18,8 +18,6 @@ export function openBuildx(): Builder | undefined {
   const server = firstLine(docker('version', '--format', '{{.Server.Version}}')) ?? 'unknown';
   const socket = host.startsWith('unix://') ? host.slice('unix://'.length) : '';
   const listeners = existsSync(socket) ? findListeners(socket) : [];
-  // The registries of bases and of timed pushes are on this machine; a name without one gets a prefix to be known by.
-  const tagOf = (tag: string): string => (tag.startsWith(local) ? tag : `${prefix}${tag}`);
   const forget = (bases: readonly string[]): void => {
     const names = runQuietly(docker('images', '--format', '{{.Repository}}:{{.Tag}}')).split('\n');
     const ours = names.filter((name) => name.startsWith(prefix) || name.startsWith(local));
@@ -44,4 +42,9 @@ export function openBuildx(): Builder | undefined {
 
 function docker(...words: readonly string[]): Command {
   return { program: 'docker', words, environment: { BUILDX_BUILDER: 'default' } };
+}
+
+/** The registries of bases and of timed pushes are on this machine; a name without one gets a prefix to be known by. */
+function tagOf(tag: string): string {
+  return tag.startsWith(local) ? tag : `${prefix}${tag}`;
 }
