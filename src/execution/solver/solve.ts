@@ -34,6 +34,7 @@ export async function solve(request: SolveRequest, report: Report, signal: Abort
   for (const step of steps) {
     const { digest } = step.vertex;
     const draft = drafts.get(digest);
+    if (draft?.parts !== undefined) keepShape(step, draft.parts, request.cache);
     if (draft === undefined || missing.has(digest)) continue;
     const solvedVertex = solvedWithoutRunning(draft);
     vertices.set(digest, solvedVertex);
@@ -142,6 +143,7 @@ async function solveOne(draft: Draft, waiting: Promise<readonly SolvedVertex[]>,
     if (unkeyed !== undefined) return unkeyed;
     const contents = draft.isUnkeyed ? await readContents(draft, { inputs, results }, build) : draft.contents;
     const parts = { base: draft.base, inputs: inputs.map((input, index) => keyPart(input, contents[index])) };
+    keepShape(step, parts, request.cache);
     const definitionKey = cacheKey(parts);
     const known = step.ignoreCache ? undefined : request.cache.find(definitionKey);
     if (known !== undefined) return hit(known, [parts]);
@@ -208,8 +210,9 @@ async function runUnkeyed({ step, base }: Draft, { inputs, results }: Inputs, bu
     const { result: ran, cost } = await run(step, build, async () => await step.driver.runUnkeyed?.(results, attempts.signal));
     if (ran === undefined)
       throw new JettisonError('solver/no-content-key', `"${step.vertex.label.text}" cannot run without a key`, { fault: 'bug' });
-    const lookedUpBy = [{ base, inputs: inputs.map((input, index) => keyPart(input, ran.contents[index])) }];
-    return keepRun(step, { result: ran.result, cost, inputs, lookedUpBy }, build);
+    const parts = { base, inputs: inputs.map((input, index) => keyPart(input, ran.contents[index])) };
+    keepShape(step, parts, cache);
+    return keepRun(step, { result: ran.result, cost, inputs, lookedUpBy: [parts] }, build);
   });
 }
 
@@ -263,8 +266,6 @@ function keepRun(step: Step, { result, cost, inputs, lookedUpBy }: Run, { reques
     if (step.ignoreCache) request.cache.replace(under, record);
     else record = request.cache.save(under, record);
   }
-  const [parts] = lookedUpBy;
-  if (parts !== undefined) keepShape(step, parts, request.cache);
   attempts.finish(step.vertex);
   return { state: 'ran', result: record === own ? result : { id: record.resultId }, record, key: record.key, lookedUpBy };
 }

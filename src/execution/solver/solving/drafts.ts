@@ -47,12 +47,14 @@ async function draft(
       return { step, base, contents: [], isUnkeyed: true, parts: undefined, record: undefined, result: undefined };
     const contents = await Promise.all(inputs.map(async (input, index) => await contentOf(step, index, { input, attempts })));
     const found = find({ step, base, contents }, inputs, cache);
-    if (found.record !== undefined && found.parts !== undefined) keepShape(step, found.parts, cache);
     return { step, base, contents, isUnkeyed: false, ...found, result: undefined };
   });
 }
 
-/** Lets others know that a record may be found under such keys; nothing for a step that always has its key before it runs. */
+/**
+ * Lets others know that a record may be found under such keys, or under those of a step on this one: that may be kept where this one is not (it lay in a cache elsewhere, and
+ * nobody wanted its files). Nothing for a step that always has its key before it runs.
+ */
 export function keepShape({ inputs, driver }: Step, { base, inputs: keys }: KeyParts, cache: CacheLookup): void {
   if (driver.runUnkeyed === undefined || !inputs.some(isNeverCached)) return;
   cache.keepShape?.(shapeOf({ base, inputs: keys.map((key, index) => (isNeverCached(inputs[index]) ? undefined : key)) }));
