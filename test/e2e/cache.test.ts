@@ -290,7 +290,7 @@ test('what is not built is refused by name, what cannot be read with the reason'
   }
 });
 
-/** Builds the project with a changed file in an empty store: what the build says of its causes, `--`, and what `why` says. */
+/** Builds the project with a changed file in an empty store: what the build says of its causes, the dearest first, `--`, and what `why` says. */
 async function causesInEmptyStore(...options: readonly string[]): Promise<readonly string[]> {
   await using two = await openProject('busybox');
   two.files({ 'src/b': 'other\n' });
@@ -309,13 +309,24 @@ test('a store that has only a cache knows why its steps run; a cache that cannot
   const edited = 'COPY src /src (Dockerfile:7) ran again: src/b changed (content)';
   assert.deepEqual(await causesInEmptyStore(from('max')), [edited, '--', edited]);
 
-  const [first = '', ...rest] = await causesInEmptyStore(from('min'));
-  assert.match(first, /^COPY deps\.txt .* ran: the cache .*\/cache does not have its result \(it was exported with mode=min\)$/u);
-  assert.ok(rest.includes(edited), rest.join('\n'));
+  const min = await causesInEmptyStore(from('min'));
+  const isAbsent = /^COPY deps\.txt .* ran: the cache .*\/cache does not have its result \(it was exported with mode=min\)$/u;
+  assert.ok(
+    min.some((cause) => isAbsent.test(cause)),
+    min.join('\n'),
+  );
+  assert.ok(min.includes(edited), min.join('\n'));
 
   const mute = await causesInEmptyStore(from('mute'));
   assert.deepEqual(mute.slice(0, 1), ['--']);
-  assert.match(mute[1] ?? '', /^COPY src .* ran: it was never seen here, and the imported cache .*\/cache does not say$/u);
+  const unsaid = mute
+    .slice(1)
+    .filter((cause) => !/ ran: it was never seen here, and the imported cache .*\/cache does not say$/u.test(cause));
+  assert.deepEqual(unsaid, []);
+  assert.ok(
+    mute.some((cause) => cause.startsWith('COPY src ')),
+    mute.join('\n'),
+  );
 
   const away = await causesInEmptyStore(from('none'));
   assert.match(away[0] ?? '', /^.* ran: the cache .*\/cache (?:could not be reached|is damaged): .* it has nothing with the tag "none"$/u);
@@ -327,5 +338,9 @@ test('a store that has only a cache knows why its steps run; a cache that cannot
   const memories = readdirSync(blobs).filter((name) => readFileSync(join(blobs, name)).subarray(0, 4).equals(zstd));
   for (const name of memories) writeFileSync(join(blobs, name), 'damaged');
   const damaged = await causesInEmptyStore(from('max'));
-  assert.match(damaged[0] ?? '', /^COPY src .* ran: the cache .*\/cache is damaged: .* has other content than its digest says$/u);
+  const isDamaged = /^COPY src .* ran: the cache .*\/cache is damaged: .* has other content than its digest says$/u;
+  assert.ok(
+    damaged.some((cause) => isDamaged.test(cause)),
+    damaged.join('\n'),
+  );
 });
