@@ -175,6 +175,8 @@ test('without ids of its own a normal user is told what to do', async () => {
   const folder = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
   const { home, store } = await openForUser(sandbox);
   const typed = typedBy(normalUser(home, { ids: false }), sandbox, store);
+  assert.match((await typed(['prune', '--help'])).stdout, /^Usage:/mu);
+  assert.match((await typed(['prune', '--nonsense'])).stderr, /^ERROR: Unknown flag: --nonsense/mu);
   for (const words of [['build', folder], ['du']]) {
     const done = await typed(words);
     assert.equal(done.status, 1, done.stderr);

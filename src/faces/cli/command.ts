@@ -44,6 +44,8 @@ type Definition<O> = {
   /** The first argument ends the options: what follows belongs to somebody else. */
   readonly optionsEndAtArgument?: boolean;
   readonly failureCode?: (error: unknown) => number;
+  /** It looks at or removes what a worker wrote: without root that needs the worker's ids. */
+  readonly touchesSnapshots?: true;
   readonly run: (
     given: { readonly options: ValuesOf<O>; readonly arguments: readonly string[] },
     around: Surroundings,
@@ -62,12 +64,21 @@ export function defineCommand<O extends Readonly<Record<string, Option<unknown>>
     failureCode: definition.failureCode ?? (() => 1),
     run: async (words, around, signal) => {
       const given = readWords(definition, words);
-      if (given !== undefined) return await definition.run(given, around, signal);
+      if (given !== undefined) {
+        const isElsewhere = definition.touchesSnapshots === true && process.getuid?.() !== 0;
+        return isElsewhere ? await runAgain(around, signal) : await definition.run(given, around, signal);
+      }
       const { commandHelp } = await import('./help.ts');
       around.streams.stdout.write(commandHelp(definition));
       return 0;
     },
   };
+}
+
+/** This process's whole command line, where the files of a normal user's steps can be touched. */
+async function runAgain({ environment }: Surroundings, signal: AbortSignal): Promise<number> {
+  const { runAgainWithOwnIds } = await import('#execution/worker/own-ids.ts');
+  return await runAgainWithOwnIds(environment['PATH'] ?? '', signal);
 }
 
 /**

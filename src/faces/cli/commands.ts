@@ -5,8 +5,6 @@ export type CommandEntry = {
   /** The first is the one that help shows. */
   readonly names: readonly string[];
   readonly summary: string;
-  /** It looks at or removes what a worker wrote: without root that needs the worker's ids. */
-  readonly touchesSnapshots?: true;
   readonly load: () => Promise<Command>;
 };
 
@@ -123,43 +121,36 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     names: ['du', 'builder du', 'buildx du'],
-    touchesSnapshots: true,
     summary: 'Show what the build cache takes up',
     load: async () => (await import('./commands/du.ts')).duCommand,
   },
   {
     names: ['system df'],
-    touchesSnapshots: true,
     summary: 'Show what images, containers and the build cache take up',
     load: async () => (await import('./commands/df.ts')).dfCommand,
   },
   {
     names: ['prune', 'builder prune'],
-    touchesSnapshots: true,
     summary: 'Remove build cache',
     load: async () => (await import('./commands/prune.ts')).pruneCommand,
   },
   {
     names: ['buildx prune'],
-    touchesSnapshots: true,
     summary: 'Remove build cache',
     load: async () => (await import('./commands/prune.ts')).buildxPruneCommand,
   },
   {
     names: ['image prune'],
-    touchesSnapshots: true,
     summary: 'Remove unused images',
     load: async () => (await import('./commands/image-prune.ts')).imagePruneCommand,
   },
   {
     names: ['container prune'],
-    touchesSnapshots: true,
     summary: 'Remove all containers that have ended',
     load: async () => (await import('./commands/container-prune.ts')).containerPruneCommand,
   },
   {
     names: ['system prune'],
-    touchesSnapshots: true,
     summary: 'Remove unused data',
     load: async () => (await import('./commands/system-prune.ts')).systemPruneCommand,
   },

@@ -17,7 +17,6 @@ export async function runCli(words: readonly string[], environment: NodeJS.Proce
     if (first === '--version' || first === '-v') return print(streams, `jettison version ${version}\n`);
     if (first === '--help' || first === '-h' || first === 'help') return await help(words.slice(1), around, interrupts.signal);
     const found = findCommand(words);
-    if (found.entry.touchesSnapshots === true && lacksOwnIds()) return await runAgain(environment, interrupts.signal);
     command = await found.entry.load();
     return await command.run(found.rest, around, interrupts.signal);
   } catch (error) {
@@ -26,15 +25,6 @@ export async function runCli(words: readonly string[], environment: NodeJS.Proce
     const code = printError(told, streams.stderr, command?.failureCode(told) ?? 1);
     return interrupts.exitCode() ?? code;
   }
-}
-
-function lacksOwnIds(): boolean {
-  return process.getuid?.() !== 0;
-}
-
-async function runAgain(environment: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {
-  const { runAgainWithOwnIds } = await import('#execution/worker/own-ids.ts');
-  return await runAgainWithOwnIds(environment['PATH'] ?? '', signal);
 }
 
 function print(streams: Streams, text: string): number {

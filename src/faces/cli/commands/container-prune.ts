@@ -16,6 +16,7 @@ export const containerPruneCommand = defineCommand({
     force: flag('force', { short: 'f', help: 'Do not prompt for confirmation' }),
   },
   arguments: [0, 0],
+  touchesSnapshots: true,
   async run({ options }, around, signal) {
     const request = containerPruneRequest(options.filter, around.now());
     const question = 'WARNING! This will remove all stopped containers.\nAre you sure you want to continue?';

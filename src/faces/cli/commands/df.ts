@@ -21,6 +21,7 @@ export const dfCommand = defineCommand({
     verbose: flag('verbose', { short: 'v', help: 'Show each image, container and cached thing' }),
   },
   arguments: [0, 0],
+  touchesSnapshots: true,
   async run({ options }, around) {
     await using engine = await engineFor(around);
     const use = await diskUse(engine);

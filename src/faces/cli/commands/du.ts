@@ -40,6 +40,7 @@ export const duCommand = defineCommand({
   },
   notBuilt: 'builder timeout',
   arguments: [0, 0],
+  touchesSnapshots: true,
   async run({ options }, around) {
     const filters = parseCacheFilters(options.filter);
     await using engine = await engineFor(around);

@@ -17,6 +17,7 @@ export const imagePruneCommand = defineCommand({
     force: flag('force', { short: 'f', help: 'Do not prompt for confirmation' }),
   },
   arguments: [0, 0],
+  touchesSnapshots: true,
   async run({ options }, around, signal) {
     const request = imagePruneRequest(options, around.now());
     const what = options.all ? 'all images without at least one container associated to them' : 'all dangling images';

@@ -30,6 +30,7 @@ export const pruneCommand = defineCommand({
   usage: '[OPTIONS]',
   options: pruneOptions,
   arguments: [0, 0],
+  touchesSnapshots: true,
   async run({ options }, around, signal) {
     const pruned = await ask(options, around, signal);
     if (pruned !== undefined) around.streams.stdout.write(deletedCache(pruned) + totalReclaimed(pruned.bytes));
@@ -45,6 +46,7 @@ export const buildxPruneCommand = defineCommand({
   options: { ...pruneOptions, verbose: flag('verbose', { help: 'Show all that is known of what is removed' }) },
   notBuilt: 'builder timeout',
   arguments: [0, 0],
+  touchesSnapshots: true,
   async run({ options }, around, signal) {
     const pruned = await ask(options, around, signal);
     if (pruned === undefined) return 0;

@@ -19,6 +19,7 @@ export const systemPruneCommand = defineCommand({
     volumes: flag('volumes', { help: 'Prune anonymous volumes, too (there are none)' }),
   },
   arguments: [0, 0],
+  touchesSnapshots: true,
   async run({ options }, around, signal) {
     if (options.volumes && options.filter.some((text) => text.startsWith('until=')))
       throw badFilter('until', 'it does not go with "--volumes"');
