@@ -21,7 +21,7 @@ import { test } from 'node:test';
 import { openFileThread, runFile, type FileTools, type TreeSource } from '#execution/ops/file.ts';
 import { copyFolder } from '#formats/graph/copy.ts';
 import type { CopyAction, FileOp } from '#formats/graph/op.ts';
-import { setAttribute } from '#ground/linux/syscall.ts';
+import { setAttribute } from '#ground/linux/attributes.ts';
 import { fromText } from '#ground/base/byte-string.ts';
 import { layerIdentity, type LayerIdentity } from '#stores/layer/create.ts';
 import { endThreads } from '#stores/layer/threads.ts';

@@ -21,7 +21,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { digestOf } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { unmount } from '#ground/linux/syscall.ts';
+import { unmount } from '#ground/linux/mount.ts';
 import type { ExecOp, Mount } from '#formats/graph/op.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';

@@ -26,7 +26,7 @@ import type { ProgressEvent } from '#formats/progress/event.ts';
 import { cancelled } from '#ground/base/abort.ts';
 import { fromText } from '#ground/base/byte-string.ts';
 import { isCode } from '#ground/base/errors.ts';
-import { getAttribute, setAttribute } from '#ground/linux/syscall.ts';
+import { getAttribute, setAttribute } from '#ground/linux/attributes.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore, type OpenSnapshotStore } from '#stores/snapshot/store.ts';
 import { writeSnapshot } from '#test/kit/snapshots.ts';

@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fromText } from '#ground/base/byte-string.ts';
 import { systemCode } from '#ground/base/errors.ts';
-import { getAttribute, setAttribute } from '#ground/linux/syscall.ts';
+import { getAttribute, setAttribute } from '#ground/linux/attributes.ts';
 import { applyLayer } from '#stores/layer/apply.ts';
 import { layerIdentity, writeLayer, type LayerSource } from '#stores/layer/create.ts';
 import { endThreads } from '#stores/layer/threads.ts';

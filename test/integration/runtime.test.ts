@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { isCode } from '#ground/base/errors.ts';
-import { unmount } from '#ground/linux/syscall.ts';
+import { unmount } from '#ground/linux/mount.ts';
 import { openRuntime } from '#execution/runtime/choose.ts';
 import type { ExitStatus, ProcessRequest, Runtime } from '#execution/runtime/contract.ts';
 import { nameFiles } from '#execution/runtime/dns.ts';

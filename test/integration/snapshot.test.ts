@@ -21,7 +21,7 @@ import { test } from 'node:test';
 import { fromText } from '#ground/base/byte-string.ts';
 import { isCode } from '#ground/base/errors.ts';
 import { lookAt } from '#ground/linux/tree-read.ts';
-import { setAttribute } from '#ground/linux/syscall.ts';
+import { setAttribute } from '#ground/linux/attributes.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';

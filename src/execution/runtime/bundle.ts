@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemCode } from '#ground/base/errors.ts';
-import { mountFileSystem, mountFlags, unmount } from '#ground/linux/syscall.ts';
+import { mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
 import type { ProcessRequest } from './contract.ts';
 import { countLoops } from './insecure-devices.ts';
 import { createSpec, type BundlePaths, type HostFacts } from './spec.ts';

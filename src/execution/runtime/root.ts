@@ -12,7 +12,6 @@ import {
   changeModeAt,
   changeTimeAt,
   closeFile,
-  getAttribute,
   makeFolderAt,
   openAt,
   openFlags,
@@ -21,6 +20,7 @@ import {
   tryOpenAt,
   unlinkAt,
 } from '#ground/linux/syscall.ts';
+import { getAttribute } from '#ground/linux/attributes.ts';
 import { describeEntry, lookAt, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
 import { opaqueAttribute } from '#ground/linux/user-namespace.ts';

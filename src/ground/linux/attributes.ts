@@ -1,6 +1,54 @@
 /** Extended attributes of a tree's entries. */
-import type { ByteString } from '#ground/base/byte-string.ts';
-import { getAttribute, listAttributes } from './syscall.ts';
+import { constants } from 'node:os';
+import { fromBytes, type ByteString } from '#ground/base/byte-string.ts';
+import { SystemCallError, check, lastError, libc, pathBytes } from './libc.ts';
+
+const { errno: errors } = constants;
+const native = {
+  lgetxattr: libc.func('long lgetxattr(const uint8_t*, const uint8_t*, _Out_ uint8_t*, size_t)'),
+  llistxattr: libc.func('long llistxattr(const uint8_t*, _Out_ uint8_t*, size_t)'),
+  lsetxattr: libc.func('int lsetxattr(const uint8_t*, const uint8_t*, const uint8_t*, size_t, int)'),
+  lremovexattr: libc.func('int lremovexattr(const uint8_t*, const uint8_t*)'),
+};
+
+/** For most lists of names: a new array for each file of a large tree costs more than the call. */
+const nameSpace = new Uint8Array(1024);
+
+/** Names of the extended attributes of `path` itself (no link followed); none where the file system has none. */
+export function listAttributes(path: ByteString): readonly string[] {
+  const nul = pathBytes(path);
+  for (let size = nameSpace.length; ; size *= 4) {
+    const buffer = size === nameSpace.length ? nameSpace : new Uint8Array(size);
+    const length = Number(native.llistxattr(nul, buffer, size));
+    if (length === 0) return [];
+    if (length > 0) return fromBytes(buffer.subarray(0, length)).split('\0').slice(0, -1);
+    const error = lastError();
+    if (error === errors.EOPNOTSUPP) return [];
+    if (error !== errors.ERANGE) throw new SystemCallError('llistxattr', error, path);
+  }
+}
+
+/** Bytes of one extended attribute; undefined when it is not there. */
+export function getAttribute(path: ByteString, name: string): Uint8Array | undefined {
+  const nul = pathBytes(path);
+  const nameBytes = pathBytes(name);
+  for (let size = 1024; ; size *= 8) {
+    const buffer = new Uint8Array(size);
+    const length = Number(native.lgetxattr(nul, nameBytes, buffer, size));
+    if (length >= 0) return buffer.slice(0, length);
+    const error = lastError();
+    if (error === errors.ENODATA || error === errors.EOPNOTSUPP) return undefined;
+    if (error !== errors.ERANGE) throw new SystemCallError('lgetxattr', error, path);
+  }
+}
+
+export function setAttribute(path: ByteString, name: string, value: Uint8Array): void {
+  check(native.lsetxattr(pathBytes(path), pathBytes(name), value, value.length, 0), 'lsetxattr', path);
+}
+
+export function removeAttribute(path: ByteString, name: string): void {
+  check(native.lremovexattr(pathBytes(path), pathBytes(name)), 'lremovexattr', path);
+}
 
 /** Extended attributes of the inode itself, without those of overlayfs. */
 export function readAttributes(hostPath: ByteString): ReadonlyMap<string, Uint8Array> {

@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemCode } from '#ground/base/errors.ts';
-import { mountFileSystem, mountFlags } from './syscall.ts';
+import { mountFileSystem, mountFlags } from './mount.ts';
 
 export type CgroupHierarchy = {
   readonly version: 1 | 2;

@@ -2,7 +2,8 @@
 import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import type { ByteString } from '#ground/base/byte-string.ts';
 import { systemCode } from '#ground/base/errors.ts';
-import { AT_FDCWD, cloneFile, closeFile, copyRange, openAt, openFlags, seekSparse } from './syscall.ts';
+import { AT_FDCWD, closeFile, openAt, openFlags } from './syscall.ts';
+import { cloneFile, copyRange, seekSparse } from './file-bytes.ts';
 
 export type CopyRequest = {
   /** An open file, or the path of a regular file whose folders are trusted (a link at its end is refused). */

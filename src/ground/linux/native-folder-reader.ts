@@ -4,7 +4,8 @@ import { asByteString, fromBytes, type ByteString } from '#ground/base/byte-stri
 import { systemCode } from '#ground/base/errors.ts';
 import { byByte, type FolderReader } from './folder-reader.ts';
 import { statField, statLength } from './stat-rows.ts';
-import { AT_FDCWD, readFolderRecords, readLinkAt, statAt } from './syscall.ts';
+import { AT_FDCWD } from './syscall.ts';
+import { readFolderRecords, readLinkAt, statAt } from './look.ts';
 
 /** Undefined where statx(2) is missing or forbidden: kernels before 4.11, and some sandboxes. */
 export function openNativeFolderReader(): FolderReader | undefined {

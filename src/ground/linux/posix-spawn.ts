@@ -3,7 +3,7 @@
  * which takes time and page faults by the size of the parent. The price is that Node knows nothing of the child: whose end is seen here.
  */
 import { koffi } from './foreign.ts';
-import { SystemCallError } from './syscall.ts';
+import { SystemCallError } from './libc.ts';
 
 export type SpawnRequest = {
   /** Path of the program; it is not looked up in PATH. */

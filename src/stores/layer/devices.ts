@@ -1,6 +1,7 @@
 /** Which device nodes may come out of an archive, be it a layer or one that ADD unpacks. */
 import type { ByteString } from '#ground/base/byte-string.ts';
-import { fileTypes, makeNodeAt, procPath, setAttribute } from '#ground/linux/syscall.ts';
+import { fileTypes, makeNodeAt, procPath } from '#ground/linux/syscall.ts';
+import { setAttribute } from '#ground/linux/attributes.ts';
 import { isInitialUserNamespace } from '#ground/linux/user-namespace.ts';
 import type { TarEntry } from '#formats/tar/entry.ts';
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { asByteString, fromText } from '#ground/base/byte-string.ts';
 import { isCode } from '#ground/base/errors.ts';
-import { AT_FDCWD, changeTimeAt, fileTypes, makeNodeAt, setAttribute } from '#ground/linux/syscall.ts';
+import { AT_FDCWD, changeTimeAt, fileTypes, makeNodeAt } from '#ground/linux/syscall.ts';
+import { setAttribute } from '#ground/linux/attributes.ts';
 import type { Tree } from '#ground/linux/tree.ts';
 import { markOpaque, openChainTree } from './chain-tree.ts';
 

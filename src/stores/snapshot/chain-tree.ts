@@ -8,7 +8,7 @@
 import { readdirSync, type BigIntStats } from 'node:fs';
 import { asByteString, fromText, nodePath, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { getAttribute, setAttribute } from '#ground/linux/syscall.ts';
+import { getAttribute, setAttribute } from '#ground/linux/attributes.ts';
 import { readAttributes } from '#ground/linux/attributes.ts';
 import { describeEntry, lookAt, notAFolder, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';

@@ -4,7 +4,7 @@
  */
 import type { ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
-import { insideFolder, mountFileSystem } from '#ground/linux/syscall.ts';
+import { insideFolder, mountFileSystem } from '#ground/linux/mount.ts';
 import { isInitialUserNamespace } from '#ground/linux/user-namespace.ts';
 
 export type OverlayMount = {

@@ -29,7 +29,7 @@ import { fromText } from '#ground/base/byte-string.ts';
 import { fullDisk, isCode, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
-import { unmount } from '#ground/linux/syscall.ts';
+import { unmount } from '#ground/linux/mount.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { folderMissing, isOpaque } from './chain-tree.ts';
 import {

@@ -3,7 +3,7 @@ import { closeSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createLog } from '#ground/base/log.ts';
 import { tryLockFile, type FileLock } from '#ground/linux/lock-file.ts';
-import { syncFileSystem } from '#ground/linux/syscall.ts';
+import { syncFileSystem } from '#ground/linux/file-bytes.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import type { SnapshotStore } from './contract.ts';
 import { openSnapshotStore } from './store.ts';

@@ -11,7 +11,7 @@ import { sleep } from '#ground/base/retry.ts';
 import { tryLockFile, type FileLock } from '#ground/linux/lock-file.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
 import { openRoot } from '#ground/linux/rooted-path.ts';
-import { mountFileSystem, mountFlags, unmount } from '#ground/linux/syscall.ts';
+import { mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
 import { cacheMountHolder, noteCacheMountUse } from '../cache-mounts.ts';
 import { contentDigest, copyOut, type FileTools, type TreeSource } from '../file.ts';
 

@@ -6,7 +6,7 @@ import type { Report } from '#formats/progress/event.ts';
 import { toText } from '#ground/base/byte-string.ts';
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { serveFrames } from '#ground/linux/frame-socket.ts';
-import { mountFileSystem, mountFlags, unmount } from '#ground/linux/syscall.ts';
+import { mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import { openRootTree } from '#execution/runtime/root.ts';
 import { runFile, type FileTools, type TreeSource } from '../file.ts';

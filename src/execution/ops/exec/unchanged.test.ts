@@ -17,7 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fromText } from '#ground/base/byte-string.ts';
-import { setAttribute } from '#ground/linux/syscall.ts';
+import { setAttribute } from '#ground/linux/attributes.ts';
 import { dropUnchanged } from './unchanged.ts';
 
 const now = BigInt(Date.now()) * 1_000_000n;

@@ -11,15 +11,15 @@ import {
   closeFile,
   fileTypes,
   linkAt,
-  lookAtOpen,
   makeNodeAt,
   makeSymlinkAt,
   openAt,
   openFlags,
   procPath,
   resolveFlags,
-  setAttribute,
 } from '#ground/linux/syscall.ts';
+import { lookAtOpen } from '#ground/linux/look.ts';
+import { setAttribute } from '#ground/linux/attributes.ts';
 import { inodeKey } from '#ground/linux/tree-digest.ts';
 import { entryChanged } from '#ground/linux/tree-read.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';

@@ -2,7 +2,8 @@
 import { constants } from 'node:fs';
 import { asByteString, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { systemCode, type JettisonError } from '#ground/base/errors.ts';
-import { AT_FDCWD, closeFile, lookAtOpen, openAt, openFlags, resolveFlags } from '#ground/linux/syscall.ts';
+import { AT_FDCWD, closeFile, openAt, openFlags, resolveFlags } from '#ground/linux/syscall.ts';
+import { lookAtOpen } from '#ground/linux/look.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { changedWhileCopied, notReadable } from '#stores/context/errors.ts';
 import { nameOf, parentOf } from './upper.ts';

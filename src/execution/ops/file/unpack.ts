@@ -16,8 +16,8 @@ import {
   makeNodeAt,
   makeSymlinkAt,
   procPath,
-  setAttribute,
 } from '#ground/linux/syscall.ts';
+import { setAttribute } from '#ground/linux/attributes.ts';
 import { resolveLinks } from '#ground/linux/tree-read.ts';
 import { belongsToLayer } from '#stores/layer/attributes.ts';
 import { makeDeviceAt, whyNoDevice } from '#stores/layer/devices.ts';

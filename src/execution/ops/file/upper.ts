@@ -18,9 +18,9 @@ import {
   procPath,
   removeFolderAt,
   resolveFlags,
-  setAttribute,
   unlinkAt,
 } from '#ground/linux/syscall.ts';
+import { setAttribute } from '#ground/linux/attributes.ts';
 import { describeEntry, lookAt, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { isOpaque, markOpaque } from '#stores/snapshot/chain-tree.ts';

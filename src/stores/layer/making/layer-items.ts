@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { asByteString, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { getAttribute, listAttributes } from '#ground/linux/syscall.ts';
+import { getAttribute, listAttributes } from '#ground/linux/attributes.ts';
 import { describeEntry, lookAt } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { overlayMarks } from '#ground/linux/user-namespace.ts';

@@ -15,9 +15,9 @@ import {
   makeNodeAt,
   makeSymlinkAt,
   procPath,
-  setAttribute,
   unlinkAt,
 } from '#ground/linux/syscall.ts';
+import { setAttribute } from '#ground/linux/attributes.ts';
 import type { TarEntry } from '#formats/tar/entry.ts';
 import type { TarHandlers } from '#formats/tar/read.ts';
 import { belongsToLayer } from '../attributes.ts';

@@ -4,7 +4,8 @@
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { asByteString, fromText, nodePath, type ByteString } from '#ground/base/byte-string.ts';
-import { changeTimeAt, closeFile, makeFolderAt, procPath, setAttribute, unlinkAt } from '#ground/linux/syscall.ts';
+import { changeTimeAt, closeFile, makeFolderAt, procPath, unlinkAt } from '#ground/linux/syscall.ts';
+import { setAttribute } from '#ground/linux/attributes.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { markOpaque, openChainTree } from '#stores/snapshot/chain-tree.ts';
 import { badLayer } from './fail.ts';

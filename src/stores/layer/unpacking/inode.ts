@@ -6,16 +6,14 @@ import {
   changeOwnerAt,
   changeTimeAt,
   closeFile,
-  listAttributes,
   openAt,
   openFlags,
   procPath,
-  removeAttribute,
   removeFolderAt,
   resolveFlags,
-  setAttribute,
   unlinkAt,
 } from '#ground/linux/syscall.ts';
+import { listAttributes, removeAttribute, setAttribute } from '#ground/linux/attributes.ts';
 import { lookAt } from '#ground/linux/tree-read.ts';
 import { systemCode } from '#ground/base/errors.ts';
 import { belongsToLayer } from '../attributes.ts';

@@ -1,0 +1,57 @@
+/** Mounting and unmounting. */
+import type { ByteString } from '#ground/base/byte-string.ts';
+import { check, libc, pathBytes } from './libc.ts';
+import { AT_FDCWD, closeFile, openAt, openFlags } from './syscall.ts';
+
+export const mountFlags = {
+  readOnly: 1,
+  noSuid: 2,
+  noDevice: 4,
+  noExec: 8,
+  remount: 32,
+  bind: 4096,
+  recursive: 16384,
+  private: 1 << 18,
+  slave: 1 << 19,
+} as const;
+
+const native = {
+  mount: libc.func('int mount(const uint8_t*, const uint8_t*, const uint8_t*, unsigned long, const uint8_t*)'),
+  umount2: libc.func('int umount2(const uint8_t*, int)'),
+  fchdir: libc.func('int fchdir(int)'),
+};
+
+/** mount(2). `flags` from `mountFlags`. */
+export function mountFileSystem(mount: {
+  readonly source: string;
+  readonly target: ByteString | string;
+  readonly type: string;
+  readonly flags: number;
+  readonly options: string;
+}): void {
+  check(
+    native.mount(pathBytes(mount.source), pathBytes(mount.target), pathBytes(mount.type), mount.flags, pathBytes(mount.options)),
+    'mount',
+    mount.target,
+  );
+}
+
+/** umount2(2) with MNT_DETACH and UMOUNT_NOFOLLOW. */
+export function unmount(target: ByteString | string): void {
+  check(native.umount2(pathBytes(target), 2 | 8), 'umount2', target);
+}
+
+/**
+ * Runs `work` with the open folder `at` as the process's current folder, then goes back: for mount options, which must fit one page and
+ * so want short relative names. Nothing else of this process may rely on the current folder meanwhile (threads share it).
+ */
+export function insideFolder<T>(at: number, work: () => T): T {
+  const before = openAt(AT_FDCWD, '.', { flags: openFlags.path | openFlags.directory, resolve: 0 });
+  try {
+    check(native.fchdir(at), 'fchdir', String(at));
+    return work();
+  } finally {
+    native.fchdir(before);
+    closeFile(before);
+  }
+}
