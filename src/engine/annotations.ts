@@ -1,7 +1,7 @@
 /** The annotations of the image that one build makes. */
 import { printPlatform } from '#formats/oci/platform.ts';
 import { nativeOrAsked } from './platform.ts';
-import type { AnnotationRequest, BuildRequest } from './requests.ts';
+import type { AnnotationRequest, BuildRequest } from './build-requests.ts';
 
 export type Annotations = Readonly<Record<AnnotationRequest['place'], Readonly<Record<string, string>>>>;
 

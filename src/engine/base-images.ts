@@ -13,7 +13,7 @@ import type { ImageRecord } from '#stores/image/store.ts';
 import type { SnapshotId } from '#execution/worker/contract.ts';
 import { contextsByName, layoutNamed } from './frontend-options.ts';
 import type { Engine } from './open.ts';
-import type { BuildRequest, ContextRequest, PullPolicy } from './requests.ts';
+import type { BuildRequest, ContextRequest, PullPolicy } from './build-requests.ts';
 
 export type BaseImages = Outside & {
   /** DiffIDs of an image that this build resolved. */

@@ -15,7 +15,7 @@ import type { CacheLookup, Result } from '#execution/solver/contract.ts';
 import { parseSnapshotId, type SnapshotId } from '#execution/worker/contract.ts';
 import type { ImportedCache } from './import-cache.ts';
 import type { Engine } from './open.ts';
-import type { BuildRequest } from './requests.ts';
+import type { BuildRequest } from './build-requests.ts';
 import { isRemote, remoteResult, snapshotOf, snapshotResult } from './results.ts';
 
 /** A result that lies in a cache elsewhere. */

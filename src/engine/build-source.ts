@@ -7,7 +7,7 @@ import { readContextFile } from '#stores/context/read-file.ts';
 import type { ContextFolder } from './build-contexts.ts';
 import { contextsByName } from './frontend-options.ts';
 import type { OpenContext } from './open-context.ts';
-import type { BuildRequest } from './requests.ts';
+import type { BuildRequest } from './build-requests.ts';
 
 export type BuildSource = {
   /** As messages name it. */

@@ -18,7 +18,7 @@ import { followOutput } from './last-output.ts';
 import { openContext, type OpenContext } from './open-context.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
-import type { BuildEnd, BuildOutcome, BuildRequest } from './requests.ts';
+import type { BuildEnd, BuildOutcome, BuildRequest } from './build-requests.ts';
 import { lazyRemoteSources, type RemoteSources } from './remote-sources.ts';
 import { errorOf, fullNames, recordBuild, type Recording } from './record-build.ts';
 import { readSecrets } from './secrets.ts';

@@ -8,7 +8,7 @@ import { frontendOptions } from './frontend-options.ts';
 import { openContext } from './open-context.ts';
 import type { Engine } from './open.ts';
 import { lazyRemoteSources } from './remote-sources.ts';
-import type { BuildRequest, CheckOutcome, OutlineResult, TargetList } from './requests.ts';
+import type { BuildRequest, CheckOutcome, OutlineResult, TargetList } from './build-requests.ts';
 
 /** Faults of the Dockerfile are findings (severity `error`), not exceptions. Throws what reading the Dockerfile throws. */
 export async function checkBuild(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<CheckOutcome> {

@@ -3,7 +3,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { formatAge } from '#ground/base/human.ts';
 import type { Container } from '#execution/container/store.ts';
 import type { Engine } from './open.ts';
-import type { ContainerRow } from './requests.ts';
+import type { ContainerRow } from './container-requests.ts';
 
 /** Newest first; only running ones unless `all`. */
 export function listContainers(engine: Engine, options: { readonly all: boolean }): readonly ContainerRow[] {

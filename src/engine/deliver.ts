@@ -5,7 +5,7 @@ import type { Annotations } from './annotations.ts';
 import { confirmUses } from './build-uses.ts';
 import type { Exporting } from './gather-cache.ts';
 import { writeOutputs } from './outputs.ts';
-import type { BuildRequest } from './requests.ts';
+import type { BuildRequest } from './build-requests.ts';
 import { snapshotResult } from './results.ts';
 import { storeBuiltImage } from './store-image.ts';
 

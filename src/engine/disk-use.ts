@@ -4,7 +4,7 @@ import { imageRows } from '#stores/image/rows.ts';
 import { openKeeper } from '#execution/worker/keeper.ts';
 import { listContainers } from './containers.ts';
 import type { Engine } from './open.ts';
-import type { CacheUse, DiskUse } from './requests.ts';
+import type { CacheUse, DiskUse } from './space-requests.ts';
 import { blobsOfImage, takeAccount, type SpaceItem } from './space/account.ts';
 import { describeUse } from './space/describe.ts';
 import { matchesCacheFilters, type CacheFilters } from './space-filters.ts';

@@ -13,7 +13,7 @@ import { openCacheDestination } from './cache-places/open.ts';
 import { finalLayers, gatherResults, type Exporting, type GatheredLayer, type RemoteBlob } from './gather-cache.ts';
 import { makeLayerBlob, presentBlob } from './layer-blobs.ts';
 import type { Engine } from './open.ts';
-import type { OutwardTarget } from './requests.ts';
+import type { OutwardTarget } from './cache-requests.ts';
 
 /** Throws what went wrong first, unless the target says that errors do not matter. */
 export async function exportCaches(exporting: Exporting, targets: readonly OutwardTarget[], signal: AbortSignal): Promise<void> {

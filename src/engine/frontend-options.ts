@@ -6,7 +6,7 @@ import { contextName, type NamedContext } from '#languages/frontend/named-contex
 import type { BuildSource } from './build-source.ts';
 import { nativeOrAsked } from './platform.ts';
 import { remoteOp } from './remote-address.ts';
-import type { BuildRequest, ContextRequest } from './requests.ts';
+import type { BuildRequest, ContextRequest } from './build-requests.ts';
 
 export function frontendOptions(request: BuildRequest, source: BuildSource): FrontendOptions {
   return {

@@ -13,7 +13,7 @@ import type { ImportedCache } from './import-cache.ts';
 import { layersOfChain } from './layer-chains.ts';
 import type { Engine } from './open.ts';
 import type { Recording } from './record-build.ts';
-import type { BuildRequest } from './requests.ts';
+import type { BuildRequest } from './build-requests.ts';
 import { snapshotOf } from './results.ts';
 
 export type Exporting = {

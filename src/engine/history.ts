@@ -2,7 +2,7 @@
 import { historyRows } from '#stores/image/history.ts';
 import { findImage } from './images.ts';
 import type { Engine } from './open.ts';
-import type { HistoryRow } from './requests.ts';
+import type { HistoryRow } from './image-requests.ts';
 
 /** Newest line first. Throws `image/not-found`. */
 export function imageHistory(engine: Engine, name: string): readonly HistoryRow[] {

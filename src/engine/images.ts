@@ -6,7 +6,7 @@ import { removeImage } from '#stores/image/remove.ts';
 import { imageRows } from '#stores/image/rows.ts';
 import { noSuchImage, type ImageRecord } from '#stores/image/store.ts';
 import type { Engine } from './open.ts';
-import type { ImageRow, RemovedImage } from './requests.ts';
+import type { ImageRow, RemovedImage } from './image-requests.ts';
 import { blobsOfImage } from './space/account.ts';
 import { dropBlobs } from './space/drop-blobs.ts';
 

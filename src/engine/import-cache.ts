@@ -6,7 +6,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { CacheOrigin, ReadCache } from './cache-places/contract.ts';
 import { openCacheOrigin } from './cache-places/open.ts';
 import type { Engine } from './open.ts';
-import type { BuildRequest } from './requests.ts';
+import type { BuildRequest } from './build-requests.ts';
 
 /** A cache is there to save time: one that does not say within so many milliseconds what it has is left aside. */
 const patience = 20_000;

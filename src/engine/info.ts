@@ -4,7 +4,7 @@ import { availableParallelism, release, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { nativeOrAsked } from './platform.ts';
 import type { Engine } from './open.ts';
-import type { SystemInfo, VersionInfo } from './requests.ts';
+import type { SystemInfo, VersionInfo } from './info-requests.ts';
 import { version } from './version.ts';
 
 export function systemInfo(engine: Engine): SystemInfo {

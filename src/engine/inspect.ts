@@ -4,7 +4,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { Container } from '#execution/container/store.ts';
 import { inspectImage } from '#stores/image/inspect.ts';
 import type { Engine } from './open.ts';
-import type { InspectKind } from './requests.ts';
+import type { InspectKind } from './info-requests.ts';
 
 /** A container or an image, in the shape of docker's answer; a container comes first when both have the name. Throws `engine/no-such-object`. */
 export function inspect(engine: Engine, name: string, kind?: InspectKind): Json {

@@ -12,7 +12,7 @@ import { unpackImage } from './fetch-image.ts';
 import { layersOfChain } from './layer-chains.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
-import type { LoadedImage, LoadRequest } from './requests.ts';
+import type { LoadedImage, LoadRequest } from './image-requests.ts';
 
 /** Enters the images of an archive; a name moves only when the whole image is here and its layers have the DiffIDs that the config says. */
 export async function loadImages(

@@ -9,7 +9,7 @@ import { ownFolder } from './context-folders.ts';
 import type { Engine } from './open.ts';
 import { contextFile, isWebAddress, remoteOp, webOp } from './remote-address.ts';
 import type { RemoteSources } from './remote-sources.ts';
-import type { BuildRequest } from './requests.ts';
+import type { BuildRequest } from './build-requests.ts';
 
 export type OpenContext = Disposable & {
   /** Absolute. */

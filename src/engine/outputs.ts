@@ -3,7 +3,7 @@ import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import type { Engine } from './open.ts';
-import type { OutputRequest } from './requests.ts';
+import type { OutputRequest } from './build-requests.ts';
 
 export type Outputs = {
   readonly image: ImageRecord;

@@ -4,7 +4,7 @@ import type { PastBuild, PastBuildDetails } from '#execution/builds/past-build.t
 import type { LogPiece } from '#execution/builds/logs.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Engine } from './open.ts';
-import type { BuildChoice, BuildLogStep } from './requests.ts';
+import type { BuildChoice, BuildLogStep } from './past-build-requests.ts';
 
 /** Newest first. */
 export async function listBuilds(engine: Engine): Promise<readonly PastBuild[]> {

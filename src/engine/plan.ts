@@ -21,7 +21,7 @@ import { frontendOptions } from './frontend-options.ts';
 import { openContext } from './open-context.ts';
 import type { Engine } from './open.ts';
 import { fullNames, projectOf } from './record-build.ts';
-import type { BuildPlan, BuildRequest, PlannedStep } from './requests.ts';
+import type { BuildPlan, BuildRequest, PlannedStep } from './build-requests.ts';
 import { lazyRemoteSources } from './remote-sources.ts';
 import { openSshAgents } from './ssh.ts';
 

@@ -14,7 +14,7 @@ import type {
   PrunedImages,
   PrunedContainers,
   ContainerPruneRequest,
-} from './requests.ts';
+} from './space-requests.ts';
 import { blobsOfImage } from './space/account.ts';
 import { dropBlobs } from './space/drop-blobs.ts';
 import { matchesCacheFilters, matchesLabels } from './space-filters.ts';

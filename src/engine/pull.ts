@@ -4,7 +4,7 @@ import { parseReference, printReference, withDefaultTag } from '#formats/oci/ref
 import { fetchImage } from './fetch-image.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
-import type { PulledImage, PullRequest } from './requests.ts';
+import type { PulledImage, PullRequest } from './image-requests.ts';
 
 /** Brings an image and unpacks it. Throws `registry/...`; nothing is named then. */
 export async function pull(engine: Engine, request: PullRequest, report: Report, signal: AbortSignal): Promise<PulledImage> {

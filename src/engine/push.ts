@@ -4,7 +4,7 @@ import type { Report } from '#formats/progress/event.ts';
 import { assembleManifest } from '#execution/exporter/assemble.ts';
 import { findImage } from './images.ts';
 import type { Engine } from './open.ts';
-import type { PushedImage, PushRequest } from './requests.ts';
+import type { PushedImage, PushRequest } from './image-requests.ts';
 
 /** Uploads what the registry lacks, then the manifest. Throws `image/not-found`, `registry/...`; nothing is tagged there then. */
 export async function push(engine: Engine, request: PushRequest, report: Report, signal: AbortSignal): Promise<PushedImage> {

@@ -17,7 +17,7 @@ import type { BuildContexts } from './build-contexts.ts';
 import type { BuildSource } from './build-source.ts';
 import type { OpenContext } from './open-context.ts';
 import type { Engine } from './open.ts';
-import type { BuildEnd, BuildRequest } from './requests.ts';
+import type { BuildEnd, BuildRequest } from './build-requests.ts';
 import { isRemote } from './results.ts';
 
 export type Recording = {

@@ -7,7 +7,7 @@ import type { Downloads } from '#stores/context/http.ts';
 import type { SshAgent } from '#stores/ssh/agent.ts';
 import { ownFolder } from './context-folders.ts';
 import type { Engine } from './open.ts';
-import type { BuildRequest } from './requests.ts';
+import type { BuildRequest } from './build-requests.ts';
 import { readSecrets, type Secrets } from './secrets.ts';
 import { openSshAgents } from './ssh.ts';
 import { version } from './version.ts';

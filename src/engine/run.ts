@@ -13,7 +13,7 @@ import { fetchImage, unpackImage } from './fetch-image.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
-import type { RunRequest } from './requests.ts';
+import type { RunRequest } from './container-requests.ts';
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 

@@ -9,7 +9,7 @@ import type { ImageRecord } from '#stores/image/store.ts';
 import { findImage } from './images.ts';
 import { layerBlobs } from './layer-blobs.ts';
 import type { Engine } from './open.ts';
-import type { SaveRequest } from './requests.ts';
+import type { SaveRequest } from './image-requests.ts';
 
 /** Throws `image/not-found` before anything is written; a file is complete or not there. */
 export async function saveImages(engine: Engine, request: SaveRequest, report: Report, signal: AbortSignal): Promise<void> {

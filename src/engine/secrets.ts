@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { Op } from '#formats/graph/op.ts';
 import type { Report, VertexOutput } from '#formats/progress/event.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
-import type { SecretRequest } from './requests.ts';
+import type { SecretRequest } from './build-requests.ts';
 
 export type Secrets = ReadonlyMap<string, Uint8Array>;
 

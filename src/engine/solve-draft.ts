@@ -13,7 +13,7 @@ import { createDrivers } from './drivers.ts';
 import type { Engine } from './open.ts';
 import type { Recording } from './record-build.ts';
 import type { RemoteSources } from './remote-sources.ts';
-import type { BuildRequest } from './requests.ts';
+import type { BuildRequest } from './build-requests.ts';
 import { snapshotOf } from './results.ts';
 import type { Secrets } from './secrets.ts';
 import type { SshAgents } from './ssh.ts';

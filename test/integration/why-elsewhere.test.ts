@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadImages } from '#engine/load.ts';
 import { openEngine, type Engine } from '#engine/open.ts';
-import type { CacheForm, CacheSource, CacheTarget } from '#engine/requests.ts';
+import type { CacheForm, CacheSource, CacheTarget } from '#engine/cache-requests.ts';
 import { saveImages } from '#engine/save.ts';
 import { makeBusyboxRoot } from '#test/kit/busybox.ts';
 import { startDockerRegistry, type DockerRegistry } from '#test/kit/docker-registry.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openEngine } from '#engine/open.ts';
-import type { BuildOutcome } from '#engine/requests.ts';
+import type { BuildOutcome } from '#engine/build-requests.ts';
 import { makeBusyboxRoot } from '#test/kit/busybox.ts';
 import { removeWithStore } from '#test/kit/remove-store.ts';
 import { baseProject, mutationsOf, stepName, type Mutation } from '#test/kit/why-project.ts';

@@ -1,7 +1,8 @@
 /** A project with four stages, and single changes to it of which is known what has to run again, and why. */
 import { chmodSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { BuildRequest, WhyChange } from '#engine/requests.ts';
+import type { BuildRequest } from '#engine/build-requests.ts';
+import type { WhyChange } from '#engine/past-build-requests.ts';
 
 type File = { readonly text: string; readonly mode: number } | { readonly link: string };
 

@@ -4,7 +4,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from '#engine/build.ts';
 import type { Engine } from '#engine/open.ts';
-import type { BuildOutcome, BuildRequest, CacheSource } from '#engine/requests.ts';
+import type { BuildOutcome, BuildRequest } from '#engine/build-requests.ts';
+import type { CacheSource } from '#engine/cache-requests.ts';
 import { stepName, writeProject, type Mutation, type Project } from './why-project.ts';
 
 const never = new AbortController().signal;

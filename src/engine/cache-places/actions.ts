@@ -9,7 +9,7 @@ import { digestOf, hexOf, type Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { openActionsCache, type ActionsCache, type ActionsScope } from '#stores/object/actions-cache.ts';
 import type { Engine } from '../open.ts';
-import type { ActionsCachePlace, ActionsCacheService, OutwardTarget } from '../requests.ts';
+import type { ActionsCachePlace, ActionsCacheService, OutwardTarget } from '../cache-requests.ts';
 import { version } from '../version.ts';
 import type { CacheDestination, CacheOrigin } from './contract.ts';
 import { fetcherFrom, writeLayers, type LayerContent } from './objects.ts';

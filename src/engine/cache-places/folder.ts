@@ -8,7 +8,7 @@ import { decodeInline } from '#execution/cache/inline.ts';
 import { configLimit, decodeImageConfig } from '#formats/oci/image-config.ts';
 import { parseDigest } from '#ground/base/digest.ts';
 import type { Engine } from '../open.ts';
-import type { CacheSource, OutwardTarget } from '../requests.ts';
+import type { CacheSource, OutwardTarget } from '../cache-requests.ts';
 import type { CacheDestination, CacheOrigin, ReadCache } from './contract.ts';
 import { checkConfigSize, sayManifest } from './documents.ts';
 

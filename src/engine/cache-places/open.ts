@@ -1,7 +1,7 @@
 /** The place that a `--cache-from` or `--cache-to` names. Nothing is asked yet, and only what that kind of place needs is loaded. */
 import { unreachable } from '#ground/base/errors.ts';
 import type { Engine } from '../open.ts';
-import type { CacheSource, OutwardTarget } from '../requests.ts';
+import type { CacheSource, OutwardTarget } from '../cache-requests.ts';
 import type { CacheDestination, CacheOrigin } from './contract.ts';
 
 /** `platform`: of the images whose caches are wanted; undefined for this machine's. */

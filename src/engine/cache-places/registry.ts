@@ -12,7 +12,7 @@ import { pushDocument } from '#stores/transfer/push.ts';
 import { resolveDocument, resolveImage } from '#stores/transfer/resolve.ts';
 import type { Engine } from '../open.ts';
 import { nativeOrAsked } from '../platform.ts';
-import type { CacheSource, OutwardTarget } from '../requests.ts';
+import type { CacheSource, OutwardTarget } from '../cache-requests.ts';
 import type { CacheDestination, CacheOrigin, ReadCache } from './contract.ts';
 import { checkConfigSize, sayManifest } from './documents.ts';
 

@@ -5,7 +5,7 @@ import { digestOf, hexOf } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { mostTouched, openS3Bucket, type S3Bucket } from '#stores/object/s3-bucket.ts';
 import type { Engine } from '../open.ts';
-import type { OutwardTarget, S3CachePlace } from '../requests.ts';
+import type { OutwardTarget, S3CachePlace } from '../cache-requests.ts';
 import { version } from '../version.ts';
 import type { CacheDestination, CacheOrigin, CacheWriting } from './contract.ts';
 import { fetcherFrom, writeLayers, type LayerContent } from './objects.ts';

@@ -1,5 +1,5 @@
 /** Things that take up space, as the faces are told of them. */
-import type { CacheUse } from '../requests.ts';
+import type { CacheUse } from '../space-requests.ts';
 import type { SpaceItem } from './account.ts';
 import { isShared } from '../space-filters.ts';
 

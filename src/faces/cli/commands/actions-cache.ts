@@ -1,6 +1,6 @@
 /** `type=gha` of `--cache-from` and `--cache-to`: what is not said comes from the variables that buildx takes it from. */
 import { parseDuration } from '#engine/space-filters.ts';
-import type { ActionsCachePlace, ActionsCacheService, CacheTarget } from '#engine/requests.ts';
+import type { ActionsCachePlace, ActionsCacheService, CacheTarget } from '#engine/cache-requests.ts';
 import { badValue, parseBoolean } from '../option.ts';
 import type { Fields } from './cache-fields.ts';
 

@@ -1,4 +1,4 @@
-import type { Entitlement } from '#engine/requests.ts';
+import type { Entitlement } from '#engine/build-requests.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
 import { badValue } from '../option.ts';

@@ -1,4 +1,4 @@
-import type { AnnotationRequest } from '#engine/requests.ts';
+import type { AnnotationRequest } from '#engine/build-requests.ts';
 import { badValue } from '../option.ts';
 
 const places = ['manifest', 'manifest-descriptor'] as const;

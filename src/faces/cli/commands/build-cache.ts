@@ -1,6 +1,6 @@
 /** `--cache-from` and `--cache-to`, in buildx's forms (docs.docker.com/build/cache/backends). */
 import { resolve } from 'node:path';
-import type { CacheForm, CacheSource, CacheTarget } from '#engine/requests.ts';
+import type { CacheForm, CacheSource, CacheTarget } from '#engine/cache-requests.ts';
 import type { JettisonError } from '#ground/base/errors.ts';
 import { parseReference } from '#formats/oci/reference.ts';
 import type { Surroundings } from '../command.ts';

@@ -1,6 +1,6 @@
 /** `jettison build --call`: what is found out instead of building. The forms are those of `docker build`. */
 import { checkBuild, listBuildTargets, outlineBuild } from '#engine/check.ts';
-import type { BuildRequest, CheckOutcome, Diagnostic, OutlineResult, TargetList } from '#engine/requests.ts';
+import type { BuildRequest, CheckOutcome, Diagnostic, OutlineResult, TargetList } from '#engine/build-requests.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import { codeFrame, type Span } from '#ground/base/span.ts';
 import type { Surroundings } from '../command.ts';

@@ -1,5 +1,5 @@
 /** Limits of the processes of RUN, in the docker CLI's forms and units. */
-import type { BuildRequest, ResourceLimits, Ulimit } from '#engine/requests.ts';
+import type { BuildRequest, ResourceLimits, Ulimit } from '#engine/build-requests.ts';
 import { badValue, list, parsed, text, type ValuesOf } from '../option.ts';
 import { readSize } from '../option-values.ts';
 

@@ -1,5 +1,5 @@
 /** The text of `--metadata-file`: the keys that buildx writes, of what this build made. */
-import type { BuildOutcome } from '#engine/requests.ts';
+import type { BuildOutcome } from '#engine/build-requests.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
 import { isoSeconds } from '../output/stamp.ts';
 

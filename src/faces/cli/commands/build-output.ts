@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { OutputRequest } from '#engine/requests.ts';
+import type { OutputRequest } from '#engine/build-requests.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { badValue } from '../option.ts';
 import { splitFields } from '../option-values.ts';

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isRemoteAddress } from '#engine/remote-address.ts';
-import type { BuildRequest, ContextRequest, ContextSource, PullPolicy } from '#engine/requests.ts';
+import type { BuildRequest, ContextRequest, ContextSource, PullPolicy } from '#engine/build-requests.ts';
 import { orAborted } from '#ground/base/abort.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Surroundings } from '../command.ts';

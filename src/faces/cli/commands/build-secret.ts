@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { SecretRequest } from '#engine/requests.ts';
+import type { SecretRequest } from '#engine/build-requests.ts';
 import { suggest } from '#ground/base/human.ts';
 import type { Surroundings } from '../command.ts';
 import { badValue } from '../option.ts';

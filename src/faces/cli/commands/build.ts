@@ -2,7 +2,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { build } from '#engine/build.ts';
 import type { EngineOptions } from '#engine/open.ts';
-import type { BuildEnd, BuildOutcome, BuildRequest } from '#engine/requests.ts';
+import type { BuildEnd, BuildOutcome, BuildRequest } from '#engine/build-requests.ts';
 import type { ProgressEvent, Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand, type Surroundings } from '../command.ts';

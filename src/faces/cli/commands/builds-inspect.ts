@@ -1,5 +1,5 @@
 import { pastBuild } from '#engine/past-builds.ts';
-import type { BuildStep, PastBuildDetails } from '#engine/requests.ts';
+import type { BuildStep, PastBuildDetails } from '#engine/past-build-requests.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import { formatDuration, formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';

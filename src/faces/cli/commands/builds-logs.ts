@@ -1,5 +1,5 @@
 import { buildLogs } from '#engine/past-builds.ts';
-import type { BuildLogStep } from '#engine/requests.ts';
+import type { BuildLogStep } from '#engine/past-build-requests.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';

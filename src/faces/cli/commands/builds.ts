@@ -1,5 +1,5 @@
 import { listBuilds } from '#engine/past-builds.ts';
-import type { PastBuild } from '#engine/requests.ts';
+import type { PastBuild } from '#engine/past-build-requests.ts';
 import { formatDuration } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';

@@ -1,5 +1,5 @@
 import { pruneContainers } from '#engine/prune.ts';
-import type { ContainerPruneRequest, PrunedContainers } from '#engine/requests.ts';
+import type { ContainerPruneRequest, PrunedContainers } from '#engine/space-requests.ts';
 import { badFilter, parseMoment } from '#engine/space-filters.ts';
 import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';

@@ -1,5 +1,5 @@
 import { diskUse } from '#engine/disk-use.ts';
-import type { CacheUse, DiskUse } from '#engine/requests.ts';
+import type { CacheUse, DiskUse } from '#engine/space-requests.ts';
 import { formatSize } from '#ground/base/human.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';

@@ -1,5 +1,5 @@
 import { listCacheUse } from '#engine/disk-use.ts';
-import type { CacheUse } from '#engine/requests.ts';
+import type { CacheUse } from '#engine/space-requests.ts';
 import { parseCacheFilters } from '#engine/space-filters.ts';
 import { formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';

@@ -1,5 +1,5 @@
 import { imageHistory } from '#engine/history.ts';
-import type { HistoryRow } from '#engine/requests.ts';
+import type { HistoryRow } from '#engine/image-requests.ts';
 import { formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';

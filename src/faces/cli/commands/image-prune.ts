@@ -1,5 +1,5 @@
 import { pruneImages } from '#engine/prune.ts';
-import type { ImagePruneRequest, PrunedImages } from '#engine/requests.ts';
+import type { ImagePruneRequest, PrunedImages } from '#engine/space-requests.ts';
 import { badFilter, parseLabelFilter, parseMoment } from '#engine/space-filters.ts';
 import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';

@@ -1,5 +1,5 @@
 import { listImages } from '#engine/images.ts';
-import type { ImageRow } from '#engine/requests.ts';
+import type { ImageRow } from '#engine/image-requests.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';

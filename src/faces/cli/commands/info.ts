@@ -1,5 +1,5 @@
 import { systemInfo } from '#engine/info.ts';
-import type { SystemInfo } from '#engine/requests.ts';
+import type { SystemInfo } from '#engine/info-requests.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import { formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';

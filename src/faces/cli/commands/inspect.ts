@@ -1,5 +1,5 @@
 import { inspect } from '#engine/inspect.ts';
-import type { InspectKind } from '#engine/requests.ts';
+import type { InspectKind } from '#engine/info-requests.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import { defineCommand, type Command } from '../command.ts';
 import { engineFor } from '../engine.ts';

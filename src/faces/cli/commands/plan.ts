@@ -1,5 +1,5 @@
 import { planBuild } from '#engine/plan.ts';
-import type { BuildPlan, PlannedStep } from '#engine/requests.ts';
+import type { BuildPlan, PlannedStep } from '#engine/build-requests.ts';
 import { formatDuration, formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';

@@ -1,5 +1,5 @@
 import { pruneBuildCache } from '#engine/prune.ts';
-import type { CachePruneRequest, PrunedCache } from '#engine/requests.ts';
+import type { CachePruneRequest, PrunedCache } from '#engine/space-requests.ts';
 import { parseCacheFilters } from '#engine/space-filters.ts';
 import { parseBytes } from '#engine/space-limit.ts';
 import { formatSize } from '#ground/base/human.ts';

@@ -1,5 +1,5 @@
 import { listContainers } from '#engine/containers.ts';
-import type { ContainerRow } from '#engine/requests.ts';
+import type { ContainerRow } from '#engine/container-requests.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';

@@ -1,5 +1,5 @@
 import { push } from '#engine/push.ts';
-import type { PushRequest } from '#engine/requests.ts';
+import type { PushRequest } from '#engine/image-requests.ts';
 import { nameOf, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';

@@ -1,4 +1,4 @@
-import type { RunRequest } from '#engine/requests.ts';
+import type { RunRequest } from '#engine/container-requests.ts';
 import { run } from '#engine/run.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';

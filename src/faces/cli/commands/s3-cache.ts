@@ -1,6 +1,6 @@
 /** `type=s3` of `--cache-from` and `--cache-to`: what is not said comes from the variables of AWS. */
 import { parseDuration } from '#engine/space-filters.ts';
-import type { S3CachePlace } from '#engine/requests.ts';
+import type { S3CachePlace } from '#engine/cache-requests.ts';
 import { badValue } from '../option.ts';
 import { demand, readFlag, type Fields } from './cache-fields.ts';
 

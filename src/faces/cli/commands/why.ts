@@ -1,5 +1,5 @@
 import { pastBuild } from '#engine/past-builds.ts';
-import type { BuildChoice, PastBuildDetails, Why, WhyStep } from '#engine/requests.ts';
+import type { BuildChoice, PastBuildDetails, Why, WhyStep } from '#engine/past-build-requests.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { formatDuration } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';

@@ -1,5 +1,5 @@
 /** Things of the build cache as buildx prints them. */
-import type { CacheUse } from '#engine/requests.ts';
+import type { CacheUse } from '#engine/space-requests.ts';
 import { formatSize } from '#ground/base/human.ts';
 import type { Fields } from './rows.ts';
 import { createdAt, since } from './stamp.ts';

@@ -1,5 +1,5 @@
 /** The closing line of a build. */
-import type { BuildOutcome } from '#engine/requests.ts';
+import type { BuildOutcome } from '#engine/build-requests.ts';
 import { formatDuration, formatSize } from '#ground/base/human.ts';
 
 /** `built in 12.4s: 5 of 9 steps cached; longest chain 11.9s; read 1.2MB, pulled 30MB`. What is nothing is left out. */

@@ -1,5 +1,5 @@
 /** Why steps ran again, in words. */
-import type { Why, WhyChange, WhyRoot } from '#engine/requests.ts';
+import type { Why, WhyChange, WhyRoot } from '#engine/past-build-requests.ts';
 import { formatDuration } from '#ground/base/human.ts';
 import { harmless } from './text.ts';
 

@@ -1,0 +1,24 @@
+/** What jettison says of itself, of the machine, and of one thing in full. */
+
+export type SystemInfo = {
+  readonly version: string;
+  readonly store: string;
+  readonly images: number;
+  readonly containers: number;
+  readonly runtime: string;
+  readonly rootless: boolean;
+  readonly kernel: string;
+  readonly architecture: string;
+  readonly cpus: number;
+  readonly memory: number;
+};
+
+export type InspectKind = 'image' | 'container';
+
+export type VersionInfo = {
+  readonly version: string;
+  readonly node: string;
+  /** As in image platforms: `linux`, `amd64`. */
+  readonly os: string;
+  readonly architecture: string;
+};
