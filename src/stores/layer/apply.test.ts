@@ -751,14 +751,17 @@ test(
     const file = join(place.path, 'waiting-layer');
     writeFileSync(file, tar);
     const base = Promise.withResolvers<readonly string[]>();
-    const controller = new AbortController();
+    const [controller, last] = [new AbortController(), new AbortController()];
     const waiting = Array.from({ length: 9 }, async (_, index) => {
       const folder = join(place.path, `over-${index}`);
       mkdirSync(folder);
-      return await applyLayer({ file, mediaType, diffId: digestOf(tar), folder, below: base.promise }, quiet, controller.signal);
+      const { signal } = index === 8 ? last : controller;
+      return await applyLayer({ file, mediaType, diffId: digestOf(tar), folder, below: base.promise }, quiet, signal);
     });
     await place.apply([['first', 'file', 'x']], { below: [] });
     assert.deepEqual(shape(place.upper), ['first x']);
+    last.abort(cancelled('not begun yet'));
+    await assert.rejects(async () => await waiting[8], /not begun yet/u);
     controller.abort(cancelled('enough'));
     const ends = await Promise.allSettled(waiting);
     assert.ok(ends.every((end) => end.status === 'rejected' && isCode(end.reason, 'base/cancelled')));

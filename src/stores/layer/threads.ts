@@ -44,9 +44,17 @@ export async function runJob<J extends Job>(
   const answer = Promise.withResolvers<Answer>();
   const call: Call = { job, coming, onProgress, signal, resolve: answer.resolve };
   waiting.push(call);
+  const leave = (): void => {
+    const index = waiting.indexOf(call);
+    if (index < 0) return;
+    waiting.splice(index, 1);
+    call.resolve({ kind: 'stopped' });
+  };
+  signal.addEventListener('abort', leave, { once: true });
   startNext();
   void noteComplete(call);
   const result = await answer.promise;
+  signal.removeEventListener('abort', leave);
   switch (result.kind) {
     case 'done':
       // The thread answers a job of this kind.
@@ -78,8 +86,7 @@ function startNext(): void {
     const index = waiting.findIndex((call) => !isAhead(call) || ahead < mostAhead);
     const [call] = index < 0 ? [] : waiting.splice(index, 1);
     if (!call) return;
-    if (call.signal.aborted) call.resolve({ kind: 'stopped' });
-    else runCall(call);
+    runCall(call);
   }
 }
 
