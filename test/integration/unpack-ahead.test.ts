@@ -129,6 +129,16 @@ test('of two who want a layer, either brings its parent, and one may leave', { s
   });
 });
 
+test('one whose parent is here helps those whose parent never comes', { skip: process.getuid?.() !== 0 }, async () => {
+  await withImage(async ({ layers, store, request }) => {
+    const bottom = await layers.unpack(request(0, undefined), quiet, signal);
+    const begun = layers.unpack(request(1, Promise.withResolvers<SnapshotId>().promise), quiet, signal);
+    const joined = layers.unpack(request(1, bottom), quiet, signal);
+    assert.equal(store.get(await joined)?.parent, bottom);
+    assert.equal(await begun, await joined);
+  });
+});
+
 test('whoever waits for a layer below that never comes leaves nothing', { skip: process.getuid?.() !== 0 }, async () => {
   await withImage(async ({ layers, folder, request }) => {
     const controller = new AbortController();

@@ -72,9 +72,11 @@ export function createLayers(snapshots: SnapshotStore): Layers {
             (await unpackNew(snapshots, { ...request, parent }, { report, signal: own })),
           signal,
         );
-      if (!(request.parent instanceof Promise)) return await unpack(request.parent);
-      using coming = parents.join(chainId, request.parent);
-      return await unpack(coming.parent);
+      const { parent } = request;
+      if (parent === undefined) return await unpack(parent);
+      // One whose parent is here tells it to those who share the work as well: they may have begun it for somebody who has left.
+      using coming = parents.join(chainId, Promise.resolve(parent));
+      return await unpack(parent instanceof Promise ? coming.parent : parent);
     },
   };
 }
