@@ -48,6 +48,20 @@ test('a kept connection that the server has closed is replaced at once', async (
   }
 });
 
+test('an answer before the end of a body ends whoever makes it, too: the next try may ask for it again', async () => {
+  await using server = await startRaw((socket) => void socket.write('HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n'));
+  using transport = transportWith();
+  const made = Promise.withResolvers<AbortSignal>();
+  const open = async function* (own: AbortSignal) {
+    made.resolve(own);
+    yield new Uint8Array(10);
+    await once(own, 'abort');
+  };
+  using answer = await transport.send({ method: 'PATCH', url: server.url, body: { size: undefined, open } }, signal);
+  assert.equal(answer.status, 503);
+  assert.ok((await made.promise).aborted);
+});
+
 const drip = (size: number) => (socket: Socket) => {
   socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n');
   let sent = 0;

@@ -1,7 +1,7 @@
 /** One HTTP request and its answer, with a limit for each wait: connecting, the first byte, and bytes that do not come. */
 import { joinBytes } from '#ground/base/bytes.ts';
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { orAborted } from '#ground/base/abort.ts';
+import { cancelled, childSignal, orAborted } from '#ground/base/abort.ts';
 import { networkError, registryError, timeoutError } from '../errors.ts';
 
 /** Milliseconds, but for `leastBytes`. */
@@ -73,7 +73,7 @@ export async function exchange(request: ClientRequest, outgoing: Outgoing, timin
   }
 }
 
-/** Writes the body as fast as the other side takes it; stops when an answer comes before the end. */
+/** Writes the body as fast as the other side takes it; stops when an answer or an error comes before the end, and whatever makes the body with it: the next try asks for it again. */
 async function sendBody(
   request: ClientRequest,
   outgoing: Outgoing,
@@ -83,11 +83,13 @@ async function sendBody(
   signal: AbortSignal,
 ): Promise<void> {
   let answered = false;
-  const seen = answer.then(
-    () => (answered = true),
-    () => (answered = true),
-  );
-  for await (const block of outgoing.body?.open(signal) ?? []) {
+  using own = childSignal(signal);
+  const stop = (): void => {
+    answered = true;
+    own.abort(cancelled('The answer has come'));
+  };
+  const seen = answer.then(stop, stop);
+  for await (const block of outgoing.body?.open(own.signal) ?? []) {
     for (let start = 0; start < block.length && !answered; start += piece) {
       if (request.write(block.subarray(start, start + piece))) continue;
       const drained = Promise.withResolvers<void>();
