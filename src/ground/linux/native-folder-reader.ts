@@ -57,18 +57,14 @@ function putStats(rows: Float64Array, at: number): void {
   rows[at + statField.uid] = words[5] ?? 0;
   rows[at + statField.gid] = words[6] ?? 0;
   rows[at + statField.links] = words[4] ?? 0;
-  rows[at + statField.inode] = wide(8);
-  rows[at + statField.size] = wide(10);
+  rows[at + statField.inode] = signed(8);
+  rows[at + statField.size] = signed(10);
   rows[at + statField.ctime] = signed(24);
   rows[at + statField.ctimeNanoseconds] = words[26] ?? 0;
   rows[at + statField.mtime] = signed(28);
   rows[at + statField.mtimeNanoseconds] = words[30] ?? 0;
   rows[at + statField.device] = makeDevice(words[32] ?? 0, words[33] ?? 0);
   rows[at + statField.fileSystem] = makeDevice(words[34] ?? 0, words[35] ?? 0);
-}
-
-function wide(word: number): number {
-  return (words[word + high] ?? 0) * 0x1_0000_0000 + (words[word + low] ?? 0);
 }
 
 function signed(word: number): number {

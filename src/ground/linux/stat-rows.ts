@@ -6,7 +6,8 @@ export const statLength = 12;
 
 /**
  * Where each number stands in a row: `mode` with the bits of the type, `fileSystem` and `device` as makedev gives them, times as seconds and the nanoseconds after them.
- * All of them are exact but for inodes of 2^53 and more, which no file system of this machine's own kernel makes by itself.
+ * All of them are exact but for inodes of 2^53 and more (overlayfs over several file systems, FUSE), which are the nearest number, and negative from 2^63 on, as
+ * Node has them.
  */
 export const statField = {
   mode: 0,

@@ -57,6 +57,13 @@ test('a file with two names is told from two equal files', () => {
   assert.deepEqual(lines([{ ...file, links: 2 }]), lines([file]), 'a second name elsewhere does not count');
   const layers = lines([file, { ...file, path: asByteString('g'), layer: 1 }].map((entry) => ({ ...entry, links: 2 })));
   assert.deepEqual(layers, lines(names), 'nor does the same inode in another layer');
+  const mounted = lines([1n, 2n].map((fileSystem) => ({ ...file, links: 2, fileSystem })));
+  assert.equal(mounted[1], mounted[0], 'nor in another file system');
+  const inexact = lines(names.map((entry) => ({ ...entry, links: 2, inode: 2 ** 53 })));
+  assert.ok(
+    inexact.every((line) => !line.includes('=')),
+    'a number that may be that of two inodes',
+  );
 });
 
 test('lines cannot be shifted into each other, however many', () => {

@@ -18,8 +18,9 @@ export type TreeDigestOptions = {
 export function createLineMaker(options: TreeDigestOptions): (path: string, entry: TreeEntry) => string {
   const firstNames = new Map<string, string>();
   return (path, entry) => {
-    const first = entry.kind === 'file' && entry.links > 1 ? firstNames.get(inodeKey(entry)) : undefined;
-    if (entry.kind === 'file' && entry.links > 1 && first === undefined) firstNames.set(inodeKey(entry), path);
+    const shared = entry.kind === 'file' ? sharedInode(entry) : undefined;
+    const first = shared === undefined ? undefined : firstNames.get(shared);
+    if (shared !== undefined && first === undefined) firstNames.set(shared, path);
     const owner = options.owners === 'kept' ? `${entry.uid}:${entry.gid}` : '0:0';
     const fields = [
       path,
@@ -36,9 +37,20 @@ export function createLineMaker(options: TreeDigestOptions): (path: string, entr
   };
 }
 
-/** Names of one inode of a chain: the same inode in two layers is two files, because each layer is an archive of its own. */
-export function inodeKey(entry: TreeEntry): string {
-  return `${entry.layer}:${entry.inode}`;
+/**
+ * Names of one inode: the same number in two layers of a chain is two files, because each layer is an archive of its own, and so it is in two file systems of a
+ * folder with something mounted in it.
+ */
+export function inodeKey({ layer, fileSystem, inode }: TreeEntry): string {
+  return `${layer}:${fileSystem ?? ''}:${inode}`;
+}
+
+/**
+ * `inodeKey` of an entry that may have other names; undefined when it has none. It is undefined, too, for numbers of 2^53 and more (overlayfs over several file systems,
+ * FUSE): two of these may look the same here, and a file that is there twice is better than one with the bytes of another.
+ */
+export function sharedInode(entry: TreeEntry): string | undefined {
+  return entry.links > 1 && Number.isSafeInteger(entry.inode) ? inodeKey(entry) : undefined;
 }
 
 /** One digest over lines. The lines hold a fixed number of fields without NUL, so that no two lists of lines read the same. */

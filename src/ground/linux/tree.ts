@@ -13,6 +13,7 @@ export type TreeEntry = {
   readonly size: number;
   /** Nanoseconds since the epoch. */
   readonly mtime: bigint;
+  /** Inexact from 2^53 on. */
   readonly inode: number;
   readonly links: number;
   readonly device: { readonly major: number; readonly minor: number } | undefined;

@@ -31,7 +31,7 @@ export const copyMemoryTables = `CREATE TABLE copy_digests (copy TEXT NOT NULL P
 
 const day = 24 * 60 * 60 * 1000;
 /** Changes with what a fingerprint or a digest of a copy is made of. */
-const version = 1;
+const version = 2;
 
 type Row = { readonly copy: RememberedCopy; readonly look: CopyLook; readonly digest: Digest };
 

@@ -20,7 +20,7 @@ import {
 } from '#ground/linux/syscall.ts';
 import { lookAtOpen } from '#ground/linux/look.ts';
 import { setAttribute } from '#ground/linux/attributes.ts';
-import { inodeKey } from '#ground/linux/tree-digest.ts';
+import { inodeKey, sharedInode } from '#ground/linux/tree-digest.ts';
 import { entryChanged } from '#ground/linux/tree-read.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
 import { belongsToLayer } from '#stores/layer/attributes.ts';
@@ -87,7 +87,7 @@ export function createEntryPlacer(on: {
 
   const placeFile = (folder: OpenFolder, name: ByteString, entry: TreeEntry): void => {
     const path = joinPath(folder.path, name);
-    const inode = entry.links > 1 ? inodeKey(entry) : undefined;
+    const inode = sharedInode(entry);
     const first = inode === undefined ? undefined : copies.get(inode);
     if (first !== undefined && tryLink(() => linkAt(upper.file, first.path, folder.file, name))) {
       stamps?.keep(entry, path, startedAt);
