@@ -17,6 +17,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { asByteString, bytesOf, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { isCode } from '#ground/base/errors.ts';
+import { nodeFolderReader, type FolderReader } from '#ground/linux/folder-reader.ts';
 import { AT_FDCWD, fileTypes, makeNodeAt } from '#ground/linux/syscall.ts';
 import { statField, statLength } from '#ground/linux/stat-rows.ts';
 import type { Tree } from '#ground/linux/tree.ts';
@@ -273,4 +274,23 @@ test('what was seen of an entry first is what is listed and scanned later', () =
     [...seen].filter(([path]) => path !== 'd/x'),
   );
   assert.equal(context.entry(fromText('f')), before[0]);
+});
+
+test('a link that goes or becomes a file between two looks is a change, and one that is left out is not looked at twice', () => {
+  for (const become of [(path: string): void => writeFileSync(path, ''), (): void => undefined]) {
+    using folder = mkdtempDisposableSync('/tmp/jettison-context-');
+    const link = join(folder.path, 'link');
+    symlinkSync('a', link);
+    const reader: FolderReader = {
+      ...nodeFolderReader,
+      target(inside, name) {
+        rmSync(link, { force: true });
+        become(link);
+        return nodeFolderReader.target(inside, name);
+      },
+    };
+    const open = (ignore: readonly string[]): Tree => openLocalContext({ folder: folder.path, ignore, reader });
+    assert.deepEqual(open(['*', '!link/kept']).list(root), []);
+    assert.throws(() => open([]).list(root), isChange);
+  }
 });

@@ -208,8 +208,8 @@ function lookInside(
   for (let index = 0; index < names.length; index++) {
     const mode = rows[index * statLength + statField.mode] ?? 0;
     const type = mode & constants.S_IFMT;
-    if (type === constants.S_IFLNK) targets.set(index, reader.target(inside, names[index] ?? fromText('')));
     if (leftOut.has(index) && type !== constants.S_IFDIR) rows.fill(0, index * statLength, (index + 1) * statLength);
+    else if (type === constants.S_IFLNK) targets.set(index, reader.target(inside, names[index] ?? fromText('')));
   }
   return { names, rows, targets };
 }
@@ -261,7 +261,8 @@ function insideFolder<T>({ entry, isLeftOut }: Place, work: (inside: number) => 
     return work(folder);
   } catch (error) {
     const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') throw replaced(entry, error);
+    // EINVAL: what was a link is none any more.
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP' || code === 'EINVAL') throw replaced(entry, error);
     if (code !== 'EACCES' && code !== 'EPERM') throw error;
     if (isLeftOut) return undefined;
     throw notReadable(entry, error);
