@@ -1,6 +1,6 @@
 /** Reads the caches that `--cache-from` names: their documents, never their layers. What cannot be read is a warning. */
 import type { Report } from '#formats/progress/event.ts';
-import { childSignal } from '#ground/base/abort.ts';
+import { withinTime } from '#ground/base/abort.ts';
 import { digestOf } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { CacheOrigin, ReadCache } from './cache-places/contract.ts';
@@ -79,14 +79,8 @@ export async function readInTime(
   longest: number,
   signal: AbortSignal,
 ): Promise<ReadCache | undefined> {
-  using own = childSignal(signal);
   const tooSlow = new JettisonError('engine/cache-too-slow', `It has not said within ${longest / 1000} seconds what it has`, {
     fault: 'environment',
   });
-  const timer = setTimeout(() => own.abort(tooSlow), longest);
-  try {
-    return await read(own.signal);
-  } finally {
-    clearTimeout(timer);
-  }
+  return await withinTime(longest, tooSlow, read, signal);
 }

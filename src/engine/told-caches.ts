@@ -1,23 +1,33 @@
 /** What the caches of `--cache-from` say of the builds that wrote them: asked for when steps run, to say why. */
 import { decodeMemory, type CacheTrouble, type ToldCache } from '#execution/builds/memory.ts';
+import { withinTime } from '#ground/base/abort.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { ImportedCache } from './import-cache.ts';
+
+type TellingCache = Pick<ImportedCache, 'name' | 'readMemory'>;
 
 /** Milliseconds. Whoever waits for a build does not wait longer for its reasons. */
 const patience = 15_000;
 
-export async function tellOfCaches(caches: readonly ImportedCache[]): Promise<readonly ToldCache[]> {
-  return await Promise.all(caches.map(tellOf));
+/** Never fails: what is wrong is part of what it gives. `longest`: milliseconds that each of them may take. */
+export async function tellOfCaches(caches: readonly TellingCache[], longest = patience): Promise<readonly ToldCache[]> {
+  return await Promise.all(caches.map(async (cache) => await tellOf(cache, longest)));
 }
 
-async function tellOf(cache: ImportedCache): Promise<ToldCache> {
+async function tellOf(cache: TellingCache, longest: number): Promise<ToldCache> {
   const { name } = cache;
   try {
-    const packed = await cache.readMemory?.(AbortSignal.timeout(patience));
+    const packed = cache.readMemory && (await withinTime(longest, tooSlow(longest), cache.readMemory, new AbortController().signal));
     return { name, memory: packed && decodeMemory(packed, name), trouble: undefined };
   } catch (error) {
     return { name, memory: undefined, trouble: troubleOf(error) };
   }
+}
+
+function tooSlow(longest: number): JettisonError {
+  return new JettisonError('engine/cache-too-slow', `It has not said within ${longest / 1000} seconds what its steps were made of`, {
+    fault: 'environment',
+  });
 }
 
 /** With those that could not be read at all, and what was wrong with layers; undefined: there was no cache. */

@@ -16,6 +16,22 @@ export function childSignal(parent: AbortSignal): ChildSignal {
   };
 }
 
+/** Does the task; after `longest` milliseconds its signal aborts with `late`. */
+export async function withinTime<T>(
+  longest: number,
+  late: JettisonError,
+  task: (signal: AbortSignal) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  using own = childSignal(signal);
+  const timer = setTimeout(() => own.abort(late), longest);
+  try {
+    return await task(own.signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** The error to abort with when a person or a peer asked for it. `by`: the signal (`SIGINT`) that asked, if it was one. */
 export function cancelled(why: string, by?: string): JettisonError {
   return new JettisonError('base/cancelled', why, { fault: 'user', cause: by });

@@ -1,6 +1,6 @@
 /** Requests to the service itself, with the token, and to the signed addresses that it hands out, without. */
 import type * as v from 'valibot';
-import { childSignal } from '#ground/base/abort.ts';
+import { withinTime } from '#ground/base/abort.ts';
 import { checkShape, parseJson } from '#ground/base/decode.ts';
 import { isCode, JettisonError } from '#ground/base/errors.ts';
 import { sleep } from '#ground/base/retry.ts';
@@ -80,7 +80,8 @@ export function createCaller({ url, token, transport, timeout, isPatient }: Call
   };
   const caller: Caller = {
     host,
-    call: async (request, signal) => await within(timeout, host, async (own) => await persistent(request, own), signal),
+    call: async (request, signal) =>
+      await withinTime(timeout, tooLate(host, timeout), async (own) => await persistent(request, own), signal),
     ask: async (request, signal) => await transport.send(request, signal),
     send: async (request, signal) =>
       await transport.persist(async () => {
@@ -110,16 +111,9 @@ function under(base: URL, path: string): URL {
   return new URL(path, base.href.endsWith('/') ? base : `${base.href}/`);
 }
 
-async function within<T>(timeout: number, host: string, task: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
-  using own = childSignal(signal);
-  const late = new JettisonError('object/timeout', `"${host}" did not do what it was asked to within ${timeout / 1000} seconds`, {
+function tooLate(host: string, timeout: number): JettisonError {
+  return new JettisonError('object/timeout', `"${host}" did not do what it was asked to within ${timeout / 1000} seconds`, {
     fault: 'environment',
     hint: 'It limits how often it may be asked; "timeout=20m" waits longer',
   });
-  const timer = setTimeout(() => own.abort(late), timeout);
-  try {
-    return await task(own.signal);
-  } finally {
-    clearTimeout(timer);
-  }
 }
