@@ -198,6 +198,9 @@ test('with a repository and a token GitHub’s API says what is there, and the c
   );
   assertSecret(service, one, first.plain, second.plain);
   assert.deepEqual(service.complaints, []);
+  const lost = { environment: { ...environment, GITHUB_API_URL: 'api.github.com' } };
+  const refused = await one.jettison(['build', option, `${one.folder}/context`], lost);
+  assert.match(refused.stderr, /GitHub's API is no web address/u);
 });
 
 test('outside of a job it is left aside with a warning; what cannot be is refused without showing a token', async () => {

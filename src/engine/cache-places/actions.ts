@@ -55,8 +55,13 @@ export function actionsDestination(engine: Engine, target: ActionsTarget): Cache
     write: async (writing, signal) => {
       using cache = open(engine, service, { isPatient: true });
       const index = indexKey(scope, writableScope(cache.scopes));
-      const known =
-        listing && (await cache.listKeys({ ...listing, api: new URL(listing.api), token: listing.token() }, blobKeyPrefix, signal));
+      const api = listing && webAddress(listing.api);
+      if (listing !== undefined && api === undefined) {
+        throw new JettisonError('engine/bad-cache-address', "The address of GitHub's API is no web address", {
+          hint: 'It is taken from GITHUB_API_URL',
+        });
+      }
+      const known = listing && api && (await cache.listKeys({ ...listing, api, token: listing.token() }, blobKeyPrefix, signal));
       const write = async (layer: LayerContent, own: AbortSignal): Promise<void> => {
         const key = blobKey(layer.blob.digest);
         const isThere = known === undefined ? await cache.has(key, own) : known.has(key);
@@ -70,8 +75,8 @@ export function actionsDestination(engine: Engine, target: ActionsTarget): Cache
 }
 
 function open(engine: Engine, service: ActionsCacheService, { isPatient }: { readonly isPatient: boolean }): ActionsCache {
-  const url = URL.parse(service.url);
-  if (url === null || !['http:', 'https:'].includes(url.protocol)) {
+  const url = webAddress(service.url);
+  if (url === undefined) {
     throw new JettisonError('engine/bad-cache-address', 'The address of the GitHub Actions cache is no web address', {
       hint: 'It is taken from "url" or "url_v2", else from ACTIONS_RESULTS_URL or ACTIONS_CACHE_URL',
     });
@@ -87,6 +92,11 @@ function open(engine: Engine, service: ActionsCacheService, { isPatient }: { rea
     timing: engine.network,
     now: engine.now,
   });
+}
+
+function webAddress(given: string): URL | undefined {
+  const url = URL.parse(given);
+  return url !== null && ['http:', 'https:'].includes(url.protocol) ? url : undefined;
 }
 
 const blobKeyPrefix = `buildkit-blob-${format}-`;

@@ -163,6 +163,6 @@ async function latestNumber(service: ActionsService, { host }: Caller, key: stri
   const entry = await service.find(`${key}#`, signal);
   if (entry === undefined || !entry.key.startsWith(`${key}#`)) return 0;
   const number = entry.key.slice(key.length + 1);
-  if (!/^\d{1,9}$/u.test(number)) throw badAnswer(host, `"${entry.key}" has no number`);
+  if (!/^\d{1,9}$/u.test(number)) throw badAnswer(host, `"${entry.key.slice(0, 600)}" has no number`);
   return Number(number);
 }
