@@ -17,7 +17,7 @@ export async function tellOfCaches(caches: readonly TellingCache[], longest = pa
 async function tellOf(cache: TellingCache, longest: number): Promise<ToldCache> {
   const { name } = cache;
   try {
-    const packed = cache.readMemory && (await withinTime(longest, tooSlow(longest), cache.readMemory, new AbortController().signal));
+    const packed = await withinTime(longest, tooSlow(longest), async (own) => await cache.readMemory(own), new AbortController().signal);
     return { name, memory: packed && decodeMemory(packed, name), trouble: undefined };
   } catch (error) {
     return { name, memory: undefined, trouble: troubleOf(error) };

@@ -26,6 +26,15 @@ test('the second store runs nothing and downloads the list and the layers of the
   assert.equal(service.calls.slice(before).filter(({ key }) => key.startsWith('team/blobs/')).length, 5, 'those that the last stage made');
   assert.equal(await two.succeed(['run', '--rm', 'app', 'cat', '/srv/all']), answer);
 
+  // What tells of the steps is asked for only where one runs.
+  await using three = await openProject('busybox', { environment });
+  three.files({ 'src/b': 'other\n' });
+  const third = await three.build(`--cache-from=${place},name=latest`);
+  assert.deepEqual(
+    [...third.plain.matchAll(/^why: (.*?); cost/gmu)].map(([, line]) => line),
+    ['COPY src /src (Dockerfile:7) ran again: src/b changed (content)'],
+  );
+
   // A layer that is cut short at the bucket is written anew, an old one is made new; nothing else of the layers is sent.
   const [cut, old] = [...service.objects].filter(([key]) => key.includes('/blobs/'));
   assert.ok(cut && old);

@@ -12,7 +12,8 @@ import type { Engine } from '../open.ts';
 import type { ActionsCachePlace, ActionsCacheService, OutwardTarget } from '../cache-requests.ts';
 import { version } from '../version.ts';
 import type { CacheDestination, CacheOrigin } from './contract.ts';
-import { fetcherFrom, writeLayers, type LayerContent } from './objects.ts';
+import { memoryReader } from './documents.ts';
+import { fetcherFrom, writeBlobs, type BlobContent } from './objects.ts';
 
 type ActionsTarget = Extract<OutwardTarget, { readonly kind: 'actions' }>;
 
@@ -40,7 +41,9 @@ export function actionsOrigin(engine: Engine, { scope, service }: ActionsCachePl
       const fetch = fetcherFrom(engine, `gha ${cache.host}`, async (blob, { sink }, own) => {
         return await cache.download(blobKey(blob.digest), { descriptor: blob, sink }, own);
       });
-      return { ...exportedCache(found.flatMap((one) => one.list())), repository: undefined, fetch };
+      const { memory } = found.find((one) => one.memory !== undefined) ?? {};
+      const readMemory = memoryReader(engine, { name, memory, fetch });
+      return { ...exportedCache(found.flatMap((one) => one.list())), repository: undefined, fetch, readMemory };
     },
   };
 }
@@ -62,12 +65,12 @@ export function actionsDestination(engine: Engine, target: ActionsTarget): Cache
         });
       }
       const known = listing && api && (await cache.listKeys({ ...listing, api, token: listing.token() }, blobKeyPrefix, signal));
-      const write = async (layer: LayerContent, own: AbortSignal): Promise<void> => {
-        const key = blobKey(layer.blob.digest);
+      const write = async (content: BlobContent, own: AbortSignal): Promise<void> => {
+        const key = blobKey(content.blob.digest);
         const isThere = known === undefined ? await cache.has(key, own) : known.has(key);
-        if (!isThere) await cache.write(key, layer, own);
+        if (!isThere) await cache.write(key, content, own);
       };
-      await writeLayers(writing, atOnce, write, signal);
+      await writeBlobs(writing, atOnce, write, signal);
       await cache.replace(index, writing.manifest.config.bytes, signal);
       writing.say(`writing cache index ${index} done`);
     },

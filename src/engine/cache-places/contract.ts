@@ -14,8 +14,8 @@ export type ReadCache = ExportedCache & {
   readonly repository: Repository | undefined;
   /** Brings a layer's blob into the content store. Throws `registry/...`, `content/...`, `cache/...`. */
   fetch(blob: Descriptor, report: Report, signal: AbortSignal): Promise<void>;
-  /** What it tells of its steps, packed; undefined for nothing. Left out where no cache tells anything. Throws like `fetch`, and `builds/bad-memory`. */
-  readMemory?(signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** What it tells of its steps, packed; undefined for nothing. Throws like `fetch`, and `builds/bad-memory`. */
+  readMemory(signal: AbortSignal): Promise<Uint8Array | undefined>;
 };
 
 /** A cache to read. */

@@ -1,7 +1,9 @@
+import { checkMemorySize, memoryLimits } from '#execution/builds/memory.ts';
 import { configLimit } from '#formats/oci/image-config.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import type { CacheWriting } from './contract.ts';
+import type { Engine } from '../open.ts';
+import type { CacheWriting, ReadCache } from './contract.ts';
 
 /** Throws `engine/cache-too-large` for a list of records that is longer than what is read. */
 export function checkConfigSize({ size }: Pick<Descriptor, 'size'>): void {
@@ -10,6 +12,19 @@ export function checkConfigSize({ size }: Pick<Descriptor, 'size'>): void {
     fault: 'environment',
   });
 }
+
+/** What a cache tells of its steps, brought like a layer. Reading it throws like `fetch`, and `builds/bad-memory`. */
+export function memoryReader(engine: Engine, { name, memory, fetch }: Telling): ReadCache['readMemory'] {
+  return async (signal) => {
+    if (memory === undefined) return undefined;
+    checkMemorySize(memory, name);
+    await fetch(memory, () => undefined, signal);
+    return engine.content.read(memory.digest, memoryLimits.cache);
+  };
+}
+
+/** `memory`: undefined where it tells nothing. */
+type Telling = { readonly name: string; readonly memory: Descriptor | undefined; readonly fetch: ReadCache['fetch'] };
 
 /** The last lines about a cache that has a manifest. */
 export function sayManifest(

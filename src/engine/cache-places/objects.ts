@@ -19,29 +19,30 @@ export function fetcherFrom(engine: Engine, name: string, download: BlobPlace['d
   };
 }
 
-/** A layer for a service: its bytes are opened when they are asked for. */
-export type LayerContent = {
+/** A blob for a service: its bytes are opened when they are asked for. */
+export type BlobContent = {
   readonly blob: Descriptor;
   readonly size: number;
   readonly sha256: string;
   open(signal: AbortSignal): AsyncIterable<Uint8Array>;
 };
 
-/** Does `write` for each layer, so many at once; the first failure ends it. */
-export async function writeLayers(
+/** Does `write` for each layer and what tells of the steps, so many at once; the first failure ends it. */
+export async function writeBlobs(
   { manifest, openBlob, say }: CacheWriting,
   atOnce: number,
-  write: (layer: LayerContent, signal: AbortSignal) => Promise<void>,
+  write: (blob: BlobContent, signal: AbortSignal) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   using own = childSignal(signal);
   const limit = createLimit(atOnce);
-  const writes = manifest.layers.map(
+  const memory = manifest.memory?.descriptor;
+  const writes = [...manifest.layers, ...(memory === undefined ? [] : [memory])].map(
     async (blob) =>
       await limit(async () => {
-        const open: LayerContent['open'] = (one) => openBlob(blob.digest, 0, one);
+        const open: BlobContent['open'] = (one) => openBlob(blob.digest, 0, one);
         await write({ blob, size: blob.size, sha256: hexOf(blob.digest), open }, own.signal);
-        say(`writing layer ${blob.digest} done`);
+        if (blob !== memory) say(`writing layer ${blob.digest} done`);
       }, own.signal),
   );
   for (const one of writes) one.catch((error: unknown) => own.abort(error instanceof Error ? error : new Error(String(error))));

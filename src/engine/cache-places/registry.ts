@@ -1,5 +1,4 @@
 /** A cache in a registry: a manifest of its own, or an image that says which steps made its layers. */
-import { checkMemorySize, memoryLimits } from '#execution/builds/memory.ts';
 import { decodeCacheConfig } from '#execution/cache/cache-config.ts';
 import { readCacheManifest } from '#execution/cache/cache-manifest.ts';
 import type { ExportedCache } from '#execution/cache/exported.ts';
@@ -14,7 +13,7 @@ import type { Engine } from '../open.ts';
 import { nativeOrAsked } from '../platform.ts';
 import type { CacheSource, OutwardTarget } from '../cache-requests.ts';
 import type { CacheDestination, CacheOrigin, ReadCache } from './contract.ts';
-import { checkConfigSize, sayManifest } from './documents.ts';
+import { checkConfigSize, memoryReader, sayManifest } from './documents.ts';
 
 /** Reading it throws `registry/...`, `oci/...`, `cache/bad-config`, `engine/cache-too-large`. */
 export function registryOrigin(
@@ -33,7 +32,7 @@ export function registryOrigin(
       const { registry, repository } = reference;
       const fetch: ReadCache['fetch'] = async (blob, report, own) => await fetchBlob(from, blob, report, own);
       const made = (cache: ExportedCache | undefined, readMemory: ReadCache['readMemory']): ReadCache | undefined =>
-        cache && { ...cache, repository: { registry, repository }, fetch, ...(readMemory === undefined ? {} : { readMemory }) };
+        cache && { ...cache, repository: { registry, repository }, fetch, readMemory };
       if (parts === undefined) {
         const pinned = { ...reference, digest: descriptor.digest };
         const image = await resolveImage({ ...from, reference: pinned, platform: nativeOrAsked(platform) }, signal);
@@ -43,12 +42,7 @@ export function registryOrigin(
       checkConfigSize(parts.config);
       await fetchBlob(from, parts.config, () => undefined, signal);
       const { memory } = parts;
-      const readMemory = async (own: AbortSignal): Promise<Uint8Array | undefined> => {
-        if (memory === undefined) return undefined;
-        checkMemorySize(memory, name);
-        await fetchBlob(from, memory, () => undefined, own);
-        return engine.content.read(memory.digest, memoryLimits.cache);
-      };
+      const readMemory = memoryReader(engine, { name, memory, fetch });
       return made(decodeCacheConfig(engine.content.read(parts.config.digest, configLimit), parts.layers, name), readMemory);
     },
   };

@@ -8,7 +8,8 @@ import type { Engine } from '../open.ts';
 import type { OutwardTarget, S3CachePlace } from '../cache-requests.ts';
 import { version } from '../version.ts';
 import type { CacheDestination, CacheOrigin, CacheWriting } from './contract.ts';
-import { fetcherFrom, writeLayers, type LayerContent } from './objects.ts';
+import { memoryReader } from './documents.ts';
+import { fetcherFrom, writeBlobs, type BlobContent } from './objects.ts';
 
 type S3Target = Extract<OutwardTarget, { readonly kind: 's3' }>;
 
@@ -28,7 +29,7 @@ export function s3Origin(engine: Engine, source: S3CachePlace): CacheOrigin {
       const fetch = fetcherFrom(engine, place, async (blob, { sink }, own) => {
         return await bucket.download(blobKey(source, blob.digest), { descriptor: blob, sink }, own);
       });
-      return found && { ...found, repository: undefined, fetch };
+      return found && { ...found, repository: undefined, fetch, readMemory: memoryReader(engine, { name, memory: found.memory, fetch }) };
     },
   };
 }
@@ -40,10 +41,10 @@ export function s3Destination(engine: Engine, target: S3Target): CacheDestinatio
     title: 'exporting cache to Amazon S3',
     write: async (writing, signal) => {
       using bucket = open(engine, target);
-      await writeLayers(
+      await writeBlobs(
         writing,
         target.parallel,
-        async (layer, own) => await keep(bucket, { engine, target, writing }, layer, own),
+        async (content, own) => await keep(bucket, { engine, target, writing }, content, own),
         signal,
       );
       const { bytes } = writing.manifest.config;
@@ -59,10 +60,10 @@ export function s3Destination(engine: Engine, target: S3Target): CacheDestinatio
 type Keeping = { readonly engine: Engine; readonly target: S3Target; readonly writing: CacheWriting };
 
 /** What is there already is only made new when it has grown old. */
-async function keep(bucket: S3Bucket, { engine, target, writing }: Keeping, layer: LayerContent, signal: AbortSignal): Promise<void> {
-  const key = blobKey(target, layer.blob.digest);
+async function keep(bucket: S3Bucket, { engine, target, writing }: Keeping, content: BlobContent, signal: AbortSignal): Promise<void> {
+  const key = blobKey(target, content.blob.digest);
   const there = await bucket.stat(key, signal);
-  if (there?.size !== layer.size) return await bucket.write(key, layer, signal);
+  if (there?.size !== content.size) return await bucket.write(key, content, signal);
   if (engine.now() - there.modified <= target.touchRefresh) return;
   if (there.size <= mostTouched) await bucket.touch(key, signal);
   else writing.say(`${key} keeps its time: it is larger than what S3 copies in one request`);

@@ -93,6 +93,8 @@ test('a manifest or an index holds it together, and is told from an image', () =
       [a, b, c].map(({ blob }) => [blob.digest, ociTypes ? mediaTypes.layerGzip : mediaTypes.dockerLayerGzip]),
     );
     assert.equal(decodeCacheConfig(made.config.bytes, parts.layers, 'cache')?.list().length, 4);
+    // Where there is no manifest the document alone names it.
+    assert.deepEqual(decodeCacheConfig(made.config.bytes, 'as said', 'cache')?.memory, made.memory?.descriptor);
   }
   const many = record(
     'deep',

@@ -29,6 +29,7 @@ const time = v.pipe(
 );
 const head = v.looseObject({ jettison: v.exactOptional(v.looseObject({ version: v.number() })) });
 const schema = v.looseObject({
+  jettison: v.looseObject({ memory: v.exactOptional(descriptorSchema) }),
   layers: v.pipe(
     v.array(
       v.looseObject({
@@ -56,11 +57,14 @@ const schema = v.looseObject({
   ),
 });
 
-/** The document, and each layer that it speaks of once, those below others first. */
-export function encodeCacheConfig(records: readonly ExportedRecord[]): {
-  readonly bytes: Uint8Array;
-  readonly layers: readonly RemoteLayer[];
-} {
+/** `memory`: the blob that tells what the steps were made of; undefined for none. */
+export type DescribedCache = ExportedCache & { readonly memory: Descriptor | undefined };
+
+/** The document, and each layer that it speaks of once, those below others first. `memory`: the blob that tells what the steps were made of. */
+export function encodeCacheConfig(
+  records: readonly ExportedRecord[],
+  memory?: Descriptor,
+): { readonly bytes: Uint8Array; readonly layers: readonly RemoteLayer[] } {
   const places = new Map<string, number>();
   const entries: object[] = [];
   const layers = new Map<Digest, RemoteLayer>();
@@ -88,7 +92,8 @@ export function encodeCacheConfig(records: readonly ExportedRecord[]): {
       jettison: { key: record.key, cost: Math.round(record.cost) },
     }));
   });
-  const bytes = new TextEncoder().encode(JSON.stringify({ layers: entries, records: written, jettison: { version } }));
+  const own = { version, ...(memory === undefined ? {} : { memory }) };
+  const bytes = new TextEncoder().encode(JSON.stringify({ layers: entries, records: written, jettison: own }));
   return { bytes, layers: [...layers.values()] };
 }
 
@@ -101,11 +106,11 @@ function annotationsOf({ diffId, blob, createdAt }: RemoteLayer): object {
  * there is no manifest. undefined: another program, or another version, wrote it.
  * A record whose layers are not all among the blobs is left out. Throws `cache/bad-config`. `name` is for messages.
  */
-export function decodeCacheConfig(bytes: Uint8Array, blobs: readonly Descriptor[] | 'as said', name: string): ExportedCache | undefined {
+export function decodeCacheConfig(bytes: Uint8Array, blobs: readonly Descriptor[] | 'as said', name: string): DescribedCache | undefined {
   const document: Document = { what: `the cache "${name}"`, code: 'cache/bad-config', limit: configLimit };
   const body = parseJson(bytes, document);
   if (checkShape(body, head, document).jettison?.version !== version) return undefined;
-  const { layers, records } = checkShape(body, schema, document);
+  const { layers, records, jettison: own } = checkShape(body, schema, document);
   const byDigest = blobs === 'as said' ? undefined : new Map(blobs.map((blob) => [blob.digest, blob]));
   const entries = layers.map(({ blob, parent = 0, annotations }) => {
     const descriptor = byDigest === undefined ? describe(blob, annotations) : byDigest.get(blob);
@@ -129,10 +134,10 @@ export function decodeCacheConfig(bytes: Uint8Array, blobs: readonly Descriptor[
     const known = found.get(id);
     const keys = known?.keys ?? [];
     keys.push(parseCacheKey(key));
-    const own = { key: parseCacheKey(jettison.key), createdAt: Date.parse(result.createdAt), cost: jettison.cost };
-    if (known === undefined) found.set(id, { record: { ...own, keys, layers: chain }, keys });
+    const record = { key: parseCacheKey(jettison.key), createdAt: Date.parse(result.createdAt), cost: jettison.cost };
+    if (known === undefined) found.set(id, { record: { ...record, keys, layers: chain }, keys });
   }
-  return exportedCache([...found.values()].map(({ record }) => record));
+  return { ...exportedCache([...found.values()].map(({ record }) => record)), memory: own.memory };
 }
 
 /** undefined for a layer of which it is not said what it is. */

@@ -44,14 +44,14 @@ export function assembleCacheManifest(
   { imageManifest, ociTypes }: CacheForm,
   memory: Uint8Array | undefined,
 ): CacheManifest {
-  const encoded = encodeCacheConfig(records);
+  const told = memory && documentOf(memory, cacheMemoryType);
+  const encoded = encodeCacheConfig(records, told?.descriptor);
   const layers = encoded.layers.map((layer) => ({
     mediaType: ociTypes ? layer.blob.mediaType : dockerTypes[layerCompression(layer.blob.mediaType)],
     digest: layer.blob.digest,
     size: layer.blob.size,
     annotations: layerAnnotations(layer),
   }));
-  const told = memory && documentOf(memory, cacheMemoryType);
   const blobs = told === undefined ? layers : [...layers, told.descriptor];
   if (imageManifest && blobs.length > mostInManifest) {
     throw new JettisonError('cache/too-many-layers', `The cache has ${layers.length} layers; a manifest holds ${mostInManifest}`, {

@@ -60,7 +60,7 @@ export function readCacheTarget(given: string, around: Around): CacheTarget {
         ...readForm(fields),
       };
     case 'gha':
-      allow(fields, [...actionsFields, 'repository', 'ghtoken', 'mode', 'ignore-error']);
+      allow(fields, [...actionsFields, 'repository', 'ghtoken', 'mode', 'why', 'ignore-error']);
       return {
         ...readForm(fields),
         ...readActionsPlace(fields, around.environment),
@@ -68,7 +68,7 @@ export function readCacheTarget(given: string, around: Around): CacheTarget {
         imageManifest: false,
       };
     case 's3':
-      allow(fields, [...s3Fields, 'touch_refresh', 'upload_parallelism', 'mode', 'ignore-error']);
+      allow(fields, [...s3Fields, 'touch_refresh', 'upload_parallelism', 'mode', 'why', 'ignore-error']);
       return { ...readForm(fields), ...readS3Place(fields, around.environment), ...readS3Writing(fields), imageManifest: false };
     default:
       throw unknownType(fields);
