@@ -1,5 +1,8 @@
 /** When a worker is started, and that nothing of it is left however early a build ends. */
 import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { assertNothingLeft, assertOneError, assertTidySnapshots } from '#test/kit/aftermath.ts';
 import { imageOf, tarOf } from '#test/kit/archives.ts';
@@ -55,6 +58,15 @@ test('a build that fails while its worker is starting leaves nothing', async () 
   assertOneError(done, /wrong bytes/u);
   assert.ok(hasWorker(done.stderr), done.stderr);
   await assertNothingLeft(sandbox, ['app']);
+});
+
+test('a worker that cannot open its part of the store says why, and nobody waits for it', async () => {
+  await using sandbox = await openSandbox();
+  mkdirSync(join(sandbox.store, 'snapshots'), { recursive: true });
+  using later = new DatabaseSync(join(sandbox.store, 'snapshots/snapshots.db'));
+  later.exec('PRAGMA user_version = 9999');
+  const context = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
+  assertOneError(await sandbox.jettison(['build', '-t', 'app', context], { environment }), /later version of jettison/u);
 });
 
 test('Ctrl-C at any moment around the start of a worker leaves nothing', async () => {

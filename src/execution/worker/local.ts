@@ -48,8 +48,10 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     new AbortController().signal,
   );
   const pending = new Map<number, Pending>();
-  const ready = Promise.withResolvers<void>();
+  const ready = Promise.withResolvers<unknown>();
+  // Opening the store is the call before all others: what the worker says when that fails has no other number.
   let lastId = 0;
+  pending.set(lastId, { ...ready, outside: ignore });
   let ended: Error | undefined;
 
   const send = (message: ToWorker): void => {
@@ -57,11 +59,10 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
   };
   child.onMessage((message) => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- both ends are this program
-    receive(message as FromWorker, { pending, ready: ready.resolve, report: options.report, send });
+    receive(message as FromWorker, { pending, report: options.report, send });
   });
   void watchEnd(child.exit, (error) => {
     ended = error;
-    ready.reject(error);
     for (const one of pending.values()) one.reject(error);
     pending.clear();
   });
@@ -94,7 +95,13 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
   };
 
   send({ kind: 'open', store: options.store, engine: process.pid, now: options.now() });
-  await ready.promise;
+  try {
+    await ready.promise;
+  } catch (error) {
+    await child[Symbol.asyncDispose]();
+    throw error;
+  }
+  pending.delete(0);
   log('ready');
   return {
     run: async ({ agents, onRead, ...request }, report, callSignal) => {
@@ -125,14 +132,13 @@ function receive(
   message: FromWorker,
   to: {
     readonly pending: ReadonlyMap<number, Pending>;
-    readonly ready: () => void;
     readonly report: Report;
     readonly send: (message: ToWorker) => void;
   },
 ): void {
   switch (message.kind) {
     case 'ready':
-      to.ready();
+      to.pending.get(0)?.resolve(undefined);
       break;
     case 'note':
       to.report({ kind: 'note', text: message.text });
