@@ -21,7 +21,6 @@ import { openFileThread, runFile, type FilesRead, type FileTools } from '#execut
 import { copyFolder } from '#formats/graph/copy.ts';
 import type { CopyAction, FileOp } from '#formats/graph/op.ts';
 import { isCode } from '#ground/base/errors.ts';
-
 import { copyMemoryTables } from '#stores/context/copy-memory.ts';
 import { openStatCache, packedStatTables, statCacheTables, type StatCache } from '#stores/context/stat-cache.ts';
 import { openDatabase } from '#stores/db/open.ts';
@@ -72,9 +71,7 @@ async function openScene(large: boolean): Promise<Scene> {
     writeFileSync(at('sparse'), 'start');
     truncateSync(at('sparse'), 3_000_000);
   }
-  await new Promise((resolve) => {
-    setTimeout(resolve, 150);
-  });
+  await settle();
   const store = stack.use(await openSnapshotStore({ folder: join(folder, 'store'), now: Date.now }));
   const base = writeSnapshotFolder(store, (root) => {
     mkdirSync(join(root, 'app/a/deep'), { recursive: true, mode: 0o2755 });
@@ -98,6 +95,13 @@ async function openScene(large: boolean): Promise<Scene> {
     },
     [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
   };
+}
+
+/** Long enough for the change time to be trusted, on a file system with exact times. */
+async function settle(): Promise<void> {
+  await new Promise((resolve) => {
+    setTimeout(resolve, 150);
+  });
 }
 
 const copies: Readonly<Record<string, Partial<CopyAction>>> = {
@@ -176,4 +180,17 @@ test('a file that was young when it was copied is read again by the next build',
   const learned = scene.statCache.readBytes();
   (await scene.contexts()).digest('context', everything);
   assert.equal(scene.statCache.readBytes(), learned + 'young'.length);
+});
+
+test('a file that is linked from the version before, and then replaced by one of another source, counts with its own bytes', async () => {
+  await using scene = await openScene(true);
+  const several = { ...everything, sources: ['/many', '/a', '/b'], destination: '/app/' };
+  await scene.copy(several);
+  writeFileSync(join(scene.context, 'b/two.md'), 'this is b/two.md, which takes the place of a/two.md');
+  await settle();
+  const [read] = await scene.copy(several);
+  const digest = await (await scene.contexts()).take('context', several, read);
+  using database = openDatabase({ file: ':memory:', migrations: contextTables });
+  const hashed = await createBuildContexts(new Map([['context', { path: scene.context, ignore: [] }]]), openStatCache({ database }));
+  assert.equal(digest, hashed.digest('context', several));
 });

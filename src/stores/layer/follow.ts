@@ -59,9 +59,13 @@ export function followLayer(folder: string, wanted: { readonly layer: boolean; r
       if (next === undefined && isTold) return yield* putEnd(output);
       if (next === undefined) yield undefined;
       else {
-        files?.take(next.batch.bytes, next.batch.pieces);
-        yield* putBatch(output, { folder, files, isLayer: wanted.layer }, next.batch);
-        next.onTaken();
+        try {
+          files?.take(next.batch.bytes, next.batch.pieces);
+          yield* putBatch(output, { folder, files, isLayer: wanted.layer }, next.batch);
+        } finally {
+          // Whoever told it waits for this, whatever comes of the batch.
+          next.onTaken();
+        }
       }
     }
   })();

@@ -97,18 +97,19 @@ export function createEntryPlacer(on: {
     }
     if (first === undefined && mayLink(entry) && tryLink(() => linkAt(source.folderOf(entry), nameOf(entry.hostPath), folder.file, name))) {
       on.linked.set(entry.inode, on.sourceName + inodeKey(entry));
-      if (tell(path, entry, { inode })) passLinked(path, entry);
+      if (tell(path, entry, { inode })) handOnLinked(path, entry);
       return;
     }
     const isLinked = stamps?.link(entry, path, folder.file) === true;
     tell(path, entry, { inode, isCopy: true });
-    const number = isLinked ? passLinked(path, entry) : copy(folder, name, entry);
+    const number = isLinked ? handOnLinked(path, entry) : copy(folder, name, entry);
     if (number !== undefined) numbers?.push(number);
     if (!isLinked) stamps?.keep(entry, path, startedAt);
     if (inode !== undefined) copies.set(inode, { path, number });
   };
-  const passLinked = (path: ByteString, entry: TreeEntry): number | undefined =>
-    content?.isWanted() === true ? content.linked(path, entry.size) : undefined;
+  /** Whoever follows reads a linked file later, at its path. Only in a layer that is told (it has one source) nothing else can stand there by then. */
+  const handOnLinked = (path: ByteString, entry: TreeEntry): number | undefined =>
+    content?.isLayer === true ? content.linked(path, entry.size) : handOn(entry);
   const tell = (path: ByteString, entry: TreeEntry, as: { readonly inode?: string | undefined; readonly isCopy?: boolean }): boolean => {
     if (telling === undefined) return false;
     const mode = entry.kind === 'symlink' ? 0o777 : modeOf(entry);
@@ -134,6 +135,19 @@ export function createEntryPlacer(on: {
         copyFileInto({ from, folder: folder.file, name, mode: mode & 0o777, size: entry.size, passage, dress }),
       );
       passage?.end();
+      return number;
+    } finally {
+      closeFile(from);
+    }
+  };
+  /** Only hands on the bytes; gives their number. */
+  const handOn = (entry: TreeEntry): number | undefined => {
+    if (content?.isWanted() !== true) return undefined;
+    const from = source.openUnchecked(entry);
+    try {
+      const number = content.begin();
+      readChecked(from, entry, () => passBytes(from, entry.size, content));
+      content.end();
       return number;
     } finally {
       closeFile(from);
@@ -201,15 +215,8 @@ export function createEntryPlacer(on: {
   return {
     begin: (path, mtime) => telling?.way(path, mtime),
     read(entry) {
-      if (content?.isWanted() !== true) return;
-      const from = source.openUnchecked(entry);
-      try {
-        numbers?.push(content.begin());
-        readChecked(from, entry, () => passBytes(from, entry.size, content));
-        content.end();
-      } finally {
-        closeFile(from);
-      }
+      const number = handOn(entry);
+      if (number !== undefined) numbers?.push(number);
     },
     enter(path, entry, isNew) {
       if (isNew) tell(path, entry, {});

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fromText } from '#ground/base/byte-string.ts';
+import { followLayer, type LayerBatch } from './follow.ts';
+
+const nothing: LayerBatch = { bytes: new Uint8Array(), pieces: [], linked: [] };
+
+test('whoever tells is told of each batch that it was taken, also of the one that could not be read', { timeout: 10_000 }, async () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-follow-');
+  writeFileSync(join(folder.path, 'there'), 'text');
+  const follower = followLayer(folder.path, { layer: true, digests: true });
+  const taken: number[] = [];
+  const over = Promise.withResolvers<void>();
+  for (const [index, name] of ['there', 'gone', 'there'].entries()) {
+    const linked = [{ at: 0, path: fromText(name), size: 4, number: index }];
+    follower.add({ ...nothing, linked }, () => {
+      taken.push(index);
+      if (taken.length === 3) over.resolve();
+    });
+  }
+  await over.promise;
+  assert.deepEqual(taken, [0, 1, 2]);
+  assert.deepEqual(await follower.finish(), { diffId: undefined, digests: undefined });
+});
