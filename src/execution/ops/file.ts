@@ -186,7 +186,8 @@ function smallForm(job: WriteJob): WriteJob {
 /** For work on this very thread: what is taken later has to be put aside. */
 function outletTo(onBatch: OnBatch): Outlet {
   const block = new Uint8Array(smallBlock);
-  const send = ({ used, pieces, linked }: ContentBlock): void => onBatch({ bytes: block.slice(0, used), pieces, linked }, () => undefined);
+  const send = ({ used, isLayer, pieces, linked }: ContentBlock): void =>
+    onBatch({ bytes: block.slice(0, used), isLayer, pieces, linked }, () => undefined);
   return { blocks: [block], send };
 }
 

@@ -10,6 +10,8 @@ import { flush, put, putContent, putEnd, sameBuffer, startOutput, type Output } 
 export type LayerBatch = {
   /** Bytes of the layer's tar, one after the other; where it cannot be told, those of files alone. They may change when the batch is taken. */
   readonly bytes: Uint8Array;
+  /** Once false, the layer's bytes do not come any more. */
+  readonly isLayer: boolean;
   /** Pieces of files among the bytes, as `FileDigests` takes them. */
   readonly pieces: readonly number[];
   /** Files whose bytes are to be read: after so many of `bytes` they come, at a path in the folder. The file is complete. `number`: its own among the files. */
@@ -49,6 +51,7 @@ export function followLayer(folder: string, wanted: { readonly layer: boolean; r
   const output = startOutput(sameBuffer(blockLength));
   const files = wanted.digests ? createFileDigests() : undefined;
   const over = Promise.withResolvers<boolean>();
+  let isLayer = wanted.layer;
   let isTold = false;
   let isPlanned = false;
   let isOver = false;
@@ -60,8 +63,9 @@ export function followLayer(folder: string, wanted: { readonly layer: boolean; r
       if (next === undefined) yield undefined;
       else {
         try {
+          isLayer &&= next.batch.isLayer;
           files?.take(next.batch.bytes, next.batch.pieces);
-          yield* putBatch(output, { folder, files, isLayer: wanted.layer }, next.batch);
+          yield* putBatch(output, { folder, files, isLayer }, next.batch);
         } finally {
           // Whoever told it waits for this, whatever comes of the batch.
           next.onTaken();
@@ -113,7 +117,7 @@ export function followLayer(folder: string, wanted: { readonly layer: boolean; r
       isTold = true;
       plan();
       const isWhole = await over.promise;
-      return { diffId: isWhole && wanted.layer ? digester.finish() : undefined, digests: isWhole ? files?.all() : undefined };
+      return { diffId: isWhole && isLayer ? digester.finish() : undefined, digests: isWhole ? files?.all() : undefined };
     },
     stop: () => end(false),
   };

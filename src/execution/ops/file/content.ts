@@ -8,6 +8,8 @@ export type ContentBlock = {
   /** Which of the shared blocks, and how many of its bytes. */
   readonly index: number;
   readonly used: number;
+  /** Are the bytes those of the layer? Else of files alone: it cannot be told, or not any more. */
+  readonly isLayer: boolean;
   /** Pieces of files in it, in order: start, end, number of the file, and 1 where it ends there, else 0. None where no digests are wanted. */
   readonly pieces: readonly number[];
   /** Files that were linked, in order: after so many bytes of the block come the file's own, which can be read at `path` of the folder. */
@@ -56,7 +58,7 @@ export function createContent(
   const block = (): Uint8Array => blocks[index % blocks.length] ?? new Uint8Array();
   const flush = (): void => {
     if (used === 0 && linked.length === 0 && pieces.length === 0) return;
-    send({ index: index % blocks.length, used, pieces, linked });
+    send({ index: index % blocks.length, used, isLayer, pieces, linked });
     index++;
     used = 0;
     pieces = [];
