@@ -17,15 +17,8 @@ async function run(compiled: string | undefined): Promise<void> {
   const { runCli } = await import('./faces/cli/run.ts');
   const code = await runCli(process.argv.slice(2), process.env, process);
   process.exitCode = code;
-  await Promise.all([process.stdout, process.stderr].map(allWritten));
   // At once: whatever still holds the process open has been forgotten by its owner, and Node would take its heap apart before it ends by itself.
   process.exit(code);
-}
-
-/** A pipe whose reader is slow. */
-async function allWritten(stream: NodeJS.WriteStream): Promise<void> {
-  if (stream.writableLength === 0 || stream.destroyed) return;
-  await new Promise<void>((done) => void stream.once('close', done).write('', () => done()));
 }
 
 /** Node makes a missing folder by itself, but below /proc it would try forever. Each start does the same: what V8 keeps is what a run has compiled. */

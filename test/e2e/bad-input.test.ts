@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { assertNothingLeft, assertOneError } from '#test/kit/aftermath.ts';
-import { openSandbox, type Finished } from '#test/kit/sandbox.ts';
+import { openSandbox, runCommand, type Finished } from '#test/kit/sandbox.ts';
 
 async function failingBuild(dockerfile: string, pattern: RegExp, files: Readonly<Record<string, string>> = {}): Promise<Finished> {
   await using sandbox = await openSandbox();
@@ -99,4 +99,16 @@ test('bad options are refused before anything is looked at', async () => {
     [['build', '--frob', '.'], /--frob/u],
   ] as const)
     assertOneError(await sandbox.jettison(words), pattern);
+});
+
+test('output that cannot be written is an error, however late the command hears of it', async () => {
+  await using sandbox = await openSandbox();
+  const main = join(import.meta.dirname, '../../src/main.ts');
+  for (const words of ['version', '--help', 'images']) {
+    const script = `exec '${process.execPath}' '${main}' ${words} > /dev/full`;
+    assertOneError(
+      await runCommand('sh', ['-c', script], { environment: sandbox.environment }),
+      /^ERROR: Cannot write the output: ENOSPC$/mu,
+    );
+  }
 });

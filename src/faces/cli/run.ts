@@ -5,12 +5,21 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
 import { commandTable, notBuiltCommands, type CommandEntry } from './commands.ts';
 import type { Command, Streams, Surroundings } from './command.ts';
-import { listenForInterrupts } from './interrupts.ts';
+import { listenForInterrupts, type Interrupts } from './interrupts.ts';
 
 /** Runs one command line (without `node` and the program's name). Gives the exit code: 1 for an error, 70 for a bug of ours, 130 after Ctrl-C, 143 after SIGTERM, 129 when the terminal went away. */
 export async function runCli(words: readonly string[], environment: NodeJS.ProcessEnv, streams: Streams): Promise<number> {
   const around: Surroundings = { environment, currentFolder: process.cwd(), streams, now: createClock() };
   using interrupts = listenForInterrupts(streams, process);
+  const code = await runWords(words, around, interrupts);
+  const lost = await interrupts.delivered();
+  if (lost === undefined || code !== 0) return code;
+  const { printError } = await import('./output/error.ts');
+  return printError(lost, streams.stderr, 1);
+}
+
+async function runWords(words: readonly string[], around: Surroundings, interrupts: Interrupts): Promise<number> {
+  const { streams } = around;
   let command: Command | undefined;
   try {
     const [first = '--help'] = words;
