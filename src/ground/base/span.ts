@@ -14,12 +14,17 @@ export type TextSpan = { readonly file: string; readonly start: TextPosition; re
 
 const shownLength = 240;
 
+/** The lines of a text as spans count them. */
+export function linesOf(text: string): readonly string[] {
+  return text.split(/\r?\n/u);
+}
+
 /**
- * An excerpt of `text` around `spans` with the marked lines behind `>>>`, as BuildKit prints it. A span that is a part of one line has carets
+ * An excerpt of a text, whole or in `linesOf` it, around `spans` with the marked lines behind `>>>`, as BuildKit prints it. A span that is a part of one line has carets
  * below it, and the column of the first such stands in the head. Gives no line break at the end.
  */
-export function codeFrame(text: string, spans: readonly Span[], around = 2): string {
-  const lines = text.split(/\r?\n/u);
+export function codeFrame(text: string | readonly string[], spans: readonly Span[], around = 2): string {
+  const lines = typeof text === 'string' ? linesOf(text) : text;
   const marked = new Set<number>();
   for (const span of spans) {
     const last = span.end.column === 1 && span.end.line > span.start.line ? span.end.line - 1 : span.end.line;

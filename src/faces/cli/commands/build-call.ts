@@ -2,7 +2,7 @@
 import { checkBuild, listBuildTargets, outlineBuild } from '#engine/check.ts';
 import type { BuildRequest, CheckOutcome, Diagnostic, OutlineResult, TargetList } from '#engine/build-requests.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
-import { codeFrame, type Span } from '#ground/base/span.ts';
+import { codeFrame, linesOf, type Span } from '#ground/base/span.ts';
 import type { Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { goJson } from '../output/go-json.ts';
@@ -68,11 +68,12 @@ function subrequestsJson(): string {
 function checkText({ text, findings }: CheckOutcome): string {
   const warnings = findings.filter(({ severity }) => severity === 'warning');
   const faults = findings.filter(({ severity }) => severity === 'error');
+  const source = linesOf(text);
   const frame = (at: readonly Span[]): readonly string[] =>
     at.length === 0
       ? []
       : [
-          ...codeFrame(text, at)
+          ...codeFrame(source, at)
             .split('\n')
             .map((line) => harmless(line, false)),
           '',
