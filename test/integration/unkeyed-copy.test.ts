@@ -23,7 +23,7 @@ import type { CopyAction, FileOp } from '#formats/graph/op.ts';
 import { isCode } from '#ground/base/errors.ts';
 import { copyMemoryTables } from '#stores/context/copy-memory.ts';
 import { openStatCache, packedStatTables, statCacheTables, type StatCache } from '#stores/context/stat-cache.ts';
-import { openDatabase } from '#stores/db/open.ts';
+import { openDatabase, type Database } from '#stores/db/open.ts';
 import { endThreads } from '#stores/layer/threads.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import { writeSnapshotFolder } from '#test/kit/snapshots.ts';
@@ -97,6 +97,19 @@ async function openScene(large: boolean): Promise<Scene> {
   };
 }
 
+/** One that has seen no file yet. */
+function freshDatabase(): Disposable & { readonly database: Database } {
+  const folder = mkdtempDisposableSync('/tmp/jettison-unkeyed-');
+  const database = openDatabase({ file: join(folder.path, 'context.db'), migrations: contextTables });
+  return {
+    database,
+    [Symbol.dispose]() {
+      database[Symbol.dispose]();
+      folder.remove();
+    },
+  };
+}
+
 /** Long enough for the change time to be trusted, on a file system with exact times. */
 async function settle(): Promise<void> {
   await new Promise((resolve) => {
@@ -130,7 +143,8 @@ for (const large of [false, true]) {
         assert.deepEqual(more, []);
         const contexts = await scene.contexts(ignore);
         const digest = await contexts.take('context', action, read);
-        const hashed = openStatCache({ database: openDatabase({ file: ':memory:', migrations: contextTables }) });
+        using fresh = freshDatabase();
+        const hashed = openStatCache(fresh);
         const before = await createBuildContexts(new Map([['context', { path: scene.context, ignore }]]), hashed);
         assert.equal(digest, before.digest('context', action));
         assert.deepEqual(contexts.filesOf(digest), before.filesOf(digest));
@@ -190,7 +204,7 @@ test('a file that is linked from the version before, and then replaced by one of
   await settle();
   const [read] = await scene.copy(several);
   const digest = await (await scene.contexts()).take('context', several, read);
-  using database = openDatabase({ file: ':memory:', migrations: contextTables });
-  const hashed = await createBuildContexts(new Map([['context', { path: scene.context, ignore: [] }]]), openStatCache({ database }));
+  using fresh = freshDatabase();
+  const hashed = await createBuildContexts(new Map([['context', { path: scene.context, ignore: [] }]]), openStatCache(fresh));
   assert.equal(digest, hashed.digest('context', several));
 });
