@@ -16,6 +16,7 @@ import {
 import { claimProcesses, claimTables, openClaims, type Claims } from '#execution/cache/claims.ts';
 import { containerTables, openContainerStore, type ContainerStore } from '#execution/container/store.ts';
 import type { Worker } from '#execution/worker/contract.ts';
+import type { IsolationWish } from '#execution/worker/isolation.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { openContentStore, type ContentStore } from '#stores/content/store.ts';
 import { createClock } from '#ground/base/clock.ts';
@@ -78,6 +79,8 @@ export type EngineOptions = {
   readonly network?: Config['network'];
   /** What the build cache may take up afterwards, as it was asked for: see keep-space.ts. undefined: as environment and configuration say. */
   readonly cacheMax?: string;
+  /** By what means steps are kept apart, as it was asked for: see `--isolation`. undefined: as the environment says, or as good as this machine gives. */
+  readonly isolation?: string;
   /** The process ends when this engine has been disposed: then nobody waits for what the process's end does as well. */
   readonly untilExit?: boolean;
 };
@@ -94,6 +97,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   for (const text of database.notes) report({ kind: 'note', text });
 
   for (const text of [options.cacheMax, options.environment['JETTISON_CACHE_MAX']]) if (text) parseSpaceLimit(text);
+  const wish = await readIsolation(options);
   const now = createClock();
   const leases = join(paths.store, 'leases');
   let lease: Lease | undefined;
@@ -117,7 +121,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     hold();
     const { startLocalWorker } = await import('#execution/worker/local.ts');
     const starting = startLocalWorker(
-      { store: paths.store, stdio, now, environment: workerEnvironment(options.environment), report },
+      { wish, store: paths.store, stdio, now, environment: workerEnvironment(options.environment), report },
       signal,
     );
     // The worker takes its time to start.
@@ -183,6 +187,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     attachedWorker: async (signal) => await startWorker('inherit', signal),
     [Symbol.asyncDispose]: async () => await resources.disposeAsync(),
   };
+}
+
+/** Asked for on the command line, else in JETTISON_ISOLATION. Throws `linux/bad-isolation`. */
+async function readIsolation({ isolation, environment }: EngineOptions): Promise<IsolationWish> {
+  const text = isolation ?? (environment['JETTISON_ISOLATION'] || undefined);
+  if (text === undefined) return {};
+  const { parseIsolation } = await import('#execution/worker/isolation.ts');
+  return parseIsolation(text);
 }
 
 function openEngineDatabase(paths: Paths): Database {

@@ -35,6 +35,8 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
         workshop = openWorkshop({
           store: message.store,
           engine: message.engine,
+          isolation: message.isolation,
+          tree: message.tree,
           now: createClock({ least: message.now }),
           note: (text) => send({ kind: 'note', text }),
         });

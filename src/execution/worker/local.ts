@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { childSignal } from '#ground/base/abort.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
+import { findRung, type IsolationWish } from '#ground/linux/isolation.ts';
 import { startInNamespaces, type NamespaceProcess } from '#ground/linux/namespace.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
@@ -10,6 +11,8 @@ import type { OpRequest, Worker } from './contract.ts';
 import { fromWire, toWire, type CallName, type Calls, type FromWorker, type ToWorker } from './protocol.ts';
 
 export type LocalWorkerOptions = {
+  /** What of it is undefined is found out. */
+  readonly wish: IsolationWish;
   /** Folder of the store. */
   readonly store: string;
   /** `inherit`: the worker's standard streams are this process's own, for `jettison run`. */
@@ -43,8 +46,9 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     stream,
     options.stdio === 'inherit' || options.environment['NODE_DEBUG'] !== undefined ? 'inherit' : 'ignore',
   ] as const;
+  const rung = findRung(options.wish);
   const child = await startInNamespaces(
-    { entry: workerEntry(), arguments: [], stdio, environment: options.environment },
+    { isolation: rung.isolation, entry: workerEntry(), arguments: [], stdio, environment: options.environment },
     new AbortController().signal,
   );
   const pending = new Map<number, Pending>();
@@ -94,7 +98,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     }
   };
 
-  send({ kind: 'open', store: options.store, engine: process.pid, now: options.now() });
+  send({ kind: 'open', store: options.store, engine: process.pid, now: options.now(), ...rung });
   try {
     await ready.promise;
   } catch (error) {

@@ -5,6 +5,7 @@ import type { ExecOp, MergeOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Clock } from '#ground/base/clock.ts';
 import { isCode, JettisonError, unreachable } from '#ground/base/errors.ts';
+import type { Rung } from '#ground/linux/isolation.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import type { ExecTools } from '#execution/ops/exec.ts';
@@ -31,7 +32,7 @@ export type Workshop = AsyncDisposable & {
   readonly signalContainer: Worker['signalContainer'];
 };
 
-export type WorkshopOptions = {
+export type WorkshopOptions = Rung & {
   /** Folder of the store; the worker's part is `snapshots`, `cache-mounts` and `bundles` in it. */
   readonly store: string;
   /** Id of the engine's process, outside of this one's namespace. */
@@ -48,7 +49,7 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
     mkdirSync(path, { recursive: true, mode: 0o700 });
     return path;
   };
-  const snapshots = await openSnapshotStore({ folder: folder('snapshots'), now: options.now, untilExit: true });
+  const snapshots = await openSnapshotStore({ folder: folder('snapshots'), now: options.now, tree: options.tree, untilExit: true });
   const layers = createLayers(snapshots);
   const files: FileTools = { snapshots, thread: openFileThread() };
   const runtime = lazily(async (signal) => {

@@ -5,7 +5,10 @@ import type { Surroundings } from './command.ts';
 import { harmless } from './output/text.ts';
 
 /** Opens the engine for this command; what a person should know of it (a damaged database that was put aside) is written to stderr. `given`: what the command line says of tries and space. Dispose it. */
-export async function engineFor(around: Surroundings, given: Pick<EngineOptions, 'network' | 'cacheMax'> = {}): Promise<Engine> {
+export async function engineFor(
+  around: Surroundings,
+  given: Pick<EngineOptions, 'network' | 'cacheMax' | 'isolation'> = {},
+): Promise<Engine> {
   const report = (event: ProgressEvent): void => {
     if (event.kind === 'note') around.streams.stderr.write(`${harmless(event.text, false)}\n`);
   };

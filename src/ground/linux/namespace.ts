@@ -10,9 +10,12 @@
  */
 import { spawn, type ChildProcess, type Serializable } from 'node:child_process';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { noIsolation, type Isolation } from './isolation.ts';
 import { requireOwnIds, userNamespaceOptions } from './user-namespace.ts';
 
 export type NamespaceOptions = {
+  /** Undefined: as good as this machine gives. */
+  readonly isolation?: Isolation;
   /** Absolute path of the script. */
   readonly entry: string;
   readonly arguments: readonly string[];
@@ -44,6 +47,7 @@ const nodeFlags = ['--max-semi-space-size=1'] as const;
  */
 export async function startInNamespaces(options: NamespaceOptions, signal: AbortSignal): Promise<NamespaceProcess> {
   signal.throwIfAborted();
+  refuseUnbuilt(options.isolation);
   requireOwnIds(options.environment['PATH'] ?? '');
   const [command, ...wrapping] = namespaceCommand();
   const child = spawn(command, [...wrapping, process.execPath, ...nodeFlags, options.entry, ...options.arguments], {
@@ -70,6 +74,12 @@ export async function startInNamespaces(options: NamespaceOptions, signal: Abort
       clearTimeout(timer);
     },
   };
+}
+
+/** Rungs that can be asked for before they are built. */
+function refuseUnbuilt(isolation: Isolation | undefined): void {
+  if (isolation === undefined || isolation === (process.getuid?.() === 0 ? 'oci' : 'rootless')) return;
+  throw noIsolation(isolation, 'it is not built yet', 'Leave "--isolation" out');
 }
 
 /** The program that makes the namespaces; for a normal user one in which it is root, around the others. */

@@ -29,6 +29,7 @@ import { fromText } from '#ground/base/byte-string.ts';
 import { fullDisk, isCode, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
+import { noIsolation, type TreeForm } from '#ground/linux/isolation.ts';
 import { unmount } from '#ground/linux/mount.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { folderMissing, isOpaque } from './chain-tree.ts';
@@ -54,6 +55,8 @@ export type SnapshotStoreOptions = {
   readonly folder: string;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** How `mount` and `view` show whole trees; by default overlays. A process that mounts nothing need not say. */
+  readonly tree?: TreeForm;
   /** The process ends when the store has been disposed: nobody waits for the disk then. */
   readonly untilExit?: boolean;
 };
@@ -85,7 +88,8 @@ type Store = {
 const log = createLog('snapshot');
 
 /** Opens the store, or makes it, and clears up after processes that died. Disposing unmounts what is still mounted; active snapshots should be gone by then. */
-export async function openSnapshotStore({ folder, now, untilExit }: SnapshotStoreOptions): Promise<OpenSnapshotStore> {
+export async function openSnapshotStore({ folder, now, tree, untilExit }: SnapshotStoreOptions): Promise<OpenSnapshotStore> {
+  if (tree === 'copies') throw noIsolation(tree, 'it is not built yet', 'Leave "--isolation" out');
   using cleanup = new DisposableStack();
   for (const name of ['s', 'w', 'm', 'owners', 'trash', 'empty/a', 'empty/b'])
     mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });

@@ -18,6 +18,7 @@ import { readAllow } from './build-allow.ts';
 import { readOutput } from './build-output.ts';
 import { readSecret } from './build-secret.ts';
 import { readSsh } from './build-ssh.ts';
+import { isolationOption } from './isolation-option.ts';
 import { retryOptions } from './retry-options.ts';
 
 export const buildOptions = {
@@ -55,6 +56,7 @@ export const buildOptions = {
   format: choice('format', { words: ['oci', 'docker'], initial: 'oci', help: 'Form of the manifest (default "oci")' }),
   forceRemove: flag('force-rm', { help: 'Accepted, changes nothing: no containers are left behind' }),
   idFile: text('iidfile', { help: 'Write the image ID to the file' }),
+  isolation: isolationOption(),
   jobs: parsed('jobs', { value: 'number', initial: undefined, help: 'How many steps run at once' }, readJobs),
   labels: list('label', { help: 'Set metadata for an image' }),
   metadataFile: text('metadata-file', { help: 'Write what was built to the file, as JSON' }),
@@ -90,7 +92,7 @@ export const buildOptions = {
 
 /** What the docker CLI has and this command has not yet. */
 export const notBuiltOptions = `
-  attest builder D=debug disable-content-trust isolation
+  attest builder D=debug disable-content-trust
   policy provenance push save-stages sbom security-opt squash stage-labels`;
 
 export type BuildOptions = ValuesOf<typeof buildOptions>;

@@ -38,8 +38,9 @@ export const buildCommand = defineCommand({
     const note = (event: ProgressEvent): void => void (event.kind === 'warning' && warnings.push(event));
     // What an earlier build wrote must not be taken for this one's when it fails.
     if (given.options.idFile !== undefined) rmSync(resolve(around.currentFolder, given.options.idFile), { force: true });
-    const { cacheMax } = given.options;
-    const setting = { mode, network: readRetries(given.options), note, ...(cacheMax === undefined ? {} : { cacheMax }) };
+    const { cacheMax, isolation } = given.options;
+    const wished = { ...(cacheMax === undefined ? {} : { cacheMax }), ...(isolation === undefined ? {} : { isolation }) };
+    const setting = { mode, network: readRetries(given.options), note, ...wished };
     const outcome = await buildOnScreen(request, setting, around, signal);
     if (given.options.idFile !== undefined)
       writeAtomically(resolve(around.currentFolder, given.options.idFile), outcome.imageId, 'the image ID');
@@ -55,7 +56,7 @@ export const buildCommand = defineCommand({
   },
 });
 
-type Setting = { readonly mode: ProgressMode; readonly note: Report } & Pick<EngineOptions, 'network' | 'cacheMax'>;
+type Setting = { readonly mode: ProgressMode; readonly note: Report } & Pick<EngineOptions, 'network' | 'cacheMax' | 'isolation'>;
 
 async function buildOnScreen(request: BuildRequest, setting: Setting, around: Surroundings, signal: AbortSignal): Promise<BuildOutcome> {
   const { mode, note, ...given } = setting;

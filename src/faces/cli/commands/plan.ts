@@ -36,8 +36,12 @@ export const planCommand = defineCommand({
   notBuilt: notBuiltOptions,
   arguments: [1, 1],
   async run(given, around, signal) {
+    const { isolation } = given.options;
     const request = await requestOf(asBuild(given.options), given.arguments[0] ?? '', around, signal);
-    await using engine = await engineFor(around, { network: readRetries(given.options) });
+    await using engine = await engineFor(around, {
+      network: readRetries(given.options),
+      ...(isolation === undefined ? {} : { isolation }),
+    });
     const plan = await planBuild(engine, request, signal);
     for (const warning of plan.warnings) around.streams.stderr.write(`${harmless(warning, false)}\n`);
     around.streams.stdout.write(given.options.format === 'json' ? `${goJson(documentOf(plan))}\n` : describe(plan));

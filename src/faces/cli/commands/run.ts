@@ -3,6 +3,7 @@ import { run } from '#engine/run.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { choice, flag, list, parsed, text } from '../option.ts';
+import { isolationOption } from './isolation-option.ts';
 import { withEnvironment } from '../option-values.ts';
 import { isCode, JettisonError } from '#ground/base/errors.ts';
 import { openTransferScreen, silentTransferScreen } from '../output/transfers.ts';
@@ -22,6 +23,7 @@ export const runCommand = defineCommand({
     environment: list('env', { short: 'e', help: 'Set environment variables: "NAME=VALUE", or "NAME" to pass one on' }),
     hostname: text('hostname', { short: 'h', help: 'Container host name' }),
     interactive: flag('interactive', { short: 'i', help: 'Keep STDIN open (it always is)' }),
+    isolation: isolationOption(),
     name: text('name', { help: 'Assign a name to the container' }),
     network: parsed<RunRequest['network']>('network', { initial: 'host', help: '"host" (the default) or "none"' }, readNetwork),
     platform: text('platform', { help: 'Which image of several: "os/architecture[/variant]"' }),
@@ -41,7 +43,7 @@ export const runCommand = defineCommand({
     cpu-percent cpu-period cpu-quota cpu-rt-period cpu-rt-runtime c=cpu-shares cpus cpuset-cpus cpuset-mems d=detach detach-keys
     device device-cgroup-rule device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust dns
     dns-option dns-search domainname env-file expose gpus group-add health-cmd health-interval health-retries
-    health-start-interval health-start-period health-timeout init io-maxbandwidth io-maxiops ip ip6 ipc isolation kernel-memory
+    health-start-interval health-start-period health-timeout init io-maxbandwidth io-maxiops ip ip6 ipc kernel-memory
     l=label label-file link link-local-ip log-driver log-opt mac-address m=memory memory-reservation memory-swap memory-swappiness
     mount network-alias no-healthcheck oom-kill-disable oom-score-adj pid pids-limit privileged p=publish P=publish-all read-only
     restart runtime security-opt shm-size sig-proxy stop-signal stop-timeout storage-opt sysctl tmpfs ulimit use-api-socket userns
@@ -50,6 +52,7 @@ export const runCommand = defineCommand({
   optionsEndAtArgument: true,
   failureCode: ownFailure,
   async run({ options, arguments: [image = '', ...words] }, around, signal) {
+    const { isolation } = options;
     const request: RunRequest = {
       image,
       arguments: words,
@@ -68,7 +71,7 @@ export const runCommand = defineCommand({
     if (options.terminal && around.streams.stdin.isTTY !== true) {
       throw new JettisonError('cli/usage', 'The input device is not a terminal', { hint: 'Leave "-t" out' });
     }
-    await using engine = await engineFor(around);
+    await using engine = await engineFor(around, isolation === undefined ? {} : { isolation });
     using screen = options.quiet ? silentTransferScreen() : openTransferScreen(around.streams.stderr, around);
     return await run(engine, request, screen.report, signal);
   },
