@@ -16,7 +16,7 @@ import { deliver } from './deliver.ts';
 import { frontendOptions } from './frontend-options.ts';
 import { followOutput } from './last-output.ts';
 import { openContext, type OpenContext } from './open-context.ts';
-import { withoutLostSnapshots } from './lost-snapshots.ts';
+import { forgetLostInCrash, withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import type { BuildEnd, BuildOutcome, BuildRequest } from './build-requests.ts';
 import { lazyRemoteSources, type RemoteSources } from './remote-sources.ts';
@@ -40,6 +40,7 @@ export async function build(
   signal: AbortSignal,
 ): Promise<BuildOutcome> {
   const tags = fullNames(request.tags);
+  await forgetLostInCrash(engine, report, signal);
   await using remote = lazyRemoteSources(engine, request);
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);

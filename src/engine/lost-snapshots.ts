@@ -4,6 +4,7 @@
  */
 import type { Report } from '#formats/progress/event.ts';
 import { isCode } from '#ground/base/errors.ts';
+import { beginBoot, isFirstOfBoot } from '#stores/db/last-boot.ts';
 import { parseSnapshotId } from '#execution/worker/contract.ts';
 import type { Engine } from './open.ts';
 import { snapshotOf } from './results.ts';
@@ -16,24 +17,37 @@ export async function withoutLostSnapshots<T>(engine: Engine, work: () => Promis
   } catch (error) {
     if (isCode(error, 'engine/result-removed')) return await work();
     if (!isCode(error, 'snapshot/not-found') && !isCode(error, 'snapshot/folder-missing')) throw error;
-    const count = await forgetLost(engine, signal);
-    if (count === 0) throw error;
-    report({ kind: 'note', text: `${count} results of earlier builds are no longer in the store: making again what is needed of them` });
+    if ((await forgetLost(engine, report, signal)) === 0) throw error;
     return await work();
   }
 }
 
+/**
+ * What was made before a crash of the machine may be gone, and a build in which everything is known would not look: the first in a boot does. It need not have been a crash.
+ */
+export async function forgetLostInCrash(engine: Engine, report: Report, signal: AbortSignal): Promise<void> {
+  if (!isFirstOfBoot(engine.database)) return;
+  await forgetLost(engine, report, signal);
+  beginBoot(engine.database);
+}
+
 /** Gives how many snapshots were lost. */
-async function forgetLost(engine: Engine, signal: AbortSignal): Promise<number> {
+async function forgetLost(engine: Engine, report: Report, signal: AbortSignal): Promise<number> {
   const remembered = new Set(engine.images.snapshots().map(parseSnapshotId));
   for (const record of engine.records.list()) {
     const snapshot = snapshotOf({ id: record.resultId });
     if (snapshot !== undefined) remembered.add(snapshot);
   }
+  if (remembered.size === 0) return 0;
   const worker = await engine.worker(signal);
   const lost = await worker.missing([...remembered], signal);
   for (const snapshot of lost) {
     forgetSnapshot(engine, snapshot, { at: engine.now(), rule: 'its files were gone from the store' });
   }
+  if (lost.length > 0)
+    report({
+      kind: 'note',
+      text: `${lost.length} results of earlier builds are no longer in the store: making again what is needed of them`,
+    });
   return lost.length;
 }

@@ -22,6 +22,7 @@ import { openContentStore, type ContentStore } from '#stores/content/store.ts';
 import { createClock } from '#ground/base/clock.ts';
 import { copyMemoryTables } from '#stores/context/copy-memory.ts';
 import { packedStatTables, statCacheTables } from '#stores/context/stat-cache.ts';
+import { lastBootTable } from '#stores/db/last-boot.ts';
 import { isLeaseHeld, listLeases, takeLease, type Lease } from '#stores/db/lease.ts';
 import { openDatabase, type Database } from '#stores/db/open.ts';
 import { imageTables, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
@@ -216,6 +217,7 @@ function openEngineDatabase(paths: Paths): Database {
       packedStatTables,
       copyMemoryTables,
       shapeTables,
+      lastBootTable,
     ],
   });
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempDisposableSync,
@@ -17,6 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { fromText } from '#ground/base/byte-string.ts';
 import { isCode } from '#ground/base/errors.ts';
@@ -440,4 +442,57 @@ test('what a process was still writing when it closed the store is cleared up by
   assert.deepEqual(readdirSync(join(folder.path, 's')), []);
   await using active = await next.prepare(undefined, signal);
   assert.deepEqual(readdirSync(join(folder.path, 's')), [active.id]);
+});
+
+/** Makes what was written in this boot look as if it were of another one. */
+function pretendReboot(folder: string): void {
+  const database = new DatabaseSync(join(folder, 'snapshots.db'));
+  database.exec(`UPDATE snapshot SET boot = 'another' WHERE boot IS NOT NULL; UPDATE opened SET boot = 'another'`);
+  database.close();
+}
+
+test('after another boot, what was not yet safe on disk is dropped, and what was stays', async () => {
+  using folder = temporary();
+  let safe: SnapshotId;
+  let unsafe: SnapshotId;
+  {
+    await using store = await openSnapshotStore({ folder: folder.path, now });
+    safe = await writeSnapshot(store, undefined, () => {});
+    await tendStore(folder.path);
+    unsafe = await writeSnapshot(store, safe, () => {});
+  }
+  pretendReboot(folder.path);
+  await using store = await openSnapshotStore({ folder: folder.path, now });
+  assert.ok(store.get(safe));
+  assert.equal(store.get(unsafe), undefined);
+  assert.deepEqual(readdirSync(join(folder.path, 's')), [safe]);
+});
+
+test('rows that a crash of the machine took: no id is given out twice, and the folders without rows go', async () => {
+  using folder = temporary();
+  const database = join(folder.path, 'snapshots.db');
+  let safe: SnapshotId;
+  const lost: SnapshotId[] = [];
+  {
+    await using store = await openSnapshotStore({ folder: folder.path, now });
+    safe = await writeSnapshot(store, undefined, () => {});
+  }
+  await tendStore(folder.path);
+  copyFileSync(database, join(folder.path, 'as-synced'));
+  {
+    await using store = await openSnapshotStore({ folder: folder.path, now });
+    for (let count = 0; count < 30; count++) lost.push(await writeSnapshot(store, safe, () => {}));
+    mkdirSync(join(folder.path, 'm/departed/0'), { recursive: true });
+  }
+  for (const part of ['-wal', '-shm']) rmSync(database + part, { force: true });
+  renameSync(join(folder.path, 'as-synced'), database);
+  pretendReboot(folder.path);
+  await using store = await openSnapshotStore({ folder: folder.path, now });
+  assert.deepEqual(readdirSync(join(folder.path, 's')), [safe]);
+  assert.deepEqual(readdirSync(join(folder.path, 'm')), []);
+  const next = await writeSnapshot(store, safe, () => {});
+  for (const id of lost) assert.ok(Number.parseInt(next, 36) > Number.parseInt(id, 36), `${next} after ${id}`);
+  await using beside = await openSnapshotStore({ folder: folder.path, now });
+  assert.ok(beside.get(next), 'another process of this boot leaves it alone');
+  assert.ok(existsSync(join(folder.path, 's', next)));
 });

@@ -11,20 +11,9 @@
  * A folder appears after its row and a row says "committed" after its files are complete, so a crash leaves only what the next opening finds by
  * the owner's name. What a crash of the machine may have cost is noticed by the boot it was written in (see tend.ts).
  */
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readdirSync,
-  rmdirSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bootId } from '#ground/base/boot.ts';
 import { fromText } from '#ground/base/byte-string.ts';
 import { fullDisk, isCode, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
@@ -99,12 +88,11 @@ export async function openSnapshotStore({ folder, now, tree, untilExit }: Snapsh
     untilExit === true ? opened.leave() : opened[Symbol.dispose](),
   );
   const layers = cleanup.adopt(openSync(join(folder, 's'), 'r'), closeSync);
-  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
   const store: Store = {
     folder,
     owner,
     records: openRecords(database),
-    boot,
+    boot: bootId(),
     now,
     layers,
     mountPoints: 0,
@@ -161,11 +149,30 @@ function clearUp(store: Store): void {
   const lost = store.records.dropNotDurable(store.boot, store.owner);
   if (lost.length > 0) log('%d snapshots of an earlier boot were perhaps not on disk and are dropped', lost.length);
   discard(store, lost);
-  if (store.records.isEmpty()) trashOrphans(store);
+  if (store.records.isEmpty()) trashAll(store);
+  if (store.records.isFirstOfBoot()) beginBoot(store);
+}
+
+/**
+ * The first in a boot: a crash may have taken the last rows, which reach the disk when the kernel gets round to it, and have left their folders. Nobody has made
+ * a folder without its row, so those that were there before the rows were read are of nobody.
+ */
+function beginBoot(store: Store): void {
+  const found = ['s', 'w'].flatMap((place) => readdirSync(join(store.folder, place)).map((id) => ({ id, path: `${place}/${id}` })));
+  const known = store.records.everyId();
+  const orphans = found.filter(({ id }) => !known.has(id));
+  moveToTrash(
+    store.folder,
+    orphans.map(({ path }) => path),
+  );
+  if (orphans.length > 0) leaveTendMark(store);
+  const owners = new Set(listOwners(store.folder));
+  for (const owner of readdirSync(join(store.folder, 'm'))) if (!owners.has(owner)) removeMountPoints(join(store.folder, 'm', owner));
+  store.records.beginBoot();
 }
 
 /** Without a single row every folder is an orphan: the database was lost. */
-function trashOrphans(store: Store): void {
+function trashAll(store: Store): void {
   const orphans = readdirSync(join(store.folder, 's'));
   if (orphans.length > 0) store.records.skipPast(orphans.map(parseSnapshotId));
   moveToTrash(store.folder, [...orphans.map((id) => `s/${id}`), ...readdirSync(join(store.folder, 'w')).map((id) => `w/${id}`)]);

@@ -1,16 +1,17 @@
 /** Whose a file in `ingest/` is: a process is known by its number, its start time and the boot, so that a number used again is not taken for it. */
 import { readFileSync } from 'node:fs';
+import { bootId } from '#ground/base/boot.ts';
 import { systemCode } from '#ground/base/errors.ts';
 
 export type Owner = { readonly pid: number; readonly start: string; readonly boot: string };
 
 export function thisProcess(): Owner {
-  return { pid: process.pid, start: startOf(process.pid) ?? '0', boot: bootId() };
+  return { pid: process.pid, start: startOf(process.pid) ?? '0', boot: shortBoot() };
 }
 
 /** Is the process that wrote this still running? (It must live in the same pid namespace as we do.) */
 export function isAlive(owner: Owner): boolean {
-  return owner.boot === bootId() && startOf(owner.pid) === owner.start;
+  return owner.boot === shortBoot() && startOf(owner.pid) === owner.start;
 }
 
 /** Clock ticks from boot to the start of a process: field 22 of /proc/PID/stat, counted behind the name, which may hold anything. */
@@ -25,6 +26,6 @@ function startOf(pid: number): string | undefined {
   }
 }
 
-function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').replaceAll('-', '').slice(0, 12);
+function shortBoot(): string {
+  return bootId().replaceAll('-', '').slice(0, 12);
 }

@@ -1,6 +1,9 @@
 /** The rows of a snapshot store. A row is `active` (being written by its owner), `committed` (final), or `removed` (its folder is on the way to the trash). */
+import { beginBoot, isFirstOfBoot, lastBootTable } from '#stores/db/last-boot.ts';
 import type { Database, Row } from '#stores/db/open.ts';
 import { parseSnapshotId, snapshotNotFound, type ListedSnapshot, type SnapshotId, type SnapshotSize } from '../contract.ts';
+
+const idOfNow = "max(0, CAST(10 * (unixepoch('subsec') - unixepoch('2026-01-01')) AS INTEGER))";
 
 /**
  * Ids count up from the time when the store was made (tenths of seconds since 2026): a cache that outlives a lost store can then never take a new snapshot for an
@@ -18,14 +21,21 @@ export const migrations = [
      snapshot INTEGER NOT NULL REFERENCES snapshot (id) ON DELETE CASCADE, name TEXT NOT NULL, text TEXT NOT NULL,
      PRIMARY KEY (snapshot, name)) STRICT, WITHOUT ROWID;
    CREATE INDEX fact_text ON fact (name, text);
-   INSERT INTO sqlite_sequence (name, seq) VALUES ('snapshot', max(0, CAST(10 * (unixepoch('subsec') - unixepoch('2026-01-01')) AS INTEGER)));`,
+   INSERT INTO sqlite_sequence (name, seq) VALUES ('snapshot', ${idOfNow});`,
   // A stacked snapshot has no folder of its own: \`content\` is the one whose folder it shares.
   `ALTER TABLE snapshot ADD COLUMN content INTEGER;
    CREATE INDEX snapshot_content ON snapshot (content) WHERE content IS NOT NULL;`,
   // Bytes in files that have more names outside of the snapshot, where they count; when the snapshot was last found to be wanted.
   `ALTER TABLE snapshot ADD COLUMN linked INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE snapshot ADD COLUMN used INTEGER NOT NULL DEFAULT 0;`,
+  lastBootTable,
 ];
+
+/**
+ * What a crash of the machine may have taken from the end of the log: rows of snapshots that others remember. Their ids must not be given out again. More than
+ * can be made in the half minute until the kernel writes; as ids they are an hour, see above.
+ */
+const idsPerCrash = 36_000;
 
 export type SnapshotRow = {
   readonly id: SnapshotId;
@@ -68,7 +78,13 @@ export type Records = {
   listNotDurable(): readonly SnapshotId[];
   markDurable(ids: readonly SnapshotId[]): void;
   isEmpty(): boolean;
-  /** New ids will be higher than these. */
+  /** Nobody has called `beginBoot` in this boot. */
+  isFirstOfBoot(): boolean;
+  /** New ids will be higher than any that an earlier boot may have given out. */
+  beginBoot(): void;
+  /** Ids of all rows, whatever their state. */
+  everyId(): ReadonlySet<string>;
+  /** New ids will be higher than these, and than any that were lost with them. */
   skipPast(ids: readonly SnapshotId[]): void;
   getBytes(id: SnapshotId): number | undefined;
   /** Committed rows whose bytes are not known (any more), oldest first. */
@@ -148,7 +164,13 @@ export function openRecords(database: Database): Records {
         for (const id of ids) sql.markDurable.run(toNumber(id));
       }),
     isEmpty: () => sql.any.get() === undefined,
-    skipPast: (ids) => void sql.skipPast.run(Math.max(0, ...ids.map(toNumber))),
+    isFirstOfBoot: () => isFirstOfBoot(database),
+    beginBoot: () =>
+      database.transaction(() => {
+        if (beginBoot(database)) sql.skipLost.run(idsPerCrash);
+      }),
+    everyId: () => new Set(idsOf(sql.every.all())),
+    skipPast: (ids) => void sql.skipPast.run(idsPerCrash + Math.max(0, ...ids.map(toNumber))),
     getBytes(id) {
       const bytes = sql.getBytes.get(toNumber(id))?.['bytes'];
       return typeof bytes === 'number' ? bytes : undefined;
@@ -204,6 +226,8 @@ function prepareAll(database: Database) {
     forget: database.prepare(`DELETE FROM snapshot WHERE id = ? AND state = 'removed'`),
     listNotDurable: database.prepare(`SELECT id FROM snapshot WHERE boot IS NOT NULL AND state = 'committed'`),
     markDurable: database.prepare('UPDATE snapshot SET boot = NULL WHERE id = ?'),
+    skipLost: database.prepare(`UPDATE sqlite_sequence SET seq = max(seq + ?, ${idOfNow}) WHERE name = 'snapshot'`),
+    every: database.prepare('SELECT id FROM snapshot'),
     any: database.prepare('SELECT id FROM snapshot LIMIT 1'),
     skipPast: database.prepare(`UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'snapshot'`),
     getBytes: database.prepare('SELECT bytes FROM snapshot WHERE id = ?'),

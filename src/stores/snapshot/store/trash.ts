@@ -3,11 +3,13 @@
  * still read or mount these folders, so a batch is deleted only when all of them are gone. Who came later cannot have heard of it.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemCode } from '#ground/base/errors.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
 import { isGone, listOwners } from './owners.ts';
+
+const hour = 3_600_000;
 
 export type Batch = { add(folder: string): void };
 
@@ -48,7 +50,7 @@ export function emptyTrash(store: string): number {
   return count;
 }
 
-/** Undefined for a batch that is just being made. */
+/** Undefined for a batch that is just being made; one that has been so for an hour lost its list in a crash of the machine. */
 function readUsers(batch: string): readonly string[] | undefined {
   try {
     return readFileSync(join(batch, 'users'), 'utf8')
@@ -56,6 +58,7 @@ function readUsers(batch: string): readonly string[] | undefined {
       .filter((name) => name !== '');
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error;
-    return undefined;
+    const made = statSync(batch, { throwIfNoEntry: false })?.ctimeMs;
+    return made !== undefined && Date.now() - made > hour ? [] : undefined;
   }
 }
