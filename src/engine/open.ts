@@ -120,8 +120,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const dismissed = new Set<Promise<void>>();
   const startWorker = async (stdio: 'inherit' | 'none', signal: AbortSignal): Promise<Worker> => {
     hold();
-    const { startLocalWorker } = await import('#execution/worker/local.ts');
-    const starting = startLocalWorker(
+    const { startWorker: startBest } = await import('#execution/worker/start.ts');
+    const starting = startBest(
       { wish, store: paths.store, stdio, now, environment: workerEnvironment(options.environment), report },
       signal,
     );

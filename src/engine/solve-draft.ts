@@ -5,6 +5,8 @@ import type { Digest } from '#ground/base/digest.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
 import type { Result, Solved } from '#execution/solver/contract.ts';
 import { solve } from '#execution/solver/solve.ts';
+import type { Worker } from '#execution/worker/contract.ts';
+import type { Report } from '#formats/progress/event.ts';
 import type { BaseImages } from './base-images.ts';
 import type { BuildCaches } from './build-caches.ts';
 import type { BuildContexts } from './build-contexts.ts';
@@ -37,11 +39,12 @@ export async function solveDraft(engine: Engine, draft: Draft, signal: AbortSign
   const uses = followUses(engine);
   const final = new Set<Digest>(drafted.layers);
   const standing = layersOfMerges(drafted, final);
+  const worker = announcing(engine, recording.report);
   const driverFor = createDrivers({
     ...draft,
     worker: async () => {
       uses.protect();
-      return await engine.worker(signal);
+      return await worker(signal);
     },
     filesOf: async (result, own) => await caches.snapshotOf(result, own),
     report: recording.report,
@@ -64,9 +67,22 @@ export async function solveDraft(engine: Engine, draft: Draft, signal: AbortSign
     now: engine.now,
     observer: recording.observer,
     // Starting takes longer than all that is left to do before the first step.
-    onMissing: (missing: readonly Vertex[]) => missing.some(needsWorker) && void engine.worker(signal).catch(() => undefined),
+    onMissing: (missing: readonly Vertex[]) => missing.some(needsWorker) && void worker(signal).catch(() => undefined),
   };
   return await solve(problem, recording.report, signal);
+}
+
+/** The worker, of which the first who gets it says how it keeps steps apart, when that is not the best there is. */
+function announcing(engine: Engine, report: Report): (signal: AbortSignal) => Promise<Worker> {
+  let isAnnounced = false;
+  return async (signal) => {
+    const worker = await engine.worker(signal);
+    if (isAnnounced || (worker.rung.isolation === 'oci' && worker.rung.tree === 'overlay')) return worker;
+    isAnnounced = true;
+    const { describeRung } = await import('#execution/worker/isolation.ts');
+    report({ kind: 'note', text: `Isolation: ${describeRung(worker.rung)}` });
+    return worker;
+  };
 }
 
 /** Folders of the client, downloads and images that lie here need none; but all that is made of them does. */

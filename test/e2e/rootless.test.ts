@@ -177,12 +177,12 @@ test('without ids of its own a normal user is told what to do', async () => {
   const typed = typedBy(normalUser(home, { ids: false }), sandbox, store);
   assert.match((await typed(['prune', '--help'])).stdout, /^Usage:/mu);
   assert.match((await typed(['prune', '--nonsense'])).stderr, /^ERROR: Unknown flag: --nonsense/mu);
-  for (const words of [['build', folder], ['du']]) {
-    const done = await typed(words);
+  {
+    const done = await typed(['build', folder]);
     assert.equal(done.status, 1, done.stderr);
     assert.match(
       done.stderr,
-      /ERROR: Cannot build without root: user pilot has no ids of its own in \/etc\/subuid and \/etc\/subgid\n.*usermod --add-subuids/u,
+      /ERROR: Cannot build on this machine: user pilot has no ids of its own in \/etc\/subuid and \/etc\/subgid\n.*usermod --add-subuids/u,
     );
   }
 });

@@ -20,7 +20,10 @@ function createCase() {
 }
 
 function start(at: { path: string; marker: string }, signal = never): Promise<NamespaceProcess> {
-  return startInNamespaces({ entry, arguments: [at.path, at.marker], stdio: ['ignore', 'inherit', 'inherit'], environment }, signal);
+  return startInNamespaces(
+    { isolation: 'oci', entry, arguments: [at.path, at.marker], stdio: ['ignore', 'inherit', 'inherit'], environment },
+    signal,
+  );
 }
 
 async function nextMessage(running: NamespaceProcess): Promise<unknown> {
@@ -117,7 +120,7 @@ test('killing the process that started it leaves no process and no mount', async
   using at = createCase();
   const program = `
     const { startInNamespaces } = await import(${JSON.stringify(import.meta.resolve('#ground/linux/namespace.ts'))});
-    const running = await startInNamespaces({ entry: process.argv[1], arguments: process.argv.slice(2), stdio: ['ignore', 'ignore', 'ignore'],
+    const running = await startInNamespaces({ isolation: 'oci', entry: process.argv[1], arguments: process.argv.slice(2), stdio: ['ignore', 'ignore', 'ignore'],
       environment: { PATH: process.env.PATH } }, new AbortController().signal);
     running.onMessage(() => console.log('ready'));`;
   const parent = spawn(process.execPath, ['--input-type=module', '-e', program, entry, at.path, at.marker, 'deaf'], {

@@ -166,11 +166,11 @@ async function tryAll(found: ReturnType<typeof findPrograms>, trial: Trial, sign
     const version = await readVersion(file, signal);
     for (const way of waysOf({ name, file, version, globalArguments: [] })) {
       if (way.cgroup !== 'none' && !hasOwnMounts()) continue;
-      coverCgroups(way.cgroup);
-      const failure = await tryWay(way, trial, signal);
+      const uncovered = tryCover(way.cgroup);
+      const failure = uncovered ?? (await tryWay(way, trial, signal));
       log('%s %o over %s, devices by %s: %s', way.program.file, way.program.globalArguments, way.cgroup, way.devices, failure ?? 'works');
       if (failure === undefined) return { ...way, filter: await compiledFilter(way, trial, signal) };
-      uncoverCgroups(way.cgroup);
+      if (uncovered === undefined) uncoverCgroups(way.cgroup);
       failures.push(`${[name, ...way.program.globalArguments].join(' ')} (${way.cgroup}, ${way.devices}): ${failure}`);
     }
   }
@@ -203,6 +203,17 @@ function coverCgroups(cover: CgroupCover): void {
     flags: mountFlags.noSuid | mountFlags.noDevice | mountFlags.noExec,
     options: '',
   });
+}
+
+/** undefined when it is done; cgroup2 belongs to a cgroup namespace, which root of a user namespace may not have. */
+function tryCover(cover: CgroupCover): string | undefined {
+  try {
+    coverCgroups(cover);
+    return undefined;
+  } catch (error) {
+    if (systemCode(error) !== 'EPERM') throw error;
+    return messageOf(error);
+  }
 }
 
 function uncoverCgroups(cover: CgroupCover): void {

@@ -2,6 +2,7 @@
 import type { ChainId } from '#formats/oci/layer-ids.ts';
 import type { ExecOp, FileOp, CopyAction, MergeOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
+import type { Rung } from '#ground/linux/isolation.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { FilesRead } from '#execution/ops/file.ts';
@@ -74,6 +75,8 @@ export type UnpackRequest = {
 };
 
 export type Worker = AsyncDisposable & {
+  /** By what means it keeps steps apart. */
+  readonly rung: Rung;
   /** Runs an op to a committed snapshot. Nothing stays behind when it fails. */
   run(request: OpRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
   /** Digest of what a copy action would take from a tree: names, modes, owners, xattrs, links, bytes; no times. */

@@ -85,8 +85,8 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
 
 async function announce(workshop: Promise<Workshop>, store: string, send: Send): Promise<void> {
   try {
-    await workshop;
-    send({ kind: 'ready' });
+    const { tree } = await workshop;
+    send({ kind: 'ready', tree });
   } catch (error) {
     send({ kind: 'failed', id: 0, error: toWire(error, store) });
   }

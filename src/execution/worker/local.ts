@@ -1,18 +1,17 @@
 /** Starts the worker process of this machine and talks to it. */
 import { fileURLToPath } from 'node:url';
 import { childSignal } from '#ground/base/abort.ts';
-import { JettisonError } from '#ground/base/errors.ts';
+import { isCode, JettisonError } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
-import { findRung, type IsolationWish } from '#ground/linux/isolation.ts';
-import { startInNamespaces, type NamespaceProcess } from '#ground/linux/namespace.ts';
+import type { AlmostRung, Isolation, TreeForm } from '#ground/linux/isolation.ts';
+import { startInNamespaces, namespacesRefused, whyNoNamespaces, type NamespaceProcess } from '#ground/linux/namespace.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { OpRequest, Worker } from './contract.ts';
 import { fromWire, toWire, type CallName, type Calls, type FromWorker, type ToWorker } from './protocol.ts';
 
-export type LocalWorkerOptions = {
-  /** What of it is undefined is found out. */
-  readonly wish: IsolationWish;
+/** `tree`: by default what works is taken. */
+export type LocalWorkerOptions = AlmostRung & {
   /** Folder of the store. */
   readonly store: string;
   /** `inherit`: the worker's standard streams are this process's own, for `jettison run`. */
@@ -46,16 +45,16 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     stream,
     options.stdio === 'inherit' || options.environment['NODE_DEBUG'] !== undefined ? 'inherit' : 'ignore',
   ] as const;
-  const rung = findRung(options.wish);
+  const { isolation, tree } = options;
   const child = await startInNamespaces(
-    { isolation: rung.isolation, entry: workerEntry(), arguments: [], stdio, environment: options.environment },
+    { isolation, entry: workerEntry(), arguments: [], stdio, environment: options.environment },
     new AbortController().signal,
   );
   const pending = new Map<number, Pending>();
-  const ready = Promise.withResolvers<unknown>();
+  const ready = Promise.withResolvers<TreeForm>();
   // Opening the store is the call before all others: what the worker says when that fails has no other number.
   let lastId = 0;
-  pending.set(lastId, { ...ready, outside: ignore });
+  pending.set(lastId, { resolve: () => undefined, reject: ready.reject, outside: ignore });
   let ended: Error | undefined;
 
   const send = (message: ToWorker): void => {
@@ -63,7 +62,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
   };
   child.onMessage((message) => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- both ends are this program
-    receive(message as FromWorker, { pending, report: options.report, send });
+    receive(message as FromWorker, { pending, report: options.report, ready: ready.resolve, send });
   });
   void watchEnd(child.exit, (error) => {
     ended = error;
@@ -98,16 +97,18 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     }
   };
 
-  send({ kind: 'open', store: options.store, engine: process.pid, now: options.now(), ...rung });
+  send({ kind: 'open', store: options.store, engine: process.pid, now: options.now(), isolation, tree });
+  let opened: TreeForm;
   try {
-    await ready.promise;
+    opened = await ready.promise;
   } catch (error) {
     await child[Symbol.asyncDispose]();
-    throw error;
+    throw isCode(error, 'worker/ended') ? ((await refusal(isolation, options.environment)) ?? error) : error;
   }
   pending.delete(0);
   log('ready');
   return {
+    rung: { isolation, tree: opened },
     run: async ({ agents, onRead, ...request }, report, callSignal) => {
       const wire = { ...request, agents: [...agents.keys()], wantsDigests: onRead !== undefined };
       return await call('run', [wire], { report, agents, onRead }, callSignal);
@@ -137,12 +138,13 @@ function receive(
   to: {
     readonly pending: ReadonlyMap<number, Pending>;
     readonly report: Report;
+    readonly ready: (tree: TreeForm) => void;
     readonly send: (message: ToWorker) => void;
   },
 ): void {
   switch (message.kind) {
     case 'ready':
-      to.pending.get(0)?.resolve(undefined);
+      to.ready(message.tree);
       break;
     case 'note':
       to.report({ kind: 'note', text: message.text });
@@ -175,15 +177,21 @@ async function watchEnd(exit: NamespaceProcess['exit'], tell: (error: Error) => 
   );
 }
 
+/** Why a worker ended before it said anything, where its namespaces are the reason. */
+async function refusal(isolation: Isolation, environment: LocalWorkerOptions['environment']): Promise<JettisonError | undefined> {
+  const why = await whyNoNamespaces(isolation, environment);
+  return why === undefined ? undefined : namespacesRefused(isolation, why);
+}
+
 /** Whatever goes wrong with an agent is a refusal to who asked: SSH_AGENT_FAILURE. */
-const refusal = new Uint8Array([5]);
+const agentRefusal = new Uint8Array([5]);
 
 async function answerAgent(
   { id, number, agent, message }: Extract<FromWorker, { kind: 'ask' }>,
   to: { readonly pending: ReadonlyMap<number, Pending>; readonly send: (message: ToWorker) => void },
 ): Promise<void> {
   const answer = to.pending.get(id)?.outside.agents?.get(agent);
-  let reply = refusal;
+  let reply = agentRefusal;
   try {
     if (answer !== undefined) reply = new Uint8Array(await answer(message));
   } catch (error) {

@@ -3,7 +3,7 @@
  * Both ends are the same program of the same version, so a message is trusted for its shape; what it carries from outside is not.
  */
 import { firstFailure, fullDiskHint, JettisonError, messageOf, type Fault } from '#ground/base/errors.ts';
-import type { Rung } from '#ground/linux/isolation.ts';
+import type { AlmostRung, TreeForm } from '#ground/linux/isolation.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
@@ -37,7 +37,7 @@ export type CallName = keyof Calls;
 
 export type ToWorker =
   /** `engine`: the process as its user knows it; this process counts in another namespace. `now`: the time that the engine has. */
-  | ({ readonly kind: 'open'; readonly store: string; readonly engine: number; readonly now: number } & Rung)
+  | ({ readonly kind: 'open'; readonly store: string; readonly engine: number; readonly now: number } & AlmostRung)
   | { readonly kind: 'call'; readonly id: number; readonly name: CallName; readonly take: readonly unknown[] }
   /** What call `id` asked for as coming. */
   | { readonly kind: 'parent'; readonly id: number; readonly parent: SnapshotId }
@@ -47,7 +47,8 @@ export type ToWorker =
   | { readonly kind: 'close' };
 
 export type FromWorker =
-  | { readonly kind: 'ready' }
+  /** `tree`: how it shows trees, where that was left open. */
+  | { readonly kind: 'ready'; readonly tree: TreeForm }
   | { readonly kind: 'event'; readonly id: number; readonly event: ProgressEvent }
   | { readonly kind: 'note'; readonly text: string }
   /** What the file operation of call `id` has read. */

@@ -5,7 +5,8 @@ import type { ExecOp, MergeOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Clock } from '#ground/base/clock.ts';
 import { isCode, JettisonError, unreachable } from '#ground/base/errors.ts';
-import type { Rung } from '#ground/linux/isolation.ts';
+import type { AlmostRung, TreeForm } from '#ground/linux/isolation.ts';
+import { chooseTree } from '#stores/snapshot/choose-tree.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import type { ExecTools } from '#execution/ops/exec.ts';
@@ -28,11 +29,12 @@ export type CallBack = {
 type Answers = { readonly [K in CallName]: (take: Calls[K]['take'], back: CallBack, signal: AbortSignal) => Promise<Calls[K]['give']> };
 
 export type Workshop = AsyncDisposable & {
+  readonly tree: TreeForm;
   readonly answers: Answers;
   readonly signalContainer: Worker['signalContainer'];
 };
 
-export type WorkshopOptions = Rung & {
+export type WorkshopOptions = AlmostRung & {
   /** Folder of the store; the worker's part is `snapshots`, `cache-mounts` and `bundles` in it. */
   readonly store: string;
   /** Id of the engine's process, outside of this one's namespace. */
@@ -49,7 +51,8 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
     mkdirSync(path, { recursive: true, mode: 0o700 });
     return path;
   };
-  const snapshots = await openSnapshotStore({ folder: folder('snapshots'), now: options.now, tree: options.tree, untilExit: true });
+  const tree = options.tree === 'auto' ? chooseTree(folder('snapshots')) : options.tree;
+  const snapshots = await openSnapshotStore({ folder: folder('snapshots'), now: options.now, tree, untilExit: true });
   const layers = createLayers(snapshots);
   const files: FileTools = { snapshots, thread: openFileThread() };
   const runtime = lazily(async (signal) => {
@@ -69,6 +72,7 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
   };
 
   return {
+    tree,
     answers: {
       run: async ([request], back, signal) => await runOp(request, { files, layers, execTools }, back, signal),
       contentDigest: async ([source, action], _back, signal) => await contentDigest(source, action, files, signal),

@@ -77,8 +77,9 @@ export function defineCommand<O extends Readonly<Record<string, Option<unknown>>
 
 /** This process's whole command line, where the files of a normal user's steps can be touched. */
 async function runAgain({ environment }: Surroundings, signal: AbortSignal): Promise<number> {
+  const { findPaths } = await import('#engine/paths.ts');
   const { runAgainWithOwnIds } = await import('#execution/worker/own-ids.ts');
-  return await runAgainWithOwnIds(environment['PATH'] ?? '', signal);
+  return await runAgainWithOwnIds(findPaths(environment).store, signal);
 }
 
 /**

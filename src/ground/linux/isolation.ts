@@ -15,6 +15,9 @@ export type TreeForm = (typeof treeForms)[number];
 
 export type Rung = { readonly isolation: Isolation; readonly tree: TreeForm };
 
+/** A rung whose form of trees is still to be found out by a worker. */
+export type AlmostRung = { readonly isolation: Isolation; readonly tree: TreeForm | 'auto' };
+
 /** What was asked for; what is undefined is found out. */
 export type IsolationWish = { readonly isolation?: Isolation; readonly tree?: TreeForm };
 
@@ -50,8 +53,14 @@ export function noIsolation(asked: string, problem: string, hint: string): Jetti
   return new JettisonError('linux/no-isolation', `Cannot build with isolation "${asked}": ${problem}`, { fault: 'environment', hint });
 }
 
-/** The rung for a wish. What it gives may still be refused where it is tried. */
-export function findRung({ isolation, tree }: IsolationWish): Rung {
-  const found = isolation ?? (process.getuid?.() === 0 ? 'oci' : 'rootless');
-  return { isolation: found, tree: tree ?? (found === 'chroot' ? 'copies' : 'overlay') };
+/** `oci` and `rootless` say how a step is kept apart; this says it to a person. */
+export function describeRung({ isolation, tree }: Rung): string {
+  return `${isolation} (${descriptions[isolation]}), ${tree === 'overlay' ? 'overlay' : 'copies of whole trees'}`;
 }
+
+const descriptions: Readonly<Record<Isolation, string>> = {
+  oci: 'root with a runtime',
+  rootless: 'user namespace',
+  'rootless-single': 'user namespace with one id',
+  chroot: 'no namespaces',
+};

@@ -8,14 +8,15 @@
  *
  * Process 1 has no default signal actions: only signals that it listens to reach it, SIGKILL from outside excepted.
  */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Duplex } from 'node:stream';
 import { spawn, type ChildProcess, type Serializable } from 'node:child_process';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { noIsolation, type Isolation } from './isolation.ts';
-import { requireOwnIds, userNamespaceOptions } from './user-namespace.ts';
+import { userNamespaceOptions, whyNoUserNamespaces } from './user-namespace.ts';
 
 export type NamespaceOptions = {
-  /** Undefined: as good as this machine gives. */
-  readonly isolation?: Isolation;
+  readonly isolation: Isolation;
   /** Absolute path of the script. */
   readonly entry: string;
   readonly arguments: readonly string[];
@@ -41,22 +42,22 @@ const stopDelay = 5000;
 const nodeFlags = ['--max-semi-space-size=1'] as const;
 
 /**
- * Starts `entry` with this very Node in new mount and PID namespaces, and where this is not root as root of a user namespace with this user's ids (ready after about 25 ms), its current folder being `/`. Aborting the signal kills
+ * Starts `entry` with this very Node in the namespaces of an isolation (ready after about 25 ms), its current folder being `/`. Aborting the signal kills
  * it. Disposing closes the channel, which a program should take as the wish to end (`process.on('disconnect')`), and kills it after 5 seconds.
- * Throws `linux/no-such-command` where util-linux is missing, and `linux/no-ids`.
+ * Throws `linux/no-such-command` where util-linux is missing.
  */
 export async function startInNamespaces(options: NamespaceOptions, signal: AbortSignal): Promise<NamespaceProcess> {
   signal.throwIfAborted();
-  refuseUnbuilt(options.isolation);
-  requireOwnIds(options.environment['PATH'] ?? '');
-  const [command, ...wrapping] = namespaceCommand();
+  const { isolation } = options;
+  const [command, ...wrapping] = namespaceCommand(isolation);
   const child = spawn(command, [...wrapping, process.execPath, ...nodeFlags, options.entry, ...options.arguments], {
-    stdio: [...options.stdio, 'ipc'],
+    stdio: [...options.stdio, 'ipc', ...(isMappedFromOutside(isolation) ? ['pipe' as const] : [])],
     serialization: 'advanced',
     env: { ...options.environment },
     cwd: '/',
   });
   const exit = watchExit(child, signal);
+  mapOwnIds(child);
   await started(child, command);
   return {
     send(message) {
@@ -76,26 +77,82 @@ export async function startInNamespaces(options: NamespaceOptions, signal: Abort
   };
 }
 
-/** Rungs that can be asked for before they are built. */
-function refuseUnbuilt(isolation: Isolation | undefined): void {
-  if (isolation === undefined || isolation === (process.getuid?.() === 0 ? 'oci' : 'rootless')) return;
-  throw noIsolation(isolation, 'it is not built yet', 'Leave "--isolation" out');
+/** The program that makes the namespaces, and what it runs behind them; for a normal user one in which it is root, around the others. */
+function namespaceCommand(isolation: Isolation): readonly [string, ...string[]] {
+  if (isolation === 'chroot') throw noIsolation(isolation, 'it is not built yet', 'Leave "--isolation" out');
+  const unshare = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
+  const options = [...userNamespaceOptions(isolation), ...unshare];
+  const inside = isMappedFromOutside(isolation) ? ['unshare', '--user', '/bin/sh', '-c', waitForIds, 'sh'] : [];
+  return ['setpriv', '--pdeathsig', 'KILL', ...inside, 'unshare', ...options];
 }
 
-/** The program that makes the namespaces; for a normal user one in which it is root, around the others. */
-function namespaceCommand(): readonly [string, ...string[]] {
-  const unshare = [
-    'unshare',
-    ...userNamespaceOptions(),
-    '--mount',
-    '--propagation',
-    'private',
-    '--pid',
-    '--fork',
-    '--kill-child=SIGKILL',
-    '--mount-proc',
-  ];
-  return ['setpriv', '--pdeathsig', 'KILL', ...unshare];
+/** Root has no subordinate ids; it may map all ids that it has to themselves. */
+function isMappedFromOutside(isolation: Isolation): boolean {
+  return isolation === 'rootless' && process.getuid?.() === 0;
+}
+
+/** Where the program behind the namespaces and we talk about its ids; it is closed before that program starts. */
+const idsFile = 4;
+const waitForIds = `echo there >&${idsFile}; read -r _ <&${idsFile}; exec "$@" ${idsFile}<&-`;
+
+/** Maps all ids of this process's namespace to themselves in that of the child, which says when it is there, and is told when it is done. */
+function mapOwnIds(child: ChildProcess): void {
+  const ids = child.stdio[idsFile];
+  if (!(ids instanceof Duplex)) return;
+  ids.on('error', () => {});
+  ids.once('data', () => {
+    try {
+      for (const kind of ['uid', 'gid'])
+        writeFileSync(`/proc/${child.pid}/${kind}_map`, identityMap(readFileSync(`/proc/self/${kind}_map`, 'latin1')));
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+      // Without ids unshare is refused, and that is said.
+    }
+    ids.end('\n');
+  });
+}
+
+/**
+ * Of a map as the kernel shows it (inside, outside, count), what maps the inside to itself. All but one of the machine's ids: by the map of all of them, programs (crun among
+ * them) know the machine's own namespace.
+ */
+function identityMap(map: string): string {
+  return map
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/u))
+    .map(([inside = '0', , count = '1']) => `${inside} ${inside} ${Math.min(Number(count), 4294967294)}\n`)
+    .join('');
+}
+
+/** Makes the namespaces of an isolation for a program that ends at once; what was said when they were refused, or undefined. */
+export async function whyNoNamespaces(isolation: Isolation, environment: Readonly<Record<string, string>>): Promise<string | undefined> {
+  const [command, ...wrapping] = namespaceCommand(isolation);
+  const child = spawn(command, [...wrapping, 'true'], {
+    stdio: ['ignore', 'ignore', 'pipe', 'ignore', ...(isMappedFromOutside(isolation) ? ['pipe' as const] : [])],
+    env: { ...environment },
+    cwd: '/',
+  });
+  const said: string[] = [];
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => void said.push(text));
+  const exit = watchExit(child, new AbortController().signal);
+  mapOwnIds(child);
+  await started(child, command);
+  const { code, signal } = await exit;
+  if (code === 0) return undefined;
+  return said.join('').trim() || `${command} ended with ${signal ?? code ?? 1}`;
+}
+
+/** The error for what `whyNoNamespaces` says. */
+export function namespacesRefused(isolation: Isolation, why: string): JettisonError {
+  const seen = whyNoUserNamespaces();
+  return new JettisonError('linux/namespaces-refused', `Cannot make the namespaces of isolation "${isolation}": ${why}`, {
+    fault: 'environment',
+    hint:
+      seen === undefined
+        ? 'A seccomp filter or a security module of the container may forbid them: see "jettison doctor"'
+        : `${seen.hint} (${seen.problem})`,
+  });
 }
 
 async function watchExit(child: ChildProcess, signal: AbortSignal): NamespaceProcess['exit'] {

@@ -2,7 +2,7 @@
 import type { ByteString } from '#ground/base/byte-string.ts';
 import { fileTypes, makeNodeAt, procPath } from '#ground/linux/syscall.ts';
 import { setAttribute } from '#ground/linux/attributes.ts';
-import { isInitialUserNamespace } from '#ground/linux/user-namespace.ts';
+import { isMachineRoot } from '#ground/linux/user-namespace.ts';
 import type { TarEntry } from '#formats/tar/entry.ts';
 
 /** What debootstrap and its kind leave in /dev, and what every container has there anyway (Linux's devices.txt: majors 1 and 5). */
@@ -32,7 +32,7 @@ export const deviceAttribute = 'user.jettison.device';
 
 /** Makes a device that `whyNoDevice` lets pass, or the file that stands for it, in the open folder `at`; its owner, mode and time are the caller's to set. */
 export function makeDeviceAt(at: number, name: ByteString, device: NonNullable<TarEntry['device']>): void {
-  if (isInitialUserNamespace()) return makeNodeAt(at, name, { type: fileTypes.character, mode: 0o600, ...device });
+  if (isMachineRoot()) return makeNodeAt(at, name, { type: fileTypes.character, mode: 0o600, ...device });
   makeNodeAt(at, name, { type: fileTypes.file, mode: 0o600 });
   setAttribute(procPath(at, name), deviceAttribute, new TextEncoder().encode(`${device.major}:${device.minor}`));
 }

@@ -5,7 +5,7 @@
 import type { ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { insideFolder, mountFileSystem } from '#ground/linux/mount.ts';
-import { isInitialUserNamespace } from '#ground/linux/user-namespace.ts';
+import { isMachineRoot } from '#ground/linux/user-namespace.ts';
 
 export type OverlayMount = {
   /** Open folder that the names below are relative to. */
@@ -36,7 +36,7 @@ export function mountOverlay(overlay: OverlayMount): void {
     });
   }
   try {
-    mountWith(overlay, `${layers},${plainForm}${isInitialUserNamespace() ? '' : marksForUsers}`);
+    mountWith(overlay, `${layers},${plainForm}${isMachineRoot() ? '' : marksForUsers}`);
   } catch (error) {
     throw new JettisonError(
       'snapshot/overlay-unusable',

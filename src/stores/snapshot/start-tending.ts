@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startAfterwards, startDetached } from '#ground/linux/spawn.ts';
 import { withOwnIds } from '#ground/linux/user-namespace.ts';
+import { isolationOf } from './form.ts';
 
 /** A file that is there while a store has something to tend. */
 export const tendMark = 'untended';
@@ -17,16 +18,16 @@ export function markUntended(folder: string): void {
  * returns at once (one stat, or one spawn). Call it when a build has ended, from outside the worker's namespaces: it outlives the caller.
  */
 export function startTending(folder: string, words: readonly string[]): void {
-  if (existsSync(join(folder, tendMark))) startDetached(programOf(words));
+  if (existsSync(join(folder, tendMark))) startDetached(programOf(folder, words));
 }
 
 /** The same for when this process has ended, or `begin` is called: what there is to do is looked at then. For a process that is about to leave something to do, and is not short of time now. */
 export function startTendingAfterwards(folder: string, words: readonly string[]): { begin(): void } {
-  return startAfterwards({ ...programOf(words), mark: join(folder, tendMark) });
+  return startAfterwards({ ...programOf(folder, words), mark: join(folder, tendMark) });
 }
 
 /** This Node with these words, where it may remove files of all ids. */
-function programOf(words: readonly string[]): { readonly command: string; readonly arguments: readonly string[] } {
-  const [command, ...rest] = withOwnIds([process.execPath, ...words]);
+function programOf(folder: string, words: readonly string[]): { readonly command: string; readonly arguments: readonly string[] } {
+  const [command, ...rest] = withOwnIds([process.execPath, ...words], isolationOf(folder));
   return { command, arguments: rest };
 }

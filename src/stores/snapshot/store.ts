@@ -31,6 +31,7 @@ import {
   type SnapshotStore,
   snapshotNotFound,
 } from './contract.ts';
+import { checkForm } from './form.ts';
 import { mountOverlay } from './overlay.ts';
 import { tendMark } from './start-tending.ts';
 import { diskUsage } from './store/disk-usage.ts';
@@ -44,7 +45,7 @@ export type SnapshotStoreOptions = {
   readonly folder: string;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** How `mount` and `view` show whole trees; by default overlays. A process that mounts nothing need not say. */
+  /** How `mount` and `view` show whole trees; by default overlays. A process that neither mounts nor reads files need not say. */
   readonly tree?: TreeForm;
   /** The process ends when the store has been disposed: nobody waits for the disk then. */
   readonly untilExit?: boolean;
@@ -83,6 +84,7 @@ export async function openSnapshotStore({ folder, now, tree, untilExit }: Snapsh
   for (const name of ['s', 'w', 'm', 'owners', 'trash', 'empty/a', 'empty/b'])
     mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });
   for (const name of ['empty/a', 'empty/b']) chmodSync(join(folder, name), 0o755);
+  if (tree !== undefined) checkForm(folder);
   const owner = cleanup.use(joinOwners(folder)).name;
   const database = cleanup.adopt(openDatabase({ file: join(folder, 'snapshots.db'), migrations }), (opened) =>
     untilExit === true ? opened.leave() : opened[Symbol.dispose](),

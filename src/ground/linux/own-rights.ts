@@ -1,0 +1,43 @@
+/** What this process may do, by the texts that the kernel keeps of it in /proc. Nothing of it changes while we run: read once. */
+import { readFileSync } from 'node:fs';
+
+/** Bits of capability sets (capabilities(7)). */
+export const capability = { chown: 0, setgid: 6, setuid: 7, sysChroot: 18, sysAdmin: 21 } as const;
+
+export type OwnRights = {
+  readonly isRoot: boolean;
+  /** The machine's own user namespace, which maps all 32-bit ids to themselves. */
+  readonly isInitialNamespace: boolean;
+  /** Its user namespace maps a single id. */
+  readonly hasOneId: boolean;
+  has(bit: number): boolean;
+  /** execve(2) gives no rights: set-user-ID programs are of no use. */
+  readonly noNewPrivileges: boolean;
+  /** How many seccomp filters stand in its way; undefined where the kernel does not count them. */
+  readonly filters: number | undefined;
+};
+
+const wholeMap = /^\s*0\s+0\s+4294967295\s*$/u;
+const oneId = /^\s*\d+\s+\d+\s+1\s*$/u;
+let own: OwnRights | undefined;
+
+export function ownRights(): OwnRights {
+  own ??= readRights();
+  return own;
+}
+
+function readRights(): OwnRights {
+  const map = readFileSync('/proc/self/uid_map', 'latin1');
+  const status = readFileSync('/proc/self/status', 'latin1');
+  const field = (name: string): string | undefined => new RegExp(`^${name}:\\s*(\\S+)$`, 'mu').exec(status)?.[1];
+  const effective = BigInt(`0x${field('CapEff') ?? '0'}`);
+  const filters = field('Seccomp_filters');
+  return {
+    isRoot: process.getuid?.() === 0,
+    isInitialNamespace: wholeMap.test(map),
+    hasOneId: oneId.test(map),
+    has: (bit) => (effective & (1n << BigInt(bit))) !== 0n,
+    noNewPrivileges: field('NoNewPrivs') === '1',
+    filters: filters === undefined ? undefined : Number(filters),
+  };
+}

@@ -1,0 +1,62 @@
+/** How trees are shown here: by overlays where they work, which is tried once a boot and remembered in the store. */
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fromText } from '#ground/base/byte-string.ts';
+import { fullDisk, messageOf, systemCode } from '#ground/base/errors.ts';
+import { createLog } from '#ground/base/log.ts';
+import type { TreeForm } from '#ground/linux/isolation.ts';
+import { unmount } from '#ground/linux/mount.ts';
+import { overlayMarks } from '#ground/linux/user-namespace.ts';
+import { mountOverlay } from './overlay.ts';
+
+const log = createLog('snapshot');
+
+/** For a process in a mount namespace of its own. `folder` (absolute, there already) holds the snapshots. Only that overlays work is remembered: what they lack may come. */
+export function chooseTree(folder: string): TreeForm {
+  const memory = join(folder, 'overlay');
+  const key = `${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()} ${overlayMarks()}\n`;
+  if (read(memory) === key) return 'overlay';
+  const why = whyNoOverlay(folder);
+  if (why !== undefined) {
+    log('no overlay: %s', why);
+    return 'copies';
+  }
+  writeFileSync(memory, key, { mode: 0o600 });
+  return 'overlay';
+}
+
+/**
+ * Mounts an overlay over folders that are made in `folder` for a moment, and does in it what steps do: writes a file, changes one of below, deletes one. Undefined when all of it
+ * works, else what did not. For a process in a mount namespace of its own.
+ */
+export function whyNoOverlay(folder: string): string | undefined {
+  using cleanup = new DisposableStack();
+  const place = cleanup.adopt(mkdtempSync(join(folder, 'trial-')), (path) => rmSync(path, { recursive: true, force: true }));
+  try {
+    for (const name of ['lower', 'bottom', 'upper', 'work', 'tree']) mkdirSync(join(place, name));
+    for (const name of ['changed', 'gone']) writeFileSync(join(place, 'lower', name), name);
+    const base = cleanup.adopt(openSync(folder, 'r'), closeSync);
+    const inside = (name: string): string => `${basename(place)}/${name}`;
+    const tree = join(place, 'tree');
+    const upper = { folder: inside('upper'), work: inside('work') };
+    mountOverlay({ base, lowers: [inside('lower'), inside('bottom')], upper, target: fromText(tree) });
+    cleanup.defer(() => unmount(tree));
+    writeFileSync(join(tree, 'new'), '');
+    chmodSync(join(tree, 'changed'), 0o600);
+    unlinkSync(join(tree, 'gone'));
+    return undefined;
+  } catch (error) {
+    if (fullDisk(error) !== undefined || systemCode(error) === 'EROFS') throw error;
+    return messageOf(error);
+  }
+}
+
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
