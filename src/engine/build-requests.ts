@@ -56,6 +56,8 @@ export type BuildRequest = {
   readonly contexts: ReadonlyMap<string, ContextRequest>;
   /** `--secret`, by id. */
   readonly secrets: ReadonlyMap<string, SecretRequest>;
+  /** `--allow-secret-in-image`: ids of secrets whose values layers and config may hold. */
+  readonly allowedSecrets: readonly string[];
   /** `--ssh`: by id the socket of an agent or key files, absolute paths; none: the user's own agent. */
   readonly ssh: ReadonlyMap<string, readonly string[]>;
   /** `--allow`: what its steps may be given beyond the usual. */

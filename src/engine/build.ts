@@ -21,9 +21,10 @@ import type { Engine } from './open.ts';
 import type { BuildEnd, BuildOutcome, BuildRequest } from './build-requests.ts';
 import { lazyRemoteSources, type RemoteSources } from './remote-sources.ts';
 import { errorOf, fullNames, recordBuild, type Recording } from './record-build.ts';
-import { readSecrets } from './secrets.ts';
+import { readSecrets, requireKnown } from './secrets.ts';
+import { createSecretGuard, type SecretGuard } from './secret-guard.ts';
 import { solveDraft } from './solve-draft.ts';
-import { openSshAgents } from './ssh.ts';
+import { keyFiles, openSshAgents } from './ssh.ts';
 
 /** Who follows a build. */
 export type BuildFollower = {
@@ -44,17 +45,20 @@ export async function build(
   await using remote = lazyRemoteSources(engine, request);
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
+  const guard = createSecretGuard(new Set(request.allowedSecrets), () => engine.passwords());
   const output = followOutput(report);
   const caches = createBuildCaches(engine, request, (event) => recording.report(event));
-  const recording = recordBuild(engine, { request, context, source, tags, told: caches.told }, output.report);
+  const recorded = recordBuild(engine, { request, context, source, tags, told: caches.told }, output.report);
+  const recording = { ...recorded, report: guard.maskReport(recorded.report) };
   try {
     const work = async (): Promise<ImageMade> =>
-      await buildSource(engine, { request, remote, context, source, tags, recording, caches }, signal);
+      await buildSource(engine, { request, remote, context, source, tags, recording, caches, guard }, signal);
     const made = await withoutLostSnapshots(engine, async () => await caches.withoutBad(work), recording.report, signal);
     engine.dismissWorker();
     return { ...made, ...(await recording.finish({ status: 'done', imageId: made.imageId, error: null })) };
   } catch (error) {
-    const told = explain(error, source.text, output.describe());
+    const explained = explain(error, source.text, output.describe());
+    const told = explained instanceof JettisonError ? guard.maskError(explained) : explained;
     const end = await recording.finish({ status: signal.aborted ? 'cancelled' : 'failed', imageId: null, error: errorOf(told) });
     if (!signal.aborted) failed?.(end);
     throw told;
@@ -69,12 +73,13 @@ type Work = {
   readonly tags: readonly string[];
   readonly recording: Recording;
   readonly caches: BuildCaches;
+  readonly guard: SecretGuard;
 };
 
 type ImageMade = Omit<BuildOutcome, keyof BuildEnd>;
 
 async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Promise<ImageMade> {
-  const { request, remote, context, source, tags, recording, caches } = work;
+  const { request, remote, context, source, tags, recording, caches, guard } = work;
   const { report } = recording;
   const annotations = readAnnotations(request);
   using statCache = openStatCache({ database: engine.database });
@@ -82,12 +87,21 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   recording.open(contexts, statCache);
   const secrets = readSecrets(request.secrets);
   const agents = await openSshAgents(request.ssh, engine.environment['SSH_AUTH_SOCK']);
+  requireKnown(request.allowedSecrets, request);
+  guard.watch([...[...secrets].map(([id, bytes]) => ({ id, bytes })), ...keyFiles(request.ssh)]);
   const bases = createBaseImages(engine, request);
   const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source), bases, signal);
+  const checkTexts = (): void => {
+    guard.checkGiven({ 'a name of the image': tags, 'an annotation': request.annotations.flatMap(({ key, value }) => [key, value]) });
+    guard.checkDraft(drafted, source);
+  };
+  checkTexts();
   reportFindings(drafted, report);
-  const solved = await solveDraft(engine, { request, drafted, contexts, bases, remote, caches, secrets, agents, recording }, signal);
+  const solved = await solveDraft(engine, { request, drafted, contexts, bases, remote, caches, secrets, agents, recording, guard }, signal);
   const top = solved && (await caches.snapshotOf(solved.result, signal));
-  const exporting = { engine, request, drafted, solved, top, caches, memory: recording.memory, report };
+  // By now more passwords of registries may be known.
+  checkTexts();
+  const exporting = { guard, engine, request, drafted, solved, top, caches, memory: recording.memory, report };
   const { image, manifest } = await deliver(exporting, { tags, annotations }, signal);
   return { imageId: image.imageId, tags, created: image.created, manifest, steps: countSteps(drafted, solved) };
 }

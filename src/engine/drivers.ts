@@ -15,7 +15,8 @@ import type { BaseImages } from './base-images.ts';
 import type { BuildContexts } from './build-contexts.ts';
 import type { RemoteSources } from './remote-sources.ts';
 import { folderOf, folderResult, snapshotResult } from './results.ts';
-import { hideSecrets, requireSecrets, secretsFor, type Secrets } from './secrets.ts';
+import type { SecretGuard } from './secret-guard.ts';
+import { requireSecrets, secretsFor, type Secrets } from './secrets.ts';
 import { agentsFor, requireAgents, type SshAgents } from './ssh.ts';
 
 export type DriverDeps = {
@@ -27,6 +28,7 @@ export type DriverDeps = {
   readonly report: Report;
   readonly remote: RemoteSources;
   readonly secrets: Secrets;
+  readonly guard: SecretGuard;
   /** Of the processes of RUN; they are no part of what a step is. */
   readonly limits: ResourceLimits | undefined;
   readonly agents: SshAgents;
@@ -192,7 +194,7 @@ async function runInWorker(
   const worker = await deps.worker();
   using step = childSignal(signal);
   const secrets = secretsFor(op, deps.secrets);
-  const hiding = hideSecrets(secrets, deps.report);
+  const hiding = deps.guard.hideOutput(deps.report);
   const request = {
     vertex: vertex.digest,
     op,
@@ -202,6 +204,7 @@ async function runInWorker(
     ...(op.kind === 'exec' && deps.limits !== undefined ? { limits: deps.limits } : {}),
     agents: agentsFor(op, deps.agents, step.signal),
     wantsIdentity: deps.isLayer(vertex),
+    ...(mayKeep(op, deps.isLayer(vertex), secrets) ? { needles: deps.guard.needles() } : {}),
     ...(onRead === undefined ? {} : { onRead }),
   };
   const over = (): void => {
@@ -209,6 +212,11 @@ async function runInWorker(
     step.abort(cancelled('The step is over'));
   };
   return snapshotResult(await worker.run(request, hiding.report, signal).finally(over));
+}
+
+/** A RUN that is no layer of the image and was given no secret is looked at when its layer is made, if ever. */
+function mayKeep(op: ExecOp | FileOp | MergeOp, isLayer: boolean, secrets: Secrets): boolean {
+  return isLayer || op.kind === 'file' || secrets.size > 0;
 }
 
 /** Refuses a step whose required secrets or agents were not given. */

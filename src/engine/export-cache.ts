@@ -67,7 +67,7 @@ type Packed = { readonly manifest: CacheManifest; readonly remote: ReadonlyMap<D
 
 /** Gives every layer a blob: as it lies in the store, as it lies elsewhere, or made now. */
 async function pack(exporting: Exporting, target: OutwardTarget, signal: AbortSignal): Promise<Packed> {
-  const { engine, caches } = exporting;
+  const { engine, caches, guard } = exporting;
   const gathered = await gatherResults(exporting, target.mode, signal);
   const limit = createLimit(2);
   const blobs = new Map<Digest, Promise<Descriptor>>();
@@ -76,7 +76,7 @@ async function pack(exporting: Exporting, target: OutwardTarget, signal: AbortSi
     const present = presentBlob(engine, diffId, { format: target.compression });
     if (present !== undefined) return present;
     if ('snapshot' in place) {
-      const layer = { diffId, snapshot: place.snapshot, format: target.compression };
+      const layer = { diffId, snapshot: place.snapshot, format: target.compression, needles: guard.needles() };
       return await limit(async () => await makeLayerBlob(engine, layer, () => undefined, signal), signal);
     }
     remote.set(place.blob.digest, place);

@@ -15,8 +15,10 @@ import type { Engine } from './open.ts';
 import type { Recording } from './record-build.ts';
 import type { BuildRequest } from './build-requests.ts';
 import { snapshotOf } from './results.ts';
+import type { SecretGuard } from './secret-guard.ts';
 
 export type Exporting = {
+  readonly guard: SecretGuard;
   readonly engine: Engine;
   readonly request: BuildRequest;
   readonly drafted: FrontendResult;

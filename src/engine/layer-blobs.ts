@@ -7,6 +7,7 @@ import { childSignal } from '#ground/base/abort.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { createLimit, type Limit } from '#ground/base/limit.ts';
+import type { Needle } from '#ground/base/needles.ts';
 import { removeSegments } from '#stores/content/segment.ts';
 import type { Blob } from '#stores/content/store.ts';
 import type { ImageRecord, LayerBlobForm } from '#stores/image/store.ts';
@@ -121,15 +122,15 @@ export function knownBlob(engine: Engine, diffId: Digest, { format, level }: Blo
   return known && describe(known);
 }
 
-/** Makes a layer's blob from its snapshot. Throws `engine/layer-changed`, `snapshot/not-found`. */
+/** Makes a layer's blob from its snapshot. Throws `engine/layer-changed`, `snapshot/not-found`, `layer/secret-found`. */
 export async function makeLayerBlob(
   engine: Engine,
   layer: SnapshotLayer & BlobForm,
   report: Report,
   signal: AbortSignal,
 ): Promise<Descriptor> {
-  const { diffId, snapshot, ...form } = layer;
-  const making = await startBlob(engine, { diffId, snapshot, passes: false }, form, report, signal);
+  const { diffId, snapshot, needles = [], ...form } = layer;
+  const making = await startBlob(engine, { diffId, snapshot, needles, passes: false }, form, report, signal);
   return await keepBlob(engine, { ...making, diffId, blob: await making.complete }, form, signal);
 }
 
@@ -137,7 +138,8 @@ function describe(form: Pick<LayerBlobForm, 'mediaType' | 'digest' | 'size'>): D
   return { mediaType: ociTypes[layerCompression(form.mediaType)], digest: form.digest, size: form.size };
 }
 
-type SnapshotLayer = Pick<MadeLayer, 'diffId' | 'snapshot'>;
+/** `needles`: what may not stand in it. */
+type SnapshotLayer = Pick<MadeLayer, 'diffId' | 'snapshot'> & { readonly needles?: readonly Needle[] };
 
 /** A blob, and the number of files that it was left in. */
 export type MadeBlob = Blob & { readonly segments: number };
@@ -156,7 +158,11 @@ export async function startBlob(
   const worker = await engine.worker(signal);
   const file = engine.content.temporaryPath();
   const write = async (): Promise<MadeBlob> => {
-    const made = await worker.writeLayer({ ...form, snapshot: layer.snapshot, passes: layer.passes, file }, report, signal);
+    const made = await worker.writeLayer(
+      { ...form, snapshot: layer.snapshot, passes: layer.passes, file, ...(layer.needles === undefined ? {} : { needles: layer.needles }) },
+      report,
+      signal,
+    );
     if (made.diffId === layer.diffId) return { digest: made.digest, size: made.size, segments: made.segments };
     removeSegments(file, made.segments);
     throw layerChanged(layer.diffId, made.diffId);

@@ -27,6 +27,7 @@ import { isLeaseHeld, listLeases, takeLease, type Lease } from '#stores/db/lease
 import { openDatabase, type Database } from '#stores/db/open.ts';
 import { imageTables, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
+import type { FindCredential } from '#stores/registry/credentials.ts';
 import { readConfig, type Config } from './config.ts';
 import { layerChainTables, openLayerChains, type LayerChains } from './layer-chains.ts';
 import { findPaths, type Paths } from './paths.ts';
@@ -62,6 +63,8 @@ export type Engine = AsyncDisposable & {
   hold(): void;
   /** Since when others, or this process, are at work (milliseconds since the epoch); undefined when nobody is. */
   leasedSince(): number | undefined;
+  /** Passwords and tokens that registries were shown so far, by host. */
+  passwords(): ReadonlyMap<string, string>;
   /** There is something to remove that nobody should wait for. */
   leaveGarbage(): void;
   /** The worker of this process; started by the first who asks. */
@@ -114,6 +117,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     return lease;
   };
 
+  const passwords = new Map<string, string>();
   let builds: Promise<BuildStore> | undefined;
   let registry: Promise<RegistryClient> | undefined;
   let worker: Promise<Worker> | undefined;
@@ -166,6 +170,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     now,
     hold: () => void hold(),
     leasedSince: () => listLeases(leases)[0]?.since,
+    passwords: () => passwords,
     leaveGarbage: () => tending.leaveMark(),
     registry: async () => {
       registry ??= (async () => {
@@ -173,7 +178,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         const { createCredentials } = await import('#stores/registry/credentials.ts');
         return createRegistryClient({
           config: config.registries,
-          findCredential: createCredentials({ environment: options.environment }),
+          findCredential: noting(createCredentials({ environment: options.environment }), passwords),
           environment: options.environment,
           timing: network,
         });
@@ -196,6 +201,15 @@ async function readIsolation({ isolation, environment }: EngineOptions): Promise
   if (text === undefined) return {};
   const { parseIsolation } = await import('#execution/worker/isolation.ts');
   return parseIsolation(text);
+}
+
+/** What is found is noted by host. */
+function noting(find: FindCredential, passwords: Map<string, string>): FindCredential {
+  return async (host, signal) => {
+    const found = await find(host, signal);
+    if (found !== undefined) passwords.set(host, found.kind === 'password' ? found.password : found.token);
+    return found;
+  };
 }
 
 function openEngineDatabase(paths: Paths): Database {

@@ -23,6 +23,7 @@ import type { Engine } from './open.ts';
 import { fullNames, projectOf } from './record-build.ts';
 import type { BuildPlan, BuildRequest, PlannedStep } from './build-requests.ts';
 import { lazyRemoteSources } from './remote-sources.ts';
+import { createSecretGuard } from './secret-guard.ts';
 import { openSshAgents } from './ssh.ts';
 
 /** How many earlier builds are asked how long steps took. */
@@ -46,6 +47,7 @@ export async function planBuild(engine: Engine, request: BuildRequest, signal: A
     filesOf: async () => await Promise.reject(mustNotRun()),
     report: () => undefined,
     secrets: new Map(),
+    guard: createSecretGuard(new Set(), () => new Map()),
     limits: undefined,
     agents: await openSshAgents(new Map(), undefined),
     onRead: () => undefined,

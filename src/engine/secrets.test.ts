@@ -5,12 +5,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { digestOf } from '#ground/base/digest.ts';
 import { isCode } from '#ground/base/errors.ts';
-import { hideSecrets, readSecrets } from './secrets.ts';
+import { createSecretGuard } from './secret-guard.ts';
+import { readSecrets } from './secrets.ts';
 
 function printed(values: readonly string[], chunks: readonly string[]): string {
   let all = '';
-  const secrets = new Map(values.map((value, index) => [String(index), new TextEncoder().encode(value)]));
-  const hiding = hideSecrets(secrets, (event) => {
+  const guard = createSecretGuard(new Set(), () => new Map());
+  guard.watch(values.map((value, index) => ({ id: String(index), bytes: new TextEncoder().encode(value) })));
+  const hiding = guard.hideOutput((event) => {
     if (event.kind === 'output') all += event.text;
   });
   for (const text of chunks) hiding.report({ kind: 'output', vertex: digestOf('v'), stream: 'stdout', text, time: 0 });

@@ -1,18 +1,13 @@
-/** Secrets of one build: read once, handed to the steps that name them, and kept out of what those print. */
+/** Secrets of one build: read once, and handed to the steps that name them. What keeps them out of all else is `secret-guard.ts`. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { Op } from '#formats/graph/op.ts';
-import type { Report, VertexOutput } from '#formats/progress/event.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
-import type { SecretRequest } from './build-requests.ts';
+import type { BuildRequest, SecretRequest } from './build-requests.ts';
 
 export type Secrets = ReadonlyMap<string, Uint8Array>;
 
 /** BuildKit's limit. */
 const longestSecret = 500 * 1024;
-/** Shorter values would hide half of what is printed. */
-const shortestHidden = 4;
-const shortestHiddenLine = 8;
-const mask = '***';
 
 /** Throws `engine/bad-secret`; the value is never part of a message. */
 export function readSecrets(requests: ReadonlyMap<string, SecretRequest>): Secrets {
@@ -44,6 +39,23 @@ export function requireSecrets(op: Op, secrets: Secrets): void {
   }
 }
 
+/** Throws `engine/unknown-secret` for an id of `--allow-secret-in-image` that names nothing. */
+export function requireKnown(ids: readonly string[], { secrets, ssh }: Pick<BuildRequest, 'secrets' | 'ssh'>): void {
+  for (const id of ids) {
+    const [kind, rest] = splitOnce(id);
+    const isKnown = secrets.has(id) || kind === 'registry' || (kind === 'ssh' && rest !== undefined && ssh.has(rest));
+    if (isKnown) continue;
+    throw new JettisonError('engine/unknown-secret', `--allow-secret-in-image names "${id}", but this build has no such secret`, {
+      hint: 'Give the id of a --secret, "ssh:ID" of an --ssh, or "registry:HOST"',
+    });
+  }
+}
+
+function splitOnce(id: string): readonly [string, string | undefined] {
+  const colon = id.indexOf(':');
+  return colon < 0 ? [id, undefined] : [id.slice(0, colon), id.slice(colon + 1)];
+}
+
 function checked(id: string, value: Uint8Array): Uint8Array {
   if (value.length > longestSecret) throw badSecret(id, `its variable has more than ${longestSecret} bytes`);
   return value;
@@ -71,42 +83,4 @@ function badSecret(id: string, why: string): JettisonError {
   return new JettisonError('engine/bad-secret', `Cannot read the secret "${id}": ${why}`, {
     hint: 'Give it as --secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE',
   });
-}
-
-/**
- * A report that hides the values in what steps print; call `flush` when the step is over. A value is found wherever chunks are cut: what may be its
- * beginning is held back. Of a value with several lines each longer line counts, too.
- */
-export function hideSecrets(secrets: Secrets, report: Report): { readonly report: Report; readonly flush: () => void } {
-  const hidden = [...new Set([...secrets.values()].flatMap(hiddenTexts))].toSorted((a, b) => b.length - a.length);
-  if (hidden.length === 0) return { report, flush: () => undefined };
-  const held = new Map<VertexOutput['stream'], VertexOutput>();
-  return {
-    report: (event) => {
-      if (event.kind !== 'output') return report(event);
-      const text = hidden.reduce((all, value) => all.replaceAll(value, mask), (held.get(event.stream)?.text ?? '') + event.text);
-      const kept = Math.max(...hidden.map((value) => beginningAtEnd(text, value)));
-      held.set(event.stream, { ...event, text: text.slice(text.length - kept) });
-      if (text.length > kept) report({ ...event, text: text.slice(0, text.length - kept) });
-    },
-    flush: () => {
-      for (const event of held.values()) if (event.text !== '') report(event);
-      held.clear();
-    },
-  };
-}
-
-function hiddenTexts(value: Uint8Array): readonly string[] {
-  const text = new TextDecoder().decode(value).trim();
-  const lines = text.split(/\r?\n/u).map((line) => line.trim());
-  const whole = text.length >= shortestHidden ? [text] : [];
-  return lines.length === 1 ? whole : [...whole, ...lines.filter((line) => line.length >= shortestHiddenLine)];
-}
-
-/** Length of the longest proper beginning of `value` that `text` ends with. */
-function beginningAtEnd(text: string, value: string): number {
-  for (let length = Math.min(value.length - 1, text.length); length > 0; length--) {
-    if (text.endsWith(value.slice(0, length))) return length;
-  }
-  return 0;
 }

@@ -17,6 +17,7 @@ import type { Recording } from './record-build.ts';
 import type { RemoteSources } from './remote-sources.ts';
 import type { BuildRequest } from './build-requests.ts';
 import { snapshotOf } from './results.ts';
+import type { SecretGuard } from './secret-guard.ts';
 import type { Secrets } from './secrets.ts';
 import type { SshAgents } from './ssh.ts';
 
@@ -29,6 +30,7 @@ export type Draft = {
   readonly remote: RemoteSources;
   readonly caches: BuildCaches;
   readonly secrets: Secrets;
+  readonly guard: SecretGuard;
   readonly agents: SshAgents;
   readonly recording: Recording;
 };

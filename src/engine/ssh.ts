@@ -1,7 +1,9 @@
 /** SSH agents of one build: opened once, and handed to the steps whose mounts name them. Nothing of SSH is loaded without `--ssh`. */
+import { readFileSync, statSync } from 'node:fs';
 import type { Op } from '#formats/graph/op.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { SshAgent } from '#stores/ssh/agent.ts';
+import type { SecretValue } from './secret-forms.ts';
 
 export type SshAgents = ReadonlyMap<string, SshAgent>;
 
@@ -46,4 +48,11 @@ export function requireAgents(op: Op, agents: SshAgents): void {
       hint: `Give it: --ssh ${mount.id} for your own agent, or --ssh ${mount.id}=SOCKET|KEY`,
     });
   }
+}
+
+/** The key files that `--ssh` names, as they are: what no layer may hold. The keys of an agent are not known. */
+export function keyFiles(requests: ReadonlyMap<string, readonly string[]>): readonly SecretValue[] {
+  return [...requests].flatMap(([id, paths]) =>
+    paths.filter((path) => statSync(path).isFile()).map((path) => ({ id: `ssh:${id}`, bytes: readFileSync(path) })),
+  );
 }

@@ -32,6 +32,7 @@ export function requestFor(path: string, more: Partial<BuildRequest> = {}): Buil
     noCacheStages: [],
     contexts: new Map(),
     secrets: new Map(),
+    allowedSecrets: [],
     outputs: [],
     cacheFrom: [],
     cacheTo: [],

@@ -4,6 +4,8 @@ import type { ExecOp } from '#formats/graph/op.ts';
 import type { Report, VertexOutput } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import type { Needle } from '#ground/base/needles.ts';
+import { layerIdentity, type LayerIdentity } from '#stores/layer/create.ts';
 import type { ActiveSnapshot, SnapshotId } from '#stores/snapshot/contract.ts';
 import type { ResourceLimits, Runtime } from '#execution/runtime/contract.ts';
 import { processFailed, startFailed } from './exec/failure.ts';
@@ -28,13 +30,17 @@ export type ExecRequest = {
   readonly limits?: ResourceLimits;
   /** SSH agents by id, for this call only. */
   readonly agents: ReadonlyMap<string, AnswerSsh>;
+  /** What may not stand in the layer: then nothing is committed. */
+  readonly needles?: readonly Needle[];
+  /** Told the identity of the layer where it was taken, once the snapshot is committed. */
+  readonly onLayer?: (snapshot: SnapshotId, layer: LayerIdentity) => void;
 };
 
 export type ExecTools = MountTools & { readonly runtime: Runtime; readonly now: () => number };
 
 /**
  * Gives the committed snapshot; when the process fails or `signal` aborts, nothing stays behind. What it writes is reported as `output`.
- * Throws `ops/process-failed` for an exit code that is not 0, and what finding the user, the program and the mounts says.
+ * Throws `ops/process-failed` for an exit code that is not 0, `layer/secret-found`, and what finding the user, the program and the mounts says.
  */
 export async function runExec(request: ExecRequest, tools: ExecTools, report: Report, signal: AbortSignal): Promise<SnapshotId> {
   const { op } = request;
@@ -46,7 +52,12 @@ export async function runExec(request: ExecRequest, tools: ExecTools, report: Re
   if (status.code !== 0) throw processFailed(op.arguments, status, request.limits?.memory);
   tidy(active.folder);
   if (base !== undefined) dropUnchanged(active.folder, () => foldersBelow(tools, base.snapshot), began);
-  return (await active.commit(signal)).id;
+  const { needles = [] } = request;
+  const below = base === undefined ? [] : foldersBelow(tools, base.snapshot);
+  const layer = needles.length === 0 ? undefined : await layerIdentity({ folder: active.folder, below, needles }, signal);
+  const { id } = await active.commit(signal);
+  if (layer !== undefined) request.onLayer?.(id, layer);
+  return id;
 }
 
 /** Topmost first. */

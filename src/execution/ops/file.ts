@@ -6,7 +6,9 @@ import { canonicalJson, type Json } from '#ground/base/canonical-json.ts';
 import { digestOf, parseDigest, type Digest } from '#ground/base/digest.ts';
 import { orAborted } from '#ground/base/abort.ts';
 import { fullDisk, fullDiskHint, isCode, JettisonError } from '#ground/base/errors.ts';
+import type { Needle } from '#ground/base/needles.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
+import { layerIdentity } from '#stores/layer/create.ts';
 import { followLayer, type LayerBatch, type LayerIdentity } from '#stores/layer/follow.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { digestLength } from '#stores/layer/file-digests.ts';
@@ -39,6 +41,8 @@ export type FileRequest = {
   readonly inputs: readonly (TreeSource | undefined)[];
   /** The identity of the layer is wanted soon. It is given where it could be had beside the copying, once the snapshot is committed. */
   readonly onLayer?: (snapshot: SnapshotId, layer: LayerIdentity) => void;
+  /** What may not stand in the layer: then nothing is committed. */
+  readonly needles?: readonly Needle[];
   /** Told once, when all is copied and nothing is committed yet, what was read of the client's folders: one for each action that copied of them, in order. */
   readonly onRead?: (read: readonly FilesRead[]) => void;
 };
@@ -63,7 +67,7 @@ export function openFileThread(): FileThread {
 
 /**
  * Gives the committed snapshot; when it fails or `signal` aborts, nothing stays behind. Throws what selecting, placing and reading say
- * (`context/missing-source`, `context/changed`, `ops/not-a-folder`, `ops/unknown-user` ...), `ops/disk-full` when there is no room.
+ * (`context/missing-source`, `context/changed`, `ops/not-a-folder`, `ops/unknown-user` ...), `ops/disk-full` when there is no room, `layer/secret-found`.
  */
 export async function runFile(request: FileRequest, tools: FileTools, report: Report, signal: AbortSignal): Promise<SnapshotId> {
   const { op } = request;
@@ -78,7 +82,8 @@ export async function runFile(request: FileRequest, tools: FileTools, report: Re
     inputs: request.inputs.map((input) => input && placeOf(tools.snapshots, input)),
   };
   const versions = findVersions(request, tools.snapshots);
-  const wanted = { layer: request.onLayer !== undefined, digests: request.onRead !== undefined };
+  const { needles = [] } = request;
+  const wanted = { layer: request.onLayer !== undefined || needles.length > 0, digests: request.onRead !== undefined, needles };
   const follower = followLayer(active.folder, wanted);
   try {
     const onBatch = (batch: LayerBatch, onTaken: () => void): void => follower.add(batch, onTaken);
@@ -90,11 +95,15 @@ export async function runFile(request: FileRequest, tools: FileTools, report: Re
     };
     const { notes, toldBytes, copied, stamps } = await perform(whole, { thread: tools.thread, onBatch }, signal);
     for (const text of notes) report({ kind: 'note', text });
-    const { diffId, digests } = await orAborted(follower.finish(), signal);
+    const { diffId, digests, isTainted } = await orAborted(follower.finish(), signal);
+    const told = diffId === undefined || toldBytes === undefined ? undefined : { diffId, size: toldBytes };
+    // What is in all that was told is looked at once more, to say where.
+    const isSearched = needles.length === 0 || (told !== undefined && !isTainted);
+    const layer = isSearched ? told : await layerIdentity({ folder: active.folder, below: job.base, needles }, signal);
     request.onRead?.((copied ?? []).map((one) => filesRead(one, digests)));
     const { id } = await active.commit(signal);
     if (versions !== undefined && stamps !== undefined) keepVersion(tools.snapshots, versions, { id, stamps });
-    if (diffId !== undefined && toldBytes !== undefined) request.onLayer?.(id, { diffId, size: toldBytes });
+    if (layer !== undefined) request.onLayer?.(id, layer);
     return id;
   } finally {
     follower.stop();

@@ -4,6 +4,7 @@ import type { ExecOp, FileOp, CopyAction, MergeOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Rung } from '#ground/linux/isolation.ts';
 import type { Digest } from '#ground/base/digest.ts';
+import type { Needle } from '#ground/base/needles.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { FilesRead } from '#execution/ops/file.ts';
 import type { AnswerSsh } from '#execution/ops/exec.ts';
@@ -37,6 +38,8 @@ export type OpRequest = {
   readonly agents: ReadonlyMap<string, AnswerSsh>;
   /** The identity of the layer that this op makes will be asked for: it may be taken beside the op. */
   readonly wantsIdentity?: boolean;
+  /** What may not stand in the layer of this op (`layer/secret-found`), for this call only. */
+  readonly needles?: readonly Needle[];
   /** Of a file operation: told once, when all is copied, what was read of folders of the client: one for each action that copied of them, in order. Asking costs a hash of each file. */
   readonly onRead?: (read: readonly FilesRead[]) => void;
 };
@@ -56,6 +59,8 @@ export type LayerRequest = {
   readonly file: string;
   /** The bytes are taken on as they come: what shrinks little may be left in segments. */
   readonly passes?: boolean;
+  /** What may not stand in it: then nothing is written. */
+  readonly needles?: readonly Needle[];
 };
 
 export type UnpackRequest = {

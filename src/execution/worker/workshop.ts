@@ -106,13 +106,13 @@ const never = new AbortController().signal;
 type Tools = { readonly files: FileTools; readonly layers: Layers; readonly execTools: (signal: AbortSignal) => Promise<ExecTools> };
 
 async function runOp(request: WireOpRequest, tools: Tools, { report, ask, tellRead }: CallBack, signal: AbortSignal): Promise<SnapshotId> {
-  const { op } = request;
+  const { op, needles = [] } = request;
+  const onLayer: FileRequest['onLayer'] = (id, layer) => tools.layers.remember(id, layer);
   switch (op.kind) {
     case 'file': {
       const { inputs, wantsIdentity, wantsDigests } = request;
-      const onLayer: FileRequest['onLayer'] = (id, layer) => tools.layers.remember(id, layer);
       const onRead = wantsDigests === true ? { onRead: tellRead } : {};
-      const file = { op, inputs, ...onRead, ...(wantsIdentity === true ? { onLayer } : {}) };
+      const file = { op, inputs, needles, ...onRead, ...(wantsIdentity === true ? { onLayer } : {}) };
       return await runFile(file, tools.files, report, signal);
     }
     case 'merge':
@@ -120,7 +120,12 @@ async function runOp(request: WireOpRequest, tools: Tools, { report, ask, tellRe
     case 'exec': {
       const { runExec } = await import('#execution/ops/exec.ts');
       const agents = new Map(request.agents.map((id) => [id, async (message: Uint8Array) => await ask(id, message)] as const));
-      return await runExec({ ...request, op, agents } satisfies OpRequest & { op: ExecOp }, await tools.execTools(signal), report, signal);
+      return await runExec(
+        { ...request, op, agents, onLayer } satisfies OpRequest & { op: ExecOp; onLayer: unknown },
+        await tools.execTools(signal),
+        report,
+        signal,
+      );
     }
     default:
       return unreachable(op, 'op');

@@ -7,7 +7,7 @@ export type { LayerBlob, LayerFormat, LayerIdentity, LayerSource } from './jobs.
 
 /**
  * DiffID and size (bytes of its files) of the layer that a snapshot makes. Nothing is written. Runs in a thread unless the layer is small.
- * Throws `layer/reserved-name` for a file whose name begins with `.wh.`, `layer/file-changed`.
+ * Throws `layer/reserved-name` for a file whose name begins with `.wh.`, `layer/file-changed`, and `layer/secret-found` where needles are given.
  */
 export async function layerIdentity(source: LayerSource, signal: AbortSignal): Promise<LayerIdentity> {
   signal.throwIfAborted();

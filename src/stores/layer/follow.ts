@@ -1,6 +1,7 @@
 /** The DiffID of a layer that is told while its folder is still being filled, and the digests of files that are copied into it: nothing has to be listed or read again afterwards. */
 import { asByteString, fromText, type ByteString } from '#ground/base/byte-string.ts';
 import { createDigester, type Digest } from '#ground/base/digest.ts';
+import { createNeedleSearch, type Needle } from '#ground/base/needles.ts';
 import { createLog } from '#ground/base/log.ts';
 export type { LayerIdentity } from './jobs.ts';
 import { createFileDigests, type FileDigests } from './file-digests.ts';
@@ -23,6 +24,8 @@ export type Followed = {
   readonly diffId: Digest | undefined;
   /** Of the files, by number, where they were wanted. Undefined when one could not be read. */
   readonly digests: Uint8Array | undefined;
+  /** One of the needles stood in what was told of the layer. */
+  readonly isTainted: boolean;
 };
 
 export type LayerFollower = {
@@ -39,15 +42,19 @@ const blockLength = 1 << 18;
 /** Milliseconds of this thread's time at a stretch. */
 const longestTurn = 4;
 
+/** `needles`: what may not stand in the layer. */
+type Wanted = { readonly layer: boolean; readonly digests: boolean; readonly needles?: readonly Needle[] };
 type Waiting = { readonly batch: LayerBatch; readonly onTaken: () => void };
 
 /**
  * Follows whoever fills `folder` (absolute path). The work is done on this thread in short turns between its other work: opening and reading files that are
  * in the page cache, and hashing them.
  */
-export function followLayer(folder: string, wanted: { readonly layer: boolean; readonly digests: boolean }): LayerFollower {
+export function followLayer(folder: string, wanted: Wanted): LayerFollower {
   const waiting: Waiting[] = [];
   const digester = createDigester();
+  const search = createNeedleSearch(wanted.needles ?? []);
+  let isTainted = false;
   const output = startOutput(sameBuffer(blockLength));
   const files = wanted.digests ? createFileDigests() : undefined;
   const over = Promise.withResolvers<boolean>();
@@ -86,6 +93,7 @@ export function followLayer(folder: string, wanted: { readonly layer: boolean; r
       if (block.done === true) end(true);
       if (block.done === true || block.value === undefined) return true;
       digester.update(block.value);
+      isTainted ||= search.take(block.value) !== undefined;
     }
     return false;
   };
@@ -117,7 +125,7 @@ export function followLayer(folder: string, wanted: { readonly layer: boolean; r
       isTold = true;
       plan();
       const isWhole = await over.promise;
-      return { diffId: isWhole && isLayer ? digester.finish() : undefined, digests: isWhole ? files?.all() : undefined };
+      return { diffId: isWhole && isLayer ? digester.finish() : undefined, digests: isWhole ? files?.all() : undefined, isTainted };
     },
     stop: () => end(false),
   };

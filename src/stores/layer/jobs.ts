@@ -1,5 +1,6 @@
 /** What is said between the pool and its threads. */
 import type { Digest } from '#ground/base/digest.ts';
+import type { Needle } from '#ground/base/needles.ts';
 import type { Fault } from '#ground/base/errors.ts';
 
 export type LayerFormat = 'tar' | 'gzip' | 'zstd';
@@ -25,6 +26,8 @@ export type LayerSource = {
    * overlayfs marks every new folder as opaque). Not said: all deletions are kept that do not lie behind an opaque folder.
    */
   readonly below?: readonly string[];
+  /** What may not stand in the layer's tar. */
+  readonly needles?: readonly Needle[];
 };
 
 export type Job =

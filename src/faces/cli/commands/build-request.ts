@@ -24,6 +24,10 @@ import { retryOptions } from './retry-options.ts';
 export const buildOptions = {
   addHost: list('add-host', { help: 'Add a custom host-to-IP mapping ("host:ip")' }),
   allow: list('allow', { value: 'stringArray', help: 'Allow steps more than the usual: "network.host", "security.insecure"' }),
+  allowedSecrets: list('allow-secret-in-image', {
+    value: 'id',
+    help: 'Let the image hold the value of this secret: the id of "--secret", "ssh:ID", "registry:HOST"',
+  }),
   annotations: list('annotation', {
     value: 'stringArray',
     help: 'Add an annotation to the manifest: "KEY=VALUE", "manifest-descriptor:KEY=VALUE"',
@@ -121,6 +125,7 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     noCacheStages: given.noCacheStages.flatMap((stages) => stages.split(',')).filter((stage) => stage !== ''),
     contexts: new Map(given.contexts.map((named) => readNamedContext(named, around.currentFolder))),
     secrets: new Map(given.secrets.map((secret) => readSecret(secret, around))),
+    allowedSecrets: given.allowedSecrets,
     ssh: readSsh(given.ssh, around.currentFolder),
     allow: readAllow(given.allow),
     cacheFrom: given.cacheFrom.map((source) => readCacheSource(source, around)),

@@ -2,13 +2,13 @@ import { createDigester } from '#ground/base/digest.ts';
 import { createCompressor } from '../compression.ts';
 import type { Job, LayerBlob, LayerIdentity, Watch } from '../jobs.ts';
 import { createBlobFile, type BlobFile } from './blob-file.ts';
-import { layerTar } from './layer-tar.ts';
+import { searchedTar } from './searched-tar.ts';
 
 /** DiffID of a folder's tar and the bytes of its files, without writing it. */
 export function identifyLayer(job: Extract<Job, { kind: 'identity' }>, watch: Watch): LayerIdentity {
   const digester = createDigester();
   let read = 0;
-  const blocks = layerTar(job.folder, job.below);
+  const blocks = searchedTar(job);
   for (let next = blocks.next(); ; next = blocks.next()) {
     if (next.done === true) return { diffId: digester.finish(), size: next.value };
     watch.check();
@@ -40,7 +40,7 @@ async function writeTo(file: BlobFile, job: Extract<Job, { kind: 'write' }>, wat
   const { format: compression, width, level } = job;
   const compressor =
     compression === 'tar' ? undefined : createCompressor({ compression, width, sink, ...(level === undefined ? {} : { level }) });
-  for (const block of layerTar(job.folder, job.below, compressor && (() => compressor.buffer()))) {
+  for (const block of searchedTar(job, compressor && (() => compressor.buffer()))) {
     watch.check();
     tarDigester.update(block);
     if (compressor) await compressor.push(block);
