@@ -24,7 +24,7 @@ test('whoever tells is told of each batch that it was taken, also of the one tha
   }
   await over.promise;
   assert.deepEqual(taken, [0, 1, 2]);
-  assert.deepEqual(await follower.finish(), { diffId: undefined, digests: undefined });
+  assert.deepEqual(await follower.finish(), { diffId: undefined, digests: undefined, isTainted: false });
 });
 
 test('a layer that cannot be told any more has no digest, while files still have theirs', async () => {
