@@ -1,11 +1,12 @@
-/** The folder that a runtime is pointed to: config.json, the name files, and the root file system mounted so that device files in it do nothing. */
+/** The folder that a runtime is pointed to: config.json, and the root file system mounted so that device files in it do nothing, with the mounts of the request in it. */
 import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemCode } from '#ground/base/errors.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
-import type { ProcessRequest } from './contract.ts';
+import type { NameFiles, ProcessRequest } from './contract.ts';
 import { countLoops } from './insecure-devices.ts';
-import { createSpec, type BundlePaths, type HostFacts } from './spec.ts';
+import { mountInside, type NameMount } from './own-mounts.ts';
+import { createSpec, type HostFacts } from './spec.ts';
 
 declare global {
   interface JSON {
@@ -28,32 +29,24 @@ export type Bundle = Disposable & {
 export function openBundle(parent: string, request: ProcessRequest, host: HostFacts): Bundle {
   const folder = join(parent, request.id);
   const inside = (name: string): string => join(folder, name);
-  const paths: BundlePaths = {
-    rootfs: inside('rootfs'),
-    hosts: inside('hosts'),
-    hostname: inside('hostname'),
-    resolvConf: inside('resolv.conf'),
-  };
+  const rootfs = inside('rootfs');
   const facts = request.security === 'insecure' ? { ...host, loops: countLoops() } : host;
-  const files: ReadonlyMap<string, string> = new Map([
-    [paths.hosts, request.names.hosts],
-    ...(request.names.hostname === null ? [] : [[paths.hostname, request.names.hostname] as const]),
-    [paths.resolvConf, request.names.resolvConf],
-    [inside('config.json'), JSON.stringify(createSpec(request, paths, facts), wholeNumbers)],
-  ]);
+  const config = inside('config.json');
   const logFile = inside('log');
   const pidFile = inside('pid');
   using undo = new DisposableStack();
   mkdirSync(folder, { mode: 0o700 });
   undo.defer(() => rmdirSync(folder));
   undo.defer(() => {
-    for (const file of [...files.keys(), logFile, pidFile]) rmSync(file, { force: true });
+    for (const file of [config, logFile, pidFile]) rmSync(file, { force: true });
   });
-  for (const [file, text] of files) writeFileSync(file, text, { mode: 0o644 });
-  mkdirSync(paths.rootfs);
-  undo.defer(() => rmdirSync(paths.rootfs));
-  bindRoot(request, paths.rootfs);
-  undo.defer(() => unmount(paths.rootfs));
+  writeFileSync(config, JSON.stringify(createSpec(request, { rootfs }, facts), wholeNumbers), { mode: 0o644 });
+  const names = writeNames(inside('names'), request.names, undo);
+  mkdirSync(rootfs);
+  undo.defer(() => rmdirSync(rootfs));
+  bindRoot(request, rootfs);
+  undo.defer(() => unmount(rootfs));
+  mountOwn(rootfs, names, request, inside('staging'));
   const stack = undo.move();
   return {
     folder,
@@ -66,6 +59,33 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
     complaint: () => lastError(readIfThere(logFile)),
     [Symbol.dispose]: () => stack.dispose(),
   };
+}
+
+/** /etc/hosts and its like, in a folder that is mounted as they are to be. */
+function writeNames(folder: string, names: NameFiles, undo: DisposableStack): readonly NameMount[] {
+  const texts = Object.entries({ hosts: names.hosts, hostname: names.hostname, 'resolv.conf': names.resolvConf });
+  const given = texts.flatMap(([name, text]) => (text === null ? [] : [{ file: join(folder, name), name, text }]));
+  mkdirSync(folder, { mode: 0o755 });
+  undo.defer(() => rmSync(folder, { recursive: true }));
+  for (const { file, text } of given) writeFileSync(file, text, { mode: 0o644 });
+  const flags = mountFlags.noDevice | mountFlags.noSuid | (names.readOnly ? mountFlags.readOnly : 0);
+  mountFileSystem({ source: folder, target: folder, type: '', options: '', flags: mountFlags.bind });
+  undo.defer(() => unmount(folder));
+  mountFileSystem({ source: '', target: folder, type: '', options: '', flags: mountFlags.bind | mountFlags.remount | flags });
+  return given.map(({ file, name }) => ({ source: file, target: `/etc/${name}` }));
+}
+
+/** Nothing is left on the staging places, nor they themselves, before anything runs. */
+function mountOwn(rootfs: string, names: readonly NameMount[], request: ProcessRequest, folder: string): void {
+  const staging = { folder: join(folder, 'folder'), file: join(folder, 'file') };
+  if (request.mounts.length === 0) return mountInside(rootfs, names, request, staging);
+  mkdirSync(staging.folder, { recursive: true, mode: 0o700 });
+  try {
+    writeFileSync(staging.file, '');
+    mountInside(rootfs, names, request, staging);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** Limits of 64 bits are no numbers of JavaScript. */

@@ -226,10 +226,10 @@ function makeEntry(tree: RootTree, path: ByteString, kind: 'file' | 'folder'): v
 }
 
 function refuseTarget(target: string, path: ByteString): void {
-  const inKernel = /^(?:proc|sys)(?:\/|$)/u.test(path);
-  if (path !== '' && !inKernel) return;
+  const isSystem = /^(?:proc|sys)(?:\/|$)|^dev$/u.test(path);
+  if (path !== '' && !isSystem) return;
   throw new JettisonError('runtime/bad-mount-target', `Cannot mount on "${target}": it is "/${toText(path)}" in the image`, {
-    hint: 'Nothing may be mounted over the root, /proc or /sys',
+    hint: 'Nothing may be mounted over the root, /proc, /sys or /dev',
   });
 }
 

@@ -3,6 +3,7 @@ import type { RuntimeMount, RuntimeSpec, SeccompProfile } from '#formats/oci/run
 import { unreachable } from '#ground/base/errors.ts';
 import type { ProcessMount, ProcessRequest, Ulimit } from './contract.ts';
 import { insecureDevices } from './insecure-devices.ts';
+import { inOrder, isSystemPlace } from './own-mounts.ts';
 import { seccompProfile } from './seccomp.ts';
 
 /** What the spec takes from the machine. */
@@ -29,7 +30,7 @@ export type RootDevices =
   | { readonly kind: 'hook'; readonly program: string };
 
 /** Where the bundle keeps what the spec points to. */
-export type BundlePaths = { readonly rootfs: string; readonly hosts: string; readonly hostname: string; readonly resolvConf: string };
+export type BundlePaths = { readonly rootfs: string };
 
 export const dockerCapabilities: readonly string[] = [
   'CAP_CHOWN',
@@ -101,8 +102,7 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
       ...(insecure || rootDevices.kind !== 'remount' ? [] : [remountRoot(paths.rootfs)]),
       ...systemMounts(request),
       ...(insecure ? [] : deviceMounts(host.devices)),
-      ...nameMounts(request, paths),
-      ...inOrder(request.mounts).map((mount) => ownMount(mount, insecure)),
+      ...inOrder(request.mounts.filter(({ target }) => isSystemPlace(target))).map((mount) => ownMount(mount, insecure)),
     ],
     linux: {
       namespaces: [
@@ -165,15 +165,6 @@ function deviceMounts(devices: readonly string[]): readonly RuntimeMount[] {
   return devices.map((path) => ({ destination: path, type: 'bind', source: path, options: ['bind'] }));
 }
 
-function nameMounts(request: ProcessRequest, paths: BundlePaths): readonly RuntimeMount[] {
-  const files = [
-    ['/etc/hosts', paths.hosts],
-    ...(request.names.hostname === null ? [] : [['/etc/hostname', paths.hostname] as const]),
-    ['/etc/resolv.conf', paths.resolvConf],
-  ] as const;
-  return files.map(([target, source]) => ownMount({ kind: 'bind', source, target, readOnly: request.names.readOnly }, false));
-}
-
 function ownMount(mount: ProcessMount, devices: boolean): RuntimeMount {
   const noDevice = devices ? [] : ['nodev'];
   switch (mount.kind) {
@@ -201,13 +192,4 @@ function ownMount(mount: ProcessMount, devices: boolean): RuntimeMount {
 
 function fileSystem(destination: string, type: string, options: readonly string[]): RuntimeMount {
   return { destination, type, source: type, options };
-}
-
-/** A folder before what is mounted inside it. */
-function inOrder(mounts: readonly ProcessMount[]): readonly ProcessMount[] {
-  return mounts.toSorted((a, b) => depth(a) - depth(b));
-}
-
-function depth({ target }: ProcessMount): number {
-  return target.split('/').filter(Boolean).length;
 }

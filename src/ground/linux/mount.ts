@@ -1,4 +1,5 @@
 /** Mounting and unmounting. */
+import { endianness } from 'node:os';
 import type { ByteString } from '#ground/base/byte-string.ts';
 import { check, libc, pathBytes } from './libc.ts';
 import { AT_FDCWD, closeFile, openAt, openFlags } from './syscall.ts';
@@ -17,6 +18,7 @@ export const mountFlags = {
 
 const native = {
   mount: libc.func('int mount(const uint8_t*, const uint8_t*, const uint8_t*, unsigned long, const uint8_t*)'),
+  statfs: libc.func('int statfs(const uint8_t*, uint8_t*)'),
   umount2: libc.func('int umount2(const uint8_t*, int)'),
   fchdir: libc.func('int fchdir(int)'),
 };
@@ -34,6 +36,20 @@ export function mountFileSystem(mount: {
     'mount',
     mount.target,
   );
+}
+
+/** struct statfs has 120 bytes where a long has eight. */
+const fileSystemFacts = new Uint8Array(128);
+const flagsAt = 80;
+
+/**
+ * Which of `readOnly`, `noSuid`, `noDevice` and `noExec` the mount at `path` has, by statfs(2): a remount has to repeat them, and in a user namespace may not leave
+ * out one that the mount had before.
+ */
+export function flagsOfMount(path: string): number {
+  check(native.statfs(pathBytes(path), fileSystemFacts), 'statfs', path);
+  const flags = Number(new DataView(fileSystemFacts.buffer).getBigUint64(flagsAt, endianness() === 'LE'));
+  return flags & (mountFlags.readOnly | mountFlags.noSuid | mountFlags.noDevice | mountFlags.noExec);
 }
 
 /** umount2(2) with MNT_DETACH and UMOUNT_NOFOLLOW. */

@@ -60,7 +60,7 @@ function openFolder(root: number, path: ByteString, create: ((path: ByteString) 
     throw new JettisonError('linux/leaves-root', `".." may not be in "${toText(path)}"`, { fault: 'bug' });
   const found = tryOpenFolder(root, path, path);
   if (found) return found;
-  if (!create) throw new JettisonError('linux/not-found', `There is no folder "${toText(path)}"`);
+  if (!create) throw folderNotFound(path);
   return createFolders(root, path, create);
 }
 
@@ -71,27 +71,44 @@ function createFolders(root: number, path: ByteString, create: (path: ByteString
   for (const [index, name] of names.entries()) {
     using parent = folder;
     const here = asByteString(names.slice(0, index + 1).join('/'));
-    folder = tryOpenFolder(parent.file, asByteString(name), here) ?? makeFolder(parent.file, asByteString(name), create(here));
+    folder =
+      tryOpenFolder(parent.file, asByteString(name), here) ??
+      makeFolder(parent.file, asByteString(name), { path: here, look: create(here) });
   }
   return folder;
 }
 
-function makeFolder(parent: number, name: ByteString, look: FolderLook): OpenFile {
+/** Whoever else may write there can put something in its place at any moment: what is changed is the folder that was opened. */
+function makeFolder(parent: number, name: ByteString, made: { readonly path: ByteString; readonly look: FolderLook }): OpenFile {
+  const isMade = makeUnlessThere(parent, name, made.path);
+  const folder = tryOpenFolder(parent, name, made.path);
+  if (!folder) throw folderNotFound(made.path);
+  if (!isMade) return folder;
   try {
-    makeFolderAt(parent, name, 0o700);
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error;
-    return openOne(parent, name);
-  }
-  const folder = openOne(parent, name);
-  try {
-    changeOwnerAt(parent, name, look.uid, look.gid);
-    changeModeAt(folder.file, asByteString('.'), look.mode);
+    changeOwnerAt(folder.file, asByteString(''), made.look.uid, made.look.gid);
+    changeModeAt(folder.file, asByteString('.'), made.look.mode);
     return folder;
   } catch (error) {
     folder[Symbol.dispose]();
     throw error;
   }
+}
+
+function makeUnlessThere(parent: number, name: ByteString, path: ByteString): boolean {
+  try {
+    makeFolderAt(parent, name, 0o700);
+    return true;
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'EEXIST') return false;
+    // The open folder that it was to be in has been removed.
+    throw code === 'ENOENT' ? folderNotFound(path, error) : error;
+  }
+}
+
+/** `linux/not-found`, for a folder inside a root. */
+export function folderNotFound(path: ByteString, cause?: unknown): JettisonError {
+  return new JettisonError('linux/not-found', `There is no folder "${toText(path)}"`, cause === undefined ? {} : { cause });
 }
 
 function tryOpenFolder(at: number, path: ByteString, shown: ByteString): OpenFile | undefined {

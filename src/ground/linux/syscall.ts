@@ -81,8 +81,14 @@ function open(at: number, path: ByteString | string, how: OpenHow): number {
   openHow[lowFlags] = how.flags | openFlags.closeOnExec;
   openHow[lowMode] = how.mode ?? 0;
   openHow[lowResolve] = how.resolve;
-  return Number(native.openat2(SYS_OPENAT2, at, pathBytes(path), openHowBytes, openHowBytes.length));
+  for (let tries = 1; ; tries++) {
+    const file = Number(native.openat2(SYS_OPENAT2, at, pathBytes(path), openHowBytes, openHowBytes.length));
+    if (file >= 0 || tries === maximumTries || lastError() !== errors.EAGAIN) return file;
+  }
 }
+
+/** Of a path with `..` that has to stay inside a folder: while anything is renamed or mounted on the machine, the kernel cannot tell, and says EAGAIN. */
+const maximumTries = 128;
 
 export function closeFile(file: number): void {
   native.close(file);

@@ -10,7 +10,7 @@ import { systemCode } from '#ground/base/errors.ts';
 import { sleep } from '#ground/base/retry.ts';
 import { tryLockFile, type FileLock } from '#ground/linux/lock-file.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
-import { openRoot } from '#ground/linux/rooted-path.ts';
+import { folderNotFound, openRoot } from '#ground/linux/rooted-path.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
 import { cacheMountHolder, noteCacheMountUse } from '../cache-mounts.ts';
 import { contentDigest, copyOut, type FileTools, type TreeSource } from '../file.ts';
@@ -188,7 +188,13 @@ function mountInner(data: string, mount: CacheMount, point: string): Disposable 
   using opened = root.openFolder(inner, () => look);
   mkdirSync(point);
   undo.defer(() => rmdirSync(point));
-  mountFileSystem({ source: `/proc/self/fd/${opened.file}`, target: point, type: '', flags: mountFlags.bind, options: '' });
+  try {
+    mountFileSystem({ source: `/proc/self/fd/${opened.file}`, target: point, type: '', flags: mountFlags.bind, options: '' });
+  } catch (error) {
+    // Another step that shares the cache has removed it since.
+    if (systemCode(error) === 'ENOENT') throw folderNotFound(inner, error);
+    throw error;
+  }
   undo.defer(() => unmount(point));
   return undo.move();
 }
