@@ -24,6 +24,7 @@ const checkers = [
   ['ssh-add'],
   ['git'],
   ['newuidmap'],
+  ['mkfs.ext4'],
 ];
 
 /** Each command: the Debian packages it needs, and the program. */
@@ -41,6 +42,7 @@ const packageOf = {
   setfattr: 'attr',
   'ssh-add': 'openssh-client',
   newuidmap: 'uidmap',
+  'mkfs.ext4': 'e2fsprogs',
 };
 
 function fail(text) {

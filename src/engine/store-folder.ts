@@ -1,9 +1,10 @@
 /** The folder that everything is kept in: made when it is not there, and refused at once when nothing can be kept there. */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { fullDisk, fullDiskHint, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { makeFolders } from '#ground/base/make-folders.ts';
 
-/** Makes `folder` (absolute) and what is missing above it. Throws `engine/bad-store`. */
+/** Makes `folder` (absolute) and what is missing above it. Throws `engine/bad-store`, also when somebody else keeps things in it. */
 export function makeStoreFolder(folder: string): void {
   try {
     makeFolders(folder, 0o700);
@@ -18,6 +19,20 @@ export function makeStoreFolder(folder: string): void {
       cause: error,
     });
   }
+  refuseOthers(folder);
+}
+
+/**
+ * Files of two users in one store would be in the way of both: root may write everywhere, and the owner could not change what root made. The folder itself may be
+ * another's (a volume), what is in it not.
+ */
+function refuseOthers(folder: string): void {
+  const owner = statSync(join(folder, 'engine.db'), { throwIfNoEntry: false })?.uid;
+  if (owner === undefined || owner === process.geteuid?.()) return;
+  throw new JettisonError('engine/bad-store', `The store "${folder}" belongs to another user (id ${owner})`, {
+    fault: 'environment',
+    hint: 'Build as that user, or name another folder in JETTISON_STORE',
+  });
 }
 
 const reasons: Readonly<Record<string, string>> = {

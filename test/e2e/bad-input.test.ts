@@ -54,7 +54,7 @@ test('a RUN that exits 3 shows its lines, its code and its last output', async (
   assert.match(done.stderr, /before the fall$/mu);
 });
 
-test('a RUN that a signal ends names the signal', async () => {
+test('K2: a RUN that a signal ends names the signal', async () => {
   await failingBuild("FROM busybox\nRUN sh -c 'kill -KILL $$'; exit $?\n", /killed by signal SIGKILL \(exit code 137\)/u);
 });
 

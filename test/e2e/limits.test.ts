@@ -44,7 +44,7 @@ test('a step sees its limits; they count for the cache where they may change wha
   assert.deepEqual(recordsOf(sandbox), []);
 });
 
-test('a step that wants more memory than it may have is killed, and the error says why', async () => {
+test('K6: a step that wants more memory than it may have is killed, and the error says why', async () => {
   const { sandbox, context } = await prepared('RUN dd if=/dev/zero of=/dev/null bs=100M count=1');
   await using _ = sandbox;
   const words = ['build', '--progress=plain', '-m', '20m'];
@@ -60,7 +60,7 @@ test('a step that wants more memory than it may have is killed, and the error sa
   assert.deepEqual(recordsOf(sandbox), []);
 });
 
-test('a build that was killed leaves a cgroup; the next that runs a step removes it', async () => {
+test('K1: a build that was killed leaves a cgroup; the next that runs a step removes it', async () => {
   const { sandbox, context } = await prepared('RUN echo began; sleep 60');
   await using _ = sandbox;
   const before = new Set(leftCgroups());

@@ -202,7 +202,7 @@ test('--allow: the host’s network and no sandbox only for who asks', async () 
     assert.match(done.stderr, new RegExp(part, 'u'));
 });
 
-test('a cache shared by two builds at once: locked one after the other, private side by side', async () => {
+test('T5: a cache shared by two builds at once: locked one after the other, private side by side', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
   const context = (sharing: string, name: string): string =>

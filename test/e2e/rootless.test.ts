@@ -136,7 +136,7 @@ test('the usual devices of a layer come out as they went in', async () => {
   assert.equal(await listed(join(home, 'two.tar')), first);
 });
 
-test('a build of a normal user that is killed takes its steps with it', async () => {
+test('K1: a build of a normal user that is killed takes its steps with it', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
   const folder = sandbox.files({ Dockerfile: 'FROM busybox\nRUN sleep 4242\n' });
@@ -185,4 +185,22 @@ test('without ids of its own a normal user is told what to do', async () => {
       /ERROR: Cannot build on this machine: user pilot has no ids of its own in \/etc\/subuid and \/etc\/subgid\n.*usermod --add-subuids/u,
     );
   }
+});
+
+test('T7: a store is one user’s: root is refused a user’s, and a user root’s, with a message', async () => {
+  await using sandbox = await openSandbox();
+  const { user, store } = await openForUser(sandbox);
+  const typed = typedBy(user, sandbox, store);
+  assert.equal((await typed(['images'])).status, 0);
+  const root = await sandbox.jettison(['images'], { environment: { JETTISON_STORE: store } });
+  assert.equal(root.status, 1);
+  assert.match(
+    root.stderr,
+    /^ERROR: The store "[^"]*" belongs to another user \(id 4242\)\nBuild as that user, or name another folder in JETTISON_STORE$/mu,
+  );
+  assert.equal((await typed(['images'])).status, 0, 'it is as it was');
+  await sandbox.succeed(['images']);
+  const other = await typed(['images'], { environment: { JETTISON_STORE: sandbox.store } });
+  assert.equal(other.status, 1);
+  assert.match(other.stderr, /^ERROR: Cannot keep anything in "[^"]*": permission denied$/mu);
 });

@@ -40,7 +40,7 @@ async function untilTwoAtWork({ store }: Sandbox): Promise<void> {
   await sleep(500);
 }
 
-test('the steps of two equal builds run once, and both say which image it is', async () => {
+test('T1: the steps of two equal builds run once, and both say which image it is', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
   const context = contextOf(sandbox, 'sleep 0.2; date +%s%N > /made');
@@ -69,7 +69,7 @@ test('who waited runs the step itself when it fails elsewhere', async () => {
   assert.equal(runsOf(sandbox, 0), 2);
 });
 
-test('who waited runs the step itself when the other build is killed', async () => {
+test('T6: who waited runs the step itself when the other build is killed', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
   const context = contextOf(sandbox, '[ $(grep -cx $N /c/runs) -gt 1 ] || sleep 60');

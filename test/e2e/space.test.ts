@@ -129,7 +129,7 @@ test('--cache-max is kept after a build: the least worth a byte goes, what the l
   );
 });
 
-test('a clock that was set back: what the last build used stays, all else can go, and no time is negative', async () => {
+test('T8: a clock that was set back: what the last build used stays, all else can go, and no time is negative', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
   const shift = sandbox.files({ clock: '3600000' }, 'shift');
@@ -164,7 +164,7 @@ test('a clock that was set back: what the last build used stays, all else can go
   assert.deepEqual(readdirSync(join(sandbox.store, 'snapshots/s')), []);
 });
 
-test('fifty builds beside one prune after another: each one works and gives the right image', async () => {
+test('T3: fifty builds beside one prune after another: each one works and gives the right image', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
   let isOver = false;
@@ -196,7 +196,7 @@ test('fifty builds beside one prune after another: each one works and gives the 
   assert.ok((await pruning) > 10);
 });
 
-test('a prune that is killed leaves a store that works, and the next one ends its work', async () => {
+test('K7: a prune that is killed leaves a store that works, and the next one ends its work', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
   const context = sandbox.files({

@@ -69,7 +69,7 @@ test('a worker that cannot open its part of the store says why, and nobody waits
   assertOneError(await sandbox.jettison(['build', '-t', 'app', context], { environment }), /later version of jettison/u);
 });
 
-test('Ctrl-C at any moment around the start of a worker leaves nothing', async () => {
+test('K4: Ctrl-C at any moment around the start of a worker leaves nothing', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
   const build = async (number: number, after?: number) => {

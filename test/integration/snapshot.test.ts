@@ -22,6 +22,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { fromText } from '#ground/base/byte-string.ts';
 import { isCode } from '#ground/base/errors.ts';
+import { tryLockFile } from '#ground/linux/lock-file.ts';
 import { lookAt } from '#ground/linux/tree-read.ts';
 import { setAttribute } from '#ground/linux/attributes.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
@@ -320,6 +321,8 @@ test('tending runs in a process of its own, and only when there is a need', asyn
     await new Promise((done) => setTimeout(done, 10));
   assert.deepEqual(readdirSync(join(folder.path, 'trash')), []);
   assert.equal(existsSync(join(folder.path, 'untended')), false);
+  // It may still be at work with what comes after.
+  using _ = tryLockFile(join(folder.path, 'tending'), { exclusive: true, wait: true });
 });
 
 test('a lost database: the folders go to the trash and no id comes back', async () => {

@@ -9,6 +9,7 @@ import { createDigester, digestOf, hexOf, type Digest } from '#ground/base/diges
 import { mediaTypes } from '#formats/oci/media-types.ts';
 import { noAttributes } from '#formats/tar/entry.ts';
 import { encodeHeader, endOfArchive, paddingOf } from '#formats/tar/write.ts';
+import { thisProcess } from '#ground/base/process-identity.ts';
 import { bytesPiece, dockerArchive, ociArchive, writeArchive, type Piece, type SavedImage } from './archive.ts';
 import type { ImageArchive } from './archived-image.ts';
 import { openImageArchive } from './read-archive.ts';
@@ -117,6 +118,16 @@ test('packed and streamed archives are read, and leave no copy behind', async ()
     await assert.rejects(broken, { name: 'JettisonError' });
   }
   assert.deepEqual(readdirSync(folder.path).toSorted(), ['a.tar', 'packed']);
+});
+
+test('K9: what a killed writer of the same file left goes with the next one; that of a living one stays', async () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-archive-'));
+  const { pid, start, boot } = thisProcess();
+  const kept = [`a.tar.${pid}-${start}-${boot}-1.tmp`, 'a.tar.1.tmp', `b.tar.${pid}-${start}1-${boot}-1.tmp`];
+  const dead = [`a.tar.${pid}-${start}1-${boot}-1.tmp`, `a.tar.${pid}-${start}-000000000000-1.tmp`];
+  for (const name of [...kept, ...dead]) writeFileSync(join(folder.path, name), '');
+  await write(folder.path, [bytesPiece('x', encode('x'))]);
+  assert.deepEqual(readdirSync(folder.path).toSorted(), ['a.tar', ...kept].toSorted());
 });
 
 test('a writer that fails or is stopped leaves the old file', async () => {

@@ -2,9 +2,11 @@
  * Writes image archives: the docker archive as `docker save` of Docker 25 and later makes it (an OCI layout with a manifest.json beside),
  * and the OCI image layout (image-layout.md) as a tar. The same images give the same bytes.
  */
-import { closeSync, fsyncSync, openSync, readSync, realpathSync, renameSync, rmSync, statSync, writevSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readSync, readdirSync, realpathSync, renameSync, rmSync, statSync, writevSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { asByteString, fromText } from '#ground/base/byte-string.ts';
 import { algorithmOf, hexOf, type Digest } from '#ground/base/digest.ts';
+import { isAlive, thisProcess } from '#ground/base/process-identity.ts';
 import { fullDisk, fullDiskHint, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
@@ -41,6 +43,8 @@ export type ArchiveDestination =
 const encoder = new TextEncoder();
 const readSize = 1 << 20;
 const flushSize = 1 << 18;
+/** After the file's own name and a dot. */
+const draftEnd = /^(\d+)-(\d+)-([0-9a-f]{12})-\d+\.tmp$/u;
 
 /** The pieces of an archive for `docker load`. */
 export function dockerArchive(images: readonly SavedImage[]): readonly Piece[] {
@@ -131,13 +135,26 @@ export async function writeArchive(pieces: readonly Piece[], destination: Archiv
     return;
   }
   const target = checkedTarget(destination.path);
-  const draft = `${target}.${process.pid}-${Date.now().toString(36)}.tmp`;
+  const { pid, start, boot } = thisProcess();
+  const draft = `${target}.${pid}-${start}-${boot}-${process.hrtime.bigint()}.tmp`;
   try {
+    removeDeadDrafts(target);
     await writeFile(draft, tarChunks(pieces, signal));
     renameSync(draft, target);
+    syncFolder(dirname(target));
   } catch (error) {
     rmSync(draft, { force: true });
     throw explainWriting(error, destination.path);
+  }
+}
+
+/** What processes that were killed while they wrote the same file left beside it. */
+function removeDeadDrafts(target: string): void {
+  const start = `${basename(target)}.`;
+  for (const name of orNothing(() => readdirSync(dirname(target))) ?? []) {
+    const [, pid, started, boot] = (name.startsWith(start) && draftEnd.exec(name.slice(start.length))) || [];
+    if (pid === undefined || started === undefined || boot === undefined) continue;
+    if (!isAlive({ pid: Number(pid), start: started, boot })) rmSync(join(dirname(target), name), { force: true });
   }
 }
 
@@ -156,6 +173,27 @@ async function writeFile(path: string, chunks: AsyncIterable<Uint8Array>): Promi
     fsyncSync(file);
   } finally {
     closeSync(file);
+  }
+}
+
+/** The name is on the disk, too, when somebody is told that the file is written. */
+function syncFolder(path: string): void {
+  const folder = orNothing(() => openSync(path, 'r'));
+  if (folder === undefined) return;
+  try {
+    orNothing(() => fsyncSync(folder));
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** Not every folder that files can be written to can be read, and not every file system syncs folders. */
+function orNothing<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (!['EACCES', 'EINVAL', 'ENOTSUP'].includes(systemCode(error) ?? '')) throw error;
+    return undefined;
   }
 }
 

@@ -3,9 +3,9 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { algorithmOf, hexOf, type Digest } from '#ground/base/digest.ts';
-import { isAlive, thisProcess, type Owner } from './owner.ts';
+import { isAlive, thisProcess, type ProcessIdentity } from '#ground/base/process-identity.ts';
 
-export type Part = { readonly path: string; readonly key: string; readonly time: bigint; readonly owner: Owner };
+export type Part = { readonly path: string; readonly key: string; readonly time: bigint; readonly owner: ProcessIdentity };
 
 const grammar = /^([a-z0-9-]+)\.(\d+)\.(\d+)-(\d+)-([0-9a-f]+)\.part(?:\.\d+)?$/u;
 

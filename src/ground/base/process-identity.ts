@@ -1,16 +1,16 @@
-/** Whose a file in `ingest/` is: a process is known by its number, its start time and the boot, so that a number used again is not taken for it. */
+/** Whose a file with this in its name is: a process is known by its number, its start time and the boot, so that a number used again is not taken for it. */
 import { readFileSync } from 'node:fs';
-import { bootId } from '#ground/base/boot.ts';
-import { systemCode } from '#ground/base/errors.ts';
+import { bootId } from './boot.ts';
+import { systemCode } from './errors.ts';
 
-export type Owner = { readonly pid: number; readonly start: string; readonly boot: string };
+export type ProcessIdentity = { readonly pid: number; readonly start: string; readonly boot: string };
 
-export function thisProcess(): Owner {
+export function thisProcess(): ProcessIdentity {
   return { pid: process.pid, start: startOf(process.pid) ?? '0', boot: shortBoot() };
 }
 
 /** Is the process that wrote this still running? (It must live in the same pid namespace as we do.) */
-export function isAlive(owner: Owner): boolean {
+export function isAlive(owner: ProcessIdentity): boolean {
   return owner.boot === shortBoot() && startOf(owner.pid) === owner.start;
 }
 
