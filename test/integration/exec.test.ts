@@ -49,10 +49,8 @@ inOwnNamespaces(import.meta.filename, () => {
     folder = mkdtempSync(join(tmpdir(), 'jettison-exec-'));
     snapshots = await openSnapshotStore({ folder: join(folder, 'snapshots'), now: Date.now });
     thread = openFileThread();
-    const scratch = join(folder, 'scratch');
-    mkdirSync(scratch);
     const runtime = await openRuntime({ folder: join(folder, 'run'), memory: join(folder, 'runtime.json') }, () => undefined, never);
-    tools = { snapshots, thread, runtime, scratch, cacheMounts: join(folder, 'caches'), engine: 12, now: () => 7 };
+    tools = { snapshots, thread, runtime, cacheMounts: join(folder, 'caches'), engine: 12, now: () => 7 };
     base = await writeSnapshot(snapshots, undefined, makeBusyboxRoot);
   });
   after(async () => {
@@ -106,7 +104,7 @@ inOwnNamespaces(import.meta.filename, () => {
       .filter((line) => line.includes(`${folder}/`));
     assert.equal(mounts.length, 1, mounts.join('\n')); // the runtime's own tmpfs
     assert.deepEqual(readdirSync(join(folder, 'run/bundles')), []);
-    assert.deepEqual(readdirSync(tools.scratch), []);
+    assert.deepEqual(readdirSync(tools.runtime.scratch), []);
   };
 
   test('what a step writes is its layer, what it says is reported', async () => {

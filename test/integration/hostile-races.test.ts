@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
@@ -41,10 +41,8 @@ function races(only: 'crun' | 'runc'): void {
     folder = mkdtempSync(join(tmpdir(), 'jettison-races-'));
     snapshots = await openSnapshotStore({ folder: join(folder, 'snapshots'), now: Date.now });
     thread = openFileThread();
-    const scratch = join(folder, 'scratch');
-    mkdirSync(scratch);
     const runtime = await openRuntime({ folder: join(folder, 'run'), memory: join(folder, 'runtime.json'), only }, () => undefined, never);
-    tools = { snapshots, thread, runtime, scratch, cacheMounts: join(folder, 'caches'), engine: 12, now: Date.now };
+    tools = { snapshots, thread, runtime, cacheMounts: join(folder, 'caches'), engine: 12, now: Date.now };
     base = await writeSnapshot(snapshots, undefined, makeBusyboxRoot);
     canary = makeCanary({ watched: ['/proc/sys/kernel/core_pattern', '/proc/sys/kernel/modprobe', '/etc/passwd'] });
   });

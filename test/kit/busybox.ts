@@ -3,7 +3,7 @@ import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from '
 import { join } from 'node:path';
 
 const applets =
-  'sh true false cat echo id ls env sleep mount unshare mknod test kill grep hostname touch mkdir rm sed head wc sort cut ln chmod stat readlink trap pwd ip tr seq dd';
+  'sh true false cat echo id ls env sleep mount unshare mknod test kill grep hostname touch mkdir rm sed head wc sort cut ln chmod stat readlink trap pwd ip tr seq dd setsid mv';
 
 /** Writes /bin, /dev, /etc, /root, /tmp into the existing folder `root`. No /proc and no /sys, as in small images. */
 export function makeBusyboxRoot(root: string): void {

@@ -18,3 +18,8 @@ function readSet(status: string, field: string): bigint {
   const digits = new RegExp(`^${field}:\\s*([0-9a-f]+)$`, 'mu').exec(status)?.[1];
   return digits === undefined ? 0n : BigInt(`0x${digits}`);
 }
+
+/** The numbers of capabilities by their names (`CAP_CHOWN`). */
+export function capabilityNumbers(wanted: readonly string[]): readonly number[] {
+  return names.flatMap((name, bit) => (wanted.includes(`CAP_${name}`) ? [bit] : []));
+}

@@ -79,8 +79,15 @@ export type ExitStatus = {
 };
 
 export type Runtime = {
-  readonly name: 'crun' | 'runc';
+  readonly name: 'crun' | 'runc' | 'chroot';
   readonly version: string;
+  /**
+   * How the sources of binds get to their targets. `moving`: by rename, there and back again, so that a source belongs to one run, must lie on the file system of the root,
+   * and takes what the process writes to it, read-only or not.
+   */
+  readonly bindsBy: 'mounting' | 'moving';
+  /** A folder of this process's own, for what its runs bind; what is left in there goes when this process has ended. */
+  readonly scratch: string;
   /**
    * Runs the process to its end; whatever it left running is killed with it. When `signal` aborts, the process gets its stop signal if it
    * handles that, SIGKILL soon after, and the call rejects with the signal's reason once all is gone. Throws `runtime/command-not-found`,

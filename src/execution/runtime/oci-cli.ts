@@ -4,13 +4,11 @@ import { join } from 'node:path';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
-import { signalName, signalNumber, startChild, type Child, type ChildExit } from '#ground/linux/child.ts';
+import { sendSignal, signalName, startChild, type Child, type ChildExit } from '#ground/linux/child.ts';
 import { openBundle, type Bundle } from './bundle.ts';
 import type { Cgroups, StepCgroup } from './cgroups.ts';
-import { checkCommand } from './command.ts';
+import { checkBefore, numberOf } from './check.ts';
 import type { ExitStatus, ProcessRequest, Runtime } from './contract.ts';
-import { checkUlimits } from './ulimits.ts';
-import { checkRoot, openRootTree } from './root.ts';
 import type { HostFacts } from './spec.ts';
 
 export type Program = {
@@ -44,10 +42,13 @@ export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting
   const running = new Map<string, Running>();
   const state = join(folder, 'state');
   const bundles = join(folder, 'bundles');
-  for (const each of [state, bundles]) mkdirSync(each, { recursive: true, mode: 0o700 });
+  const scratch = join(folder, 'scratch');
+  for (const each of [state, bundles, scratch]) mkdirSync(each, { recursive: true, mode: 0o700 });
   return {
     name: program.name,
     version: program.version,
+    bindsBy: 'mounting',
+    scratch,
     async run(request, streams, signal) {
       signal.throwIfAborted();
       const stopSignal = checkBefore(request);
@@ -72,7 +73,7 @@ export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting
     signal(id, name) {
       const found = running.get(id);
       const number = numberOf(name);
-      if (found) send(found.bundle.firstProcess() ?? found.child.pid, number);
+      if (found) sendSignal(found.bundle.firstProcess() ?? found.child.pid, number);
     },
   };
 }
@@ -112,26 +113,6 @@ function runArguments(program: Program, state: string, run: { readonly bundle: B
   return [...callArguments(program, state, logging), 'run', '--bundle', run.bundle.folder, '--pid-file', run.bundle.pidFile, run.id];
 }
 
-/** Gives the number of the stop signal. */
-function checkBefore(request: ProcessRequest): number {
-  if (!/^[\w-]{1,128}$/u.test(request.id))
-    throw new JettisonError('runtime/bad-id', `Invalid container id "${request.id}"`, { fault: 'bug' });
-  for (const text of [...request.arguments, ...request.environment]) {
-    if (text.includes('\0')) throw new JettisonError('runtime/bad-argument', 'An argument or variable holds a NUL byte');
-  }
-  checkUlimits(request.ulimits ?? []);
-  using tree = openRootTree(request.rootfs);
-  checkRoot(tree);
-  checkCommand(tree, request);
-  return numberOf(request.stopSignal);
-}
-
-function numberOf(name: string): number {
-  const number = signalNumber(name);
-  if (number === undefined) throw new JettisonError('runtime/unknown-signal', `Unknown signal "${name}"`);
-  return number;
-}
-
 /** Waits for the end, or brings it about when the signal aborts. */
 async function endOf(running: Running, signal: AbortSignal): Promise<ChildExit> {
   const stop = (): void => void stopProcess(running).catch((error: unknown) => log('cannot stop: %o', error));
@@ -155,8 +136,8 @@ async function stopProcess({ child, bundle, stopSignal }: Running): Promise<void
   while (!ended) {
     const pid = bundle.firstProcess();
     if (pid === undefined && Date.now() > until) child.kill('SIGKILL');
-    if (pid !== undefined && !asked && catches(pid, stopSignal)) send(pid, stopSignal);
-    else if (pid !== undefined && (!asked || Date.now() > until)) send(pid, 9);
+    if (pid !== undefined && !asked && catches(pid, stopSignal)) sendSignal(pid, stopSignal);
+    else if (pid !== undefined && (!asked || Date.now() > until)) sendSignal(pid, 9);
     asked ||= pid !== undefined;
     await Promise.race([child.ended, pause(50)]);
   }
@@ -176,7 +157,7 @@ function catches(pid: number, signal: number): boolean {
 /** After a runtime that did not end by itself: its container and what it keeps of it. */
 async function sweep(program: Program, state: string, run: { readonly bundle: Bundle; readonly id: string }): Promise<void> {
   const pid = run.bundle.firstProcess();
-  if (pid !== undefined) send(pid, 9);
+  if (pid !== undefined) sendSignal(pid, 9);
   const command = {
     command: program.file,
     arguments: callArguments(program, state, ['delete', '--force', run.id]),
@@ -195,14 +176,6 @@ function statusOf(program: Program, exit: ChildExit, bundle: Bundle): ExitStatus
   if (complaint !== undefined)
     throw new JettisonError('runtime/start-failed', `${program.name} cannot start the process: ${complaint}`, { fault: 'environment' });
   return { code: exit.code, signal: exit.code > 128 ? signalName(exit.code - 128) : undefined };
-}
-
-function send(pid: number, signal: number): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if (systemCode(error) !== 'ESRCH') throw error;
-  }
 }
 
 async function pause(milliseconds: number): Promise<void> {

@@ -2,15 +2,17 @@
  * Programs of one system call, as static ELF files of some 160 bytes: they need nothing of the root they stand in and start in a fraction
  * of a millisecond. Their exit code is the call's errno. Instructions by architecture (Node's name); elf(5), syscalls(2).
  */
+import { assemble, elfProgram } from './elf.ts';
+
 export type SmallProgram = 'open' | 'forbid-devices';
 
 /** An empty file where we have no program for an architecture. `open FILE`: open(2) for reading. `forbid-devices MOUNT`: reads stdin to its end, then remounts with MS_NODEV. */
 export function smallProgram(name: SmallProgram, architecture: string): Uint8Array {
   switch (architecture) {
     case 'x64':
-      return wrap(62, assemble(x64[name], 1));
+      return elfProgram({ architecture, code: assemble(x64[name], 1) });
     case 'arm64':
-      return wrap(183, assemble(arm64[name], 4));
+      return elfProgram({ architecture, code: assemble(arm64[name], 4) });
     default:
       return new Uint8Array(0);
   }
@@ -52,43 +54,3 @@ const arm64: Readonly<Record<SmallProgram, readonly string[]>> = {
     'cb0003e0 d2800ba8 d4000001', // exit(-result)
   ],
 };
-
-const address = 0x400000n;
-const headerSize = 64;
-const programHeaderSize = 56;
-
-function wrap(machine: number, instructions: Uint8Array): Uint8Array {
-  const size = headerSize + programHeaderSize + instructions.length;
-  const view = new DataView(new ArrayBuffer(size));
-  view.setUint32(0, 0x7f454c46);
-  view.setUint32(4, 0x02010100); // 64 bits, little endian, version 1
-  view.setUint16(16, 2, true); // executable
-  view.setUint16(18, machine, true);
-  view.setUint32(20, 1, true);
-  view.setBigUint64(24, address + BigInt(headerSize + programHeaderSize), true);
-  view.setBigUint64(32, BigInt(headerSize), true);
-  view.setUint16(52, headerSize, true);
-  view.setUint16(54, programHeaderSize, true);
-  view.setUint16(56, 1, true);
-  view.setUint32(headerSize, 1, true); // loaded
-  view.setUint32(headerSize + 4, 5, true); // to read and execute
-  view.setBigUint64(headerSize + 16, address, true);
-  view.setBigUint64(headerSize + 24, address, true);
-  view.setBigUint64(headerSize + 32, BigInt(size), true);
-  view.setBigUint64(headerSize + 40, BigInt(size), true);
-  view.setBigUint64(headerSize + 48, 0x1000n, true);
-  const program = new Uint8Array(view.buffer);
-  program.set(instructions, headerSize + programHeaderSize);
-  return program;
-}
-
-/** Numbers of `size` bytes, little-endian. */
-function assemble(lines: readonly string[], size: 1 | 4): Uint8Array {
-  const numbers = lines.flatMap((line) => line.split(' ')).map((digits) => Number.parseInt(digits, 16));
-  const view = new DataView(new ArrayBuffer(numbers.length * size));
-  for (const [index, number] of numbers.entries()) {
-    if (size === 1) view.setUint8(index, number);
-    else view.setUint32(index * size, number, true);
-  }
-  return new Uint8Array(view.buffer);
-}

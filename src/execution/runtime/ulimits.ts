@@ -23,6 +23,30 @@ const names: ReadonlyMap<string, string> = new Map([
   ['stack', 'Max stack size'],
 ]);
 
+/** By number, from 0 (include/uapi/asm-generic/resource.h). */
+const numbers = [
+  'cpu',
+  'fsize',
+  'data',
+  'stack',
+  'core',
+  'rss',
+  'nproc',
+  'nofile',
+  'memlock',
+  'locks',
+  'sigpending',
+  'msgqueue',
+  'nice',
+  'rtprio',
+  'rttime',
+];
+
+/** The number that prlimit(2) has for a limit by Docker's name; -1 for one that `checkUlimits` refuses. */
+export function limitNumber(name: string): number {
+  return numbers.indexOf(name);
+}
+
 /** Without CAP_SYS_RESOURCE nobody raises a hard limit (setrlimit(2)). Throws `runtime/limit-too-high`, `runtime/unknown-limit`. */
 export function checkUlimits(ulimits: readonly Ulimit[]): void {
   if (ulimits.length === 0) return;

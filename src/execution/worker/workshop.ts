@@ -6,6 +6,7 @@ import type { Report } from '#formats/progress/event.ts';
 import type { Clock } from '#ground/base/clock.ts';
 import { isCode, JettisonError, unreachable } from '#ground/base/errors.ts';
 import type { AlmostRung, TreeForm } from '#ground/linux/isolation.ts';
+import { tieToParent } from '#ground/linux/process-ties.ts';
 import { chooseTree } from '#stores/snapshot/choose-tree.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
@@ -51,11 +52,16 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
     mkdirSync(path, { recursive: true, mode: 0o700 });
     return path;
   };
+  if (options.isolation === 'chroot') tieToParent(options.engine);
   const tree = options.tree === 'auto' ? chooseTree(folder('snapshots')) : options.tree;
   const snapshots = await openSnapshotStore({ folder: folder('snapshots'), now: options.now, tree, untilExit: true });
   const layers = createLayers(snapshots);
   const files: FileTools = { snapshots, thread: openFileThread() };
   const runtime = lazily(async (signal) => {
+    if (options.isolation === 'chroot') {
+      const { openChrootRuntime } = await import('#execution/runtime/chroot.ts');
+      return openChrootRuntime(folder('bundles'));
+    }
     const { openRuntime } = await import('#execution/runtime/choose.ts');
     const places = {
       folder: folder('bundles'),
@@ -65,9 +71,8 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
     return await openRuntime(places, options.note, signal);
   });
   const execTools = async (signal: AbortSignal): Promise<ExecTools> => {
-    // First the runtime: it mounts a tmpfs over `bundles`, so that what lies there ends with this process.
     const opened = await runtime(signal);
-    const folders = { cacheMounts: folder('cache-mounts'), scratch: folder('bundles/scratch') };
+    const folders = { cacheMounts: folder('cache-mounts'), scratch: opened.scratch };
     return { ...files, ...folders, runtime: opened, engine: options.engine, now: Date.now };
   };
 

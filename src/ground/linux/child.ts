@@ -1,7 +1,7 @@
 /** A child process that one holds on to, where `runProcess` (spawn.ts) is for those one waits for: its end apart from its output, and output through real pipes. */
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
-import { JettisonError } from '#ground/base/errors.ts';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { spawnProgram, type SpawnedProcess } from './posix-spawn.ts';
 import { closeFile, makePipe } from './syscall.ts';
 
@@ -70,6 +70,15 @@ function follow({ pid, ended: end }: SpawnedProcess, drained: readonly Promise<v
   return { pid, ended, exit, kill: (signal) => void (over || process.kill(pid, signal)) };
 }
 
+/** Sends a signal by its number; nothing happens when no such process is there. */
+export function sendSignal(pid: number, signal: number): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (systemCode(error) !== 'ESRCH') throw error;
+  }
+}
+
 /** The number of a signal name (`SIGTERM`, `TERM`, or a number as text, as STOPSIGNAL takes them); undefined for a name this system does not have. */
 export function signalNumber(name: string): number | undefined {
   if (/^\d{1,2}$/u.test(name)) return Number(name) >= 1 && Number(name) <= 64 ? Number(name) : undefined;
@@ -84,7 +93,8 @@ export function signalName(number: number): string | undefined {
 
 const signalNumbers: ReadonlyMap<string, number> = new Map(Object.entries(constants.signals));
 
-async function drain(file: number, take: ((bytes: Uint8Array) => void) | undefined): Promise<void> {
+/** Hands on what comes from an open pipe, until nobody can write to it any more; closes it. Never rejects. */
+export async function drain(file: number, take: ((bytes: Uint8Array) => void) | undefined): Promise<void> {
   const ended = Promise.withResolvers<void>();
   const stream = new Socket({ fd: file, readable: true, writable: false });
   stream.on('data', (bytes: Uint8Array) => take?.(bytes));

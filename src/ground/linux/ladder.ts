@@ -1,4 +1,5 @@
 /** Which rungs of the ladder this process can have, as far as looking tells; only trying tells the rest. */
+import { existsSync } from 'node:fs';
 import { unreachable } from '#ground/base/errors.ts';
 import { isolations, noIsolation, type Isolation } from './isolation.ts';
 import { capability, ownRights } from './own-rights.ts';
@@ -47,10 +48,28 @@ function whyNoMapping(): Obstacle | undefined {
   return { problem: 'root may not map ids here', hint: 'Give it CAP_SETUID and CAP_SETGID' };
 }
 
+/** SETPCAP takes rights away from steps, MKNOD makes their /dev. */
+const neededForChroot = {
+  CHOWN: capability.chown,
+  DAC_OVERRIDE: capability.dacOverride,
+  FOWNER: capability.fowner,
+  KILL: capability.kill,
+  SETGID: capability.setgid,
+  SETUID: capability.setuid,
+  SETPCAP: capability.setpcap,
+  SYS_CHROOT: capability.sysChroot,
+  MKNOD: capability.mknod,
+} as const;
+
 function whyNoChroot(): Obstacle | undefined {
   const rights = ownRights();
   if (!rights.isRoot) return { problem: 'this is not root', hint: 'Run it as root of a container' };
-  const needed = [capability.sysChroot, capability.chown, capability.setuid, capability.setgid];
-  if (needed.every((bit) => rights.has(bit))) return undefined;
-  return { problem: 'root lacks rights that every container has', hint: 'Give it CAP_SYS_CHROOT, CAP_CHOWN, CAP_SETUID and CAP_SETGID' };
+  const missing = Object.entries(neededForChroot).flatMap(([name, bit]) => (rights.has(bit) ? [] : [name]));
+  if (missing.length > 0)
+    return {
+      problem: `root lacks rights that every container of Docker has: ${missing.join(', ')}`,
+      hint: 'Give the container these capabilities',
+    };
+  if (existsSync('/proc/thread-self/children')) return undefined;
+  return { problem: 'the kernel does not list the children of processes', hint: 'It needs one with CONFIG_PROC_CHILDREN' };
 }

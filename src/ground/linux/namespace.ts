@@ -12,7 +12,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { Duplex } from 'node:stream';
 import { spawn, type ChildProcess, type Serializable } from 'node:child_process';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
-import { noIsolation, type Isolation } from './isolation.ts';
+import type { Isolation } from './isolation.ts';
 import { userNamespaceOptions, whyNoUserNamespaces } from './user-namespace.ts';
 
 export type NamespaceOptions = {
@@ -42,15 +42,16 @@ const stopDelay = 5000;
 const nodeFlags = ['--max-semi-space-size=1'] as const;
 
 /**
- * Starts `entry` with this very Node in the namespaces of an isolation (ready after about 25 ms), its current folder being `/`. Aborting the signal kills
+ * Starts `entry` with this very Node in the namespaces of an isolation (ready after about 25 ms), its current folder being `/`. Without namespaces it has to see to its end itself
+ * (`tieToParent`). Aborting the signal kills
  * it. Disposing closes the channel, which a program should take as the wish to end (`process.on('disconnect')`), and kills it after 5 seconds.
  * Throws `linux/no-such-command` where util-linux is missing.
  */
 export async function startInNamespaces(options: NamespaceOptions, signal: AbortSignal): Promise<NamespaceProcess> {
   signal.throwIfAborted();
   const { isolation } = options;
-  const [command, ...wrapping] = namespaceCommand(isolation);
-  const child = spawn(command, [...wrapping, process.execPath, ...nodeFlags, options.entry, ...options.arguments], {
+  const [command = '', ...words] = [...namespaceCommand(isolation), process.execPath, ...nodeFlags, options.entry, ...options.arguments];
+  const child = spawn(command, words, {
     stdio: [...options.stdio, 'ipc', ...(isMappedFromOutside(isolation) ? ['pipe' as const] : [])],
     serialization: 'advanced',
     env: { ...options.environment },
@@ -77,9 +78,9 @@ export async function startInNamespaces(options: NamespaceOptions, signal: Abort
   };
 }
 
-/** The program that makes the namespaces, and what it runs behind them; for a normal user one in which it is root, around the others. */
-function namespaceCommand(isolation: Isolation): readonly [string, ...string[]] {
-  if (isolation === 'chroot') throw noIsolation(isolation, 'it is not built yet', 'Leave "--isolation" out');
+/** The program that makes the namespaces, and what it runs behind them; for a normal user one in which it is root, around the others. Nothing where there are none. */
+function namespaceCommand(isolation: Isolation): readonly string[] {
+  if (isolation === 'chroot') return [];
   const unshare = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
   const options = [...userNamespaceOptions(isolation), ...unshare];
   const inside = isMappedFromOutside(isolation) ? ['unshare', '--user', '/bin/sh', '-c', waitForIds, 'sh'] : [];
@@ -128,6 +129,7 @@ function identityMap(map: string): string {
 /** Makes the namespaces of an isolation for a program that ends at once; what was said when they were refused, or undefined. */
 export async function whyNoNamespaces(isolation: Isolation, environment: Readonly<Record<string, string>>): Promise<string | undefined> {
   const [command, ...wrapping] = namespaceCommand(isolation);
+  if (command === undefined) return undefined;
   const child = spawn(command, [...wrapping, 'true'], {
     stdio: ['ignore', 'ignore', 'pipe', 'ignore', ...(isMappedFromOutside(isolation) ? ['pipe' as const] : [])],
     env: { ...environment },

@@ -2,7 +2,18 @@
 import { readFileSync } from 'node:fs';
 
 /** Bits of capability sets (capabilities(7)). */
-export const capability = { chown: 0, setgid: 6, setuid: 7, sysChroot: 18, sysAdmin: 21 } as const;
+export const capability = {
+  chown: 0,
+  dacOverride: 1,
+  fowner: 3,
+  kill: 5,
+  setgid: 6,
+  setuid: 7,
+  setpcap: 8,
+  sysChroot: 18,
+  sysAdmin: 21,
+  mknod: 27,
+} as const;
 
 export type OwnRights = {
   readonly isRoot: boolean;

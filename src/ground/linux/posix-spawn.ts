@@ -13,8 +13,8 @@ export type SpawnRequest = {
   /** `NAME=value` */
   readonly environment: readonly string[];
   readonly folder: string;
-  /** Open files of this process that become 0, 1 and 2 of the child, which gets no others; 'nothing' is /dev/null. */
-  readonly streams: readonly [SpawnStream, SpawnStream, SpawnStream];
+  /** Open files of this process that become 0, 1, 2 and so on of the child, which gets no others; 'nothing' is /dev/null. */
+  readonly streams: readonly [SpawnStream, SpawnStream, SpawnStream, ...SpawnStream[]];
 };
 
 export type SpawnStream = number | 'nothing';

@@ -4,13 +4,13 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync, r
 import { dirname, join } from 'node:path';
 import { copyFolder } from '#formats/graph/copy.ts';
 import type { Mount } from '#formats/graph/op.ts';
-import { fromText } from '#ground/base/byte-string.ts';
+import { fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
-import { systemCode } from '#ground/base/errors.ts';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { sleep } from '#ground/base/retry.ts';
 import { tryLockFile, type FileLock } from '#ground/linux/lock-file.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
-import { folderNotFound, openRoot } from '#ground/linux/rooted-path.ts';
+import { folderNotFound, openRoot, type OpenFile, type Root } from '#ground/linux/rooted-path.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
 import { cacheMountHolder, noteCacheMountUse } from '../cache-mounts.ts';
 import { contentDigest, copyOut, type FileTools, type TreeSource } from '../file.ts';
@@ -23,8 +23,8 @@ export type OpenCaches = Disposable & {
 export type CacheTools = FileTools & {
   /** The folder of all cache mounts. */
   readonly cacheMounts: string;
-  /** Gives a path in a folder of this process's own, where nothing is yet. */
-  readonly mountPoint: (index: number) => string;
+  /** Gives a path in a folder of this process's own, where nothing is yet; undefined where nothing is mounted: then a cache is given as it lies, for one mount alone. */
+  readonly mountPoint: ((index: number) => string) | undefined;
   /** Id of the process that the user started. */
   readonly engine: number;
   /** Takes a sentence once a cache has been waited for so long that people want to know for whom. */
@@ -62,14 +62,23 @@ export async function openCaches(
     noteCacheMountUse(place.path, folder, { id, holder: sharingOf(place) === 'shared' ? undefined : tools.engine });
     undo.defer(() => noteCacheMountUse(place.path, folder, { id, holder: undefined }));
     await makeData(place, folder, tools, signal);
+    const data = join(folder, 'data');
+    if (tools.mountPoint === undefined && place.mounts.length > 1) throw mountedTwice(id);
     for (const mount of place.mounts) {
-      const point = tools.mountPoint(sources.size);
-      undo.use(mountInner(join(folder, 'data'), mount, point));
-      sources.set(mount, point);
+      const point = tools.mountPoint?.(sources.size);
+      if (point !== undefined) undo.use(mountInner(data, mount, point));
+      sources.set(mount, point ?? innerPath(data, mount));
     }
   }
   const stack = undo.move();
   return { sourceOf: (mount) => sources.get(mount) ?? '', [Symbol.dispose]: () => stack.dispose() };
+}
+
+function mountedTwice(id: string): JettisonError {
+  return new JettisonError('ops/not-without-mounts', `Cannot mount the cache "${id}" twice in one step where nothing can be mounted`, {
+    fault: 'environment',
+    hint: 'Mount it once, or build where another "--isolation" than "chroot" works',
+  });
 }
 
 /** As with BuildKit, caches of one id are different ones when they begin with other files, or with another mode or owner of the folder. */
@@ -179,20 +188,33 @@ function tryLock(path: string, exclusive: boolean): FileLock | undefined {
   }
 }
 
+/** Nobody else has the cache: the path stays what it was found to be. */
+function innerPath(data: string, mount: CacheMount): string {
+  using root = openRoot(data);
+  const { path, opened } = openInner(root, mount);
+  opened[Symbol.dispose]();
+  return path === '' ? data : `${data}/${toText(path)}`;
+}
+
 /** A folder inside a cache that begins empty is made when it is missing; what begins as a copy is a copy of the folder that was asked for. */
+function openInner(root: Root, mount: CacheMount): { readonly path: ByteString; readonly opened: OpenFile } {
+  const path = mount.input === null ? fromText(mount.source.replaceAll(/^\/+|\/+$/gu, '')) : fromText('');
+  const look = { mode: mount.mode, uid: mount.uid, gid: mount.gid };
+  return { path, opened: root.openFolder(path, () => look) };
+}
+
 function mountInner(data: string, mount: CacheMount, point: string): Disposable {
   using undo = new DisposableStack();
   const root = undo.use(openRoot(data));
-  const inner = mount.input === null ? fromText(mount.source.replaceAll(/^\/+|\/+$/gu, '')) : fromText('');
-  const look = { mode: mount.mode, uid: mount.uid, gid: mount.gid };
-  using opened = root.openFolder(inner, () => look);
+  const { path, opened } = openInner(root, mount);
+  undo.use(opened);
   mkdirSync(point);
   undo.defer(() => rmdirSync(point));
   try {
     mountFileSystem({ source: `/proc/self/fd/${opened.file}`, target: point, type: '', flags: mountFlags.bind, options: '' });
   } catch (error) {
     // Another step that shares the cache has removed it since.
-    if (systemCode(error) === 'ENOENT') throw folderNotFound(inner, error);
+    if (systemCode(error) === 'ENOENT') throw folderNotFound(path, error);
     throw error;
   }
   undo.defer(() => unmount(point));

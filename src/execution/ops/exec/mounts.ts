@@ -7,7 +7,9 @@ import { toText } from '#ground/base/byte-string.ts';
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { serveFrames } from '#ground/linux/frame-socket.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
+import { removeTree } from '#ground/linux/remove-tree.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
+import type { Runtime } from '#execution/runtime/contract.ts';
 import { openRootTree } from '#execution/runtime/root.ts';
 import { runFile, type FileTools, type TreeSource } from '../file.ts';
 import { openCaches } from './cache-mount.ts';
@@ -16,8 +18,8 @@ import type { RootMount } from './process.ts';
 export type MountTools = FileTools & {
   /** Absolute path of the folder of all cache mounts; made when missing. */
   readonly cacheMounts: string;
-  /** An existing folder private to this process: secrets and sockets get a tmpfs in it, caches their mounts. */
-  readonly scratch: string;
+  /** Where what is mounted stands, and how it gets to its place. */
+  readonly runtime: Pick<Runtime, 'scratch' | 'bindsBy'>;
   /** Id of the process that the user started: what others who wait for a cache are told. */
   readonly engine: number;
 };
@@ -28,8 +30,6 @@ export type AnswerSsh = (request: Uint8Array) => Promise<Uint8Array>;
 export type MountRequest = {
   readonly id: string;
   readonly mounts: readonly Mount[];
-  /** What runs cannot write to what is mounted read-only: not so where it has every capability. */
-  readonly isConfined: boolean;
   readonly inputs: readonly (TreeSource | undefined)[];
   readonly secrets: ReadonlyMap<string, Uint8Array>;
   readonly agents: ReadonlyMap<string, AnswerSsh>;
@@ -46,20 +46,22 @@ export async function openMounts(request: MountRequest, tools: MountTools, repor
   await using stack = new AsyncDisposableStack();
   const mounts: RootMount[] = [];
   const environment: string[] = [];
-  const nextPath = privatePaths(join(tools.scratch, `private-${request.id}`), stack);
+  const { scratch, bindsBy } = tools.runtime;
+  const nextPath = privatePaths(join(scratch, `private-${request.id}`), bindsBy, stack);
+  const asked = bindsBy === 'moving' ? request.mounts.map(forOneAlone) : request.mounts;
   const caches = stack.use(
     await openCaches(
-      request.mounts.filter((mount) => mount.kind === 'cache'),
+      asked.filter((mount) => mount.kind === 'cache'),
       request.inputs,
       {
         ...tools,
-        mountPoint: (index) => join(tools.scratch, `cache-${request.id}-${index}`),
+        mountPoint: bindsBy === 'moving' ? undefined : (index) => join(scratch, `cache-${request.id}-${index}`),
         onWait: (text) => report({ kind: 'note', text }),
       },
       signal,
     ),
   );
-  for (const mount of request.mounts) {
+  for (const mount of asked) {
     switch (mount.kind) {
       case 'tmpfs':
         mounts.push({
@@ -73,7 +75,7 @@ export async function openMounts(request: MountRequest, tools: MountTools, repor
         break;
       }
       case 'bind':
-        mounts.push(await openBind(mount, request, { tools, stack, report, signal }));
+        mounts.push(await openBind(mount, request.inputs, { tools, stack, report, signal }));
         break;
       case 'secret': {
         const value = findSecret(mount, request.secrets);
@@ -100,6 +102,18 @@ export async function openMounts(request: MountRequest, tools: MountTools, repor
   return { mounts, environment, [Symbol.asyncDispose]: async () => await opened.disposeAsync() };
 }
 
+/** What is moved can be in one place only. */
+function forOneAlone(mount: Mount): Mount {
+  if (mount.kind !== 'cache') return mount;
+  if (mount.readOnly) {
+    throw new JettisonError('ops/not-without-mounts', `Cannot mount the cache "${mount.id}" read-only where nothing can be mounted`, {
+      fault: 'environment',
+      hint: 'Leave "readonly" out, or build where another "--isolation" than "chroot" works',
+    });
+  }
+  return mount.sharing === 'shared' ? { ...mount, sharing: 'locked' } : mount;
+}
+
 type SecretMount = Extract<Mount, { kind: 'secret' }>;
 
 function findSecret(mount: SecretMount, secrets: ReadonlyMap<string, Uint8Array>): Uint8Array | undefined {
@@ -116,17 +130,19 @@ function findAgent(mount: SshMount, agents: ReadonlyMap<string, AnswerSsh>): Ans
   throw new JettisonError('ops/missing-ssh', `An SSH agent or key "${mount.id}" is required, but was not handed on`, { fault: 'bug' });
 }
 
-/** Gives paths where nothing is yet, on a tmpfs that only this process can reach; it is mounted for the first of them. */
-function privatePaths(folder: string, stack: AsyncDisposableStack): () => string {
+/** Gives paths where nothing is yet, that only this process can reach; on a tmpfs, where one can be mounted, which is done for the first of them. */
+function privatePaths(folder: string, bindsBy: Runtime['bindsBy'], stack: AsyncDisposableStack): () => string {
   let count = 0;
+  const open = (): void => {
+    mkdirSync(folder, { mode: 0o700 });
+    if (bindsBy === 'moving') return stack.defer(() => removeTree(folder));
+    stack.defer(() => rmdirSync(folder));
+    const flags = mountFlags.noSuid | mountFlags.noDevice | mountFlags.noExec;
+    mountFileSystem({ source: 'tmpfs', target: folder, type: 'tmpfs', flags, options: 'mode=0700' });
+    stack.defer(() => unmount(folder));
+  };
   return () => {
-    if (count === 0) {
-      mkdirSync(folder, { mode: 0o700 });
-      stack.defer(() => rmdirSync(folder));
-      const flags = mountFlags.noSuid | mountFlags.noDevice | mountFlags.noExec;
-      mountFileSystem({ source: 'tmpfs', target: folder, type: 'tmpfs', flags, options: 'mode=0700' });
-      stack.defer(() => unmount(folder));
-    }
+    if (count === 0) open();
     return join(folder, String(count++));
   };
 }
@@ -152,10 +168,10 @@ type BindMount = Extract<Mount, { kind: 'bind' }>;
 type Opening = { readonly tools: MountTools; readonly stack: AsyncDisposableStack; readonly report: Report; readonly signal: AbortSignal };
 
 /** The source is looked up inside its own tree. What a writable one is written goes with it: no stage ever sees it. */
-async function openBind(mount: BindMount, { inputs, isConfined }: MountRequest, opening: Opening): Promise<RootMount> {
+async function openBind(mount: BindMount, inputs: readonly (TreeSource | undefined)[], opening: Opening): Promise<RootMount> {
   const input = mount.input === null ? undefined : inputs[mount.input];
   const { snapshot, path } = await snapshotOf(input, mount.source, opening);
-  const root = await mountTree(snapshot, { readOnly: mount.readOnly, isConfined }, opening);
+  const root = await mountTree(snapshot, mount.readOnly, opening);
   using tree = openRootTree(root);
   const found = tree.resolve(path);
   if (!found.entry) {
@@ -191,13 +207,8 @@ async function snapshotOf(
   return { snapshot, path: '/mounted' };
 }
 
-async function mountTree(
-  snapshot: SnapshotId | undefined,
-  how: { readonly readOnly: boolean; readonly isConfined: boolean },
-  { tools: { snapshots }, stack, signal }: Opening,
-): Promise<string> {
-  if (how.readOnly)
-    return stack.use(await (how.isConfined ? snapshots.view(snapshot, signal) : snapshots.privateView(snapshot, signal))).path;
-  const active = stack.use(await snapshots.prepare(snapshot, signal));
+async function mountTree(snapshot: SnapshotId | undefined, readOnly: boolean, { tools, stack, signal }: Opening): Promise<string> {
+  if (readOnly && tools.runtime.bindsBy === 'mounting') return stack.use(await tools.snapshots.view(snapshot, signal)).path;
+  const active = stack.use(await tools.snapshots.prepare(snapshot, signal));
   return stack.use(await active.mount(signal)).path;
 }

@@ -1,0 +1,63 @@
+/** What binds processes together where no PID namespace does it: who dies with whom, and who gets the children of the dead (prctl(2)). */
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { systemCode } from '#ground/base/errors.ts';
+import { check, libc } from './libc.ts';
+
+const native = {
+  prctl: libc.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
+  waitpid: libc.func('int waitpid(int, _Out_ int*, int)'),
+};
+const [setDeathSignal, setSubreaper] = [1, 36];
+const killed = 9;
+const noHang = 1;
+
+/** From now on the kernel kills this process when the thread of `parent` that started it ends, and orphans below this process become its children. Ends this process at once where `parent` is dead. */
+export function tieToParent(parent: number): void {
+  check(native.prctl(setDeathSignal, killed, 0, 0, 0), 'prctl', 'PR_SET_PDEATHSIG');
+  if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL');
+  check(native.prctl(setSubreaper, 1, 0, 0, 0), 'prctl', 'PR_SET_CHILD_SUBREAPER');
+}
+
+/**
+ * Kills those children of this process that have another root than it: orphans of a step whose keeper was killed. Gives how many there were: to be called until there are
+ * none, since each may have children of its own.
+ */
+export function killChildrenElsewhere(): number {
+  const found = childrenOf(process.pid).filter(isElsewhere);
+  for (const child of found) {
+    try {
+      process.kill(child, 'SIGKILL');
+    } catch (error) {
+      if (systemCode(error) !== 'ESRCH') throw error;
+    }
+    native.waitpid(child, new Int32Array(1), noHang);
+  }
+  return found.length;
+}
+
+function childrenOf(parent: number): readonly number[] {
+  return readdirSync(`/proc/${parent}/task`).flatMap((thread) =>
+    (readIfThere(`/proc/${parent}/task/${thread}/children`) ?? '').split(' ').filter(Boolean).map(Number),
+  );
+}
+
+/** Another user's cannot be asked, and this process starts none. What is dead has no root any more; whoever started it waits for it. */
+function isElsewhere(child: number): boolean {
+  try {
+    return readlinkSync(`/proc/${child}/root`) !== '/';
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENOENT' || code === 'ESRCH') return false;
+    if (code === 'EACCES' || code === 'EPERM') return true;
+    throw error;
+  }
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ESRCH') return undefined;
+    throw error;
+  }
+}
