@@ -42,6 +42,7 @@ export async function build(
 ): Promise<BuildOutcome> {
   const tags = fullNames(request.tags);
   await forgetLostInCrash(engine, report, signal);
+  using _ = engine.waits.toldTo(report);
   await using remote = lazyRemoteSources(engine, request);
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);

@@ -43,6 +43,7 @@ export async function fetchImage(
 ): Promise<{ readonly record: ImageRecord; readonly found: RemoteImage }> {
   const { pullLayers } = await import('#stores/transfer/pull.ts');
   engine.hold();
+  using _ = engine.waits.toldTo(report);
   const found = await lookUpImage(engine, request, signal);
   const diffIds = diffIdsOf(found.config);
   found.layers.forEach((layer, index) => {

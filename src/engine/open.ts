@@ -34,6 +34,7 @@ import { findPaths, type Paths } from './paths.ts';
 import { parseSpaceLimit } from './space-limit.ts';
 import { makeStoreFolder } from './store-folder.ts';
 import { createTending } from './tending.ts';
+import { createWaits, type Waits } from './waits.ts';
 
 export type Engine = AsyncDisposable & {
   readonly paths: Paths;
@@ -42,6 +43,8 @@ export type Engine = AsyncDisposable & {
   readonly environment: EngineOptions['environment'];
   /** How long the network may keep us waiting, as configuration and command line say. */
   readonly network: Config['network'];
+  /** What the network keeps waiting, and what is tried again. */
+  readonly waits: Waits;
   readonly database: Database;
   readonly images: ImageStore;
   readonly layerChains: LayerChains;
@@ -103,6 +106,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   for (const text of [options.cacheMax, options.environment['JETTISON_CACHE_MAX']]) if (text) parseSpaceLimit(text);
   const wish = await readIsolation(options);
   const now = createClock();
+  const waits = createWaits(report, now);
   const leases = join(paths.store, 'leases');
   let lease: Lease | undefined;
   const tending = createTending(paths.store, options);
@@ -155,6 +159,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     currentFolder: options.currentFolder,
     environment: options.environment,
     network,
+    waits,
     database,
     images: openImageStore(database),
     layerChains: openLayerChains(database),
@@ -181,6 +186,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
           findCredential: noting(createCredentials({ environment: options.environment }), passwords),
           environment: options.environment,
           timing: network,
+          onWait: waits.tell,
         });
       })();
       return await registry;

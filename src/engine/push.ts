@@ -10,6 +10,7 @@ import type { PushedImage, PushRequest } from './image-requests.ts';
 export async function push(engine: Engine, request: PushRequest, report: Report, signal: AbortSignal): Promise<PushedImage> {
   const reference = withDefaultTag(parseReference(request.reference));
   engine.hold();
+  using _ = engine.waits.toldTo(report);
   const record = findImage(engine, printReference(reference));
   const known = engine.images.manifestsOf(record.imageId);
   const mountFrom = known

@@ -32,6 +32,8 @@ export function lazyRemoteSources(engine: Engine, request: BuildRequest): Remote
     folder: join(engine.paths.store, 'downloads'),
     userAgent: `jettison/${version}`,
     environment: engine.environment,
+    timing: engine.network,
+    onWait: engine.waits.tell,
     now: engine.now,
     secret: (name: string): string | undefined => {
       secrets ??= readSecrets(request.secrets);

@@ -66,7 +66,7 @@ function look(what: string, done: Finished): Finished {
 }
 
 for (const [fault, reason] of pullFaults) {
-  test(`pull: ${fault}`, async () => {
+  test(`F: ${fault} (pull)`, async () => {
     await using registry = await startRegistry(fault);
     await using good = await startRegistry();
     for (const one of [registry, good]) addImage(one, 'app:v1', image);
@@ -98,7 +98,7 @@ test('pull: a name that is no host, a tag and a name that are not there', async 
 for (const [fault, reason] of pullFaults.filter(([one]) =>
   ['refused', '401-basic', '404', 'wrong-manifest', 'wrong-blob', 'short-blob'].includes(one),
 )) {
-  test(`build FROM: ${fault}`, async () => {
+  test(`F: ${fault} (build FROM)`, async () => {
     await using registry = await startRegistry(fault);
     await using good = await startRegistry();
     for (const one of [registry, good]) addImage(one, 'app:v1', image);

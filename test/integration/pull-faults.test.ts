@@ -21,7 +21,7 @@ async function survive(fault: (typeof passingPullFaults)[number]): Promise<void>
 }
 
 test('faults of registries that a pull survives', { concurrency: 8 }, async (t) => {
-  await Promise.all(passingPullFaults.map((fault) => t.test(fault, async () => await survive(fault))));
+  await Promise.all(passingPullFaults.map((fault) => t.test(`F: ${fault}`, async () => await survive(fault))));
 });
 
 test('faults of registries that end a pull: in time, with the host and the reason, and nothing stays', { concurrency: 8 }, async (t) => {
@@ -73,5 +73,5 @@ test('faults of registries that end a pull: in time, with the host and the reaso
     registry.fault = 'good';
     await pullAndCheck(registry.host, image, content, client);
   };
-  await Promise.all(failingPullFaults.map((fault) => t.test(fault, async () => await one(fault))));
+  await Promise.all(failingPullFaults.map((fault) => t.test(`F: ${fault}`, async () => await one(fault))));
 });

@@ -96,11 +96,11 @@ async function fail(fault: (typeof failingPushFaults)[number]): Promise<void> {
 }
 
 test('faults of registries that a push survives', { concurrency: 3 }, async (t) => {
-  await Promise.all(passingPushFaults.map((fault) => t.test(fault, async () => await survive(fault))));
+  await Promise.all(passingPushFaults.map((fault) => t.test(`F: ${fault}`, async () => await survive(fault))));
 });
 
 test('faults of registries that end a push: in time, with the host and the reason, and nothing tagged', { concurrency: 3 }, async (t) => {
-  await Promise.all(failingPushFaults.map((fault) => t.test(fault, async () => await fail(fault))));
+  await Promise.all(failingPushFaults.map((fault) => t.test(`F: ${fault}`, async () => await fail(fault))));
 });
 
 /** Writes `bytes` to `file` in eight parts, each after a pause; the last one once `seen` is true. */
@@ -150,7 +150,7 @@ test('a blob is sent while it is still written, and gets there through breaks', 
     const asked = registry.seen.filter(({ method, url }) => method === 'GET' && url.includes('/uploads/')).length;
     assert.equal(asked > 0, fault.startsWith('push-drop') || fault === 'session-lost', `${fault}: asks where it is`);
   };
-  await Promise.all(streamFaults.map((fault) => t.test(fault, async () => await one(fault))));
+  await Promise.all(streamFaults.map((fault) => t.test(`F: ${fault}`, async () => await one(fault))));
 });
 
 test('a blob that is never completed, or is not what it said, does not come to stand in the registry', async () => {

@@ -110,9 +110,26 @@ export type TestRegistry = AsyncDisposable & {
   readonly seen: Seen[];
   readonly seenElsewhere: Seen[];
   fault: Fault;
+  /** Answers a request itself, and then gives true. */
+  twist: Twist | undefined;
   /** What basic auth and the token server take. */
   readonly credential: { readonly username: string; readonly password: string };
 };
+
+export type TwistCall = {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly url: URL;
+  readonly registry: TestRegistry;
+  /** `config` is any short blob. */
+  readonly what: 'manifest' | 'layer' | 'config' | 'upload' | 'token' | 'other';
+  /** How often this method was used for this kind of thing, this time included. */
+  readonly times: number;
+  /** The bytes that are asked for, where they are there. */
+  readonly bytes: Uint8Array;
+};
+
+export type Twist = (call: TwistCall) => boolean;
 
 export type SampleImage = {
   readonly config: Uint8Array;
@@ -205,6 +222,7 @@ export async function startRegistry(fault: Fault = 'good'): Promise<TestRegistry
     seen: [],
     seenElsewhere: [],
     fault,
+    twist: undefined,
     credential: { username: 'ada', password: 'love:lace' },
     counts,
     tokens: new Map(),
@@ -243,6 +261,7 @@ async function serve(registry: State, request: IncomingMessage, response: Server
   registry.seen.push(note(request));
   request.on('error', () => {});
   const url = new URL(request.url ?? '/', `http://${registry.host}`);
+  if (registry.twist?.(twistCall(registry, request, response, url)) === true) return;
   if (registry.fault === 'keepalive-close') response.on('finish', () => setTimeout(() => request.socket.destroy(), 2));
   if (url.pathname === '/token') return serveToken(registry, request, url, response);
   if (!allowed(registry, request, url, response)) return;
@@ -253,6 +272,15 @@ async function serve(registry: State, request: IncomingMessage, response: Server
     return await serveUpload(registry, { request, response, repository, id: rest.slice(8), query: url.searchParams });
   if (kind === 'blobs') return await serveBlob(registry, { request, response, repository, digest: rest });
   return refuse(response, 404, 'NAME_UNKNOWN');
+}
+
+function twistCall(registry: State, request: IncomingMessage, response: ServerResponse, url: URL): TwistCall {
+  const [, repository = '', kind = '', name = ''] = /^\/v2\/(.+?)\/(manifests|blobs)\/(.*)$/u.exec(url.pathname) ?? [];
+  const manifest = registry.manifests.get(name.startsWith('sha256:') ? `${repository}@${name}` : `${repository}:${name}`)?.bytes;
+  const bytes = (kind === 'manifests' ? manifest : registry.blobs.get(name)) ?? new Uint8Array();
+  const blob = name.startsWith('uploads/') ? 'upload' : bytes.length > 10_000 ? 'layer' : 'config';
+  const what = url.pathname === '/token' ? 'token' : kind === 'manifests' ? 'manifest' : kind === 'blobs' ? blob : 'other';
+  return { request, response, url, registry, what, bytes, times: bump(registry.counts, `${request.method} ${what}`) };
 }
 
 /** Where redirected blobs come from. */

@@ -8,6 +8,7 @@ import { parseReference } from '#formats/oci/reference.ts';
 import type { ContentStore } from '#stores/content/store.ts';
 import { createRegistryClient, type RegistryClient } from '#stores/registry/client.ts';
 import { decodeRegistryConfig } from '#stores/registry/config.ts';
+import type { TransportTiming } from '#stores/registry/transport.ts';
 import type { Credential } from '#stores/registry/credentials.ts';
 import { pullImage, type PullRequest } from '#stores/transfer/pull.ts';
 import { sha256, type SampleImage } from './registry.ts';
@@ -18,7 +19,7 @@ export const quiet = (): void => {};
 /** For faults that keep us waiting: short enough to wait for, long enough for a busy machine. */
 export const shortLimits = { connect: 2000, firstByte: 400, commit: 400, idle: 400, leastBytes: 20_000 };
 
-export function clientFor(json: unknown = {}, credential?: Credential, limits: Partial<typeof shortLimits> = {}): RegistryClient {
+export function clientFor(json: unknown = {}, credential?: Credential, limits: Partial<TransportTiming> = {}): RegistryClient {
   return createRegistryClient({
     config: decodeRegistryConfig(json),
     findCredential: async () => await Promise.resolve(credential),

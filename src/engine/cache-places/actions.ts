@@ -93,6 +93,7 @@ function open(engine: Engine, service: ActionsCacheService, { isPatient }: { rea
     userAgent: `jettison/${version}`,
     environment: engine.environment,
     timing: engine.network,
+    onWait: engine.waits.tell,
     now: engine.now,
   });
 }

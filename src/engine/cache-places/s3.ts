@@ -88,6 +88,7 @@ function open(engine: Engine, place: S3CachePlace): S3Bucket {
     userAgent: `jettison/${version}`,
     environment: engine.environment,
     timing: engine.network,
+    onWait: engine.waits.tell,
     now: engine.now,
   });
 }

@@ -78,7 +78,12 @@ async function runOver(
   const { op } = request;
   const id = randomUUID();
   await using mounted = await active.mount(signal);
-  await using opened = await openMounts({ ...request, id, mounts: op.mounts }, tools, report, signal);
+  await using opened = await openMounts(
+    { ...request, id, mounts: op.mounts, isConfined: op.security !== 'insecure' },
+    tools,
+    report,
+    signal,
+  );
   const [stdout, stderr] = (['stdout', 'stderr'] as const).map((stream) => outputOf(request.vertex, stream, tools.now, report));
   try {
     return await runInRoot(

@@ -7,6 +7,8 @@ export type RetryOptions = {
   readonly firstPause: number;
   /** What the far side asked for (Retry-After), in milliseconds; undefined for none. */
   readonly askedPause?: (error: JettisonError) => number | undefined;
+  /** Told before each pause (milliseconds): `attempt` is the number of the try that comes after it. */
+  readonly onPause?: (error: JettisonError, next: { readonly pause: number; readonly attempt: number }) => void;
   readonly random?: () => number;
 };
 
@@ -16,8 +18,10 @@ export async function retry<T>(task: (attempt: number) => Promise<T>, options: R
       return await task(attempt);
     } catch (error) {
       if (!(error instanceof JettisonError) || !error.retryable || attempt >= options.tries || signal.aborted) throw error;
-      const pause = options.firstPause * 2 ** (attempt - 1) * (0.75 + (options.random ?? Math.random)() / 2);
-      await sleep(options.askedPause?.(error) ?? pause, signal);
+      const usual = options.firstPause * 2 ** (attempt - 1) * (0.75 + (options.random ?? Math.random)() / 2);
+      const pause = options.askedPause?.(error) ?? usual;
+      options.onPause?.(error, { pause, attempt: attempt + 1 });
+      await sleep(pause, signal);
     }
   }
 }

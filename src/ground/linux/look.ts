@@ -7,6 +7,7 @@ const { errno: errors } = constants;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_NO_AUTOMOUNT = 0x800;
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_BTIME = 0x800;
 const AT_EMPTY_PATH = 0x1000;
 const native = {
   statx: libc.func('int statx(int, const uint8_t*, int, unsigned int, _Out_ uint8_t*)'),
@@ -92,6 +93,12 @@ function nanosecondsAt(index: number): bigint {
 export function lookAtOpen(file: number): FileLook {
   check(native.statx(file, emptyPath, AT_EMPTY_PATH, STATX_BASIC_STATS, lookBytes), 'statx', String(file));
   return looked;
+}
+
+/** When the inode of an open file was made, in nanoseconds since the epoch; 0 where its file system does not keep that. */
+export function birthTime(file: number): bigint {
+  check(native.statx(file, emptyPath, AT_EMPTY_PATH, STATX_BTIME, lookBytes), 'statx', String(file));
+  return ((lookNumbers[0] ?? 0) & STATX_BTIME) === 0 ? 0n : nanosecondsAt(10);
 }
 
 /** A device number as the kernel and `st_dev` have it. */

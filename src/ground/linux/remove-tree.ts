@@ -16,12 +16,17 @@ type Removal = { readonly top: number; readonly moved: ByteString[]; counter: nu
 export function removeTree(path: string): void {
   const parent = openAt(AT_FDCWD, fromText(dirname(path)), { flags: openFlags.path | openFlags.directory, resolve: 0 });
   try {
-    const removal: Removal = { top: parent, moved: [], counter: 0 };
-    removeEntry(removal, parent, fromText(basename(path)), 0);
-    for (let name = removal.moved.pop(); name !== undefined; name = removal.moved.pop()) removeEntry(removal, parent, name, 0);
+    removeTreeAt(parent, fromText(basename(path)));
   } finally {
     closeFile(parent);
   }
+}
+
+/** The same for a path in an open folder, where names like `.removing-1-2` are nobody else's. */
+export function removeTreeAt(parent: number, path: ByteString): void {
+  const removal: Removal = { top: parent, moved: [], counter: 0 };
+  removeEntry(removal, parent, path, 0);
+  for (let name = removal.moved.pop(); name !== undefined; name = removal.moved.pop()) removeEntry(removal, parent, name, 0);
 }
 
 function removeEntry(removal: Removal, parent: number, name: ByteString, depth: number): void {

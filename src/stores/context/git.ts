@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
 import { digestOf, hexOf, type Digest } from '#ground/base/digest.ts';
-import { createTransport } from '#stores/registry/transport.ts';
+import { createTransport, type TransportOptions } from '#stores/registry/transport.ts';
 import { checkOut, keepsGitFolder, subfolderOf } from './git/check-out.ts';
 import { checkHash, findAccess, resolveRef, shownRemote, type Access } from './git/remote.ts';
 import { measureGit, noteGitUse } from './git/note.ts';
@@ -62,11 +62,12 @@ export type GitOptions = {
   readonly agent: () => Promise<GitAgent | undefined>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-};
+} & Pick<TransportOptions, 'timing' | 'onWait'>;
 
 export function openGitSources(options: GitOptions): GitSources {
-  const { environment, secret, folder: downloads, now } = options;
-  const transport = createTransport({ userAgent: `git/2 (${options.userAgent})`, environment });
+  const { environment, secret, folder: downloads, now, timing, onWait } = options;
+  const userAgent = `git/2 (${options.userAgent})`;
+  const transport = createTransport({ userAgent, environment, onWait, ...(timing === undefined ? {} : { timing }) });
   const accesses = new Map<string, Promise<Access>>();
   const commits = new Map<string, Promise<GitCommit>>();
 

@@ -21,7 +21,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { algorithmOf, createDigester, digestOf, hexOf, isDigest, type Digest } from '#ground/base/digest.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
-import { createTransport, failureOf, type Answer, type Transport } from '#stores/registry/transport.ts';
+import { createTransport, failureOf, type Answer, type Transport, type TransportOptions } from '#stores/registry/transport.ts';
 import { headerSecret } from './header-secret.ts';
 
 export type WebFile = {
@@ -53,8 +53,7 @@ export type DownloadOptions = {
   readonly now: () => number;
   /** Bytes. */
   readonly largest?: number;
-  readonly timing?: Parameters<typeof createTransport>[0]['timing'];
-};
+} & Pick<TransportOptions, 'timing' | 'onWait'>;
 
 const largestFile = 64 * 2 ** 30;
 /** A version that another build may still read stays so long, in milliseconds. */
@@ -72,8 +71,8 @@ type Note = v.InferOutput<typeof noteShape>;
 type Fetching = { readonly options: DownloadOptions; readonly transport: Transport; readonly file: WebFile; readonly place: string };
 
 export function openDownloads(options: DownloadOptions): Downloads {
-  const { userAgent, environment, timing } = options;
-  const transport = createTransport({ userAgent, environment, ...(timing === undefined ? {} : { timing }) });
+  const { userAgent, environment, timing, onWait } = options;
+  const transport = createTransport({ userAgent, environment, onWait, ...(timing === undefined ? {} : { timing }) });
   return {
     fetch: async (file, signal) => {
       const place = join(options.folder, hexOf(digestOf(`${file.url}\0${file.name}`)).slice(0, 32));

@@ -37,7 +37,7 @@ export type ActionsCache = Disposable & {
   ): Promise<ReadonlySet<string>>;
 };
 
-export type ActionsCacheOptions = Pick<TransportOptions, 'environment' | 'userAgent'> & {
+export type ActionsCacheOptions = Pick<TransportOptions, 'environment' | 'userAgent' | 'onWait'> & {
   readonly timing?: TransportOptions['timing'];
   readonly url: URL;
   readonly version: 1 | 2;
@@ -57,9 +57,9 @@ const mostNumbers = 1000;
 
 /** Nothing is asked yet. Throws `object/bad-token`. */
 export function openActionsCache(options: ActionsCacheOptions): ActionsCache {
-  const { userAgent, environment, timing, token } = options;
+  const { userAgent, environment, onWait, timing, token } = options;
   const scopes = readActionsToken(token, options.now());
-  const transport = createTransport({ userAgent, environment, ...(timing === undefined ? {} : { timing }) });
+  const transport = createTransport({ userAgent, environment, onWait, ...(timing === undefined ? {} : { timing }) });
   const caller = createCaller({ ...options, transport });
   const service = options.version === 1 ? createVersion1(caller) : createVersion2(caller);
   const rivals = options.rivals ?? usualRivals;

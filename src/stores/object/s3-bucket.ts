@@ -27,7 +27,7 @@ export type S3Bucket = Disposable & {
   touch(key: string, signal: AbortSignal): Promise<void>;
 };
 
-export type S3Options = Pick<TransportOptions, 'environment' | 'userAgent'> & {
+export type S3Options = Pick<TransportOptions, 'environment' | 'userAgent' | 'onWait'> & {
   readonly timing?: TransportOptions['timing'];
   readonly bucket: string;
   readonly region: string;
@@ -57,8 +57,8 @@ type Call = {
 
 /** Nothing is asked yet. */
 export function openS3Bucket(options: S3Options): S3Bucket {
-  const { userAgent, environment, timing, credentials, region } = options;
-  const transport = createTransport({ userAgent, environment, ...(timing === undefined ? {} : { timing }) });
+  const { userAgent, environment, onWait, timing, credentials, region } = options;
+  const transport = createTransport({ userAgent, environment, onWait, ...(timing === undefined ? {} : { timing }) });
   const base = addressOf(options);
   const emptyHash = hexOf(digestOf(''));
 

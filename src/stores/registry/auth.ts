@@ -129,6 +129,8 @@ async function fetchToken(
       url,
       headers: { accept: 'application/json', ...(isRefresh ? { 'content-type': 'application/x-www-form-urlencoded' } : {}) },
       authorization: credential?.kind === 'password' ? basic(credential) : undefined,
+      // A refresh token is for this server alone, whoever it redirects to.
+      stay: isRefresh,
       body: isRefresh ? refreshForm(credential.token, realm, wanted) : undefined,
     },
     signal,

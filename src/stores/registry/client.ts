@@ -11,8 +11,8 @@ import { pullEndpoints, pushEndpoint, type Endpoint, type RegistryConfig } from 
 import type { FindCredential } from './credentials.ts';
 import { registryError, damagedHint } from './errors.ts';
 import { createSpeaker, type Speaker } from './http/speaker.ts';
-import { createTransport, expectStatus, type TransportTiming } from './transport.ts';
-import { mountBlob, uploadBlob, uploadGrowingBlob, type BlobUpload, type GrowingUpload } from './upload.ts';
+import { createTransport, expectStatus, refuseEncoding, type OnWait, type TransportTiming } from './transport.ts';
+import { hasBlob, mountBlob, uploadBlob, uploadGrowingBlob, type BlobUpload, type GrowingUpload } from './upload.ts';
 
 export type { BlobSink } from './download.ts';
 export type { BlobUpload, GrowingUpload } from './upload.ts';
@@ -63,13 +63,16 @@ export type RegistryClientOptions = {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly userAgent?: string;
   readonly timing?: Partial<TransportTiming>;
+  /** Told, as sentences, of long waits and of new tries. */
+  readonly onWait?: OnWait;
 };
 
 const acceptDocuments = documentTypes.join(', ');
 
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
   const { config, environment, timing } = options;
-  const transport = createTransport({ userAgent: options.userAgent ?? 'jettison', environment, ...(timing ? { timing } : {}) });
+  const { onWait } = options;
+  const transport = createTransport({ userAgent: options.userAgent ?? 'jettison', environment, onWait, ...(timing ? { timing } : {}) });
   const speaker = createSpeaker(transport, createAuth(transport, options.findCredential));
   const pushTo = (reference: Reference): Endpoint => pushEndpoint(config, reference.registry);
   return {
@@ -99,7 +102,10 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       return await fromAny(speaker, config, reference, get, signal, avoid);
     },
     hasBlob: async (reference, digest, signal) =>
-      await transport.persist(async () => await hasBlob(speaker, pushTo(reference), reference.repository, digest, signal), signal),
+      await transport.persist(
+        async () => await hasBlob({ speaker, endpoint: pushTo(reference), repository: reference.repository }, digest, signal),
+        signal,
+      ),
     mountBlob: async (reference, blob, signal) => await mountBlob(speaker, pushTo(reference), reference.repository, blob, signal),
     uploadBlob: async (reference, upload, signal) => await uploadBlob(speaker, pushTo(reference), reference.repository, upload, signal),
     uploadGrowingBlob: async (reference, upload, signal) =>
@@ -182,6 +188,7 @@ async function fetchManifest(
 ): Promise<FetchedManifest> {
   using answer = await speaker.ask(endpoint, manifestRequest(endpoint, 'GET', reference, descriptor), signal);
   await expectStatus(answer, 'GET', [200]);
+  refuseEncoding(answer);
   const declared = answer.headers['content-type'] ?? '';
   if (bareMediaType(declared) === 'text/html') {
     throw registryError('bad-answer', `"${endpoint.host}" sent a web page instead of a manifest`, {
@@ -221,13 +228,6 @@ function checkManifest(endpoint: Endpoint, bytes: Uint8Array, named: readonly (s
     known ??= text;
   }
   return known ?? digestOf(bytes);
-}
-
-async function hasBlob(speaker: Speaker, endpoint: Endpoint, repository: string, digest: Digest, signal: AbortSignal): Promise<boolean> {
-  const request = { method: 'HEAD', path: `/v2/${repository}/blobs/${digest}`, scopes: pushScopes(repository) } as const;
-  using answer = await speaker.ask(endpoint, request, signal);
-  await expectStatus(answer, 'HEAD', [200, 404]);
-  return answer.status === 200;
 }
 
 async function putManifest(

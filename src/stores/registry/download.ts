@@ -5,7 +5,7 @@ import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Endpoint } from './config.ts';
 import { registryError, damagedHint } from './errors.ts';
 import type { Speaker } from './http/speaker.ts';
-import { expectStatus, type Answer } from './transport.ts';
+import { expectStatus, refuseEncoding, type Answer } from './transport.ts';
 
 export type BlobSink = {
   /** Bytes that are there already. */
@@ -57,14 +57,14 @@ export async function fillSink(host: BlobHost, blob: Pick<Download, 'descriptor'
 
 async function fetchRest(from: BlobHost, { descriptor, sink }: Pick<Download, 'descriptor' | 'sink'>, signal: AbortSignal): Promise<void> {
   if (sink.offset >= descriptor.size && sink.offset > 0) sink.restart();
-  using answer = await from.get(sink.offset > 0 ? { range: `bytes=${sink.offset}-${descriptor.size - 1}` } : {}, signal);
-  if (sink.offset > 0 && answer.status === 416) sink.restart();
+  using answer = await askForRest(from, { descriptor, sink }, signal);
   await expectStatus(answer, 'GET', [200, 206]);
+  refuseEncoding(answer);
   if (sink.offset > 0 && !continuesAt(answer, sink.offset)) sink.restart();
   const declared = answer.headers['content-length'];
   const length = declared === undefined ? undefined : Number(declared);
   if (length !== undefined && length !== descriptor.size - sink.offset) throw wrongSize(from.host, descriptor, sink.offset + length);
-  for await (const chunk of answer.chunks()) {
+  for await (const chunk of answer.chunks(descriptor.size - sink.offset)) {
     if (sink.offset + chunk.length > descriptor.size) throw wrongSize(from.host, descriptor, undefined);
     sink.write(chunk);
     giveBack(chunk);
@@ -79,6 +79,20 @@ async function fetchRest(from: BlobHost, { descriptor, sink }: Pick<Download, 'd
       retryable: true,
     },
   );
+}
+
+/** A server that does not give the rest is asked for the whole. */
+async function askForRest(
+  from: BlobHost,
+  { descriptor, sink }: Pick<Download, 'descriptor' | 'sink'>,
+  signal: AbortSignal,
+): Promise<Answer> {
+  if (sink.offset === 0) return await from.get({}, signal);
+  const answer = await from.get({ range: `bytes=${sink.offset}-${descriptor.size - 1}` }, signal);
+  if (answer.status !== 416) return answer;
+  answer[Symbol.dispose]();
+  sink.restart();
+  return await from.get({}, signal);
 }
 
 /** Does the answer begin with byte `offset`? A server without ranges sends the whole. */

@@ -11,6 +11,25 @@ const longestPause = 60_000;
 export const damagedHint =
   'The registry, or a proxy before it, has damaged content: have the image pushed again, or take it from elsewhere';
 
+const tryLater = 'Try again later; if it stays so, ask whoever runs the server';
+const notARegistry = 'Check the address: this may be no registry, or something in between (a proxy, a login page) answers instead';
+
+/** What to do where nothing better is known. */
+const usualHints: Readonly<Record<string, string>> = {
+  'server-error': tryLater,
+  'too-many-requests': 'Try again later, or log in: servers allow more to those they know',
+  'connection-lost': 'Try again; if it stays so, look at the network and the proxies in between',
+  timeout: 'Check the server and the network in between; a slow one gets more time by "network" in the configuration',
+  unreachable: 'Check the address, the network, and what may stand in between (a proxy, a firewall)',
+  'bad-answer': notARegistry,
+  'bad-redirect': 'Ask whoever runs the server: nothing was sent to that address',
+  'too-many-redirects': 'Check the address, or ask whoever runs the server',
+  'bad-token': "Check the server that hands out tokens, and the credentials in docker's config.json",
+  'bad-realm': 'Check the address of the registry; if it is right, ask whoever runs it where its tokens come from',
+  'too-long': notARegistry,
+  refused: 'Look up the reason that the server gives; if it gives none, ask whoever runs it',
+};
+
 const pauses = new WeakMap<JettisonError, number>();
 
 /** Milliseconds that the server asked to wait before the next try. */
@@ -19,7 +38,8 @@ export function askedPause(error: JettisonError): number | undefined {
 }
 
 export function registryError(code: string, message: string, details: ErrorDetails = {}): JettisonError {
-  return new JettisonError(`registry/${code}`, message, { fault: 'environment', ...details });
+  const hint = usualHints[code];
+  return new JettisonError(`registry/${code}`, message, { fault: 'environment', ...(hint === undefined ? {} : { hint }), ...details });
 }
 
 /** The same error, but not to be tried again. */
@@ -30,6 +50,25 @@ export function asFinal(error: JettisonError): JettisonError {
     notes: error.notes,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
   });
+}
+
+const passing = new WeakSet<JettisonError>();
+
+/** The same error, to be tried again as often as any other: the host was there a moment ago. */
+export function asPassing(error: JettisonError): JettisonError {
+  const again = new JettisonError(error.code, error.message, {
+    fault: error.fault,
+    cause: error.cause,
+    notes: error.notes,
+    retryable: true,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
+  passing.add(again);
+  return again;
+}
+
+export function isPassing(error: JettisonError): boolean {
+  return passing.has(error);
 }
 
 /** A URL for messages: queries hold signatures and tokens. */
@@ -80,7 +119,9 @@ function busyError(message: string, answer: FailedAnswer, now: number): Jettison
   const pause = pauseOf(answer.retryAfter, now);
   const code = answer.status === 429 ? 'too-many-requests' : 'server-error';
   if (pause !== undefined && pause > longestPause) {
-    return registryError(code, `${message}; it asks to wait ${Math.ceil(pause / 1000)} seconds`, { hint: 'Try again after that time' });
+    return registryError(code, `${message}; it asks to wait ${Math.ceil(pause / 1000)} seconds`, {
+      hint: `Try again after that time: only ${longestPause / 1000} seconds are waited for`,
+    });
   }
   const error = registryError(code, message, { retryable: true });
   if (pause !== undefined) pauses.set(error, pause);
@@ -120,6 +161,22 @@ function reasonOf(entry: unknown): readonly string[] {
   return text === '' ? [] : [text];
 }
 
+/** Of one that stood already. */
+function isOfConnection(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && (error.syscall === 'read' || error.syscall === 'write');
+}
+
+const noWay: Readonly<Record<string, string>> = {
+  EHOSTUNREACH: 'no route to it',
+  ENETUNREACH: 'no route to it',
+  ENETDOWN: 'the network is down',
+  EADDRNOTAVAIL: 'this machine has no address to connect from',
+  EINVAL: 'that is no address to connect to',
+  EACCES: 'it is not allowed',
+  EPERM: 'it is not allowed',
+  ETIMEDOUT: 'it does not answer',
+};
+
 /** A connection that could not be made or broke. */
 export function networkError(url: URL, error: unknown): JettisonError {
   if (error instanceof JettisonError) return error;
@@ -131,13 +188,15 @@ export function networkError(url: URL, error: unknown): JettisonError {
       ...details,
       hint: 'Check the address, and that the registry runs',
     });
-  if (code === 'EHOSTUNREACH' || code === 'ENETUNREACH')
-    return registryError('unreachable', `Cannot connect to ${host}: no route to it`, details);
+  const way = isOfConnection(error) ? undefined : noWay[code];
+  if (way !== undefined) return registryError('unreachable', `Cannot connect to ${host}: ${way}`, details);
   if (code === 'ENOTFOUND')
     return registryError('unreachable', `Cannot find host ${host}`, { ...details, hint: 'Check the name and the network' });
   if (code === 'EAI_AGAIN')
     return registryError('unreachable', `Cannot look up host ${host}: the name server does not answer`, { ...details, retryable: true });
-  if (code.startsWith('HPE_')) return registryError('bad-answer', `${host} does not answer in HTTP: ${messageOf(error)}`, details);
+  if (code === 'HPE_HEADER_OVERFLOW') return registryError('bad-answer', `${host} sends more headers than are read (16 kB)`, details);
+  if (code.startsWith('HPE_'))
+    return registryError('bad-answer', `${host} does not answer in HTTP: ${messageOf(error).replace(/^Parse Error: /u, '')}`, details);
   if (code === 'EPROTO' || code === 'ERR_SSL_WRONG_VERSION_NUMBER') {
     return registryError('no-tls', `${host} does not speak TLS`, {
       ...details,

@@ -122,3 +122,28 @@ test('error bodies are cut, cleaned and quoted; markup is not', async () => {
     await assert.rejects(expectStatus(answer, 'GET', [200]), (error) => error instanceof JettisonError && shown.test(error.message));
   }
 });
+
+test('who keeps us waiting is told, and what is tried again', async () => {
+  const told: string[] = [];
+  await using server = await startRaw((socket, { connection }) => {
+    const first = ['HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab', 'HTTP/1.1 503 Busy\r\nconnection: close\r\ncontent-length: 0\r\n\r\n'];
+    socket.write(first[connection - 1] ?? ok);
+  });
+  const timing = { firstPause: 1, notice: 50, idle: 400, leastBytes: 10 };
+  using transport = createTransport({ userAgent: 'test', environment: {}, timing, onWait: (text) => void told.push(text) });
+  await transport.persist(async () => {
+    using answer = await transport.send({ method: 'GET', url: server.url }, signal);
+    await expectStatus(answer, 'GET', [200]);
+    return await answer.bytes(10);
+  }, signal);
+  const { host } = server.url;
+  assert.deepEqual(
+    told.map((text) => text.replaceAll(/in \d\.\ds/gu, 'in Xs')),
+    [
+      `Still waiting: "${host}" sent almost nothing for 0.05 of at most 0.4 seconds`,
+      `Still waiting: "${host}" sent almost nothing for 0.15 of at most 0.4 seconds`,
+      `"${host}" sent almost nothing for 0.4 seconds. Trying again in Xs (try 2 of 5)`,
+      `"${host}" answered 503 Busy to GET /v2/. Trying again in Xs (try 3 of 5)`,
+    ],
+  );
+});

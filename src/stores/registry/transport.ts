@@ -2,12 +2,14 @@
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { JettisonError, isCode, systemCode } from '#ground/base/errors.ts';
+import { formatDuration } from '#ground/base/human.ts';
 import { retry } from '#ground/base/retry.ts';
 import { isLoopback } from './config.ts';
-import { answerError, asFinal, askedPause, errorBodyLimit, registryError } from './errors.ts';
-import { exchange, type Answer, type Body, type Timing } from './http/exchange.ts';
+import { answerError, asFinal, asPassing, askedPause, errorBodyLimit, isPassing, registryError } from './errors.ts';
+import { exchange, timeToMove, type Answer, type Body, type OnWait, type Timing } from './http/exchange.ts';
+import { isLinkLocal, publicLookup } from './http/link-local.ts';
 
-export type { Answer, Body } from './http/exchange.ts';
+export type { Answer, Body, OnWait } from './http/exchange.ts';
 
 export type TransportTiming = Timing & {
   readonly tries: number;
@@ -18,9 +20,10 @@ export type TransportTiming = Timing & {
 export const defaultTiming: TransportTiming = {
   connect: 10_000,
   firstByte: 30_000,
-  commit: 120_000,
+  commit: 60_000,
   idle: 60_000,
-  leastBytes: 16 * 1024,
+  leastBytes: 60 * 1024,
+  notice: 10_000,
   tries: 5,
   firstPause: 1000,
 };
@@ -34,8 +37,9 @@ export type Request = {
   readonly body?: Body | undefined;
   /** A redirect is an answer: its headers are for this host only. */
   readonly stay?: boolean;
-  /** The server may have to move a blob before it answers. */
+  /** The server may have to move a blob before it answers: this body, or so many bytes that it was sent before. */
   readonly isCommit?: boolean;
+  readonly moves?: number;
 };
 
 export type Transport = Disposable & {
@@ -51,6 +55,8 @@ export type TransportOptions = {
   readonly userAgent: string;
   /** Variables that name proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY); loopback hosts are never asked through one. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Told of every wait that a person would wonder about, and of every new try. */
+  readonly onWait?: OnWait | undefined;
 };
 
 const mostRedirects = 5;
@@ -58,32 +64,55 @@ const mostRedirects = 5;
 const longBody = 1 << 20;
 
 export function createTransport(options: TransportOptions): Transport {
-  const timing = { ...defaultTiming, ...options.timing };
+  const timing = timingOf(options.timing ?? {});
   const agents = createAgents(options.environment);
-  const once = async (request: Request, signal: AbortSignal): Promise<Answer> => {
-    const { url, method, body } = request;
-    const outgoing = { url, method, body, patience: request.isCommit === true ? timing.commit : timing.firstByte };
+  const onWait = options.onWait ?? ((): void => undefined);
+  /** Origins that have answered: one that cannot be reached afterwards may be starting anew. */
+  const answered = new Set<string>();
+  const once = async (request: Outgoing, signal: AbortSignal): Promise<Answer> => {
+    const { url, method, body, isCommit = false, moves = 0 } = request;
+    const patience = isCommit ? timing.commit + timeToMove(moves) : timing.firstByte;
+    const outgoing = { url, method, body, patience, isCommit, onWait };
     for (let round = 0; ; round++) {
       const started = start(request, agents, options.userAgent);
       try {
-        return await exchange(started, outgoing, timing, signal);
+        const answer = await exchange(started, outgoing, timing, signal);
+        answered.add(url.origin);
+        return answer;
       } catch (error) {
-        if (round > 0 || isLong(body) || !wasStale(started, error)) throw error;
+        if (round === 0 && !isLong(body) && wasStale(started, error)) continue;
+        throw isCode(error, 'registry/unreachable') && answered.has(url.origin) ? asPassing(error) : error;
       }
     }
   };
   return {
     timing,
     send: async (request, signal) => await follow(once, request, signal),
-    persist: async (task, signal) => await persist(task, timing, signal),
+    persist: async (task, signal) => await persist(task, { timing, onWait }, signal),
     [Symbol.dispose]: () => agents.all.forEach((agent) => agent.destroy()),
   };
+}
+
+/** With other limits for silence the slowest pace stays the same: 1 kB a second. */
+function timingOf(given: Partial<TransportTiming>): TransportTiming {
+  const timing = { ...defaultTiming, ...given };
+  return { ...timing, leastBytes: given.leastBytes ?? Math.ceil((defaultTiming.leastBytes * timing.idle) / defaultTiming.idle) };
 }
 
 /** Throws what `answer` says, unless its status is one of `wanted`. */
 export async function expectStatus(answer: Answer, method: string, wanted: readonly number[]): Promise<void> {
   if (wanted.includes(answer.status)) return;
   throw await failureOf(answer, method);
+}
+
+/** Bytes are asked for as they are: whoever packs them all the same breaks digests and sizes. Throws `registry/bad-answer`. */
+export function refuseEncoding({ url, headers }: Answer): void {
+  const encoding = headers['content-encoding'] ?? 'identity';
+  if (encoding === 'identity' || encoding === '') return;
+  const text = `"${url.host}" sends its answer compressed (${encoding.slice(0, 60)}), which was not asked for`;
+  throw registryError('bad-answer', text, {
+    hint: 'A proxy before the server may do that: have it leave the answers of registries as they are',
+  });
 }
 
 /** The error that an answer means, its body read as far as sensible. */
@@ -97,17 +126,23 @@ export async function failureOf(answer: Answer, method: string): Promise<Jettiso
   return answerError({ method, url, status, statusText, retryAfter, body: new TextDecoder().decode(bytes) }, Date.now());
 }
 
-async function persist<T>(task: () => Promise<T>, timing: TransportTiming, signal: AbortSignal): Promise<T> {
+type Persistence = { readonly timing: TransportTiming; readonly onWait: OnWait };
+
+async function persist<T>(task: () => Promise<T>, { timing, onWait }: Persistence, signal: AbortSignal): Promise<T> {
+  const { tries, firstPause } = timing;
   let slow = 0;
   const careful = async (): Promise<T> => {
     try {
       return await task();
     } catch (error) {
-      if ((isCode(error, 'registry/timeout') || isCode(error, 'registry/unreachable')) && ++slow > 1) throw asFinal(error);
+      if ((isCode(error, 'registry/timeout') || isCode(error, 'registry/unreachable')) && !isPassing(error) && ++slow > 1)
+        throw asFinal(error);
       throw error;
     }
   };
-  return await retry(careful, { tries: timing.tries, firstPause: timing.firstPause, askedPause }, signal);
+  const onPause = (error: JettisonError, { pause, attempt }: { readonly pause: number; readonly attempt: number }): void =>
+    onWait(`${error.message}. Trying again in ${formatDuration(pause)} (try ${attempt} of ${tries})`);
+  return await retry(careful, { tries, firstPause, askedPause, onPause }, signal);
 }
 
 /** Part of a long body may have arrived: whoever sends it must ask how much before it is sent again. */
@@ -121,8 +156,15 @@ function wasStale(request: ClientRequest, error: unknown): boolean {
   return ['ECONNRESET', 'EPIPE'].includes(systemCode(error.cause) ?? '');
 }
 
-async function follow(once: Transport['send'], first: Request, signal: AbortSignal): Promise<Answer> {
-  let request = first;
+/** `isSent`: a server told us to go there. */
+type Outgoing = Request & { readonly isSent?: boolean };
+
+async function follow(
+  once: (request: Outgoing, signal: AbortSignal) => Promise<Answer>,
+  first: Request,
+  signal: AbortSignal,
+): Promise<Answer> {
+  let request: Outgoing = first;
   for (let hops = 0; ; hops++) {
     const answer = await once(request, signal);
     const next = request.stay === true ? undefined : redirectOf(request, answer);
@@ -131,7 +173,13 @@ async function follow(once: Transport['send'], first: Request, signal: AbortSign
     if (hops >= mostRedirects) {
       throw registryError('too-many-redirects', `"${first.url.host}" redirects more than ${mostRedirects} times (last to "${next.host}")`);
     }
-    request = { ...request, url: next, authorization: next.origin === request.url.origin ? request.authorization : undefined };
+    const isSame = next.origin === request.url.origin;
+    request = {
+      ...request,
+      url: next,
+      authorization: isSame ? request.authorization : undefined,
+      isSent: !isSame || request.isSent === true,
+    };
   }
 }
 
@@ -151,22 +199,27 @@ export function targetOf(answer: Answer, location: string): URL {
   if (target === null) throw refuse('no address');
   if (target.protocol !== 'https:' && target.protocol !== 'http:') throw refuse(`"${target.protocol}", which is not the web`);
   if (answer.url.protocol === 'https:' && target.protocol === 'http:') throw refuse(`plain HTTP at "${target.host}"`);
+  // Where clouds tell a machine its secrets. Who is there itself may send us on.
+  if (isLinkLocal(target.hostname) && !isLinkLocal(answer.url.hostname))
+    throw refuse(`"${target.host}", an address of this network link only`);
   target.username = '';
   target.password = '';
   return target;
 }
 
-function start(request: Request, agents: Agents, userAgent: string): ClientRequest {
+function start(request: Outgoing, agents: Agents, userAgent: string): ClientRequest {
   const { url, method, body } = request;
   const headers = {
     'user-agent': userAgent,
+    'accept-encoding': 'identity',
     ...request.headers,
     ...(request.authorization === undefined ? {} : { authorization: request.authorization }),
     ...lengthHeader(method, body),
   };
   const isSecure = url.protocol === 'https:';
   const agent = isLoopback(url.host) ? (isSecure ? agents.localHttps : agents.localHttp) : isSecure ? agents.https : agents.http;
-  return (isSecure ? httpsRequest : httpRequest)(url, { method, headers, agent });
+  const lookup = request.isSent === true ? { lookup: publicLookup } : {};
+  return (isSecure ? httpsRequest : httpRequest)(url, { method, headers, agent, ...lookup });
 }
 
 function lengthHeader(method: Request['method'], body: Body | undefined): Readonly<Record<string, string>> {

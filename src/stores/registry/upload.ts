@@ -32,6 +32,9 @@ type Session = {
 /** The bytes of an upload in a session; `size` undefined: not known yet. */
 type Content = Pick<BlobUpload, 'open' | 'onProgress'> & { readonly size: number | undefined; digest(): Promise<Digest> };
 
+/** What came of the last request of an upload: undefined before it went out. */
+type Closing = { digest: Digest | undefined };
+
 /** Blobs up to this size go in one request; larger ones are streamed first, so that a break need not begin at 0 again. */
 const oneRequest = 8 << 20;
 const mostMounts = 3;
@@ -94,6 +97,7 @@ export async function uploadGrowingBlob(
 async function send(session: Session, begun: URL | undefined, contentNow: () => Content, signal: AbortSignal): Promise<void> {
   let location = begun;
   let offset = 0;
+  const closing: Closing = { digest: undefined };
   const task = async (): Promise<void> => {
     // A break in a stream that had got far begins to count anew.
     for (;;) {
@@ -102,11 +106,13 @@ async function send(session: Session, begun: URL | undefined, contentNow: () => 
       const isLong = content.size === undefined || content.size > oneRequest;
       try {
         location ??= await begin(session, signal);
-        const part = { content, location, offset: isLong ? offset : 0 };
+        const part = { content, location, offset: isLong ? offset : 0, closing };
         await (isLong ? sendStream(session, part, signal) : finish(session, part, signal));
         return;
       } catch (error) {
         if (!(error instanceof JettisonError) || !error.retryable || signal.aborted) throw error;
+        // Only the answer may have been lost.
+        if (closing.digest !== undefined && (await isStored(session, closing.digest, signal))) return;
         const state = location && isLong ? await whereAreWe(session, { content, location }, signal) : undefined;
         location = state?.location;
         offset = state?.offset ?? 0;
@@ -165,7 +171,7 @@ async function begin(session: Session, signal: AbortSignal): Promise<URL> {
 }
 
 /** What is still to be sent, and where to. */
-type Part = { readonly content: Content; readonly location: URL; readonly offset: number };
+type Part = { readonly content: Content; readonly location: URL; readonly offset: number; readonly closing: Closing };
 
 async function sendStream(session: Session, part: Part, signal: AbortSignal): Promise<void> {
   const { content, location, offset } = part;
@@ -188,12 +194,29 @@ async function sendStream(session: Session, part: Part, signal: AbortSignal): Pr
   );
   await expectStatus(answer, 'PATCH', [202, 204]);
   const whole = { ...content, size: content.size ?? sent.end };
-  await finish(session, { content: whole, location: locationOf(answer, location), offset: whole.size }, signal);
+  const next = locationOf(answer, location);
+  await checkKept(session, { content: whole, location: next, answer }, signal);
+  await finish(session, { ...part, content: whole, location: next, offset: whole.size }, signal);
+}
+
+/** A registry that kept less than it was sent is a broken connection: it is asked again, since some say anything in the answer itself. */
+async function checkKept(
+  session: Session,
+  { content, location, answer }: Pick<Part, 'content' | 'location'> & { readonly answer: Answer },
+  signal: AbortSignal,
+): Promise<void> {
+  const said = rangeEnd(answer);
+  if (said === undefined || said === content.size) return;
+  const kept = (await whereAreWe(session, { content, location }, signal))?.offset;
+  if (kept === undefined || kept === 0 || kept === content.size) return;
+  const message = `"${location.host}" kept ${kept} of the ${content.size} bytes that it was sent`;
+  throw registryError('connection-lost', message, { retryable: true });
 }
 
 /** Closes the upload with what is missing from `offset` on. */
-async function finish(session: Session, { content, location, offset }: Part, signal: AbortSignal): Promise<void> {
+async function finish(session: Session, { content, location, offset, closing }: Part, signal: AbortSignal): Promise<void> {
   const digest = await content.digest();
+  closing.digest = digest;
   const url = new URL(location);
   url.searchParams.set('digest', digest);
   using answer = await ask(
@@ -204,6 +227,7 @@ async function finish(session: Session, { content, location, offset }: Part, sig
       headers: { 'content-type': 'application/octet-stream' },
       body: offset === content.size ? { size: 0, open: () => [] } : bodyFrom(content, offset),
       isCommit: true,
+      moves: offset,
     },
     signal,
   );
@@ -222,14 +246,36 @@ async function whereAreWe(
 ): Promise<{ location: URL; offset: number } | undefined> {
   try {
     using answer = await ask(session, { method: 'GET', path: location }, signal);
-    const range = /^(?:bytes=)?0-(\d+)$/u.exec(headerText(answer, 'range'));
-    if (answer.status !== 204 || !range) return undefined;
-    const offset = Number(range[1]) + 1;
+    const offset = rangeEnd(answer);
+    if (answer.status !== 204 || offset === undefined) return undefined;
     return offset <= (content.size ?? Infinity) ? { location: locationOf(answer, location), offset: offset === 1 ? 0 : offset } : undefined;
   } catch (error) {
     if (error instanceof JettisonError && !signal.aborted) return undefined;
     throw error;
   }
+}
+
+/** How many bytes an upload has, by the header Range of an answer. */
+function rangeEnd(answer: Answer): number | undefined {
+  const range = /^(?:bytes=)?0-(\d{1,15})$/u.exec(headerText(answer, 'range'));
+  return range ? Number(range[1]) + 1 : undefined;
+}
+
+/** Is the blob there by now? What cannot be found out counts as no. */
+async function isStored(session: Session, digest: Digest, signal: AbortSignal): Promise<boolean> {
+  try {
+    return await hasBlob(session, digest, signal);
+  } catch (error) {
+    if (error instanceof JettisonError && !signal.aborted) return false;
+    throw error;
+  }
+}
+
+/** Does the repository have the blob? A registry that knows no HEAD has nothing that we know of. Throws `registry/...`. */
+export async function hasBlob(session: Session, digest: Digest, signal: AbortSignal): Promise<boolean> {
+  using answer = await ask(session, { method: 'HEAD', path: `/v2/${session.repository}/blobs/${digest}` }, signal);
+  await expectStatus(answer, 'HEAD', [200, 404, 405, 501]);
+  return answer.status === 200;
 }
 
 /** `sent.end`: what has gone out, from the beginning of the blob. */

@@ -49,7 +49,10 @@ export type ActiveSnapshot = AsyncDisposable & {
   readonly parent: SnapshotId | undefined;
   /** The upper folder: may be written directly (FileOps, unpacking) or through `mount`. */
   readonly folder: string;
-  /** The snapshot's full tree as an overlay mount, writable. */
+  /**
+   * The snapshot's full tree, writable: as an overlay mount, or copied (see `TreeForm`). What was changed in it lies in `folder` once it is disposed; what is written into `folder`
+   * from then on must leave the full tree as it is. When `signal` has aborted by then, nothing is kept of it.
+   */
   mount(signal: AbortSignal): Promise<MountedSnapshot>;
   /**
    * Puts what was prepared over nothing over `parent` (committed), before it is mounted or committed. With `takesRoot`, the root folder takes mode
@@ -76,8 +79,13 @@ export type SnapshotStore = {
   get(id: SnapshotId): Snapshot | undefined;
   /** The snapshot and all below it, bottom first. Throws `snapshot/not-found`. */
   chain(id: SnapshotId): readonly Snapshot[];
-  /** Read-only mount of a committed snapshot (undefined: of an empty tree). */
+  /**
+   * The full tree of a committed snapshot (undefined: an empty tree), to be read only: a read-only mount, or a copy that is shared by all who view it in this process, and that nothing but
+   * the caller's own care keeps from being written to.
+   */
   view(id: SnapshotId | undefined, signal: AbortSignal): Promise<MountedSnapshot>;
+  /** The same for users who may write though they should not: nobody else sees what they write, now or later. */
+  privateView(id: SnapshotId | undefined, signal: AbortSignal): Promise<MountedSnapshot>;
   /** Removes committed snapshots; those that others stand on, or share the folder of, stay until these go. Folders go to the trash by rename. */
   remove(ids: readonly SnapshotId[]): void;
   /**

@@ -5,6 +5,7 @@
  *     s/<id>          files of a snapshot, in overlayfs's form
  *     w/<id>          overlayfs's work folder while a snapshot is mounted
  *     m/<owner>/<n>   mount points; the mounts themselves live in one process's namespace only
+ *     t/<owner>/<n>   copied trees, where nothing is mounted (see copies/)
  *     owners/, trash/ see store/owners.ts and store/trash.ts
  *     empty/          two folders for mounts that need more layers than there are
  *
@@ -12,13 +13,13 @@
  * the owner's name. What a crash of the machine may have cost is noticed by the boot it was written in (see tend.ts).
  */
 import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { bootId } from '#ground/base/boot.ts';
 import { fromText } from '#ground/base/byte-string.ts';
 import { fullDisk, isCode, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
-import { noIsolation, type TreeForm } from '#ground/linux/isolation.ts';
+import type { TreeForm } from '#ground/linux/isolation.ts';
 import { unmount } from '#ground/linux/mount.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { folderMissing, isOpaque } from './chain-tree.ts';
@@ -31,9 +32,11 @@ import {
   type SnapshotStore,
   snapshotNotFound,
 } from './contract.ts';
+import type { CopiedTrees } from './copies/trees.ts';
 import { checkForm } from './form.ts';
 import { mountOverlay } from './overlay.ts';
 import { tendMark } from './start-tending.ts';
+import { mountCopy, viewCopy } from './store/copied-mounts.ts';
 import { diskUsage } from './store/disk-usage.ts';
 import { measureSnapshots } from './store/measure.ts';
 import { joinOwners, listOwners, reapOwners } from './store/owners.ts';
@@ -71,6 +74,8 @@ type Store = {
   /** Where used work folders go. */
   workTrash: Batch | undefined;
   readonly mounted: Set<MountedSnapshot>;
+  /** Whole trees, where these are copied. */
+  readonly trees: CopiedTrees | undefined;
   /** Which committed snapshots have an opaque root. */
   readonly opaque: Map<SnapshotId, boolean>;
 };
@@ -79,9 +84,8 @@ const log = createLog('snapshot');
 
 /** Opens the store, or makes it, and clears up after processes that died. Disposing unmounts what is still mounted; active snapshots should be gone by then. */
 export async function openSnapshotStore({ folder, now, tree, untilExit }: SnapshotStoreOptions): Promise<OpenSnapshotStore> {
-  if (tree === 'copies') throw noIsolation(tree, 'it is not built yet', 'Leave "--isolation" out');
   using cleanup = new DisposableStack();
-  for (const name of ['s', 'w', 'm', 'owners', 'trash', 'empty/a', 'empty/b'])
+  for (const name of ['s', 'w', 'm', 't', 'owners', 'trash', 'empty/a', 'empty/b'])
     mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });
   for (const name of ['empty/a', 'empty/b']) chmodSync(join(folder, name), 0o755);
   if (tree !== undefined) checkForm(folder);
@@ -101,6 +105,7 @@ export async function openSnapshotStore({ folder, now, tree, untilExit }: Snapsh
     freeMountPoints: [],
     workTrash: undefined,
     mounted: new Set(),
+    trees: tree === 'copies' ? await openCopiedTrees(folder, owner) : undefined,
     opaque: new Map(),
   };
   clearUp(store);
@@ -114,7 +119,8 @@ export async function openSnapshotStore({ folder, now, tree, untilExit }: Snapsh
       return row && toSnapshot(store, row);
     },
     chain: (id) => chainOf(store, id),
-    view: async (id, signal) => view(store, id, signal),
+    view: async (id, signal) => await view(store, id, false, signal),
+    privateView: async (id, signal) => await view(store, id, true, signal),
     remove: (ids) => discard(store, store.records.doom(ids, owner)),
     reclaim(ids, usedBefore) {
       const gone = store.records.doom(ids, owner, usedBefore);
@@ -133,6 +139,7 @@ export async function openSnapshotStore({ folder, now, tree, untilExit }: Snapsh
     async [Symbol.asyncDispose]() {
       for (const mount of store.mounted) await mount[Symbol.asyncDispose]();
       if (!resources.disposed && store.mountPoints > 0) trashWork(store, `m/${owner}`);
+      if (!resources.disposed && store.trees !== undefined) trashWork(store, `t/${owner}`);
       resources.dispose();
     },
   };
@@ -143,6 +150,7 @@ function clearUp(store: Store): void {
   reapOwners(store.folder, (departed) => {
     discard(store, store.records.takeOver(departed, store.owner));
     removeMountPoints(join(store.folder, 'm', departed));
+    if (existsSync(join(store.folder, 't', departed))) trashWork(store, `t/${departed}`);
   });
   // An owner that left in good order but in a hurry took its file along, not its rows.
   const owners = store.records.owners();
@@ -255,7 +263,11 @@ function prepare(store: Store, below: SnapshotId | undefined, signal: AbortSigna
       mountSignal.throwIfAborted();
       demandActive();
       const lowers = parent === undefined ? [] : lowersOf(store, parent);
-      mounted = mountActive(store, id, lowers, () => (mounted = undefined));
+      const onUnmount = (): void => void (mounted = undefined);
+      mounted =
+        store.trees === undefined
+          ? mountActive(store, id, lowers, onUnmount)
+          : track(store, await mountCopy(store.trees, { id, parent, folder, lowers: inStore(store, lowers) }, onUnmount, mountSignal));
       return mounted;
     },
     async commit(commitSignal) {
@@ -272,6 +284,7 @@ function prepare(store: Store, below: SnapshotId | undefined, signal: AbortSigna
       await mounted?.[Symbol.asyncDispose]();
       if (state !== 'active') return;
       state = 'removed';
+      store.trees?.dropAll(id);
       giveUp(store, id);
     },
   };
@@ -359,8 +372,12 @@ function mountActive(store: Store, id: SnapshotId, lowers: readonly string[], on
   });
 }
 
-function view(store: Store, id: SnapshotId | undefined, signal: AbortSignal): MountedSnapshot {
+async function view(store: Store, id: SnapshotId | undefined, isPrivate: boolean, signal: AbortSignal): Promise<MountedSnapshot> {
   signal.throwIfAborted();
+  if (store.trees !== undefined) {
+    const shown = { key: id ?? '', layers: () => (id === undefined ? [] : inStore(store, lowersOf(store, id))) };
+    return track(store, await viewCopy(store.trees, shown, isPrivate, signal));
+  }
   const lowers = [...(id === undefined ? ['../empty/b'] : lowersOf(store, id))];
   if (lowers.length === 1) lowers.push('../empty/a');
   return mountAt(store, { lowers, upper: undefined }, () => {});
@@ -390,6 +407,30 @@ function mountAt(
   };
   store.mounted.add(mount);
   return mount;
+}
+
+async function openCopiedTrees(folder: string, owner: string): Promise<CopiedTrees> {
+  const { createCopiedTrees } = await import('./copies/trees.ts');
+  return createCopiedTrees({
+    folder: join(folder, 't', owner),
+    trash: (path) => moveToTrash(folder, [relative(folder, path)]),
+  });
+}
+
+function inStore(store: Store, names: readonly string[]): readonly string[] {
+  return names.map((name) => join(store.folder, 's', name));
+}
+
+/** Disposed with the store, if nobody did before. */
+function track(store: Store, mounted: MountedSnapshot): MountedSnapshot {
+  const tracked: MountedSnapshot = {
+    path: mounted.path,
+    async [Symbol.asyncDispose]() {
+      if (store.mounted.delete(tracked)) await mounted[Symbol.asyncDispose]();
+    },
+  };
+  store.mounted.add(tracked);
+  return tracked;
 }
 
 function makeMountPoint(store: Store): string {

@@ -30,6 +30,8 @@ export type AnswerSsh = (request: Uint8Array) => Promise<Uint8Array>;
 export type MountRequest = {
   readonly id: string;
   readonly mounts: readonly Mount[];
+  /** What runs cannot write to what is mounted read-only: not so where it has every capability. */
+  readonly isConfined: boolean;
   readonly inputs: readonly (TreeSource | undefined)[];
   readonly secrets: ReadonlyMap<string, Uint8Array>;
   readonly agents: ReadonlyMap<string, AnswerSsh>;
@@ -75,7 +77,7 @@ export async function openMounts(request: MountRequest, tools: MountTools, repor
         break;
       }
       case 'bind':
-        mounts.push(await openBind(mount, request.inputs, { tools, stack, report, signal }));
+        mounts.push(await openBind(mount, request, { tools, stack, report, signal }));
         break;
       case 'secret': {
         const value = findSecret(mount, request.secrets);
@@ -168,10 +170,10 @@ type BindMount = Extract<Mount, { kind: 'bind' }>;
 type Opening = { readonly tools: MountTools; readonly stack: AsyncDisposableStack; readonly report: Report; readonly signal: AbortSignal };
 
 /** The source is looked up inside its own tree. What a writable one is written goes with it: no stage ever sees it. */
-async function openBind(mount: BindMount, inputs: readonly (TreeSource | undefined)[], opening: Opening): Promise<RootMount> {
+async function openBind(mount: BindMount, { inputs, isConfined }: MountRequest, opening: Opening): Promise<RootMount> {
   const input = mount.input === null ? undefined : inputs[mount.input];
   const { snapshot, path } = await snapshotOf(input, mount.source, opening);
-  const root = await mountTree(snapshot, mount.readOnly, opening);
+  const root = await mountTree(snapshot, { readOnly: mount.readOnly, isConfined }, opening);
   using tree = openRootTree(root);
   const found = tree.resolve(path);
   if (!found.entry) {
@@ -207,8 +209,15 @@ async function snapshotOf(
   return { snapshot, path: '/mounted' };
 }
 
-async function mountTree(snapshot: SnapshotId | undefined, readOnly: boolean, { tools, stack, signal }: Opening): Promise<string> {
-  if (readOnly && tools.runtime.bindsBy === 'mounting') return stack.use(await tools.snapshots.view(snapshot, signal)).path;
-  const active = stack.use(await tools.snapshots.prepare(snapshot, signal));
+/** What is moved to its place may be written to, whether it should or not. */
+async function mountTree(
+  snapshot: SnapshotId | undefined,
+  how: { readonly readOnly: boolean; readonly isConfined: boolean },
+  { tools: { snapshots, runtime }, stack, signal }: Opening,
+): Promise<string> {
+  if (runtime.bindsBy === 'moving' || (how.readOnly && !how.isConfined))
+    return stack.use(await snapshots.privateView(snapshot, signal)).path;
+  if (how.readOnly) return stack.use(await snapshots.view(snapshot, signal)).path;
+  const active = stack.use(await snapshots.prepare(snapshot, signal));
   return stack.use(await active.mount(signal)).path;
 }

@@ -1,12 +1,9 @@
 /** Leaves out of a step's layer what overlayfs copied up but nobody changed: a file whose owner was set to what it was, or that got a second name. */
-import { closeSync, openSync, readSync } from 'node:fs';
-import { asByteString, fromText, nodePath, type ByteString } from '#ground/base/byte-string.ts';
-import { readAttributes } from '#ground/linux/attributes.ts';
+import { asByteString, fromText } from '#ground/base/byte-string.ts';
+import { sameAttributes, sameBytes } from '#ground/linux/same-file.ts';
 import { AT_FDCWD, changeTimeAt, unlinkAt } from '#ground/linux/syscall.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { isOpaque, openChainTree } from '#stores/snapshot/chain-tree.ts';
-
-const blockSize = 1 << 16;
 
 /**
  * Removes from `upper` (of an overlay that is unmounted by now) regular files that are the same below: mode, owner, size, time, attributes, bytes.
@@ -40,29 +37,4 @@ function isUnchanged(entry: TreeEntry, lower: Tree): boolean {
   if (before === undefined || before.kind !== 'file' || before.size !== entry.size || before.mtime !== entry.mtime) return false;
   if (before.mode !== entry.mode || before.uid !== entry.uid || before.gid !== entry.gid) return false;
   return sameAttributes(before.hostPath, entry.hostPath) && sameBytes(before.hostPath, entry.hostPath);
-}
-
-function sameAttributes(one: ByteString, other: ByteString): boolean {
-  const [first, second] = [readAttributes(one), readAttributes(other)];
-  if (first.size !== second.size) return false;
-  return [...first].every(([name, value]) => {
-    const found = second.get(name);
-    return found?.length === value.length && found.every((byte, index) => byte === value[index]);
-  });
-}
-
-function sameBytes(one: ByteString, other: ByteString): boolean {
-  const [first, second] = [openSync(nodePath(one), 'r'), openSync(nodePath(other), 'r')];
-  const [left, right] = [new Uint8Array(blockSize), new Uint8Array(blockSize)];
-  try {
-    for (;;) {
-      const [count, otherCount] = [readSync(first, left), readSync(second, right)];
-      if (count !== otherCount) return false;
-      if (count === 0) return true;
-      if (left.subarray(0, count).some((byte, index) => byte !== right[index])) return false;
-    }
-  } finally {
-    closeSync(first);
-    closeSync(second);
-  }
 }

@@ -11,6 +11,7 @@ export type EndpointRequest = {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Body;
   readonly isCommit?: boolean;
+  readonly moves?: number;
 };
 
 export type Speaker = {
@@ -27,15 +28,13 @@ export function createSpeaker(transport: Transport, auth: Auth): Speaker {
   const secure = new Set<string>();
 
   const once = async (endpoint: Endpoint, request: EndpointRequest, signal: AbortSignal): Promise<Answer> => {
-    const { method, path, scopes, headers, body, isCommit } = request;
+    const { path, scopes, ...kept } = request;
+    const { method } = kept;
     const url = typeof path === 'string' ? new URL(path, endpoint.origin) : path;
     const isHome = url.origin === endpoint.origin;
     let authorization = isHome ? await auth.authorization(endpoint, scopes, signal) : undefined;
     for (let renewals = 0; ; renewals++) {
-      const answer = await transport.send(
-        { method, url, authorization, body, ...(headers ? { headers } : {}), ...(isCommit === undefined ? {} : { isCommit }) },
-        signal,
-      );
+      const answer = await transport.send({ ...kept, url, authorization }, signal);
       // Only the endpoint itself may ask who we are: not a host that it redirected us to.
       if (answer.status !== 401 || !isHome || answer.url.origin !== endpoint.origin) return answer;
       using _ = answer;
@@ -51,7 +50,7 @@ export function createSpeaker(transport: Transport, auth: Auth): Speaker {
     async ask(endpoint, request, signal) {
       const current = secure.has(endpoint.host) ? inTls(endpoint) : endpoint;
       const answer = await once(current, request, signal);
-      if (!current.guessed || answer.status !== 400) return answer;
+      if (!current.guessed || answer.status !== 400 || request.method === 'HEAD') return answer;
       // What net/http and nginx say when plain HTTP reaches a TLS port.
       using refusal = answer;
       const failure = await failureOf(refusal, request.method);
