@@ -2,7 +2,7 @@
  * Who is at work with a store: a process holds a lock on a file of its own, which ends with the process however it ends, and is seen by all on the same
  * kernel. It is a lock of SQLite (on an empty database), so that holding one loads nothing.
  */
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -22,6 +22,8 @@ export function takeLease(folder: string, now: number): Lease {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const name = `${Math.floor(now)}-${randomBytes(6).toString('hex')}`;
   const early = join(folder, `.${name}`);
+  // Not by SQLite, which would let everybody read it, and does not say what is wrong with a full disk.
+  writeFileSync(early, '', { flag: 'wx', mode: 0o600 });
   const lock = lockDatabase(early);
   if (lock === undefined) throw new JettisonError('db/lease-locked', `Cannot lock "${early}"`, { fault: 'environment' });
   renameSync(early, join(folder, name));

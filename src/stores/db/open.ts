@@ -7,6 +7,7 @@ import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, statSyn
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from 'node:sqlite';
 import { fullDiskHint, JettisonError, messageOf } from '#ground/base/errors.ts';
+import { isFullDisk } from '#ground/base/full-disk.ts';
 
 export type Row = Readonly<Record<string, SQLOutputValue>>;
 export type Value = SQLInputValue;
@@ -227,7 +228,9 @@ function explain(error: unknown, file: string): unknown {
   if (code === undefined) return error;
   const cause = { cause: error, fault: 'environment' } as const;
   const message = messageOf(error);
-  switch (code) {
+  // What SQLite calls an input or output error, or a file that it cannot open, is a full disk often enough.
+  const isFull = code === codes.full || ((code === codes.cannotOpen || code === codes.inputOutput) && isFullDisk(dirname(file)));
+  switch (isFull ? codes.full : code) {
     case codes.busy:
       return new JettisonError('db/busy', `The database "${file}" is kept busy by another process`, { ...cause, retryable: true });
     case codes.full:

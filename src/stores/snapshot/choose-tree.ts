@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, unlinkSync, wr
 import { closeSync, openSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fromText } from '#ground/base/byte-string.ts';
-import { fullDisk, messageOf, systemCode } from '#ground/base/errors.ts';
+import { fullDisk, isCode, messageOf, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import type { TreeForm } from '#ground/linux/isolation.ts';
 import { unmount } from '#ground/linux/mount.ts';
@@ -47,7 +47,7 @@ export function whyNoOverlay(folder: string): string | undefined {
     unlinkSync(join(tree, 'gone'));
     return undefined;
   } catch (error) {
-    if (fullDisk(error) !== undefined || systemCode(error) === 'EROFS') throw error;
+    if (fullDisk(error) !== undefined || systemCode(error) === 'EROFS' || isCode(error, 'snapshot/no-space')) throw error;
     return messageOf(error);
   }
 }

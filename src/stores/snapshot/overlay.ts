@@ -2,9 +2,11 @@
  * Overlay mounts of a chain. Layers are named relative to the folder that holds them, so that 500 of them, the most that the kernel takes
  * (OVL_MAX_STACK), fit the one page of mount options. https://docs.kernel.org/filesystems/overlayfs.html
  */
-import type { ByteString } from '#ground/base/byte-string.ts';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
-import { insideFolder, mountFileSystem } from '#ground/linux/mount.ts';
+import { existsSync } from 'node:fs';
+import { toText, type ByteString } from '#ground/base/byte-string.ts';
+import { fullDisk, fullDiskHint, JettisonError, systemCode } from '#ground/base/errors.ts';
+import { isFullDisk } from '#ground/base/full-disk.ts';
+import { insideFolder, mountFileSystem, unmount } from '#ground/linux/mount.ts';
 import { isMachineRoot } from '#ground/linux/user-namespace.ts';
 
 export type OverlayMount = {
@@ -26,7 +28,7 @@ const marksForUsers = ',userxattr';
 
 let takesVolatile = true;
 
-/** Mounts it; the caller unmounts. Throws `snapshot/too-many-layers`, `snapshot/overlay-unusable`. */
+/** Mounts it; the caller unmounts. Throws `snapshot/too-many-layers`, `snapshot/no-space`, `snapshot/overlay-unusable`. */
 export function mountOverlay(overlay: OverlayMount): void {
   const { lowers, upper } = overlay;
   const layers = `lowerdir=${lowers.join(':')}${upper ? `,upperdir=${upper.folder},workdir=${upper.work}` : ''}`;
@@ -38,6 +40,8 @@ export function mountOverlay(overlay: OverlayMount): void {
   try {
     mountWith(overlay, `${layers},${plainForm}${isMachineRoot() ? '' : marksForUsers}`);
   } catch (error) {
+    const full = fullDisk(error);
+    if (full !== undefined) throw noSpace(overlay, full, error);
     throw new JettisonError(
       'snapshot/overlay-unusable',
       `Cannot mount an overlay of ${lowers.length} layers: ${systemCode(error) ?? 'failed'}`,
@@ -48,6 +52,25 @@ export function mountOverlay(overlay: OverlayMount): void {
       },
     );
   }
+  checkWritable(overlay);
+}
+
+/** Where the kernel cannot make its own folder in the work folder, it mounts read-only and says so in its log alone. */
+function checkWritable(overlay: OverlayMount): void {
+  const folder = `/proc/self/fd/${overlay.base}`;
+  if (overlay.upper === undefined || existsSync(`${folder}/${overlay.upper.work}/work`)) return;
+  unmount(overlay.target);
+  throw isFullDisk(folder)
+    ? noSpace(overlay, 'no space left on device')
+    : new JettisonError('snapshot/overlay-unusable', 'Cannot mount an overlay: the kernel made it read-only', { fault: 'environment' });
+}
+
+function noSpace({ target }: OverlayMount, words: string, cause?: unknown): JettisonError {
+  return new JettisonError('snapshot/no-space', `Cannot mount an overlay at "${toText(target)}": ${words}`, {
+    fault: 'environment',
+    cause,
+    hint: fullDiskHint,
+  });
 }
 
 /** `volatile` (Linux 5.10) spares a sync at unmounting; nothing here waits for the disk before its time. */

@@ -1,5 +1,5 @@
 /** An error as people see it, printed once. */
-import { JettisonError, clean, messageOf, systemCode } from '#ground/base/errors.ts';
+import { clean, fullDisk, fullDiskHint, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import type { Output } from '../command.ts';
 import { harmless } from './text.ts';
 
@@ -22,7 +22,7 @@ export function describeError(error: unknown, colours: boolean): string {
   const notes = (known?.notes ?? []).flatMap((note) => note.split('\n').map((line) => harmless(line, colours)));
   const stack = isExpected(error) || !(error instanceof Error) ? [] : [clean(error.stack ?? ''), ...causes(error)];
   const report = isExpected(error) ? [] : ['This is a bug of jettison: please report it with the lines above'];
-  const hint = known?.hint === undefined ? [] : [known.hint];
+  const hint = known?.hint ?? (fullDisk(error) === undefined ? undefined : fullDiskHint);
   return `${[
     ...notes,
     `ERROR: ${clean(
@@ -30,7 +30,7 @@ export function describeError(error: unknown, colours: boolean): string {
         .trim()
         .replaceAll(/\s*[\r\n]+\s*/gu, ' '),
     )}`,
-    ...hint,
+    ...(hint === undefined ? [] : [hint]),
     ...stack,
     ...report,
   ].join('\n')}\n`;
