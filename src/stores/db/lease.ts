@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } f
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { JettisonError } from '#ground/base/errors.ts';
+import { fullDisk, fullDiskHint, JettisonError } from '#ground/base/errors.ts';
 
 export type Lease = Disposable & {
   readonly name: string;
@@ -17,8 +17,18 @@ export type Lease = Disposable & {
 const grammar = /^(\d{1,16})-[0-9a-f]{12}$/u;
 const hour = 3_600_000;
 
-/** Takes a lease in `folder`, made when missing. The file gets its name once it is locked, so that nobody takes it for a dead one's. */
+/** Takes a lease in `folder`, made when missing. The file gets its name once it is locked, so that nobody takes it for a dead one's. Throws `db/full`. */
 export function takeLease(folder: string, now: number): Lease {
+  try {
+    return take(folder, now);
+  } catch (error) {
+    const full = fullDisk(error);
+    if (full === undefined) throw error;
+    throw new JettisonError('db/full', `Cannot write to "${folder}": ${full}`, { fault: 'environment', cause: error, hint: fullDiskHint });
+  }
+}
+
+function take(folder: string, now: number): Lease {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const name = `${Math.floor(now)}-${randomBytes(6).toString('hex')}`;
   const early = join(folder, `.${name}`);

@@ -28,7 +28,7 @@ const marksForUsers = ',userxattr';
 
 let takesVolatile = true;
 
-/** Mounts it; the caller unmounts. Throws `snapshot/too-many-layers`, `snapshot/no-space`, `snapshot/overlay-unusable`. */
+/** Mounts it; the caller unmounts. Throws `snapshot/too-many-layers`, `snapshot/no-space`, `snapshot/broken-disk`, `snapshot/overlay-unusable`. */
 export function mountOverlay(overlay: OverlayMount): void {
   const { lowers, upper } = overlay;
   const layers = `lowerdir=${lowers.join(':')}${upper ? `,upperdir=${upper.folder},workdir=${upper.work}` : ''}`;
@@ -42,6 +42,16 @@ export function mountOverlay(overlay: OverlayMount): void {
   } catch (error) {
     const full = fullDisk(error);
     if (full !== undefined) throw noSpace(overlay, full, error);
+    if (systemCode(error) === 'EIO')
+      throw new JettisonError(
+        'snapshot/broken-disk',
+        `Cannot mount an overlay at "${toText(overlay.target)}": the disk under it fails (EIO)`,
+        {
+          fault: 'environment',
+          cause: error,
+          hint: 'See what the kernel says of it (dmesg), and name a folder on another disk in JETTISON_STORE',
+        },
+      );
     throw new JettisonError(
       'snapshot/overlay-unusable',
       `Cannot mount an overlay of ${lowers.length} layers: ${systemCode(error) ?? 'failed'}`,

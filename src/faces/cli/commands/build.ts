@@ -4,7 +4,7 @@ import { build } from '#engine/build.ts';
 import type { EngineOptions } from '#engine/open.ts';
 import type { BuildEnd, BuildOutcome, BuildRequest } from '#engine/build-requests.ts';
 import type { ProgressEvent, Report } from '#formats/progress/event.ts';
-import { JettisonError } from '#ground/base/errors.ts';
+import { fullDisk, fullDiskHint, JettisonError, messageOf } from '#ground/base/errors.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { badValue, parseBoolean } from '../option.ts';
@@ -111,6 +111,11 @@ function writeAtomically(file: string, content: string, what: string): void {
     renameSync(draft, file);
   } catch (error) {
     rmSync(draft, { force: true });
-    throw new JettisonError('cli/cannot-write', `Cannot write ${what} to "${file}"`, { fault: 'environment', cause: error });
+    const full = fullDisk(error);
+    throw new JettisonError('cli/cannot-write', `Cannot write ${what} to "${file}": ${full ?? messageOf(error)}`, {
+      fault: 'environment',
+      cause: error,
+      ...(full === undefined ? {} : { hint: fullDiskHint }),
+    });
   }
 }
