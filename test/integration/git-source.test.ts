@@ -9,12 +9,13 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { openGitSources, type GitOptions, type GitSource, type GitSources } from '#stores/context/git.ts';
 import { openSshAgent } from '#stores/ssh/agent.ts';
@@ -115,6 +116,12 @@ test('the files of a commit have modes and times of their own, whatever names it
   assert.equal(server.seen.length - before, 2, 'a question for the protocol and one for the refs');
   await using third = place.open();
   assert.equal(await third.keep(sourceOf(remote), signal), kept);
+  // One of another boot may have lost bytes.
+  const other = join(kept, '../../trees', basename(kept).replace(/^[^-]+/u, 'another'));
+  renameSync(kept, other);
+  writeFileSync(join(other, 'a'), '');
+  assert.equal(readFileSync(join(await third.keep(sourceOf(remote), signal), 'a'), 'utf8'), '2');
+  assert.ok(!existsSync(other));
   assert.equal(await third.digest(sourceOf(remote), signal), await third.digest(sourceOf(remote, { ref: 'refs/tags/v1' }), signal));
   assert.notEqual(await third.digest(sourceOf(remote), signal), await third.digest(sourceOf(remote, { subfolder: 'bin' }), signal));
 });

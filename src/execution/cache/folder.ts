@@ -3,12 +3,12 @@ import {
   closeSync,
   constants,
   createReadStream,
-  existsSync,
   fstatSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
@@ -108,7 +108,8 @@ export async function writeCacheFolder(
 
 /** What the index of the folder names; nothing when it is none. */
 function readEntries(path: string): readonly Descriptor[] {
-  if (!existsSync(join(path, 'index.json'))) return [];
+  // An empty one is what a power cut has left.
+  if ((statSync(join(path, 'index.json'), { throwIfNoEntry: false })?.size ?? 0) === 0) return [];
   const document = decodeImageDocument(readFile(join(path, 'index.json'), manifestLimit), [], join(path, 'index.json'));
   return document.kind === 'index' ? document.index.manifests : [];
 }

@@ -2,8 +2,10 @@
  * What takes up space in a worker's part of the store, and how to free it: snapshots and cache mounts. It works on the folder itself, in whichever process asks: nothing
  * is mounted for it.
  */
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { syncFileSystem } from '#ground/linux/file-bytes.ts';
+import { listUnsafe, unmarkSafe } from '#execution/ops/cache-mount-safety.ts';
 import { listCacheMounts, removeCacheMounts, type KeptCacheMount } from '#execution/ops/cache-mounts.ts';
 import type { Reclaimed, SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
@@ -61,7 +63,23 @@ export async function openKeeper(store: string): Promise<Keeper & AsyncDisposabl
 
 /** Tends the worker's part of the store (see tendStore), letting `keep` free what should not stay. */
 export async function tendWorkerStore(store: string, keep: (keeper: Keeper) => Promise<void>): Promise<void> {
-  await tendStore(snapshotsIn(store), async (snapshots) => await keep(keeperOver(snapshots, store)));
+  await tendStore(snapshotsIn(store), async (snapshots) => {
+    makeCacheMountsSafe(join(store, 'cache-mounts'));
+    await keep(keeperOver(snapshots, store));
+  });
+}
+
+/** Their file system need not be that of the snapshots. Where it is, there is nothing left to sync, and this takes no time. */
+function makeCacheMountsSafe(mounts: string): void {
+  const unsafe = listUnsafe(mounts);
+  if (unsafe.length === 0) return;
+  const folder = openSync(mounts, 'r');
+  try {
+    syncFileSystem(folder);
+  } finally {
+    closeSync(folder);
+  }
+  unmarkSafe(unsafe);
 }
 
 function snapshotsIn(store: string): string {

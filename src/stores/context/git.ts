@@ -3,8 +3,9 @@
  * is fetched once; which commit a name stands for is asked each time.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { bootId } from '#ground/base/boot.ts';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
 import { digestOf, hexOf, type Digest } from '#ground/base/digest.ts';
 import { createTransport, type TransportOptions } from '#stores/registry/transport.ts';
@@ -120,8 +121,10 @@ export function openGitSources(options: GitOptions): GitSources {
     keep: async (source, signal) => {
       const nameOf = (found: GitCommit): string => hexOf(digestOf(canonicalJson(identity(source, found)))).slice(0, 32);
       const target = (place: string, found: GitCommit): string => {
-        mkdirSync(join(place, 'trees'), { recursive: true, mode: 0o700 });
-        return join(place, 'trees', nameOf(found));
+        const trees = join(place, 'trees');
+        mkdirSync(trees, { recursive: true, mode: 0o700 });
+        forgetOtherBoots(trees);
+        return join(trees, bootPrefix() + nameOf(found));
       };
       return await write(source, target, signal);
     },
@@ -132,6 +135,15 @@ export function openGitSources(options: GitOptions): GitSources {
 /** The folder below `downloads` for what comes from an address, whoever asks for it. */
 function placeOf(remote: string): string {
   return `git-${hexOf(digestOf(shownRemote(remote))).slice(0, 32)}`;
+}
+
+/** Git makes safe on disk what it keeps of a repository, but not the files of a tree: those of another boot may have lost bytes, and are written again. The lock is held. */
+function forgetOtherBoots(trees: string): void {
+  for (const name of readdirSync(trees)) if (!name.startsWith(bootPrefix())) rmSync(join(trees, name), { recursive: true, force: true });
+}
+
+function bootPrefix(): string {
+  return `${bootId().slice(0, 8)}-`;
 }
 
 /** What decides how the files of the whole repository look. What is kept of `.git` depends on names, too. */

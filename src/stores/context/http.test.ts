@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -139,4 +139,31 @@ test('limits: size, redirects, cut answers, errors of the server', async () => {
   for (const path of ['/loop', '/file', '/cut', '/missing']) await assert.rejects(fetch(path), { code: 'context/download-failed' });
   assert.deepEqual(downloads.files(), []);
   assert.equal(readFileSync(join(await fetch('/flaky'), 'f'), 'utf8'), 'at last');
+});
+
+test('W5: a file of another boot is read before it counts; one that lost bytes is fetched again', async () => {
+  await using server = await serve((request, response) => {
+    if (request.headers['if-none-match'] === '"v"') response.writeHead(304).end();
+    else response.writeHead(200, { etag: '"v"' }).end('bytes');
+  });
+  using downloads = openForTest();
+  const url = `http://${server.host}/f`;
+  const checksum = digestOf('bytes');
+  for (const damage of ['', 'byte5']) {
+    for (const file of [{ url }, { url, checksum }]) {
+      const path = join(await downloads.fetch(file), 'f');
+      const note = join(path, '../../note.json');
+      const pretendReboot = (): void => writeFileSync(note, JSON.stringify({ ...JSON.parse(readFileSync(note, 'utf8')), boot: 'another' }));
+      const inode = statSync(path).ino;
+      pretendReboot();
+      assert.equal(statSync(join(await downloads.fetch(file), 'f')).ino, inode, 'whole: it stays');
+      writeFileSync(path, damage);
+      pretendReboot();
+      assert.equal(readFileSync(join(await downloads.fetch(file), 'f'), 'utf8'), 'bytes');
+      // Without its note the version lies there still.
+      writeFileSync(path, damage);
+      rmSync(note);
+      assert.equal(readFileSync(join(await downloads.fetch(file), 'f'), 'utf8'), 'bytes');
+    }
+  }
 });

@@ -5,10 +5,12 @@
 import {
   chmodSync,
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -19,6 +21,7 @@ import {
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { bootId } from '#ground/base/boot.ts';
 import { algorithmOf, createDigester, digestOf, hexOf, isDigest, type Digest } from '#ground/base/digest.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { createTransport, failureOf, type Answer, type Transport, type TransportOptions } from '#stores/registry/transport.ts';
@@ -65,6 +68,8 @@ const noteShape = v.object({
   digest: v.string(),
   etag: v.optional(v.string()),
   lastModified: v.optional(v.string()),
+  // The boot in which the file was written. In another one it may have lost bytes, and is read once to see.
+  boot: v.optional(v.string()),
 });
 type Note = v.InferOutput<typeof noteShape>;
 
@@ -109,11 +114,12 @@ async function attempt(fetching: Fetching, known: Note | undefined, signal: Abor
     const modified = Math.max(0, Math.floor((Date.parse(lastModified ?? '') || 0) / 1000));
     utimesSync(join(draft, file.name), modified, modified);
     const version = `${hexOf(digest)}-${modified}`;
-    moveInto(draft, join(place, version));
+    moveInto(draft, join(place, version), { name: file.name, digest });
     const { etag } = answer.headers;
     const note: Note = {
       version,
       digest,
+      boot: bootId(),
       ...(etag === undefined ? {} : { etag }),
       ...(lastModified === undefined ? {} : { lastModified }),
     };
@@ -185,14 +191,33 @@ async function receive(answer: Answer, path: string, { file, options }: Fetching
   });
 }
 
-/** Another build may have put the same version there. */
-function moveInto(draft: string, version: string): void {
-  try {
-    renameSync(draft, version);
-  } catch (error) {
-    const code = systemCode(error);
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+/** Another build may have put the same version there; what a crash of the machine has left of it may not be the same. */
+function moveInto(draft: string, version: string, { name, digest }: { readonly name: string; readonly digest: Digest }): void {
+  for (;;) {
+    try {
+      renameSync(draft, version);
+      return;
+    } catch (error) {
+      const code = systemCode(error);
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    }
+    if (digestOfFile(join(version, name), algorithmOf(digest)) === digest) return;
+    rmSync(version, { recursive: true, force: true });
   }
+}
+
+/** undefined when there is none. */
+function digestOfFile(path: string, algorithm: ReturnType<typeof algorithmOf>): Digest | undefined {
+  if (!existsSync(path)) return undefined;
+  const digester = createDigester(algorithm);
+  const block = new Uint8Array(1 << 20);
+  const file = openSync(path, 'r');
+  try {
+    for (let count = readSync(file, block); count > 0; count = readSync(file, block)) digester.update(block.subarray(0, count));
+  } finally {
+    closeSync(file);
+  }
+  return digester.finish();
 }
 
 /** undefined when nothing is known, or the file is not there any more. */
@@ -200,11 +225,21 @@ function readNote(place: string, name: string): (Note & { readonly digest: Diges
   try {
     const note = v.parse(noteShape, JSON.parse(readFileSync(join(place, 'note.json'), 'utf8')));
     const { digest } = note;
-    return isDigest(digest) && statSync(join(place, note.version, name)).isFile() ? { ...note, digest } : undefined;
+    if (!isDigest(digest) || !statSync(join(place, note.version, name)).isFile()) return undefined;
+    return isWhole(place, name, { ...note, digest }) ? { ...note, digest } : undefined;
   } catch (error) {
     if (systemCode(error) !== 'ENOENT' && !(error instanceof SyntaxError) && !v.isValiError(error)) throw error;
     return undefined;
   }
+}
+
+/** What was written in this boot is there, and what was read once in a later one came from the disk. */
+function isWhole(place: string, name: string, note: Note & { readonly digest: Digest }): boolean {
+  const { boot, ...seen } = note;
+  if (boot === undefined || boot === bootId()) return true;
+  const isSame = digestOfFile(join(place, note.version, name), algorithmOf(note.digest)) === note.digest;
+  if (isSame) writeNote(place, seen);
+  return isSame;
 }
 
 function writeNote(place: string, note: Note): void {

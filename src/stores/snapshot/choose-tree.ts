@@ -1,12 +1,15 @@
 /** How trees are shown here: by overlays where they work, which is tried once a boot and remembered in the store. */
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { closeSync, openSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { bootId } from '#ground/base/boot.ts';
 import { fromText } from '#ground/base/byte-string.ts';
 import { fullDisk, isCode, messageOf, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import type { TreeForm } from '#ground/linux/isolation.ts';
+import { tryLockFile } from '#ground/linux/lock-file.ts';
 import { unmount } from '#ground/linux/mount.ts';
+import { removeTree } from '#ground/linux/remove-tree.ts';
 import { overlayMarks } from '#ground/linux/user-namespace.ts';
 import { mountOverlay } from './overlay.ts';
 
@@ -15,7 +18,7 @@ const log = createLog('snapshot');
 /** For a process in a mount namespace of its own. `folder` (absolute, there already) holds the snapshots. Only that overlays work is remembered: what they lack may come. */
 export function chooseTree(folder: string): TreeForm {
   const memory = join(folder, 'overlay');
-  const key = `${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()} ${overlayMarks()}\n`;
+  const key = `${bootId()} ${overlayMarks()}\n`;
   if (read(memory) === key) return 'overlay';
   const why = whyNoOverlay(folder);
   if (why !== undefined) {
@@ -32,6 +35,9 @@ export function chooseTree(folder: string): TreeForm {
  */
 export function whyNoOverlay(folder: string): string | undefined {
   using cleanup = new DisposableStack();
+  // One at a time: what is there already is of a process that was killed.
+  cleanup.use(tryLockFile(join(folder, 'trial'), { exclusive: true, wait: true }));
+  for (const name of readdirSync(folder)) if (name.startsWith('trial-')) removeTree(join(folder, name));
   const place = cleanup.adopt(mkdtempSync(join(folder, 'trial-')), (path) => rmSync(path, { recursive: true, force: true }));
   try {
     for (const name of ['lower', 'bottom', 'upper', 'work', 'tree']) mkdirSync(join(place, name));

@@ -165,19 +165,20 @@ function clearUp(store: Store): void {
 
 /**
  * The first in a boot: a crash may have taken the last rows, which reach the disk when the kernel gets round to it, and have left their folders. Nobody has made
- * a folder without its row, so those that were there before the rows were read are of nobody.
+ * a folder without its row or its owner's file, so those that were there before these were read are of nobody.
  */
 function beginBoot(store: Store): void {
   const found = ['s', 'w'].flatMap((place) => readdirSync(join(store.folder, place)).map((id) => ({ id, path: `${place}/${id}` })));
+  const [trees, mountPoints] = ['t', 'm'].map((place) => readdirSync(join(store.folder, place)));
   const known = store.records.everyId();
-  const orphans = found.filter(({ id }) => !known.has(id));
-  moveToTrash(
-    store.folder,
-    orphans.map(({ path }) => path),
-  );
-  if (orphans.length > 0) leaveTendMark(store);
   const owners = new Set(listOwners(store.folder));
-  for (const owner of readdirSync(join(store.folder, 'm'))) if (!owners.has(owner)) removeMountPoints(join(store.folder, 'm', owner));
+  const orphans = [
+    ...found.filter(({ id }) => !known.has(id)).map(({ path }) => path),
+    ...(trees ?? []).flatMap((owner) => (owners.has(owner) ? [] : [`t/${owner}`])),
+  ];
+  moveToTrash(store.folder, orphans);
+  if (orphans.length > 0) leaveTendMark(store);
+  for (const owner of mountPoints ?? []) if (!owners.has(owner)) removeMountPoints(join(store.folder, 'm', owner));
   store.records.beginBoot();
 }
 

@@ -13,6 +13,7 @@ import { removeTree } from '#ground/linux/remove-tree.ts';
 import { folderNotFound, openRoot, type OpenFile, type Root } from '#ground/linux/rooted-path.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
 import { cacheMountHolder, noteCacheMountUse } from '../cache-mounts.ts';
+import { dropUnsafeData, markUnsafe, mayHaveLostBytes } from '../cache-mount-safety.ts';
 import { contentDigest, copyOut, type FileTools, type TreeSource } from '../file.ts';
 
 export type CacheMount = Extract<Mount, { kind: 'cache' }>;
@@ -61,6 +62,7 @@ export async function openCaches(
     const id = idOf(place);
     noteCacheMountUse(place.path, folder, { id, holder: sharingOf(place) === 'shared' ? undefined : tools.engine });
     undo.defer(() => noteCacheMountUse(place.path, folder, { id, holder: undefined }));
+    await distrust(folder, signal);
     await makeData(place, folder, tools, signal);
     const data = join(folder, 'data');
     if (tools.mountPoint === undefined && place.mounts.length > 1) throw mountedTwice(id);
@@ -134,6 +136,14 @@ function whoHas(folder: string, engine: number): string {
   const holder = cacheMountHolder(folder);
   if (holder === undefined) return 'other steps that use';
   return holder === engine ? 'another step of this build that has locked' : `another build (process ${holder}) that has locked`;
+}
+
+/** What the machine may have lost when it stopped is not handed to a step. */
+async function distrust(folder: string, signal: AbortSignal): Promise<void> {
+  markUnsafe(folder);
+  if (!mayHaveLostBytes(folder)) return;
+  using _ = await takeLock(join(folder, 'making'), { exclusive: true }, signal);
+  if (mayHaveLostBytes(folder)) dropUnsafeData(folder);
 }
 
 /** Makes `<folder>/data` where it is missing, in one go: who shares the cache finds all of it or nothing. */
