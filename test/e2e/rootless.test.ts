@@ -5,6 +5,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { fromText } from '#ground/base/byte-string.ts';
+import { setAttribute } from '#ground/linux/attributes.ts';
 import { listImage, readImage } from '#test/kit/image-listing.ts';
 import { normalUser, type NormalUser } from '#test/kit/normal-user.ts';
 import { mountsWith, openSandbox, runCommand, type CommandOptions, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
@@ -170,21 +172,117 @@ function commandLines(): readonly string[] {
     .map((line) => line.slice(5));
 }
 
-test('without ids of its own a normal user is told what to do', async () => {
+/** Owners of all kinds of entries, made and copied and copied up, and attributes that only the machine's root may set. */
+const manyOwners = `FROM busybox AS build
+ADD rows.tar /
+RUN echo x > /rows/new && ln -s new /rows/made && mv /rows/file /rows/moved && touch -h -d @1000000000 /rows/new /rows/made /rows/moved /rows
+FROM busybox
+ADD rows.tar /
+COPY --chown=33:34 tree /tree
+COPY --from=build /rows /again
+COPY --from=build --chown=7 /rows /other
+RUN rm /tree/one && touch -d @1000000000 /tree/sub/two /tree/sub /tree /other
+`;
+
+function makeManyOwners(sandbox: Sandbox): string {
+  const folder = sandbox.files({ Dockerfile: manyOwners, 'tree/one': '1\n', 'tree/sub/two': '2\n', 'rows/file': 'file\n' });
+  const rows = join(folder, 'rows');
+  execFileSync('sh', ['-c', 'ln -s file link && mkfifo fifo && ln file same && ln link linked && chmod 4711 file'], { cwd: rows });
+  execFileSync('ln', ['-s', 'sub/two', join(folder, 'tree/link')]);
+  execFileSync('chown', ['-Rh', '11:12', rows]);
+  for (const name of ['trusted.kept', 'user.kept']) setAttribute(fromText(join(rows, 'file')), name, new Uint8Array([1]));
+  execFileSync('chmod', ['4711', join(rows, 'file')]);
+  execFileSync('find', [folder, '-exec', 'touch', '-h', '-d', '@1000000000', '{}', '+']);
+  execFileSync('tar', ['--xattrs', '--xattrs-include=*', '--sort=name', '-cf', join(folder, 'rows.tar'), '-C', folder, 'rows']);
+  rmSync(rows, { recursive: true });
+  return folder;
+}
+
+test('every rung that this machine gives makes the same layers', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const folder = makeManyOwners(sandbox);
+  const base = join(sandbox.folder, 'base.tar');
+  await sandbox.succeed(['save', '-o', base, 'busybox']);
+  const { user, home } = await openForUser(sandbox);
+  const alone = normalUser(home, { ids: false });
+  user.owns(base);
+  const root = { words: ['env'] } as const;
+  const rungs = [
+    { isolation: 'oci', who: root },
+    { isolation: 'rootless', who: root },
+    { isolation: 'rootless', who: { words: ['setpriv', '--bounding-set', '-sys_admin'] } },
+    { isolation: 'rootless', who: user },
+    { isolation: 'rootless-single', who: alone },
+  ] as const;
+  const made: (readonly string[])[] = [];
+  for (const [index, { isolation, who }] of rungs.entries()) {
+    const typed = typedBy({ ...user, words: [...who.words] }, sandbox, join(home, `store${index}`));
+    const environment = { SOURCE_DATE_EPOCH: '1000000000', JETTISON_ISOLATION: isolation };
+    const succeed = async (...words: readonly string[]): Promise<Finished> => {
+      const done = await typed(words, { environment });
+      assert.equal(done.status, 0, `${isolation}: ${done.stderr}`);
+      return done;
+    };
+    if (who === user || who === alone) user.owns(home);
+    await succeed('load', '-i', base);
+    const { stderr } = await succeed('build', '--progress=plain', '--isolation', isolation, '-t', 'app', folder);
+    if (isolation === 'oci') assert.doesNotMatch(stderr, /^Isolation:/mu);
+    else assert.match(stderr, new RegExp(`^Isolation: ${isolation} \\(.*\\), overlay$`, 'mu'));
+    made.push(layersOf((await succeed('inspect', 'app')).stdout));
+    if (who !== alone) continue;
+    assert.match((await succeed('build', '--progress=plain', folder)).stderr, /7 of 7 steps cached/u);
+    await succeed('prune', '-af');
+    await succeed('rmi', 'app', 'busybox');
+    assert.match((await succeed('du')).stdout, /Reclaimable:\s+0B/u);
+  }
+  for (const layers of made) assert.deepEqual(layers, made[0]);
+});
+
+test('with one id a step gives files away in name only, and cannot be another user', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const chown = 'chown 5:7 /file && chgrp 7 /file && chown -Rh 5 /etc && test "$(stat -c %u:%g /file)" = 0:0';
+  const folder = sandbox.files({
+    Dockerfile: `FROM busybox\nRUN --mount=type=cache,target=/cache,uid=5 touch /file /cache/a && ${chown}\nRUN --mount=type=secret,id=s,uid=9 cat /run/secrets/s\nUSER 1234\n`,
+    second: 'FROM busybox\nUSER 1234\nRUN true\n',
+    secret: 'secret\n',
+  });
+  const base = join(sandbox.folder, 'base.tar');
+  await sandbox.succeed(['save', '-o', base, 'busybox']);
+  const { home, store } = await openForUser(sandbox);
+  const alone = normalUser(home, { ids: false });
+  alone.owns(base);
+  const typed = typedBy(alone, sandbox, store);
+  assert.equal((await typed(['load', '-i', base])).status, 0);
+  const done = await typed(['build', '-t', 'app', '--secret', `id=s,src=${join(folder, 'secret')}`, folder]);
+  assert.equal(done.status, 0, done.stderr);
+  const refused = /ERROR: Cannot run as user "1234" \(1234:0\): isolation "rootless-single" has one id.*\n.*usermod --add-subuids/u;
+  assert.match((await typed(['build', '-f', join(folder, 'second'), folder])).stderr, refused);
+  assert.match((await typed(['run', '--rm', 'app', 'true'])).stderr, refused);
+  assert.equal((await typed(['run', '--rm', '-u', '0', 'app', 'id', '-u'])).stdout, '0\n');
+});
+
+test('a rung that cannot be had is refused with what it lacks, and a store that was written on another', async () => {
   await using sandbox = await openSandbox();
   const folder = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
   const { home, store } = await openForUser(sandbox);
-  const typed = typedBy(normalUser(home, { ids: false }), sandbox, store);
-  assert.match((await typed(['prune', '--help'])).stdout, /^Usage:/mu);
-  assert.match((await typed(['prune', '--nonsense'])).stderr, /^ERROR: Unknown flag: --nonsense/mu);
-  {
-    const done = await typed(['build', folder]);
-    assert.equal(done.status, 1, done.stderr);
-    assert.match(
-      done.stderr,
-      /ERROR: Cannot build on this machine: user pilot has no ids of its own in \/etc\/subuid and \/etc\/subgid\n.*usermod --add-subuids/u,
-    );
-  }
+  const user = normalUser(home, { ids: false });
+  const typed = typedBy(user, sandbox, store);
+  const build = async (isolation: string): Promise<string> => (await typed(['build', '--isolation', isolation, folder])).stderr;
+  assert.match(await build('oci'), /ERROR: Cannot build with isolation "oci": this is not root/u);
+  assert.match(
+    await build('rootless'),
+    /"rootless": user pilot has no ids of its own in \/etc\/subuid and \/etc\/subgid\n.*usermod --add-subuids/u,
+  );
+  assert.match(await build('nothing'), /ERROR: "nothing" is no isolation/u);
+  assert.match(await build('auto'), /^built in/mu);
+  await sandbox.succeed(['build', '--isolation', 'rootless', folder]);
+  assert.match(
+    (await sandbox.jettison(['build', '--no-cache', '--isolation', 'oci', folder])).stderr,
+    /ERROR: The store ".*" was written by a normal user.*, and means nothing to root with CAP_SYS_ADMIN\n.*--isolation rootless/u,
+  );
+  await sandbox.succeed(['build', '--no-cache', folder]);
 });
 
 test('T7: a store is one user’s: root is refused a user’s, and a user root’s, with a message', async () => {

@@ -20,6 +20,7 @@ import { fromText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
+import { ownRights } from '#ground/linux/own-rights.ts';
 import { AT_FDCWD, fileTypes, makeNodeAt } from '#ground/linux/syscall.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
 import { openBundle } from './bundle.ts';
@@ -155,6 +156,7 @@ function hostFacts(): HostFacts {
     devices: usualDevices.filter((path) => existsSync(path)),
     compiledFilter: undefined,
     rootDevices: { kind: 'flag-kept' },
+    ...(ownRights().hasOneId ? { hasOneId: true } : {}),
   };
 }
 

@@ -14,8 +14,14 @@ const architectures: ReadonlyMap<string, string> = new Map([
   ['ppc64', 'SCMP_ARCH_PPC64LE'],
 ]);
 
-/** The profile for processes with these capabilities; undefined for an architecture without one. Programs of another architecture (32-bit ones) are killed by it. */
-export function seccompProfile(architecture: string, capabilities: readonly string[]): SeccompProfile | undefined {
+/**
+ * Where there is one id, no file can be given away: calls that ask for it do nothing and succeed, as package managers and archivers end where they fail. What a step gives
+ * away is its own afterwards. Changing a process's own ids is not pretended: a program that wants to lose rights must hear that it still has them.
+ */
+const ownerCalls = ['chown', 'chown32', 'fchown', 'fchown32', 'fchownat', 'lchown', 'lchown32'];
+
+/** The profile for processes with these capabilities; `hasOneId`: in a user namespace with one id; undefined for an architecture without one. Programs of another architecture (32-bit ones) are killed by it. */
+export function seccompProfile(architecture: string, capabilities: readonly string[], hasOneId = false): SeccompProfile | undefined {
   const name = architectures.get(architecture);
   if (name === undefined) return undefined;
   const byCapability = capabilities.flatMap((capability) => allowedWith[capability]?.split(' ') ?? []);
@@ -25,7 +31,12 @@ export function seccompProfile(architecture: string, capabilities: readonly stri
     defaultErrnoRet: EPERM,
     architectures: [name],
     syscalls: [
-      allow([...new Set([...allowed, ...(allowedOn[architecture] ?? []), ...byCapability])]),
+      allow(
+        [...new Set([...allowed, ...(allowedOn[architecture] ?? []), ...byCapability])].filter(
+          (call) => !hasOneId || !ownerCalls.includes(call),
+        ),
+      ),
+      ...(hasOneId ? [{ names: ownerCalls, action: 'SCMP_ACT_ERRNO', errnoRet: 0 } as const] : []),
       ...personalities.map((value) => allow(['personality'], { index: 0, value, op: 'SCMP_CMP_EQ' })),
       allow(['socket'], { index: 0, value: socketFamiliesBelow, op: 'SCMP_CMP_LT' }),
       ...socketFamilies.map((value) => allow(['socket'], { index: 0, value, op: 'SCMP_CMP_EQ' })),

@@ -123,3 +123,16 @@ test('a build step has the host file of BuildKit and sees the image’s own /etc
   const hosts = '127.0.0.1\tlocalhost box\n::1\tlocalhost ip6-localhost ip6-loopback\n::1\tc\n';
   assert.deepEqual(names, { hosts, hostname: null, resolvConf: 'r', readOnly: true });
 });
+
+test('where there is one id, files are given away in name only, and what needs other ids is left out', () => {
+  const { linux, mounts, process } = createSpec(request, paths, { ...host, hasOneId: true });
+  const rules = linux.seccomp?.syscalls ?? [];
+  const about = rules.filter(({ names }) => names.includes('fchownat'));
+  assert.deepEqual(
+    about.map(({ action, errnoRet }) => [action, errnoRet]),
+    [['SCMP_ACT_ERRNO', 0]],
+  );
+  assert.equal(rules.find(({ names }) => names.includes('setuid'))?.action, 'SCMP_ACT_ALLOW');
+  assert.deepEqual(process.user.additionalGids, []);
+  assert.ok(!mounts.some(({ options }) => options.includes('gid=5')));
+});

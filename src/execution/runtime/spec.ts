@@ -17,6 +17,8 @@ export type HostFacts = {
   /** The sandbox's seccomp filter as crun compiled it before, base64. */
   readonly compiledFilter: string | undefined;
   readonly rootDevices: RootDevices;
+  /** The user namespace has a single id, 0. */
+  readonly hasOneId?: boolean;
   /** How many loop devices a process without sandbox gets. */
   readonly loops?: number;
 };
@@ -80,7 +82,7 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
     ociVersion: '1.0.2',
     process: {
       terminal: request.terminal,
-      user: request.user,
+      user: userOf(request, host),
       args: request.arguments,
       env: request.environment,
       cwd: request.workingDirectory,
@@ -100,7 +102,7 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
     hostname: request.hostname,
     mounts: [
       ...(insecure || rootDevices.kind !== 'remount' ? [] : [remountRoot(paths.rootfs)]),
-      ...systemMounts(request),
+      ...systemMounts(request, host.hasOneId === true),
       ...(insecure ? [] : deviceMounts(host.devices)),
       ...inOrder(request.mounts.filter(({ target }) => isSystemPlace(target))).map((mount) => ownMount(mount, insecure)),
     ],
@@ -131,10 +133,11 @@ function rlimitOf({ name, soft, hard }: Ulimit): { readonly type: string; readon
 }
 
 /** The seccomp rules of the sandbox on this machine. */
-export function sandboxProfile(host: Pick<HostFacts, 'capabilities' | 'architecture'>): SeccompProfile | undefined {
+export function sandboxProfile(host: Pick<HostFacts, 'capabilities' | 'architecture' | 'hasOneId'>): SeccompProfile | undefined {
   return seccompProfile(
     host.architecture,
     dockerCapabilities.filter((name) => host.capabilities.includes(name)),
+    host.hasOneId,
   );
 }
 
@@ -143,13 +146,18 @@ function remountRoot(source: string): RuntimeMount {
   return { destination: '/.', type: 'bind', source, options: ['bind', 'remount', 'nodev'] };
 }
 
-function systemMounts(request: ProcessRequest): readonly RuntimeMount[] {
+/** Where setgroups(2) is not allowed, there is no other group to have. */
+function userOf({ user }: ProcessRequest, { hasOneId }: HostFacts): ProcessRequest['user'] {
+  return hasOneId === true ? { uid: user.uid, gid: user.gid, additionalGids: [] } : user;
+}
+
+function systemMounts(request: ProcessRequest, hasOneId: boolean): readonly RuntimeMount[] {
   const insecure = request.security === 'insecure';
   const noDevice = insecure ? [] : ['nodev'];
   return [
     fileSystem('/proc', 'proc', ['nosuid', 'noexec', 'nodev']),
     fileSystem('/dev', 'tmpfs', ['nosuid', ...noDevice, 'strictatime', 'mode=755', 'size=65536k']),
-    fileSystem('/dev/pts', 'devpts', ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5']),
+    fileSystem('/dev/pts', 'devpts', ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', ...(hasOneId ? [] : ['gid=5'])]),
     fileSystem('/dev/shm', 'tmpfs', ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${request.shmSize ?? shmDefault}`]),
     fileSystem('/dev/mqueue', 'mqueue', ['nosuid', 'noexec', 'nodev']),
     fileSystem('/sys', 'sysfs', ['nosuid', 'noexec', 'nodev', ...(insecure ? [] : ['ro'])]),

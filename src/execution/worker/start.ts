@@ -1,8 +1,10 @@
 /** Starts the worker process of this machine on the best rung of the ladder that works, or on the one that was asked for. */
+import { join } from 'node:path';
 import { isCode, JettisonError } from '#ground/base/errors.ts';
 import type { Isolation, IsolationWish } from '#ground/linux/isolation.ts';
 import { obstacleTo, requireRung, rungsToTry } from '#ground/linux/ladder.ts';
 import type { Worker } from './contract.ts';
+import { fitsForm } from '#stores/snapshot/form.ts';
 import { startLocalWorker, type LocalWorkerOptions } from './local.ts';
 
 export type WorkerOptions = Omit<LocalWorkerOptions, 'isolation' | 'tree'> & {
@@ -23,7 +25,7 @@ export async function startWorker({ wish, ...options }: WorkerOptions, signal: A
     return await start(wish.isolation);
   }
   const refused: JettisonError[] = [];
-  for (const isolation of rungsToTry(path)) {
+  for (const isolation of fitting(rungsToTry(path), join(options.store, 'snapshots'))) {
     try {
       return await start(isolation);
     } catch (error) {
@@ -32,6 +34,12 @@ export async function startWorker({ wish, ...options }: WorkerOptions, signal: A
     }
   }
   throw nothingWorks(refused, path);
+}
+
+/** A store that was written on another rung goes on being used there, as long as that can be had. */
+function fitting(rungs: readonly Isolation[], snapshots: string): readonly Isolation[] {
+  const fits = rungs.filter((isolation) => fitsForm(snapshots, isolation));
+  return fits.length === 0 ? rungs : fits;
 }
 
 /** What was refused when it was tried says most; else what was seen of the rung that a normal user, or root, would have. */

@@ -8,8 +8,12 @@ const native = {
   lgetxattr: libc.func('long lgetxattr(const uint8_t*, const uint8_t*, _Out_ uint8_t*, size_t)'),
   llistxattr: libc.func('long llistxattr(const uint8_t*, _Out_ uint8_t*, size_t)'),
   lsetxattr: libc.func('int lsetxattr(const uint8_t*, const uint8_t*, const uint8_t*, size_t, int)'),
+  fsetxattr: libc.func('int fsetxattr(int, const uint8_t*, const uint8_t*, size_t, int)'),
   lremovexattr: libc.func('int lremovexattr(const uint8_t*, const uint8_t*)'),
 };
+
+/** Holds an owner that a file cannot have (`owner.ts`). */
+export const ownerAttribute = 'user.jettison.owner';
 
 /** For most lists of names: a new array for each file of a large tree costs more than the call. */
 const nameSpace = new Uint8Array(1024);
@@ -46,17 +50,55 @@ export function setAttribute(path: ByteString, name: string, value: Uint8Array):
   check(native.lsetxattr(pathBytes(path), pathBytes(name), value, value.length, 0), 'lsetxattr', path);
 }
 
+/** The same of an open file. */
+export function setAttributeOf(file: number, name: string, value: Uint8Array): void {
+  check(native.fsetxattr(file, pathBytes(name), value, value.length, 0), 'fsetxattr', String(file));
+}
+
 export function removeAttribute(path: ByteString, name: string): void {
   check(native.lremovexattr(pathBytes(path), pathBytes(name)), 'lremovexattr', path);
 }
 
-/** Extended attributes of the inode itself, without those of overlayfs. */
+/** Before the name of an attribute that cannot be set here: it is kept under this one. */
+const keptPrefix = 'user.jettison.kept.';
+
+/**
+ * Sets an attribute of a tree's entry. What only the machine's root may set (`trusted.*`), and an access list that speaks of ids that are not mapped here, is kept under
+ * another name, by which `readAttributes` knows it: processes do not see it, layers have it.
+ */
+export function setTreeAttribute(path: ByteString, name: string, value: Uint8Array): void {
+  try {
+    setAttribute(path, name, value);
+  } catch (error) {
+    if (!(error instanceof SystemCallError) || !mayBeKept(name, error.code)) throw error;
+    setAttribute(path, keptPrefix + name, value);
+  }
+}
+
+function mayBeKept(name: string, code: string): boolean {
+  return name.startsWith('trusted.') ? code === 'EPERM' : name.startsWith('system.posix_acl_') && code === 'EINVAL';
+}
+
+/** Removes what `setTreeAttribute` set. */
+export function removeTreeAttribute(path: ByteString, name: string): void {
+  const isKept = listAttributes(path).includes(keptPrefix + name);
+  removeAttribute(path, isKept ? keptPrefix + name : name);
+}
+
+/** The name that an attribute was set by with `setTreeAttribute`. */
+export function treeAttributeName(name: string): string {
+  const kept = name.startsWith(keptPrefix) ? name.slice(keptPrefix.length) : '';
+  // A step can give its files any name of this kind: it must not get more by it than what is kept.
+  return /^(?:trusted\.(?!overlay\.)|system\.posix_acl_)/u.test(kept) ? kept : name;
+}
+
+/** Extended attributes of the inode itself, without those of overlayfs and the owner that is recorded for it. */
 export function readAttributes(hostPath: ByteString): ReadonlyMap<string, Uint8Array> {
   const found = new Map<string, Uint8Array>();
   for (const name of listAttributes(hostPath)) {
-    if (name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.')) continue;
+    if (name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.') || name === ownerAttribute) continue;
     const value = getAttribute(hostPath, name);
-    if (value !== undefined) found.set(name, value);
+    if (value !== undefined) found.set(treeAttributeName(name), value);
   }
   return found;
 }

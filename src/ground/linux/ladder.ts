@@ -13,7 +13,7 @@ export function obstacleTo(isolation: Isolation, path: string): Obstacle | undef
     case 'rootless':
       return whyNoUserNamespaces() ?? (ownRights().isRoot ? whyNoMapping() : whyNoSubordinateIds(path));
     case 'rootless-single':
-      return { problem: 'it is not built yet', hint: 'Leave "--isolation" out' };
+      return whyNoUserNamespaces();
     case 'chroot':
       return whyNoChroot();
     default:

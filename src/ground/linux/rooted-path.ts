@@ -4,7 +4,8 @@
  */
 import { asByteString, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
-import { AT_FDCWD, changeModeAt, changeOwnerAt, closeFile, makeFolderAt, openAt, openFlags, resolveFlags } from './syscall.ts';
+import { setOwnerAt } from './owner.ts';
+import { AT_FDCWD, changeModeAt, closeFile, makeFolderAt, openAt, openFlags, resolveFlags } from './syscall.ts';
 
 /** An open file or folder; closed when disposed. */
 export type OpenFile = Disposable & { readonly file: number };
@@ -85,7 +86,7 @@ function makeFolder(parent: number, name: ByteString, made: { readonly path: Byt
   if (!folder) throw folderNotFound(made.path);
   if (!isMade) return folder;
   try {
-    changeOwnerAt(folder.file, asByteString(''), made.look.uid, made.look.gid);
+    setOwnerAt(folder.file, asByteString(''), made.look.uid, made.look.gid);
     changeModeAt(folder.file, asByteString('.'), made.look.mode);
     return folder;
   } catch (error) {

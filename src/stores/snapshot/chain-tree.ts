@@ -13,10 +13,11 @@ import { readAttributes } from '#ground/linux/attributes.ts';
 import { describeEntry, lookAt, notAFolder, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { opaqueAttribute } from '#ground/linux/user-namespace.ts';
+import { recordedOwners } from './owners-file.ts';
 
 /** Where one folder of the merged tree lies: the real folders that make it, topmost first. */
 type Folder = { readonly entry: TreeEntry; readonly parts: readonly Part[] };
-type Part = { readonly hostPath: ByteString; readonly layer: number };
+type Part = { readonly hostPath: ByteString; readonly layer: number; readonly owned: (entry: TreeEntry) => TreeEntry };
 
 const root = asByteString('');
 const opaqueMark: Uint8Array = new Uint8Array([0x79]);
@@ -90,8 +91,9 @@ function openRoot(folders: readonly string[]): Folder {
     const hostPath = fromText(folder);
     const stats = lookAt(hostPath);
     if (!stats?.isDirectory()) throw folderMissing(folder);
-    top ??= describeEntry({ path: root, hostPath, layer, stats });
-    parts.push({ hostPath, layer });
+    const owned = recordedOwners(folder);
+    top ??= owned(describeEntry({ path: root, hostPath, layer, stats }));
+    parts.push({ hostPath, layer, owned });
   }
   return { entry: top ?? emptyRoot, parts };
 }
@@ -122,9 +124,9 @@ function findInParts(parts: readonly Part[], path: ByteString, name: string): Fo
     if (!stats) continue;
     const isFolder = stats.isDirectory();
     if (isWhiteout(stats) || (top && !isFolder)) break;
-    top ??= describeEntry({ path, hostPath, layer: part.layer, stats });
+    top ??= part.owned(describeEntry({ path, hostPath, layer: part.layer, stats }));
     if (!isFolder) break;
-    found.push({ hostPath, layer: part.layer });
+    found.push({ ...part, hostPath });
     if (index < parts.length - 1 && isOpaque(hostPath)) break;
   }
   return top && { entry: top, parts: found };
@@ -134,13 +136,13 @@ function listParts(parts: readonly Part[], path: ByteString): readonly TreeEntry
   const prefix = path === '' ? '' : `${path}/`;
   const seen = new Set<string>();
   const entries: TreeEntry[] = [];
-  for (const { hostPath: folder, layer } of parts) {
+  for (const { hostPath: folder, layer, owned } of parts) {
     for (const name of readdirSync(nodePath(folder), 'latin1')) {
       if (seen.has(name)) continue;
       seen.add(name);
       const hostPath = asByteString(`${folder}/${name}`);
       const stats = lookAt(hostPath);
-      if (stats && !isWhiteout(stats)) entries.push(describeEntry({ path: asByteString(prefix + name), hostPath, layer, stats }));
+      if (stats && !isWhiteout(stats)) entries.push(owned(describeEntry({ path: asByteString(prefix + name), hostPath, layer, stats })));
     }
   }
   return entries.toSorted((a, b) => (a.path < b.path ? -1 : 1));

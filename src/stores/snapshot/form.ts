@@ -4,7 +4,8 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { JettisonError, systemCode, unreachable } from '#ground/base/errors.ts';
+import type { Isolation } from '#ground/linux/isolation.ts';
 import { ownRights } from '#ground/linux/own-rights.ts';
 import { isMachineRoot, whyNoSubordinateIds } from '#ground/linux/user-namespace.ts';
 
@@ -39,6 +40,23 @@ export function formOf(folder: string): Form | undefined {
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;
+  }
+}
+
+/** Would a process that this one starts on this rung write in the form that the snapshots in `folder` have? */
+export function fitsForm(folder: string, isolation: Isolation): boolean {
+  const form = formOf(folder);
+  if (form === undefined) return true;
+  switch (isolation) {
+    case 'oci':
+    case 'chroot':
+      return form === ownForm();
+    case 'rootless':
+      return form === 'user';
+    case 'rootless-single':
+      return form === 'recorded';
+    default:
+      return unreachable(isolation, 'isolation');
   }
 }
 

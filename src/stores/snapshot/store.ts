@@ -3,6 +3,7 @@
  *
  *     snapshots.db    which snapshots there are, and facts about them
  *     s/<id>          files of a snapshot, in overlayfs's form
+ *     o/<id>          owners of its links and special files, where files can have one owner only
  *     w/<id>          overlayfs's work folder while a snapshot is mounted
  *     m/<owner>/<n>   mount points; the mounts themselves live in one process's namespace only
  *     t/<owner>/<n>   copied trees, where nothing is mounted (see copies/)
@@ -12,7 +13,7 @@
  * A folder appears after its row and a row says "committed" after its files are complete, so a crash leaves only what the next opening finds by
  * the owner's name. What a crash of the machine may have cost is noticed by the boot it was written in (see tend.ts).
  */
-import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { bootId } from '#ground/base/boot.ts';
 import { fromText } from '#ground/base/byte-string.ts';
@@ -21,6 +22,9 @@ import { createLog } from '#ground/base/log.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
 import type { TreeForm } from '#ground/linux/isolation.ts';
 import { unmount } from '#ground/linux/mount.ts';
+import { readOwner, setOwnerAt } from '#ground/linux/owner.ts';
+import { ownRights } from '#ground/linux/own-rights.ts';
+import { AT_FDCWD } from '#ground/linux/syscall.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { folderMissing, isOpaque } from './chain-tree.ts';
 import {
@@ -85,7 +89,7 @@ const log = createLog('snapshot');
 /** Opens the store, or makes it, and clears up after processes that died. Disposing unmounts what is still mounted; active snapshots should be gone by then. */
 export async function openSnapshotStore({ folder, now, tree, untilExit }: SnapshotStoreOptions): Promise<OpenSnapshotStore> {
   using cleanup = new DisposableStack();
-  for (const name of ['s', 'w', 'm', 't', 'owners', 'trash', 'empty/a', 'empty/b'])
+  for (const name of ['s', 'w', 'm', 't', 'owners', 'trash', 'empty/a', 'empty/b', ...(ownRights().hasOneId ? ['o'] : [])])
     mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });
   for (const name of ['empty/a', 'empty/b']) chmodSync(join(folder, name), 0o755);
   if (tree !== undefined) checkForm(folder);
@@ -204,7 +208,7 @@ function discard(store: Store, ids: readonly SnapshotId[]): void {
   if (ids.length === 0) return;
   moveToTrash(
     store.folder,
-    ids.flatMap((id) => [`s/${id}`, `w/${id}`]),
+    ids.flatMap((id) => [`s/${id}`, `w/${id}`, ...(ownRights().hasOneId ? [`o/${id}`] : [])]),
   );
   store.records.forget(ids);
   leaveTendMark(store);
@@ -336,7 +340,8 @@ function rootFolderOf(store: Store, top: SnapshotId): string {
 function takeRoot(folder: string, parent: string | undefined): void {
   const from = parent === undefined ? { mode: 0o755, uid: 0, gid: 0 } : statSync(parent, { throwIfNoEntry: false });
   if (from === undefined) throw folderMissing(parent ?? '');
-  if (process.getuid?.() === 0) chownSync(folder, from.uid, from.gid);
+  const owner = ownRights().hasOneId && parent !== undefined ? (readOwner(fromText(parent)) ?? from) : from;
+  if (process.getuid?.() === 0) setOwnerAt(AT_FDCWD, fromText(folder), owner.uid, owner.gid);
   chmodSync(folder, from.mode & 0o7777);
 }
 

@@ -1,6 +1,6 @@
 /** Folders that outlive a build: `RUN --mount=type=cache`. Their ids are hashed, never paths; their content is as hostile as any image's. */
 import { createHash, randomUUID } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { copyFolder } from '#formats/graph/copy.ts';
 import type { Mount } from '#formats/graph/op.ts';
@@ -12,6 +12,7 @@ import { tryLockFile, type FileLock } from '#ground/linux/lock-file.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
 import { folderNotFound, openRoot, type OpenFile, type Root } from '#ground/linux/rooted-path.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
+import { setOwnerOutside } from '#ground/linux/owner.ts';
 import { cacheMountHolder, noteCacheMountUse } from '../cache-mounts.ts';
 import { dropUnsafeData, markUnsafe, mayHaveLostBytes } from '../cache-mount-safety.ts';
 import { contentDigest, copyOut, type FileTools, type TreeSource } from '../file.ts';
@@ -163,7 +164,7 @@ async function makeData({ initial, mounts }: Place, folder: string, tools: Cache
     const found = initial && (await copyOut({ source: initial, path: mount?.source ?? '/' }, draft, tools, signal));
     const isAsked = asked.mode !== usual.mode || asked.uid !== usual.uid || asked.gid !== usual.gid;
     const look = isAsked ? asked : (found ?? asked);
-    chownSync(draft, look.uid, look.gid);
+    setOwnerOutside(draft, look.uid, look.gid);
     chmodSync(draft, look.mode);
     renameSync(draft, data);
   } catch (error) {

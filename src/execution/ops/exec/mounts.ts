@@ -1,5 +1,5 @@
 /** What `RUN --mount` asks for, opened for one run and given back after it. */
-import { chmodSync, chownSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Mount } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
@@ -8,6 +8,7 @@ import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { serveFrames } from '#ground/linux/frame-socket.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
+import { setOwnerOutside } from '#ground/linux/owner.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { Runtime } from '#execution/runtime/contract.ts';
 import { openRootTree } from '#execution/runtime/root.ts';
@@ -162,7 +163,7 @@ async function openAgentSocket(path: string, mount: SshMount, answer: AnswerSsh)
 }
 
 function dress(path: string, { mode, uid, gid }: { readonly mode: number; readonly uid: number; readonly gid: number }): void {
-  chownSync(path, uid, gid);
+  setOwnerOutside(path, uid, gid);
   chmodSync(path, mode);
 }
 

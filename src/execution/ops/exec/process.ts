@@ -1,6 +1,8 @@
 /** One process over a mounted root: what a RUN and a container have in common. */
-import { readFileSync } from 'node:fs';
-import { systemCode } from '#ground/base/errors.ts';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { ownRights } from '#ground/linux/own-rights.ts';
 import type { ExitStatus, ProcessMount, ProcessStreams, ResourceLimits, Runtime, Ulimit } from '#execution/runtime/contract.ts';
 import { nameFiles } from '#execution/runtime/dns.ts';
 import { openRootTree, prepareRoot, type MountPoint, type RootTree } from '#execution/runtime/root.ts';
@@ -50,12 +52,13 @@ export async function runInRoot(process: RootProcess, runtime: Runtime, streams:
   ];
   const prepared = prepareRoot(tree, points, process.workingDirectory);
   const user = findUser(tree, process.user);
+  const apt = ownRights().hasOneId && tree.resolve('/usr/bin/apt-get').entry !== undefined;
   const hostname = process.hostname === '' ? defaultHostname : process.hostname;
   const request = {
     id: process.id,
     rootfs: process.rootfs,
     arguments: process.arguments,
-    environment: withDefaults(process.environment, [defaultPath, `HOME=${user.home}`]),
+    environment: withDefaults(process.environment, [defaultPath, `HOME=${user.home}`, ...(apt ? [`APT_CONFIG=${aptConfig}`] : [])]),
     workingDirectory: process.workingDirectory,
     user,
     security: process.security,
@@ -66,7 +69,10 @@ export async function runInRoot(process: RootProcess, runtime: Runtime, streams:
     shmSize: process.shmSize,
     ulimits: process.ulimits ?? [],
     ...(process.limits === undefined ? {} : { limits: process.limits }),
-    mounts: process.mounts.map(({ mount }) => ({ ...mount, target: prepared.resolved(mount.target) })),
+    mounts: [
+      ...process.mounts.map(({ mount }) => ({ ...mount, target: prepared.resolved(mount.target) })),
+      ...(apt ? [aptMount(runtime.scratch)] : []),
+    ],
     names: nameFiles({ hostname, extraHosts: process.extraHosts, hostResolvConf: hostResolvConf(), isStep: !process.ownNames }),
   };
   try {
@@ -76,7 +82,30 @@ export async function runInRoot(process: RootProcess, runtime: Runtime, streams:
   }
 }
 
+/** apt downloads as a user of its own, and gives up where it cannot become that one; its configuration can tell it not to. */
+const aptConfig = '/dev/jettison-apt.conf';
+
+function aptMount(scratch: string): ProcessMount {
+  const source = join(scratch, 'apt.conf');
+  writeFileSync(source, 'APT::Sandbox::User "root";\n', { mode: 0o644 });
+  return { kind: 'bind', source, target: aptConfig, readOnly: true };
+}
+
+/** Throws `ops/unmapped-user` for a user that a namespace with one id does not have. */
 function findUser(tree: RootTree, spec: string): ResolvedUser {
+  const user = readUser(tree, spec);
+  if (!ownRights().hasOneId || (user.uid === 0 && user.gid === 0)) return user;
+  throw new JettisonError(
+    'ops/unmapped-user',
+    `Cannot run as user "${spec}" (${user.uid}:${user.gid}): isolation "rootless-single" has one id, which is root here`,
+    {
+      fault: 'environment',
+      hint: 'Give the user that builds more ids: let root run "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 NAME"; then name another store in JETTISON_STORE, or remove this one',
+    },
+  );
+}
+
+function readUser(tree: RootTree, spec: string): ResolvedUser {
   return resolveUser(spec, { passwd: tree.readText('etc/passwd', accountFileLimit), group: tree.readText('etc/group', accountFileLimit) });
 }
 

@@ -1,11 +1,12 @@
 /** A FileOp as plain data, for this thread or another one, and what it takes to do it. Synchronous but for the unpacking of archives. */
-import { fchmodSync, fchownSync, writeSync } from 'node:fs';
+import { fchmodSync, writeSync } from 'node:fs';
 import type { CopyAction, FileOp, MakeFolderAction, Owner, WriteFileAction } from '#formats/graph/op.ts';
 import { fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { unreachable, type JettisonError } from '#ground/base/errors.ts';
 import { closeFile } from '#ground/linux/syscall.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
+import { setOwner } from '#ground/linux/owner.ts';
 import { openLocalContext } from '#stores/context/local.ts';
 import { createFingerprint, type Fingerprint } from '#stores/context/fingerprint.ts';
 import {
@@ -305,7 +306,7 @@ function writeFile(upper: Upper, base: Tree, action: WriteFileAction): ByteStrin
   try {
     const bytes = new TextEncoder().encode(action.text);
     for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
-    fchownSync(file, owner?.uid ?? 0, owner?.gid ?? 0);
+    setOwner(file, owner?.uid ?? 0, owner?.gid ?? 0);
     fchmodSync(file, parseMode(action.mode)(0o644, false));
   } finally {
     closeFile(file);

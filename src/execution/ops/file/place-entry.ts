@@ -1,11 +1,10 @@
 /** Makes one entry of a source at its place in the upper folder: linked where nothing about the file changes, else copied. */
-import { fchmodSync, fchownSync } from 'node:fs';
+import { fchmodSync } from 'node:fs';
 import { asByteString, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { copyFileInto, passBytes } from '#ground/linux/copy-file.ts';
 import {
   changeModeAt,
-  changeOwnerAt,
   changeTimeAt,
   changeTimeOf,
   closeFile,
@@ -19,7 +18,8 @@ import {
   resolveFlags,
 } from '#ground/linux/syscall.ts';
 import { lookAtOpen } from '#ground/linux/look.ts';
-import { setAttribute } from '#ground/linux/attributes.ts';
+import { setTreeAttribute } from '#ground/linux/attributes.ts';
+import { setOwner, setOwnerAt } from '#ground/linux/owner.ts';
 import { inodeKey, sharedInode } from '#ground/linux/tree-digest.ts';
 import { entryChanged } from '#ground/linux/tree-read.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
@@ -177,7 +177,7 @@ export function createEntryPlacer(on: {
       const found = lookAtOpen(file);
       const isOwned = found.uid === uid && found.gid === gid;
       const hasMode = (found.mode & 0o7777) === mode;
-      if (!isOwned) fchownSync(file, uid, gid);
+      if (!isOwned) setOwner(file, uid, gid);
       if (!isOwned || !hasMode) fchmodSync(file, mode);
       else remember(folder, { uid, gid, mode });
     }
@@ -195,7 +195,7 @@ export function createEntryPlacer(on: {
   };
   const dressAt = (folder: OpenFolder, name: ByteString, entry: TreeEntry): void => {
     const { uid, gid } = ownerOf(entry);
-    changeOwnerAt(folder.file, name, uid, gid);
+    setOwnerAt(folder.file, name, uid, gid);
     if (entry.kind !== 'symlink') changeModeAt(folder.file, name, modeOf(entry));
     setAttributes(procPath(folder.file, name), source.tree.xattrs(entry));
     changeTimeAt(folder.file, name, entry.mtime);
@@ -234,7 +234,7 @@ export function createEntryPlacer(on: {
     },
     dress(folder, entry) {
       const owner = ownerOf(entry);
-      changeOwnerAt(folder.file, asByteString(''), owner.uid, owner.gid);
+      setOwnerAt(folder.file, asByteString(''), owner.uid, owner.gid);
       changeModeAt(folder.file, asByteString('.'), modeOf(entry));
       setAttributes(procPath(folder.file, '.'), source.tree.xattrs(entry));
       changeTimeAt(folder.file, asByteString('.'), entry.mtime);
@@ -244,7 +244,7 @@ export function createEntryPlacer(on: {
 
 function setAttributes(path: ByteString, xattrs: ReadonlyMap<string, Uint8Array>): void {
   for (const [name, value] of xattrs) {
-    if (belongsToLayer(name)) setAttribute(path, name, value);
+    if (belongsToLayer(name)) setTreeAttribute(path, name, value);
   }
 }
 

@@ -2,22 +2,13 @@
  * ADD of a local archive. Archives are hostile: every name is resolved inside the destination as if that were the root (BuildKit does
  * the same), links are never followed by the kernel, and of devices only the usual ones of /dev are made.
  */
-import { fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs';
+import { fchmodSync, ftruncateSync, writeSync } from 'node:fs';
 import type { TarEntry } from '#formats/tar/entry.ts';
 import { asByteString, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import {
-  changeModeAt,
-  changeOwnerAt,
-  changeTimeAt,
-  closeFile,
-  fileTypes,
-  linkAt,
-  makeNodeAt,
-  makeSymlinkAt,
-  procPath,
-} from '#ground/linux/syscall.ts';
-import { setAttribute } from '#ground/linux/attributes.ts';
+import { changeModeAt, changeTimeAt, closeFile, fileTypes, linkAt, makeNodeAt, makeSymlinkAt, procPath } from '#ground/linux/syscall.ts';
+import { setTreeAttribute } from '#ground/linux/attributes.ts';
+import { setOwner, setOwnerAt } from '#ground/linux/owner.ts';
 import { resolveLinks } from '#ground/linux/tree-read.ts';
 import { belongsToLayer } from '#stores/layer/attributes.ts';
 import { makeDeviceAt, whyNoDevice } from '#stores/layer/devices.ts';
@@ -84,7 +75,7 @@ function unpackFolder(on: Unpacking, path: ByteString, entry: TarEntry): ByteStr
   const existing = on.upper.entry(real);
   using folder = existing && existing.kind !== 'folder' ? replaceByFolder(on, real) : openMade(on, real);
   const { uid, gid } = on.owner ?? entry;
-  changeOwnerAt(folder.file, asByteString(''), uid, gid);
+  setOwnerAt(folder.file, asByteString(''), uid, gid);
   changeModeAt(folder.file, asByteString('.'), entry.mode);
   setAttributes(procPath(folder.file, '.'), entry);
   return real;
@@ -117,7 +108,7 @@ function makeOther(on: Unpacking, folder: OpenFolder, name: ByteString, entry: T
   const { uid, gid } = on.owner ?? entry;
   if (entry.kind === 'symlink') makeSymlinkAt(entry.linkName, folder.file, name);
   else makeNode(on, folder, name, entry);
-  changeOwnerAt(folder.file, name, uid, gid);
+  setOwnerAt(folder.file, name, uid, gid);
   if (entry.kind !== 'symlink') changeModeAt(folder.file, name, entry.mode);
   setAttributes(procPath(folder.file, name), entry);
   changeTimeAt(folder.file, name, entry.mtime);
@@ -139,7 +130,7 @@ function finishFile(
   using folder = place.folder;
   const { uid, gid } = on.owner ?? entry;
   ftruncateSync(place.file, entry.size);
-  fchownSync(place.file, uid, gid);
+  setOwner(place.file, uid, gid);
   fchmodSync(place.file, entry.mode);
   setAttributes(procPath(folder.file, place.name), entry);
   changeTimeAt(folder.file, place.name, entry.mtime);
@@ -184,7 +175,7 @@ function cleanName(on: Unpacking, name: ByteString): ByteString {
 }
 
 function setAttributes(path: ByteString, entry: TarEntry): void {
-  for (const [name, value] of entry.xattrs) if (belongsToLayer(name)) setAttribute(path, name, value);
+  for (const [name, value] of entry.xattrs) if (belongsToLayer(name)) setTreeAttribute(path, name, value);
 }
 
 function bad(on: Unpacking, why: string, cause?: unknown): JettisonError {

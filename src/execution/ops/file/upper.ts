@@ -9,7 +9,6 @@ import { JettisonError } from '#ground/base/errors.ts';
 import {
   AT_FDCWD,
   changeModeAt,
-  changeOwnerAt,
   changeTimeAt,
   closeFile,
   makeFolderAt,
@@ -20,10 +19,12 @@ import {
   resolveFlags,
   unlinkAt,
 } from '#ground/linux/syscall.ts';
-import { setAttribute } from '#ground/linux/attributes.ts';
+import { setTreeAttribute } from '#ground/linux/attributes.ts';
+import { setOwnerAt } from '#ground/linux/owner.ts';
 import { describeEntry, lookAt, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { isOpaque, markOpaque } from '#stores/snapshot/chain-tree.ts';
+import { recordOwners, recordedOwners } from '#stores/snapshot/owners-file.ts';
 
 /** What a folder gets that is made on the way to a destination. */
 export type Made = { readonly mode: number; readonly uid: number; readonly gid: number };
@@ -64,6 +65,8 @@ const beneath = resolveFlags.beneath | resolveFlags.noSymlinks;
 export function openUpper(folder: string, base: Tree): Upper {
   const hostRoot = fromText(folder);
   const root = openAt(AT_FDCWD, hostRoot, { flags: openFlags.directory, resolve: 0 });
+  const recording = recordOwners(folder);
+  const owned = recordedOwners(folder);
   const states = new Map<string, State | undefined>([['', { inUpper: true, baseVisible: true }]]);
   const copiedUp = new Map<ByteString, bigint>();
 
@@ -73,7 +76,7 @@ export function openUpper(folder: string, base: Tree): Upper {
     if (!parent || (path !== '' && !isName(nameOf(path)))) return undefined;
     const stats = parent.inUpper ? lookAt(hostPath(path)) : undefined;
     if (stats?.isCharacterDevice() && stats.rdev === 0n) return undefined;
-    if (stats) return describeEntry({ path, hostPath: hostPath(path), layer: 0, stats });
+    if (stats) return owned(describeEntry({ path, hostPath: hostPath(path), layer: 0, stats }));
     const below = parent.baseVisible ? base.entry(path) : undefined;
     return below && { ...below, layer: below.layer + 1 };
   };
@@ -104,9 +107,9 @@ export function openUpper(folder: string, base: Tree): Upper {
     const parent = open(parentOf(path));
     try {
       makeFolderAt(parent, nameOf(path), 0o700);
-      changeOwnerAt(parent, nameOf(path), found.uid, found.gid);
+      setOwnerAt(parent, nameOf(path), found.uid, found.gid);
       changeModeAt(parent, nameOf(path), found.mode);
-      for (const [name, value] of base.xattrs(found)) setAttribute(procPath(parent, nameOf(path)), name, value);
+      for (const [name, value] of base.xattrs(found)) setTreeAttribute(procPath(parent, nameOf(path)), name, value);
     } finally {
       closeFile(parent);
     }
@@ -145,7 +148,7 @@ export function openUpper(folder: string, base: Tree): Upper {
         copyUp(parentOf(folderPath));
         using parent = folderAt(parentOf(folderPath), false);
         using folderMade = makeFolder(parent, nameOf(folderPath));
-        changeOwnerAt(folderMade.file, asByteString(''), made.uid, made.gid);
+        setOwnerAt(folderMade.file, asByteString(''), made.uid, made.gid);
         changeModeAt(folderMade.file, asByteString('.'), made.mode);
       }
       return real;
@@ -161,7 +164,10 @@ export function openUpper(folder: string, base: Tree): Upper {
       const deepestFirst = [...copiedUp].toSorted(([a], [b]) => (a < b ? 1 : -1));
       for (const [path, mtime] of deepestFirst) changeTimeAt(root, path, mtime);
     },
-    [Symbol.dispose]: () => closeFile(root),
+    [Symbol.dispose]() {
+      recording[Symbol.dispose]();
+      closeFile(root);
+    },
   };
 }
 

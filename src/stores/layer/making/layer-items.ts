@@ -1,12 +1,13 @@
 import { readdirSync } from 'node:fs';
 import { asByteString, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { getAttribute, listAttributes } from '#ground/linux/attributes.ts';
+import { getAttribute, listAttributes, treeAttributeName } from '#ground/linux/attributes.ts';
 import { describeEntry, lookAt } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { overlayMarks } from '#ground/linux/user-namespace.ts';
 import { noAttributes, type TarEntry } from '#formats/tar/entry.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
+import { recordedOwners } from '#stores/snapshot/owners-file.ts';
 import { belongsToLayer } from '../attributes.ts';
 import { deviceAttribute, standsFor } from '../devices.ts';
 import { opaqueMark, whiteoutPrefix } from '../whiteout.ts';
@@ -16,7 +17,11 @@ export type LayerItem = { readonly entry: TarEntry; readonly content: ByteString
 
 /** `showsBelow`: what lower layers have in it is not hidden by this layer. */
 type Folder = { readonly path: ByteString; readonly hostPath: ByteString; readonly isOpaque: boolean; readonly showsBelow: boolean };
-type Walk = { readonly below: Tree | undefined; readonly firstNames: Map<number, ByteString> };
+type Walk = {
+  readonly owned: (entry: TreeEntry) => TreeEntry;
+  readonly below: Tree | undefined;
+  readonly firstNames: Map<number, ByteString>;
+};
 type Attributes = { readonly kept: ReadonlyMap<string, Uint8Array>; readonly isOpaque: boolean; readonly device: TarEntry['device'] };
 
 const nothing = asByteString('');
@@ -34,7 +39,7 @@ export function* layerItems(folder: ByteString, below?: readonly string[]): Gene
     throw new JettisonError('layer/folder-missing', `The snapshot's folder "${toText(folder)}" is not there`, { fault: 'environment' });
   }
   const { isOpaque } = readAttributes(folder, nothing);
-  const walk: Walk = { below: below && openChainTree(below), firstNames: new Map() };
+  const walk: Walk = { owned: recordedOwners(toText(folder)), below: below && openChainTree(below), firstNames: new Map() };
   yield* itemsOf({ path: nothing, hostPath: folder, isOpaque, showsBelow: below?.length !== 0 }, walk);
 }
 
@@ -52,7 +57,7 @@ function* itemsOf(folder: Folder, walk: Walk): Generator<LayerItem, void, void> 
     const stats = lookAt(hostPath);
     if (!stats)
       throw new JettisonError('layer/file-changed', `"${toText(path)}" is gone while its layer is made`, { fault: 'environment' });
-    const entry = describeEntry({ path, hostPath, layer: 0, stats });
+    const entry = walk.owned(describeEntry({ path, hostPath, layer: 0, stats }));
     if (entry.kind === 'socket') continue;
     const { kept, isOpaque, device } = readAttributes(hostPath, path);
     const standsForDevice = device !== undefined && entry.kind === 'file' && entry.size === 0;
@@ -118,10 +123,11 @@ function readAttributes(hostPath: ByteString, path: ByteString): Attributes {
   const marks = overlayMarks();
   let isOpaque = false;
   let device: TarEntry['device'];
-  for (const name of names) {
+  for (const found of names) {
+    const name = treeAttributeName(found);
     const mark = name.startsWith(marks) ? name.slice(marks.length) : undefined;
     if (mark === undefined && !belongsToLayer(name) && name !== deviceAttribute) continue;
-    const value = getAttribute(hostPath, name);
+    const value = getAttribute(hostPath, found);
     if (value === undefined) continue;
     if (name === deviceAttribute) device = standsFor(path, value);
     else if (mark === undefined) kept.set(name, value);

@@ -3,7 +3,7 @@
  * earlier one, a folder over a folder keeps what is in it. Names from the archive are split into components and walked by open folders;
  * no path of the archive ever reaches the kernel whole.
  */
-import { fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs';
+import { fchmodSync, ftruncateSync, writeSync } from 'node:fs';
 import { asByteString, type ByteString } from '#ground/base/byte-string.ts';
 import { systemCode, unreachable } from '#ground/base/errors.ts';
 import {
@@ -17,7 +17,9 @@ import {
   procPath,
   unlinkAt,
 } from '#ground/linux/syscall.ts';
-import { setAttribute } from '#ground/linux/attributes.ts';
+import { setTreeAttribute } from '#ground/linux/attributes.ts';
+import { setOwner, setOwnerAt, type Owner } from '#ground/linux/owner.ts';
+import { ownRights } from '#ground/linux/own-rights.ts';
 import type { TarEntry } from '#formats/tar/entry.ts';
 import type { TarHandlers } from '#formats/tar/read.ts';
 import { belongsToLayer } from '../attributes.ts';
@@ -206,13 +208,18 @@ function placeHardLink(folders: Folders, { place, name, entry }: Goal): void {
   const source = sourceOf(folders, from, targetName);
   if (!source) throw missing();
   replacing(place, name, () => linkAt(source.at, source.name, place.file, name));
+  if (source.owner !== undefined) setOwnerAt(place.file, name, source.owner.uid, source.owner.gid);
 }
 
-function sourceOf(folders: Folders, from: Place, name: ByteString): { readonly at: number; readonly name: ByteString } | undefined {
+/** `owner`: what is recorded of it beside the layer that it is from, where owners are. */
+type LinkSource = { readonly at: number; readonly name: ByteString; readonly owner?: Owner };
+
+function sourceOf(folders: Folders, from: Place, name: ByteString): LinkSource | undefined {
   const stats = from.file === undefined ? undefined : lookIn(from.file, name);
   if (stats && from.file !== undefined) return stats.isDirectory() || isWhiteout(stats) ? undefined : { at: from.file, name };
   const below = folders.below(from, name);
-  return below && below.kind !== 'folder' ? { at: AT_FDCWD, name: below.hostPath } : undefined;
+  if (!below || below.kind === 'folder') return undefined;
+  return { at: AT_FDCWD, name: below.hostPath, ...(ownRights().hasOneId && below.kind !== 'file' ? { owner: below } : {}) };
 }
 
 function placeNode({ place, name, entry }: Goal, make: () => void): void {
@@ -234,9 +241,9 @@ function endFile(state: State): void {
   if (!open || !entry) return;
   const { file, place, name } = open;
   if (open.written < entry.size) ftruncateSync(file, entry.size);
-  fchownSync(file, entry.uid, entry.gid);
+  setOwner(file, entry.uid, entry.gid);
   fchmodSync(file, entry.mode);
-  for (const [key, value] of entry.xattrs) if (belongsToLayer(key)) setAttribute(procPath(place.file, name), key, value);
+  for (const [key, value] of entry.xattrs) if (belongsToLayer(key)) setTreeAttribute(procPath(place.file, name), key, value);
   changeTimeAt(place.file, name, entry.mtime);
   state.file = undefined;
   closeFile(file);

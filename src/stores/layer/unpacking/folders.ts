@@ -5,9 +5,10 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { asByteString, fromText, nodePath, type ByteString } from '#ground/base/byte-string.ts';
 import { changeTimeAt, closeFile, makeFolderAt, procPath, unlinkAt } from '#ground/linux/syscall.ts';
-import { setAttribute } from '#ground/linux/attributes.ts';
+import { setTreeAttribute } from '#ground/linux/attributes.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { markOpaque, openChainTree } from '#stores/snapshot/chain-tree.ts';
+import { recordOwners } from '#stores/snapshot/owners-file.ts';
 import { badLayer } from './fail.ts';
 import { inheritedAttribute, isWhiteout, itself, lookIn, setMetadata, tryOpenFolder, type Metadata } from './inode.ts';
 
@@ -67,6 +68,7 @@ const plainFolder: Metadata = { mode: 0o755, uid: 0, gid: 0, mtime: 0n, xattrs: 
 export function openFolders(folder: string, below: Below): Folders {
   const file = openSync(nodePath(fromText(folder)), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   const root: OpenPlace = { path: asByteString(''), file, showsBelow: () => below.isThere };
+  const recording = recordOwners(folder);
   let tree: Tree | undefined;
   const state: State = {
     tree: () => (tree ??= openChainTree(below.folders())),
@@ -95,6 +97,7 @@ export function openFolders(folder: string, below: Below): Folders {
     finish: () => finish(state),
     close() {
       forget(state);
+      recording[Symbol.dispose]();
       closeSync(file);
     },
   };
@@ -232,7 +235,7 @@ function finish(state: State): void {
     if (file === undefined) continue;
     try {
       const inherited = metadata.xattrs.get(inheritedAttribute);
-      if (inherited) setAttribute(procPath(file, itself), inheritedAttribute, inherited);
+      if (inherited) setTreeAttribute(procPath(file, itself), inheritedAttribute, inherited);
       changeTimeAt(file, itself, metadata.mtime);
     } finally {
       closeFile(file);

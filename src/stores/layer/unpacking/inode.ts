@@ -3,7 +3,6 @@ import { readdirSync, type BigIntStats } from 'node:fs';
 import { asByteString, nodePath, type ByteString } from '#ground/base/byte-string.ts';
 import {
   changeModeAt,
-  changeOwnerAt,
   changeTimeAt,
   closeFile,
   openAt,
@@ -13,7 +12,8 @@ import {
   resolveFlags,
   unlinkAt,
 } from '#ground/linux/syscall.ts';
-import { listAttributes, removeAttribute, setAttribute } from '#ground/linux/attributes.ts';
+import { listAttributes, removeTreeAttribute, setTreeAttribute, treeAttributeName } from '#ground/linux/attributes.ts';
+import { setOwnerAt } from '#ground/linux/owner.ts';
 import { lookAt } from '#ground/linux/tree-read.ts';
 import { systemCode } from '#ground/base/errors.ts';
 import { belongsToLayer } from '../attributes.ts';
@@ -62,10 +62,10 @@ export function isWhiteout(stats: BigIntStats): boolean {
 
 /** Owner, then mode (a new owner takes setuid bits away), then attributes (capabilities too), then time. */
 export function setMetadata(at: number, name: ByteString, kind: 'symlink' | 'folder' | 'other', metadata: Metadata): void {
-  changeOwnerAt(at, name, metadata.uid, metadata.gid);
+  setOwnerAt(at, name, metadata.uid, metadata.gid);
   if (kind !== 'symlink') changeModeAt(at, name, metadata.mode);
   for (const [key, value] of metadata.xattrs) {
-    if (belongsToLayer(key) && key !== inheritedAttribute) setAttribute(procPath(at, name), key, value);
+    if (belongsToLayer(key) && key !== inheritedAttribute) setTreeAttribute(procPath(at, name), key, value);
   }
   if (kind !== 'folder') changeTimeAt(at, name, metadata.mtime);
 }
@@ -73,7 +73,9 @@ export function setMetadata(at: number, name: ByteString, kind: 'symlink' | 'fol
 /** Takes away the attributes that `wanted` does not have. */
 export function removeOtherAttributes(at: number, name: ByteString, wanted: ReadonlyMap<string, Uint8Array>): void {
   const path = procPath(at, name);
-  for (const key of listAttributes(path)) if (belongsToLayer(key) && !wanted.has(key)) removeAttribute(path, key);
+  for (const key of listAttributes(path).map(treeAttributeName)) {
+    if (belongsToLayer(key) && !wanted.has(key)) removeTreeAttribute(path, key);
+  }
 }
 
 /** Deletes a folder with all in it. */
