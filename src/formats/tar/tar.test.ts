@@ -286,6 +286,16 @@ test('hostile: pax headers that lie', () => {
   fails(concat(extension('g', record('size', '0')), header({}), end), 'tar/bad-pax');
   fails(concat(extension('x', record('a', 'b')), extension('x', record('a', 'b')), header({}), end), 'tar/bad-pax');
   fails(concat(extension('x', record('a', 'b')), end), 'tar/truncated');
+  fails(concat(extension('g', record('SCHILY.xattr.user.a', 'b')), header({}), end), 'tar/bad-pax');
+});
+
+test('hostile: a global header of 80,000 keys costs an entry after it nothing', () => {
+  const keys = extension('g', Array.from({ length: 80_000 }, (_, index) => record(`k${index}`, '')).join(''));
+  const entries = concat(...Array.from({ length: 5000 }, () => header({})), end);
+  const before = process.cpuUsage();
+  assert.equal(read(concat(keys, entries), 1 << 20).length, 5000);
+  const { user, system } = process.cpuUsage(before);
+  assert.ok(user + system < 5_000_000, `${user + system} microseconds`);
 });
 
 test('hostile: bombs of names, pax headers, sparse maps and header chains', () => {

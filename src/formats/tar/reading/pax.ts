@@ -3,7 +3,7 @@ import { fromBytes, type ByteString } from '#ground/base/byte-string.ts';
 import { badArchive, type Place } from './fail.ts';
 
 export type Pax = {
-  /** Last value of each key; an empty one takes back a global value. */
+  /** Last value of each key that means something here; an empty one takes back a global value. */
   readonly values: ReadonlyMap<string, Uint8Array>;
   /** `GNU.sparse.offset` and `GNU.sparse.numbytes` in the order they came (sparse format 0.0 repeats the keys). */
   readonly regions: readonly number[];
@@ -11,9 +11,11 @@ export type Pax = {
 
 export const noPax: Pax = { values: new Map<string, Uint8Array>(), regions: [] };
 
-/** What no global header may say: it belongs to one entry. */
-const entryOnly = /^(?:path|linkpath|size|GNU\.sparse\..*)$/u;
 const attributePrefix = 'SCHILY.xattr.';
+/** All others are passed over: kept, those of a global header would cost time at every entry. */
+const knownKeys = /^(?:path|linkpath|size|uid|gid|mtime|GNU\.sparse\..*|SCHILY\.xattr\..*)$/su;
+/** What no global header may say: it belongs to one entry. */
+const entryOnly = /^(?:path|linkpath|size|GNU\.sparse\..*|SCHILY\.xattr\..*)$/su;
 
 /** Throws `tar/bad-pax`. Values are views of `bytes`. */
 export function parsePax(bytes: Uint8Array, place: Place): Pax {
@@ -27,7 +29,7 @@ export function parsePax(bytes: Uint8Array, place: Place): Pax {
       if ((record.key === 'GNU.sparse.offset') !== (regions.length % 2 === 0))
         throw badArchive('bad-sparse', 'its map is out of order', place);
       regions.push(decimal(record.value, record.key, place));
-    } else values.set(record.key, record.value);
+    } else if (knownKeys.test(record.key)) values.set(record.key, record.value);
   }
   return { values, regions };
 }
@@ -41,6 +43,7 @@ export function mergeGlobal(old: Pax, added: Pax, place: Place): Pax {
 
 /** What holds for one entry. */
 export function applyPax(global: Pax, local: Pax): Pax {
+  if (local.values.size === 0 && local.regions.length === 0) return global;
   return global.values.size === 0 ? local : { values: overlay(global.values, local.values), regions: local.regions };
 }
 
