@@ -27,22 +27,40 @@ export function readBuildSource(request: BuildRequest, context: OpenContext, cur
     request.context.kind === 'folder'
       ? (readIgnoreFile(dockerfile === undefined ? { folder } : { folder, dockerfile })?.patterns ?? [])
       : [];
-  if (context.text !== undefined) return { name: 'Dockerfile', text: context.text, ignore: ignore() };
-  // The Dockerfile of an archive lies in it.
-  const from = request.context.kind === 'folder' ? currentFolder : folder;
-  const path = request.file === undefined ? join(folder, 'Dockerfile') : resolve(from, request.file);
-  const name = request.file === undefined ? 'Dockerfile' : isAbsolute(request.file) ? basename(path) : relative(from, path);
+  if (context.text !== undefined) return { name: 'Dockerfile', text: checkText(context.text, 'Dockerfile'), ignore: ignore() };
+  if (request.context.kind !== 'folder') return { ...readInside(folder, request.file), ignore: [] };
+  const path = request.file === undefined ? join(folder, 'Dockerfile') : resolve(currentFolder, request.file);
+  const name = request.file === undefined ? 'Dockerfile' : isAbsolute(request.file) ? basename(path) : relative(currentFolder, path);
   const bytes = readContextFile(dirname(path), basename(path), dockerfileLimit);
   if (bytes === undefined) {
-    const shown = request.context.kind === 'folder' ? path : name;
-    throw new JettisonError('engine/no-dockerfile', `Cannot read the Dockerfile: no such file: ${shown}`, {
-      hint:
-        request.file === undefined
-          ? 'Name another file with -f, or give the folder that holds the Dockerfile'
-          : 'The path after -f is looked up from the current folder',
-    });
+    throw noDockerfile(
+      path,
+      request.file === undefined
+        ? 'Name another file with -f, or give the folder that holds the Dockerfile'
+        : 'The path after -f is looked up from the current folder',
+    );
   }
-  return { name, text: new TextDecoder().decode(bytes), ignore: ignore(path) };
+  return { name, text: checkText(new TextDecoder().decode(bytes), name), ignore: ignore(path) };
+}
+
+/** The Dockerfile of an archive or a repository lies in it: whatever the path says, its root is that folder. */
+function readInside(folder: string, file = 'Dockerfile'): Pick<BuildSource, 'name' | 'text'> {
+  const name = relative('/', resolve('/', file));
+  const bytes = name === '' ? undefined : readContextFile(folder, name, dockerfileLimit);
+  if (bytes === undefined) throw noDockerfile(name, 'Name another file with -f: the path is looked up in the build context');
+  return { name, text: checkText(new TextDecoder().decode(bytes), name) };
+}
+
+function noDockerfile(path: string, hint: string): JettisonError {
+  return new JettisonError('engine/no-dockerfile', `Cannot read the Dockerfile: no such file: ${path}`, { hint });
+}
+
+/** No word of a Dockerfile can hold a NUL: what has some is UTF-16 or no text at all. */
+function checkText(text: string, name: string): string {
+  if (!text.includes('\0')) return text;
+  throw new JettisonError('engine/not-text', `"${name}" is no Dockerfile: it holds NUL bytes`, {
+    hint: 'A Dockerfile is UTF-8 text: save it as that, or name another file with -f',
+  });
 }
 
 /** The folders that the build may copy from, each with the ignore file that lies in it. Throws like `readBuildSource`. */

@@ -139,6 +139,7 @@ async function readText(chunks: AsyncIterable<Uint8Array>): Promise<string> {
       throw new JettisonError(
         'engine/dockerfile-too-large',
         'What came on standard input is neither a tar archive nor a Dockerfile: it is too long',
+        { hint: 'Pipe a tar archive (plain, or packed with gzip, zstd, xz or bzip2), or a Dockerfile' },
       );
   }
   return new TextDecoder().decode(joinBytes(parts));

@@ -13,9 +13,7 @@ import { checkUlimits } from './ulimits.ts';
 export function checkBefore(request: ProcessRequest): number {
   if (!/^[\w-]{1,128}$/u.test(request.id))
     throw new JettisonError('runtime/bad-id', `Invalid container id "${request.id}"`, { fault: 'bug' });
-  for (const text of [...request.arguments, ...request.environment]) {
-    if (text.includes('\0')) throw new JettisonError('runtime/bad-argument', 'An argument or variable holds a NUL byte');
-  }
+  checkWords(request);
   checkUlimits(request.ulimits ?? []);
   using tree = openRootTree(request.rootfs);
   checkRoot(tree);
@@ -26,6 +24,34 @@ export function checkBefore(request: ProcessRequest): number {
 /** The number of a signal by its name (`SIGTERM`). Throws `runtime/unknown-signal`. */
 export function numberOf(name: string): number {
   const number = signalNumber(name);
-  if (number === undefined) throw new JettisonError('runtime/unknown-signal', `Unknown signal "${name}"`);
+  if (number === undefined)
+    throw new JettisonError('runtime/unknown-signal', `Unknown signal "${name}"`, {
+      hint: 'The image or its STOPSIGNAL names it: use a name such as SIGTERM, or a number',
+    });
   return number;
+}
+
+/** Of one word, NUL included (execve(2), MAX_ARG_STRLEN). */
+const longestWord = 131_072;
+/** Runtimes compare each variable with each. */
+const mostVariables = 10_000;
+
+/** What no process can be started with. Throws `runtime/bad-argument`. */
+function checkWords(request: ProcessRequest): void {
+  const hint = 'Change it in the Dockerfile, or in the image that it comes from';
+  const refuse = (why: string): never => {
+    throw new JettisonError('runtime/bad-argument', `The process cannot be started: ${why}`, { hint });
+  };
+  for (const text of [...request.arguments, ...request.environment, request.workingDirectory]) {
+    const shown = text.slice(0, 40);
+    if (text.includes('\0')) refuse(`"${shown}" holds a NUL byte`);
+    if (text.length >= longestWord / 4 && bytesOf(text) >= longestWord)
+      refuse(`the argument or variable "${shown}..." has ${bytesOf(text)} bytes, and Linux takes ${longestWord - 1}`);
+  }
+  if (request.environment.length > mostVariables)
+    refuse(`it has ${request.environment.length} variables; at most ${mostVariables} are taken`);
+}
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
 }

@@ -15,6 +15,8 @@ export const accountFileLimit = 4 * 1024 * 1024;
 
 export const largestId = 2 ** 31 - 1;
 
+const userHint = 'Write user, user:group, or numbers; the image or its USER names it';
+
 type PasswdEntry = { readonly name: string; readonly uid: number; readonly gid: number; readonly home: string };
 type GroupEntry = { readonly name: string; readonly gid: number; readonly members: readonly string[] };
 
@@ -25,7 +27,7 @@ type GroupEntry = { readonly name: string; readonly gid: number; readonly member
  */
 export function resolveUser(spec: string, files: AccountFiles): ResolvedUser {
   const [userPart = '', groupPart = '', ...rest] = spec.split(':');
-  if (rest.length > 0) throw new JettisonError('runtime/bad-user', `Invalid user "${spec}": more than one ":"`);
+  if (rest.length > 0) throw new JettisonError('runtime/bad-user', `Invalid user "${spec}": more than one ":"`, { hint: userHint });
   const user = findUser(userPart, spec, files.passwd);
   const home = user.home === '' ? '/' : user.home;
   const gid = groupPart === '' ? user.gid : findGroup(groupPart, spec, files.group);
@@ -79,7 +81,7 @@ function parseId(text: string, spec: string): number | undefined {
   if (!/^-?\d+$/u.test(text)) return undefined;
   const id = text.startsWith('-') || text.length > 20 ? Number.NaN : Number(text);
   if (id >= 0 && id <= largestId) return id;
-  throw new JettisonError('runtime/bad-user', `Invalid user "${spec}": ids go from 0 to ${largestId}`);
+  throw new JettisonError('runtime/bad-user', `Invalid user "${spec}": ids go from 0 to ${largestId}`, { hint: userHint });
 }
 
 /** passwd(5). Lines that do not make sense are left out, as the C library does. */

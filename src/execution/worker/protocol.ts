@@ -2,7 +2,7 @@
  * What engine and worker say to each other over a Node IPC channel ("advanced" serialization: Maps and bytes survive).
  * Both ends are the same program of the same version, so a message is trusted for its shape; what it carries from outside is not.
  */
-import { firstFailure, fullDiskHint, JettisonError, messageOf, type Fault } from '#ground/base/errors.ts';
+import { firstFailure, fullDiskHint, JettisonError, messageOf, refusedFile, type Fault } from '#ground/base/errors.ts';
 import type { AlmostRung, TreeForm } from '#ground/linux/isolation.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
@@ -85,7 +85,7 @@ export function fromWire(wire: WireError): JettisonError {
   return error;
 }
 
-/** A full disk or a read-only store is the machine's fault and says so; whatever else arrives here is ours. */
+/** A full disk or a read-only store is the machine's fault, a name that no file system takes the Dockerfile's or the image's; whatever else arrives here is ours. */
 function explain(error: unknown, store: string): JettisonError {
   const text = messageOf(error);
   if (/\bENOSPC\b|\bEDQUOT\b/u.test(text)) {
@@ -97,5 +97,13 @@ function explain(error: unknown, store: string): JettisonError {
   }
   if (/\bEROFS\b/u.test(text))
     return new JettisonError('worker/read-only', `Cannot write to the store "${store}": ${text}`, { fault: 'environment', cause: error });
+  const refused = refusedFile(error);
+  if (refused !== undefined) {
+    return new JettisonError('worker/refused-file', `A file of this step cannot be made or read: ${refused} (${text.slice(0, 300)})`, {
+      fault: 'environment',
+      hint: 'Look for long paths and odd names in the Dockerfile, the image it starts from, and the files that it copies',
+      cause: error,
+    });
+  }
   return new JettisonError('worker/failed', text, { fault: 'bug', cause: error });
 }

@@ -55,10 +55,17 @@ export const configLimit = 16 * 1024 * 1024;
 const mostLayers = 1000;
 const mostHistory = 10_000;
 
-const texts = v.array(v.string());
+/** What becomes words of a process or a path: a NUL would end it early. */
+const word = v.pipe(
+  v.string(),
+  v.check((text) => !text.includes('\0'), 'Invalid text: it holds a NUL byte'),
+);
+const texts = v.array(word);
 const keys = v.custom<Record<string, object>>(
-  (value) => isJsonObject(value) && Object.values(value).every((member) => typeof member === 'object' && member !== null),
-  'Invalid type: expected an object of objects',
+  (value) =>
+    isJsonObject(value) &&
+    Object.entries(value).every(([name, member]) => typeof member === 'object' && member !== null && !name.includes('\0')),
+  'Invalid type: expected an object of objects, without NUL bytes in their names',
 );
 const whole = v.pipe(v.number(), v.integer());
 
@@ -72,13 +79,13 @@ const healthcheckSchema = v.looseObject({
 });
 
 const containerSchema = v.looseObject({
-  User: v.exactOptional(v.string()),
+  User: v.exactOptional(word),
   ExposedPorts: v.exactOptional(keys),
   Env: v.exactOptional(texts),
   Entrypoint: v.exactOptional(texts),
   Cmd: v.exactOptional(texts),
   Volumes: v.exactOptional(keys),
-  WorkingDir: v.exactOptional(v.string()),
+  WorkingDir: v.exactOptional(word),
   Labels: v.exactOptional(stringMap()),
   StopSignal: v.exactOptional(v.string()),
   Healthcheck: v.exactOptional(healthcheckSchema),

@@ -12,6 +12,8 @@ export type Document = {
 };
 
 const mostNesting = 64;
+const damagedHint =
+  'It is damaged or hostile, or was made by a program that does not keep to the format: get it from elsewhere, or have it made again';
 
 /**
  * Parses UTF-8 JSON of at most `document.limit` bytes and 64 levels. Throws `document.code`.
@@ -19,7 +21,7 @@ const mostNesting = 64;
  */
 export function parseJson(bytes: Uint8Array, document: Document): unknown {
   const refuse = (why: string): never => {
-    throw new JettisonError(document.code, `Cannot read ${document.what}: ${why}`, { fault: 'environment' });
+    throw new JettisonError(document.code, `Cannot read ${document.what}: ${why}`, { fault: 'environment', hint: damagedHint });
   };
   if (bytes.length > document.limit) return refuse(`it is longer than ${document.limit} bytes`);
   try {
@@ -28,8 +30,14 @@ export function parseJson(bytes: Uint8Array, document: Document): unknown {
     return JSON.parse(text);
   } catch (error) {
     if (error instanceof JettisonError) throw error;
-    return refuse(`it is not JSON: ${messageOf(error).slice(0, 200)}`);
+    return refuse(`it is not JSON${placeOf(error)}`);
   }
+}
+
+/** Only the place: the rest of the message quotes the text, which may be another file's than the one that was meant. */
+function placeOf(error: unknown): string {
+  const place = / at position \d+(?: \(line \d+ column \d+\))?|end of JSON input/u.exec(messageOf(error))?.[0];
+  return place === undefined ? '' : `: ${place.trim()}`;
 }
 
 /** The value itself, not a copy, once it has the shape of `schema`: unknown members stay. Throws `document.code`, naming the path. */
@@ -40,6 +48,7 @@ export function checkShape<const S extends v.GenericSchema>(value: unknown, sche
   const where = path === null ? '' : ` at "${path.slice(0, 200)}"`;
   throw new JettisonError(document.code, `Cannot read ${document.what}: ${(issue?.message ?? 'wrong shape').slice(0, 300)}${where}`, {
     fault: 'environment',
+    hint: damagedHint,
   });
 }
 

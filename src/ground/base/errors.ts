@@ -70,6 +70,24 @@ export function fullDisk(error: unknown): string | undefined {
 
 export const fullDiskHint = 'Free some space on that disk, then run the same command again';
 
+/** Of a name, a link or a size that file systems do not take, whoever asked for it: the words for it. Undefined for any other error. */
+export function refusedFile(error: unknown): string | undefined {
+  const code = systemCode(error) ?? '';
+  const isOwner = error instanceof Error && 'syscall' in error && /chown/u.test(String(error.syscall));
+  if (isOwner && code === 'EINVAL') return 'its owner is an id that whoever builds does not have (/etc/subuid, /etc/subgid)';
+  return refusedFiles.get(code);
+}
+
+const refusedFiles: ReadonlyMap<string, string> = new Map([
+  ['ENAMETOOLONG', 'a name has more than 255 bytes, or a path more than 4095'],
+  ['EINVAL', 'the kernel does not take its name or one of its numbers'],
+  ['EILSEQ', 'the file system does not take the bytes of its name'],
+  ['EFBIG', 'it is larger than a file can be here'],
+  ['EOVERFLOW', 'one of its numbers is too large'],
+  ['EMLINK', 'a file has more names than the file system takes'],
+  ['EPERM', 'it is not permitted to this user, or on this file system'],
+]);
+
 /** What went wrong first, where clearing up after it went wrong, too. */
 export function firstFailure(error: unknown): unknown {
   return error instanceof SuppressedError ? firstFailure(error.suppressed) : error;

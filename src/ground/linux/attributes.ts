@@ -1,6 +1,8 @@
 /** Extended attributes of a tree's entries. */
+import { statfsSync } from 'node:fs';
 import { constants } from 'node:os';
-import { fromBytes, type ByteString } from '#ground/base/byte-string.ts';
+import { fromBytes, nodePath, asByteString, type ByteString } from '#ground/base/byte-string.ts';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { SystemCallError, check, lastError, libc, pathBytes } from './libc.ts';
 
 const { errno: errors } = constants;
@@ -46,8 +48,46 @@ export function getAttribute(path: ByteString, name: string): Uint8Array | undef
   }
 }
 
+/** Sets an attribute of `path` itself. Throws `linux/attribute-refused` where the kernel or the file system does not take it, else system errors. */
 export function setAttribute(path: ByteString, name: string, value: Uint8Array): void {
-  check(native.lsetxattr(pathBytes(path), pathBytes(name), value, value.length, 0), 'lsetxattr', path);
+  const error = trySet(path, name, value);
+  if (error) throw explain(error, path, { name, value });
+}
+
+function trySet(path: ByteString, name: string, value: Uint8Array): SystemCallError | undefined {
+  if (native.lsetxattr(pathBytes(path), pathBytes(name), value, value.length, 0) >= 0) return undefined;
+  return new SystemCallError('lsetxattr', lastError(), path);
+}
+
+function explain(error: SystemCallError, path: ByteString, { name, value }: { readonly name: string; readonly value: Uint8Array }): Error {
+  const isTooMuch = error.code === 'ENOSPC' && hasRoom(path);
+  const why = isTooMuch ? 'it takes more room than there is for a file' : refusals.get(error.code);
+  if (why === undefined) return error;
+  return new JettisonError('linux/attribute-refused', `The extended attribute "${name}" (${value.length} bytes) cannot be set: ${why}`, {
+    fault: 'environment',
+    hint: 'File systems take a few kilobytes of attributes a file, and not each kind on each file: leave it out where the archive or image is made',
+    cause: error,
+  });
+}
+
+const refusals: ReadonlyMap<string, string> = new Map([
+  ['E2BIG', 'its value is too long'],
+  ['ERANGE', 'its name is too long'],
+  ['EINVAL', 'its name or value is not one that can be'],
+  ['EPERM', 'it is not permitted for this kind of file, or to this user'],
+  ['ENOTSUP', 'the file system does not support it'],
+  ['EOPNOTSUPP', 'the file system does not support it'],
+]);
+
+/** Is anything free on the disk of the folder that `path` lies in? Some file systems say "no space" of attributes that are too large for them. */
+function hasRoom(path: ByteString): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(nodePath(asByteString(path.slice(0, path.lastIndexOf('/') + 1))));
+    return bavail * bsize > 1 << 20;
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return false;
+  }
 }
 
 /** The same of an open file. */
@@ -67,12 +107,10 @@ const keptPrefix = 'user.jettison.kept.';
  * another name, by which `readAttributes` knows it: processes do not see it, layers have it.
  */
 export function setTreeAttribute(path: ByteString, name: string, value: Uint8Array): void {
-  try {
-    setAttribute(path, name, value);
-  } catch (error) {
-    if (!(error instanceof SystemCallError) || !mayBeKept(name, error.code)) throw error;
-    setAttribute(path, keptPrefix + name, value);
-  }
+  const error = trySet(path, name, value);
+  if (!error) return;
+  if (!mayBeKept(name, error.code)) throw explain(error, path, { name, value });
+  setAttribute(path, keptPrefix + name, value);
 }
 
 function mayBeKept(name: string, code: string): boolean {

@@ -9,6 +9,8 @@ import { statField, timeAt } from './stat-rows.ts';
 import type { TreeEntry } from './tree.ts';
 
 const maximumLinks = 255;
+/** Bytes (NAME_MAX). */
+const longestName = 255;
 const typeBits = constants.S_IFMT;
 const kinds: ReadonlyMap<number, TreeEntry['kind']> = new Map([
   [constants.S_IFREG, 'file'],
@@ -20,8 +22,12 @@ const kinds: ReadonlyMap<number, TreeEntry['kind']> = new Map([
   [constants.S_IFBLK, 'block-device'],
 ]);
 
+const loopHint = 'Look at the links with "ls -l": one of them leads back to itself';
+
 /** lstat with exact nanoseconds; undefined when nothing is there. The path up to the last component must be trusted. */
 export function lookAt(hostPath: ByteString): BigIntStats | undefined {
+  // Nothing can have such a name; the kernel makes an error of it.
+  if (hostPath.length - hostPath.lastIndexOf('/') - 1 > longestName) return undefined;
   return lstatSync(nodePath(hostPath), { bigint: true, throwIfNoEntry: false });
 }
 
@@ -116,7 +122,8 @@ export function resolveLinks(
       real.push(name);
       continue;
     }
-    if (++links > maximumLinks) throw new JettisonError('linux/symlink-loop', `Too many symbolic links in "${toText(path)}"`);
+    if (++links > maximumLinks)
+      throw new JettisonError('linux/symlink-loop', `Too many symbolic links in "${toText(path)}"`, { hint: loopHint });
     if (target.startsWith('/')) real.length = 0;
     rest.push(...target.split('/').toReversed());
   }
@@ -130,7 +137,8 @@ export function resolveLinks(
  * Throws `linux/not-a-file`.
  */
 export function openEntryFile(entry: TreeEntry): number {
-  if (entry.kind !== 'file') throw new JettisonError('linux/not-a-file', `"${toText(entry.path)}" is not a regular file`);
+  if (entry.kind !== 'file')
+    throw new JettisonError('linux/not-a-file', `"${toText(entry.path)}" is not a regular file`, { hint: 'Put an ordinary file there' });
   const file = openAsIs(entry);
   try {
     checkUnchanged(entry, fstatSync(file, { bigint: true }));
@@ -156,7 +164,10 @@ const changedMeanwhile = 'was changed while it was read';
 
 /** All bytes of a regular file. Throws `linux/too-large` beyond `limit` bytes, `linux/not-a-file` and `linux/changed` as `openEntryFile`. */
 export function readEntryFile(entry: TreeEntry, limit: number): Uint8Array {
-  if (entry.size > limit) throw new JettisonError('linux/too-large', `"${toText(entry.path)}" is larger than ${limit} bytes`);
+  if (entry.size > limit)
+    throw new JettisonError('linux/too-large', `"${toText(entry.path)}" is larger than ${limit} bytes`, {
+      hint: 'Is it the right file? No more of it is read',
+    });
   const file = openEntryFile(entry);
   try {
     const bytes = new Uint8Array(entry.size);

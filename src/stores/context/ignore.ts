@@ -13,6 +13,8 @@ export type IgnoreFile = {
 
 const mostBytes = 1024 * 1024;
 const mostPatterns = 10_000;
+/** Paths have 4095 bytes at most. */
+const longestPattern = 4096;
 
 /**
  * Reads `<Dockerfile>.dockerignore` beside the Dockerfile, else `.dockerignore` at the root of the context; undefined when there is neither.
@@ -35,11 +37,18 @@ export function parseIgnoreFile(text: string, name: string): readonly string[] {
     if (line.startsWith('#')) continue;
     const pattern = cleanPattern(line);
     if (pattern === '') continue;
+    if (pattern.length > longestPattern) {
+      throw new JettisonError('context/bad-ignore-file', `Line ${index + 1} of "${name}" has more than ${longestPattern} characters`, {
+        hint: 'No path is that long: write one pattern a line',
+      });
+    }
     checkPattern(pattern, `line ${index + 1} of "${name}"`);
     patterns.push(pattern);
   }
   if (patterns.length <= mostPatterns) return patterns;
-  throw new JettisonError('context/bad-ignore-file', `"${name}" has more than ${mostPatterns} patterns`);
+  throw new JettisonError('context/bad-ignore-file', `"${name}" has more than ${mostPatterns} patterns`, {
+    hint: 'Leave out whole folders, or everything ("*") and take back with "!" what is needed',
+  });
 }
 
 type FilePlace = { readonly folder: string; readonly path: string };

@@ -278,9 +278,8 @@ function missingWithParents(tree: Tree, path: ByteString): JettisonError {
 
 function hintFor(tree: Tree, path: ByteString): string | undefined {
   const names = path.split('/');
-  let depth = names.length;
-  let parent: TreeEntry | undefined;
-  while (!parent && depth > 0) parent = tree.resolve(asByteString(names.slice(0, --depth).join('/')), true).entry;
+  const depth = depthThere(tree, names);
+  const parent = tree.resolve(asByteString(names.slice(0, depth).join('/')), true).entry;
   if (parent?.kind !== 'folder') return undefined;
   if (liesOnHost(parent.hostPath, names.slice(depth))) return 'It is there, but .dockerignore leaves it out of the build context';
   const siblings = tree.list(parent.path).map((entry) => toText(baseName(entry.path)));
@@ -291,13 +290,28 @@ function hintFor(tree: Tree, path: ByteString): string | undefined {
   return `"${shown}" holds ${siblings.slice(0, 8).join(', ')}${siblings.length > 8 ? ' ...' : ''}`;
 }
 
-/** Only for the words of an error, so links on the way do no harm. A whiteout of a snapshot is a character device: not there. */
+/** How many of the names lead to something; fewer than all. Halving: with thousands of names, each look is long. */
+function depthThere(tree: Tree, names: readonly string[]): number {
+  let [there, gone] = [0, names.length];
+  while (gone - there > 1) {
+    const middle = (there + gone) >> 1;
+    if (tree.resolve(asByteString(names.slice(0, middle).join('/')), true).entry === undefined) gone = middle;
+    else there = middle;
+  }
+  return there;
+}
+
+/** Of real folders and files only: a link would say what lies elsewhere. A whiteout of a snapshot is a character device: not there. */
 function liesOnHost(folder: ByteString, names: readonly string[]): boolean {
-  if (folder === '') return false;
+  if (folder === '' || names.includes('..')) return false;
   try {
-    // oxlint-disable-next-line no-restricted-globals
-    const stats = lstatSync(Buffer.from(bytesOf(asByteString(`${folder}/${names.join('/')}`))), { throwIfNoEntry: false });
-    return stats !== undefined && !stats.isCharacterDevice() && !stats.isSymbolicLink();
+    return names.every((_, index) => {
+      // oxlint-disable-next-line no-restricted-globals
+      const stats = lstatSync(Buffer.from(bytesOf(asByteString([folder, ...names.slice(0, index + 1)].join('/')))), {
+        throwIfNoEntry: false,
+      });
+      return stats?.isDirectory() === true || (stats?.isFile() === true && index === names.length - 1);
+    });
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
     return false;

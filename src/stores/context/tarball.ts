@@ -15,7 +15,7 @@ import {
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { Readable } from 'node:stream';
 import { asByteString, fromText, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
-import { JettisonError, messageOf, systemCode, unreachable } from '#ground/base/errors.ts';
+import { fullDisk, fullDiskHint, JettisonError, messageOf, refusedFile, systemCode, unreachable } from '#ground/base/errors.ts';
 import { blockSize, type TarEntry, type TarKind } from '#formats/tar/entry.ts';
 import { createTarReader } from '#formats/tar/read.ts';
 import { readByProgram } from './tarball/by-program.ts';
@@ -183,18 +183,23 @@ function cleanName(name: ByteString): string {
 }
 
 function bad(why: string): JettisonError {
-  return new JettisonError('context/bad-archive', `Cannot read the build context: ${why}`);
+  return new JettisonError('context/bad-archive', `Cannot read the build context: ${why}`, {
+    hint: 'The archive is damaged or hostile, or holds what no context can: pack the files again with tar',
+  });
 }
-
-/** What file systems say of names and link targets that they cannot take, and of too many links to one file. */
-const refused = new Set(['ENOENT', 'ENAMETOOLONG', 'EMLINK', 'EINVAL']);
 
 function explain(error: unknown): unknown {
   if (error instanceof JettisonError) return error;
   const code = systemCode(error) ?? '';
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new JettisonError('context/no-space', 'No space left for the build context', { fault: 'environment', cause: error });
+  const full = fullDisk(error);
+  if (full !== undefined) {
+    return new JettisonError('context/no-space', `Cannot unpack the build context: ${full}`, {
+      fault: 'environment',
+      hint: fullDiskHint,
+      cause: error,
+    });
   }
-  if (refused.has(code)) return bad(`an entry cannot be made: ${messageOf(error)}`);
+  const why = refusedFile(error) ?? (code === 'ENOENT' ? 'a name or link is empty' : undefined);
+  if (why !== undefined) return bad(`an entry cannot be made: ${why} (${messageOf(error).slice(0, 300)})`);
   return code.startsWith('Z_') || code.startsWith('ZSTD') ? bad(`it is not whole: ${messageOf(error)}`) : error;
 }

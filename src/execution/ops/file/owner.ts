@@ -57,7 +57,9 @@ function parseId(text: string): number | undefined {
   if (!/^\d+$/u.test(text)) return undefined;
   const id = text.length > 10 ? Number.NaN : Number(text);
   if (id <= largestId) return id;
-  throw new JettisonError('ops/bad-owner', `Bad owner "${text}": ids go from 0 to ${largestId}`);
+  throw new JettisonError('ops/bad-owner', `Bad owner "${text}": ids go from 0 to ${largestId}`, {
+    hint: 'Write user, user:group, :group, or numbers',
+  });
 }
 
 function readText(base: Tree, path: string): string {

@@ -5,7 +5,7 @@
 import { fchmodSync, ftruncateSync, writeSync } from 'node:fs';
 import type { TarEntry } from '#formats/tar/entry.ts';
 import { asByteString, toText, type ByteString } from '#ground/base/byte-string.ts';
-import { JettisonError } from '#ground/base/errors.ts';
+import { fullDisk, isCode, JettisonError, messageOf, refusedFile } from '#ground/base/errors.ts';
 import { changeModeAt, changeTimeAt, closeFile, fileTypes, linkAt, makeNodeAt, makeSymlinkAt, procPath } from '#ground/linux/syscall.ts';
 import { setTreeAttribute } from '#ground/linux/attributes.ts';
 import { setOwner, setOwnerAt } from '#ground/linux/owner.ts';
@@ -59,8 +59,10 @@ export async function unpackArchive(on: Unpacking, file: number): Promise<void> 
       },
     });
   } catch (error) {
-    if (!isDamage(error)) throw error;
-    throw bad(on, error instanceof Error ? error.message : String(error), error);
+    const why = refusedFile(error);
+    if (why !== undefined && fullDisk(error) === undefined) throw bad(on, `${why} (${messageOf(error).slice(0, 300)})`, error);
+    if (!isDamage(error) && !isCode(error, 'linux/attribute-refused')) throw error;
+    throw bad(on, messageOf(error), error);
   } finally {
     close();
   }
@@ -106,6 +108,7 @@ function unpackOther(on: Unpacking, path: ByteString, entry: TarEntry): { readon
 
 function makeOther(on: Unpacking, folder: OpenFolder, name: ByteString, entry: TarEntry): void {
   const { uid, gid } = on.owner ?? entry;
+  if (entry.kind === 'symlink' && entry.linkName === '') throw bad(on, `"${toText(entry.name)}" is a symbolic link to nothing`);
   if (entry.kind === 'symlink') makeSymlinkAt(entry.linkName, folder.file, name);
   else makeNode(on, folder, name, entry);
   setOwnerAt(folder.file, name, uid, gid);

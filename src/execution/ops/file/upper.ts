@@ -101,7 +101,8 @@ export function openUpper(folder: string, base: Tree): Upper {
   const copyUp = (path: ByteString): void => {
     const state = stateOf(path);
     const found = entry(path);
-    if (!state || !found) throw new JettisonError('ops/not-a-folder', `"/${toText(path)}" is not a directory`);
+    if (!state || !found)
+      throw new JettisonError('ops/not-a-folder', `"/${toText(path)}" is not a directory`, { hint: 'Name another destination' });
     if (state.inUpper) return;
     copyUp(parentOf(path));
     const parent = open(parentOf(path));

@@ -1,7 +1,7 @@
 /** Work done for vertices in one build: the first failure ends all of it, and is told apart from what ended because of it. */
 import { cancelled, type ChildSignal } from '#ground/base/abort.ts';
 import type { Digest } from '#ground/base/digest.ts';
-import { firstFailure, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import { firstFailure, JettisonError, messageOf, systemCode, refusedFile } from '#ground/base/errors.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Vertex } from '#formats/graph/vertex.ts';
 
@@ -68,13 +68,19 @@ export function createAttempts(own: ChildSignal, report: Report, now: () => numb
   };
 }
 
+function hintOf(error: unknown): { readonly hint?: string } {
+  const refused = refusedFile(error);
+  return refused === undefined ? {} : { hint: `Of a file or path of this step, ${refused}` };
+}
+
 function blame(error: unknown, { label }: Vertex): JettisonError {
   const known =
     error instanceof JettisonError
       ? error
-      : new JettisonError('solver/step-failed', messageOf(error), {
+      : new JettisonError('solver/step-failed', messageOf(error).slice(0, 1000), {
           fault: systemCode(error) === undefined ? 'bug' : 'environment',
           cause: error,
+          ...hintOf(error),
         });
   // A place in the source says more than the words of the step.
   const at = label.at ?? [];

@@ -1,5 +1,5 @@
 import { toText, type ByteString } from '#ground/base/byte-string.ts';
-import { fullDisk, fullDiskHint, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import { fullDisk, fullDiskHint, isCode, JettisonError, messageOf, refusedFile, systemCode } from '#ground/base/errors.ts';
 
 /** A layer that says what it may not; `code` without its room. The unpacked part is of no use then. */
 export function badLayer(code: string, name: ByteString, what: string): JettisonError {
@@ -10,19 +10,24 @@ export function badLayer(code: string, name: ByteString, what: string): Jettison
 
 /** An error of the system while `name` was unpacked, as one for people; JettisonErrors stay as they are. */
 export function unpackError(error: unknown, name: ByteString): unknown {
+  if (isCode(error, 'linux/attribute-refused')) return cannotUnpack(error, name, error.message);
   const code = systemCode(error);
   if (error instanceof JettisonError || code === undefined) return error;
-  const shown = toText(name).slice(0, 200);
   const full = fullDisk(error);
   if (full !== undefined) {
-    return new JettisonError('layer/disk-full', `Cannot unpack "${shown}" of a layer: ${full}`, {
+    return new JettisonError('layer/disk-full', `Cannot unpack "${toText(name).slice(0, 200)}" of a layer: ${full}`, {
       fault: 'environment',
       cause: error,
       hint: fullDiskHint,
     });
   }
-  return new JettisonError('layer/cannot-unpack', `"${shown}" cannot be unpacked: ${messageOf(error)}`, {
+  return cannotUnpack(error, name, refusedFile(error) ?? messageOf(error).slice(0, 300));
+}
+
+function cannotUnpack(cause: unknown, name: ByteString, why: string): JettisonError {
+  return new JettisonError('layer/cannot-unpack', `"${toText(name).slice(0, 200)}" of a layer cannot be unpacked: ${why}`, {
     fault: 'environment',
-    cause: error,
+    hint: 'The image is hostile, or was made for another file system: have it made again, or use a store on another file system',
+    cause,
   });
 }
