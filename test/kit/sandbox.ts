@@ -132,6 +132,8 @@ export async function runCommand(command: string, words: readonly string[], opti
     env: { ...process.env, ...options.environment },
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
+  // Who refuses the input closes it early.
+  child.stdin?.on('error', () => undefined);
   if (options.input !== undefined) child.stdin?.end(options.input);
   const [stdout, stderr]: [Uint8Array[], Uint8Array[]] = [[], []];
   child.stdout?.on('data', (chunk: Uint8Array) => stdout.push(chunk));
