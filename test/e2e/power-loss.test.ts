@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,8 +12,10 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assertTidySnapshots } from '#test/kit/aftermath.ts';
+import { imageOf, tarOf } from '#test/kit/archives.ts';
 import { inOwnNamespaces } from '#test/kit/own-namespaces.ts';
 import { hasLoopDevices, makeDisk, pretendReboot, type Disk } from '#test/kit/power-cut.ts';
+import { addImage, sha256, startRegistry } from '#test/kit/registry.ts';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
 
 type World = AsyncDisposable & {
@@ -153,5 +156,44 @@ function tests(): void {
       await run('prune', '-af');
     }
     assert.ok(lost > 0, 'the cut left files that had lost their bytes, or this shows nothing');
+  });
+
+  test('W1, W4, W5: pulled blobs, output files and cache mounts after a power cut', async () => {
+    await using world = await openWorld();
+    await using registry = await startRegistry();
+    const { sandbox, environment, store } = world;
+    const run = async (...words: readonly string[]): Promise<string> => await sandbox.succeed(words, { environment });
+    await sandbox.base('busybox');
+    const archive = join(sandbox.folder, 'busybox.tar');
+    await sandbox.succeed(['save', '-o', archive, 'busybox']);
+    await run('load', '-i', archive);
+    await tended(world);
+    const layers = ['one', 'other'].map((name) => tarOf([[name, 'file', randomBytes(300_000)]]));
+    addImage(registry, 'app:v1', imageOf({ layers }));
+    const name = `${registry.host}/app:v1`;
+    const blobs = layers.map((layer) => join(store, 'content/blobs', sha256(layer).replace(':', '/')));
+    const step = 'if [ -e /c/file ]; then [ -s /c/file ] || exit 7; else seq 1000 > /c/file; fi';
+    const context = sandbox.files({ Dockerfile: `FROM busybox\nARG N\nRUN --mount=type=cache,target=/c : $N; ${step}\n` });
+    const output = join(world.disk.folder, 'out.tar');
+    let lost = 0;
+    for (const [round, wait] of [0, 1500].entries()) {
+      await world.untended();
+      await run('pull', '-q', name);
+      await run('build', '-q', '--build-arg', `N=${round}`, context);
+      execFileSync('sync', [join(store, 'engine.db'), join(store, 'engine.db-wal')]);
+      await sleep(wait);
+      await run('save', '-o', output, 'busybox');
+      await world.cut(0);
+      assert.ok(readFileSync(output).equals(readFileSync(archive)), 'whoever is told that a file was written has it');
+      lost += blobs.filter((blob) => (statSync(blob, { throwIfNoEntry: false })?.size ?? 0) === 0).length;
+      await run('build', '-q', '--build-arg', `N=${round} again`, context);
+      await run('pull', '-q', name);
+      await run('save', '-o', join(sandbox.folder, 'app.tar'), name);
+      const listed = execFileSync('tar', ['-tf', join(sandbox.folder, 'app.tar')], { encoding: 'utf8' });
+      for (const layer of layers) assert.ok(listed.includes(sha256(layer).slice(7)));
+      await tended(world);
+      await run('rmi', name);
+    }
+    assert.ok(lost > 0, 'the cut took blobs, or this shows nothing');
   });
 }

@@ -3,9 +3,10 @@
  * fs/ext4/ext4.h with EXT4_GOING_FLAGS_NOLOGFLUSH). What was not synced is then as it would be: older, shorter, empty, or not there.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { bootId } from '#ground/base/boot.ts';
 import { libc } from '#ground/linux/libc.ts';
 
 export type Disk = Disposable & {
@@ -68,5 +69,10 @@ export function pretendReboot(store: string): void {
     const database = new DatabaseSync(join(store, file), { timeout: 10_000 });
     for (const statement of statements) database.exec(statement);
     database.close();
+  }
+  const mounts = join(store, 'cache-mounts');
+  if (!existsSync(mounts)) return;
+  for (const path of readdirSync(mounts, { recursive: true, encoding: 'utf8' })) {
+    if (path.endsWith(`/unsafe.${bootId()}`)) renameSync(join(mounts, path), join(mounts, path, `../unsafe.${other}`));
   }
 }
