@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { assertNothingLeft, assertTidySnapshots, processesOf } from '#test/kit/aftermath.ts';
 import { imageOf, tarOf } from '#test/kit/archives.ts';
 import { addImage, startRegistry } from '#test/kit/registry.ts';
-import { openSandbox, type CommandOptions, type Sandbox } from '#test/kit/sandbox.ts';
+import { openSandbox, type CommandOptions, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
 
 const show = process.env['SHOW'] !== undefined;
 const rounds = Number(process.env['ROUNDS'] ?? 4);
@@ -119,6 +119,51 @@ test('K4: Ctrl-C during a pull leaves nothing, and the next pull works', async (
   await sandbox.succeed(['pull', name]);
   await assertTidySnapshots(sandbox.store);
 });
+
+test('T6: who waits for a blob that a killed pull was fetching goes on within five seconds', async () => {
+  await using sandbox = await openSandbox();
+  await using registry = await startRegistry('stall');
+  addImage(registry, 'base:v1', imageOf({ layers: [tarOf([['large', 'file', 'lorem '.repeat(30_000)]])] }));
+  const name = `${registry.host}/base:v1`;
+  const kill = Promise.withResolvers<void>();
+  const first = sandbox.jettison(['pull', name], { onStart: (child) => void kill.promise.then(() => child.kill('SIGKILL')) });
+  await until(() => registry.seen.some(({ url }) => url.includes('/blobs/')));
+  const second = sandbox.jettison(['pull', name]);
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  registry.fault = 'good';
+  const asked = registry.seen.length;
+  kill.resolve();
+  assert.equal((await first).signal, 'SIGKILL');
+  await assertGoesOn(second);
+  assert.ok(registry.seen.length > asked, 'it fetched the blob itself');
+  await assertNothingLeft(sandbox);
+});
+
+test('T6: who waits for a cache that a killed build had locked goes on within five seconds', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const step = 'RUN --mount=type=cache,id=tools,target=/c,sharing=locked [ $N -gt 0 ] || sleep 4715';
+  const context = sandbox.files({ Dockerfile: `FROM busybox\nARG N\n${step}\n` });
+  const kill = Promise.withResolvers<void>();
+  const build = ['build', '--progress', 'plain', '--build-arg'];
+  const first = sandbox.jettison([...build, 'N=0', context], { onStart: (child) => void kill.promise.then(() => child.kill('SIGKILL')) });
+  await whenRunning(sandbox, 'sleep 4715');
+  const second = sandbox.jettison([...build, 'N=1', context]);
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  kill.resolve();
+  assert.equal((await first).signal, 'SIGKILL');
+  assert.match((await assertGoesOn(second)).stderr, /Waiting for another build/u);
+  await assertNothingLeft(sandbox);
+});
+
+/** The lock ends with its holder. */
+async function assertGoesOn(waiting: Promise<Finished>): Promise<Finished> {
+  const killedAt = performance.now();
+  const done = await waiting;
+  assert.equal(done.status, 0, done.stderr);
+  assert.ok(performance.now() - killedAt < 5000, `took ${performance.now() - killedAt} ms`);
+  return done;
+}
 
 async function whenRunning(sandbox: Sandbox, words: string): Promise<void> {
   await until(() => processesOf(sandbox.store).length > 0 && execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).includes(words));
