@@ -164,6 +164,31 @@ test('T8: a clock that was set back: what the last build used stays, all else ca
   assert.deepEqual(readdirSync(join(sandbox.store, 'snapshots/s')), []);
 });
 
+test('T8: prunes whose clocks are an hour off take nothing from a build that runs, and one whose clock jumps forward works', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const off = (milliseconds: number) => ({
+    NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(`const real=Date.now;Date.now=()=>real()+${milliseconds}`)}`,
+  });
+  const context = sandbox.files({
+    Dockerfile:
+      'FROM busybox AS s\nRUN echo first > /first\nRUN sleep 4; cat /first > /second\nFROM busybox\nCOPY --from=s /second /first /\n',
+  });
+  const built = sandbox.jettison(['build', '--progress=plain', '-t', 'app', context]);
+  await sleep(1500);
+  for (const hours of [1, -1]) await sandbox.succeed(['prune', '-af'], { environment: off(hours * 3_600_000) });
+  const { status, stderr } = await built;
+  assert.equal(status, 0, stderr);
+  assert.equal(await sandbox.succeed(['run', '--rm', 'app', 'cat', '/first', '/second']), 'first\nfirst\n');
+  // Jumps in the middle of its only step.
+  const hook = `const real=Date.now;const end=performance.now()+1500;Date.now=()=>real()+(performance.now()>end?3600000:0)`;
+  const environment = { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(hook)}` };
+  const jumped = sandbox.files({ Dockerfile: 'FROM busybox\nRUN sleep 2; echo jumped > /file\n' }, 'jumped');
+  await sandbox.succeed(['build', '-t', 'app', jumped], { environment });
+  assert.match((await sandbox.jettison(['build', '--progress=plain', '-t', 'app', jumped])).stderr, /CACHED/u);
+  assert.equal(await sandbox.succeed(['run', '--rm', 'app', 'cat', '/file']), 'jumped\n');
+});
+
 test('T3: fifty builds beside one prune after another: each one works and gives the right image', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
