@@ -145,10 +145,10 @@ test('T6: who waits for a cache that a killed build had locked goes on within fi
   const step = 'RUN --mount=type=cache,id=tools,target=/c,sharing=locked [ $N -gt 0 ] || sleep 4715';
   const context = sandbox.files({ Dockerfile: `FROM busybox\nARG N\n${step}\n` });
   const kill = Promise.withResolvers<void>();
-  const build = ['build', '--progress', 'plain', '--build-arg'];
-  const first = sandbox.jettison([...build, 'N=0', context], { onStart: (child) => void kill.promise.then(() => child.kill('SIGKILL')) });
+  const words = ['build', '--progress', 'plain', '--build-arg'];
+  const first = sandbox.jettison([...words, 'N=0', context], { onStart: (child) => void kill.promise.then(() => child.kill('SIGKILL')) });
   await whenRunning(sandbox, 'sleep 4715');
-  const second = sandbox.jettison([...build, 'N=1', context]);
+  const second = sandbox.jettison([...words, 'N=1', context]);
   await new Promise((resolve) => setTimeout(resolve, 3000));
   kill.resolve();
   assert.equal((await first).signal, 'SIGKILL');

@@ -189,8 +189,8 @@ function tests(): void {
       await run('build', '-q', '--build-arg', `N=${round} again`, context);
       await run('pull', '-q', name);
       await run('save', '-o', join(sandbox.folder, 'app.tar'), name);
-      const listed = execFileSync('tar', ['-tf', join(sandbox.folder, 'app.tar')], { encoding: 'utf8' });
-      for (const layer of layers) assert.ok(listed.includes(sha256(layer).slice(7)));
+      const names = execFileSync('tar', ['-tf', join(sandbox.folder, 'app.tar')], { encoding: 'utf8' });
+      for (const layer of layers) assert.ok(names.includes(sha256(layer).slice(7)));
       await tended(world);
       await run('rmi', name);
     }

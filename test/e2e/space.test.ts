@@ -164,12 +164,14 @@ test('T8: a clock that was set back: what the last build used stays, all else ca
   assert.deepEqual(readdirSync(join(sandbox.store, 'snapshots/s')), []);
 });
 
+/** A clock that is so much before the system's, for commands of this program. */
+const off = (milliseconds: number) => ({
+  NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(`const real=Date.now;Date.now=()=>real()+${milliseconds}`)}`,
+});
+
 test('T8: prunes whose clocks are an hour off take nothing from a build that runs, and one whose clock jumps forward works', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
-  const off = (milliseconds: number) => ({
-    NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(`const real=Date.now;Date.now=()=>real()+${milliseconds}`)}`,
-  });
   const context = sandbox.files({
     Dockerfile:
       'FROM busybox AS s\nRUN echo first > /first\nRUN sleep 4; cat /first > /second\nFROM busybox\nCOPY --from=s /second /first /\n',
