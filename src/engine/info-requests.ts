@@ -6,7 +6,10 @@ export type SystemInfo = {
   readonly images: number;
   readonly containers: number;
   readonly runtime: string;
+  /** Has it less than the rights of the machine's root? */
   readonly rootless: boolean;
+  /** By looking; it may be refused where it is tried. */
+  readonly isolation: string;
   readonly kernel: string;
   readonly architecture: string;
   readonly cpus: number;

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism, release, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { isMachineRoot, likelyIsolation } from '#execution/worker/isolation.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { Engine } from './open.ts';
 import type { SystemInfo, VersionInfo } from './info-requests.ts';
@@ -14,7 +15,8 @@ export function systemInfo(engine: Engine): SystemInfo {
     images: engine.images.list().length,
     containers: engine.containers.list().length,
     runtime: installedRuntimes(engine.environment['PATH']),
-    rootless: process.getuid?.() !== 0,
+    rootless: !isMachineRoot(),
+    isolation: likelyIsolation(engine.environment['PATH'] ?? '') ?? 'none: see "jettison doctor"',
     kernel: release(),
     architecture: nativeOrAsked(undefined).architecture,
     cpus: availableParallelism(),

@@ -246,7 +246,7 @@ function openEngineDatabase(paths: Paths): Database {
  * What a worker may see of the user's environment: where programs are, and what helps to find a fault. It keeps its compiled code where
  * this process does: Node's own default is a folder below /tmp, where others may have put theirs.
  */
-function workerEnvironment(environment: EngineOptions['environment']): Readonly<Record<string, string>> {
+export function workerEnvironment(environment: EngineOptions['environment']): Readonly<Record<string, string>> {
   const compiled = getCompileCacheDir();
   const cache = compiled === undefined ? {} : { NODE_COMPILE_CACHE: dirname(compiled) };
   const kept = ['PATH', 'NODE_DEBUG', 'TMPDIR', 'TERM'].flatMap((name) => {

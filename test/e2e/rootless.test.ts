@@ -2,7 +2,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fromText } from '#ground/base/byte-string.ts';
@@ -302,3 +302,61 @@ test('T7: a store is one user’s: root is refused a user’s, and a user root�
   assert.equal(other.status, 1);
   assert.match(other.stderr, /^ERROR: Cannot keep anything in "[^"]*": permission denied$/mu);
 });
+
+test('the doctor tries each rung, and says what is missing for it', async () => {
+  await using sandbox = await openSandbox();
+  const { user, home } = await openForUser(sandbox);
+  const diagnose = async (who: readonly [string, ...string[]], store: string) => {
+    const done = await typedBy({ ...user, words: who }, sandbox, join(home, store))(['doctor', '--format=json']);
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own document
+    return { ...done, ...(JSON.parse(done.stdout) as Diagnosis) };
+  };
+  const root = await diagnose(['env'], 'root');
+  assert.deepEqual([root.status, root.isolation, root.tree], [0, 'oci', 'overlay']);
+  assert.deepEqual(
+    root.rungs.map(({ isolation, works, tree }) => [isolation, works, tree]),
+    [
+      ['oci', true, 'overlay'],
+      ['rootless', true, 'overlay'],
+      ['rootless-single', true, 'overlay'],
+      ['chroot', true, 'copies'],
+    ],
+  );
+  assert.match(lackOf(root, 'rootless', 'limits'), /making cgroups/u);
+  assert.match(await sandbox.succeed(['doctor']), /^Builds here run with isolation "oci", trees by overlay\.\n\nISOLATION/u);
+
+  const alone = await diagnose(normalUser(home, { ids: false }).words, 'alone');
+  assert.deepEqual([alone.status, alone.isolation], [0, 'rootless-single']);
+  assert.match(lackOf(alone, 'rootless', 'isolation'), /user pilot has no ids of its own.*usermod --add-subuids 100000-165535.* pilot/u);
+  assert.match(lackOf(alone, 'rootless-single', 'ids'), /usermod .* pilot/u);
+  assert.match(lackOf(alone, 'oci', 'isolation'), /not root/u);
+
+  const tame = await diagnose([...user.words, 'setpriv', '--no-new-privs'], 'tame');
+  assert.deepEqual([tame.status, tame.isolation], [0, 'rootless-single']);
+  assert.match(lackOf(tame, 'rootless', 'isolation'), /no_new_privs/u);
+
+  const poor = 'echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set -sys_admin,-sys_chroot "$@"';
+  const nothing = await diagnose(['unshare', '--user', '--map-root-user', 'sh', '-c', poor, 'sh'], 'root');
+  assert.deepEqual([nothing.status, nothing.isolation], [1, null]);
+  assert.match(lackOf(nothing, 'oci', 'isolation'), /CAP_SYS_ADMIN.*--cap-add SYS_ADMIN/u);
+  assert.match(lackOf(nothing, 'rootless', 'isolation'), /no user namespaces.*sysctl -w user\.max_user_namespaces/u);
+  assert.match(lackOf(nothing, 'chroot', 'isolation'), /SYS_CHROOT/u);
+  // What was tried is gone.
+  for (const store of ['root', 'alone', 'tame']) assert.ok(!readdirSync(join(home, store)).some((name) => name.startsWith('doctor-')));
+});
+
+type Diagnosis = {
+  readonly isolation: string | null;
+  readonly tree: string | null;
+  readonly rungs: readonly {
+    readonly isolation: string;
+    readonly works: boolean;
+    readonly tree: string | null;
+    readonly missing: readonly { readonly what: string; readonly problem: string; readonly hint: string }[];
+  }[];
+};
+
+function lackOf({ rungs }: Diagnosis, isolation: string, what: string): string {
+  const lack = rungs.find((rung) => rung.isolation === isolation)?.missing.find((one) => one.what === what);
+  return lack === undefined ? '' : `${lack.problem}. ${lack.hint}`;
+}

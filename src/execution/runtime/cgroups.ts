@@ -47,7 +47,7 @@ export type Cgroups = {
 export function createCgroups(places: CgroupPlaces): Cgroups {
   const mounted = new Map<string, string>();
   const rootOf = (hierarchy: Pick<CgroupHierarchy, 'version' | 'name'>): string => {
-    const root = mounted.get(hierarchy.name) ?? mountHierarchy(hierarchy, places.mountPoint);
+    const root = mounted.get(hierarchy.name) ?? mountOrRefuse(hierarchy, places.mountPoint);
     mounted.set(hierarchy.name, root);
     return root;
   };
@@ -55,6 +55,24 @@ export function createCgroups(places: CgroupPlaces): Cgroups {
     open: (id, limits) => openCgroup(id, limits, { places, rootOf }),
     sweep: () => sweepRecords(places, rootOf),
   };
+}
+
+/** Outside of the machine's own namespaces a hierarchy can be mounted only by who has a cgroup namespace of its own. */
+function mountOrRefuse(hierarchy: Pick<CgroupHierarchy, 'version' | 'name'>, mountPoint: string): string {
+  try {
+    return mountHierarchy(hierarchy, mountPoint);
+  } catch (error) {
+    if (systemCode(error) !== 'EPERM' && systemCode(error) !== 'EACCES') throw error;
+    throw new JettisonError(
+      'runtime/limit-unsupported',
+      "Cannot limit what a step uses: making cgroups takes the rights of the machine's root",
+      {
+        fault: 'environment',
+        hint: 'Leave the limit out, or build as root (isolation "oci")',
+        cause: error,
+      },
+    );
+  }
 }
 
 type Tools = { readonly places: CgroupPlaces; readonly rootOf: (hierarchy: Pick<CgroupHierarchy, 'version' | 'name'>) => string };

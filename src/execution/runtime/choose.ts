@@ -238,17 +238,35 @@ async function tryWay(way: Way, { folder, facts }: Trial, signal: AbortSignal): 
   }
 }
 
+/** ENOENT */
+const missing = 2;
+
+/** Runs a program of one system call over a root in `folder`, by a runtime that is open already: undefined when that works, else what was wrong. */
+export async function whyRuntimeFails(runtime: Runtime, folder: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const { code } = await runtime.run(
+      trialRequest(folder, { device: false }),
+      { kind: 'capture', stdout: () => {}, stderr: () => {} },
+      signal,
+    );
+    return code === missing ? undefined : `a program that opens a missing file ended with ${code}`;
+  } catch (error) {
+    signal.throwIfAborted();
+    return messageOf(error);
+  }
+}
+
 /** The errno of opening the trial's device file where all is well: EACCES, or ENOENT where we may not make one. */
 function openedDevice({ rootfs }: ProcessRequest): number {
-  return existsSync(join(rootfs, 'device')) ? 13 : 2;
+  return existsSync(join(rootfs, 'device')) ? 13 : missing;
 }
 
 /** A program that opens a device file in its root: a runtime works when it runs, and the sandbox when that fails. */
-function trialRequest(folder: string): ProcessRequest {
+function trialRequest(folder: string, has = { device: true }): ProcessRequest {
   const rootfs = join(folder, 'trial');
   for (const name of ['dev', 'proc', 'sys', 'etc']) mkdirSync(join(rootfs, name), { recursive: true });
   writeProgram('open', join(rootfs, 'open'));
-  makeDevice(fromText(join(rootfs, 'device')));
+  if (has.device) makeDevice(fromText(join(rootfs, 'device')));
   return {
     id: 'trial',
     rootfs,

@@ -79,9 +79,22 @@ export type UnpackRequest = {
   readonly madeAt?: number;
 };
 
+/** What a worker found when it tried what steps need. */
+export type Examination = {
+  /** Undefined when nothing can be run. */
+  readonly runtime: { readonly name: string; readonly version: string } | undefined;
+  /** What does not work, or not fully. */
+  readonly missing: readonly Lack[];
+};
+
+/** `ids`: owners are recorded only; `limits`: of what a step uses. */
+export type Lack = { readonly what: 'runtime' | 'overlay' | 'ids' | 'limits'; readonly problem: string; readonly hint: string };
+
 export type Worker = AsyncDisposable & {
   /** By what means it keeps steps apart. */
   readonly rung: Rung;
+  /** Tries what steps need, for `doctor`. */
+  examine(signal: AbortSignal): Promise<Examination>;
   /** Runs an op to a committed snapshot. Nothing stays behind when it fails. */
   run(request: OpRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
   /** Digest of what a copy action would take from a tree: names, modes, owners, xattrs, links, bytes; no times. */

@@ -113,6 +113,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
       const wire = { ...request, agents: [...agents.keys()], wantsDigests: onRead !== undefined };
       return await call('run', [wire], { report, agents, onRead }, callSignal);
     },
+    examine: async (callSignal) => await call('examine', [], ignore, callSignal),
     contentDigest: async (source, action, callSignal) => await call('contentDigest', [source, action], ignore, callSignal),
     layerIdentities: async (top, callSignal) => await call('layerIdentities', [top], ignore, callSignal),
     writeLayer: async (request, report, callSignal) => await call('writeLayer', [request], { report }, callSignal),

@@ -1,6 +1,6 @@
 /** Starts the worker process of this machine on the best rung of the ladder that works, or on the one that was asked for. */
 import { join } from 'node:path';
-import { isCode, JettisonError } from '#ground/base/errors.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import type { Isolation, IsolationWish } from '#ground/linux/isolation.ts';
 import { obstacleTo, requireRung, rungsToTry } from '#ground/linux/ladder.ts';
 import type { Worker } from './contract.ts';
@@ -29,7 +29,7 @@ export async function startWorker({ wish, ...options }: WorkerOptions, signal: A
     try {
       return await start(isolation);
     } catch (error) {
-      if (!(error instanceof JettisonError) || !isCode(error, 'linux/namespaces-refused')) throw error;
+      if (!(error instanceof JettisonError) || !['linux/namespaces-refused', 'linux/no-such-command'].includes(error.code)) throw error;
       refused.push(error);
     }
   }

@@ -80,6 +80,10 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
     tree,
     answers: {
       run: async ([request], back, signal) => await runOp(request, { files, layers, execTools }, back, signal),
+      examine: async (_take, _back, signal) => {
+        const { examine } = await import('./examine.ts');
+        return await examine({ ...options, snapshots: folder('snapshots'), bundles: folder('bundles'), runtime }, signal);
+      },
       contentDigest: async ([source, action], _back, signal) => await contentDigest(source, action, files, signal),
       layerIdentities: async ([top], _back, signal) => await layers.identities(top, signal),
       writeLayer: async ([request], { report }, signal) => await layers.write(request, report, signal),

@@ -120,6 +120,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/info.ts')).infoCommand,
   },
   {
+    names: ['doctor'],
+    summary: 'Try what this machine lets a build do, and say what is missing',
+    load: async () => (await import('./commands/doctor.ts')).doctorCommand,
+  },
+  {
     names: ['du', 'builder du', 'buildx du'],
     summary: 'Show what the build cache takes up',
     load: async () => (await import('./commands/du.ts')).duCommand,

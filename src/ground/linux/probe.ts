@@ -1,9 +1,7 @@
-/** What this host can do, for `jettison info` and for hints in errors. Everything is looked at, nothing is guessed from versions. */
-import { mkdirSync, mkdtempDisposableSync, readFileSync, statSync, statfsSync } from 'node:fs';
+/** What this host is, for `jettison info` and `doctor`. Everything is looked at, nothing is guessed from versions; what it can do is tried elsewhere. */
+import { statSync, statfsSync } from 'node:fs';
 import { arch, availableParallelism, release, totalmem } from 'node:os';
-import { join } from 'node:path';
-import { systemCode } from '#ground/base/errors.ts';
-import { runProcess } from './spawn.ts';
+import { ownRights } from './own-rights.ts';
 
 export type HostFacts = {
   readonly kernel: string;
@@ -13,14 +11,14 @@ export type HostFacts = {
   /** Bytes. */
   readonly memory: number;
   readonly isRoot: boolean;
-  /** May users without root make user namespaces? */
-  readonly userNamespaces: boolean;
+  /** May this process gain no rights (no_new_privs)? */
+  readonly noNewPrivileges: boolean;
+  /** How many seccomp filters stand in its way; null where the kernel does not count them. */
+  readonly seccompFilters: number | null;
   /** `hybrid`: version 1 with a version 2 tree at /sys/fs/cgroup/unified. */
   readonly cgroup: 'v2' | 'v1' | 'hybrid' | 'none';
   /** File system under the store: `ext4`, or a hexadecimal number. */
   readonly fileSystem: string;
-  /** Can an overlay be mounted over folders of the store? Otherwise what was said when it was tried. */
-  readonly overlay: { readonly usable: true } | { readonly usable: false; readonly why: string };
 };
 
 const fileSystems: ReadonlyMap<number, string> = new Map([
@@ -36,18 +34,19 @@ const fileSystems: ReadonlyMap<number, string> = new Map([
   [0x63677270, 'cgroup2'],
 ]);
 
-/** Looks at the host (about 20 ms). `folder` (absolute, there already) lies where the store is; a folder is made in it for a moment. */
-export async function probeHost(folder: string, signal: AbortSignal): Promise<HostFacts> {
+/** Looks at the host. `folder` (absolute, there already) lies where the store is. */
+export function probeHost(folder: string): HostFacts {
+  const { isRoot, noNewPrivileges, filters } = ownRights();
   return {
     kernel: release(),
     architecture: arch(),
     processors: availableParallelism(),
     memory: totalmem(),
-    isRoot: process.getuid?.() === 0,
-    userNamespaces: allowsUserNamespaces(),
+    isRoot,
+    noNewPrivileges,
+    seccompFilters: filters ?? null,
     cgroup: cgroupLayout(),
     fileSystem: fileSystemOf(folder),
-    overlay: await tryOverlay(folder, signal),
   };
 }
 
@@ -65,34 +64,4 @@ function cgroupLayout(): HostFacts['cgroup'] {
 
 function isThere(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
-/** Debian's switch, AppArmor's (Ubuntu), and the kernel's limit. */
-function allowsUserNamespaces(): boolean {
-  const limit = readNumber('/proc/sys/user/max_user_namespaces');
-  const debian = readNumber('/proc/sys/kernel/unprivileged_userns_clone') ?? 1;
-  const restricted = readNumber('/proc/sys/kernel/apparmor_restrict_unprivileged_userns') ?? 0;
-  return limit !== undefined && limit > 0 && debian !== 0 && restricted === 0;
-}
-
-function readNumber(path: string): number | undefined {
-  try {
-    return Number(readFileSync(path, 'latin1'));
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** Mounts one in a mount namespace that ends at once. */
-async function tryOverlay(folder: string, signal: AbortSignal): Promise<HostFacts['overlay']> {
-  if (process.getuid?.() !== 0) return { usable: false, why: 'Without root it is not built yet' };
-  using place = mkdtempDisposableSync(join(folder, '.probe-'));
-  for (const name of ['l', 'u', 'w', 'm']) mkdirSync(join(place.path, name));
-  const mount = ['mount', '-t', 'overlay', 'overlay', '-o', 'lowerdir=l,upperdir=u,workdir=w', 'm'];
-  const exit = await runProcess(
-    { command: 'unshare', arguments: ['--mount', '--propagation', 'private', ...mount], cwd: place.path },
-    signal,
-  );
-  return exit.code === 0 ? { usable: true } : { usable: false, why: new TextDecoder().decode(exit.stderr).trim() };
 }

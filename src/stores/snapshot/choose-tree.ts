@@ -4,13 +4,13 @@ import { closeSync, openSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { bootId } from '#ground/base/boot.ts';
 import { fromText } from '#ground/base/byte-string.ts';
-import { fullDisk, isCode, messageOf, systemCode } from '#ground/base/errors.ts';
+import { fullDisk, isCode, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import type { TreeForm } from '#ground/linux/isolation.ts';
 import { tryLockFile } from '#ground/linux/lock-file.ts';
 import { unmount } from '#ground/linux/mount.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
-import { overlayMarks } from '#ground/linux/user-namespace.ts';
+import { overlayMarks, type Obstacle } from '#ground/linux/user-namespace.ts';
 import { mountOverlay } from './overlay.ts';
 
 const log = createLog('snapshot');
@@ -22,7 +22,7 @@ export function chooseTree(folder: string): TreeForm {
   if (read(memory) === key) return 'overlay';
   const why = whyNoOverlay(folder);
   if (why !== undefined) {
-    log('no overlay: %s', why);
+    log('no overlay: %s', why.problem);
     return 'copies';
   }
   writeFileSync(memory, key, { mode: 0o600 });
@@ -33,7 +33,7 @@ export function chooseTree(folder: string): TreeForm {
  * Mounts an overlay over folders that are made in `folder` for a moment, and does in it what steps do: writes a file, changes one of below, deletes one. Undefined when all of it
  * works, else what did not. For a process in a mount namespace of its own.
  */
-export function whyNoOverlay(folder: string): string | undefined {
+export function whyNoOverlay(folder: string): Obstacle | undefined {
   using cleanup = new DisposableStack();
   // One at a time: what is there already is of a process that was killed.
   cleanup.use(tryLockFile(join(folder, 'trial'), { exclusive: true, wait: true }));
@@ -54,7 +54,7 @@ export function whyNoOverlay(folder: string): string | undefined {
     return undefined;
   } catch (error) {
     if (fullDisk(error) !== undefined || systemCode(error) === 'EROFS' || isCode(error, 'snapshot/no-space')) throw error;
-    return messageOf(error);
+    return { problem: messageOf(error), hint: error instanceof JettisonError ? (error.hint ?? '') : '' };
   }
 }
 

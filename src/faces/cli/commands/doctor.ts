@@ -1,0 +1,97 @@
+import { diagnose, type Diagnosis } from '#engine/doctor.ts';
+import { defineCommand } from '../command.ts';
+import { engineFor } from '../engine.ts';
+import { choice } from '../option.ts';
+import { goJson } from '../output/go-json.ts';
+import { formatTable } from '../output/table.ts';
+import { harmless } from '../output/text.ts';
+
+export const doctorCommand = defineCommand({
+  name: 'doctor',
+  summary: 'Try what this machine lets a build do, and say what is missing',
+  usage: '[OPTIONS]',
+  options: { format: choice('format', { words: ['table', 'json'], initial: 'table', help: 'How it is printed (default "table")' }) },
+  arguments: [0, 0],
+  async run({ options }, around, signal) {
+    await using engine = await engineFor(around);
+    const diagnosis = await diagnose(engine, signal);
+    around.streams.stdout.write(options.format === 'json' ? `${goJson(documentOf(diagnosis))}\n` : shown(describe(diagnosis)));
+    return diagnosis.best === undefined ? 1 : 0;
+  },
+});
+
+function shown(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => harmless(line, false))
+    .join('\n');
+}
+
+type Report = Diagnosis['rungs'][number];
+
+function documentOf({ best, rungs, host, networkPrograms, store }: Diagnosis) {
+  return {
+    isolation: best?.isolation ?? null,
+    tree: best?.tree ?? null,
+    store,
+    host: { ...host },
+    networkPrograms: [...networkPrograms],
+    rungs: rungs.map((rung) => ({
+      isolation: rung.isolation,
+      works: canBuild(rung),
+      tree: rung.works ? rung.tree : null,
+      runtime: rung.works ? (rung.runtime ?? null) : null,
+      missing: lacksOf(rung).map((lack) => ({ ...lack })),
+    })),
+  };
+}
+
+/** Without a runtime only COPY and ADD work. */
+function canBuild(rung: Report): boolean {
+  return rung.works && rung.runtime !== undefined;
+}
+
+function lacksOf(rung: Report): readonly { readonly what: string; readonly problem: string; readonly hint: string }[] {
+  return rung.works ? rung.missing : [{ what: 'isolation', problem: rung.problem, hint: rung.hint }];
+}
+
+function describe(diagnosis: Diagnosis): string {
+  const { best, rungs, host, networkPrograms, store } = diagnosis;
+  const head =
+    best === undefined
+      ? 'Nothing can be built here: no isolation works.'
+      : `Builds here run with isolation "${best.isolation}", ${best.tree === 'overlay' ? 'trees by overlay' : 'trees by copies'}.`;
+  const programs =
+    networkPrograms.length === 0 ? 'neither pasta nor slirp4netns is installed' : `${networkPrograms.join(' and ')} installed`;
+  const facts = [
+    ['Host', `Linux ${host.kernel}, ${host.architecture}, cgroup ${host.cgroup}, ${rightsOf(diagnosis)}`],
+    ['Store', `${store} on ${host.fileSystem}`],
+    ['Network', `a step has the host's, or none; a network of its own is not built yet (${programs})`],
+  ];
+  return [head, '', formatTable([['ISOLATION', 'STATE'], ...rungs.map(rowOf)]), ...missingLines(rungs), formatTable(facts)].join('\n');
+}
+
+function rightsOf({ host }: Diagnosis): string {
+  return [
+    host.isRoot ? 'root' : 'not root',
+    ...(host.noNewPrivileges ? ['no_new_privs'] : []),
+    ...(host.seccompFilters !== null && host.seccompFilters > 0 ? ['under a seccomp filter'] : []),
+  ].join(', ');
+}
+
+function rowOf(rung: Report): readonly string[] {
+  if (!rung.works) return [rung.isolation, 'not here'];
+  if (rung.runtime === undefined) return [rung.isolation, 'nothing can be run'];
+  const { name, version } = rung.runtime;
+  return [rung.isolation, `works: ${rung.tree}, ${version === '' ? name : `${name} ${version}`}`];
+}
+
+function missingLines(rungs: readonly Report[]): readonly string[] {
+  const lines = rungs.flatMap((rung) => lacksOf(rung).map((lack) => linesOf(rung.isolation, lack)));
+  return lines.length === 0 ? [] : ['What is missing, and how to get it:', ...lines, ''];
+}
+
+function linesOf(isolation: string, { what, problem, hint }: ReturnType<typeof lacksOf>[number]): string {
+  const about = what === 'isolation' ? isolation : `${isolation}, ${what}`;
+  return `  ${about}: ${problem}${hint === '' ? '' : `\n      ${hint}`}`;
+}
