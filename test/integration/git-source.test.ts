@@ -52,6 +52,7 @@ function openRoot() {
         readonly environment?: object;
         readonly downloads?: string;
         readonly agent?: GitAgent;
+        readonly limits?: Pick<GitOptions, 'timing' | 'onWait' | 'largest'>;
       } = {},
     ): GitSources =>
       openGitSources({
@@ -61,6 +62,7 @@ function openRoot() {
         secret: (name) => options.secrets?.[name],
         agent: async () => await Promise.resolve(options.agent),
         now: Date.now,
+        ...options.limits,
       }),
     [Symbol.dispose]: () => rmSync(folder, { recursive: true }),
   };

@@ -30,6 +30,8 @@ export type ProcessOptions = {
   readonly stopSignal?: NodeJS.Signals;
   /** For a program that starts others and does not end them when it is ended: abort ends its whole process group, which has no terminal. */
   readonly endsAll?: boolean;
+  /** Told the process id once it runs. */
+  readonly onStart?: (pid: number) => void;
 };
 
 export type ProcessExit = {
@@ -66,6 +68,7 @@ export async function runProcess(options: ProcessOptions, signal: AbortSignal): 
   // A child that closes its input early is not an error: its exit code tells.
   child.stdin?.on('error', () => {});
   if (options.input instanceof Uint8Array) child.stdin?.end(options.input);
+  if (child.pid !== undefined) options.onStart?.(child.pid);
   const exit = await exitOf(child, options, signal);
   signal.throwIfAborted();
   return { ...exit, stdout: stdout(), stderr: stderr() };

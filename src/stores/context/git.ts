@@ -11,6 +11,7 @@ import { digestOf, hexOf, type Digest } from '#ground/base/digest.ts';
 import { createTransport, type TransportOptions } from '#stores/registry/transport.ts';
 import { checkOut, keepsGitFolder, subfolderOf } from './git/check-out.ts';
 import { checkHash, findAccess, resolveRef, shownRemote, type Access } from './git/remote.ts';
+import { defaultGitLimits, type GitLimits } from './git/network.ts';
 import { measureGit, noteGitUse } from './git/note.ts';
 import { openSshAccess, type GitAgent, type SshAccess } from './git/ssh.ts';
 import { fetchObject, lockRepository, openRepository } from './git/repository.ts';
@@ -63,12 +64,15 @@ export type GitOptions = {
   readonly agent: () => Promise<GitAgent | undefined>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Bytes that a repository may take up, and its files. */
+  readonly largest?: number;
 } & Pick<TransportOptions, 'timing' | 'onWait'>;
 
 export function openGitSources(options: GitOptions): GitSources {
   const { environment, secret, folder: downloads, now, timing, onWait } = options;
   const userAgent = `git/2 (${options.userAgent})`;
   const transport = createTransport({ userAgent, environment, onWait, ...(timing === undefined ? {} : { timing }) });
+  const limits = limitsOf(options);
   const accesses = new Map<string, Promise<Access>>();
   const commits = new Map<string, Promise<GitCommit>>();
 
@@ -83,7 +87,7 @@ export function openGitSources(options: GitOptions): GitSources {
     await once(
       accesses,
       remote,
-      async () => await findAccess(remote, { secret, transport, ssh: async () => await (ssh ??= openSsh(signal)) }, signal),
+      async () => await findAccess(remote, { secret, transport, limits, ssh: async () => await (ssh ??= openSsh(signal)) }, signal),
     );
   const resolve: GitSources['resolve'] = async ({ remote, ref, checksum }, signal) => {
     const ask = async () => ({ access: await accessTo(remote, signal), environment });
@@ -104,7 +108,7 @@ export function openGitSources(options: GitOptions): GitSources {
     const draft = join(place, `draft-${randomUUID()}`);
     try {
       mkdirSync(draft, { mode: 0o700 });
-      await checkOut({ source, found, repository, environment, findAccess: access }, join(draft, 'tree'), signal);
+      await checkOut({ source, found, repository, environment, limits, findAccess: access }, join(draft, 'tree'), signal);
       renameSync(join(draft, 'tree'), folder);
     } finally {
       rmSync(draft, { recursive: true, force: true });
@@ -129,6 +133,18 @@ export function openGitSources(options: GitOptions): GitSources {
       return await write(source, target, signal);
     },
     [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
+  };
+}
+
+function limitsOf({ timing = {}, onWait, largest }: GitOptions): GitLimits {
+  const { idle, tries, firstPause } = timing;
+  return {
+    ...defaultGitLimits,
+    ...(idle === undefined ? {} : { idle }),
+    ...(tries === undefined ? {} : { tries }),
+    ...(firstPause === undefined ? {} : { firstPause }),
+    ...(onWait === undefined ? {} : { onWait }),
+    ...(largest === undefined ? {} : { largest }),
   };
 }
 

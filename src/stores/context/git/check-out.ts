@@ -7,6 +7,8 @@ import type { GitCommit, GitSource } from '../git.ts';
 import { runGit, type GitCommand } from './command.ts';
 import { shownRemote, type Access } from './remote.ts';
 import type { Repository } from './repository.ts';
+import { checkFileSizes } from './file-sizes.ts';
+import type { GitLimits } from './network.ts';
 
 export type CheckOut = {
   readonly source: GitSource;
@@ -14,12 +16,15 @@ export type CheckOut = {
   readonly repository: Repository;
   readonly environment: GitCommand['environment'];
   readonly findAccess: () => Promise<Access>;
+  readonly limits: GitLimits;
 };
 
 /** Fills `folder`, which is made, with all of the repository: its subfolder is for `subfolderOf`. Throws `context/git-failed`. */
 export async function checkOut(what: CheckOut, folder: string, signal: AbortSignal): Promise<void> {
   const { source, found, repository } = what;
   const [commit = '', seconds = ''] = (await repository.git(['log', '-1', '--format=%H %ct', found.object, '--'])).trim().split(' ');
+  const { environment, limits } = what;
+  await checkFileSizes({ commit, address: shownRemote(source.remote), folder: repository.folder, environment, limits }, signal);
   mkdirSync(folder, { mode: 0o755 });
   const hasSubmodules = source.submodules && (await repository.git(['ls-tree', '--name-only', commit, '--', '.gitmodules'])) !== '';
   const keeps = keepsGitFolder(source);
@@ -65,7 +70,7 @@ async function checkOutWithGitFolder(what: CheckOut, { folder, commit, hasSubmod
   } else writeFileSync(join(folder, '.git/objects/info/alternates'), `${repository.folder}/objects\n`);
   await git(['remote', 'add', 'origin', shownRemote(source.remote)]);
   await git(['checkout', '--quiet', '--detach', '--force', commit, '--']);
-  if (hasSubmodules) await addSubmodules(git, await what.findAccess());
+  if (hasSubmodules) await addSubmodules(git, folder, await what.findAccess());
   // An index without times and inodes of this machine.
   rmSync(join(folder, '.git/index'), { force: true });
   await git(['read-tree', commit]);
@@ -73,8 +78,12 @@ async function checkOutWithGitFolder(what: CheckOut, { folder, commit, hasSubmod
 }
 
 /** What a repository says of its submodules cannot name programs (git takes none from it) or other transports. */
-async function addSubmodules(git: Repository['git'], { settings, transports, variables = {} }: Access): Promise<void> {
-  const how = { settings, transports, variables };
+async function addSubmodules(
+  git: Repository['git'],
+  folder: string,
+  { settings, transports, network, variables = {} }: Access,
+): Promise<void> {
+  const how = { settings, transports, variables, network: { ...network, folder } };
   const words = ['submodule', '--quiet', 'update', '--init', '--recursive', '--jobs=4'];
   try {
     await git([...words, '--depth=1'], how);

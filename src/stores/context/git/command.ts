@@ -1,6 +1,11 @@
 /** Runs git so that nothing of this machine's configuration, and nothing that a repository brings, can make it run something else. */
+import { childSignal } from '#ground/base/abort.ts';
 import { isCode, JettisonError } from '#ground/base/errors.ts';
+import { retry } from '#ground/base/retry.ts';
+import { formatDuration } from '#ground/base/human.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
+import { asFinal } from '#stores/registry/errors.ts';
+import { checkSize, watchNetwork, type GitNetwork } from './network.ts';
 
 /** Settings as `-c` has them, in the environment instead: others can read the arguments of a process. */
 export type GitSettings = Readonly<Record<string, string>>;
@@ -14,6 +19,10 @@ export type GitCommand = {
   readonly variables?: Readonly<Record<string, string>>;
   /** Transports that may be used, with `:` between them. Default: none. */
   readonly transports?: string;
+  /** It talks to a server. */
+  readonly network?: GitNetwork;
+  /** Standard output goes there as it comes, and is not given. */
+  readonly onStdout?: (chunk: Uint8Array) => void;
 };
 
 const proxies = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY'];
@@ -36,14 +45,43 @@ const settings: GitSettings = {
   'maintenance.auto': 'false',
   'submodule.recurse': 'false',
   'advice.detachedHead': 'false',
-  'http.lowSpeedLimit': '1024',
-  'http.lowSpeedTime': '60',
+  // What is fetched stays one pack, however few objects it has: its size can be seen.
+  'fetch.unpackLimit': '1',
 };
 
-/** The end of what it printed; text. Throws `context/git-failed` with the last lines of its errors, `context/no-git`. */
+/** The end of what it printed; text. Throws `context/git-failed` with the last lines of its errors, `context/no-git`; where it talks to a server also `context/git-too-slow`, `context/git-too-large`. */
 export async function runGit(command: GitCommand, signal: AbortSignal): Promise<string> {
+  const { network } = command;
+  if (network === undefined) return await runOnce(command, signal);
+  const { limits } = network;
+  let slow = 0;
+  const task = async (): Promise<string> => {
+    try {
+      const text = await runOnce(command, signal);
+      checkSize(network);
+      return text;
+    } catch (error) {
+      // What took the whole of a time limit is tried only once more.
+      if (isCode(error, 'context/git-too-slow') && ++slow > 1) throw asFinal(error);
+      throw error;
+    }
+  };
+  const onPause = (error: JettisonError, { pause, attempt }: { readonly pause: number; readonly attempt: number }): void =>
+    limits.onWait(`${error.message}. Trying again in ${formatDuration(pause)} (try ${attempt} of ${limits.tries})`);
+  return await retry(task, { tries: limits.tries, firstPause: limits.firstPause, onPause }, signal);
+}
+
+async function runOnce(command: GitCommand, signal: AbortSignal): Promise<string> {
+  using own = childSignal(signal);
+  using watching = new DisposableStack();
+  const { network } = command;
   try {
-    const { code, stdout, stderr } = await runProcess(
+    const {
+      code,
+      signal: endedBy,
+      stdout,
+      stderr,
+    } = await runProcess(
       {
         command: 'git',
         arguments: command.arguments,
@@ -51,12 +89,17 @@ export async function runGit(command: GitCommand, signal: AbortSignal): Promise<
         captureLimit: 4 << 20,
         // Neither transports nor what works on submodules end with the git that started them.
         endsAll: true,
+        onStart: (pid) => void (network && watching.use(watchNetwork(network, pid, (error) => own.abort(error)))),
+        ...(command.onStdout === undefined ? {} : { onStdout: command.onStdout }),
         ...(command.folder === undefined ? {} : { cwd: command.folder }),
       },
-      signal,
+      own.signal,
     );
     if (code === 0) return new TextDecoder().decode(stdout);
-    throw explain(new TextDecoder().decode(stderr));
+    // Git writes to a connection that is gone, and dies of it without a word.
+    const last =
+      endedBy === 'SIGPIPE' ? '\nthe connection broke: Connection closed' : endedBy === undefined ? '' : `\nit was ended by ${endedBy}`;
+    throw explain(new TextDecoder().decode(stderr) + last, network?.address);
   } catch (error) {
     if (!isCode(error, 'linux/no-such-command')) throw error;
     throw new JettisonError('context/no-git', 'Cannot read a Git repository: the program "git" is not installed', {
@@ -97,7 +140,11 @@ function environmentOf({ environment, variables, transports, ...command }: GitCo
 
 const mostLines = 6;
 
-function explain(stderr: string): JettisonError {
+/** What may be gone a moment later, in the words of git, curl and ssh. */
+const passing =
+  /returned error: (?:408|429|5\d\d)|early EOF|RPC failed|hung up unexpectedly|unexpected disconnect|Connection (?:reset|closed|timed out)|Empty reply|Temporary failure/iu;
+
+function explain(stderr: string, address: string | undefined): JettisonError {
   const lines = stderr
     .split(/[\r\n]+/u)
     .filter((line) => line.trim() !== '' && !/^(?:hint|warning|remote: (?:Enumerating|Counting|Compressing|Total)):?/u.test(line));
@@ -107,8 +154,10 @@ function explain(stderr: string): JettisonError {
     .join('; ');
   const isRefused = /could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|error: 40[13]/u.test(stderr);
   const isStranger = /Host key verification failed/u.test(stderr);
-  return new JettisonError('context/git-failed', `Git failed: ${said === '' ? 'it does not say why' : said}`, {
+  const about = address === undefined || said.includes(address) ? '' : ` for "${address}"`;
+  return new JettisonError('context/git-failed', `Git failed${about}: ${said === '' ? 'it does not say why' : said}`, {
     fault: 'environment',
+    retryable: address !== undefined && passing.test(stderr),
     hint: isStranger
       ? 'Put the key of the host into ~/.ssh/known_hosts once you are sure of it: ssh-keyscan HOST'
       : isRefused

@@ -2,7 +2,7 @@
 import { lstatSync, readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { asByteString, fromText, nodePath } from '#ground/base/byte-string.ts';
+import { asByteString, fromText, nodePath, type ByteString } from '#ground/base/byte-string.ts';
 import { systemCode } from '#ground/base/errors.ts';
 
 const noteShape = v.object({ remote: v.string(), bytes: v.pipe(v.number(), v.integer(), v.minValue(0)) });
@@ -36,11 +36,12 @@ function write(place: string, note: v.InferOutput<typeof noteShape>): void {
   renameSync(draft, join(place, 'note.json'));
 }
 
-function bytesBelow(top: string): number {
+/** What the files below a folder take up on disk; they may come and go meanwhile. */
+export function bytesBelow(top: string): number {
   const folders = [fromText(top)];
   let bytes = 0;
   for (const folder of folders) {
-    for (const name of readdirSync(nodePath(folder), 'latin1')) {
+    for (const name of namesIn(folder)) {
       const path = asByteString(`${folder}/${name}`);
       const stats = lstatSync(nodePath(path), { throwIfNoEntry: false });
       bytes += (stats?.blocks ?? 0) * 512;
@@ -48,4 +49,13 @@ function bytesBelow(top: string): number {
     }
   }
   return bytes;
+}
+
+function namesIn(folder: ByteString): readonly string[] {
+  try {
+    return readdirSync(nodePath(folder), 'latin1');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
 }

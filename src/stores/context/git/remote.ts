@@ -6,6 +6,7 @@ import { headerSecret } from '../header-secret.ts';
 import { explainDownload, takeCredentials } from '../http.ts';
 import type { SshAccess } from './ssh.ts';
 import { runGit, type GitCommand, type GitSettings } from './command.ts';
+import type { GitLimits, GitNetwork } from './network.ts';
 
 /** How to reach a repository. */
 export type Access = {
@@ -14,6 +15,7 @@ export type Access = {
   readonly settings: GitSettings;
   readonly variables?: Readonly<Record<string, string>>;
   readonly transports: string;
+  readonly network: GitNetwork;
 };
 
 export type AccessDeps = {
@@ -22,6 +24,7 @@ export type AccessDeps = {
   readonly transport: Transport;
   /** undefined when no keys were handed out. */
   readonly ssh: () => Promise<SshAccess | undefined>;
+  readonly limits: GitLimits;
 };
 
 const transports = 'http:https:git';
@@ -39,21 +42,22 @@ export function shownRemote(remote: string): string {
  * followed here, and git follows none. Throws `context/git-needs-ssh`, `context/bad-secret`, `context/download-failed`.
  */
 export async function findAccess(remote: string, deps: AccessDeps, signal: AbortSignal): Promise<Access> {
+  const network: GitNetwork = { limits: deps.limits, address: shownRemote(remote) };
   const url = webUrl(remote);
   if (url === undefined) {
-    if (remote.startsWith('git://')) return { url: remote, settings: {}, transports };
+    if (remote.startsWith('git://')) return { url: remote, settings: {}, transports, network };
     const ssh = await deps.ssh();
     if (ssh === undefined) throw withoutKeys(remote);
-    return { url: remote, settings: {}, transports: `${transports}:ssh`, variables: ssh.variables };
+    return { url: remote, settings: {}, transports: `${transports}:ssh`, variables: ssh.variables, network };
   }
   const own = takeCredentials(url);
   const authorization = authorizationFor(url.host, deps.secret) ?? own;
-  if (authorization === undefined) return { url: url.href, settings: {}, transports };
+  if (authorization === undefined) return { url: url.href, settings: {}, transports, network };
   const reached = await followRedirects(url, authorization, deps.transport, signal);
-  if (reached.origin !== url.origin) return { url: reached.href, settings: {}, transports };
+  if (reached.origin !== url.origin) return { url: reached.href, settings: {}, transports, network };
   const scope = scopeOf(reached.href);
   const header = { [`http.${scope}.extraHeader`]: `Authorization: ${authorization}`, [`http.${scope}.followRedirects`]: 'false' };
-  return { url: reached.href, settings: header, transports };
+  return { url: reached.href, settings: header, transports, network };
 }
 
 function webUrl(remote: string): URL | undefined {
@@ -121,9 +125,9 @@ export function checkHash({ object, commit }: GitCommit, checksum: string): void
 
 async function askForRef(ref: string, { access, environment }: Asking, signal: AbortSignal): Promise<GitCommit> {
   const wanted = ref === '' ? ['HEAD'] : [ref, `${ref}^{}`];
-  const { settings, variables = {}, transports: allowed } = access;
+  const { settings, variables = {}, transports: allowed, network } = access;
   const words = ['ls-remote', '--symref', '--', access.url, ...wanted];
-  const found = parseRefs(await runGit({ arguments: words, environment, settings, variables, transports: allowed }, signal));
+  const found = parseRefs(await runGit({ arguments: words, environment, settings, variables, transports: allowed, network }, signal));
   const head = found.heads.get('HEAD');
   for (const name of ref === ''
     ? [head ?? 'HEAD', 'HEAD']

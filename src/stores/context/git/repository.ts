@@ -39,10 +39,15 @@ export async function openRepository(
     rmSync(folder, { recursive: true, force: true });
     await git(['init', '--quiet', '--bare', `--object-format=${format}`]);
   }
+  clearUp(folder);
+  return { folder, git };
+}
+
+/** What a fetch left that did not come to its end. */
+function clearUp(folder: string): void {
   rmSync(join(folder, 'shallow.lock'), { force: true });
   const packs = join(folder, 'objects/pack');
   for (const name of readdirSync(packs)) if (name.startsWith('tmp_')) rmSync(join(packs, name), { force: true });
-  return { folder, git };
 }
 
 /** Has `object` in the repository with all its files; without its past, if the server can do that. Throws `context/git-no-ref`. */
@@ -51,11 +56,13 @@ export async function fetchObject(repository: Repository, object: string, find: 
   const isHere = async (): Promise<boolean> => await git(['cat-file', '-e', `${object}^{commit}`]).then(() => true, rejectUnlessFailed);
   const kept = `refs/jettison/${object}`;
   if (await isHere()) return;
-  const { url, ...how } = await find();
+  const { url, ...access } = await find();
+  const how = { ...access, network: { ...access.network, folder: join(folder, 'objects') } };
   const fetch = ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules'];
   try {
     await git([...fetch, '--depth=1', '--', url, `+${object}:${kept}`], how);
   } catch (error) {
+    clearUp(folder);
     if (!isTooNew(error)) throw error;
     const whole = existsSync(join(folder, 'shallow')) ? ['--unshallow'] : [];
     await git([...fetch, ...whole, '--', url, '+refs/heads/*:refs/remote/heads/*', '+refs/tags/*:refs/remote/tags/*'], how);
