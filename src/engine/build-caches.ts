@@ -55,7 +55,12 @@ type State = {
   told: Promise<readonly ToldCache[]> | undefined;
 };
 
-export function createBuildCaches(engine: Engine, request: Pick<BuildRequest, 'cacheFrom' | 'platform'>, report: Report): BuildCaches {
+export function createBuildCaches(
+  engine: Engine,
+  request: Pick<BuildRequest, 'cacheFrom' | 'platform'>,
+  report: Report,
+  building: AbortSignal,
+): BuildCaches {
   const state: State = {
     loaded: undefined,
     sources: [],
@@ -111,7 +116,7 @@ export function createBuildCaches(engine: Engine, request: Pick<BuildRequest, 'c
     told: async () => {
       if (state.sources.length === 0 && state.troubles.size === 0) return [];
       const { tellOfCaches, withTroubles } = await import('./told-caches.ts');
-      state.told ??= tellOfCaches(state.sources);
+      state.told ??= tellOfCaches(state.sources, building);
       return withTroubles(await state.told, state.troubles);
     },
     withoutBad: async (work) => {

@@ -56,7 +56,7 @@ export async function planBuild(engine: Engine, request: BuildRequest, signal: A
     onRun: () => undefined,
   });
   const warnings: string[] = [];
-  const caches = createBuildCaches(engine, request, (event) => void (event.kind === 'note' && warnings.push(event.text)));
+  const caches = createBuildCaches(engine, request, (event) => void (event.kind === 'note' && warnings.push(event.text)), signal);
   await caches.load(signal);
   const foreseen = await foresee(
     { goal: drafted.goal, driverFor: withoutDownloads(driverFor), cache: caches.over(engine.records), now: engine.now },

@@ -1,6 +1,6 @@
 /** What the caches of `--cache-from` say of the builds that wrote them: asked for when steps run, to say why. */
 import { decodeMemory, type CacheTrouble, type ToldCache } from '#execution/builds/memory.ts';
-import { withinTime } from '#ground/base/abort.ts';
+import { orAborted, withinTime } from '#ground/base/abort.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { ImportedCache } from './import-cache.ts';
 
@@ -9,20 +9,30 @@ type TellingCache = Pick<ImportedCache, 'name' | 'readMemory'>;
 /** Milliseconds. Whoever waits for a build does not wait longer for its reasons. */
 const patience = 15_000;
 
-/** Never fails: what is wrong is part of what it gives. `longest`: milliseconds that each of them may take. */
-export async function tellOfCaches(caches: readonly TellingCache[], longest = patience): Promise<readonly ToldCache[]> {
-  return await Promise.all(caches.map(async (cache) => await tellOf(cache, longest)));
+/** Never fails: what is wrong, or that nobody wants to wait any more, is part of what it gives. `longest`: milliseconds that each of them may take. */
+export async function tellOfCaches(
+  caches: readonly TellingCache[],
+  signal: AbortSignal,
+  longest = patience,
+): Promise<readonly ToldCache[]> {
+  return await Promise.all(caches.map(async (cache) => await tellOf(cache, longest, signal)));
 }
 
-async function tellOf(cache: TellingCache, longest: number): Promise<ToldCache> {
+async function tellOf(cache: TellingCache, longest: number, signal: AbortSignal): Promise<ToldCache> {
   const { name } = cache;
   try {
-    const packed = await withinTime(longest, tooSlow(longest), async (own) => await cache.readMemory(own), new AbortController().signal);
+    const packed = await withinTime(longest, tooSlow(longest), async (own) => await orAborted(cache.readMemory(own), own), signal);
     return { name, memory: packed && decodeMemory(packed, name), trouble: undefined };
   } catch (error) {
-    return { name, memory: undefined, trouble: troubleOf(error) };
+    const trouble = signal.aborted ? notWaitedFor : troubleOf(error);
+    return { name, memory: undefined, trouble };
   }
 }
+
+const notWaitedFor: CacheTrouble = {
+  kind: 'unreachable',
+  message: 'The build was interrupted before it had said what its steps were made of',
+};
 
 function tooSlow(longest: number): JettisonError {
   return new JettisonError('engine/cache-too-slow', `It has not said within ${longest / 1000} seconds what its steps were made of`, {
@@ -43,8 +53,9 @@ export function withTroubles(caches: readonly ToldCache[], troubles: ReadonlyMap
 /** A cache that does not answer, or one that is not what it should be. */
 export function troubleOf(error: unknown): CacheTrouble {
   const code = error instanceof JettisonError ? error.code : '';
+  const isMissing = ['registry/not-found', 'object/not-found'].includes(code);
   const isAway =
     ['cache/cannot-read', 'engine/cache-too-slow'].includes(code) || (/^(?:registry|object)\//u.test(code) && !code.includes('/wrong-'));
   const message = error instanceof Error ? error.message : String(error);
-  return { kind: isAway ? 'unreachable' : 'damaged', message };
+  return { kind: isMissing ? 'missing' : isAway ? 'unreachable' : 'damaged', message };
 }

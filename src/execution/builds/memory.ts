@@ -133,7 +133,7 @@ export type ToldCache = {
   /** Why it, or a part of it, could not be used. */
   readonly trouble: CacheTrouble | undefined;
 };
-export type CacheTrouble = { readonly kind: 'unreachable' | 'damaged'; readonly message: string };
+export type CacheTrouble = { readonly kind: 'missing' | 'unreachable' | 'damaged'; readonly message: string };
 
 /** The build that wrote the cache, to compare another one with. */
 export function buildOfCache({ name, memory }: ToldCache): EarlierBuild | undefined {

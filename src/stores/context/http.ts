@@ -168,7 +168,10 @@ function decoded(text: string): string {
 async function receive(answer: Answer, path: string, { file, options }: Fetching): Promise<Digest> {
   const largest = options.largest ?? largestFile;
   const tooLarge = (): JettisonError =>
-    new JettisonError('context/too-large', `"${answer.url.host}" sends a file of more than ${largest} bytes`, { fault: 'environment' });
+    new JettisonError('context/too-large', `"${answer.url.host}" sends a file of more than ${largest} bytes`, {
+      fault: 'environment',
+      hint: 'Check the address; a file of that size is better brought in by a build context of its own',
+    });
   if (Number(answer.headers['content-length'] ?? 0) > largest) throw tooLarge();
   const digester = createDigester(file.checksum === undefined ? 'sha256' : algorithmOf(file.checksum));
   const output = openSync(path, 'wx', 0o600);

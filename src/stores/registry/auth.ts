@@ -1,6 +1,7 @@
 /** Who we are to a registry: basic and bearer tokens, as in the distribution project's "Token Authentication" documents. */
 import * as v from 'valibot';
 import { checkShape, parseJson, type Document } from '#ground/base/decode.ts';
+import { isCode } from '#ground/base/errors.ts';
 import { createSingleFlight } from '#ground/base/single-flight.ts';
 import type { Endpoint } from './config.ts';
 import type { Credential, FindCredential } from './credentials.ts';
@@ -140,12 +141,22 @@ async function fetchToken(
 }
 
 function readToken(bytes: Uint8Array, url: URL, started: number): Token {
-  const document: Document = { what: `the token of "${url.host}"`, code: 'registry/bad-token', limit: answerLimit };
-  const decoded = checkShape(withoutNullMembers(parseJson(bytes, document)), tokenSchema, document);
+  const decoded = decodeToken(bytes, url);
   const token = decoded.token || decoded.access_token;
   if (!token) throw registryError('bad-token', `Cannot read the token of "${url.host}": there is none in the answer`);
   const seconds = decoded.expires_in !== undefined && decoded.expires_in > 0 ? decoded.expires_in : 60;
   return { header: `Bearer ${token}`, expiresAt: started + seconds * 1000 };
+}
+
+/** What is wrong with the answer is not quoted: a token may be in it. */
+function decodeToken(bytes: Uint8Array, url: URL): v.InferOutput<typeof tokenSchema> {
+  const document: Document = { what: `the token of "${url.host}"`, code: 'registry/bad-token', limit: answerLimit };
+  try {
+    return checkShape(withoutNullMembers(parseJson(bytes, document)), tokenSchema, document);
+  } catch (error) {
+    if (!isCode(error, 'registry/bad-token')) throw error;
+    throw registryError('bad-token', `Cannot read the token of "${url.host}": its answer is not the JSON that it should be`);
+  }
 }
 
 function withoutNullMembers(value: unknown): unknown {

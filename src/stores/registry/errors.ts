@@ -27,6 +27,9 @@ const usualHints: Readonly<Record<string, string>> = {
   'bad-token': "Check the server that hands out tokens, and the credentials in docker's config.json",
   'bad-realm': 'Check the address of the registry; if it is right, ask whoever runs it where its tokens come from',
   'too-long': notARegistry,
+  'wrong-digest': damagedHint,
+  'wrong-size': damagedHint,
+  'upload-unknown': tryLater,
   refused: 'Look up the reason that the server gives; if it gives none, ask whoever runs it',
 };
 

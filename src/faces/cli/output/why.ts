@@ -90,6 +90,8 @@ export function changeText(change: WhyChange): string {
 function cacheText({ object, change, after = '' }: WhyChange): string {
   const cache = `the cache ${oneLine(object, 120)}`;
   switch (change) {
+    case 'missing':
+      return `${cache} is not there (yet): ${oneLine(after, 200)}`;
     case 'unreachable':
       return `${cache} could not be reached: ${oneLine(after, 200)}`;
     case 'damaged':
