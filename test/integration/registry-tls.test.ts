@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpsServer } from 'node:https';
 import type { RequestListener } from 'node:http';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
@@ -14,23 +14,38 @@ import { parseReference } from '#formats/oci/reference.ts';
 import { startRegistry } from '#test/kit/registry.ts';
 import { clientFor, signal, temporary } from '#test/kit/transfer.ts';
 
+type CertificateOptions = { readonly name?: string; readonly from?: string; readonly until?: string };
+
+const authority = `[ca]
+default_ca = own
+[own]
+database = index
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = any
+copy_extensions = copy
+[any]
+commonName = supplied
+`;
+
+/** A certificate that signs itself. `openssl req` makes none of other times. */
+function makeCertificate(folder: string, { name = 'localhost', from = '20200101000000Z', until = '20900101000000Z' }: CertificateOptions) {
+  const [key, cert, config] = [join(folder, 'key.pem'), join(folder, 'cert.pem'), join(folder, 'ca.cnf')];
+  for (const [file, text] of Object.entries({ 'ca.cnf': authority, index: '', serial: '01' })) writeFileSync(join(folder, file), text);
+  const openssl = (words: string): void =>
+    void execFileSync('openssl', words.split(' '), { cwd: folder, stdio: 'ignore', env: { PATH: process.env['PATH'], HOME: folder } });
+  const asked = `-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout ${key} -out request.pem`;
+  openssl(`req -new ${asked} -addext subjectAltName=DNS:${name}`);
+  openssl(
+    `ca -batch -notext -selfsign -config ${config} -keyfile ${key} -in request.pem -out ${cert} -startdate ${from} -enddate ${until}`,
+  );
+  return { key, cert };
+}
+
 /** Speaks TLS, and answers plain HTTP as Go's net/http does on such a port. */
-async function startTls(folder: string, serve: RequestListener) {
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const request = [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-days',
-    '2',
-    '-subj',
-    '/CN=localhost',
-  ];
-  execFileSync('openssl', [...request, '-keyout', key, '-out', cert, '-addext', 'subjectAltName=DNS:localhost'], { stdio: 'ignore' });
+async function startTls(folder: string, serve: RequestListener, options: CertificateOptions = {}) {
+  const { key, cert } = makeCertificate(folder, options);
   const secure = createHttpsServer({ key: readFileSync(key), cert: readFileSync(cert) }, serve);
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -78,6 +93,33 @@ test('an unknown certificate is refused by name; a known one is taken, also wher
     setDefaultCACertificates(before);
   }
 });
+
+const badCertificates: readonly (readonly [name: string, options: CertificateOptions, reason: RegExp, hint: RegExp])[] = [
+  ['F: tls-wrong-host', { name: 'other.example' }, /other\.example/u, /another name/u],
+  ['F: tls-expired', { until: '20200201000000Z' }, /expired/u, /clock/u],
+  ['F: tls-not-yet', { from: '20890101000000Z' }, /not yet valid/u, /clock/u],
+];
+
+for (const [name, options, reason, hint] of badCertificates) {
+  test(name, async () => {
+    using folder = temporary();
+    await using server = await startTls(folder.path, (_, response) => void response.end('{}'), options);
+    const before = getCACertificates('default');
+    setDefaultCACertificates([...before, server.certificate]);
+    try {
+      using client = clientFor({ [server.host]: { plainHttp: false } });
+      await assert.rejects(client.ping(server.host, signal), (error) => {
+        assert.ok(isCode(error, 'registry/untrusted'), String(error));
+        assert.match(error.message, reason);
+        assert.ok(error.message.includes(server.host));
+        assert.match(error.hint ?? '', hint);
+        return true;
+      });
+    } finally {
+      setDefaultCACertificates(before);
+    }
+  });
+}
 
 test('TLS to a plain HTTP registry says how to configure it', async () => {
   await using registry = await startRegistry();

@@ -209,7 +209,7 @@ export function networkError(url: URL, error: unknown): JettisonError {
   if (isCertificateCode(code)) {
     return registryError('untrusted', `The certificate of ${host} is not trusted: ${messageOf(error)}`, {
       ...details,
-      hint: 'Add its authority to the system or name a file by NODE_EXTRA_CA_CERTS',
+      hint: certificateHint(code),
     });
   }
   const what = messageOf(error) === 'aborted' ? 'it was closed before the answer was complete' : messageOf(error);
@@ -218,6 +218,13 @@ export function networkError(url: URL, error: unknown): JettisonError {
 
 export function timeoutError(url: URL, what: string, milliseconds: number): JettisonError {
   return registryError('timeout', `"${url.host}" ${what} for ${milliseconds / 1000} seconds`, { retryable: true });
+}
+
+function certificateHint(code: string): string {
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
+    return "Check this machine's clock; if it is right, the server needs a new certificate";
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'Check the address: the certificate was made for another name';
+  return 'Add its authority to the system or name a file by NODE_EXTRA_CA_CERTS';
 }
 
 function isCertificateCode(code: string): boolean {

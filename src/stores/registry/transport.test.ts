@@ -142,7 +142,7 @@ test('who keeps us waiting is told, and what is tried again', async () => {
     [
       `Still waiting: "${host}" sent almost nothing for 0.05 of at most 0.4 seconds`,
       `Still waiting: "${host}" sent almost nothing for 0.15 of at most 0.4 seconds`,
-      `"${host}" sent almost nothing for 0.4 seconds. Trying again in Xs (try 2 of 5)`,
+      `"${host}" sent almost nothing for 0.4 seconds. Trying again in Xs (try 2 of 2)`,
       `"${host}" answered 503 Busy to GET /v2/. Trying again in Xs (try 3 of 5)`,
     ],
   );

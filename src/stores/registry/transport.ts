@@ -60,6 +60,8 @@ export type TransportOptions = {
 };
 
 const mostRedirects = 5;
+/** Of what takes the whole of a time limit. */
+const slowTries = 2;
 /** Bytes. */
 const longBody = 1 << 20;
 
@@ -135,14 +137,18 @@ async function persist<T>(task: () => Promise<T>, { timing, onWait }: Persistenc
     try {
       return await task();
     } catch (error) {
-      if ((isCode(error, 'registry/timeout') || isCode(error, 'registry/unreachable')) && !isPassing(error) && ++slow > 1)
-        throw asFinal(error);
+      if (isSlow(error) && ++slow >= slowTries) throw asFinal(error);
       throw error;
     }
   };
   const onPause = (error: JettisonError, { pause, attempt }: { readonly pause: number; readonly attempt: number }): void =>
-    onWait(`${error.message}. Trying again in ${formatDuration(pause)} (try ${attempt} of ${tries})`);
+    onWait(`${error.message}. Trying again in ${formatDuration(pause)} (try ${attempt} of ${isSlow(error) ? attempt : tries})`);
   return await retry(careful, { tries, firstPause, askedPause, onPause }, signal);
+}
+
+/** What took the whole of a time limit, or is a host that cannot be found. */
+function isSlow(error: unknown): boolean {
+  return (isCode(error, 'registry/timeout') || isCode(error, 'registry/unreachable')) && !isPassing(error);
 }
 
 /** Part of a long body may have arrived: whoever sends it must ask how much before it is sent again. */

@@ -67,7 +67,9 @@ export async function runGit(command: GitCommand, signal: AbortSignal): Promise<
     }
   };
   const onPause = (error: JettisonError, { pause, attempt }: { readonly pause: number; readonly attempt: number }): void =>
-    limits.onWait(`${error.message}. Trying again in ${formatDuration(pause)} (try ${attempt} of ${limits.tries})`);
+    limits.onWait(
+      `${error.message}. Trying again in ${formatDuration(pause)} (try ${attempt} of ${isCode(error, 'context/git-too-slow') ? attempt : limits.tries})`,
+    );
   return await retry(task, { tries: limits.tries, firstPause: limits.firstPause, onPause }, signal);
 }
 
