@@ -147,8 +147,8 @@ async function persist<T>(task: () => Promise<T>, { timing, onWait }: Persistenc
 }
 
 /** What took the whole of a time limit, or is a host that cannot be found. */
-function isSlow(error: unknown): boolean {
-  return (isCode(error, 'registry/timeout') || isCode(error, 'registry/unreachable')) && !isPassing(error);
+function isSlow(error: unknown): error is JettisonError {
+  return error instanceof JettisonError && ['registry/timeout', 'registry/unreachable'].includes(error.code) && !isPassing(error);
 }
 
 /** Part of a long body may have arrived: whoever sends it must ask how much before it is sent again. */
