@@ -9,7 +9,7 @@ import { nameOf, parseReference, printReference, withDefaultTag, type Reference 
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Outside, ResolvedImage } from '#languages/frontend/contract.ts';
-import type { ImageRecord } from '#stores/image/store.ts';
+import { checkConfig, isWhole, type ImageRecord } from '#stores/image/store.ts';
 import type { SnapshotId } from '#execution/worker/contract.ts';
 import { contextsByName, layoutNamed } from './frontend-options.ts';
 import type { Engine } from './open.ts';
@@ -113,6 +113,9 @@ async function findBase(engine: Engine, { reference, platform, policy }: Wanted,
 function findLocal(engine: Engine, reference: Reference, platform: Platform): Known | undefined {
   const record = engine.images.find(printReference(reference));
   if (record === undefined) return undefined;
+  // What a registry has is fetched again.
+  if (!isWhole(record) && engine.images.manifestsOf(record.imageId).length > 0) return undefined;
+  checkConfig(record);
   const config = decodeImageConfig(record.config, record.imageId);
   if (platformRank(config, platform) === undefined) return undefined;
   return {

@@ -2,6 +2,7 @@
 import { nameOf, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { assembleManifest } from '#execution/exporter/assemble.ts';
+import { checkConfig } from '#stores/image/store.ts';
 import { findImage } from './images.ts';
 import type { Engine } from './open.ts';
 import type { PushedImage, PushRequest } from './image-requests.ts';
@@ -12,6 +13,7 @@ export async function push(engine: Engine, request: PushRequest, report: Report,
   engine.hold();
   using _ = engine.waits.toldTo(report);
   const record = findImage(engine, printReference(reference));
+  checkConfig(record);
   const known = engine.images.manifestsOf(record.imageId);
   const mountFrom = known
     .map((one) => parseReference(one.repository))

@@ -6,7 +6,7 @@ import { platformRank } from '#formats/oci/platform.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { noSuchImage, type ImageRecord } from '#stores/image/store.ts';
+import { checkConfig, noSuchImage, type ImageRecord } from '#stores/image/store.ts';
 import type { ContainerRequest, Worker } from '#execution/worker/contract.ts';
 import { resultRemoved } from './build-uses.ts';
 import { fetchImage, unpackImage } from './fetch-image.ts';
@@ -28,6 +28,7 @@ export async function run(engine: Engine, request: RunRequest, report: Report, s
 async function runOnce(engine: Engine, request: RunRequest, report: Report, signal: AbortSignal): Promise<number> {
   engine.hold();
   const record = await findOrFetch(engine, request, report, signal);
+  checkConfig(record);
   const image = await unpackImage(engine, record, report, signal);
   const config = decodeImageConfig(record.config, record.imageId).config ?? {};
   const id = randomBytes(32).toString('hex');

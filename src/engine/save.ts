@@ -2,10 +2,11 @@
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
+import { isCode } from '#ground/base/errors.ts';
 import type { LayerFormat } from '#execution/worker/contract.ts';
 import { assembleManifest } from '#execution/exporter/assemble.ts';
-import { dockerArchive, fileChunks, ociArchive, writeArchive, type ArchiveDestination, type SavedImage } from '#stores/image/archive.ts';
-import type { ImageRecord } from '#stores/image/store.ts';
+import { dockerArchive, ociArchive, writeArchive, type ArchiveDestination, type SavedImage } from '#stores/image/archive.ts';
+import { checkConfig, type ImageRecord } from '#stores/image/store.ts';
 import { findImage } from './images.ts';
 import { layerBlobs } from './layer-blobs.ts';
 import type { Engine } from './open.ts';
@@ -59,6 +60,17 @@ export async function writeImages(
   signal: AbortSignal,
 ): Promise<readonly Descriptor[]> {
   engine.hold();
+  try {
+    return await writeOnce(engine, request, report, signal);
+  } catch (error) {
+    // A damaged blob is thrown away by now: it can be made again, and nothing of the file is there.
+    if (request.destination.kind !== 'file' || !isCode(error, 'content/corrupt')) throw error;
+    report({ kind: 'note', text: error.message });
+    return await writeOnce(engine, request, report, signal);
+  }
+}
+
+async function writeOnce(engine: Engine, request: ArchiveRequest, report: Report, signal: AbortSignal): Promise<readonly Descriptor[]> {
   const format = request.compression ?? (request.format === 'docker' ? 'tar' : 'gzip');
   const images: SavedImage[] = [];
   for (const { record, names } of request.images) {
@@ -76,6 +88,7 @@ async function savedImage(
   signal: AbortSignal,
 ): Promise<SavedImage> {
   const { record } = image;
+  checkConfig(record);
   const layers = await layerBlobs(engine, record, { format: image.format }, report, signal);
   const config = { bytes: record.config, digest: record.imageId };
   const manifest = assembleManifest(config, layers, engine.images.formOf(record.imageId));
@@ -86,7 +99,7 @@ async function savedImage(
     layers: layers.map((layer, index) => ({
       ...layer,
       diffId: record.layers[index]?.diffId ?? layer.digest,
-      open: () => fileChunks(engine.content.path(layer.digest)),
+      open: () => engine.content.openStream(layer.digest, 0, signal),
     })),
   };
 }

@@ -100,7 +100,7 @@ export function openBuildStore(database: Database, folder: string): BuildStore {
       if (existsSync(file)) return;
       mkdirSync(lists, { recursive: true, mode: 0o700 });
       const draft = `${file}.${process.pid}`;
-      writeFileSync(draft, zstdCompressSync(printFileList(list), { params: { [constants.ZSTD_c_compressionLevel]: 1 } }));
+      writeFileSync(draft, zstdCompressSync(printFileList(list), { params: { [constants.ZSTD_c_compressionLevel]: 1 } }), { mode: 0o600 });
       renameSync(draft, file);
     },
     sweep(keep, now) {

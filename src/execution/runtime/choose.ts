@@ -17,7 +17,9 @@ import {
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { fromText, type ByteString } from '#ground/base/byte-string.ts';
+import { digestOf } from '#ground/base/digest.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import { readOwnText } from '#ground/base/own-text.ts';
 import { createLog } from '#ground/base/log.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
 import { ownRights } from '#ground/linux/own-rights.ts';
@@ -338,6 +340,7 @@ const memorySchema = v.object({
   cgroup: v.picklist(['none', 'tmpfs', 'cgroup2']),
   devices: v.picklist(['flag-kept', 'remount', 'hook']),
   filter: v.optional(v.string()),
+  sum: v.string(),
 });
 
 /** Changes with the binaries, the kernel's start, our rights and our rules. */
@@ -349,24 +352,25 @@ function memoryKey(found: ReturnType<typeof findPrograms>, facts: HostFacts): st
 }
 
 function recall(file: string, key: string): Remembered | undefined {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = readOwnText(file);
   const read = v.safeParse(v.pipe(v.string(), v.parseJson(), memorySchema), text);
   if (!read.success || read.output.key !== key) return undefined;
-  const { program, cgroup, devices, filter } = read.output;
-  return { program, cgroup, devices, filter };
+  const { program, cgroup, devices, filter, sum } = read.output;
+  const way = { program, cgroup, devices, filter };
+  return sum === sumOf(key, way) ? way : undefined;
+}
+
+/** A filter of which one byte is another one kills what it should let run. */
+function sumOf(key: string, { program, cgroup, devices, filter }: Remembered): string {
+  const { name, version, file, globalArguments } = program;
+  return digestOf(JSON.stringify([key, name, version, file, globalArguments, cgroup, devices, filter]));
 }
 
 function remember(file: string, key: string, way: Remembered): void {
   mkdirSync(dirname(file), { recursive: true });
   const fresh = `${file}.${process.pid}.${Date.now()}`;
   try {
-    writeFileSync(fresh, `${JSON.stringify({ key, ...way })}\n`, { mode: 0o600 });
+    writeFileSync(fresh, `${JSON.stringify({ key, ...way, sum: sumOf(key, way) })}\n`, { mode: 0o600 });
     renameSync(fresh, file);
   } finally {
     rmSync(fresh, { force: true });

@@ -55,6 +55,7 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
   if (options.isolation === 'chroot') tieToParent(options.engine);
   const tree = options.tree === 'auto' ? chooseTree(folder('snapshots')) : options.tree;
   const snapshots = await openSnapshotStore({ folder: folder('snapshots'), now: options.now, tree, untilExit: true });
+  for (const text of snapshots.notes) options.note(text);
   const layers = createLayers(snapshots);
   const files: FileTools = { snapshots, thread: openFileThread() };
   const runtime = lazily(async (signal) => {

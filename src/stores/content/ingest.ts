@@ -141,7 +141,14 @@ function createIngest(place: IngestPlace, writing: Writing, firstDigester: Diges
 
 /** Renames a finished file to its place. */
 export async function publish(file: string, target: string, durability: Durability): Promise<void> {
-  renameSync(file, target);
+  try {
+    renameSync(file, target);
+  } catch (error) {
+    // A folder in the place of a blob is damage like any other.
+    if (systemCode(error) !== 'EISDIR') throw error;
+    rmSync(target, { recursive: true, force: true });
+    renameSync(file, target);
+  }
   if (durability === 'rebuildable') return;
   const folder = openSync(dirname(target), 'r');
   try {

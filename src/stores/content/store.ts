@@ -2,7 +2,7 @@
  * Blobs under their digest: `blobs/sha256/HEX`. A file that stands there is complete; being written happens in `ingest/`. There is no
  * index: several processes may use one folder at a time. Damage is found when a blob is read, and the blob is thrown away.
  */
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { algorithmOf, hexOf, isDigest, type Digest } from '#ground/base/digest.ts';
 import { JettisonError, isCode, systemCode } from '#ground/base/errors.ts';
@@ -58,14 +58,18 @@ export function openContentStore(options: { readonly folder: string }): ContentS
     mkdirSync(one, { recursive: true, mode: 0o700 });
   }
   const pathOf = (digest: Digest): string => join(folder, 'blobs', algorithmOf(digest), hexOf(digest));
-  const sizeOf = (digest: Digest): number | undefined => statSync(pathOf(digest), { throwIfNoEntry: false })?.size;
+  // What is no file, a link too, was not put there by this store.
+  const sizeOf = (digest: Digest): number | undefined => {
+    const found = lstatSync(pathOf(digest), { throwIfNoEntry: false });
+    return found?.isFile() === true ? found.size : undefined;
+  };
   const has = (digest: Digest, size: number | undefined): boolean => {
     const found = sizeOf(digest);
     return found !== undefined && (size === undefined || size === found);
   };
   const place: IngestPlace = { folder: ingestFolder, target: pathOf, has };
   const throwAway = (error: unknown, digest: Digest): unknown => {
-    if (isCode(error, 'content/corrupt')) rmSync(pathOf(digest), { force: true });
+    if (isCode(error, 'content/corrupt')) rmSync(pathOf(digest), { force: true, recursive: true });
     return error;
   };
   removeParts(ingestFolder, 0, day);

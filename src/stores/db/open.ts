@@ -3,7 +3,7 @@
  * the room that owns the tables. Everything is synchronous and takes microseconds; a writer waits for another one up to `busyTimeout`.
  * Result codes: https://www.sqlite.org/rescode.html
  */
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, lstatSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from 'node:sqlite';
 import { fullDiskHint, JettisonError, messageOf } from '#ground/base/errors.ts';
@@ -55,7 +55,7 @@ const codes = { busy: 5, readOnly: 8, inputOutput: 10, corrupt: 11, full: 13, ca
  */
 export function openDatabase(options: OpenOptions): Database {
   mkdirSync(dirname(options.file), { recursive: true, mode: 0o700 });
-  if (!existsSync(brokenMark(options.file))) {
+  if (!existsSync(brokenMark(options.file)) && !isForeign(options.file)) {
     try {
       return wrap(openMigrated(options), options.file, []);
     } catch (error) {
@@ -71,11 +71,16 @@ function replaceDamaged(options: OpenOptions): Database {
     using lock = new DatabaseSync(`${options.file}.lock`, { timeout: busyTimeout });
     lock.exec('BEGIN EXCLUSIVE');
     const notes: string[] = [];
-    if (existsSync(brokenMark(options.file)) || !opens(options)) notes.push(putAside(options.file));
+    if (existsSync(brokenMark(options.file)) || isForeign(options.file) || !opens(options)) notes.push(putAside(options.file));
     return wrap(openMigrated(options), options.file, notes);
   } catch (error) {
     throw explain(error, options.file);
   }
+}
+
+/** Something stands there that this room does not make: a folder, a FIFO that would keep whoever opens it waiting, a link to a file elsewhere. */
+function isForeign(file: string): boolean {
+  return lstatSync(file, { throwIfNoEntry: false })?.isFile() === false;
 }
 
 function opens(options: OpenOptions): boolean {
@@ -92,7 +97,7 @@ function putAside(file: string): string {
   const suffix = `.broken-${new Date().toISOString().replaceAll(/[:.]/gu, '-')}`;
   // The write-ahead log first: were it left behind, SQLite would play it into the fresh file.
   for (const part of ['-wal', '-shm', '']) {
-    if (existsSync(file + part)) renameSync(file + part, file + suffix + part);
+    if (lstatSync(file + part, { throwIfNoEntry: false }) !== undefined) renameSync(file + part, file + suffix + part);
   }
   rmSync(brokenMark(file), { force: true });
   return `The database "${file}" was damaged. It was put aside as "${file}${suffix}" and a new one was made`;

@@ -237,7 +237,7 @@ function prepareStatements(database: Database) {
     byManifest: database.prepare('SELECT image_id FROM image_manifests WHERE repository = ? AND (digest = ? OR manifest = ?) LIMIT 1'),
     namesOf: database.prepare('SELECT name FROM image_names WHERE image_id = ? ORDER BY name'),
     save: database.prepare(
-      'INSERT INTO images (image_id, config, layers, created, stored) VALUES (?, ?, ?, ?, ?) ON CONFLICT (image_id) DO UPDATE SET layers = excluded.layers, stored = excluded.stored',
+      'INSERT INTO images (image_id, config, layers, created, stored) VALUES (?, ?, ?, ?, ?) ON CONFLICT (image_id) DO UPDATE SET config = excluded.config, layers = excluded.layers, stored = excluded.stored',
     ),
     tag: database.prepare(
       'INSERT INTO image_names (name, image_id) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image_id = excluded.image_id',
@@ -301,6 +301,21 @@ function createdOf(config: ImageConfig, now: number): number {
 
 function missing(imageId: Digest): never {
   throw new JettisonError('image/not-saved', `Image ${imageId} is gone right after it was saved`, { fault: 'environment' });
+}
+
+/** Is the config what it was? */
+export function isWhole({ config, imageId }: Pick<ImageRecord, 'config' | 'imageId'>): boolean {
+  return digestOf(config) === imageId;
+}
+
+/** To be called before a config is taken for what it was, or sent anywhere. Throws `image/damaged`. */
+export function checkConfig(record: Pick<ImageRecord, 'config' | 'imageId'>): void {
+  if (isWhole(record)) return;
+  const { imageId } = record;
+  throw new JettisonError('image/damaged', `The config that is kept of image ${imageId} was damaged`, {
+    fault: 'environment',
+    hint: 'Build, pull or load the image again',
+  });
 }
 
 /** `image/not-found`: nothing in the store is called `text`. */

@@ -1,10 +1,11 @@
 /** How trees are shown here: by overlays where they work, which is tried once a boot and remembered in the store. */
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { closeSync, openSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { bootId } from '#ground/base/boot.ts';
 import { fromText } from '#ground/base/byte-string.ts';
 import { fullDisk, isCode, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import { readOwnText } from '#ground/base/own-text.ts';
 import { createLog } from '#ground/base/log.ts';
 import type { TreeForm } from '#ground/linux/isolation.ts';
 import { tryLockFile } from '#ground/linux/lock-file.ts';
@@ -19,7 +20,7 @@ const log = createLog('snapshot');
 export function chooseTree(folder: string): TreeForm {
   const memory = join(folder, 'overlay');
   const key = `${bootId()} ${overlayMarks()}\n`;
-  if (read(memory) === key) return 'overlay';
+  if (readOwnText(memory) === key) return 'overlay';
   const why = whyNoOverlay(folder);
   if (why !== undefined) {
     log('no overlay: %s', why.problem);
@@ -55,14 +56,5 @@ export function whyNoOverlay(folder: string): Obstacle | undefined {
   } catch (error) {
     if (fullDisk(error) !== undefined || systemCode(error) === 'EROFS' || isCode(error, 'snapshot/no-space')) throw error;
     return { problem: messageOf(error), hint: error instanceof JettisonError ? (error.hint ?? '') : '' };
-  }
-}
-
-function read(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'latin1');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
   }
 }
