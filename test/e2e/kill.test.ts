@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -172,6 +172,15 @@ function strike(victim: Victim, group: number): void {
   if (victim !== 'group') for (const { id } of found) process.kill(id, 'SIGKILL');
 }
 
+/** Removes what the runtime has written of its container, in the worker's mount namespace. */
+function forgetContainer({ id, words }: { readonly id: number; readonly words: string }): void {
+  for (const name of ['root', 'pid-file']) {
+    const path = new RegExp(`--${name} (\\S+)`, 'u').exec(words)?.[1];
+    assert.ok(path !== undefined, words);
+    rmSync(join(`/proc/${id}/root`, path), { recursive: true, force: true });
+  }
+}
+
 async function quiet(): Promise<void> {
   for (let round = 0; round < 200 && running().length > 0; round++) await sleep(50);
   assert.deepEqual(running(), [], 'no process left');
@@ -329,7 +338,12 @@ function tests(): void {
   });
 
   for (const [what, pattern, says] of [
-    ['only the runtime', /^\/usr\/(?:local\/)?bin\/(?:crun|runc) .* run /u, /signal SIGKILL|ended/u],
+    ['only the runtime', /^\/usr\/(?:local\/)?bin\/(?:crun|runc) .* run /u, /(?:crun|runc) was killed by signal SIGKILL/u],
+    [
+      'only the runtime, before it writes down what it has started',
+      /^\/usr\/(?:local\/)?bin\/(?:crun|runc) .* run /u,
+      /(?:crun|runc) was killed by signal SIGKILL/u,
+    ],
     ['only RUN’s init', /^\/?\S*sh -c sleep 4242/u, /killed by signal SIGKILL \(exit code 137\)/u],
     ['only the worker', /^\S*node .*worker\/main\.ts/u, /The worker process ended unexpectedly/u],
   ] as const) {
@@ -346,6 +360,7 @@ function tests(): void {
         while (!isOver) {
           const isAtWork = running().some(({ words }) => /^\/?\S*sh -c sleep 4242/u.test(words));
           const [found] = isAtWork ? running().filter(({ words }) => pattern.test(words)) : [];
+          if (found !== undefined && what.includes('before')) forgetContainer(found);
           if (found !== undefined) return process.kill(found.id, 'SIGKILL');
           await sleep(20);
         }

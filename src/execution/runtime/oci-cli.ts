@@ -5,6 +5,7 @@ import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
 import { sendSignal, signalName, startChild, type Child, type ChildExit } from '#ground/linux/child.ts';
+import { orphanedContainers } from '#ground/linux/orphans.ts';
 import { openBundle, type Bundle } from './bundle.ts';
 import type { Cgroups, StepCgroup } from './cgroups.ts';
 import { checkBefore, numberOf } from './check.ts';
@@ -165,6 +166,8 @@ async function sweep(program: Program, state: string, run: { readonly bundle: Bu
   };
   const { code, stderr } = await runProcess(command, AbortSignal.timeout(sweepLimit));
   if (code !== 0) log('delete of %s: %s', run.id, new TextDecoder().decode(stderr));
+  // It may have been killed before it wrote down what it had started; that would go on, and hold the output open.
+  if (pid === undefined || code !== 0) for (const orphan of orphanedContainers()) sendSignal(orphan, 9);
 }
 
 function statusOf(program: Program, exit: ChildExit, bundle: Bundle): ExitStatus {
