@@ -212,7 +212,8 @@ async function identity(store: SnapshotStore, id: SnapshotId): Promise<string> {
   return (await layerIdentity({ folder, below }, signal)).diffId;
 }
 
-inOwnNamespaces(import.meta.filename, () => {
+const file = import.meta.filename;
+const tests = (): void => {
   test('random steps leave the same snapshots in copied trees as in overlay mounts', async () => {
     using folder = mkdtempDisposableSync('/tmp/jettison-copied-');
     for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
@@ -253,4 +254,6 @@ inOwnNamespaces(import.meta.filename, () => {
   });
 
   test.after(async () => await endThreads());
-});
+};
+
+inOwnNamespaces(file, tests, { users: true });

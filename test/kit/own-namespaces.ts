@@ -4,16 +4,35 @@ import { spawnSync } from 'node:child_process';
 import { basename } from 'node:path';
 import { test } from 'node:test';
 
-/** Registers `tests` where the process has namespaces of its own; else one test that runs `file` again in such. Needs root. */
-export function inOwnNamespaces(file: string, tests: () => void): void {
+/** A user namespace that maps root's own ids, so that files look the same from inside; newuidmap(1) wants it in these files. */
+const userNamespace = [
+  '--mount',
+  'sh',
+  '-c',
+  `ids=$(mktemp) && echo root:0:65536 >"$ids" && touch /etc/subuid /etc/subgid && mount --bind "$ids" /etc/subuid && mount --bind "$ids" /etc/subgid && rm "$ids" && exec "$@"`,
+  'sh',
+  'unshare',
+];
+const ownIds = ['--user', '--map-users=0,0,65536', '--map-groups=0,0,65536'];
+
+/**
+ * Registers `tests` where the process has namespaces of its own; else one test that runs `file` again in such, and with `users` a second one, where they are root of a user namespace.
+ * Needs root.
+ */
+export function inOwnNamespaces(file: string, tests: () => void, { users = false }: { readonly users?: boolean } = {}): void {
   if (process.pid === 1) {
     tests();
     return;
   }
-  test(`${basename(file)} in namespaces of its own`, () => {
+  runAgain(file, 'in namespaces of its own', []);
+  if (users) runAgain(file, 'in a user namespace, too', [...userNamespace, ...ownIds]);
+}
+
+function runAgain(file: string, where: string, before: readonly string[]): void {
+  test(`${basename(file)} ${where}`, () => {
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
     const words = ['--mount', '--pid', '--fork', '--mount-proc', '--kill-child', process.execPath, '--test-reporter=spec', file];
-    const { status } = spawnSync('unshare', words, { env, stdio: ['ignore', 'inherit', 'inherit'] });
+    const { status } = spawnSync('unshare', [...before, ...words], { env, stdio: ['ignore', 'inherit', 'inherit'] });
     assert.equal(status, 0);
   });
 }

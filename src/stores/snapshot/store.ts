@@ -143,7 +143,7 @@ export async function openSnapshotStore({ folder, now, tree, untilExit }: Snapsh
     async [Symbol.asyncDispose]() {
       for (const mount of store.mounted) await mount[Symbol.asyncDispose]();
       if (!resources.disposed && store.mountPoints > 0) trashWork(store, `m/${owner}`);
-      if (!resources.disposed && store.trees !== undefined) trashWork(store, `t/${owner}`);
+      if (!resources.disposed && store.trees !== undefined) trashTree(folder, join(folder, 't', owner));
       resources.dispose();
     },
   };
@@ -154,7 +154,7 @@ function clearUp(store: Store): void {
   reapOwners(store.folder, (departed) => {
     discard(store, store.records.takeOver(departed, store.owner));
     removeMountPoints(join(store.folder, 'm', departed));
-    if (existsSync(join(store.folder, 't', departed))) trashWork(store, `t/${departed}`);
+    if (existsSync(join(store.folder, 't', departed))) trashTree(store.folder, join(store.folder, 't', departed));
   });
   // An owner that left in good order but in a hurry took its file along, not its rows.
   const owners = store.records.owners();
@@ -419,8 +419,19 @@ async function openCopiedTrees(folder: string, owner: string): Promise<CopiedTre
   const { createCopiedTrees } = await import('./copies/trees.ts');
   return createCopiedTrees({
     folder: join(folder, 't', owner),
-    trash: (path) => moveToTrash(folder, [relative(folder, path)]),
+    trash: (path) => trashTree(folder, path),
   });
+}
+
+/** Away by rename; on a full disk, where that may take a byte too many, it is deleted here and now. */
+function trashTree(folder: string, path: string): void {
+  try {
+    moveToTrash(folder, [relative(folder, path)]);
+    writeFileSync(join(folder, tendMark), '');
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    removeTree(path);
+  }
 }
 
 function inStore(store: Store, names: readonly string[]): readonly string[] {
