@@ -33,6 +33,7 @@ import { koffi } from '#ground/linux/foreign.ts';
 import { libc } from '#ground/linux/libc.ts';
 import { mountFileSystem, unmount } from '#ground/linux/mount.ts';
 import { AT_FDCWD, changeTimeAt, fileTypes, makeNodeAt } from '#ground/linux/syscall.ts';
+import { layerIdentity } from '#stores/layer/create.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore, type OpenSnapshotStore } from '#stores/snapshot/store.ts';
@@ -269,6 +270,35 @@ function tests(): void {
     await using view = await store.view(top, signal);
     assert.deepEqual(readdirSync(view.path).toSorted(), ['b', 'd']);
     assert.deepEqual(readdirSync(join(view.path, 'd')).toSorted(), ['e', 'f']);
+  });
+
+  test('on an overlay, as in a container, files stand for deletions', async () => {
+    using folder = temporary();
+    const inside = (name: string): string => join(folder.path, name);
+    for (const name of ['lower', 'upper', 'work', 'on']) mkdirSync(inside(name));
+    const options = `lowerdir=${inside('lower')},upperdir=${inside('upper')},workdir=${inside('work')}`;
+    mountFileSystem({ source: 'overlay', target: inside('on'), type: 'overlay', flags: 0, options });
+    const makeLayer = async (place: string): Promise<string> => {
+      await using store = await open(place);
+      const base = await writeSnapshotFolder(store, (root) => {
+        mkdirSync(join(root, 'd'));
+        for (const name of ['a', 'b', 'd/c']) writeFileSync(join(root, name), 'text');
+      });
+      const top = await writeSnapshot(store, base, (root) => {
+        rmSync(join(root, 'a'));
+        rmSync(join(root, 'd'), { recursive: true });
+      });
+      const [upper = '', ...below] = foldersOf(store, top);
+      const entries = openChainTree([upper, ...below]).list(fromText(''));
+      await using view = await store.view(top, signal);
+      assert.deepEqual([entries.map(({ path }) => path), readdirSync(view.path)], [['b'], ['b']]);
+      return (await layerIdentity({ folder: upper, below }, signal)).diffId;
+    };
+    try {
+      assert.equal(await makeLayer(inside('on')), await makeLayer(folder.path));
+    } finally {
+      unmount(inside('on'));
+    }
   });
 
   test('a snapshot is mounted again, after something was written into its folder', async () => {

@@ -5,13 +5,14 @@
  * Host paths are joined name by name, and each folder on the way was seen by lstat to be a real folder before anything below it is
  * looked at. Looking first and using later is safe here: committed folders never change, and active ones are written by this process only.
  */
-import { readdirSync, type BigIntStats } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { asByteString, fromText, nodePath, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { getAttribute, setAttribute } from '#ground/linux/attributes.ts';
 import { readAttributes } from '#ground/linux/attributes.ts';
 import { describeEntry, lookAt, notAFolder, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
+import { isWhiteout } from './whiteout.ts';
 import { opaqueAttribute } from '#ground/linux/user-namespace.ts';
 import { recordedOwners } from './owners-file.ts';
 
@@ -123,7 +124,7 @@ function findInParts(parts: readonly Part[], path: ByteString, name: string): Fo
     const stats = lookAt(hostPath);
     if (!stats) continue;
     const isFolder = stats.isDirectory();
-    if (isWhiteout(stats) || (top && !isFolder)) break;
+    if (isWhiteout(stats, hostPath) || (top && !isFolder)) break;
     top ??= part.owned(describeEntry({ path, hostPath, layer: part.layer, stats }));
     if (!isFolder) break;
     found.push({ ...part, hostPath });
@@ -142,12 +143,9 @@ function listParts(parts: readonly Part[], path: ByteString): readonly TreeEntry
       seen.add(name);
       const hostPath = asByteString(`${folder}/${name}`);
       const stats = lookAt(hostPath);
-      if (stats && !isWhiteout(stats)) entries.push(owned(describeEntry({ path: asByteString(prefix + name), hostPath, layer, stats })));
+      if (stats && !isWhiteout(stats, hostPath))
+        entries.push(owned(describeEntry({ path: asByteString(prefix + name), hostPath, layer, stats })));
     }
   }
   return entries.toSorted((a, b) => (a.path < b.path ? -1 : 1));
-}
-
-function isWhiteout(stats: BigIntStats): boolean {
-  return stats.rdev === 0n && stats.isCharacterDevice();
 }

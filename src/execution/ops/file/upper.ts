@@ -24,6 +24,7 @@ import { setOwnerAt } from '#ground/linux/owner.ts';
 import { describeEntry, lookAt, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { isOpaque, markOpaque } from '#stores/snapshot/chain-tree.ts';
+import { isWhiteout } from '#stores/snapshot/whiteout.ts';
 import { recordOwners, recordedOwners } from '#stores/snapshot/owners-file.ts';
 
 /** What a folder gets that is made on the way to a destination. */
@@ -75,7 +76,7 @@ export function openUpper(folder: string, base: Tree): Upper {
     const parent = path === '' ? { inUpper: true, baseVisible: false } : stateOf(parentOf(path));
     if (!parent || (path !== '' && !isName(nameOf(path)))) return undefined;
     const stats = parent.inUpper ? lookAt(hostPath(path)) : undefined;
-    if (stats?.isCharacterDevice() && stats.rdev === 0n) return undefined;
+    if (stats && isWhiteout(stats, hostPath(path))) return undefined;
     if (stats) return owned(describeEntry({ path, hostPath: hostPath(path), layer: 0, stats }));
     const below = parent.baseVisible ? base.entry(path) : undefined;
     return below && { ...below, layer: below.layer + 1 };

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, type BigIntStats } from 'node:fs';
 import { asByteString, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { getAttribute, listAttributes, treeAttributeName } from '#ground/linux/attributes.ts';
@@ -7,6 +7,7 @@ import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { overlayMarks } from '#ground/linux/user-namespace.ts';
 import { noAttributes, type TarEntry } from '#formats/tar/entry.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
+import { isWhiteout } from '#stores/snapshot/whiteout.ts';
 import { recordedOwners } from '#stores/snapshot/owners-file.ts';
 import { belongsToLayer } from '../attributes.ts';
 import { deviceAttribute, standsFor } from '../devices.ts';
@@ -50,13 +51,10 @@ function* itemsOf(folder: Folder, walk: Walk): Generator<LayerItem, void, void> 
   for (const name of whiteouts) {
     if (showsBelow && hidesEntry(walk, inside(folder.path, name))) yield whiteout(inside(folder.path, whiteoutPrefix + name));
   }
-  for (const name of names) {
+  for (const [name, stats] of names) {
     const path = inside(folder.path, name);
     if (name.startsWith(whiteoutPrefix)) throw reservedName(path);
     const hostPath = inside(folder.hostPath, name);
-    const stats = lookAt(hostPath);
-    if (!stats)
-      throw new JettisonError('layer/file-changed', `"${toText(path)}" is gone while its layer is made`, { fault: 'environment' });
     const entry = walk.owned(describeEntry({ path, hostPath, layer: 0, stats }));
     if (entry.kind === 'socket') continue;
     const { kept, isOpaque, device } = readAttributes(hostPath, path);
@@ -75,15 +73,21 @@ function hidesFolder({ below }: Walk, path: ByteString): boolean {
   return below === undefined || below.entry(path)?.kind === 'folder';
 }
 
-/** Names in byte order; a whiteout is a character device 0:0. */
-function readFolder(folder: Folder): { readonly whiteouts: readonly string[]; readonly names: readonly string[] } {
+/** In byte order, each looked at once. */
+function readFolder(folder: Folder): { readonly whiteouts: readonly string[]; readonly names: ReadonlyMap<string, BigIntStats> } {
   const whiteouts: string[] = [];
-  const names: string[] = [];
-  for (const found of readdirSync(nodePath(folder.hostPath), { encoding: 'latin1', withFileTypes: true })) {
-    const isWhiteout = found.isCharacterDevice() && lookAt(inside(folder.hostPath, found.name))?.rdev === 0n;
-    (isWhiteout ? whiteouts : names).push(found.name);
+  const names = new Map<string, BigIntStats>();
+  for (const name of readdirSync(nodePath(folder.hostPath), 'latin1').toSorted()) {
+    const hostPath = inside(folder.hostPath, name);
+    const stats = lookAt(hostPath);
+    if (!stats) {
+      const path = inside(folder.path, name);
+      throw new JettisonError('layer/file-changed', `"${toText(path)}" is gone while its layer is made`, { fault: 'environment' });
+    }
+    if (isWhiteout(stats, hostPath)) whiteouts.push(name);
+    else names.set(name, stats);
   }
-  return { whiteouts: whiteouts.toSorted(), names: names.toSorted() };
+  return { whiteouts, names };
 }
 
 function itemOf(entry: TreeEntry, xattrs: ReadonlyMap<string, Uint8Array>, firstNames: Map<number, ByteString>): LayerItem {

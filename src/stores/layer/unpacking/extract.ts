@@ -17,6 +17,7 @@ import {
   procPath,
   unlinkAt,
 } from '#ground/linux/syscall.ts';
+import { isWhiteout, makeWhiteoutAt } from '#stores/snapshot/whiteout.ts';
 import { setTreeAttribute } from '#ground/linux/attributes.ts';
 import { setOwner, setOwnerAt, type Owner } from '#ground/linux/owner.ts';
 import { ownRights } from '#ground/linux/own-rights.ts';
@@ -28,7 +29,7 @@ import type { LayerLimits } from '../jobs.ts';
 import { metadataPrefix, opaqueMark, whiteoutPrefix } from '../whiteout.ts';
 import { badLayer } from './fail.ts';
 import { inside, openFolders, type Below, type Folders, type OpenPlace, type Place } from './folders.ts';
-import { createFile, isWhiteout, itself, lookIn, removeOtherAttributes, removeTree, setMetadata } from './inode.ts';
+import { createFile, itself, lookIn, removeOtherAttributes, removeTree, setMetadata } from './inode.ts';
 
 export type Extractor = TarHandlers &
   Disposable & {
@@ -139,7 +140,7 @@ function placeWhiteout({ folders }: State, target: Target, entry: TarEntry): voi
   if (!hidden) return;
   const place = folders.openFor(target.parent, name, entry.name);
   const stats = lookIn(place.file, name);
-  if (!stats) makeNodeAt(place.file, name, { type: fileTypes.character, mode: 0 });
+  if (!stats) makeWhiteoutAt(place.file, name);
   else if (stats.isDirectory()) folders.hideBelow(folders.open(inside(asByteString(target.parent), name), entry.name));
 }
 
@@ -216,7 +217,8 @@ type LinkSource = { readonly at: number; readonly name: ByteString; readonly own
 
 function sourceOf(folders: Folders, from: Place, name: ByteString): LinkSource | undefined {
   const stats = from.file === undefined ? undefined : lookIn(from.file, name);
-  if (stats && from.file !== undefined) return stats.isDirectory() || isWhiteout(stats) ? undefined : { at: from.file, name };
+  if (stats && from.file !== undefined)
+    return stats.isDirectory() || isWhiteout(stats, procPath(from.file, name)) ? undefined : { at: from.file, name };
   const below = folders.below(from, name);
   if (!below || below.kind === 'folder') return undefined;
   return { at: AT_FDCWD, name: below.hostPath, ...(ownRights().hasOneId && below.kind !== 'file' ? { owner: below } : {}) };

@@ -5,12 +5,13 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { asByteString, fromText, nodePath, type ByteString } from '#ground/base/byte-string.ts';
 import { changeTimeAt, closeFile, makeFolderAt, procPath, unlinkAt } from '#ground/linux/syscall.ts';
+import { isWhiteout } from '#stores/snapshot/whiteout.ts';
 import { setTreeAttribute } from '#ground/linux/attributes.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { markOpaque, openChainTree } from '#stores/snapshot/chain-tree.ts';
 import { recordOwners } from '#stores/snapshot/owners-file.ts';
 import { badLayer } from './fail.ts';
-import { inheritedAttribute, isWhiteout, itself, lookIn, setMetadata, tryOpenFolder, type Metadata } from './inode.ts';
+import { inheritedAttribute, itself, lookIn, setMetadata, tryOpenFolder, type Metadata } from './inode.ts';
 
 /** A folder of the merged tree. */
 export type Place = {
@@ -160,7 +161,8 @@ function step(state: State, from: Place, way: Way & { readonly name: ByteString 
   const stats = from.file === undefined ? undefined : lookIn(from.file, way.name);
   if (!stats) return stepBelow(state, from, { ...way, path });
   if (stats.isSymbolicLink()) throw badLayer('through-own-link', way.entry, `lies behind the symbolic link "${path}" of the same layer`);
-  if (!isWhiteout(stats)) throw badLayer('parent-not-folder', way.entry, `lies in "${path}", which is no folder`);
+  if (from.file === undefined || !isWhiteout(stats, procPath(from.file, way.name)))
+    throw badLayer('parent-not-folder', way.entry, `lies in "${path}", which is no folder`);
   if (!way.create) return undefined;
   return makeStep(state, from, { name: way.name, path, metadata: plainFolder, replaces: true });
 }

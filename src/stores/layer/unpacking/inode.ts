@@ -56,10 +56,6 @@ export function lookIn(at: number, name: ByteString): BigIntStats | undefined {
   return lookAt(procPath(at, name));
 }
 
-export function isWhiteout(stats: BigIntStats): boolean {
-  return stats.isCharacterDevice() && stats.rdev === 0n;
-}
-
 /** Owner, then mode (a new owner takes setuid bits away), then attributes (capabilities too), then time. */
 export function setMetadata(at: number, name: ByteString, kind: 'symlink' | 'folder' | 'other', metadata: Metadata): void {
   setOwnerAt(at, name, metadata.uid, metadata.gid);

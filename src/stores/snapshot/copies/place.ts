@@ -1,9 +1,10 @@
 /** Makes copies of entries, exactly as they are: bytes, holes, owner, mode, attributes, time, and which of them are one file. */
 import { fchmodSync, fchownSync } from 'node:fs';
 import { asByteString, toText, type ByteString } from '#ground/base/byte-string.ts';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
-import { readAttributes, setAttribute } from '#ground/linux/attributes.ts';
+import { isCode, JettisonError, systemCode } from '#ground/base/errors.ts';
+import { getAttribute, listAttributes, setAttribute } from '#ground/linux/attributes.ts';
 import { copyFileInto } from '#ground/linux/copy-file.ts';
+import { ownRights } from '#ground/linux/own-rights.ts';
 import {
   changeModeAt,
   changeOwnerAt,
@@ -17,6 +18,7 @@ import {
 } from '#ground/linux/syscall.ts';
 import { sharedInode } from '#ground/linux/tree-digest.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
+import { isMark } from '../whiteout.ts';
 
 export type Placer = {
   /** Makes anything but a folder under `path` of the target; `folder` is the open folder that `path` is in, and nothing is there yet. */
@@ -40,7 +42,7 @@ export function createPlacer(target: number): Placer {
 
 /** Owner, mode, attributes and time of a folder that is all filled; `at` is open, `name` may be '.'. */
 export function dressFolder(at: number, name: ByteString, entry: Pick<TreeEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'hostPath'>): void {
-  changeOwnerAt(at, name, entry.uid, entry.gid);
+  if (!ownRights().hasOneId) changeOwnerAt(at, name, entry.uid, entry.gid);
   changeModeAt(at, name, entry.mode);
   if (entry.hostPath !== '') copyAttributes(entry.hostPath, procPath(at, name));
   changeTimeAt(at, name, entry.mtime);
@@ -74,19 +76,21 @@ function copyFile(folder: number, name: ByteString, entry: TreeEntry): void {
   }
 }
 
-/** New files have these owners by themselves: the folders that they are made in hand on none of their own yet. */
+/** New files have these owners by themselves: the folders that they are made in hand on none of their own yet. Where there is one id, owners are attributes (`owner.ts`). */
 function isOwn({ uid, gid }: TreeEntry): boolean {
-  return uid === process.geteuid?.() && gid === process.getegid?.();
+  return ownRights().hasOneId || (uid === process.geteuid?.() && gid === process.getegid?.());
 }
 
-/** What a security module keeps for itself may not be set, nor need be: it gives new files their own. */
+/** As they are on disk, some perhaps under other names (`attributes.ts`). What a security module keeps for itself may not be set, nor need be: it gives new files their own. */
 function copyAttributes(from: ByteString, to: ByteString): void {
-  for (const [name, value] of readAttributes(from)) {
+  for (const name of listAttributes(from)) {
+    const value = isMark(name) ? undefined : getAttribute(from, name);
+    if (value === undefined) continue;
     try {
       setAttribute(to, name, value);
     } catch (error) {
       const isModules = name.startsWith('security.') && name !== 'security.capability';
-      if (!isModules || !['EPERM', 'EOPNOTSUPP', 'EACCES', 'EINVAL'].includes(systemCode(error) ?? '')) throw error;
+      if (!isModules || !(isCode(error, 'linux/attribute-refused') || systemCode(error) === 'EACCES')) throw error;
     }
   }
 }

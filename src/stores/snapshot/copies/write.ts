@@ -5,21 +5,11 @@ import { JettisonError, systemCode, unreachable } from '#ground/base/errors.ts';
 import { listAttributes, removeAttribute } from '#ground/linux/attributes.ts';
 import { removeTreeAt } from '#ground/linux/remove-tree.ts';
 import { statField, timeAt } from '#ground/linux/stat-rows.ts';
-import {
-  AT_FDCWD,
-  closeFile,
-  fileTypes,
-  makeFolderAt,
-  makeNodeAt,
-  openAt,
-  openFlags,
-  procPath,
-  renameAt,
-  unlinkAt,
-} from '#ground/linux/syscall.ts';
+import { AT_FDCWD, closeFile, makeFolderAt, openAt, openFlags, procPath, renameAt, unlinkAt } from '#ground/linux/syscall.ts';
 import { describeEntry, lookAt } from '#ground/linux/tree-read.ts';
 import type { Tree } from '#ground/linux/tree.ts';
 import { markOpaque } from '../chain-tree.ts';
+import { isMark, makeWhiteoutAt } from '../whiteout.ts';
 import type { Change, Changes } from './changes.ts';
 import { createPlacer, dressFolder, type Placer } from './place.ts';
 import { fieldOf, hostPathOf, parentOf, recordAt } from './record.ts';
@@ -121,7 +111,7 @@ function createWriter({ root, lower, upper: folder }: Writing, upper: number, na
       clear(path);
       if (lower.entry(path) === undefined) return;
       openFolder(parentOf(path));
-      makeNodeAt(upper, path, { type: fileTypes.character, mode: 0 });
+      makeWhiteoutAt(upper, path);
     },
     makeFolder(path) {
       clear(path);
@@ -157,6 +147,6 @@ function openParent(upper: number, path: ByteString): Disposable & { readonly fi
 /** A step may have written attributes that mean something to overlayfs; under an overlay they could not have come into this folder. */
 function dropMarks(path: ByteString): void {
   for (const name of listAttributes(path)) {
-    if (name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.')) removeAttribute(path, name);
+    if (isMark(name)) removeAttribute(path, name);
   }
 }
