@@ -87,6 +87,24 @@ function writeMapped(path: string, text: string): void {
   closeSync(file);
 }
 
+/** The DiffID of a layer that deletes a file and a folder, made in a store at `place`. */
+async function makeDeletions(place: string): Promise<string> {
+  await using store = await open(place);
+  const base = await writeSnapshotFolder(store, (root) => {
+    mkdirSync(join(root, 'd'));
+    for (const name of ['a', 'b', 'd/c']) writeFileSync(join(root, name), 'text');
+  });
+  const top = await writeSnapshot(store, base, (root) => {
+    rmSync(join(root, 'a'));
+    rmSync(join(root, 'd'), { recursive: true });
+  });
+  const [upper = '', ...below] = foldersOf(store, top);
+  const entries = openChainTree([upper, ...below]).list(fromText(''));
+  await using view = await store.view(top, signal);
+  assert.deepEqual([entries.map(({ path }) => path), readdirSync(view.path)], [['b'], ['b']]);
+  return (await layerIdentity({ folder: upper, below }, signal)).diffId;
+}
+
 function tests(): void {
   test('a copy keeps what a tree has', async () => {
     using folder = temporary();
@@ -278,24 +296,8 @@ function tests(): void {
     for (const name of ['lower', 'upper', 'work', 'on']) mkdirSync(inside(name));
     const options = `lowerdir=${inside('lower')},upperdir=${inside('upper')},workdir=${inside('work')}`;
     mountFileSystem({ source: 'overlay', target: inside('on'), type: 'overlay', flags: 0, options });
-    const makeLayer = async (place: string): Promise<string> => {
-      await using store = await open(place);
-      const base = await writeSnapshotFolder(store, (root) => {
-        mkdirSync(join(root, 'd'));
-        for (const name of ['a', 'b', 'd/c']) writeFileSync(join(root, name), 'text');
-      });
-      const top = await writeSnapshot(store, base, (root) => {
-        rmSync(join(root, 'a'));
-        rmSync(join(root, 'd'), { recursive: true });
-      });
-      const [upper = '', ...below] = foldersOf(store, top);
-      const entries = openChainTree([upper, ...below]).list(fromText(''));
-      await using view = await store.view(top, signal);
-      assert.deepEqual([entries.map(({ path }) => path), readdirSync(view.path)], [['b'], ['b']]);
-      return (await layerIdentity({ folder: upper, below }, signal)).diffId;
-    };
     try {
-      assert.equal(await makeLayer(inside('on')), await makeLayer(folder.path));
+      assert.equal(await makeDeletions(inside('on')), await makeDeletions(folder.path));
     } finally {
       unmount(inside('on'));
     }
