@@ -286,27 +286,6 @@ test('a manifest that is an index too, and a config that is a layer, are refused
   }
 });
 
-for (const folder of ['dev', 'etc', 'proc', 'sys', 'run']) {
-  test(`/${folder} of the image as a symlink to a folder of the host: a step is refused or harmless`, async () => {
-    await using place = await openPlace();
-    const rest = folder === 'etc' ? [] : [['etc', 'folder'] as const];
-    const archive = join(place.folder, 'evil.tar');
-    writeFileSync(
-      archive,
-      dockerArchiveOf(imageOf({ layers: [tarOf([...busybox, ...rest, [folder, 'symlink', place.canary]])] }), 'evil:latest'),
-    );
-    await place.succeed(['load', '-i', archive]);
-    const context = place.files({ Dockerfile: `FROM evil\nRUN echo hello; ls -l / /${folder}; touch /${folder}/evil; true\n` });
-    const done = look(`RUN with /${folder}`, await place.jettison(['build', '-t', 'broken', context]));
-    if (done.status !== 0) assertOneError(done, new RegExp(`/${folder}`, 'u'));
-    place.assertUnharmed();
-    const ran = look(`run with /${folder}`, await place.jettison(['run', '--rm', 'evil', 'sh', '-c', `touch /${folder}/evil; true`]));
-    assert.ok(ran.status === 0 || ran.stderr.includes(`/${folder}`), ran.stderr);
-    place.assertUnharmed();
-    await assertNothingLeft(place);
-  });
-}
-
 test('device nodes that a step or a container makes open nothing of the host', async () => {
   await using place = await openPlace();
   await place.base('busybox');

@@ -79,8 +79,14 @@ export function makeCanary({
   };
 }
 
-function listBelow(folder: string): readonly string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted();
+/** Relative paths of all entries; no link is followed (which `readdirSync` does when it is told to go on below). */
+function listBelow(folder: string, below = ''): readonly string[] {
+  return readdirSync(join(folder, below), { withFileTypes: true })
+    .toSorted((one, other) => (one.name < other.name ? -1 : 1))
+    .flatMap((entry) => {
+      const path = join(below, entry.name);
+      return entry.isDirectory() ? [path, ...listBelow(folder, path)] : [path];
+    });
 }
 
 function describe(path: string, name: string): string {

@@ -6,7 +6,7 @@ import { asByteString, fromText } from '#ground/base/byte-string.ts';
 import { removeTree } from './remove-tree.ts';
 import { AT_FDCWD, closeFile, makeFolderAt, openAt, openFlags } from './syscall.ts';
 
-test('a tree goes with odd names, closed folders and links, but not what the links show', () => {
+test('BuildKit 4ed7a2ff3: a tree goes with odd names, closed folders and links, but not what the links show', () => {
   using folder = mkdtempDisposableSync('/tmp/jettison-remove-');
   mkdirSync(join(folder.path, 'outside'));
   writeFileSync(join(folder.path, 'outside/kept'), '');
