@@ -7,9 +7,9 @@
  * A build and its worker load some forty chunks each, and opening and compiling these one by one takes longer than what is in them. So the chunks that a first run
  * loaded are put together in a *pack*, one file with texts and code, which later runs read instead.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Script } from 'node:vm';
 import { crc32 } from 'node:zlib';
 
@@ -37,6 +37,8 @@ type Pack = {
 const learningRuns = 3;
 /** So many chunks outside the pack make another one. */
 const manyOutside = 8;
+/** Milliseconds after which kept code may go: of versions that are gone, mostly, and what else is still used is kept again. */
+const keptFor = 30 * 24 * 3_600_000;
 
 const here = import.meta.dirname;
 const requireOther = createRequire(import.meta.filename);
@@ -76,11 +78,23 @@ function compile(name: string, filename: string): Body {
   return script.runInThisContext() as Body;
 }
 
-/** Private to the user, as `main.ts` has it: code that others could plant must never be read. */
+/** Private to the user, as `main.ts` has it: code that others could plant must never be read. Undefined where the folder is another's, or others may write to it. */
 function cacheFolder(): string | undefined {
   const { NODE_COMPILE_CACHE: given, XDG_CACHE_HOME: caches, HOME: home } = process.env;
-  const folder = given || (caches && `${caches}/jettison/compile`) || (home && `${home}/.cache/jettison/compile`);
-  return folder ? join(folder, `chunks-${process.version}-${process.arch}`) : undefined;
+  const compiled = given || (caches && `${caches}/jettison/compile`) || (home && `${home}/.cache/jettison/compile`);
+  if (!compiled) return undefined;
+  const folder = join(compiled, `chunks-${process.version}-${process.arch}`);
+  try {
+    return [compiled, folder].every(isPrivate) ? folder : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is not there yet is made so. */
+function isPrivate(folder: string): boolean {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  return found === undefined || (found.uid === process.geteuid?.() && (found.mode & 0o022) === 0);
 }
 
 function readKept(name: string): Buffer | undefined {
@@ -125,11 +139,23 @@ function keepFresh(): void {
     if (!existsSync(cache)) mkdirSync(cache, { mode: 0o700 });
     for (const [name, script] of fresh) keep(cache, name, script.createCachedData());
     if (packFile === undefined) return;
-    if (makesPack) keep(cache, packFile, newPack([...(pack?.names ?? []), ...outside]));
-    else if (pack !== undefined && pack.uses < learningRuns)
+    if (makesPack) {
+      keep(cache, packFile, newPack([...(pack?.names ?? []), ...outside]));
+      removeOld(cache, '');
+      removeOld(dirname(cache), 'chunks-');
+    } else if (pack !== undefined && pack.uses < learningRuns)
       keep(cache, packFile, packBytes({ ...pack, uses: pack.uses + 1 }, pack.script.createCachedData()));
   } catch {
     // A cache that cannot be written (a full disk, a read-only home) costs the next start some milliseconds.
+  }
+}
+
+/** Removes what begins with `start` in a folder and was not written to for long. A new pack is the time for it: there is a new version, and this run is a slow one anyway. */
+function removeOld(folder: string, start: string): void {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    if (name.startsWith(start) && Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) > keptFor)
+      rmSync(path, { recursive: true, force: true });
   }
 }
 
@@ -161,7 +187,8 @@ function wrapped(source: string): string {
 }
 
 function keep(folder: string, name: string, data: Uint8Array): void {
-  const draft = join(folder, `${name}.${process.pid}.tmp`);
+  // Not by the process's number: each worker has the same in its namespace.
+  const draft = join(folder, `${name}.${process.hrtime.bigint()}.tmp`);
   const kept = new Uint8Array(sumBytes + data.length);
   new DataView(kept.buffer).setUint32(0, crc32(data), true);
   kept.set(data, sumBytes);

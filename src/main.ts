@@ -1,4 +1,5 @@
 // Plain enough for any Node that knows modules, so that an old one can say what is wrong.
+import { statSync } from 'node:fs';
 import module from 'node:module';
 import process from 'node:process';
 
@@ -26,6 +27,9 @@ async function keepCompiled(folder: string): Promise<void> {
   const { makeFolders } = await import('./ground/base/make-folders.ts');
   try {
     makeFolders(folder, 0o700);
+    // Another's, or one that others may write to, where code could be planted.
+    const { uid, mode } = statSync(folder);
+    if (uid !== process.geteuid?.() || (mode & 0o022) !== 0) return;
     module.enableCompileCache(folder);
   } catch {
     // Without it, each start takes some milliseconds more.

@@ -9,9 +9,13 @@ export function makeStoreFolder(folder: string): void {
   try {
     makeFolders(folder, 0o700);
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+    for (const part of parts) {
+      const found = statSync(join(folder, part), { throwIfNoEntry: false });
+      if (found?.isDirectory() === false) throw partIsFile(join(folder, part));
+    }
   } catch (error) {
     const code = systemCode(error);
-    if (code === undefined) throw error;
+    if (code === undefined || error instanceof JettisonError) throw error;
     const full = fullDisk(error);
     throw new JettisonError('engine/bad-store', `Cannot keep anything in "${folder}": ${full ?? reasons[code] ?? messageOf(error)}`, {
       fault: 'environment',
@@ -32,6 +36,16 @@ function refuseOthers(folder: string): void {
   throw new JettisonError('engine/bad-store', `The store "${folder}" belongs to another user (id ${owner})`, {
     fault: 'environment',
     hint: 'Build as that user, or name another folder in JETTISON_STORE',
+  });
+}
+
+/** Those that every command may need. */
+const parts = ['content', 'builds', 'leases', 'snapshots'];
+
+function partIsFile(path: string): JettisonError {
+  return new JettisonError('engine/bad-store', `"${path}" is no folder: something else wrote into the store`, {
+    fault: 'environment',
+    hint: 'Move it away, or name another folder in JETTISON_STORE',
   });
 }
 

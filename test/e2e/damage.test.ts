@@ -176,6 +176,23 @@ test('W6: the config of an image whose bytes were changed is not sent out, and m
   assertWholeArchive(sandbox, 'x.tar', 'built again');
 });
 
+test('a file where a folder of the store should be is no bug', async () => {
+  await using sandbox = await openSandbox();
+  const context = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
+  await sandbox.succeed(['build', context]);
+  for (const name of ['snapshots', 'content', 'builds', 'leases']) {
+    await idle(sandbox.store);
+    const path = join(sandbox.store, name);
+    rmSync(path, { recursive: true, force: true });
+    writeFileSync(path, '');
+    const done = await inTime(sandbox, ['build', '--no-cache', context]);
+    assert.doesNotMatch(done.stderr, /This is a bug|\bat .*\(file:/u, name);
+    if (done.status !== 0) assert.ok(done.status === 1 && done.stderr.includes(path), `${name}: ${done.stderr}`);
+    rmSync(path, { force: true });
+    await sandbox.succeed(['build', '--no-cache', context]);
+  }
+});
+
 /** What others may do with it, beside what they may not even reach. */
 function openToOthers(folder: string): readonly string[] {
   // What is in a snapshot has the modes of the image.

@@ -1,7 +1,19 @@
 /** What `npm pack` makes, installed as a stranger would: the bundle finds its own worker, threads and caretaker. */
 import { after, before, test, type TestContext } from 'node:test';
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -190,6 +202,53 @@ test('what a build loads is kept together, and a pack that is damaged or cut off
     assert.ok(statSync(file).size > withoutCode * 1.5);
   }
 });
+
+test('kept code that others may have planted is neither read nor replaced', async () => {
+  await using sandbox = await openSandbox();
+  const home = join(sandbox.folder, 'home');
+  const around = { ...environment, ...sandbox.environment, XDG_CACHE_HOME: home };
+  const version = async () => await runCommand(installed, ['version'], { cwd: sandbox.folder, environment: around });
+  const { stdout } = await version();
+  const chunks = chunkFolder(home);
+  const planted = new Uint8Array(12);
+  for (const name of readdirSync(chunks)) writeFileSync(join(chunks, name), planted);
+  const others: readonly ((place: string) => void)[] = [(place) => chmodSync(place, 0o777), (place) => chownSync(place, 12345, 12345)];
+  for (const makeTheirs of process.geteuid?.() === 0 ? others : others.slice(0, 1)) {
+    chmodSync(chunks, 0o700);
+    makeTheirs(chunks);
+    assert.equal((await version()).stdout, stdout);
+    for (const name of readdirSync(chunks)) assert.equal(statSync(join(chunks, name)).size, planted.length, name);
+  }
+});
+
+test('kept code that was not written for long goes when a version is new, and nothing else does', async () => {
+  await using sandbox = await openSandbox();
+  const home = join(sandbox.folder, 'home');
+  const context = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY a /\n', a: 'a' });
+  const build = async (): Promise<void> => {
+    const around = { ...environment, ...sandbox.environment, XDG_CACHE_HOME: home };
+    const done = await runCommand(installed, ['build', '-q', context], { cwd: sandbox.folder, environment: around });
+    assert.equal(done.status, 0, done.stderr);
+  };
+  await build();
+  const chunks = chunkFolder(home);
+  const compiled = dirname(chunks);
+  mkdirSync(join(compiled, 'chunks-v1.0.0-x64'));
+  const [old, another, young] = [join(chunks, 'old.cjs'), join(compiled, 'another'), join(chunks, 'young.cjs')];
+  for (const file of [join(compiled, 'chunks-v1.0.0-x64/a.cjs'), old, another, young]) writeFileSync(file, '');
+  const longAgo = Date.now() / 1000 - 31 * 24 * 3600;
+  for (const path of [old, another, join(compiled, 'chunks-v1.0.0-x64')]) utimesSync(path, longAgo, longAgo);
+  await build();
+  assert.ok(existsSync(old), 'at any time');
+  for (const name of readdirSync(chunks).filter((one) => one.endsWith('.pack'))) rmSync(join(chunks, name));
+  await build();
+  assert.deepEqual([old, another, young, join(compiled, 'chunks-v1.0.0-x64')].map(existsSync), [false, true, true, false]);
+});
+
+function chunkFolder(home: string): string {
+  const compiled = join(home, 'jettison/compile');
+  return join(compiled, readdirSync(compiled).find((name) => name.startsWith('chunks-')) ?? '');
+}
 
 /** The fastest of five, in milliseconds. */
 async function fastest(one: () => Promise<Finished>): Promise<number> {

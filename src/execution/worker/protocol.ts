@@ -105,5 +105,11 @@ function explain(error: unknown, store: string): JettisonError {
       cause: error,
     });
   }
+  if (/\b(?:EEXIST|ENOTDIR|EISDIR|ELOOP|EACCES|EIO)\b/u.test(text) && store !== '' && text.includes(store))
+    return new JettisonError('worker/bad-store', `Cannot use the store "${store}": ${text}`, {
+      fault: 'environment',
+      hint: 'Something else wrote there, or the disk fails: move away what the message names, or name another folder in JETTISON_STORE',
+      cause: error,
+    });
   return new JettisonError('worker/failed', text, { fault: 'bug', cause: error });
 }
