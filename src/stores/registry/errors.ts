@@ -164,9 +164,11 @@ function reasonOf(entry: unknown): readonly string[] {
   return text === '' ? [] : [text];
 }
 
-/** Of one that stood already. */
-function isOfConnection(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error && (error.syscall === 'read' || error.syscall === 'write');
+const brokeWhileSending = 'Try again; if it stays so: a server, or a proxy before it, that takes no long uploads may break off like this';
+
+/** The system call that failed. */
+function callOf(error: unknown): unknown {
+  return error instanceof Error && 'syscall' in error ? error.syscall : undefined;
 }
 
 const noWay: Readonly<Record<string, string>> = {
@@ -191,7 +193,7 @@ export function networkError(url: URL, error: unknown): JettisonError {
       ...details,
       hint: 'Check the address, and that the registry runs',
     });
-  const way = isOfConnection(error) ? undefined : noWay[code];
+  const way = ['read', 'write'].includes(String(callOf(error))) ? undefined : noWay[code];
   if (way !== undefined) return registryError('unreachable', `Cannot connect to ${host}: ${way}`, details);
   if (code === 'ENOTFOUND')
     return registryError('unreachable', `Cannot find host ${host}`, { ...details, hint: 'Check the name and the network' });
@@ -213,7 +215,8 @@ export function networkError(url: URL, error: unknown): JettisonError {
     });
   }
   const what = messageOf(error) === 'aborted' ? 'it was closed before the answer was complete' : messageOf(error);
-  return registryError('connection-lost', `The connection to ${host} broke: ${what}`, { ...details, retryable: true });
+  const hint = callOf(error) === 'write' ? { hint: brokeWhileSending } : {};
+  return registryError('connection-lost', `The connection to ${host} broke: ${what}`, { ...details, ...hint, retryable: true });
 }
 
 export function timeoutError(url: URL, what: string, milliseconds: number): JettisonError {

@@ -147,3 +147,42 @@ test('who keeps us waiting is told, and what is tried again', async () => {
     ],
   );
 });
+
+/** A server at this port, or at a free one for 0. */
+async function begin(port: number) {
+  const server = createServer(
+    (socket) => void socket.on('error', () => {}).on('data', () => void socket.end(ok.replace('\r\n', '\r\nconnection: close\r\n'))),
+  );
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return { port: (server.address() as AddressInfo).port, end: () => void server.close() };
+}
+
+test('a server that starts anew is waited for; one that was never there is not', async () => {
+  const first = await begin(0);
+  const url = new URL(`http://127.0.0.1:${first.port}/v2/`);
+  using transport = transportWith({ firstPause: 40 });
+  let tries = 0;
+  const ask = async (): Promise<string> =>
+    await transport.persist(async () => {
+      tries++;
+      using answer = await transport.send({ method: 'GET', url }, signal);
+      return new TextDecoder().decode(await answer.bytes(10));
+    }, signal);
+  assert.equal(await ask(), 'ok');
+  first.end();
+  const again = new Promise((done) => setTimeout(done, 100)).then(async () => await begin(first.port));
+  assert.equal(await ask(), 'ok');
+  assert.ok(tries > 3, `${tries}`);
+  (await again).end();
+  using stranger = transportWith();
+  tries = 0;
+  await assert.rejects(
+    stranger.persist(async () => {
+      tries++;
+      await stranger.send({ method: 'GET', url }, signal);
+    }, signal),
+    /connection refused/u,
+  );
+  assert.equal(tries, 1);
+});

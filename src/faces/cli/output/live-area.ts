@@ -28,7 +28,8 @@ export function createLiveArea(output: Output): LiveArea {
   return {
     draw,
     above(line) {
-      output.write(`${back()}${cutToWidth(line, size().columns)}\u001b[K\n${last.map((one) => `${one}\u001b[K\n`).join('')}\u001b[J`);
+      // It is not drawn again, so the terminal may wrap it.
+      output.write(`${back()}${line}\u001b[K\n${last.map((one) => `${one}\u001b[K\n`).join('')}\u001b[J`);
     },
     size,
     every(interval, lines) {
