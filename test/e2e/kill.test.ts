@@ -182,7 +182,8 @@ function forgetContainer({ id, words }: { readonly id: number; readonly words: s
 }
 
 async function quiet(): Promise<void> {
-  for (let round = 0; round < 200 && running().length > 0; round++) await sleep(50);
+  // What tends a store has the lowest priority.
+  for (let round = 0; round < 1200 && running().length > 0; round++) await sleep(50);
   assert.deepEqual(running(), [], 'no process left');
 }
 
