@@ -9,6 +9,7 @@ import { layerIdentity, type LayerIdentity } from '#stores/layer/create.ts';
 import type { ActiveSnapshot, SnapshotId } from '#stores/snapshot/contract.ts';
 import type { ResourceLimits, Runtime } from '#execution/runtime/contract.ts';
 import { processFailed, startFailed } from './exec/failure.ts';
+import { watchForProc } from './exec/missing-proc.ts';
 import { openMounts, type AnswerSsh, type MountTools } from './exec/mounts.ts';
 import { textReporter } from './exec/output.ts';
 import { runInRoot, type RootResult } from './exec/process.ts';
@@ -48,8 +49,9 @@ export async function runExec(request: ExecRequest, tools: ExecTools, report: Re
   if (base?.kind === 'folder') throw new JettisonError('ops/bad-base', 'A folder of the client cannot be a root', { fault: 'bug' });
   await using active = await tools.snapshots.prepare(base?.snapshot, signal);
   const began = BigInt(tools.now()) * 1_000_000n;
-  const { status, tidy } = await runOver(active, request, tools, report, signal);
-  if (status.code !== 0) throw processFailed(op.arguments, status, request.limits?.memory);
+  const proc = tools.runtime.name === 'chroot' ? watchForProc() : undefined;
+  const { status, tidy } = await runOver(active, request, { ...tools, hear: (bytes) => proc?.take(bytes) }, report, signal);
+  if (status.code !== 0) throw processFailed(op.arguments, status, { memory: request.limits?.memory, hint: proc?.hint() });
   tidy(active.folder);
   if (base !== undefined) dropUnchanged(active.folder, () => foldersBelow(tools, base.snapshot), began);
   const { needles = [] } = request;
@@ -71,7 +73,7 @@ function foldersBelow({ snapshots }: ExecTools, base: SnapshotId): readonly stri
 async function runOver(
   active: ActiveSnapshot,
   request: ExecRequest,
-  tools: ExecTools,
+  tools: ExecTools & { readonly hear: (bytes: Uint8Array) => void },
   report: Report,
   signal: AbortSignal,
 ): Promise<RootResult> {
@@ -108,7 +110,7 @@ async function runOver(
         limits: limitsOf(request),
       },
       tools.runtime,
-      { kind: 'capture', stdout: (bytes) => stdout?.take(bytes), stderr: (bytes) => stderr?.take(bytes) },
+      { kind: 'capture', stdout: taking(stdout, tools.hear), stderr: taking(stderr, tools.hear) },
       signal,
     );
   } catch (error) {
@@ -117,6 +119,13 @@ async function runOver(
     stdout?.end();
     stderr?.end();
   }
+}
+
+function taking(output: ReturnType<typeof outputOf> | undefined, hear: (bytes: Uint8Array) => void): (bytes: Uint8Array) => void {
+  return (bytes) => {
+    output?.take(bytes);
+    hear(bytes);
+  };
 }
 
 function limitsOf({ op, limits }: ExecRequest): ResourceLimits | undefined {

@@ -28,13 +28,14 @@ const grace = 3000;
 /** Whoever has the first can leave its root, and by the second reach what lies on the machine's disks. */
 const withheld: readonly string[] = ['CAP_SYS_CHROOT', 'CAP_MKNOD'];
 
-/** `bundles` is for what stands in roots for a time: on the file system of the roots, shared with other processes. Throws `linux/no-isolation`. */
-export function openChrootRuntime(bundles: string): Runtime {
+/** `bundles` is for what stands in roots for a time: on the file system of the roots, shared with other processes. Disposing removes what is this process's of it. Throws `linux/no-isolation`. */
+export function openChrootRuntime(bundles: string): Runtime & Disposable {
   requireRung('chroot', '');
   const { arch } = process;
   if (!isStepArchitecture(arch)) throw noIsolation('chroot', `it is not built for ${arch}`, 'Use x86-64 or arm64');
   removeLeftFolders(bundles);
-  const { path: folder } = openOwnFolder(bundles);
+  const own = openOwnFolder(bundles);
+  const folder = own.path;
   const scratch = join(folder, 'scratch');
   mkdirSync(scratch);
   const running = new Map<string, RunningStep>();
@@ -47,12 +48,12 @@ export function openChrootRuntime(bundles: string): Runtime {
       signal.throwIfAborted();
       refuse(request);
       const stopSignal = checkBefore(request);
-      const own = join(folder, request.id);
-      mkdirSync(own, { mode: 0o700 });
+      const place = join(folder, request.id);
+      mkdirSync(place, { mode: 0o700 });
       try {
-        return await runIn(own, request, { architecture: arch, streams, stopSignal, running }, signal);
+        return await runIn(place, request, { architecture: arch, streams, stopSignal, running }, signal);
       } finally {
-        removeTree(own);
+        removeTree(place);
       }
     },
     signal(id, name) {
@@ -60,6 +61,7 @@ export function openChrootRuntime(bundles: string): Runtime {
       const pid = running.get(id)?.process();
       if (pid !== undefined) sendSignal(pid, number);
     },
+    [Symbol.dispose]: () => own[Symbol.dispose](),
   };
 }
 

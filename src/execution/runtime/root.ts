@@ -88,6 +88,8 @@ export type MountPoint = {
 export type PreparedRoot = {
   /** Where a target really is: links resolved inside the root. */
   resolved(target: string): string;
+  /** Everything at the targets will be moved away and back, which changes nothing but times that no layer has: `tidy` takes care of it. */
+  noteMoves(): void;
   /** Removes what was made only to be mounted on and is still empty, and gives the folders around it their times back. Call while the root is still mounted. */
   clean(): void;
   /**
@@ -150,6 +152,9 @@ export function prepareRoot(tree: RootTree, points: readonly MountPoint[], worki
   for (const point of points) prepare(point, false, covers);
   return {
     resolved: (target) => resolved.get(target) ?? target,
+    noteMoves: () => {
+      for (const path of [...pathsOf(systemPoints), ...pathsOf(points)]) noteMoved(path, { tree, touched, own });
+    },
     clean: () => cleanRoot(tree, made, touched),
     tidy: (upper) => tidyUpper(upper, touched),
   };
@@ -202,6 +207,18 @@ function noteFolders(tree: RootTree, touched: Map<string, Touched>, from: ByteSt
     const before = tree.entry(path);
     if (!before) return;
     touched.set(path, { before, attributes: attributesOf(before.hostPath), after: before.mtime });
+    if (path === '') return;
+  }
+}
+
+/** The entry itself, too; what was made here is no change of what was there before. */
+function noteMoved(
+  moved: ByteString,
+  { tree, touched, own }: { readonly tree: RootTree; readonly touched: Map<string, Touched>; readonly own: ReadonlySet<string> },
+): void {
+  for (let path = moved; ; path = parentOf(path)) {
+    const before = own.has(path) || touched.has(path) ? undefined : tree.entry(path);
+    if (before?.kind === 'folder') touched.set(path, { before, attributes: attributesOf(before.hostPath), after: before.mtime });
     if (path === '') return;
   }
 }

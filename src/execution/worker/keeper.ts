@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { syncFileSystem } from '#ground/linux/file-bytes.ts';
 import { listUnsafe, unmarkSafe } from '#execution/ops/cache-mount-safety.ts';
 import { listCacheMounts, removeCacheMounts, type KeptCacheMount } from '#execution/ops/cache-mounts.ts';
+import { removeLeftFolders } from '#execution/runtime/own-folders.ts';
 import type { Reclaimed, SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import { clearTrash, tendStore } from '#stores/snapshot/tend.ts';
@@ -63,6 +64,7 @@ export async function openKeeper(store: string): Promise<Keeper & AsyncDisposabl
 
 /** Tends the worker's part of the store (see tendStore), letting `keep` free what should not stay. */
 export async function tendWorkerStore(store: string, keep: (keeper: Keeper) => Promise<void>): Promise<void> {
+  removeLeftFolders(join(store, 'bundles'));
   await tendStore(snapshotsIn(store), async (snapshots) => {
     makeCacheMountsSafe(join(store, 'cache-mounts'));
     await keep(keeperOver(snapshots, store));

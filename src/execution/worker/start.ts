@@ -1,7 +1,7 @@
 /** Starts the worker process of this machine on the best rung of the ladder that works, or on the one that was asked for. */
 import { join } from 'node:path';
 import { JettisonError } from '#ground/base/errors.ts';
-import type { Isolation, IsolationWish } from '#ground/linux/isolation.ts';
+import { isolations, type Isolation, type IsolationWish } from '#ground/linux/isolation.ts';
 import { obstacleTo, requireRung, rungsToTry } from '#ground/linux/ladder.ts';
 import type { Worker } from './contract.ts';
 import { fitsForm } from '#stores/snapshot/form.ts';
@@ -50,6 +50,12 @@ function nothingWorks(refused: readonly JettisonError[], path: string): Jettison
   return new JettisonError('worker/no-rung', problem, {
     fault: 'environment',
     hint: first?.hint ?? seen?.hint ?? 'See "jettison doctor"',
-    notes: refused.slice(1).map(({ message }) => message),
+    notes: [
+      ...refused.slice(1).map(({ message }) => message),
+      ...isolations.flatMap((isolation) => {
+        const obstacle = obstacleTo(isolation, path);
+        return obstacle === undefined ? [] : [`Isolation "${isolation}": ${obstacle.problem}`];
+      }),
+    ],
   });
 }

@@ -58,10 +58,11 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
   for (const text of snapshots.notes) options.note(text);
   const layers = createLayers(snapshots);
   const files: FileTools = { snapshots, thread: openFileThread() };
+  const undo = new DisposableStack();
   const runtime = lazily(async (signal) => {
     if (options.isolation === 'chroot') {
       const { openChrootRuntime } = await import('#execution/runtime/chroot.ts');
-      return openChrootRuntime(folder('bundles'));
+      return undo.use(openChrootRuntime(folder('bundles')));
     }
     const { openRuntime } = await import('#execution/runtime/choose.ts');
     const places = {
@@ -106,7 +107,10 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
         signalContainer(id, name, await execTools(never));
       })();
     },
-    [Symbol.asyncDispose]: async () => await snapshots[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      undo.dispose();
+      await snapshots[Symbol.asyncDispose]();
+    },
   };
 }
 

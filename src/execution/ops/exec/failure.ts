@@ -2,8 +2,12 @@
 import { JettisonError } from '#ground/base/errors.ts';
 import type { ExitStatus } from '#execution/runtime/contract.ts';
 
-/** A process that ran and did not end with 0. `memory`: its limit in bytes. */
-export function processFailed(words: readonly string[], { code, signal, outOfMemory }: ExitStatus, memory?: number): JettisonError {
+/** A process that ran and did not end with 0. `memory`: its limit in bytes. `hint`: what may have been the matter, where its end says nothing. */
+export function processFailed(
+  words: readonly string[],
+  { code, signal, outOfMemory }: ExitStatus,
+  { memory, hint }: { readonly memory?: number | undefined; readonly hint?: string | undefined } = {},
+): JettisonError {
   if (outOfMemory) {
     const limit = memory === undefined ? 'the memory that its cgroup has' : `the limit of ${Number((memory / 2 ** 20).toFixed(1))} MiB`;
     return new JettisonError(
@@ -14,6 +18,7 @@ export function processFailed(words: readonly string[], { code, signal, outOfMem
   }
   const reason = signal === undefined ? `exit code: ${code}` : `killed by signal ${signal} (exit code ${code})`;
   return new JettisonError('ops/process-failed', `${describe(words)}: ${reason}`, {
+    ...(hint === undefined ? {} : { hint }),
     ...(signal === 'SIGKILL' ? { hint: 'When nobody killed it, the kernel did, because memory ran out' } : {}),
     ...(signal === 'SIGSYS'
       ? { hint: 'It made a system call that containers may not make, or is a program for another architecture' }

@@ -51,6 +51,7 @@ export async function runInRoot(process: RootProcess, runtime: Runtime, streams:
     ...process.mounts.map(({ mount, point }) => ({ target: mount.target, kind: point })),
   ];
   const prepared = prepareRoot(tree, points, process.workingDirectory);
+  if (runtime.bindsBy === 'moving') prepared.noteMoves();
   const user = findUser(tree, process.user);
   const apt = ownRights().hasOneId && tree.resolve('/usr/bin/apt-get').entry !== undefined;
   const hostname = process.hostname === '' ? defaultHostname : process.hostname;
