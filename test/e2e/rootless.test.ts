@@ -2,7 +2,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fromText } from '#ground/base/byte-string.ts';
@@ -263,6 +263,36 @@ test('with one id a step gives files away in name only, and cannot be another us
   assert.match((await typed(['build', '-f', join(folder, 'second'), folder])).stderr, refused);
   assert.match((await typed(['run', '--rm', 'app', 'true'])).stderr, refused);
   assert.equal((await typed(['run', '--rm', '-u', '0', 'app', 'id', '-u'])).stdout, '0\n');
+});
+
+test('with one id apt installs a package that gives its files away', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('debian');
+  const control = 'Package: hi\nVersion: 1\nArchitecture: all\nMaintainer: x <x@y>\nDescription: hi\n';
+  const folder = sandbox.files({
+    'hi/DEBIAN/control': control,
+    'hi/DEBIAN/postinst': { text: '#!/bin/sh\nset -e\nuseradd --system hi\nchown -R hi:hi /usr/share/hi\n', mode: 0o755 },
+    'hi/usr/share/hi/file': 'hi\n',
+    packages: control,
+    Dockerfile: `FROM debian
+COPY hi.deb packages /repo/
+RUN cd /repo && cp packages Packages && printf 'Filename: ./hi.deb\\nSize: %s\\nSHA256: %s\\n' $(stat -c %s hi.deb) $(sha256sum hi.deb | cut -d' ' -f1) >> Packages
+RUN rm -rf /etc/apt/sources.list.d && echo "deb [trusted=yes] file:/repo ./" > /etc/apt/sources.list && apt-get update && apt-get install -y hi
+RUN id hi && cat /usr/share/hi/file
+`,
+  });
+  chownSync(join(folder, 'hi/usr/share/hi/file'), 33, 34);
+  execFileSync('dpkg-deb', ['-b', join(folder, 'hi'), join(folder, 'hi.deb')]);
+  const base = join(sandbox.folder, 'base.tar');
+  await sandbox.succeed(['save', '-o', base, 'debian']);
+  const { home, store } = await openForUser(sandbox);
+  const alone = normalUser(home, { ids: false });
+  alone.owns(base);
+  const typed = typedBy(alone, sandbox, store);
+  assert.equal((await typed(['load', '-i', base])).status, 0);
+  const done = await typed(['build', '--progress=plain', folder]);
+  assert.equal(done.status, 0, done.stderr);
+  assert.match(done.stderr, /Setting up hi \(1\)/u);
 });
 
 test('a rung that cannot be had is refused with what it lacks, and a store that was written on another', async () => {
