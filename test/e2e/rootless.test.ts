@@ -212,6 +212,7 @@ test('every rung that this machine gives makes the same layers', async () => {
     { isolation: 'oci', tree: 'overlay', who: root },
     { isolation: 'oci', tree: 'copies', who: root },
     { isolation: 'rootless', tree: 'overlay', who: { words: ['setpriv', '--bounding-set', '-sys_admin'] } },
+    { isolation: 'chroot', tree: 'copies', who: { words: ['setpriv', '--bounding-set', '-sys_admin'] } },
     { isolation: 'rootless', tree: 'overlay', who: user },
     { isolation: 'rootless-single', tree: 'overlay', who: alone },
     { isolation: 'rootless-single', tree: 'copies', who: alone },
