@@ -46,18 +46,13 @@ export async function fetchImage(
   using _ = engine.waits.toldTo(report);
   const found = await lookUpImage(engine, request, signal);
   const diffIds = diffIdsOf(found.config);
-  found.layers.forEach((layer, index) => {
-    const diffId = diffIds[index];
-    if (diffId !== undefined)
-      engine.images.noteBlob({ diffId, digest: layer.digest, size: layer.size, mediaType: layer.mediaType, madeHere: false });
-  });
   await using unpacker = createUnpacker(engine, diffIds, report, signal);
   const client = await engine.registry();
   const missing = diffIds.length - unpacker.known;
   if (missing > 0) {
     const onLayer = async ({ index, descriptor, part, complete }: ComingLayer): Promise<void> => {
       const { mediaType, digest, size } = descriptor;
-      await Promise.resolve(unpacker.take(index, { blob: { digest, size }, part, complete, mediaType }));
+      await Promise.resolve(unpacker.take(index, { blob: { digest, size }, part, complete, mediaType, isNew: true }));
     };
     await pullLayers(found, { client, content: engine.content, onLayer }, report, unpacker.signal);
   }
@@ -66,10 +61,13 @@ export async function fetchImage(
   return { record, found };
 }
 
-/** The image's files as a snapshot, from blobs of the content store where they are not unpacked yet. Throws `engine/missing-layer`. */
+/** A layer's blob of which only somebody else says that it is the layer; by the layer's DiffID. */
+export type NewBlobs = ReadonlyMap<Digest, Blob & { readonly mediaType: string }>;
+
+/** The image's files as a snapshot, from blobs of the content store (`new` ones first) where they are not unpacked yet. Throws `engine/missing-layer`. */
 export async function unpackImage(
   engine: Engine,
-  record: Pick<ImageRecord, 'layers' | 'imageId'>,
+  record: Pick<ImageRecord, 'layers' | 'imageId'> & { readonly newBlobs?: NewBlobs },
   report: Report,
   signal: AbortSignal,
 ): Promise<SnapshotId | undefined> {
@@ -77,7 +75,8 @@ export async function unpackImage(
   await using unpacker = createUnpacker(engine, diffIds, report, signal);
   for (const [index, diffId] of diffIds.entries()) {
     if (index < unpacker.known) continue;
-    const form = engine.images.blobsOf(diffId).find((blob) => engine.content.has(blob.digest, blob.size));
+    const given = record.newBlobs?.get(diffId);
+    const form = given ?? engine.images.blobsOf(diffId).find((blob) => engine.content.has(blob.digest, blob.size));
     if (form === undefined) {
       throw new JettisonError('engine/missing-layer', `Layer ${diffId} of image ${record.imageId} is not in the store`, {
         fault: 'environment',
@@ -85,12 +84,13 @@ export async function unpackImage(
       });
     }
     const complete = Promise.resolve(engine.content.path(form.digest));
-    unpacker.take(index, { blob: form, part: undefined, complete, mediaType: form.mediaType });
+    unpacker.take(index, { blob: form, part: undefined, complete, mediaType: form.mediaType, isNew: given !== undefined });
   }
   return await unpacker.finish();
 }
 
-type LayerFile = Pick<ComingLayer, 'part' | 'complete'> & { readonly blob: Blob; readonly mediaType: string };
+/** `isNew`: whether the blob is the layer is only known when it was unpacked. */
+type LayerFile = Pick<ComingLayer, 'part' | 'complete'> & { readonly blob: Blob; readonly mediaType: string; readonly isNew: boolean };
 
 type Unpacker = AsyncDisposable & {
   /** So many layers at the bottom need no file. */
@@ -125,6 +125,8 @@ function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Repo
     const snapshot =
       (await unpackPart(engine, layer, unpack, own.signal)) ?? (await unpackChecked(engine, layer.blob.digest, unpackWhole, own.signal));
     engine.images.setSnapshot(chainId, snapshot);
+    // Not before: what an image says of a layer that others have, too, would be sent for theirs.
+    if (layer.isNew) engine.images.noteBlob({ diffId, ...layer.blob, mediaType: layer.mediaType, madeHere: false });
     return snapshot;
   };
 

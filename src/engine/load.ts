@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import type { Report } from '#formats/progress/event.ts';
 import { familiarReference, parseReference } from '#formats/oci/reference.ts';
-import { digestOf } from '#ground/base/digest.ts';
+import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { isCode } from '#ground/base/errors.ts';
+import type { Blob } from '#stores/content/store.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import type { ArchivedImage, ArchivedLayer } from '#stores/image/archived-image.ts';
 import { openImageArchive } from '#stores/image/read-archive.ts';
@@ -47,13 +48,14 @@ async function loadImage(engine: Engine, image: ArchivedImage, report: Report, s
 /** Enters an image without its names; layers that are not what the config says are an error. */
 export async function enterImage(engine: Engine, image: ArchivedImage, report: Report, signal: AbortSignal): Promise<ImageRecord> {
   engine.hold();
+  const newBlobs = new Map<Digest, Blob & { readonly mediaType: string }>();
   for (const { diffId, digest, mediaType, size, chunks } of image.layers) {
     const blob = await ingest(engine, { chunks, size, digest }, signal);
-    engine.images.noteBlob({ diffId, digest: blob.digest, size: blob.size, mediaType, madeHere: false });
+    newBlobs.set(diffId, { digest: blob.digest, size: blob.size, mediaType });
   }
   const imageId = digestOf(image.config);
   const layers = image.layers.map(({ diffId }) => ({ diffId, size: 0 }));
-  const top = await unpackImage(engine, { imageId, layers }, report, signal);
+  const top = await unpackImage(engine, { imageId, layers, newBlobs }, report, signal);
   const sized =
     top === undefined
       ? []
