@@ -17,6 +17,7 @@ import { layersOfChain } from './layer-chains.ts';
 import type { Engine } from './open.ts';
 
 const log = createLog('engine');
+const mismatchHint = 'The image is damaged or hostile: have it pushed again, or use another one';
 
 export type ImageRequest = {
   readonly reference: Reference;
@@ -117,7 +118,10 @@ function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Repo
   const unpackOver = async (parent: UnpackRequest['parent'], index: number, layer: LayerFile): Promise<SnapshotId> => {
     const [diffId, chainId] = [diffIds[index], ids[index]];
     if (diffId === undefined || chainId === undefined)
-      throw new JettisonError('engine/layer-mismatch', 'The manifest has more layers than the config', { fault: 'environment' });
+      throw new JettisonError('engine/layer-mismatch', 'The manifest has more layers than the config', {
+        fault: 'environment',
+        hint: mismatchHint,
+      });
     const worker = await engine.worker(own.signal);
     const unpack: Unpack = async (file, until) =>
       await worker.unpackLayer({ parent, chainId, diffId, mediaType: layer.mediaType, ...file }, report, until);
@@ -143,7 +147,10 @@ function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Repo
     },
     finish: async () => {
       if (next < diffIds.length)
-        throw new JettisonError('engine/layer-mismatch', 'The manifest has fewer layers than the config', { fault: 'environment' });
+        throw new JettisonError('engine/layer-mismatch', 'The manifest has fewer layers than the config', {
+          fault: 'environment',
+          hint: mismatchHint,
+        });
       await Promise.allSettled(unpacking);
       own.signal.throwIfAborted();
       return await top;

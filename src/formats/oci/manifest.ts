@@ -23,6 +23,7 @@ export type ImageDocument =
 export const manifestLimit = 4 * 1024 * 1024;
 const mostLayers = 1000;
 const mostManifests = 10_000;
+const damagedHint = 'It is damaged or hostile: have the image pushed again, or use another one';
 
 const manifestSchema = v.looseObject({
   schemaVersion: v.literal(2),
@@ -54,6 +55,7 @@ export function decodeImageDocument(bytes: Uint8Array, declared: readonly string
   if (isIndex && ('layers' in body || 'config' in body)) {
     throw new JettisonError('oci/ambiguous-manifest', `Refusing ${document.what}: it is a manifest and an index at once`, {
       fault: 'environment',
+      hint: damagedHint,
     });
   }
   const own = body['mediaType'];
@@ -93,7 +95,7 @@ function normalList(member: unknown): unknown {
 }
 
 function badManifest(document: Document, why: string): JettisonError {
-  return new JettisonError('oci/bad-manifest', `Cannot read ${document.what}: ${why}`, { fault: 'environment' });
+  return new JettisonError('oci/bad-manifest', `Cannot read ${document.what}: ${why}`, { fault: 'environment', hint: damagedHint });
 }
 
 function refuseSchema1(name: string): never {

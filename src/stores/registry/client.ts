@@ -169,7 +169,9 @@ async function resolve(speaker: Speaker, endpoint: Endpoint, reference: Referenc
     documentTypes.includes(mediaType)
   ) {
     if (size > manifestLimit)
-      throw registryError('too-long', `"${endpoint.host}" has a manifest of ${size} bytes; at most ${manifestLimit} are read`);
+      throw registryError('too-long', `"${endpoint.host}" has a manifest of ${size} bytes; at most ${manifestLimit} are read`, {
+        hint: damagedHint,
+      });
     const asked = reference.digest;
     if (asked !== undefined && asked !== digest) throw wrongDigest(endpoint, asked, digest);
     return { mediaType, digest, size };
@@ -220,7 +222,8 @@ function checkManifest(endpoint: Endpoint, bytes: Uint8Array, named: readonly (s
   let known: Digest | undefined;
   for (const text of named) {
     if (text === undefined || text === '') continue;
-    if (!isDigest(text)) throw registryError('bad-answer', `"${endpoint.host}" names a digest that is none: "${text.slice(0, 160)}"`);
+    if (!isDigest(text))
+      throw registryError('bad-answer', `"${endpoint.host}" names a digest that is none: "${text.slice(0, 160)}"`, { hint: damagedHint });
     const digester = createDigester(algorithmOf(text));
     digester.update(bytes);
     const actual = digester.finish();

@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { checkShape, parseJson } from '#ground/base/decode.ts';
 import { digestOf, hexOf } from '#ground/base/digest.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import { configLimit, decodeImageConfig, diffIdsOf } from '#formats/oci/image-config.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
@@ -34,12 +35,24 @@ export function readDockerArchive(index: TarIndex, manifest: TarFile): readonly 
     if (files.length !== diffIds.length)
       throw badArchive(`"${entry.Config}" has ${diffIds.length} layers, manifest.json names ${files.length}`);
     return {
-      names: (entry.RepoTags ?? []).map((tag) => printReference(withDefaultTag(parseReference(tag)))),
+      names: (entry.RepoTags ?? []).map(readName),
       config,
       layers: files.map((path, at) => readLayer(index, path, diffIds[at] ?? digestOf(''))),
       manifest: undefined,
     };
   });
+}
+
+function readName(tag: string): string {
+  try {
+    const reference = withDefaultTag(parseReference(tag));
+    // It would stand before the image that has this id.
+    if (/^(?:library\/)?sha(?:256|512)$/u.test(reference.repository)) throw badArchive(`"${tag.slice(0, 100)}" is an id, not a name`);
+    return printReference(reference);
+  } catch (error) {
+    if (!(error instanceof JettisonError)) throw error;
+    throw error.with({ hint: 'The manifest.json of the archive names its image so: have it made again with another name' });
+  }
 }
 
 /** A config named after its digest must have it. */

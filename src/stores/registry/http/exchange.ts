@@ -2,7 +2,7 @@
 import { joinBytes } from '#ground/base/bytes.ts';
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { cancelled, childSignal, orAborted } from '#ground/base/abort.ts';
-import { networkError, registryError, timeoutError } from '../errors.ts';
+import { damagedHint, networkError, registryError, timeoutError } from '../errors.ts';
 
 /** Milliseconds, but for `leastBytes`. */
 export type Timing = {
@@ -267,5 +267,5 @@ function watchdog(
 }
 
 function tooLong(url: URL, limit: number) {
-  return registryError('too-long', `"${url.host}" sends more than ${limit} bytes where at most so many are read`);
+  return registryError('too-long', `"${url.host}" sends more than ${limit} bytes where at most so many are read`, { hint: damagedHint });
 }
