@@ -142,5 +142,8 @@ function bare(descriptor: Descriptor): Descriptor {
 }
 
 function notAnImage(request: ResolveRequest, why: string): JettisonError {
-  return new JettisonError('transfer/not-an-image', `Cannot use "${printReference(request.reference)}": ${why}`, { fault: 'environment' });
+  return new JettisonError('transfer/not-an-image', `Cannot use "${printReference(request.reference)}": ${why}`, {
+    fault: 'environment',
+    hint: 'It is no image, or damaged: have it pushed again, or use another one',
+  });
 }
