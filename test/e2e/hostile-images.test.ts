@@ -30,9 +30,16 @@ const base = tarOf([...busybox, ...accounts]);
 const hosts = new Map<Attacker, Promise<AttackedHost>>();
 
 async function sharedHost(who: Attacker): Promise<AttackedHost> {
-  const opening = hosts.get(who) ?? openAttackedHost({ as: who });
+  const opening = hosts.get(who) ?? openWithBase(who);
   hosts.set(who, opening);
   return await opening;
+}
+
+/** An image that stays holds the layer that most of the others begin with. */
+async function openWithBase(who: Attacker): Promise<AttackedHost> {
+  const host = await openAttackedHost({ as: who });
+  await host.load('base:latest', { layers: [base] });
+  return host;
 }
 
 after(async () => {
