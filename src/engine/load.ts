@@ -11,6 +11,7 @@ import { openImageArchive } from '#stores/image/read-archive.ts';
 import { badArchive } from '#stores/image/tar-index.ts';
 import { unpackImage } from './fetch-image.ts';
 import { layersOfChain } from './layer-chains.ts';
+import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { LoadedImage, LoadRequest } from './image-requests.ts';
@@ -55,11 +56,12 @@ export async function enterImage(engine: Engine, image: ArchivedImage, report: R
   }
   const imageId = digestOf(image.config);
   const layers = image.layers.map(({ diffId }) => ({ diffId, size: 0 }));
-  const top = await unpackImage(engine, { imageId, layers, newBlobs }, report, signal);
-  const sized =
-    top === undefined
-      ? []
-      : await layersOfChain(top, { chains: engine.layerChains, worker: async () => await engine.worker(signal) }, signal);
+  const unpack = async () => {
+    const top = await unpackImage(engine, { imageId, layers, newBlobs }, report, signal);
+    if (top === undefined) return [];
+    return await layersOfChain(top, { chains: engine.layerChains, worker: async () => await engine.worker(signal) }, signal);
+  };
+  const sized = await withoutLostSnapshots(engine, unpack, report, signal);
   return engine.images.save({
     config: image.config,
     layers: sized.map(({ diffId, size }) => ({ diffId, size })),

@@ -1,6 +1,6 @@
 /**
  * A worker's snapshots can be gone while the engine still remembers them: after a crash of the machine those that were not yet safe on disk
- * are dropped, and people delete folders. Then what is remembered of them is forgotten, and the work is done once more.
+ * are dropped, people delete folders, and a prune may remove what nobody held when it began. Then what is remembered of them is forgotten, and the work is done once more.
  */
 import type { Report } from '#formats/progress/event.ts';
 import { isCode } from '#ground/base/errors.ts';
@@ -17,7 +17,8 @@ export async function withoutLostSnapshots<T>(engine: Engine, work: () => Promis
   } catch (error) {
     if (isCode(error, 'engine/result-removed')) return await work();
     if (!isCode(error, 'snapshot/not-found') && !isCode(error, 'snapshot/folder-missing')) throw error;
-    if ((await forgetLost(engine, report, signal)) === 0) throw error;
+    // Where none is found, a prune that was under way has forgotten it itself.
+    await forgetLost(engine, report, signal);
     return await work();
   }
 }
@@ -31,14 +32,13 @@ export async function forgetLostInCrash(engine: Engine, report: Report, signal: 
   beginBoot(engine.database);
 }
 
-/** Gives how many snapshots were lost. */
-async function forgetLost(engine: Engine, report: Report, signal: AbortSignal): Promise<number> {
+async function forgetLost(engine: Engine, report: Report, signal: AbortSignal): Promise<void> {
   const remembered = new Set(engine.images.snapshots().map(parseSnapshotId));
   for (const record of engine.records.list()) {
     const snapshot = snapshotOf({ id: record.resultId });
     if (snapshot !== undefined) remembered.add(snapshot);
   }
-  if (remembered.size === 0) return 0;
+  if (remembered.size === 0) return;
   const worker = await engine.worker(signal);
   const lost = await worker.missing([...remembered], signal);
   for (const snapshot of lost) {
@@ -49,5 +49,4 @@ async function forgetLost(engine: Engine, report: Report, signal: AbortSignal): 
       kind: 'note',
       text: `${lost.length} results of earlier builds are no longer in the store: making again what is needed of them`,
     });
-  return lost.length;
 }

@@ -2,6 +2,7 @@
 import type { Report } from '#formats/progress/event.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import { fetchImage } from './fetch-image.ts';
+import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { PulledImage, PullRequest } from './image-requests.ts';
@@ -10,7 +11,8 @@ import type { PulledImage, PullRequest } from './image-requests.ts';
 export async function pull(engine: Engine, request: PullRequest, report: Report, signal: AbortSignal): Promise<PulledImage> {
   const reference = withDefaultTag(parseReference(request.reference));
   const before = engine.images.find(printReference(reference));
-  const { record, found } = await fetchImage(engine, { reference, platform: nativeOrAsked(request.platform) }, report, signal);
+  const fetch = async () => await fetchImage(engine, { reference, platform: nativeOrAsked(request.platform) }, report, signal);
+  const { record, found } = await withoutLostSnapshots(engine, fetch, report, signal);
   return {
     id: record.imageId,
     digest: (found.index ?? found.manifest).digest,

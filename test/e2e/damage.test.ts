@@ -176,6 +176,36 @@ test('W6: the config of an image whose bytes were changed is not sent out, and m
   assertWholeArchive(sandbox, 'x.tar', 'built again');
 });
 
+test('what is loaded or pulled over layers whose files are gone brings them anew', async () => {
+  await using sandbox = await openSandbox();
+  await using registry = await startRegistry();
+  sandbox.configure({ registries: { [registry.host]: { plainHttp: true } } });
+  await using other = await openSandbox();
+  other.configure({ registries: { [registry.host]: { plainHttp: true } } });
+  const name = (image: string): string => `${registry.host}/${image}`;
+  const base = other.files({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' }, 'base');
+  await other.succeed(['build', '-t', name('base'), base]);
+  for (const image of ['loaded', 'pulled']) {
+    await other.succeed(['build', '-t', name(image), other.files({ Dockerfile: `FROM ${name('base')}\nCOPY . /\n`, image }, image)]);
+    await other.succeed(['push', name(image)]);
+  }
+  await other.succeed(['push', name('base')]);
+  await other.succeed(['save', '-o', 'loaded.tar', name('loaded')]);
+  const bring: Readonly<Record<string, readonly string[]>> = {
+    loaded: ['load', '-i', join(other.folder, 'loaded.tar')],
+    pulled: ['pull', name('pulled')],
+  };
+  for (const [image, words] of Object.entries(bring)) {
+    await sandbox.succeed(['pull', name('base')]);
+    await idle(sandbox.store);
+    for (const id of readdirSync(join(sandbox.store, 'snapshots/s'))) rmSync(join(sandbox.store, 'snapshots/s', id), { recursive: true });
+    await worked(sandbox, words, image);
+    await sandbox.succeed(['save', '-o', `${image}.tar`, name(image)]);
+    assertWholeArchive(sandbox, `${image}.tar`, image);
+    assert.equal((await sandbox.succeed(['inspect', '--format', '{{len .RootFS.Layers}}', name(image)])).trim(), '2');
+  }
+});
+
 test('a file where a folder of the store should be is no bug', async () => {
   await using sandbox = await openSandbox();
   const context = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });

@@ -10,6 +10,7 @@ import { layerIdentity, writeLayer } from '#stores/layer/create.ts';
 import { snapshotNotFound, type Snapshot, type SnapshotId, type SnapshotStore } from '#stores/snapshot/contract.ts';
 import { createComingParents } from './coming-parents.ts';
 import type { LayerBlob, LayerIdentity, LayerRequest, UnpackRequest } from './contract.ts';
+import { isMissing } from './missing.ts';
 
 const facts = { diffId: 'diff-id', fileBytes: 'file-bytes', chainId: 'chain-id', madeAt: 'made-at' } as const;
 
@@ -139,7 +140,9 @@ function remember(snapshots: SnapshotStore, id: SnapshotId, layer: Layer): void 
 
 /** The same layer over the same files, whoever unpacked it and under whichever name the parent is known here; nobody takes it away from now on. */
 function findUnpacked(snapshots: SnapshotStore, chainId: ChainId, hasParent: boolean): SnapshotId | undefined {
-  const known = snapshots.findByFact(facts.chainId, chainId).find((id) => !hasParent || snapshots.get(id)?.parent !== undefined);
+  const known = snapshots
+    .findByFact(facts.chainId, chainId)
+    .find((id) => (!hasParent || snapshots.get(id)?.parent !== undefined) && !isMissing(snapshots, id));
   // Perhaps nothing refers to it any more: a prune beside us must see that it is wanted again.
   return known !== undefined && snapshots.touch(known) ? known : undefined;
 }

@@ -1,20 +1,21 @@
 /** What a worker process works with, opened once: the snapshot store, the runtime, and the calls it answers. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecOp, MergeOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Clock } from '#ground/base/clock.ts';
-import { isCode, JettisonError, unreachable } from '#ground/base/errors.ts';
+import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import type { AlmostRung, TreeForm } from '#ground/linux/isolation.ts';
 import { tieToParent } from '#ground/linux/process-ties.ts';
 import { chooseTree } from '#stores/snapshot/choose-tree.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
-import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
+import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { ExecTools } from '#execution/ops/exec.ts';
 import { contentDigest, openFileThread, runFile, type FileRequest, type FileTools } from '#execution/ops/file.ts';
 import { runMerge } from '#execution/ops/merge.ts';
 import type { FilesRead, OpRequest, Worker } from './contract.ts';
 import { createLayers, type Layers } from './layers.ts';
+import { isMissing } from './missing.ts';
 import type { CallName, Calls, WireOpRequest } from './protocol.ts';
 
 /** Asks the caller's SSH agent of this id. */
@@ -159,14 +160,4 @@ function lazily<T>(make: (signal: AbortSignal) => Promise<T>): (signal: AbortSig
       throw error;
     }
   };
-}
-
-/** A snapshot is of use when its whole chain is there, folders too. */
-function isMissing(snapshots: SnapshotStore, id: SnapshotId): boolean {
-  try {
-    return snapshots.chain(id).some((snapshot) => !existsSync(snapshot.folder));
-  } catch (error) {
-    if (isCode(error, 'snapshot/not-found')) return true;
-    throw error;
-  }
 }
