@@ -328,7 +328,7 @@ export const failingPulls: readonly Failing[] = [
   [
     '401-realm-metadata',
     onManifest((call) => void call.response.writeHead(401, { 'www-authenticate': 'Bearer realm="http://169.254.169.254/t"' }).end()),
-    /169\.254\.169\.254/u,
+    /169\.254\.169\.254", an address of this network link only/u,
   ],
   ['451', onManifest((call) => void call.response.writeHead(451).end('gone by order')), /451.*gone by order/u],
   [

@@ -7,6 +7,7 @@ import type { Endpoint } from './config.ts';
 import type { Credential, FindCredential } from './credentials.ts';
 import { registryError } from './errors.ts';
 import { parseChallenges, type Challenge } from './http/challenge.ts';
+import { isLinkLocal } from './http/link-local.ts';
 import { expectStatus, type Body, type Transport } from './transport.ts';
 
 /** What a request needs to be allowed: `repository:library/busybox:pull`. */
@@ -25,7 +26,7 @@ export type Auth = {
 };
 
 type Token = { readonly header: string; readonly expiresAt: number };
-type Realm = { readonly url: URL; readonly service: string | undefined; readonly extraScopes: Scopes };
+type Realm = { readonly url: URL; readonly isOwnHost: boolean; readonly service: string | undefined; readonly extraScopes: Scopes };
 
 const answerLimit = 1 << 20;
 /** A token that lives no longer than this any more is not used for a new request. */
@@ -97,11 +98,14 @@ function realmOf(endpoint: Endpoint, challenge: Challenge, credential: Credentia
   if (url.protocol === 'http:' && endpoint.origin.startsWith('https:')) throw refuse('which is plain HTTP while the registry is not');
   if (url.protocol === 'http:' && credential && !isOwnHost)
     throw refuse('another host, by plain HTTP: your credentials are not sent there');
+  // Where clouds tell a machine its secrets: taken for our token, one of them would go to the registry.
+  if (isLinkLocal(url.hostname) && !isOwnHost) throw refuse('an address of this network link only');
   url.username = '';
   url.password = '';
   const scope = challenge.parameters.get('scope') ?? '';
   return {
     url,
+    isOwnHost,
     service: challenge.parameters.get('service'),
     extraScopes: scope.split(' ').filter((one) => /^repository:\S+:\S+$/u.test(one)),
   };
@@ -132,6 +136,7 @@ async function fetchToken(
       authorization: credential?.kind === 'password' ? basic(credential) : undefined,
       // A refresh token is for this server alone, whoever it redirects to.
       stay: isRefresh,
+      isSent: !realm.isOwnHost,
       body: isRefresh ? refreshForm(credential.token, realm, wanted) : undefined,
     },
     signal,

@@ -40,6 +40,8 @@ export type Request = {
   /** The server may have to move a blob before it answers: this body, or so many bytes that it was sent before. */
   readonly isCommit?: boolean;
   readonly moves?: number;
+  /** A server told us to go there: not to a name that leads to an address of this network link only. */
+  readonly isSent?: boolean;
 };
 
 export type Transport = Disposable & {
@@ -71,7 +73,7 @@ export function createTransport(options: TransportOptions): Transport {
   const onWait = options.onWait ?? ((): void => undefined);
   /** Origins that have answered: one that cannot be reached afterwards may be starting anew. */
   const answered = new Set<string>();
-  const once = async (request: Outgoing, signal: AbortSignal): Promise<Answer> => {
+  const once = async (request: Request, signal: AbortSignal): Promise<Answer> => {
     const { url, method, body, isCommit = false, moves = 0 } = request;
     const patience = isCommit ? timing.commit + timeToMove(moves) : timing.firstByte;
     const outgoing = { url, method, body, patience, isCommit, onWait };
@@ -162,15 +164,8 @@ function wasStale(request: ClientRequest, error: unknown): boolean {
   return ['ECONNRESET', 'EPIPE'].includes(systemCode(error.cause) ?? '');
 }
 
-/** `isSent`: a server told us to go there. */
-type Outgoing = Request & { readonly isSent?: boolean };
-
-async function follow(
-  once: (request: Outgoing, signal: AbortSignal) => Promise<Answer>,
-  first: Request,
-  signal: AbortSignal,
-): Promise<Answer> {
-  let request: Outgoing = first;
+async function follow(once: Transport['send'], first: Request, signal: AbortSignal): Promise<Answer> {
+  let request = first;
   for (let hops = 0; ; hops++) {
     const answer = await once(request, signal);
     const next = request.stay === true ? undefined : redirectOf(request, answer);
@@ -213,7 +208,7 @@ export function targetOf(answer: Answer, location: string): URL {
   return target;
 }
 
-function start(request: Outgoing, agents: Agents, userAgent: string): ClientRequest {
+function start(request: Request, agents: Agents, userAgent: string): ClientRequest {
   const { url, method, body } = request;
   const headers = {
     'user-agent': userAgent,

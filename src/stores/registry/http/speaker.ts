@@ -34,7 +34,7 @@ export function createSpeaker(transport: Transport, auth: Auth): Speaker {
     const isHome = url.origin === endpoint.origin;
     let authorization = isHome ? await auth.authorization(endpoint, scopes, signal) : undefined;
     for (let renewals = 0; ; renewals++) {
-      const answer = await transport.send({ ...kept, url, authorization }, signal);
+      const answer = await transport.send({ ...kept, url, authorization, isSent: !isHome }, signal);
       // Only the endpoint itself may ask who we are: not a host that it redirected us to.
       if (answer.status !== 401 || !isHome || answer.url.origin !== endpoint.origin) return answer;
       using _ = answer;
