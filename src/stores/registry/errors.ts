@@ -47,27 +47,21 @@ export function registryError(code: string, message: string, details: ErrorDetai
 
 /** The same error, but not to be tried again. */
 export function asFinal(error: JettisonError): JettisonError {
-  return new JettisonError(error.code, error.message, {
-    fault: error.fault,
-    cause: error.cause,
-    notes: error.notes,
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
-  });
+  return copyOf(error, false);
 }
 
 const passing = new WeakSet<JettisonError>();
 
 /** The same error, to be tried again as often as any other: the host was there a moment ago. */
 export function asPassing(error: JettisonError): JettisonError {
-  const again = new JettisonError(error.code, error.message, {
-    fault: error.fault,
-    cause: error.cause,
-    notes: error.notes,
-    retryable: true,
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
-  });
+  const again = copyOf(error, true);
   passing.add(again);
   return again;
+}
+
+function copyOf(error: JettisonError, retryable: boolean): JettisonError {
+  const { fault, cause, notes, hint } = error;
+  return new JettisonError(error.code, error.message, { fault, cause, notes, retryable, ...(hint === undefined ? {} : { hint }) });
 }
 
 export function isPassing(error: JettisonError): boolean {
