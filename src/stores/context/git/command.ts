@@ -61,6 +61,7 @@ export async function runGit(command: GitCommand, signal: AbortSignal): Promise<
       checkSize(network);
       return text;
     } catch (error) {
+      network.clearUp?.();
       // What took the whole of a time limit is tried only once more.
       if (isCode(error, 'context/git-too-slow') && ++slow > 1) throw asFinal(error);
       throw error;

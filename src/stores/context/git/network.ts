@@ -30,26 +30,31 @@ export type GitNetwork = {
   readonly address: string;
   /** What grows. */
   readonly folder?: string;
+  /** Removes what a try that failed left behind. */
+  readonly clearUp?: () => void;
 };
 
 /** Least bytes and processor time (milliseconds) in a second that count as being at work. */
 const leastPace = { bytes: 1024, cpu: 20 };
 const notices = [10_000, 30_000];
 const measureEvery = 2000;
+/** Of a folder of many files this many times what the last measure took. */
+const measureRest = 20;
 
 /** Looks at the git `pid` until it is disposed; calls `end` once with what is wrong. */
 export function watchNetwork(network: GitNetwork, pid: number, end: (error: JettisonError) => void): Disposable {
   const { idle } = network.limits;
   const pace = createPace(network, performance.now());
-  let measured = performance.now();
+  let nextMeasure = performance.now() + Math.min(measureEvery, idle);
   const timer = setInterval(
     () => {
       const now = performance.now();
       const activity = activityOf(pid);
       let trouble = activity && pace(activity, now);
-      if (now - measured >= Math.min(measureEvery, idle)) {
-        measured = now;
+      if (now >= nextMeasure) {
         trouble ??= sizeTrouble(network);
+        const took = performance.now() - now;
+        nextMeasure = now + Math.max(Math.min(measureEvery, idle), measureRest * took);
       }
       if (trouble === undefined) return;
       clearInterval(timer);

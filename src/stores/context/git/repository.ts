@@ -57,12 +57,11 @@ export async function fetchObject(repository: Repository, object: string, find: 
   const kept = `refs/jettison/${object}`;
   if (await isHere()) return;
   const { url, ...access } = await find();
-  const how = { ...access, network: { ...access.network, folder: join(folder, 'objects') } };
+  const how = { ...access, network: { ...access.network, folder: join(folder, 'objects'), clearUp: () => clearUp(folder) } };
   const fetch = ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules'];
   try {
     await git([...fetch, '--depth=1', '--', url, `+${object}:${kept}`], how);
   } catch (error) {
-    clearUp(folder);
     if (!isTooNew(error)) throw error;
     const whole = existsSync(join(folder, 'shallow')) ? ['--unshallow'] : [];
     await git([...fetch, ...whole, '--', url, '+refs/heads/*:refs/remote/heads/*', '+refs/tags/*:refs/remote/tags/*'], how);
