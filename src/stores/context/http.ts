@@ -114,7 +114,8 @@ async function attempt(fetching: Fetching, known: Note | undefined, signal: Abor
     const modified = Math.max(0, Math.floor((Date.parse(lastModified ?? '') || 0) / 1000));
     utimesSync(join(draft, file.name), modified, modified);
     const version = `${hexOf(digest)}-${modified}`;
-    moveInto(draft, join(place, version), { name: file.name, digest });
+    // Servers that say neither ETag nor time send the same again and again: what was read when its note was is not read once more.
+    if (known?.version !== version) moveInto(draft, join(place, version), { name: file.name, digest });
     const { etag } = answer.headers;
     const note: Note = {
       version,
