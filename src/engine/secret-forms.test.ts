@@ -39,6 +39,15 @@ test('what every file may hold by chance is not looked for', () => {
   assert.ok(isFound('correcthorsebattery', 'is correcthorsebattery'));
 });
 
+test('a long value in one line takes no longer for each of its bytes than a short one', () => {
+  const began = process.cpuUsage();
+  for (const value of [randomBytes(32_000).toString('hex'), `<key>${randomBytes(48_000).toString('base64')}</key>`, '1'.repeat(64_000)]) {
+    needlesOf({ id: 'x', bytes: bytes(value) });
+  }
+  const { user, system } = process.cpuUsage(began);
+  assert.ok(user + system < 1_000_000, `${user + system} microseconds`);
+});
+
 test('random data raises no alarm', () => {
   const data = randomBytes(8 << 20);
   const text = new TextEncoder().encode(data.subarray(0, 4 << 20).toString('base64'));

@@ -75,8 +75,9 @@ function withoutPublic(value: string): string {
 
 /** `name=value`, `name: "value"` of names that say secret. */
 function namedValues(value: string): readonly string[] {
-  return [...value.matchAll(/([A-Za-z_][\w.-]*)["']?[ \t]*[=:][ \t]*["']?([^\s"',]+)/gu)].flatMap(([, name = '', text = '']) =>
-    isSecretName(name.replaceAll(/[.-]/gu, '_').replaceAll(/([a-z])([A-Z])/gu, '$1_$2')) ? [text] : [],
+  // Looked for from the first letter of a run alone: a key of 500 KB in one line is one run.
+  return [...value.matchAll(/(?<![\w.-])[\d.-]*([A-Za-z_][\w.-]*)["']?[ \t]*[=:][ \t]*["']?([^\s"',]+)/gu)].flatMap(
+    ([, name = '', text = '']) => (isSecretName(name.replaceAll(/[.-]/gu, '_').replaceAll(/([a-z])([A-Z])/gu, '$1_$2')) ? [text] : []),
   );
 }
 
@@ -85,7 +86,7 @@ const commonStart = 'b3BlbnNzaC1rZXktdjEA';
 
 /** Runs of letters and digits that look drawn by lot, names before a colon or an equals sign left out. */
 function tokens(value: string): readonly string[] {
-  const runs = value.matchAll(/[\w+/-]{16,}(?=={1,2}(?:$|[\s"',;])|(?!["']?[ \t]*[:=])(?:$|[\s"'.,;&}\])]))/gmu);
+  const runs = value.matchAll(/(?<![\w+/-])[\w+/-]{16,}(?=={1,2}(?:$|[\s"',;])|(?!["']?[ \t]*[:=])(?:$|[\s"'.,;&}\])]))/gmu);
   return [...runs].map(([run]) => run).filter((run) => isMixed(run) && !run.startsWith(commonStart));
 }
 
