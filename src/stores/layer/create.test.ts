@@ -10,6 +10,7 @@ import {
   mkdtempDisposableSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -69,6 +70,24 @@ function tarOf(folder: string, below?: readonly string[]): Uint8Array {
 function sha256(bytes: Uint8Array): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
+
+/** Files of the folder that this process, or a thread of it, has open. */
+function openBelow(folder: string): readonly string[] {
+  return readdirSync('/proc/self/fd')
+    .filter((id) => existsSync(`/proc/self/fd/${id}`))
+    .map((id) => readlinkSync(`/proc/self/fd/${id}`))
+    .filter((path) => path.startsWith(folder));
+}
+
+test('no file stays open whose layer is not read to its end: it is not small, or holds what it may not', needsRoot, async () => {
+  using temp = tempFolder();
+  writeFileSync(join(temp.path, 'file'), `${'x'.repeat(3_000_000)}to be kept secret${'x'.repeat(3_000_000)}`);
+  await layerIdentity({ folder: temp.path }, never);
+  assert.deepEqual(openBelow(temp.path), []);
+  const needles = [{ id: 'tok', bytes: Buffer.from('to be kept secret') }];
+  await assert.rejects(layerIdentity({ folder: temp.path, needles }, never), /stands in "\/file", line 1:/u);
+  assert.deepEqual(openBelow(temp.path), []);
+});
 
 test('a layer holds what its folder says: order, whiteouts, links, devices, attributes', needsRoot, async () => {
   using temp = tempFolder();

@@ -8,7 +8,7 @@ import { searchedTar } from './searched-tar.ts';
 export function identifyLayer(job: Extract<Job, { kind: 'identity' }>, watch: Watch): LayerIdentity {
   const digester = createDigester();
   let read = 0;
-  const blocks = searchedTar(job);
+  using blocks = searchedTar(job);
   for (let next = blocks.next(); ; next = blocks.next()) {
     if (next.done === true) return { diffId: digester.finish(), size: next.value };
     watch.check();

@@ -11,7 +11,7 @@ export const smallLayerLength = 1 << 16;
  * starting one takes 40 ms and 25 MB. Throws as `searchedTar`.
  */
 export function identifySmallLayer(source: LayerSource): LayerIdentity | undefined {
-  const blocks = searchedTar(source, sameBuffer(smallLayerLength));
+  using blocks = searchedTar(source, sameBuffer(smallLayerLength));
   const first = blocks.next();
   if (first.done === true || first.value.length === smallLayerLength) return undefined;
   const diffId = digestOf(first.value);
