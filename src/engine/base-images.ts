@@ -113,9 +113,11 @@ async function findBase(engine: Engine, { reference, platform, policy }: Wanted,
 function findLocal(engine: Engine, reference: Reference, platform: Platform): Known | undefined {
   const record = engine.images.find(printReference(reference));
   if (record === undefined) return undefined;
-  // What a registry has is fetched again.
-  if (!isWhole(record) && engine.images.manifestsOf(record.imageId).length > 0) return undefined;
-  checkConfig(record);
+  if (!isWhole(record)) {
+    // What a registry has is fetched again.
+    if (engine.images.manifestsOf(record.imageId).length > 0) return undefined;
+    checkConfig(record);
+  }
   const config = decodeImageConfig(record.config, record.imageId);
   if (platformRank(config, platform) === undefined) return undefined;
   return {

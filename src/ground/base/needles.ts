@@ -21,13 +21,13 @@ export const shortestNeedle = 4;
 
 /** Throws a RangeError for a needle that is too short. */
 export function createNeedleSearch(needles: readonly Needle[]): NeedleSearch {
+  if (needles.length === 0) return { take: () => undefined };
   const find = createFinder(needles);
   const kept = needles.reduce((most, { bytes }) => Math.max(most, bytes.length - 1), 0);
   let tail = new Uint8Array();
   let taken = 0;
   return {
     take(bytes) {
-      if (needles.length === 0) return undefined;
       const seam = new Uint8Array(tail.length + Math.min(bytes.length, kept));
       seam.set(tail);
       seam.set(bytes.subarray(0, kept), tail.length);
