@@ -1,17 +1,19 @@
 /**
  * Writes what of docs/ is made from the sources: errors.md, cli.md, lint-rules/ and the picture of the rooms in architecture.md. With `--check` nothing is
- * written; it exits 1 when a file is stale. Both also fail when error codes are not as they should be.
+ * written; it exits 1 when a file is stale. Both also fail when error codes are not as they should be, or when
+ * docs/security.md and docs/faults.md name tests that are not there.
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { makeCliPage } from './docs/cli.ts';
 import { makeErrorPage } from './docs/errors.ts';
 import { makeRulePages } from './docs/lint-rules.ts';
+import { checkNamedTests } from './docs/named-tests.ts';
 import { drawMermaid } from './house.ts';
 
 const isCheck = process.argv.includes('--check');
 const errors = makeErrorPage();
-const faults = [...errors.faults];
+const faults = [...errors.faults, ...checkNamedTests()];
 const pages = new Map([
   ['docs/errors.md', errors.text],
   ['docs/cli.md', await makeCliPage()],

@@ -177,7 +177,7 @@ const fullDisks: readonly (readonly [what: string, megabytes: number, dockerfile
 ];
 
 for (const [what, megabytes, dockerfile] of fullDisks) {
-  test(`full disk: ${what}`, async () => {
+  test(`D1: full disk: ${what}`, async () => {
     await using sandbox = await openSandbox();
     using disk = mountSmall(sandbox, 60);
     const environment = { JETTISON_STORE: join(disk.path, 'store') };
@@ -199,7 +199,7 @@ for (const [what, megabytes, dockerfile] of fullDisks) {
   });
 }
 
-test('full disk: load, pull, save, -o', async () => {
+test('D1: full disk: load, pull, save, -o', async () => {
   await using sandbox = await openSandbox();
   await using registry = await startRegistry();
   const heavy = imageOf({ layers: [tarOf([['large', 'file', large]])] });

@@ -124,7 +124,7 @@ if (hasLoopDevices) inOwnNamespaces(fileURLToPath(import.meta.url), tests);
 else test('needs loop devices', { skip: true }, () => {});
 
 function tests(): void {
-  test('W1, W2, W5: after a power cut at any time the next build gives the right image', async () => {
+  test('W1, W2, W3, W5: after a power cut at any time the next build gives the right image', async () => {
     await using world = await openWorld();
     const { sandbox, environment, store } = world;
     const run = async (...words: readonly string[]): Promise<string> => await sandbox.succeed(words, { environment });

@@ -277,7 +277,7 @@ inOwnNamespaces(import.meta.filename, () => {
     assertClean();
   });
 
-  test('cache mounts: kept by id, apart from each other, and never led astray', async () => {
+  test('T5: cache mounts: kept by id, apart from each other, and never led astray', async () => {
     await shell('echo a > /c/a; stat -c "%a %u" /c; mkdir /c/sub; ln -s /etc /c/sub/link', { mounts: [cache('../../a')] });
     assert.equal(output('stdout'), '750 700\n');
     await shell('ls /c', { mounts: [cache('b')] });
@@ -331,7 +331,7 @@ inOwnNamespaces(import.meta.filename, () => {
     assertClean();
   });
 
-  test('locked caches: twice in one step, and two in opposite orders, without waiting for ever', async () => {
+  test('T5: locked caches: twice in one step, and two in opposite orders, without waiting for ever', async () => {
     await shell('touch /a/f; ls /b', { mounts: [locked('/a', 'one'), locked('/b', 'one')] });
     assert.equal(output('stdout'), 'f\n');
     const both = Array.from({ length: 4 }, async (_, index) => {

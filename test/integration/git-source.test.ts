@@ -118,7 +118,7 @@ test('the files of a commit have modes and times of their own, whatever names it
   assert.equal(server.seen.length - before, 2, 'a question for the protocol and one for the refs');
   await using third = place.open();
   assert.equal(await third.keep(sourceOf(remote), signal), kept);
-  // One of another boot may have lost bytes.
+  // W5: one of another boot may have lost bytes.
   const other = join(kept, '../../trees', basename(kept).replace(/^[^-]+/u, 'another'));
   renameSync(kept, other);
   writeFileSync(join(other, 'a'), '');

@@ -454,7 +454,7 @@ function pretendReboot(folder: string): void {
   database.close();
 }
 
-test('after another boot, what was not yet safe on disk is dropped, and what was stays', async () => {
+test('W2: after another boot, what was not yet safe on disk is dropped, and what was stays', async () => {
   using folder = temporary();
   let safe: SnapshotId;
   let unsafe: SnapshotId;
@@ -471,7 +471,7 @@ test('after another boot, what was not yet safe on disk is dropped, and what was
   assert.deepEqual(readdirSync(join(folder.path, 's')), [safe]);
 });
 
-test('rows that a crash of the machine took: no id is given out twice, and the folders without rows go', async () => {
+test('W2: rows that a crash of the machine took: no id is given out twice, and the folders without rows go', async () => {
   using folder = temporary();
   const database = join(folder.path, 'snapshots.db');
   let safe: SnapshotId;
