@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { assertNothingLeft, assertOneError, assertTidySnapshots } from '#test/kit/aftermath.ts';
 import { dockerArchiveOf, imageOf, tarOf, type ImageParts, type ShortEntry } from '#test/kit/archives.ts';
+import { rawHeader, rawTar, sparseBomb } from '#test/kit/hostile-tar.ts';
 import { addImage, encodeJson, startRegistry } from '#test/kit/registry.ts';
 import { openSandbox, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
 
@@ -47,28 +48,6 @@ async function openPlace(): Promise<Place> {
 function look(what: string, done: Finished): Finished {
   if (show) console.log(`--- ${what} [${done.status ?? done.signal ?? ''}] ${Math.round(done.took)} ms\n${done.stdout}${done.stderr}`);
   return done;
-}
-
-/** A header block as no proper writer makes it. */
-function rawHeader(name: string, type: string, size: number, change: (block: Buffer) => void = () => undefined): Uint8Array {
-  const block = Buffer.alloc(512);
-  block.write(name, 0);
-  block.write('0000644\0', 100);
-  block.write('0000000\0', 108);
-  block.write('0000000\0', 116);
-  block.write(`${size.toString(8).padStart(11, '0')}\0`, 124);
-  block.write('00000000000\0', 136);
-  block.write('        ', 148);
-  block.write(type, 156);
-  block.write('ustar\u000000', 257);
-  change(block);
-  const sum = block.reduce((all, byte) => all + byte, 0);
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-  return new Uint8Array(block);
-}
-
-function raw(...parts: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat([...parts, new Uint8Array(1024)]));
 }
 
 type Case = readonly [what: string, make: (place: Place) => ImageParts, refused: RegExp | undefined];
@@ -210,26 +189,10 @@ const cases: readonly Case[] = [
   ['the root as a file', () => ({ layers: [tarOf([['./', 'file', 'evil']])] }), /"\.?\/?"/u],
   [
     'a PAX header of 8 MiB',
-    () => ({ layers: [raw(rawHeader('x', 'x', 8 << 20), new Uint8Array(8 << 20), rawHeader('a', '0', 0))] }),
+    () => ({ layers: [rawTar(rawHeader('x', 'x', 8 << 20), new Uint8Array(8 << 20), rawHeader('a', '0', 0))] }),
     /header|pax/iu,
   ],
-  [
-    'a sparse file of a petabyte',
-    () => ({
-      layers: [
-        raw(
-          rawHeader('huge', 'S', 512, (block) => {
-            block.write('00000000000\0', 386);
-            block.write('00000001000\0', 398);
-            block.writeUInt8(0x80, 483);
-            block.writeBigUInt64BE(1n << 50n, 487);
-          }),
-          new Uint8Array(512),
-        ),
-      ],
-    }),
-    /huge|large|sparse/u,
-  ],
+  ['a sparse file of a petabyte', () => ({ layers: [rawTar(...sparseBomb(1n << 50n))] }), /huge|large|sparse/u],
   ['a layer cut short', () => ({ layers: [tarOf([['a', 'file', 'x'.repeat(2000)]]).subarray(0, 1500)] }), /end|cut|short/iu],
   ['a layer that is no tar', () => ({ layers: [new TextEncoder().encode('hello, world '.repeat(100))] }), /tar|header|archive|checksum/iu],
   ['a wrong diff_id', () => ({ layers: [base], diffIds: [`sha256:${'0'.repeat(64)}`] }), /sha256:0000/u],

@@ -20,9 +20,10 @@ import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isCode } from '#ground/base/errors.ts';
 import { openChrootRuntime } from '#execution/runtime/chroot.ts';
-import type { ExitStatus, ProcessRequest, Runtime } from '#execution/runtime/contract.ts';
+import type { ProcessRequest, Runtime } from '#execution/runtime/contract.ts';
 import { nameFiles } from '#execution/runtime/dns.ts';
 import { makeBusyboxRoot } from '#test/kit/busybox.ts';
+import { runStep, stepRequest, type Said } from '#test/kit/step.ts';
 
 const never = new AbortController().signal;
 const program = join(import.meta.dirname, 'programs/chroot-step.ts');
@@ -46,35 +47,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(rootfs, { recursive: true, force: true }));
 
-function put(into: string[]): (bytes: Uint8Array) => void {
-  return (bytes) => void into.push(new TextDecoder().decode(bytes));
-}
-
-async function run(
-  words: readonly string[],
-  more: Partial<ProcessRequest> = {},
-  signal = never,
-): Promise<{ readonly status: ExitStatus; readonly out: string; readonly err: string }> {
-  const [out, err]: [string[], string[]] = [[], []];
-  const request: ProcessRequest = {
-    id: `t${count++}`,
-    rootfs,
-    arguments: words,
-    environment: ['PATH=/bin', 'HOME=/root'],
-    workingDirectory: '/',
-    user: { uid: 0, gid: 0, additionalGids: [] },
-    security: 'sandbox',
-    network: 'host',
-    hostname: 'inside',
-    terminal: false,
-    stopSignal: 'SIGTERM',
-    shmSize: null,
-    mounts: [],
-    names: nameFiles({ hostname: 'inside', extraHosts: ['db:10.0.0.7'], hostResolvConf: 'nameserver 192.0.2.1\n', isStep: true }),
-    ...more,
-  };
-  const status = await runtime.run(request, { kind: 'capture', stdout: put(out), stderr: put(err) }, signal);
-  return { status, out: out.join(''), err: err.join('') };
+async function run(words: readonly string[], more: Partial<ProcessRequest> = {}, signal = never): Promise<Said> {
+  return await runStep(runtime, stepRequest({ id: `t${count++}`, rootfs, arguments: words, ...more }), signal);
 }
 
 async function shell(script: string, more: Partial<ProcessRequest> = {}): Promise<string> {

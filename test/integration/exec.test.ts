@@ -21,7 +21,6 @@ import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { digestOf } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { unmount } from '#ground/linux/mount.ts';
 import type { ExecOp, Mount } from '#formats/graph/op.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
@@ -31,7 +30,7 @@ import { openFileThread, type FileThread, type TreeSource } from '#execution/ops
 import { openRuntime } from '#execution/runtime/choose.ts';
 import { makeBusyboxRoot } from '#test/kit/busybox.ts';
 import { bringProgram } from '#test/kit/programs.ts';
-import { inOwnNamespaces } from '#test/kit/own-namespaces.ts';
+import { inOwnNamespaces, removeWithMounts } from '#test/kit/own-namespaces.ts';
 import { writeSnapshot } from '#test/kit/snapshots.ts';
 
 const never = new AbortController().signal;
@@ -56,11 +55,7 @@ inOwnNamespaces(import.meta.filename, () => {
   after(async () => {
     await thread[Symbol.asyncDispose]();
     await snapshots[Symbol.asyncDispose]();
-    const below = readFileSync('/proc/self/mounts', 'utf8')
-      .split('\n')
-      .map((line) => line.split(' ')[1] ?? '');
-    for (const target of below.filter((path) => path.startsWith(`${folder}/`)).toReversed()) unmount(target);
-    rmSync(folder, { recursive: true, force: true });
+    removeWithMounts(folder);
   });
 
   async function exec(words: readonly string[], more: Partial<ExecOp> & Partial<Given> = {}): Promise<SnapshotId> {

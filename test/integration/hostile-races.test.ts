@@ -4,13 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { digestOf } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { unmount } from '#ground/linux/mount.ts';
 import type { Mount } from '#formats/graph/op.ts';
 import { openSnapshotStore, type OpenSnapshotStore } from '#stores/snapshot/store.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
@@ -19,7 +18,7 @@ import { openFileThread, type FileThread } from '#execution/ops/file.ts';
 import { openRuntime } from '#execution/runtime/choose.ts';
 import { makeBusyboxRoot } from '#test/kit/busybox.ts';
 import { makeCanary, type Canary } from '#test/kit/canary.ts';
-import { inOwnNamespaces } from '#test/kit/own-namespaces.ts';
+import { inOwnNamespaces, removeWithMounts } from '#test/kit/own-namespaces.ts';
 import { writeSnapshot } from '#test/kit/snapshots.ts';
 
 const rounds = Number(process.env['HOSTILE_ROUNDS'] ?? 40);
@@ -50,11 +49,7 @@ function races(only: 'crun' | 'runc'): void {
     canary[Symbol.dispose]();
     await thread[Symbol.asyncDispose]();
     await snapshots[Symbol.asyncDispose]();
-    const below = readFileSync('/proc/self/mounts', 'utf8')
-      .split('\n')
-      .map((line) => line.split(' ')[1] ?? '');
-    for (const target of below.filter((path) => path.startsWith(`${folder}/`)).toReversed()) unmount(target);
-    rmSync(folder, { recursive: true, force: true });
+    removeWithMounts(folder);
   });
 
   /** What the step printed, or the code of the error that refused it. */

@@ -15,13 +15,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { isCode } from '#ground/base/errors.ts';
-import { unmount } from '#ground/linux/mount.ts';
 import { openRuntime } from '#execution/runtime/choose.ts';
-import type { ExitStatus, ProcessRequest, Runtime } from '#execution/runtime/contract.ts';
-import { nameFiles } from '#execution/runtime/dns.ts';
+import type { ProcessRequest, Runtime } from '#execution/runtime/contract.ts';
 import { dockerCapabilities } from '#execution/runtime/spec.ts';
 import { makeBusyboxRoot } from '#test/kit/busybox.ts';
-import { inOwnNamespaces } from '#test/kit/own-namespaces.ts';
+import { inOwnNamespaces, removeWithMounts } from '#test/kit/own-namespaces.ts';
+import { runStep, stepRequest, type Said } from '#test/kit/step.ts';
 
 const never = new AbortController().signal;
 
@@ -55,40 +54,10 @@ function contract(only: 'crun' | 'runc'): void {
   const notes: string[] = [];
   let count = 0;
 
-  const request = (words: readonly string[], more: Partial<ProcessRequest> = {}): ProcessRequest => ({
-    id: `t${process.pid}-${count++}`,
-    rootfs,
-    arguments: words,
-    environment: ['PATH=/bin', 'HOME=/root'],
-    workingDirectory: '/',
-    user: { uid: 0, gid: 0, additionalGids: [] },
-    security: 'sandbox',
-    network: 'host',
-    hostname: 'inside',
-    terminal: false,
-    stopSignal: 'SIGTERM',
-    shmSize: null,
-    mounts: [],
-    names: nameFiles({ hostname: 'inside', extraHosts: ['db:10.0.0.7'], hostResolvConf: 'nameserver 192.0.2.1\n', isStep: true }),
-    ...more,
-  });
-  const run = async (
-    words: readonly string[],
-    more: Partial<ProcessRequest> = {},
-    signal = never,
-  ): Promise<{ readonly status: ExitStatus; readonly out: string; readonly err: string }> => {
-    const [out, err]: [string[], string[]] = [[], []];
-    const status = await runtime.run(
-      request(words, more),
-      {
-        kind: 'capture',
-        stdout: (bytes) => out.push(Buffer.from(bytes).toString()),
-        stderr: (bytes) => err.push(Buffer.from(bytes).toString()),
-      },
-      signal,
-    );
-    return { status, out: out.join(''), err: err.join('') };
-  };
+  const request = (words: readonly string[], more: Partial<ProcessRequest> = {}): ProcessRequest =>
+    stepRequest({ id: `t${process.pid}-${count++}`, rootfs, arguments: words, ...more });
+  const run = async (words: readonly string[], more: Partial<ProcessRequest> = {}, signal = never): Promise<Said> =>
+    await runStep(runtime, request(words, more), signal);
   const shell = (script: string, more: Partial<ProcessRequest> = {}) => run(['sh', '-c', script], more);
 
   before(async () => {
@@ -358,15 +327,6 @@ function contract(only: 'crun' | 'runc'): void {
       [],
     );
   }
-}
-
-/** The tmpfs over its own folder goes with the runtime's process, which here is the test's. */
-function removeWithMounts(folder: string): void {
-  const below = readFileSync('/proc/self/mounts', 'utf8')
-    .split('\n')
-    .map((line) => line.split(' ')[1] ?? '');
-  for (const target of below.filter((path) => path.startsWith(`${folder}/`)).toReversed()) unmount(target);
-  rmSync(folder, { recursive: true, force: true });
 }
 
 function cmdline(pid: string): string {

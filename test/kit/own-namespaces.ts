@@ -1,8 +1,10 @@
 /** Tests of what the worker process does run as it does: in mount and pid namespaces of their own, which take everything mounted and started with them. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { test } from 'node:test';
+import { unmount } from '#ground/linux/mount.ts';
 
 /** A user namespace that maps root's own ids, so that files look the same from inside; newuidmap(1) wants it in these files. */
 const userNamespace = [
@@ -35,4 +37,13 @@ function runAgain(file: string, where: string, before: readonly string[]): void 
     const { status } = spawnSync('unshare', [...before, ...words], { env, stdio: ['ignore', 'inherit', 'inherit'] });
     assert.equal(status, 0);
   });
+}
+
+/** Removes a folder and what is mounted below it: the tmpfs over a runtime's own folder goes with the runtime's process, which here is the test's. */
+export function removeWithMounts(folder: string): void {
+  const below = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  for (const target of below.filter((path) => path.startsWith(`${folder}/`)).toReversed()) unmount(target);
+  rmSync(folder, { recursive: true, force: true });
 }

@@ -2,7 +2,7 @@
 import { isCode } from '#ground/base/errors.ts';
 import { tieToParent } from '#ground/linux/process-ties.ts';
 import { openChrootRuntime } from '#execution/runtime/chroot.ts';
-import { nameFiles } from '#execution/runtime/dns.ts';
+import { stepRequest } from '#test/kit/step.ts';
 
 const [rootfs = '', bundles = '', script = ''] = process.argv.slice(2);
 tieToParent(process.ppid);
@@ -10,22 +10,7 @@ const runtime = openChrootRuntime(bundles);
 const print = (bytes: Uint8Array): void => void process.stdout.write(bytes);
 try {
   const status = await runtime.run(
-    {
-      id: 'step',
-      rootfs,
-      arguments: ['/bin/sh', '-c', script],
-      environment: ['PATH=/bin'],
-      workingDirectory: '/',
-      user: { uid: 0, gid: 0, additionalGids: [] },
-      security: 'sandbox',
-      network: 'host',
-      hostname: 'inside',
-      terminal: false,
-      stopSignal: 'SIGTERM',
-      shmSize: null,
-      mounts: [],
-      names: nameFiles({ hostname: 'inside', extraHosts: [], hostResolvConf: '', isStep: true }),
-    },
+    stepRequest({ id: 'step', rootfs, arguments: ['/bin/sh', '-c', script] }),
     { kind: 'capture', stdout: print, stderr: print },
     new AbortController().signal,
   );
