@@ -132,6 +132,7 @@ test('links are followed to the end of a source, inside the root; links inside a
 
 test('a missing source says what may have been meant', () => {
   using folder = makeFolder([...common, 'secret/key']);
+  symlinkSync('/proc/self/root', join(folder.path, 'd/out'));
   const hintOf = (source: string): string | undefined => {
     try {
       select(folder.path, [source], { hidden: ['secret', 'c.md'] });
@@ -148,6 +149,9 @@ test('a missing source says what may have been meant', () => {
   assert.equal(hintOf('/secret/key'), 'It is there, but .dockerignore leaves it out of the build context');
   assert.equal(hintOf('/no/such/thing'), '"/" holds a.txt, b.txt, d');
   assert.equal(hintOf('/a.txt/x'), undefined);
+  const link = '"/d/out" is a symbolic link to what is not there; none leads out of where it lies';
+  assert.equal(hintOf('/d/out'), link);
+  assert.equal(hintOf('/d/out/etc/passwd'), link);
 });
 
 test('--exclude is relative to each source, takes whole folders, and knows exceptions', () => {

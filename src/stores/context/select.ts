@@ -284,7 +284,9 @@ function hintFor(tree: Tree, path: ByteString): string | undefined {
   if (liesOnHost(parent.hostPath, names.slice(depth))) return 'It is there, but .dockerignore leaves it out of the build context';
   const siblings = tree.list(parent.path).map((entry) => toText(baseName(entry.path)));
   const shown = parent.path === '' ? '/' : `/${toText(parent.path)}/`;
-  const near = suggest(toText(asByteString(names[depth] ?? '')), siblings);
+  const name = toText(asByteString(names[depth] ?? ''));
+  if (siblings.includes(name)) return `"${shown}${name}" is a symbolic link to what is not there; none leads out of where it lies`;
+  const near = suggest(name, siblings);
   if (near !== undefined) return `Did you mean "${shown}${near}"?`;
   if (siblings.length === 0) return `"${shown}" is empty`;
   return `"${shown}" holds ${siblings.slice(0, 8).join(', ')}${siblings.length > 8 ? ' ...' : ''}`;
