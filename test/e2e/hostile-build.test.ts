@@ -9,15 +9,14 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { assertNothingLeft, assertOneError } from '#test/kit/aftermath.ts';
 import { imageOf, tarOf, type ShortEntry } from '#test/kit/archives.ts';
-import { openAttackedHost, type AttackedHost } from '#test/kit/attacked-host.ts';
+import { attackers, attackersOfEngine, openAttackedHost, type AttackedHost } from '#test/kit/attacked-host.ts';
 import { commitAll, makeRepository, serveGit } from '#test/kit/git-server.ts';
 import { addImage, addManifest, encodeJson, sha256, startRegistry } from '#test/kit/registry.ts';
 import type { Finished } from '#test/kit/sandbox.ts';
 import { serve } from '#test/kit/web.ts';
 
-/** `engine`: what meets it is the process of the user itself, who is then of no account: by root alone, unless `HOSTILE_ALL` is set. */
+/** `engine`: for `attackersOfEngine`. */
 type Attack = readonly [name: string, attack: (host: AttackedHost) => Promise<void>, where?: 'engine'];
-const everything = process.env['HOSTILE_ALL'] !== undefined;
 type Files = Readonly<Record<string, string | Uint8Array>>;
 
 const small: readonly ShortEntry[] = [
@@ -215,6 +214,8 @@ const attacks: readonly Attack[] = [
       for (const source of [
         `file://${folder}`,
         `ext::sh -c touch% ${host.canary.folder}/evil`,
+        `ssh://-oProxyCommand=touch\\ ${host.canary.folder}/evil/x.git`,
+        `git@host.invalid:--upload-pack=touch\\ ${host.canary.folder}/evil.git`,
         `git@-oProxyCommand=touch\\ ${host.canary.folder}/evil:x.git`,
       ])
         assert.equal((await build(host, ['FROM scratch', `ADD ["${source.replaceAll('\\', '\\\\')}", "/r/"]`])).status, 1, source);
@@ -232,16 +233,11 @@ const attacks: readonly Attack[] = [
       const paths = ['..%2f..%2f..%2fevil', '%2e%2e', 'x/', 'a%5c..%5cevil', 'a%00b'];
       const named = [`../../../../..${folder}/evil`, '..', `${folder}/evil`].map((name) => `f?name=${encodeURIComponent(name)}`);
       for (const path of [...paths, ...named]) {
-        const done = await build(host, [
-          'FROM busybox',
-          `ADD http://${server.host}/${path} /into/`,
-          'RUN find / -xdev -name "*evil*" -o -path "/into/*"',
-        ]);
-        assert.ok([0, 1].includes(done.status ?? -1), done.stderr);
-        assert.ok(
-          said(done).every((line) => /^\/into\/[^/]+$/u.test(line)),
-          done.stderr,
-        );
+        const lines = ['FROM busybox', `ADD http://${server.host}/${path} /into/`, 'RUN find / -xdev -name "*evil*" -o -path "/into/*"'];
+        const done = await build(host, lines, {}, '--no-cache');
+        assertBuilt(done);
+        assert.equal(said(done).length, 1, done.stderr);
+        assert.match(said(done).join(), /^\/into\/[^/]+$/u);
       }
     },
     'engine',
@@ -366,8 +362,9 @@ const attacks: readonly Attack[] = [
         'WORKDIR /w',
         'RUN id -u; id -g; ls -n /f | cut -c1-40',
       ]);
-      assert.ok(done.took < 20_000 && done.status !== null, done.stderr);
-      if (done.status === 0) assert.deepEqual(said(done).slice(0, 2), ['700', '701']);
+      assertBuilt(done);
+      assert.ok(done.took < 20_000, `${done.took} ms`);
+      assert.deepEqual(said(done).slice(0, 2), ['700', '701']);
     },
   ],
   [
@@ -496,7 +493,7 @@ const attacks: readonly Attack[] = [
       }
       for (const [index, name] of ['../../../etc', `sha256:../../..${host.canary.file}`, '-rf', 'a/../b', './x', 'sha256:..'].entries()) {
         const command = ['inspect', 'rmi', 'history'][index % 3] ?? '';
-        assert.ok([1, 2, 64, 125].includes((await host.jettison([command, '--', name])).status ?? -1), `${command} ${name}`);
+        assertOneError(await host.jettison([command, '--', name]), /No such (?:object|image)/u);
       }
     },
     'engine',
@@ -551,14 +548,24 @@ const attacks: readonly Attack[] = [
         const done = await host.jettison(['pull', `${registry.host}/broken:m${index}`]);
         assertOneError(done, /manifest|index|JSON|schema/iu);
       }
+      const whole = { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [sha256(tarOf(small))] } };
+      // Each of the later ones is wrong in one place.
       const configs = [
         'null',
         '[]',
         '{}',
-        '{"rootfs":null}',
-        '{"architecture":7,"os":[],"rootfs":{"type":"layers","diff_ids":"x"}}',
-        '{"os":"linux","architecture":"amd64","config":{"Env":[7],"Cmd":{}},"rootfs":{"type":"layers","diff_ids":[null]},"history":7}',
         '{"os"',
+        ...[
+          { architecture: 7 },
+          { os: [] },
+          { rootfs: null },
+          { rootfs: { type: 'layers', diff_ids: 'x' } },
+          { rootfs: { type: 'layers', diff_ids: [null] } },
+          { rootfs: { type: 'layers', diff_ids: [] } },
+          { config: { Env: [7] } },
+          { config: { Cmd: {} } },
+          { history: 7 },
+        ].map((wrong) => JSON.stringify({ ...whole, ...wrong })),
       ];
       for (const [index, json] of configs.entries()) {
         const config = text(json);
@@ -576,14 +583,15 @@ const attacks: readonly Attack[] = [
           mediaType: type,
           digest: sha256(manifest),
         });
-        assertOneError(await host.jettison(['pull', `${registry.host}/broken:c${index}`]), /config|JSON|diff|rootfs/iu);
+        const done = await host.jettison(['pull', `${registry.host}/broken:c${index}`]);
+        assertOneError(done, /image config|DiffID|layers/u);
       }
     },
     'engine',
   ],
 ];
 
-for (const as of ['root', 'user'] as const) {
+for (const as of attackers) {
   describe(`by ${as}`, () => {
     let host: AttackedHost;
     before(async () => {
@@ -595,7 +603,7 @@ for (const as of ['root', 'user'] as const) {
       host.canary.assertUnread({ below: host.store });
       await host[Symbol.asyncDispose]();
     });
-    const mine = attacks.filter(([, , where]) => where !== 'engine' || as === 'root' || everything);
+    const mine = attacks.filter(([, , where]) => where !== 'engine' || attackersOfEngine.includes(as));
     for (const [name, attack] of mine) test(`${name} (${as})`, async () => await attack(host));
   });
 }

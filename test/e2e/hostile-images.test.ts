@@ -9,13 +9,12 @@ import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { assertNothingLeft, assertOneError, assertTidySnapshots } from '#test/kit/aftermath.ts';
 import { dockerArchiveOf, imageOf, tarOf, type ImageParts, type ShortEntry } from '#test/kit/archives.ts';
-import { openAttackedHost, type AttackedHost, type Attacker } from '#test/kit/attacked-host.ts';
+import { attackers, attackersOfEngine, openAttackedHost, type AttackedHost, type Attacker } from '#test/kit/attacked-host.ts';
 import { deepPath, paxHeader, rawHeader, rawTar, sparseBomb } from '#test/kit/hostile-tar.ts';
 import { addImage, addManifest, encodeJson, sha256, startRegistry, type SampleImage } from '#test/kit/registry.ts';
 import type { Finished } from '#test/kit/sandbox.ts';
 import { watchMemory } from '#test/kit/watch-memory.ts';
 
-const attackers: readonly Attacker[] = ['root', 'user'];
 const busybox: readonly ShortEntry[] = [
   ['bin', 'folder'],
   ['bin/busybox', 'file', readFileSync('/bin/busybox'), { mode: 0o755 }],
@@ -52,8 +51,7 @@ after(async () => {
       'better',
       host.context({ Dockerfile: 'FROM good\nCOPY file /\nRUN test "$(cat /file)" = good\n', file: 'good' }),
     ]);
-    const typed = { ...host.sandbox, succeed: async (...command: Parameters<AttackedHost['succeed']>) => await host.succeed(...command) };
-    await assertNothingLeft(typed, [], host.store);
+    await assertNothingLeft(host.sandbox, [], host.store);
     await assertTidySnapshots(host.store);
   }
 });
@@ -283,7 +281,7 @@ attack(
       ['content that the config does not name', { layers: [base], diffIds: [`sha256:${'0'.repeat(64)}`] }, /sha256:0000/u],
     ]);
   },
-  ['root'],
+  attackersOfEngine,
 );
 
 attack('metadata of layers that no file can have: attributes, times, devices', async (host) => {
@@ -355,7 +353,7 @@ attack(
       ].map((User) => [User, configured({ User }), /[Ii]nvalid user|Unable to find|ids go from/u] as const),
     );
   },
-  ['root'],
+  attackersOfEngine,
 );
 
 attack('CVE-2024-9676: accounts of the image are a pipe, a link to a pipe of the host, endless', async (host) => {
@@ -417,39 +415,43 @@ attack('CVE-2022-23648: volumes of an image that climb', async (host) => {
   await host.succeed(['rmi', 'evil']);
 });
 
-attack('CVE-2026-53488: labels, variables and words of a config are data', async (host) => {
-  const words = [
-    '--help',
-    '--privileged',
-    '-rf',
-    '$(touch evil)',
-    '`id`',
-    '; touch evil',
-    'a\nb',
-    '__proto__',
-    '{{.Id}}',
-    '%s%n',
-    '../../x',
-  ];
-  const labels = Object.fromEntries(words.map((word) => [word, word]));
-  await tryAll(host, [
-    [
-      'everywhere',
-      configured({
-        Labels: { ...labels, ['__proto__']: 'x', constructor: 'y' },
-        Env: [...words, 'LD_PRELOAD=/evil.so', 'NODE_OPTIONS=--require /evil', 'PATH=/bin'],
-        Cmd: words,
-        ExposedPorts: asKeys(words),
-        Volumes: {},
-        StopSignal: 'SIGTERM',
-      }),
-      undefined,
-    ],
-    ['ONBUILD', configured({ OnBuild: words }), /ONBUILD/u],
-    ['ONBUILD of the host', configured({ OnBuild: [`COPY ../..${host.canary.folder} /x`] }), /not found/u],
-    ['ONBUILD without a sandbox', configured({ OnBuild: ['RUN --security=insecure true'] }), /insecure/u],
-  ]);
-});
+attack(
+  'CVE-2026-53488: labels, variables and words of a config are data',
+  async (host) => {
+    const words = [
+      '--help',
+      '--privileged',
+      '-rf',
+      '$(touch evil)',
+      '`id`',
+      '; touch evil',
+      'a\nb',
+      '__proto__',
+      '{{.Id}}',
+      '%s%n',
+      '../../x',
+    ];
+    const labels = Object.fromEntries(words.map((word) => [word, word]));
+    await tryAll(host, [
+      [
+        'everywhere',
+        configured({
+          Labels: { ...labels, ['__proto__']: 'x', constructor: 'y' },
+          Env: [...words, 'LD_PRELOAD=/evil.so', 'NODE_OPTIONS=--require /evil', 'PATH=/bin'],
+          Cmd: words,
+          ExposedPorts: asKeys(words),
+          Volumes: {},
+          StopSignal: 'SIGTERM',
+        }),
+        undefined,
+      ],
+      ['ONBUILD', configured({ OnBuild: words }), /ONBUILD/u],
+      ['ONBUILD of the host', configured({ OnBuild: [`COPY ../..${host.canary.folder} /x`] }), /not found/u],
+      ['ONBUILD without a sandbox', configured({ OnBuild: ['RUN --security=insecure true'] }), /insecure/u],
+    ]);
+  },
+  attackersOfEngine,
+);
 
 function asKeys(words: readonly string[]): object {
   return Object.fromEntries(words.map((word) => [word, {}]));
@@ -468,7 +470,7 @@ attack(
       assertPlain(done);
     }
   },
-  ['root'],
+  attackersOfEngine,
 );
 
 attack(
@@ -487,7 +489,7 @@ attack(
       ['20,000 triggers', configured({ OnBuild: Array.from({ length: 20_000 }, () => 'ENV a=b') }), /history/u],
     ]);
   },
-  ['root'],
+  attackersOfEngine,
 );
 
 test('CVE-2023-25153: an archive with documents of gigabytes is refused in little memory', async () => {
@@ -552,7 +554,7 @@ attack(
       assertRefused(await host.jettison(['load', '-i', path]), /archive|manifest\.json/u);
     }
   },
-  ['root'],
+  attackersOfEngine,
 );
 
 type EvilManifest = readonly [tag: string, bytes: Uint8Array, refused: RegExp, mediaType?: string];
@@ -629,7 +631,7 @@ attack(
     await host.succeed(['pull', `${registry.host}/evil:good`]);
     await host.succeed(['rmi', `${registry.host}/evil:good`]);
   },
-  ['root'],
+  attackersOfEngine,
 );
 
 attack(
@@ -671,40 +673,44 @@ attack(
     for (const { authorization } of registry.seenElsewhere) assert.equal(authorization, undefined);
     await host.succeed(['rmi', `${registry.host}/evil:good`]);
   },
-  ['root'],
+  attackersOfEngine,
 );
 
-attack('poisoned layers: what one image says of a layer does not change what is sent of another', async (host) => {
-  const layer = tarOf([['f', 'file', 'right']]);
-  const wrong = new Uint8Array(gzipSync(tarOf([['f', 'file', 'wrong']])));
-  await host.load('right:latest', { layers: [base, layer] });
-  await host.succeed(['build', '-t', 'mine', host.context({ Dockerfile: 'FROM right\nCOPY file /\n', file: 'x' })]);
-  // An archive and a registry that give other bytes under DiffIDs that are here already.
-  const lie = imageOf({ layers: [base, wrong], diffIds: [sha256(base), sha256(layer)] });
-  const truth = imageOf({ layers: [base, wrong], diffIds: [sha256(base), sha256(tarOf([['f', 'file', 'wrong']]))] });
-  await using registry = await startRegistry();
-  const path = join(host.home, 'lie.tar');
-  const arrivesWhole = async (name: string): Promise<void> => {
-    const reference = `${registry.host}/${name}:latest`;
-    const elsewhere = { environment: { JETTISON_STORE: join(host.home, name) } };
-    await host.succeed(['tag', 'mine', reference]);
-    await host.succeed(['push', reference]);
-    assert.equal(await host.succeed(['run', '--rm', reference, '/bin/cat', '/f'], elsewhere), 'right');
-    await host.succeed(['rmi', reference]);
-  };
-  writeFileSync(path, dockerArchiveOf(lie, 'lie:latest'));
-  await host.jettison(['load', '-i', path]);
-  await arrivesWhole('after-load');
-  for (const [tag, image] of [
-    ['truth', truth],
-    ['lie', lie],
-  ] as const) {
-    addImage(registry, `evil:${tag}`, withPackedLayers(image));
-    await host.jettison(['pull', `${registry.host}/evil:${tag}`]);
-  }
-  await arrivesWhole('after-pull');
-  for (const name of ['lie', `${registry.host}/evil:truth`, `${registry.host}/evil:lie`]) await host.jettison(['rmi', name]);
-});
+attack(
+  'poisoned layers: what one image says of a layer does not change what is sent of another',
+  async (host) => {
+    const layer = tarOf([['f', 'file', 'right']]);
+    const wrong = new Uint8Array(gzipSync(tarOf([['f', 'file', 'wrong']])));
+    await host.load('right:latest', { layers: [base, layer] });
+    await host.succeed(['build', '-t', 'mine', host.context({ Dockerfile: 'FROM right\nCOPY file /\n', file: 'x' })]);
+    // An archive and a registry that give other bytes under DiffIDs that are here already.
+    const lie = imageOf({ layers: [base, wrong], diffIds: [sha256(base), sha256(layer)] });
+    const truth = imageOf({ layers: [base, wrong], diffIds: [sha256(base), sha256(tarOf([['f', 'file', 'wrong']]))] });
+    await using registry = await startRegistry();
+    const path = join(host.home, 'lie.tar');
+    const arrivesWhole = async (name: string): Promise<void> => {
+      const reference = `${registry.host}/${name}:latest`;
+      const elsewhere = { environment: { JETTISON_STORE: join(host.home, name) } };
+      await host.succeed(['tag', 'mine', reference]);
+      await host.succeed(['push', reference]);
+      assert.equal(await host.succeed(['run', '--rm', reference, '/bin/cat', '/f'], elsewhere), 'right');
+      await host.succeed(['rmi', reference]);
+    };
+    writeFileSync(path, dockerArchiveOf(lie, 'lie:latest'));
+    await host.jettison(['load', '-i', path]);
+    await arrivesWhole('after-load');
+    for (const [tag, image] of [
+      ['truth', truth],
+      ['lie', lie],
+    ] as const) {
+      addImage(registry, `evil:${tag}`, withPackedLayers(image));
+      await host.jettison(['pull', `${registry.host}/evil:${tag}`]);
+    }
+    await arrivesWhole('after-pull');
+    for (const name of ['lie', `${registry.host}/evil:truth`, `${registry.host}/evil:lie`]) await host.jettison(['rmi', name]);
+  },
+  attackersOfEngine,
+);
 
 /** The same with the media type of gzip at the last layer. */
 function withPackedLayers(image: SampleImage): SampleImage {

@@ -12,12 +12,11 @@ import { parsePatterns } from '#ground/base/patterns.ts';
 import { fromText } from '#ground/base/byte-string.ts';
 import { assertNothingLeft, assertOneError, assertTidySnapshots } from '#test/kit/aftermath.ts';
 import { tarOf, type ShortEntry } from '#test/kit/archives.ts';
-import { openAttackedHost, type AttackedHost, type Attacker } from '#test/kit/attacked-host.ts';
+import { attackers, attackersOfEngine, openAttackedHost, type AttackedHost, type Attacker } from '#test/kit/attacked-host.ts';
 import { deepPath, paxHeader, rawHeader, rawTar, sparseBomb } from '#test/kit/hostile-tar.ts';
 import type { Finished } from '#test/kit/sandbox.ts';
 import { watchMemory } from '#test/kit/watch-memory.ts';
 
-const attackers: readonly Attacker[] = ['root', 'user'];
 /** Milliseconds, on a busy machine; and KiB of one process. */
 const most = { time: 30_000, memory: 600 << 10 };
 
@@ -318,9 +317,9 @@ function list(count: number, make: (index: number) => string, between = ' '): st
 
 /** Who has to see what of these: a normal user's builds differ where files are made. */
 const tables: readonly { readonly name: string; readonly cases: readonly Case[]; readonly as: readonly Attacker[] }[] = [
-  { name: 'Dockerfiles', cases: dockerfiles, as: ['root'] },
-  { name: 'folders', cases: folders, as: ['root'] },
-  { name: 'contexts on standard input', cases: contexts, as: ['root'] },
+  { name: 'Dockerfiles', cases: dockerfiles, as: attackersOfEngine },
+  { name: 'folders', cases: folders, as: attackersOfEngine },
+  { name: 'contexts on standard input', cases: contexts, as: attackersOfEngine },
   { name: 'archives for ADD', cases: archives, as: attackers },
 ];
 
@@ -342,8 +341,7 @@ function assertRefused(done: Finished, pattern: RegExp): void {
 }
 
 async function assertNothingOf(host: AttackedHost): Promise<void> {
-  const typed = { ...host.sandbox, succeed: async (...command: Parameters<AttackedHost['succeed']>) => await host.succeed(...command) };
-  await assertNothingLeft(typed, [], host.store);
+  await assertNothingLeft(host.sandbox, [], host.store);
 }
 
 async function assertStillGood(host: AttackedHost): Promise<void> {
@@ -389,8 +387,8 @@ after(async () => {
 });
 
 /** A test of this name for each attacker. */
-function attack(name: string, run: (host: AttackedHost) => Promise<void>): void {
-  for (const who of attackers) test(`${name} (${who})`, async () => await run(await sharedHost(who)));
+function attack(name: string, run: (host: AttackedHost) => Promise<void>, as = attackers): void {
+  for (const who of as) test(`${name} (${who})`, async () => await run(await sharedHost(who)));
 }
 
 attack('CVE-2024-1753: the source of a bind mount is a link of its stage to the root of the host', async (host) => {
@@ -407,29 +405,33 @@ attack('CVE-2024-1753: the source of a bind mount is a link of its stage to the 
   }
 });
 
-attack('CVE-2024-9407: options of a mount that carry further options', async (host) => {
-  for (const option of [
-    'type=bind,source=.,target=/m,bind-propagation=rshared',
-    'type=bind,source=.,target=/m,readonly=false:dev',
-    'type=tmpfs,target=/m,dev',
-    '"type=tmpfs","target=/m","size=1m,dev,suid"',
-    'type=tmpfs,target=/m,size=1m:dev',
-    'type=tmpfs,target=/m,size=-1',
-    'type=cache,target=/m,mode=0755:dev',
-    'type=cache,target=/m,sharing=none',
-    'type=overlay,target=/m',
-    'type=proc,target=/m',
-    'type=bind,source=.,target=/m,upperdir=/',
-  ])
-    assertRefused(
-      await host.jettison(['build', '-t', 'evil', host.context({ Dockerfile: `FROM busybox\nRUN --mount=${option} true\n` })]),
-      /mount|[Ii]nvalid|key|sharing|type/u,
-    );
-  const plain =
-    'FROM busybox\nRUN --mount=type=tmpfs,target=/m grep " /m " /proc/mounts\nRUN --mount=type=tmpfs,target=/a:dev,size=1m true\n';
-  const done = await host.jettison(['build', '--progress=plain', host.context({ Dockerfile: plain })]);
-  assert.match(done.stderr, / \/m tmpfs (?=\S*nosuid)\S*nodev/u);
-});
+attack(
+  'CVE-2024-9407: options of a mount that carry further options',
+  async (host) => {
+    for (const option of [
+      'type=bind,source=.,target=/m,bind-propagation=rshared',
+      'type=bind,source=.,target=/m,readonly=false:dev',
+      'type=tmpfs,target=/m,dev',
+      '"type=tmpfs","target=/m","size=1m,dev,suid"',
+      'type=tmpfs,target=/m,size=1m:dev',
+      'type=tmpfs,target=/m,size=-1',
+      'type=cache,target=/m,mode=0755:dev',
+      'type=cache,target=/m,sharing=none',
+      'type=overlay,target=/m',
+      'type=proc,target=/m',
+      'type=bind,source=.,target=/m,upperdir=/',
+    ])
+      assertRefused(
+        await host.jettison(['build', '-t', 'evil', host.context({ Dockerfile: `FROM busybox\nRUN --mount=${option} true\n` })]),
+        /mount|[Ii]nvalid|key|sharing|type/u,
+      );
+    const plain =
+      'FROM busybox\nRUN --mount=type=tmpfs,target=/m grep " /m " /proc/mounts\nRUN --mount=type=tmpfs,target=/a:dev,size=1m true\n';
+    const done = await host.jettison(['build', '--progress=plain', host.context({ Dockerfile: plain })]);
+    assert.match(done.stderr, / \/m tmpfs (?=\S*nosuid)\S*nodev/u);
+  },
+  attackersOfEngine,
+);
 
 attack('CVE-2024-9675: ids and sources of cache mounts that leave the folder of caches', async (host) => {
   const up = '../../../../../../../..';
@@ -462,58 +464,62 @@ attack('CVE-2024-9675: ids and sources of cache mounts that leave the folder of 
   }
 });
 
-attack('CVE-2026-44517 and CVE-2020-10696: a tar context whose Dockerfile is a link to the host', async (host) => {
-  const { file, folder: outside } = host.canary;
-  const mine = 'FROM scratch\nCOPY . /\n';
-  for (const [entries, refused] of [
-    [[['Dockerfile', 'symlink', file]], true],
-    [[['Dockerfile', 'symlink', `../../../../../../../..${file}`]], true],
-    [[['Dockerfile', 'hard-link', file]], true],
-    [
+attack(
+  'CVE-2026-44517 and CVE-2020-10696: a tar context whose Dockerfile is a link to the host',
+  async (host) => {
+    const { file, folder: outside } = host.canary;
+    const mine = 'FROM scratch\nCOPY . /\n';
+    for (const [entries, refused] of [
+      [[['Dockerfile', 'symlink', file]], true],
+      [[['Dockerfile', 'symlink', `../../../../../../../..${file}`]], true],
+      [[['Dockerfile', 'hard-link', file]], true],
       [
-        ['d', 'symlink', outside],
-        ['Dockerfile', 'symlink', 'd/file'],
+        [
+          ['d', 'symlink', outside],
+          ['Dockerfile', 'symlink', 'd/file'],
+        ],
+        true,
       ],
-      true,
-    ],
-    [
       [
-        ['Dockerfile', 'symlink', file],
-        ['Dockerfile', 'file', mine],
+        [
+          ['Dockerfile', 'symlink', file],
+          ['Dockerfile', 'file', mine],
+        ],
+        false,
       ],
-      false,
-    ],
-    [
       [
-        ['d', 'symlink', outside],
-        ['Dockerfile', 'file', mine],
-        ['.dockerignore', 'symlink', file],
+        [
+          ['d', 'symlink', outside],
+          ['Dockerfile', 'file', mine],
+          ['.dockerignore', 'symlink', file],
+        ],
+        false,
       ],
-      false,
-    ],
-    [
       [
-        ['./', 'folder', '', { mode: 0o777 }],
-        ['x/../Dockerfile', 'file', mine],
+        [
+          ['./', 'folder', '', { mode: 0o777 }],
+          ['x/../Dockerfile', 'file', mine],
+        ],
+        false,
       ],
-      false,
-    ],
-  ] as readonly (readonly [readonly ShortEntry[], boolean])[]) {
-    const done = await host.jettison(['build', '-t', 'evil', '-'], { input: tarOf(entries) });
-    if (refused) assertRefused(done, /Dockerfile/u);
-    else {
-      assert.equal(done.status, 0, done.stderr);
-      await host.succeed(['rmi', 'evil']);
+    ] as readonly (readonly [readonly ShortEntry[], boolean])[]) {
+      const done = await host.jettison(['build', '-t', 'evil', '-'], { input: tarOf(entries) });
+      if (refused) assertRefused(done, /Dockerfile/u);
+      else {
+        assert.equal(done.status, 0, done.stderr);
+        await host.succeed(['rmi', 'evil']);
+      }
     }
-  }
-  for (const name of [file, `../../../../../../../..${file}`, '..', '/'])
-    assertRefused(
-      await host.jettison(['build', '-f', name, '-'], { input: tarOf([['Dockerfile', 'file', mine]]) }),
-      /no such file|regular file/u,
-    );
-  // Where the path leads inside the context, it is taken: its root is the folder that the archive was unpacked to.
-  await host.succeed(['build', '-f', '/../../d/other', '-'], { input: tarOf([['d/other', 'file', mine]]) });
-});
+    for (const name of [file, `../../../../../../../..${file}`, '..', '/'])
+      assertRefused(
+        await host.jettison(['build', '-f', name, '-'], { input: tarOf([['Dockerfile', 'file', mine]]) }),
+        /no such file|regular file/u,
+      );
+    // Where the path leads inside the context, it is taken: its root is the folder that the archive was unpacked to.
+    await host.succeed(['build', '-f', '/../../d/other', '-'], { input: tarOf([['d/other', 'file', mine]]) });
+  },
+  attackersOfEngine,
+);
 
 attack('CVE-2026-55686: WORKDIR through a link of the image makes and owns nothing outside', async (host) => {
   const up = '../../../../../../../..';
@@ -540,39 +546,47 @@ attack('CVE-2021-3602: a step sees no process and no variable of whoever builds'
   assert.ok(!done.stderr.includes(host.store), 'no folder of the store');
 });
 
-attack('CVE-2022-4122 and CVE-2022-4123: an ignore file that is a link quotes nothing of the host', async (host) => {
-  const outside = join(host.home, 'outside');
-  writeFileSync(outside, `[a-\n${host.canary.secret}[\n`);
-  for (const name of ['.dockerignore', 'Dockerfile.dockerignore', 'Dockerfile'])
-    for (const target of [outside, host.canary.file, `../../../../../../../..${outside}`]) {
-      const path = host.context(name === 'Dockerfile' ? { file: 'x' } : { Dockerfile: 'FROM scratch\nCOPY . /\n', file: 'x' });
-      execFileSync('ln', ['-s', target, join(path, name)]);
-      assertRefused(await host.jettison(['build', '-t', 'evil', path]), /links to/u);
-    }
-  // What a wrong ignore file holds may be a secret, also where it lies in the context: only its line is told.
-  const path = host.context({ Dockerfile: 'FROM scratch\nCOPY . /\n', '.dockerignore': `good\n${host.canary.secret}[a-\n` });
-  assertRefused(await host.jettison(['build', '-t', 'evil', path]), /line 2/u);
-});
+attack(
+  'CVE-2022-4122 and CVE-2022-4123: an ignore file that is a link quotes nothing of the host',
+  async (host) => {
+    const outside = join(host.home, 'outside');
+    writeFileSync(outside, `[a-\n${host.canary.secret}[\n`);
+    for (const name of ['.dockerignore', 'Dockerfile.dockerignore', 'Dockerfile'])
+      for (const target of [outside, host.canary.file, `../../../../../../../..${outside}`]) {
+        const path = host.context(name === 'Dockerfile' ? { file: 'x' } : { Dockerfile: 'FROM scratch\nCOPY . /\n', file: 'x' });
+        execFileSync('ln', ['-s', target, join(path, name)]);
+        assertRefused(await host.jettison(['build', '-t', 'evil', path]), /links to/u);
+      }
+    // What a wrong ignore file holds may be a secret, also where it lies in the context: only its line is told.
+    const path = host.context({ Dockerfile: 'FROM scratch\nCOPY . /\n', '.dockerignore': `good\n${host.canary.secret}[a-\n` });
+    assertRefused(await host.jettison(['build', '-t', 'evil', path]), /line 2/u);
+  },
+  attackersOfEngine,
+);
 
-attack('CVE-2025-58183 and CVE-2026-32288: maps of sparse files with millions of regions', async (host) => {
-  const map = `${'0,1,'.repeat(300_000)}9,1`;
-  const headers = Array.from({ length: 200_000 }, () => '1\n').join('');
-  for (const [what, records] of [
-    ['0.1', { 'GNU.sparse.map': map.slice(0, 900_000), 'GNU.sparse.size': '10' }],
-    ['0.1, too long', { 'GNU.sparse.map': map, 'GNU.sparse.size': '10' }],
-    ['1.0', { 'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.realsize': '10' }],
-  ] as const) {
-    const body = new Uint8Array(Buffer.from(`99999999\n${headers}`.padEnd(512 * Math.ceil((headers.length + 9) / 512), '\0')));
-    const bytes = rawTar(paxHeader(records), rawHeader('f', '0', what === '1.0' ? body.length : 0), ...(what === '1.0' ? [body] : []));
-    const memory = watchMemory();
-    const done = await host.jettison(['build', '-t', 'evil', '-'], { input: bytes, onStart: memory.onStart });
-    assertRefused(done, /[Ss]parse|map|extension header/u);
-    assert.ok(memory.most() < most.memory, `${what}: ${memory.most()} KiB`);
-    // Of which no entry can be read is no archive, and copied as it is.
-    const added = await host.jettison(['build', host.context({ Dockerfile: 'FROM busybox\nADD a.tar /x/\n', 'a.tar': bytes })]);
-    if (added.status !== 0) assertRefused(added, /a\.tar/u);
-  }
-});
+attack(
+  'CVE-2025-58183 and CVE-2026-32288: maps of sparse files with millions of regions',
+  async (host) => {
+    const map = `${'0,1,'.repeat(300_000)}9,1`;
+    const headers = Array.from({ length: 200_000 }, () => '1\n').join('');
+    for (const [what, records] of [
+      ['0.1', { 'GNU.sparse.map': map.slice(0, 900_000), 'GNU.sparse.size': '10' }],
+      ['0.1, too long', { 'GNU.sparse.map': map, 'GNU.sparse.size': '10' }],
+      ['1.0', { 'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.realsize': '10' }],
+    ] as const) {
+      const body = new Uint8Array(Buffer.from(`99999999\n${headers}`.padEnd(512 * Math.ceil((headers.length + 9) / 512), '\0')));
+      const bytes = rawTar(paxHeader(records), rawHeader('f', '0', what === '1.0' ? body.length : 0), ...(what === '1.0' ? [body] : []));
+      const memory = watchMemory();
+      const done = await host.jettison(['build', '-t', 'evil', '-'], { input: bytes, onStart: memory.onStart });
+      assertRefused(done, /[Ss]parse|map|extension header/u);
+      assert.ok(memory.most() < most.memory, `${what}: ${memory.most()} KiB`);
+      // Of which no entry can be read is no archive, and copied as it is.
+      const added = await host.jettison(['build', host.context({ Dockerfile: 'FROM busybox\nADD a.tar /x/\n', 'a.tar': bytes })]);
+      if (added.status !== 0) assertRefused(added, /a\.tar/u);
+    }
+  },
+  attackersOfEngine,
+);
 
 test('ReDoS: patterns of ignore files cost time by their length, never by what they could match', () => {
   const patterns = parsePatterns(Array.from({ length: 40 }, (_, index) => `${'**/'.repeat(5)}a${'a*'.repeat(index)}b`));
@@ -583,8 +597,10 @@ test('ReDoS: patterns of ignore files cost time by their length, never by what t
   assert.ok(user + system < 2_000_000, `${user + system} microseconds`);
 });
 
-attack('prototype pollution: names like __proto__ are names', async (host) => {
-  const Dockerfile = `FROM busybox AS valueof
+attack(
+  'prototype pollution: names like __proto__ are names',
+  async (host) => {
+    const Dockerfile = `FROM busybox AS valueof
 ARG __proto__=1
 ARG constructor
 ENV toString=3 valueOf=4
@@ -593,23 +609,25 @@ RUN --mount=type=cache,id=__proto__,target=/c test "$__proto__" = 9 && test "$co
 FROM valueof AS constructor
 COPY --from=valueof /etc/passwd /x
 `;
-  const context = host.context({ Dockerfile });
-  await host.succeed([
-    'build',
-    '-t',
-    'named',
-    '--build-arg',
-    '__proto__=9',
-    '--build-arg',
-    'constructor=8',
-    '--label',
-    'toString=7',
-    context,
-  ]);
-  const [image] = JSON.parse(await host.succeed(['inspect', 'named'])) as readonly {
-    readonly Config: { readonly Labels: object; readonly Env: readonly string[] };
-  }[];
-  const labels = Object.entries(image?.Config.Labels ?? {}).map(([name, value]) => `${name}=${String(value)}`);
-  assert.deepEqual(labels.toSorted(), ['__proto__=5', 'hasOwnProperty=6', 'toString=7']);
-  assert.deepEqual(image?.Config.Env.slice(1), ['toString=3', 'valueOf=4']);
-});
+    const context = host.context({ Dockerfile });
+    await host.succeed([
+      'build',
+      '-t',
+      'named',
+      '--build-arg',
+      '__proto__=9',
+      '--build-arg',
+      'constructor=8',
+      '--label',
+      'toString=7',
+      context,
+    ]);
+    const [image] = JSON.parse(await host.succeed(['inspect', 'named'])) as readonly {
+      readonly Config: { readonly Labels: object; readonly Env: readonly string[] };
+    }[];
+    const labels = Object.entries(image?.Config.Labels ?? {}).map(([name, value]) => `${name}=${String(value)}`);
+    assert.deepEqual(labels.toSorted(), ['__proto__=5', 'hasOwnProperty=6', 'toString=7']);
+    assert.deepEqual(image?.Config.Env.slice(1), ['toString=3', 'valueOf=4']);
+  },
+  attackersOfEngine,
+);

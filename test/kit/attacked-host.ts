@@ -9,6 +9,11 @@ import { openSandbox, runCommand, type CommandOptions, type Finished, type Sandb
 
 export type Attacker = 'root' | 'user';
 
+export const attackers: readonly Attacker[] = ['root', 'user'];
+
+/** Who tries what meets nothing but the process of the user itself, which is then alike for both: root alone, unless `HOSTILE_ALL` is set. */
+export const attackersOfEngine = process.env['HOSTILE_ALL'] === undefined ? attackers.slice(0, 1) : attackers;
+
 export type AttackedHost = AsyncDisposable & {
   readonly sandbox: Sandbox;
   readonly canary: Canary;
