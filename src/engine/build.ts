@@ -49,7 +49,7 @@ export async function build(
   const guard = createSecretGuard(new Set(request.allowedSecrets), () => engine.passwords());
   const output = followOutput(report);
   const caches = createBuildCaches(engine, request, (event) => recording.report(event), signal);
-  const recorded = recordBuild(engine, { request, context, source, tags, told: caches.told }, output.report);
+  const recorded = recordBuild(engine, { request, context, source, tags, told: caches.told, mask: guard.mask }, output.report);
   const recording = { ...recorded, report: guard.maskReport(recorded.report) };
   try {
     const work = async (): Promise<ImageMade> =>

@@ -38,10 +38,12 @@ export type Recorded = {
   readonly tags: readonly string[];
   /** What the caches say that the build asked. */
   readonly told: BuildCaches['told'];
+  /** What may be shown of a text. */
+  readonly mask: (text: string) => string;
 };
 
 export function recordBuild(engine: Engine, recorded: Recorded, report: Report): Recording {
-  const { request, source, tags, told } = recorded;
+  const { request, source, tags, told, mask } = recorded;
   const digests = new Map<CacheKey, readonly Digest[]>();
   let opened: { readonly contexts: BuildContexts; readonly statCache: StatCache } | undefined;
   const startedAt = engine.now();
@@ -65,6 +67,7 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
       filesOf: (content) => listed(digests.get(content), (digest) => opened?.contexts.filesOf(digest)),
       listFiles: (content) => listed(digests.get(content), (digest) => opened?.contexts.listFiles(digest)),
       caches: { isElsewhere: (id) => isRemote({ id }), told },
+      mask,
       now: engine.now,
     },
     report,

@@ -12,7 +12,7 @@ export type SecretGuard = {
   watch(values: Iterable<SecretValue>): void;
   /** What may not stand in a layer; none where there is nothing to look for. */
   needles(): readonly Needle[];
-  mask(text: string): string;
+  readonly mask: (text: string) => string;
   /** An error whose texts are masked. */
   maskError(error: JettisonError): JettisonError;
   /** A report that masks all but output, which is cut at any place: `hideOutput` is for that. */

@@ -27,7 +27,7 @@ const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 /** What is killed: all of the command at once, the process that the user started, or the worker. */
 type Victim = 'group' | 'engine' | 'worker';
-/** Commands of one round, given the folder of its files; the last ones are done again after the kill. */
+/** Commands of one round, given the folder of its files; all are done again after the kill. */
 type Scene = {
   readonly name: string;
   readonly victims: readonly Victim[];

@@ -165,6 +165,16 @@ test('keys of --ssh and passwords of registries are kept out, too; what is allow
     allowed,
     key.split('\n').filter((line) => line.length > 20),
   );
+  // The same step with another value: what the build says of the reason, and what is kept of it.
+  const argument = ['--allow-secret-in-image', 'tok', '--build-arg'];
+  const again = sandbox.files({ Dockerfile: 'FROM busybox\nARG T\nRUN true\n' }, 'again');
+  for (const text of ['T=before', 'T=something-else-0']) {
+    const done = await sandbox.jettison(['build', '--progress=plain', ...option, ...argument, text, again]);
+    assert.equal(done.status, 0, done.stderr);
+    assertSilent(done, ['something-else-0']);
+    if (text !== 'T=before') assert.match(done.stderr, /^why: .*ARG T changed: before -> \*\*\*/mu);
+  }
+  assertSilent(await sandbox.jettison(['why']), ['something-else-0']);
   const unknown = await build(sandbox, 'RUN true', ['--allow-secret-in-image', 'tik']);
   assert.match(unknown.stderr, /names "tik", but this build has no such secret/u);
 });

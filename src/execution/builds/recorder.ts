@@ -9,7 +9,7 @@ import type { FileList } from '#stores/context/file-list.ts';
 import { createFollower, type Followed } from './follow.ts';
 import { hiderFor } from './hide.ts';
 import type { KeepBuild } from './keep.ts';
-import type { BuildFacts, BuildStatus, BuildStep, PastBuildDetails, Why } from './past-build.ts';
+import type { BuildFacts, BuildStatus, BuildStep, Change, PastBuildDetails, Why } from './past-build.ts';
 import { thisProcess } from './process.ts';
 import type { memoryLimits, StepMemory, ToldCache } from './memory.ts';
 import type { Remembering } from './remember.ts';
@@ -45,6 +45,8 @@ export type RecorderOptions = {
   /** The same where it only found them unchanged: costs a walk. */
   readonly listFiles: (content: CacheKey) => FileList | undefined;
   readonly caches: CachesElsewhere;
+  /** What may be shown of a text; reasons are made of what keys are made of, which no report has passed on. */
+  readonly mask: (text: string) => string;
   readonly now: () => number;
 };
 
@@ -140,7 +142,8 @@ export function createRecorder(options: RecorderOptions, report: Report): Record
         try {
           const caches = hasRun && end.status !== 'cancelled' ? await options.caches.told() : [];
           earlier ??= loadEarlier();
-          why = (await earlier).finish(follower.steps, caches);
+          const found = (await earlier).finish(follower.steps, caches);
+          why = found && maskWhy(found, options.mask);
         } catch (error) {
           report({ kind: 'note', text: `What this build ran is not remembered: ${messageOf(error)}` });
         }
@@ -151,6 +154,23 @@ export function createRecorder(options: RecorderOptions, report: Report): Record
       if (hasNews || (number !== undefined && number % sweepEvery === 0)) await sweep();
       return build;
     },
+  };
+}
+
+function maskWhy({ roots, steps }: Why, mask: RecorderOptions['mask']): Why {
+  return {
+    roots: roots.map((root) => ({ ...root, text: mask(root.text), changes: root.changes.map((change) => maskChange(change, mask)) })),
+    steps: steps.map((step) => ({ ...step, text: mask(step.text) })),
+  };
+}
+
+function maskChange(change: Change, mask: RecorderOptions['mask']): Change {
+  const { object, before, after } = change;
+  return {
+    ...change,
+    object: mask(object),
+    ...(before === undefined ? {} : { before: mask(before) }),
+    ...(after === undefined ? {} : { after: mask(after) }),
   };
 }
 

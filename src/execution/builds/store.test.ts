@@ -179,6 +179,7 @@ test('builds in which nothing runs do not pile up either', async () => {
         filesOf: () => undefined,
         listFiles: () => undefined,
         caches: { isElsewhere: () => false, told: async () => await Promise.resolve([]) },
+        mask: (text) => text,
         now: Date.now,
       },
       () => undefined,
