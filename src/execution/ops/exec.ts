@@ -53,10 +53,10 @@ export async function runExec(request: ExecRequest, tools: ExecTools, report: Re
   const { status, tidy } = await runOver(active, request, { ...tools, hear: (bytes) => proc?.take(bytes) }, report, signal);
   if (status.code !== 0) throw processFailed(op.arguments, status, { memory: request.limits?.memory, hint: proc?.hint() });
   tidy(active.folder);
-  if (base !== undefined) dropUnchanged(active.folder, () => foldersBelow(tools, base.snapshot), began);
+  const below = (): readonly string[] => (base === undefined ? [] : foldersBelow(tools, base.snapshot));
+  if (base !== undefined) dropUnchanged(active.folder, below, began);
   const { needles = [] } = request;
-  const below = base === undefined ? [] : foldersBelow(tools, base.snapshot);
-  const layer = needles.length === 0 ? undefined : await layerIdentity({ folder: active.folder, below, needles }, signal);
+  const layer = needles.length === 0 ? undefined : await layerIdentity({ folder: active.folder, below: below(), needles }, signal);
   const { id } = await active.commit(signal);
   if (layer !== undefined) request.onLayer?.(id, layer);
   return id;

@@ -37,11 +37,12 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
   using undo = new DisposableStack();
   mkdirSync(folder, { mode: 0o700 });
   undo.defer(() => rmdirSync(folder));
+  const names = textsOf(request.names).map(([name, text]) => ({ source: inside(name), target: `/etc/${name}`, text }));
   undo.defer(() => {
-    for (const file of [config, logFile, pidFile]) rmSync(file, { force: true });
+    for (const file of [config, ...names.map(({ source }) => source), logFile, pidFile]) rmSync(file, { force: true });
   });
   writeFileSync(config, JSON.stringify(createSpec(request, { rootfs }, facts), wholeNumbers), { mode: 0o644 });
-  const names = writeNames(inside('names'), request.names, undo);
+  for (const { source, text } of names) writeFileSync(source, text, { mode: 0o644 });
   mkdirSync(rootfs);
   undo.defer(() => rmdirSync(rootfs));
   bindRoot(request, rootfs);
@@ -61,18 +62,9 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
   };
 }
 
-/** /etc/hosts and its like, in a folder that is mounted as they are to be. */
-function writeNames(folder: string, names: NameFiles, undo: DisposableStack): readonly NameMount[] {
-  const texts = Object.entries({ hosts: names.hosts, hostname: names.hostname, 'resolv.conf': names.resolvConf });
-  const given = texts.flatMap(([name, text]) => (text === null ? [] : [{ file: join(folder, name), name, text }]));
-  mkdirSync(folder, { mode: 0o755 });
-  undo.defer(() => rmSync(folder, { recursive: true }));
-  for (const { file, text } of given) writeFileSync(file, text, { mode: 0o644 });
-  const flags = mountFlags.noDevice | mountFlags.noSuid | (names.readOnly ? mountFlags.readOnly : 0);
-  mountFileSystem({ source: folder, target: folder, type: '', options: '', flags: mountFlags.bind });
-  undo.defer(() => unmount(folder));
-  mountFileSystem({ source: '', target: folder, type: '', options: '', flags: mountFlags.bind | mountFlags.remount | flags });
-  return given.map(({ file, name }) => ({ source: file, target: `/etc/${name}` }));
+/** What /etc/hosts and its like are to be. */
+function textsOf({ hosts, hostname, resolvConf }: NameFiles): readonly (readonly [name: string, text: string])[] {
+  return [['hosts', hosts], ...(hostname === null ? [] : [['hostname', hostname] as const]), ['resolv.conf', resolvConf]];
 }
 
 /** Nothing is left on the staging places, nor they themselves, before anything runs. */

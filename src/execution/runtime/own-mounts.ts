@@ -28,7 +28,7 @@ function depth(target: string): number {
   return target.split('/').filter(Boolean).length;
 }
 
-/** A file that is bound as it is, with the flags of the mount that it lies on. */
+/** A file of /etc that says who is who (`NameFiles`). */
 export type NameMount = { readonly source: string; readonly target: string };
 
 /**
@@ -38,15 +38,12 @@ export type NameMount = { readonly source: string; readonly target: string };
 export function mountInside(
   rootfs: string,
   names: readonly NameMount[],
-  request: Pick<ProcessRequest, 'mounts' | 'security' | 'workingDirectory'>,
+  request: Pick<ProcessRequest, 'mounts' | 'names' | 'security' | 'workingDirectory'>,
   staging: Staging,
 ): void {
   using root = openRoot(rootfs);
   const place: Place = { root, path: rootfs };
-  for (const { source, target } of names) {
-    using point = openPoint(place, target, 'file');
-    bindTo(point, source, target);
-  }
+  for (const name of names) mountName(place, name, request.names.readOnly);
   const own = request.mounts.filter(({ target }) => !isSystemPlace(target));
   for (const mount of inOrder(own)) mountOne(place, mount, { staging, devices: request.security === 'insecure' });
   refuseNested(request.mounts.filter(({ target }) => target.startsWith('/dev/')));
@@ -55,6 +52,23 @@ export function mountInside(
 
 type Place = { readonly root: Root; readonly path: string };
 type How = { readonly staging: Staging; readonly devices: boolean };
+
+/** Nothing but the image is in the root yet: its path leads to the same file once more, to what is mounted on it by then. */
+function mountName(place: Place, { source, target }: NameMount, isReadOnly: boolean): void {
+  {
+    using point = openPoint(place, target, 'file');
+    bindTo(point, source, target);
+  }
+  using shown = place.root.openFollowing(fromText(target.slice(1)), openFlags.path);
+  const flags = mountFlags.noDevice | mountFlags.noSuid | (isReadOnly ? mountFlags.readOnly : 0);
+  mountFileSystem({
+    source: '',
+    target: `/proc/self/fd/${shown.file}`,
+    type: '',
+    flags: mountFlags.bind | mountFlags.remount | flags,
+    options: '',
+  });
+}
 
 function mountOne(place: Place, mount: ProcessMount, { staging, devices }: How): void {
   const kind = mount.kind === 'tmpfs' || statSync(nodePath(fromText(mount.source))).isDirectory() ? 'folder' : 'file';
