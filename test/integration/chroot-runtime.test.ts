@@ -163,12 +163,23 @@ test('a link of the image on the way to a file of names leads nowhere else', asy
 });
 
 test('whoever moves or links what stands there for a time fails', async () => {
-  for (const script of ['mv /secret /kept', 'ln /secret /linked', 'mv /etc /etc2']) {
+  for (const script of ['mv /secret /kept', 'ln /secret /linked', 'mv /etc /etc2', 'rm -r /etc']) {
     const secret = made('secret', 'top');
     writeFileSync(join(rootfs, 'secret'), '');
     const mounts = [{ kind: 'bind', source: secret, target: '/secret', readOnly: true }] as const;
     await assert.rejects(run(['sh', '-c', script], { mounts }), (error) => isCode(error, 'runtime/mount-moved'), script);
   }
+});
+
+test('what a process removes of a mount is gone, and what it puts there instead; the root shows no trace', async () => {
+  const cache = made('cache');
+  writeFileSync(join(cache, 'kept'), '');
+  mkdirSync(join(rootfs, 'cache'));
+  writeFileSync(join(rootfs, 'cache/hidden'), 'h');
+  const mounts = [{ kind: 'bind', source: cache, target: '/cache', readOnly: false }] as const;
+  await shell('rm -r /cache && mkdir /cache && echo lost > /cache/file', { mounts });
+  assert.equal(existsSync(cache), false);
+  assert.deepEqual(readdirSync(join(rootfs, 'cache')), ['hidden']);
 });
 
 test('nothing that a process started outlives it, whatever session it is in', async () => {

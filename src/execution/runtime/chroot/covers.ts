@@ -19,8 +19,8 @@ export type Cover = {
 
 export type Covering = {
   /**
-   * Puts everything back, latest first. Throws `runtime/mount-moved` where the process has put a cover, or what is around it, elsewhere: then part of it may be left in
-   * the root.
+   * Puts everything back, latest first; a cover that the process has removed is gone. Throws `runtime/mount-moved` where it has put a cover elsewhere, or moved or removed a folder around it:
+   * then part of it may be left in the root.
    */
   uncover(): void;
 };
@@ -122,7 +122,7 @@ function openParent(root: Root, target: string): OpenFile {
 function moved(target: string, cause?: unknown): JettisonError {
   return new JettisonError(
     'runtime/mount-moved',
-    `The process has moved, linked or removed "${target}", which stood there for its time only`,
+    `The process has moved or linked "${target}", which stood there for its time only, or moved or removed a folder around it`,
     {
       hint: 'Without mounts it cannot be kept from that. Copy what is needed from there instead',
       cause,
