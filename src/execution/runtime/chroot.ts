@@ -19,6 +19,7 @@ import { startStep, type RunningStep, type StepEnd } from './chroot/step.ts';
 import { makeSystemFolders, type SystemFolders } from './chroot/system-folders.ts';
 import { checkBefore, numberOf } from './check.ts';
 import type { ExitStatus, ProcessMount, ProcessRequest, ProcessStreams, Runtime } from './contract.ts';
+import { inOrder } from './own-mounts.ts';
 import { openRootTree, type RootTree } from './root.ts';
 import { dockerCapabilities } from './spec.ts';
 import { limitNumber } from './ulimits.ts';
@@ -133,7 +134,6 @@ function coversOf(request: ProcessRequest, made: string, folders: SystemFolders)
     return { source, target: realPath(tree, `/etc/${name}`) };
   };
   const { hosts, hostname, resolvConf } = request.names;
-  const mounts = request.mounts.toSorted((one, other) => depth(one.target) - depth(other.target));
   return [
     { source: folders.proc, target: '/proc' },
     { source: folders.dev, target: '/dev' },
@@ -141,16 +141,12 @@ function coversOf(request: ProcessRequest, made: string, folders: SystemFolders)
     file('hosts', hosts),
     ...(hostname === null ? [] : [file('hostname', hostname)]),
     file('resolv.conf', resolvConf),
-    ...mounts.map((mount, index) => coverOf(mount, join(made, `mount-${index}`))),
+    ...inOrder(request.mounts).map((mount, index) => coverOf(mount, join(made, `mount-${index}`))),
   ];
 }
 
 function realPath(tree: RootTree, path: string): string {
   return `/${toText(tree.resolve(path).path)}`;
-}
-
-function depth(target: string): number {
-  return target.split('/').filter(Boolean).length;
 }
 
 function coverOf(mount: ProcessMount, fresh: string): Cover {

@@ -154,7 +154,7 @@ function clearUp(store: Store): void {
   reapOwners(store.folder, (departed) => {
     discard(store, store.records.takeOver(departed, store.owner));
     removeMountPoints(join(store.folder, 'm', departed));
-    if (existsSync(join(store.folder, 't', departed))) trashTree(store.folder, join(store.folder, 't', departed));
+    trashTree(store.folder, join(store.folder, 't', departed));
   });
   // An owner that left in good order but in a hurry took its file along, not its rows.
   const owners = store.records.owners();
@@ -423,8 +423,9 @@ async function openCopiedTrees(folder: string, owner: string): Promise<CopiedTre
   });
 }
 
-/** Away by rename; on a full disk, where that may take a byte too many, it is deleted here and now. */
+/** Away by rename, if it was ever made; on a full disk, where that may take a byte too many, it is deleted here and now. */
 function trashTree(folder: string, path: string): void {
+  if (!existsSync(path)) return;
   try {
     moveToTrash(folder, [relative(folder, path)]);
     writeFileSync(join(folder, tendMark), '');
