@@ -1,6 +1,6 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtempDisposableSync, readFileSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempDisposableSync, readFileSync, readdirSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
@@ -123,9 +123,12 @@ test('packed and streamed archives are read, and leave no copy behind', async ()
 test('K9: what a killed writer of the same file left goes with the next one; that of a living one stays', async () => {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-archive-'));
   const { pid, start, boot } = thisProcess();
-  const kept = [`a.tar.${pid}-${start}-${boot}-1.tmp`, 'a.tar.1.tmp', `b.tar.${pid}-${start}1-${boot}-1.tmp`];
-  const dead = [`a.tar.${pid}-${start}1-${boot}-1.tmp`, `a.tar.${pid}-${start}-000000000000-1.tmp`];
+  // Of a process in another container nobody here sees more than that it writes.
+  const elsewhere = (n: number): string => `a.tar.${pid}-${start}-${boot.slice(0, 12)}1-${n}.tmp`;
+  const kept = [`a.tar.${pid}-${start}-${boot}-1.tmp`, 'a.tar.1.tmp', `b.tar.${pid}-${start}1-${boot}-1.tmp`, elsewhere(1)];
+  const dead = [`a.tar.${pid}-${start}1-${boot}-1.tmp`, `a.tar.${pid}-${start}-000000000000${boot.slice(12)}-1.tmp`, elsewhere(2)];
   for (const name of [...kept, ...dead]) writeFileSync(join(folder.path, name), '');
+  utimesSync(join(folder.path, elsewhere(2)), 1, 1);
   await write(folder.path, [bytesPiece('x', encode('x'))]);
   assert.deepEqual(readdirSync(folder.path).toSorted(), ['a.tar', ...kept].toSorted());
 });

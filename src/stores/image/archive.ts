@@ -44,7 +44,7 @@ const encoder = new TextEncoder();
 const readSize = 1 << 20;
 const flushSize = 1 << 18;
 /** After the file's own name and a dot. */
-const draftEnd = /^(\d+)-(\d+)-([0-9a-f]{12})-\d+\.tmp$/u;
+const draftEnd = /^(\d+)-(\d+)-([0-9a-f]+)-\d+\.tmp$/u;
 
 /** The pieces of an archive for `docker load`. */
 export function dockerArchive(images: readonly SavedImage[]): readonly Piece[] {
@@ -154,7 +154,8 @@ function removeDeadDrafts(target: string): void {
   for (const name of orNothing(() => readdirSync(dirname(target))) ?? []) {
     const [, pid, started, boot] = (name.startsWith(start) && draftEnd.exec(name.slice(start.length))) || [];
     if (pid === undefined || started === undefined || boot === undefined) continue;
-    if (!isAlive({ pid: Number(pid), start: started, boot })) rmSync(join(dirname(target), name), { force: true });
+    const draft = join(dirname(target), name);
+    if (!isAlive({ pid: Number(pid), start: started, boot }, draft)) rmSync(draft, { force: true });
   }
 }
 

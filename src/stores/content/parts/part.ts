@@ -43,5 +43,5 @@ export function listParts(folder: string, key?: string): readonly Part[] {
 }
 
 export function isAbandoned(part: Part): boolean {
-  return !isAlive(part.owner);
+  return !isAlive(part.owner, part.path);
 }
