@@ -1,8 +1,8 @@
 /** Containers by name and id. What runs is known by its process; what has ended keeps its exit code and the files it wrote. */
-import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { JettisonError } from '#ground/base/errors.ts';
 import { parseDigest, type Digest } from '#ground/base/digest.ts';
+import { startOf } from '#ground/base/process-identity.ts';
 import type { Database, Row } from '#stores/db/open.ts';
 import { parseSnapshotId, type SnapshotId } from '#execution/worker/contract.ts';
 
@@ -139,14 +139,9 @@ function assertName(name: string): void {
   });
 }
 
-/** A process id may be used again: its start time (proc_pid_stat(5), field 22) tells one process from the next. */
+/** A process id may be used again: its start time tells one process from the next. */
 function identify(process: number): string {
-  try {
-    const stat = readFileSync(`/proc/${process}/stat`, 'latin1');
-    return `${process}:${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''}`;
-  } catch {
-    return `${process}:gone`;
-  }
+  return `${process}:${startOf(process) ?? 'gone'}`;
 }
 
 function isAlive(identity: string): boolean {

@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
+import { bootId } from '#ground/base/boot.ts';
 import { fromText, type ByteString } from '#ground/base/byte-string.ts';
 import { digestOf } from '#ground/base/digest.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
@@ -346,8 +347,7 @@ const memorySchema = v.object({
 /** Changes with the binaries, the kernel's start, our rights and our rules. */
 function memoryKey(found: ReturnType<typeof findPrograms>, facts: HostFacts): string {
   const programs = found.map(({ name, file }) => ({ name, file, changed: statSync(file, { bigint: true }).mtimeNs.toString() }));
-  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  const text = JSON.stringify({ programs, boot, facts, ownMounts: hasOwnMounts(), profile: sandboxProfile(facts) });
+  const text = JSON.stringify({ programs, boot: bootId(), facts, ownMounts: hasOwnMounts(), profile: sandboxProfile(facts) });
   return createHash('sha256').update(text).digest('hex');
 }
 

@@ -26,14 +26,14 @@ export function isAlive(owner: ProcessIdentity, path: string): boolean {
   return modified !== undefined && Math.abs(Date.now() - modified) < longRest;
 }
 
-/** Clock ticks from boot to the start of a process: field 22 of /proc/PID/stat, counted behind the name, which may hold anything. */
-function startOf(pid: number): string | undefined {
+/** Clock ticks from boot to the start of a process: field 22 of /proc/PID/stat, counted behind the name, which may hold anything. Undefined when it is not there, has ended, or may not be looked at. */
+export function startOf(pid: number): string | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
   } catch (error) {
-    if (['ENOENT', 'ESRCH'].includes(systemCode(error) ?? '')) return undefined;
+    if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(systemCode(error) ?? '')) return undefined;
     throw error;
   }
 }

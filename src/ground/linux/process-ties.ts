@@ -1,6 +1,7 @@
 /** What binds processes together where no PID namespace does it: who dies with whom, and who gets the children of the dead (prctl(2)). */
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { systemCode } from '#ground/base/errors.ts';
+import { sendSignal } from './child.ts';
 import { check, libc } from './libc.ts';
 
 const native = {
@@ -25,11 +26,7 @@ export function tieToParent(parent: number): void {
 export function killChildrenElsewhere(): number {
   const found = childrenOf(process.pid).filter(isElsewhere);
   for (const child of found) {
-    try {
-      process.kill(child, 'SIGKILL');
-    } catch (error) {
-      if (systemCode(error) !== 'ESRCH') throw error;
-    }
+    sendSignal(child, killed);
     native.waitpid(child, new Int32Array(1), noHang);
   }
   return found.length;
