@@ -16,7 +16,7 @@ export async function diagnose(engine: Engine, signal: AbortSignal): Promise<Dia
   const { diagnose: tryLadder } = await import('#execution/worker/diagnose.ts');
   const { store } = engine.paths;
   const environment = workerEnvironment(engine.environment);
-  const found = await tryLadder({ store, environment, now: engine.now }, signal);
+  const found = await tryLadder({ store, environment, now: engine.now, wish: engine.wish }, signal);
   const isThere = (name: string): boolean =>
     (environment['PATH'] ?? '').split(delimiter).some((folder) => folder !== '' && existsSync(join(folder, name)));
   return { ...found, store, networkPrograms: ['pasta', 'slirp4netns'].filter(isThere) };

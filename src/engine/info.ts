@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism, release, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { isMachineRoot, likelyIsolation } from '#execution/worker/isolation.ts';
+import { isMachineRoot, rungsFor } from '#execution/worker/rungs.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { Engine } from './open.ts';
 import type { SystemInfo, VersionInfo } from './info-requests.ts';
@@ -16,7 +16,7 @@ export function systemInfo(engine: Engine): SystemInfo {
     containers: engine.containers.list().length,
     runtime: installedRuntimes(engine.environment['PATH']),
     rootless: !isMachineRoot(),
-    isolation: likelyIsolation(engine.environment['PATH'] ?? '') ?? 'none: see "jettison doctor"',
+    isolation: rungsFor(engine.paths.store, engine.wish, engine.environment['PATH'] ?? '')[0] ?? 'none: see "jettison doctor"',
     kernel: release(),
     architecture: nativeOrAsked(undefined).architecture,
     cpus: availableParallelism(),

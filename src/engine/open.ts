@@ -41,6 +41,8 @@ export type Engine = AsyncDisposable & {
   readonly config: Config;
   readonly currentFolder: string;
   readonly environment: EngineOptions['environment'];
+  /** By what means steps are to be kept apart; what of it is undefined is found out. */
+  readonly wish: IsolationWish;
   /** How long the network may keep us waiting, as configuration and command line say. */
   readonly network: Config['network'];
   /** What the network keeps waiting, and what is tried again. */
@@ -158,6 +160,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     config,
     currentFolder: options.currentFolder,
     environment: options.environment,
+    wish,
     network,
     waits,
     database,

@@ -5,10 +5,10 @@ import type { Report } from '#formats/progress/event.ts';
 import { isCode } from '#ground/base/errors.ts';
 import type { LayerFormat } from '#execution/worker/contract.ts';
 import { assembleManifest } from '#execution/exporter/assemble.ts';
-import { dockerArchive, fileChunks, ociArchive, writeArchive, type ArchiveDestination, type SavedImage } from '#stores/image/archive.ts';
+import { dockerArchive, ociArchive, writeArchive, type ArchiveDestination, type SavedImage } from '#stores/image/archive.ts';
 import { checkConfig, type ImageRecord } from '#stores/image/store.ts';
 import { findImage } from './images.ts';
-import { layerBlobs, presentBlob } from './layer-blobs.ts';
+import { layerBlobs } from './layer-blobs.ts';
 import type { Engine } from './open.ts';
 import type { SaveRequest } from './image-requests.ts';
 
@@ -89,10 +89,7 @@ async function savedImage(
 ): Promise<SavedImage> {
   const { record } = image;
   checkConfig(record);
-  const form = { format: image.format };
-  // What is made for this archive was hashed a moment ago; what lay here may be damaged.
-  const old = new Set(record.layers.map(({ diffId }) => presentBlob(engine, diffId, form)?.digest));
-  const layers = await layerBlobs(engine, record, form, report, signal);
+  const layers = await layerBlobs(engine, record, { format: image.format }, report, signal);
   const config = { bytes: record.config, digest: record.imageId };
   const manifest = assembleManifest(config, layers, engine.images.formOf(record.imageId));
   return {
@@ -102,8 +99,7 @@ async function savedImage(
     layers: layers.map((layer, index) => ({
       ...layer,
       diffId: record.layers[index]?.diffId ?? layer.digest,
-      open: () =>
-        old.has(layer.digest) ? engine.content.openStream(layer.digest, 0, signal) : fileChunks(engine.content.path(layer.digest)),
+      open: () => engine.content.openStream(layer.digest, 0, signal),
     })),
   };
 }

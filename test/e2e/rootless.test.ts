@@ -364,6 +364,22 @@ test('the doctor tries each rung, and says what is missing for it', async () => 
   assert.match(lackOf(alone, 'rootless-single', 'ids'), /usermod .* pilot/u);
   assert.match(lackOf(alone, 'oci', 'isolation'), /not root/u);
 
+  // A store that was written with one id stays as it is when its user gets more, and the doctor says so.
+  writeFileSync(join(home, 'Dockerfile'), 'FROM scratch\nCOPY Dockerfile /\n');
+  const build = await typedBy(normalUser(home, { ids: false }), sandbox, join(home, 'alone'))(['build', '-q', home]);
+  assert.equal(build.status, 0, build.stderr);
+  const later = await diagnose(user.words, 'alone');
+  assert.deepEqual([later.status, later.isolation], [0, 'rootless-single']);
+  assert.match(lackOf(later, 'rootless', 'store'), /written by a user with one id\. Name another one/u);
+  assert.equal(lackOf(later, 'rootless-single', 'store'), '');
+
+  // With no runtime builds do not go down to what runs steps without one.
+  const without = 'for file in $(which -a crun runc); do mount --bind /dev/null $file; done; exec "$@"';
+  const bare = await diagnose(['unshare', '--mount', 'sh', '-c', without, 'sh'], 'bare');
+  assert.deepEqual([bare.status, bare.isolation], [1, null]);
+  assert.match(lackOf(bare, 'oci', 'runtime'), /crun and runc not found/u);
+  assert.equal(bare.rungs.find(({ isolation }) => isolation === 'chroot')?.works, true);
+
   const tame = await diagnose([...user.words, 'setpriv', '--no-new-privs'], 'tame');
   assert.deepEqual([tame.status, tame.isolation], [0, 'rootless-single']);
   assert.match(lackOf(tame, 'rootless', 'isolation'), /no_new_privs/u);

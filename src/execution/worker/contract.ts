@@ -87,8 +87,8 @@ export type Examination = {
   readonly missing: readonly Lack[];
 };
 
-/** `ids`: owners are recorded only; `limits`: of what a step uses. */
-export type Lack = { readonly what: 'runtime' | 'overlay' | 'ids' | 'limits'; readonly problem: string; readonly hint: string };
+/** `ids`: owners are recorded only; `limits`: of what a step uses; `store`: it was written on another rung. */
+export type Lack = { readonly what: 'runtime' | 'overlay' | 'ids' | 'limits' | 'store'; readonly problem: string; readonly hint: string };
 
 export type Worker = AsyncDisposable & {
   /** By what means it keeps steps apart. */

@@ -2,17 +2,18 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { JettisonError } from '#ground/base/errors.ts';
-import { isolations, type Isolation, type Rung } from '#ground/linux/isolation.ts';
+import { isolations, type Isolation, type IsolationWish, type Rung } from '#ground/linux/isolation.ts';
 import { obstacleTo } from '#ground/linux/ladder.ts';
 import { probeHost, type HostFacts } from '#ground/linux/probe.ts';
 import type { Obstacle } from '#ground/linux/user-namespace.ts';
 import type { Examination } from './contract.ts';
 import { startLocalWorker, type LocalWorkerOptions } from './local.ts';
+import { lackOfStore, rungsFor } from './rungs.ts';
 
 export type Diagnosis = {
   readonly host: HostFacts;
-  /** What `auto` takes; undefined when nothing can be built. */
-  readonly best: Rung | undefined;
+  /** What builds of this store take, where nothing else is asked for; undefined when nothing works. */
+  readonly taken: RungReport | undefined;
   /** Best first. */
   readonly rungs: readonly RungReport[];
 };
@@ -22,17 +23,30 @@ export type RungReport = { readonly isolation: Isolation } & (
   | ({ readonly works: false } & Obstacle)
 );
 
-export type DiagnosisOptions = Pick<LocalWorkerOptions, 'store' | 'environment' | 'now'>;
+export type DiagnosisOptions = Pick<LocalWorkerOptions, 'store' | 'environment' | 'now'> & { readonly wish: IsolationWish };
 
-/** Takes a second. `store` is there; what is tried lies in it, so that its file system is. */
-export async function diagnose(options: DiagnosisOptions, signal: AbortSignal): Promise<Diagnosis> {
-  const rungs: RungReport[] = [];
-  for (const isolation of isolations) rungs.push(await reportOn(isolation, options, signal));
-  const best = rungs.find((rung) => rung.works && rung.runtime !== undefined);
-  return { host: probeHost(options.store), best: best?.works === true ? { isolation: best.isolation, tree: best.tree } : undefined, rungs };
+/** Takes seconds. `store` is there; what is tried lies in it, so that its file system is. */
+export async function diagnose({ wish, ...options }: DiagnosisOptions, signal: AbortSignal): Promise<Diagnosis> {
+  const tried: RungReport[] = [];
+  for (const isolation of isolations) tried.push(await reportOn(isolation, options, signal));
+  const rungs = rungsFor(options.store, wish, options.environment['PATH'] ?? '');
+  const isTaken = ({ isolation, works }: RungReport): boolean => rungs.includes(isolation) && (works || wish.isolation !== undefined);
+  const taken = tried.findIndex(isTaken);
+  // What is not taken for its own lacks need not fit the store.
+  const reports = tried.map((report, index) => (index <= taken ? withStore(report, options.store) : report));
+  return { host: probeHost(options.store), taken: withTree(reports[taken], wish), rungs: reports };
 }
 
-async function reportOn(isolation: Isolation, options: DiagnosisOptions, signal: AbortSignal): Promise<RungReport> {
+function withStore(report: RungReport, store: string): RungReport {
+  const lack = report.works ? lackOfStore(store, report.isolation) : undefined;
+  return report.works && lack !== undefined ? { ...report, missing: [...report.missing, lack] } : report;
+}
+
+function withTree(report: RungReport | undefined, { tree }: IsolationWish): RungReport | undefined {
+  return report?.works === true && tree !== undefined ? { ...report, tree } : report;
+}
+
+async function reportOn(isolation: Isolation, options: Omit<DiagnosisOptions, 'wish'>, signal: AbortSignal): Promise<RungReport> {
   const obstacle = obstacleTo(isolation, options.environment['PATH'] ?? '');
   if (obstacle !== undefined) return { isolation, works: false, ...obstacle };
   const store = mkdtempSync(join(options.store, 'doctor-'));
@@ -42,10 +56,12 @@ async function reportOn(isolation: Isolation, options: DiagnosisOptions, signal:
       signal,
     );
     const { runtime, missing } = await worker.examine(signal);
+    signal.throwIfAborted();
     const ids = obstacleTo('rootless', options.environment['PATH'] ?? '')?.hint ?? 'Build with isolation "rootless"';
     const found = missing.map((lack) => (lack.what === 'ids' ? { ...lack, hint: ids } : lack));
     return { isolation, works: true, tree: worker.rung.tree, runtime, missing: found };
   } catch (error) {
+    signal.throwIfAborted();
     if (!(error instanceof JettisonError) || error.fault === 'bug') throw error;
     return { isolation, works: false, problem: error.message, hint: error.hint ?? '' };
   } finally {

@@ -1,11 +1,10 @@
 /** Starts the worker process of this machine on the best rung of the ladder that works, or on the one that was asked for. */
-import { join } from 'node:path';
 import { JettisonError } from '#ground/base/errors.ts';
 import { isolations, type Isolation, type IsolationWish } from '#ground/linux/isolation.ts';
-import { obstacleTo, requireRung, rungsToTry } from '#ground/linux/ladder.ts';
+import { obstacleTo, requireRung } from '#ground/linux/ladder.ts';
 import type { Worker } from './contract.ts';
-import { fitsForm } from '#stores/snapshot/form.ts';
 import { startLocalWorker, type LocalWorkerOptions } from './local.ts';
+import { rungsFor } from './rungs.ts';
 
 export type WorkerOptions = Omit<LocalWorkerOptions, 'isolation' | 'tree'> & {
   /** What of it is undefined is found out. */
@@ -13,8 +12,8 @@ export type WorkerOptions = Omit<LocalWorkerOptions, 'isolation' | 'tree'> & {
 };
 
 /**
- * Looks first, then tries, best rung first. Throws `linux/no-isolation` when the rung that was asked for cannot be had, or none; what is wrong with a rung that was tried
- * is `linux/namespaces-refused`.
+ * Looks first, then tries, best rung first. Throws `linux/no-isolation` when the rung that was asked for is seen not to be had, `linux/namespaces-refused` when it
+ * is refused, and `worker/no-rung` when none was asked for and none is to be had.
  */
 export async function startWorker({ wish, ...options }: WorkerOptions, signal: AbortSignal): Promise<Worker> {
   const path = options.environment['PATH'] ?? '';
@@ -25,7 +24,7 @@ export async function startWorker({ wish, ...options }: WorkerOptions, signal: A
     return await start(wish.isolation);
   }
   const refused: JettisonError[] = [];
-  for (const isolation of fitting(rungsToTry(path), join(options.store, 'snapshots'))) {
+  for (const isolation of rungsFor(options.store, wish, path)) {
     try {
       return await start(isolation);
     } catch (error) {
@@ -34,12 +33,6 @@ export async function startWorker({ wish, ...options }: WorkerOptions, signal: A
     }
   }
   throw nothingWorks(refused, path);
-}
-
-/** A store that was written on another rung goes on being used there, as long as that can be had. */
-function fitting(rungs: readonly Isolation[], snapshots: string): readonly Isolation[] {
-  const fits = rungs.filter((isolation) => fitsForm(snapshots, isolation));
-  return fits.length === 0 ? rungs : fits;
 }
 
 /** What was refused when it was tried says most; else what was seen of the rung that a normal user, or root, would have. */

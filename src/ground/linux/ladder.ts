@@ -26,11 +26,6 @@ export function rungsToTry(path: string): readonly Isolation[] {
   return isolations.filter((isolation) => obstacleTo(isolation, path) === undefined);
 }
 
-/** The first of them. */
-export function likelyIsolation(path: string): Isolation | undefined {
-  return rungsToTry(path)[0];
-}
-
 /** Throws `linux/no-isolation` for a rung that was asked for by name and is seen not to be there. */
 export function requireRung(isolation: Isolation, path: string): void {
   const obstacle = obstacleTo(isolation, path);

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { JettisonError, systemCode, unreachable } from '#ground/base/errors.ts';
 import type { Isolation } from '#ground/linux/isolation.ts';
 import { ownRights } from '#ground/linux/own-rights.ts';
-import { isMachineRoot, whyNoSubordinateIds } from '#ground/linux/user-namespace.ts';
+import { isMachineRoot, whyNoSubordinateIds, type Obstacle } from '#ground/linux/user-namespace.ts';
 
 /** How this process writes snapshots. */
 function ownForm(): Form {
@@ -43,10 +43,18 @@ export function formOf(folder: string): Form | undefined {
   }
 }
 
-/** Would a process that this one starts on this rung write in the form that the snapshots in `folder` have? */
-export function fitsForm(folder: string, isolation: Isolation): boolean {
+/** What keeps a process on this rung from the snapshots in `folder`; undefined when nothing does. */
+export function whyOtherForm(folder: string, isolation: Isolation): Obstacle | undefined {
   const form = formOf(folder);
-  if (form === undefined) return true;
+  if (form === undefined || fitsForm(form, isolation)) return undefined;
+  return {
+    problem: `the store "${dirname(folder)}" was written by ${writers[form].who}`,
+    hint: 'Name another one in JETTISON_STORE, or remove this one',
+  };
+}
+
+/** Would a process that this one starts on this rung write in this form? */
+function fitsForm(form: Form, isolation: Isolation): boolean {
   switch (isolation) {
     case 'oci':
     case 'chroot':

@@ -16,7 +16,7 @@ export const doctorCommand = defineCommand({
     await using engine = await engineFor(around);
     const diagnosis = await diagnose(engine, signal);
     around.streams.stdout.write(options.format === 'json' ? `${goJson(documentOf(diagnosis))}\n` : shown(describe(diagnosis)));
-    return diagnosis.best === undefined ? 1 : 0;
+    return isUsable(diagnosis.taken) ? 0 : 1;
   },
 });
 
@@ -29,10 +29,10 @@ function shown(text: string): string {
 
 type Report = Diagnosis['rungs'][number];
 
-function documentOf({ best, rungs, host, networkPrograms, store }: Diagnosis) {
+function documentOf({ taken, rungs, host, networkPrograms, store }: Diagnosis) {
   return {
-    isolation: best?.isolation ?? null,
-    tree: best?.tree ?? null,
+    isolation: isUsable(taken) ? taken.isolation : null,
+    tree: isUsable(taken) ? taken.tree : null,
     store,
     host: { ...host },
     networkPrograms: [...networkPrograms],
@@ -51,16 +51,21 @@ function canBuild(rung: Report): boolean {
   return rung.works && rung.runtime !== undefined;
 }
 
+/** Is it one that can build in this store? */
+function isUsable(taken: Report | undefined): taken is Extract<Report, { readonly works: true }> {
+  return taken !== undefined && canBuild(taken) && !isOfOtherStore(taken);
+}
+
+function isOfOtherStore(rung: Report): boolean {
+  return lacksOf(rung).some(({ what }) => what === 'store');
+}
+
 function lacksOf(rung: Report): readonly { readonly what: string; readonly problem: string; readonly hint: string }[] {
   return rung.works ? rung.missing : [{ what: 'isolation', problem: rung.problem, hint: rung.hint }];
 }
 
 function describe(diagnosis: Diagnosis): string {
-  const { best, rungs, host, networkPrograms, store } = diagnosis;
-  const head =
-    best === undefined
-      ? 'Nothing can be built here: no isolation works.'
-      : `Builds here run with isolation "${best.isolation}", ${best.tree === 'overlay' ? 'trees by overlay' : 'trees by copies'}.`;
+  const { rungs, host, networkPrograms, store } = diagnosis;
   const programs =
     networkPrograms.length === 0 ? 'neither pasta nor slirp4netns is installed' : `${networkPrograms.join(' and ')} installed`;
   const facts = [
@@ -68,7 +73,22 @@ function describe(diagnosis: Diagnosis): string {
     ['Store', `${store} on ${host.fileSystem}`],
     ['Network', `a step has the host's, or none; a network of its own is not built yet (${programs})`],
   ];
-  return [head, '', formatTable([['ISOLATION', 'STATE'], ...rungs.map(rowOf)]), ...missingLines(rungs), formatTable(facts)].join('\n');
+  return [
+    headOf(diagnosis),
+    '',
+    formatTable([['ISOLATION', 'STATE'], ...rungs.map(rowOf)]),
+    ...missingLines(rungs),
+    formatTable(facts),
+  ].join('\n');
+}
+
+function headOf({ taken, rungs }: Diagnosis): string {
+  if (isUsable(taken))
+    return `Builds here run with isolation "${taken.isolation}", ${taken.tree === 'overlay' ? 'trees by overlay' : 'trees by copies'}.`;
+  if (taken === undefined) return 'Nothing can be built here: no isolation works.';
+  const others = rungs.flatMap((rung) => (rung.isolation !== taken.isolation && canBuild(rung) ? [`"${rung.isolation}"`] : []));
+  const instead = others.length === 0 || isOfOtherStore(taken) ? '' : `; ${others.join(' and ')} can, by "--isolation"`;
+  return `Builds here would run with isolation "${taken.isolation}", and cannot: see what is missing${instead}.`;
 }
 
 function rightsOf({ host }: Diagnosis): string {
