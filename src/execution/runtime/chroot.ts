@@ -220,10 +220,14 @@ function openOutputs({ outputs }: SystemFolders, streams: ProcessStreams): Outpu
 /** Waits for the end, or brings it about when the signal aborts. */
 async function endOf(step: RunningStep, stopSignal: number, signal: AbortSignal): Promise<StepEnd> {
   const timers: NodeJS.Timeout[] = [];
-  const stop = (): void => {
+  // What it writes may be heard before its keeper has said which process it is.
+  const ask = (): void => {
     const pid = step.process();
-    if (pid === undefined) step.end(false);
+    if (pid === undefined) timers.push(setTimeout(ask, 10));
     else sendSignal(pid, stopSignal);
+  };
+  const stop = (): void => {
+    ask();
     timers.push(
       setTimeout(() => step.end(false), grace),
       setTimeout(() => step.end(true), 2 * grace),
