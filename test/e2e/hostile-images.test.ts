@@ -53,6 +53,7 @@ after(async () => {
     ]);
     await assertNothingLeft(host.sandbox, [], host.store);
     await assertTidySnapshots(host.store);
+    host.canary.assertUnread({ below: host.store });
   }
 });
 

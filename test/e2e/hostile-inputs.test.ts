@@ -342,6 +342,7 @@ function assertRefused(done: Finished, pattern: RegExp): void {
 
 async function assertNothingOf(host: AttackedHost): Promise<void> {
   await assertNothingLeft(host.sandbox, [], host.store);
+  host.canary.assertUnread({ below: host.store });
 }
 
 async function assertStillGood(host: AttackedHost): Promise<void> {
