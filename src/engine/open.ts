@@ -23,7 +23,7 @@ import { createClock } from '#ground/base/clock.ts';
 import { copyMemoryTables } from '#stores/context/copy-memory.ts';
 import { packedStatTables, statCacheTables } from '#stores/context/stat-cache.ts';
 import { lastBootTable } from '#stores/db/last-boot.ts';
-import { isLeaseHeld, listLeases, takeLease, type Lease } from '#stores/db/lease.ts';
+import { clearDeadLeases, isLeaseHeld, listLeases, takeLease, type Lease } from '#stores/db/lease.ts';
 import { openDatabase, type Database } from '#stores/db/open.ts';
 import { imageTables, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
@@ -112,6 +112,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const leases = join(paths.store, 'leases');
   let lease: Lease | undefined;
   const tending = createTending(paths.store, options);
+  // A command that was killed and its worker may have left more than this: whoever tends the store clears it up.
+  if (clearDeadLeases(leases)) tending.leaveMark();
   opened.defer(async () => {
     lease?.[Symbol.dispose]();
     await tending.begin();

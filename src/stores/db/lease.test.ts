@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempDisposableSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
-import { listLeases, takeLease } from './lease.ts';
+import { clearDeadLeases, listLeases, takeLease } from './lease.ts';
 
 test('leases that are held are listed, the oldest first; those given back are not', () => {
   using folder = mkdtempDisposableSync('/tmp/jettison-lease-');
@@ -37,8 +37,11 @@ test('the lease of a process that is killed ends with it', async () => {
     listLeases(folder.path).map((lease) => lease.since),
     [5],
   );
+  assert.equal(clearDeadLeases(folder.path), false);
   child.kill('SIGKILL');
   await once(child, 'exit');
-  assert.deepEqual(listLeases(folder.path), []);
+  assert.equal(clearDeadLeases(folder.path), true);
   assert.deepEqual(readdirSync(folder.path), []);
+  assert.deepEqual(listLeases(folder.path), []);
+  assert.equal(clearDeadLeases(folder.path), false);
 });

@@ -60,6 +60,14 @@ export function listLeases(folder: string, except?: string): readonly { readonly
   return held.toSorted((a, b) => a.since - b.since);
 }
 
+/** Removes the files of processes that died; true when there were some. Where nobody is at work this is one look into the folder. */
+export function clearDeadLeases(folder: string): boolean {
+  const found = namesIn(folder);
+  if (found.length === 0) return false;
+  listLeases(folder);
+  return namesIn(folder).length < found.length;
+}
+
 /** Is the lease called `name`, of whichever process, held now? */
 export function isLeaseHeld(folder: string, name: string): boolean {
   return grammar.test(name) && isHeld(join(folder, name));
