@@ -21,12 +21,11 @@ import { fullDisk, isCode, JettisonError, messageOf, systemCode } from '#ground/
 import { createLog } from '#ground/base/log.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
 import type { TreeForm } from '#ground/linux/isolation.ts';
-import { unmount } from '#ground/linux/mount.ts';
 import { readOwner, setOwnerAt } from '#ground/linux/owner.ts';
 import { ownRights } from '#ground/linux/own-rights.ts';
 import { AT_FDCWD } from '#ground/linux/syscall.ts';
 import { openDatabase } from '#stores/db/open.ts';
-import { folderMissing, isOpaque } from './chain-tree.ts';
+import { folderMissing } from './chain-tree.ts';
 import {
   parseSnapshotId,
   type ActiveSnapshot,
@@ -38,14 +37,15 @@ import {
 } from './contract.ts';
 import type { CopiedTrees } from './copies/trees.ts';
 import { checkForm } from './form.ts';
-import { mountOverlay } from './overlay.ts';
 import { tendMark } from './start-tending.ts';
-import { mountCopy, viewCopy } from './store/copied-mounts.ts';
+import { mountCopy } from './store/copied-mounts.ts';
 import { diskUsage } from './store/disk-usage.ts';
 import { measureSnapshots } from './store/measure.ts';
+import { inStore, lowersOf, mountActive, track, trashWork, view } from './store/mounts.ts';
+import { leaveTendMark, type Store } from './store/opened.ts';
 import { joinOwners, listOwners, reapOwners } from './store/owners.ts';
-import { migrations, openRecords, type Records, type SnapshotRow } from './store/records.ts';
-import { moveToTrash, openBatch, type Batch } from './store/trash.ts';
+import { migrations, openRecords, type SnapshotRow } from './store/records.ts';
+import { moveToTrash } from './store/trash.ts';
 
 export type SnapshotStoreOptions = {
   /** Absolute path; made (0700) when missing. */
@@ -63,26 +63,6 @@ export type OpenSnapshotStore = SnapshotStore &
     /** What a person should know: that a damaged database was put aside, and with it the snapshots. */
     readonly notes: readonly string[];
   };
-
-type Store = {
-  readonly folder: string;
-  readonly owner: string;
-  readonly records: Records;
-  readonly boot: string;
-  readonly now: () => number;
-  /** Open folder `s`. */
-  readonly layers: number;
-  /** Mount points made so far, and those of them that are free. Making a folder is quick, removing one takes milliseconds. */
-  mountPoints: number;
-  readonly freeMountPoints: string[];
-  /** Where used work folders go. */
-  workTrash: Batch | undefined;
-  readonly mounted: Set<MountedSnapshot>;
-  /** Whole trees, where these are copied. */
-  readonly trees: CopiedTrees | undefined;
-  /** Which committed snapshots have an opaque root. */
-  readonly opaque: Map<SnapshotId, boolean>;
-};
 
 const log = createLog('snapshot');
 
@@ -214,10 +194,6 @@ function discard(store: Store, ids: readonly SnapshotId[]): void {
   leaveTendMark(store);
 }
 
-function leaveTendMark(store: Store): void {
-  writeFileSync(join(store.folder, tendMark), '');
-}
-
 function toSnapshot(store: Store, row: SnapshotRow): Snapshot {
   return { ...row, folder: join(store.folder, 's', row.content) };
 }
@@ -345,76 +321,6 @@ function takeRoot(folder: string, parent: string | undefined): void {
   chmodSync(folder, from.mode & 0o7777);
 }
 
-/**
- * Names below `s/`, topmost first, down to the first with an opaque root (see `cutChain`). The kernel takes a folder once: of one that was stacked
- * more than once, the topmost place counts, as it covers everything that the others would show.
- */
-function lowersOf(store: Store, id: SnapshotId): readonly string[] {
-  const ids = [...new Set(store.records.chain(id).map((row) => row.content))];
-  if (ids.length === 0) throw snapshotNotFound(id);
-  const bottom = ids.findIndex((layer) => hasOpaqueRoot(store, layer));
-  return bottom < 0 ? ids : ids.slice(0, bottom + 1);
-}
-
-/** Asked of every layer at every mount, and never changing once a snapshot is committed: remembered. */
-function hasOpaqueRoot(store: Store, id: SnapshotId): boolean {
-  const known = store.opaque.get(id);
-  if (known !== undefined) return known;
-  const folder = join(store.folder, 's', id);
-  if (!existsSync(folder)) throw folderMissing(folder);
-  const opaque = isOpaque(fromText(folder));
-  store.opaque.set(id, opaque);
-  return opaque;
-}
-
-function mountActive(store: Store, id: SnapshotId, lowers: readonly string[], onUnmount: () => void): MountedSnapshot {
-  const work = join(store.folder, 'w', id);
-  mkdirSync(work, { recursive: true });
-  const upper = { folder: id, work: `../w/${id}` };
-  return mountAt(store, { lowers: lowers.length === 0 ? ['../empty/a'] : lowers, upper }, () => {
-    // `volatile` leaves a mark in the work folder that forbids to use it again.
-    trashWork(store, `w/${id}`);
-    onUnmount();
-  });
-}
-
-async function view(store: Store, id: SnapshotId | undefined, isPrivate: boolean, signal: AbortSignal): Promise<MountedSnapshot> {
-  signal.throwIfAborted();
-  if (store.trees !== undefined) {
-    const shown = { key: id ?? '', layers: () => (id === undefined ? [] : inStore(store, lowersOf(store, id))) };
-    return track(store, await viewCopy(store.trees, shown, isPrivate, signal));
-  }
-  const lowers = [...(id === undefined ? ['../empty/b'] : lowersOf(store, id))];
-  if (lowers.length === 1) lowers.push('../empty/a');
-  return mountAt(store, { lowers, upper: undefined }, () => {});
-}
-
-function mountAt(
-  store: Store,
-  layers: { readonly lowers: readonly string[]; readonly upper: { readonly folder: string; readonly work: string } | undefined },
-  onUnmount: () => void,
-): MountedSnapshot {
-  const path = store.freeMountPoints.pop() ?? makeMountPoint(store);
-  try {
-    mountOverlay({ ...layers, base: store.layers, target: fromText(path) });
-  } catch (error) {
-    store.freeMountPoints.push(path);
-    onUnmount();
-    throw error;
-  }
-  const mount: MountedSnapshot = {
-    path,
-    async [Symbol.asyncDispose]() {
-      if (!store.mounted.delete(mount)) return;
-      unmount(fromText(path));
-      store.freeMountPoints.push(path);
-      onUnmount();
-    },
-  };
-  store.mounted.add(mount);
-  return mount;
-}
-
 async function openCopiedTrees(folder: string, owner: string): Promise<CopiedTrees> {
   const { createCopiedTrees } = await import('./copies/trees.ts');
   return createCopiedTrees({
@@ -433,33 +339,4 @@ function trashTree(folder: string, path: string): void {
     if (!isFull(error)) throw error;
     removeTree(path);
   }
-}
-
-function inStore(store: Store, names: readonly string[]): readonly string[] {
-  return names.map((name) => join(store.folder, 's', name));
-}
-
-/** Disposed with the store, if nobody did before. */
-function track(store: Store, mounted: MountedSnapshot): MountedSnapshot {
-  const tracked: MountedSnapshot = {
-    path: mounted.path,
-    async [Symbol.asyncDispose]() {
-      if (store.mounted.delete(tracked)) await mounted[Symbol.asyncDispose]();
-    },
-  };
-  store.mounted.add(tracked);
-  return tracked;
-}
-
-function makeMountPoint(store: Store): string {
-  const path = join(store.folder, 'm', store.owner, String(store.mountPoints++));
-  mkdirSync(path, { recursive: true });
-  return path;
-}
-
-/** Away by rename, for this process alone used it. */
-function trashWork(store: Store, folder: string): void {
-  store.workTrash ??= openBatch(store.folder);
-  store.workTrash.add(folder);
-  leaveTendMark(store);
 }
