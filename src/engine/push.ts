@@ -1,9 +1,9 @@
 /** `jettison push` */
 import { nameOf, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
-import { assembleManifest } from '#execution/exporter/assemble.ts';
 import { checkConfig } from '#stores/image/store.ts';
 import { findImage } from './images.ts';
+import { makeManifest } from './make-manifest.ts';
 import type { Engine } from './open.ts';
 import type { PushedImage, PushRequest } from './image-requests.ts';
 
@@ -21,8 +21,8 @@ export async function push(engine: Engine, request: PushRequest, report: Report,
   const form = { format: request.compression ?? 'gzip', ...(request.level === undefined ? {} : { level: request.level }) };
   const { pushLayers } = await import('./push-layers.ts');
   const layers = await pushLayers(engine, { record, form, reference, mountFrom }, report, signal);
-  const config = await engine.content.put(record.config, signal);
-  const manifest = assembleManifest({ bytes: record.config, digest: config.digest }, layers, engine.images.formOf(record.imageId));
+  await engine.content.put(record.config, signal);
+  const { manifest } = makeManifest({ record, form: engine.images.formOf(record.imageId), layers });
   const { pushImage } = await import('#stores/transfer/push.ts');
   await pushImage(
     {

@@ -4,11 +4,11 @@ import { parseReference, printReference, withDefaultTag } from '#formats/oci/ref
 import type { Report } from '#formats/progress/event.ts';
 import { isCode } from '#ground/base/errors.ts';
 import type { LayerFormat } from '#execution/worker/contract.ts';
-import { assembleManifest } from '#execution/exporter/assemble.ts';
 import { dockerArchive, ociArchive, writeArchive, type ArchiveDestination, type SavedImage } from '#stores/image/archive.ts';
 import { checkConfig, type ImageRecord } from '#stores/image/store.ts';
 import { findImage } from './images.ts';
 import { layerBlobs } from './layer-blobs.ts';
+import { makeManifest } from './make-manifest.ts';
 import type { Engine } from './open.ts';
 import type { SaveRequest } from './image-requests.ts';
 
@@ -90,8 +90,7 @@ async function savedImage(
   const { record } = image;
   checkConfig(record);
   const layers = await layerBlobs(engine, record, { format: image.format }, report, signal);
-  const config = { bytes: record.config, digest: record.imageId };
-  const manifest = assembleManifest(config, layers, engine.images.formOf(record.imageId));
+  const { config, manifest } = makeManifest({ record, form: engine.images.formOf(record.imageId), layers });
   return {
     config,
     names: image.names,
