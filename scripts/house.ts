@@ -2,9 +2,9 @@
 export const floors = {
   ground: ['base', 'linux'],
   formats: ['oci', 'tar', 'graph', 'progress'],
-  languages: ['frontend', 'dockerfile'],
+  languages: ['frontend', 'dockerfile', 'tutorial'],
   stores: ['db', 'ssh', 'content', 'registry', 'object', 'transfer', 'context', 'snapshot', 'layer', 'image'],
-  execution: ['runtime', 'cache', 'solver', 'builds', 'ops', 'worker', 'container', 'exporter'],
+  execution: ['runtime', 'cache', 'solver', 'builds', 'ops', 'worker', 'container', 'exporter', 'replay'],
   engine: ['engine'],
   faces: ['cli'],
 } as const satisfies Record<string, readonly string[]>;
@@ -21,6 +21,7 @@ export const rooms: Readonly<Record<string, string>> = {
   // languages
   frontend: 'base oci graph',
   dockerfile: 'base oci graph frontend',
+  tutorial: 'base',
   // stores
   db: 'base',
   ssh: 'base linux',
@@ -41,15 +42,16 @@ export const rooms: Readonly<Record<string, string>> = {
   worker: 'base linux oci graph progress db content context snapshot layer runtime ops',
   container: 'base oci progress db content image worker',
   exporter: 'base oci tar progress content registry transfer image cache worker',
+  replay: 'base linux tutorial',
   // engine
   engine:
-    'base oci graph progress frontend dockerfile db ssh content registry object transfer context image cache solver builds worker container exporter',
+    'base oci graph progress frontend dockerfile db ssh content registry object transfer context image cache solver builds worker container exporter tutorial replay',
   // faces
   cli: 'base oci progress engine worker',
 };
 
 /** Rooms without any `node:` module: text and bytes in, values out. */
-export const pureRooms: ReadonlySet<string> = new Set(['oci', 'tar', 'graph', 'progress', 'frontend', 'dockerfile']);
+export const pureRooms: ReadonlySet<string> = new Set(['oci', 'tar', 'graph', 'progress', 'frontend', 'dockerfile', 'tutorial']);
 
 /** Packages without any effect that pure rooms may import: shapes of documents. */
 export const purePackages: ReadonlySet<string> = new Set(['valibot']);

@@ -160,6 +160,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/system-prune.ts')).systemPruneCommand,
   },
   {
+    names: ['replay'],
+    summary: 'Type the commands of a Markdown tutorial and see whether it shows what they print',
+    load: async () => (await import('./commands/replay.ts')).replayCommand,
+  },
+  {
     names: ['version'],
     summary: 'Show the version',
     load: async () => (await import('./commands/version.ts')).versionCommand,
