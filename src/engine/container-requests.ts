@@ -1,18 +1,35 @@
-/** Running an image, and the containers there are. */
+/** Creating and running containers, and the containers there are. */
+import type { RestartPolicy, StreamName } from '#execution/container/spec.ts';
 
-export type RunRequest = {
+export type { RestartPolicy, StreamName } from '#execution/container/spec.ts';
+
+/** What `create` and `run` are asked for; what is undefined is the image's. */
+export type CreateRequest = {
   readonly image: string;
   readonly arguments: readonly string[];
-  readonly remove: boolean;
   readonly name: string | undefined;
   readonly environment: readonly string[];
   readonly workingDirectory: string | undefined;
   readonly user: string | undefined;
-  /** undefined: the image's; '' clears it. */
+  /** '' clears it. */
   readonly entrypoint: string | undefined;
   readonly hostname: string | undefined;
-  readonly network: 'host' | 'none';
+  readonly domainname: string | undefined;
+  readonly network: string;
   readonly terminal: boolean;
+  readonly openStdin: boolean;
+  /** Its stdin ends with that of the client which is attached when it starts. */
+  readonly stdinOnce: boolean;
+  readonly attach: readonly StreamName[];
+  readonly stopSignal: string | undefined;
+  /** Seconds; -1: never killed. */
+  readonly stopTimeout: number | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly autoRemove: boolean;
+  readonly restart: RestartPolicy;
+  readonly exposedPorts: readonly string[];
+  /** A file that gets the id; it must not be there. */
+  readonly idFile: string | undefined;
   readonly pull: 'missing' | 'always' | 'never';
   readonly platform: string | undefined;
 };

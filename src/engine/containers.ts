@@ -1,7 +1,7 @@
 /** `jettison ps` and `rm` */
-import { JettisonError } from '#ground/base/errors.ts';
+import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { formatAge } from '#ground/base/human.ts';
-import type { Container } from '#execution/container/store.ts';
+import type { Container, ContainerState } from '#execution/container/store.ts';
 import type { Engine } from './open.ts';
 import type { ContainerRow } from './container-requests.ts';
 
@@ -9,20 +9,42 @@ import type { ContainerRow } from './container-requests.ts';
 export function listContainers(engine: Engine, options: { readonly all: boolean }): readonly ContainerRow[] {
   return engine.containers
     .list()
-    .filter((container) => options.all || container.state.kind === 'running')
+    .filter((container) => options.all || isUp(container.state))
     .map((container) => ({
       id: container.id,
       name: container.name,
-      image: container.image,
-      command: container.command.join(' '),
+      image: container.spec.image,
+      command: container.spec.arguments.join(' '),
       created: container.created,
       status: statusOf(container, engine.now()),
     }));
 }
 
-function statusOf(container: Container, now: number): string {
-  if (container.state.kind === 'running') return `Up ${formatAge(now - container.created)}`;
-  return `Exited (${container.state.code}) ${formatAge(now - container.state.at)} ago`;
+/** It has a process, or will have one again without anybody's doing. */
+export function isUp({ kind }: ContainerState): boolean {
+  return kind === 'running' || kind === 'paused' || kind === 'restarting';
+}
+
+/** The words of the docker CLI. */
+function statusOf({ state, created }: Container, now: number): string {
+  const up = `Up ${formatAge(now - (state.started ?? created))}`;
+  const ended = `(${state.code}) ${formatAge(now - (state.ended ?? created))} ago`;
+  switch (state.kind) {
+    case 'created':
+      return 'Created';
+    case 'running':
+      return up;
+    case 'paused':
+      return `${up} (Paused)`;
+    case 'restarting':
+      return `Restarting ${ended}`;
+    case 'exited':
+      return `Exited ${ended}`;
+    case 'dead':
+      return 'Dead';
+    default:
+      return unreachable(state.kind, 'state');
+  }
 }
 
 /** Gives what was removed, as it was named. Throws `engine/no-such-container`, `engine/container-running`. */
@@ -40,14 +62,16 @@ async function removeContainer(engine: Engine, name: string, force: boolean, sig
   const container = engine.containers.find(name);
   if (container === undefined)
     throw new JettisonError('engine/no-such-container', `No such container: ${name}`, { hint: '"jettison ps -a" lists what is here' });
-  if (container.state.kind === 'running') {
+  using lock = engine.containers.lock(container.id);
+  if (lock === undefined) {
     throw new JettisonError(force ? 'engine/not-built' : 'engine/container-running', `Container ${container.name} is running`, {
       hint: force ? 'Removing a running container is not built yet: end it first' : 'End it first',
     });
   }
-  engine.containers.remove(container.id);
-  if (container.state.snapshot !== undefined) {
+  engine.containers.noteRemoval(container.id);
+  if (container.snapshot !== undefined) {
     const worker = await engine.worker(signal);
-    await worker.release([container.state.snapshot], signal);
+    await worker.release([container.snapshot], signal);
   }
+  engine.containers.remove(container.id);
 }

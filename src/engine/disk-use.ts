@@ -29,13 +29,13 @@ export async function diskUse(engine: Engine): Promise<DiskUse> {
   const account = await accountOf(engine);
   const sizes = new Map(account.map((item) => [item.id, item]));
   const containers = engine.containers.list();
-  const usedImages = new Set(containers.map((container) => container.imageId));
+  const usedImages = new Set(containers.map((container) => container.spec.imageId));
   const owners = ownersOfBytes(engine, sizes);
   const images = imageRows(engine.images, undefined).map((row) => ({
     ...row,
     sharedBytes: owners.bytesOf(row.id, 'shared'),
     uniqueBytes: owners.bytesOf(row.id, 'unique'),
-    containers: containers.filter((container) => container.imageId === row.id).length,
+    containers: containers.filter((container) => container.spec.imageId === row.id).length,
   }));
   const cache = account.filter((item) => item.holder !== 'image' && item.holder !== 'container');
   const rows = listContainers(engine, { all: true });
@@ -47,13 +47,13 @@ export async function diskUse(engine: Engine): Promise<DiskUse> {
       ...(rows[index] ?? {
         id: container.id,
         name: container.name,
-        image: container.image,
+        image: container.spec.image,
         command: '',
         created: container.created,
         status: '',
       }),
       isRunning: container.state.kind === 'running',
-      bytes: container.state.kind === 'exited' ? (sizes.get(container.state.snapshot ?? '')?.bytes ?? 0) : 0,
+      bytes: sizes.get(container.snapshot ?? '')?.bytes ?? 0,
     })),
     cache: cache.toSorted(byUse).map(describeUse),
   };

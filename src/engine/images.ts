@@ -5,6 +5,7 @@ import { suggest } from '#ground/base/human.ts';
 import { removeImage } from '#stores/image/remove.ts';
 import { imageRows } from '#stores/image/rows.ts';
 import { noSuchImage, type ImageRecord } from '#stores/image/store.ts';
+import { isUp } from './containers.ts';
 import type { Engine } from './open.ts';
 import type { ImageRow, RemovedImage } from './image-requests.ts';
 import { blobsOfImage } from './space/account.ts';
@@ -61,8 +62,8 @@ function removeOne(engine: Engine, name: string, { force }: { readonly force: bo
 }
 
 function assertUnused(engine: Engine, record: ImageRecord, force: boolean): void {
-  const user = engine.containers.list().find((container) => container.imageId === record.imageId);
-  if (user === undefined || (force && user.state.kind !== 'running')) return;
+  const user = engine.containers.list().find((container) => container.spec.imageId === record.imageId);
+  if (user === undefined || (force && !isUp(user.state))) return;
   throw new JettisonError('engine/image-in-use', `Image ${record.imageId.slice(7, 19)} is used by container ${user.name}`, {
     hint: `Remove the container first: jettison rm ${user.name}`,
   });

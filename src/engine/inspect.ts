@@ -19,20 +19,19 @@ export function inspect(engine: Engine, name: string, kind?: InspectKind): Json 
 
 function inspectContainer(container: Container): Json {
   const { state } = container;
-  const ended = state.kind === 'exited' ? state : undefined;
   return {
     Id: container.id,
     Created: new Date(container.created).toISOString(),
-    Path: container.command[0] ?? '',
-    Args: container.command.slice(1),
+    Path: container.spec.arguments[0] ?? '',
+    Args: container.spec.arguments.slice(1),
     State: {
       Status: state.kind,
       Running: state.kind === 'running',
-      ExitCode: ended?.code ?? 0,
-      FinishedAt: ended === undefined ? '0001-01-01T00:00:00Z' : new Date(ended.at).toISOString(),
+      ExitCode: state.code,
+      FinishedAt: state.ended === undefined ? '0001-01-01T00:00:00Z' : new Date(state.ended).toISOString(),
     },
-    Image: container.imageId,
+    Image: container.spec.imageId,
     Name: `/${container.name}`,
-    Config: { Image: container.image, Cmd: container.command },
+    Config: { Image: container.spec.image, Cmd: container.spec.arguments },
   };
 }

@@ -14,7 +14,7 @@ import {
   type CacheRecords,
 } from '#execution/cache/records.ts';
 import { claimProcesses, claimTables, openClaims, type Claims } from '#execution/cache/claims.ts';
-import { containerTables, openContainerStore, type ContainerStore } from '#execution/container/store.ts';
+import { containerSpecs, containerTables, openContainerStore, type ContainerStore } from '#execution/container/store.ts';
 import type { Worker } from '#execution/worker/contract.ts';
 import type { IsolationWish } from '#execution/worker/isolation.ts';
 import type { Report } from '#formats/progress/event.ts';
@@ -168,7 +168,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     database,
     images: openImageStore(database),
     layerChains: openLayerChains(database),
-    containers: openContainerStore(database),
+    containers: openContainerStore(database, join(paths.store, 'containers')),
     content: openContentStore({ folder: join(paths.store, 'content') }),
     records: openCacheRecords(database),
     claims: openClaims(database, { own: () => hold().name, isHeld: (name) => isLeaseHeld(leases, name) }),
@@ -243,6 +243,7 @@ function openEngineDatabase(paths: Paths): Database {
       copyMemoryTables,
       shapeTables,
       lastBootTable,
+      containerSpecs,
     ],
   });
 }

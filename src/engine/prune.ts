@@ -4,6 +4,7 @@ import type { Digest } from '#ground/base/digest.ts';
 import { formatSize } from '#ground/base/human.ts';
 import { removeImage } from '#stores/image/remove.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
+import type { ContainerState } from '#execution/container/store.ts';
 import { openKeeper, type Keeper } from '#execution/worker/keeper.ts';
 import type { Engine } from './open.ts';
 import { diskOf } from './keep-space.ts';
@@ -68,7 +69,7 @@ export async function pruneImages(engine: Engine, request: ImagePruneRequest): P
   await using keeper = await openKeeper(engine.paths.store);
   const blobs: Digest[] = [];
   const removed = engine.database.transaction(() => {
-    const used = new Set(engine.containers.list().map((container) => container.imageId));
+    const used = new Set(engine.containers.list().map((container) => container.spec.imageId));
     const since = engine.leasedSince() ?? Infinity;
     const going = engine.images.list().filter((image) => mayGo(image, request) && !used.has(image.imageId) && image.stored < since);
     return going.flatMap((image) => {
@@ -98,9 +99,19 @@ function collectGarbage(engine: Engine, keeper: Keeper): number {
 
 /** Removes containers that have ended, and the files they wrote. */
 export async function pruneContainers(engine: Engine, request: ContainerPruneRequest): Promise<PrunedContainers> {
-  const ended = engine.containers.list().filter(({ state, created }) => state.kind === 'exited' && (request.until ?? Infinity) >= created);
+  const ended = engine.containers.list().filter(({ state, created }) => isOver(state) && (request.until ?? Infinity) >= created);
   if (ended.length === 0) return { ids: [], bytes: 0 };
   await using keeper = await openKeeper(engine.paths.store);
-  for (const { id } of ended) engine.containers.remove(id);
-  return { ids: ended.map(({ id }) => id), bytes: collectGarbage(engine, keeper) };
+  const ids = ended.flatMap(({ id }) => {
+    // Somebody may be starting it.
+    using lock = engine.containers.lock(id);
+    if (lock === undefined) return [];
+    engine.containers.remove(id);
+    return [id];
+  });
+  return { ids, bytes: collectGarbage(engine, keeper) };
+}
+
+function isOver({ kind }: ContainerState): boolean {
+  return kind === 'created' || kind === 'exited' || kind === 'dead';
 }

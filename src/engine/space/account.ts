@@ -157,9 +157,7 @@ function snapshotHolders(engine: Engine): ReadonlyMap<string, Holder> {
       if (snapshot !== undefined) holders.set(parseSnapshotId(snapshot), 'image');
     }
   }
-  for (const { state } of engine.containers.list()) {
-    if (state.kind === 'exited' && state.snapshot !== undefined) holders.set(state.snapshot, 'container');
-  }
+  for (const { snapshot } of engine.containers.list()) if (snapshot !== undefined) holders.set(snapshot, 'container');
   return holders;
 }
 

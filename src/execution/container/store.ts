@@ -1,105 +1,187 @@
-/** Containers by name and id. What runs is known by its process; what has ended keeps its exit code and the files it wrote. */
+/**
+ * Containers by name and id. What runs is known by the lock that its monitor holds (`monitor.lock` in the container's folder), however that ends; what has ended keeps how, and
+ * the files it wrote.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import * as v from 'valibot';
-import { JettisonError } from '#ground/base/errors.ts';
-import { parseDigest, type Digest } from '#ground/base/digest.ts';
-import { startOf } from '#ground/base/process-identity.ts';
+import { JettisonError, unreachable } from '#ground/base/errors.ts';
+import { isFileLockHeld, takeFileLock } from '#stores/db/file-lock.ts';
 import type { Database, Row } from '#stores/db/open.ts';
 import { parseSnapshotId, type SnapshotId } from '#execution/worker/contract.ts';
+import { assertName, makeName } from './names.ts';
+import { decodeSpec, encodeSpec, type ContainerSpec } from './spec.ts';
 
 export type Container = {
   /** 64 hexadecimal digits. */
   readonly id: string;
   readonly name: string;
-  /** As it was asked for. */
-  readonly image: string;
-  readonly imageId: Digest;
-  readonly command: readonly string[];
+  readonly spec: ContainerSpec;
   /** Milliseconds since the epoch. */
   readonly created: number;
-  readonly state:
-    | { readonly kind: 'running' }
-    | { readonly kind: 'exited'; readonly code: number; readonly at: number; readonly snapshot: SnapshotId | undefined };
+  /** What it wrote up to its last end. */
+  readonly snapshot: SnapshotId | undefined;
+  readonly state: ContainerState;
+  /** How often its policy has started it again since somebody started it. */
+  readonly restarts: number;
+  /** Somebody asked it to stop: `unless-stopped` leaves it alone. */
+  readonly isToStop: boolean;
 };
 
-export type NewContainer = Omit<Container, 'state' | 'name'> & {
+/**
+ * `created`: never started. `running`, `paused`: there is a process. `restarting`: its policy will start it again. `dead`: its removal did not come to its end. A container whose
+ * monitor was killed has `exited` with 137.
+ */
+export type ContainerState = {
+  readonly kind: 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead';
+  /** Of the last start, milliseconds since the epoch. */
+  readonly started: number | undefined;
+  /** Of the last end. */
+  readonly ended: number | undefined;
+  /** Of the last end; 0 before. */
+  readonly code: number;
+  /** Why it could not be started. */
+  readonly error: string | undefined;
+  readonly isOutOfMemory: boolean;
+};
+
+export type NewContainer = Pick<Container, 'id' | 'spec' | 'created'> & {
   /** undefined: one is made up. */
   readonly name: string | undefined;
-  /** The process that the container lives and dies with. */
-  readonly process: number;
+};
+
+export type ContainerEnd = {
+  readonly code: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** Left out: what it wrote before stays. */
+  readonly snapshot?: SnapshotId | undefined;
+  readonly error?: string;
+  readonly isOutOfMemory?: boolean;
+  /** Its policy starts it again. */
+  readonly restarts?: boolean;
 };
 
 export type ContainerStore = {
-  /** Enters a running container. Throws `container/name-taken`. Gives its name. */
-  start(container: NewContainer): string;
-  end(id: string, outcome: { readonly code: number; readonly at: number; readonly snapshot: SnapshotId | undefined }): void;
-  /** By name, id, or the beginning of an id; undefined when nothing fits. Throws `container/ambiguous`. */
+  /** Enters a container that was never started. Throws `container/name-taken`, `container/bad-name`. Gives its name. */
+  create(container: NewContainer): string;
+  /** By name (also `/name`), id, or the beginning of an id; undefined when nothing fits. Throws `container/ambiguous`. */
   find(text: string): Container | undefined;
   /** Newest first. */
   list(): readonly Container[];
+  /** Throws `container/name-taken`, `container/bad-name`. */
+  rename(id: string, name: string): void;
+  /** It has a process now. `isAgain`: its policy has started it. */
+  noteStart(id: string, at: number, isAgain?: boolean): void;
+  notePause(id: string, isPaused: boolean): void;
+  /** Somebody wants it to stop, or to run again. */
+  noteStop(id: string, isToStop: boolean): void;
+  noteEnd(id: string, end: ContainerEnd): void;
+  /** From now on it is `dead`, until `remove`. */
+  noteRemoval(id: string): void;
+  /** With its folder. */
   remove(id: string): void;
+  /** The container's own folder, made (0700) when missing. */
+  folder(id: string): string;
+  /** The right to start, hold or remove it; undefined while another process has it. Dispose it. */
+  lock(id: string): Disposable | undefined;
 };
 
 export const containerTables = `CREATE TABLE containers (
   id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, image TEXT NOT NULL, image_id TEXT NOT NULL, command TEXT NOT NULL, created INTEGER NOT NULL,
   process TEXT NOT NULL, code INTEGER, ended INTEGER, snapshot TEXT)`;
 
-const lost = 137;
+/** Containers of older versions have ended, or were lost. */
+export const containerSpecs = `
+  ALTER TABLE containers ADD COLUMN spec TEXT NOT NULL DEFAULT '{}';
+  ALTER TABLE containers ADD COLUMN phase TEXT NOT NULL DEFAULT 'created';
+  ALTER TABLE containers ADD COLUMN started INTEGER;
+  ALTER TABLE containers ADD COLUMN error TEXT;
+  ALTER TABLE containers ADD COLUMN out_of_memory INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE containers ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE containers ADD COLUMN to_stop INTEGER NOT NULL DEFAULT 0;
+  UPDATE containers SET phase = 'exited', started = created, code = coalesce(code, 137), ended = coalesce(ended, created),
+    spec = json_object('image', image, 'imageId', image_id, 'arguments', json(command));
+  ALTER TABLE containers DROP COLUMN image;
+  ALTER TABLE containers DROP COLUMN image_id;
+  ALTER TABLE containers DROP COLUMN command;
+  ALTER TABLE containers DROP COLUMN process`;
 
-export function openContainerStore(database: Database): ContainerStore {
-  const insert = database.prepare(
-    'INSERT INTO containers (id, name, image, image_id, command, created, process) VALUES (?, ?, ?, ?, ?, ?, ?)',
-  );
-  const end = database.prepare('UPDATE containers SET code = ?, ended = ?, snapshot = ? WHERE id = ?');
+const lostCode = 137;
+
+/** `folder`: where each container has a folder of its own. */
+export function openContainerStore(database: Database, folder: string): ContainerStore {
+  const insert = database.prepare('INSERT INTO containers (id, name, spec, created) VALUES (?, ?, ?, ?)');
   const byName = database.prepare('SELECT * FROM containers WHERE name = ?');
   const byPrefix = database.prepare('SELECT * FROM containers WHERE substr(id, 1, ?) = ? LIMIT 2');
-  const all = database.prepare('SELECT * FROM containers ORDER BY created DESC');
+  const all = database.prepare('SELECT * FROM containers ORDER BY created DESC, rowid DESC');
+  const rename = database.prepare('UPDATE containers SET name = ? WHERE id = ?');
+  const start = database.prepare(
+    `UPDATE containers SET phase = 'running', started = ?, error = NULL, out_of_memory = 0, restarts = CASE ? WHEN 1 THEN restarts + 1 ELSE 0 END WHERE id = ?`,
+  );
+  const phase = database.prepare('UPDATE containers SET phase = ? WHERE id = ?');
+  const stop = database.prepare('UPDATE containers SET to_stop = ? WHERE id = ?');
+  const end = database.prepare(
+    'UPDATE containers SET phase = ?, code = ?, ended = ?, error = ?, out_of_memory = ?, snapshot = coalesce(?, snapshot) WHERE id = ?',
+  );
   const remove = database.prepare('DELETE FROM containers WHERE id = ?');
 
-  const find = (text: string): Container | undefined => {
-    const named = byName.get(text);
-    if (named !== undefined) return decode(named);
-    if (!/^[0-9a-f]{1,64}$/u.test(text)) return undefined;
-    const rows = byPrefix.all(text.length, text);
-    if (rows.length > 1)
-      throw new JettisonError('container/ambiguous', `Several containers have ids that begin with "${text}"`, {
-        hint: 'Give more of the id',
-      });
-    return rows[0] === undefined ? undefined : decode(rows[0]);
+  const folderOf = (id: string): string => join(folder, id);
+  const lockOf = (id: string): string => join(folder, id, 'monitor.lock');
+  const decode = (row: Row): Container => decodeRow(row, (id) => isFileLockHeld(lockOf(id)));
+  const made = (id: string): string => {
+    mkdirSync(folderOf(id), { recursive: true, mode: 0o700 });
+    return folderOf(id);
+  };
+  const assertFree = (name: string): void => {
+    assertName(name);
+    const taken = byName.get(name);
+    if (taken === undefined) return;
+    const text = `The container name "/${name}" is already in use by container "${String(taken['id'])}"`;
+    throw new JettisonError('container/name-taken', text, { hint: `Remove it (jettison rm ${name}) or choose another name` });
   };
 
   return {
-    start: (container) =>
+    create: (container) =>
       database.transaction(() => {
         const name = container.name ?? makeName(container.id, (text) => byName.get(text) !== undefined);
-        assertName(name);
-        const taken = byName.get(name);
-        if (taken !== undefined) {
-          throw new JettisonError(
-            'container/name-taken',
-            `The container name "/${name}" is already in use by container "${String(taken['id'])}"`,
-            {
-              hint: `Remove it (jettison rm ${name}) or choose another name`,
-            },
-          );
-        }
-        insert.run(
-          container.id,
-          name,
-          container.image,
-          container.imageId,
-          JSON.stringify(container.command),
-          container.created,
-          identify(container.process),
-        );
+        assertFree(name);
+        insert.run(container.id, name, encodeSpec(container.spec), container.created);
         return name;
       }),
-    end: (id, { code, at, snapshot }) => {
-      end.run(code, at, snapshot ?? null, id);
+    find: (given) => {
+      const text = given.startsWith('/') ? given.slice(1) : given;
+      const named = byName.get(text);
+      if (named !== undefined) return decode(named);
+      if (!/^[0-9a-f]{1,64}$/u.test(text)) return undefined;
+      const rows = byPrefix.all(text.length, text);
+      if (rows.length > 1)
+        throw new JettisonError('container/ambiguous', `Several containers have ids that begin with "${text}"`, {
+          hint: 'Give more of the id',
+        });
+      return rows[0] === undefined ? undefined : decode(rows[0]);
     },
-    find,
     list: () => all.all().map(decode),
+    rename: (id, name) =>
+      database.transaction(() => {
+        assertFree(name);
+        rename.run(name, id);
+      }),
+    noteStart: (id, at, isAgain = false) => void start.run(at, isAgain ? 1 : 0, id),
+    notePause: (id, isPaused) => void phase.run(isPaused ? 'paused' : 'running', id),
+    noteStop: (id, isToStop) => void stop.run(isToStop ? 1 : 0, id),
+    noteEnd: (id, { code, at, snapshot, error, isOutOfMemory = false, restarts = false }) =>
+      void end.run(restarts ? 'restarting' : 'exited', code, at, error ?? null, isOutOfMemory ? 1 : 0, snapshot ?? null, id),
+    noteRemoval: (id) => void phase.run('removing', id),
     remove: (id) => {
+      // The lock's file goes while it is held: nobody can take it any more for a container that is gone.
+      rmSync(folderOf(id), { recursive: true, force: true });
       remove.run(id);
+    },
+    folder: made,
+    lock: (id) => {
+      made(id);
+      return takeFileLock(lockOf(id));
     },
   };
 }
@@ -107,89 +189,61 @@ export function openContainerStore(database: Database): ContainerStore {
 const stored = v.object({
   id: v.string(),
   name: v.string(),
-  image: v.string(),
-  image_id: v.string(),
-  command: v.string(),
+  spec: v.string(),
   created: v.number(),
-  process: v.string(),
+  phase: v.picklist(['created', 'running', 'paused', 'restarting', 'exited', 'removing']),
+  started: v.nullable(v.number()),
   code: v.nullable(v.number()),
   ended: v.nullable(v.number()),
+  error: v.nullable(v.string()),
+  out_of_memory: v.number(),
+  restarts: v.number(),
+  to_stop: v.number(),
   snapshot: v.nullable(v.string()),
 });
+type Stored = v.InferOutput<typeof stored>;
 
-function decode(row: Row): Container {
-  const { id, name, image, created, ...rest } = v.parse(stored, row);
-  const command = v.parse(v.array(v.string()), JSON.parse(rest.command));
-  return { id, name, image, imageId: parseDigest(rest.image_id), command, created, state: stateOf(rest, created) };
+function decodeRow(given: Row, isHeld: (id: string) => boolean): Container {
+  const row = v.parse(stored, given);
+  return {
+    id: row.id,
+    name: row.name,
+    spec: decodeSpec(row.spec),
+    created: row.created,
+    snapshot: row.snapshot === null ? undefined : parseSnapshotId(row.snapshot),
+    state: stateOf(row, isHeld),
+    restarts: row.restarts,
+    isToStop: row.to_stop === 1,
+  };
 }
 
-function stateOf(
-  row: { readonly process: string; readonly code: number | null; readonly ended: number | null; readonly snapshot: string | null },
-  created: number,
-): Container['state'] {
-  const snapshot = row.snapshot === null ? undefined : parseSnapshotId(row.snapshot);
-  if (row.code !== null) return { kind: 'exited', code: row.code, at: row.ended ?? created, snapshot };
-  return isAlive(row.process) ? { kind: 'running' } : { kind: 'exited', code: lost, at: created, snapshot };
+function stateOf(row: Stored, isHeld: (id: string) => boolean): ContainerState {
+  const known = {
+    started: row.started ?? undefined,
+    ended: row.ended ?? undefined,
+    code: row.code ?? 0,
+    error: row.error ?? undefined,
+    isOutOfMemory: row.out_of_memory === 1,
+  };
+  switch (row.phase) {
+    case 'created':
+    case 'exited':
+      return { ...known, kind: row.phase };
+    case 'removing':
+      return { ...known, kind: 'dead' };
+    case 'running':
+    case 'paused':
+      // Of an end before this start nothing is shown.
+      if (isHeld(row.id)) return { ...known, kind: row.phase, code: 0 };
+      return { ...known, kind: 'exited', code: lostCode, ended: lastSeen(row) };
+    case 'restarting':
+      return isHeld(row.id) ? { ...known, kind: 'restarting' } : { ...known, kind: 'exited' };
+    default:
+      return unreachable(row.phase, 'phase');
+  }
 }
 
-function assertName(name: string): void {
-  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/u.test(name)) return;
-  throw new JettisonError('container/bad-name', `Invalid container name "${name}"`, {
-    hint: 'Letters, digits, "_", "." and "-", beginning with a letter or digit',
-  });
-}
-
-/** A process id may be used again: its start time tells one process from the next. */
-function identify(process: number): string {
-  return `${process}:${startOf(process) ?? 'gone'}`;
-}
-
-function isAlive(identity: string): boolean {
-  return identify(Number(identity.split(':')[0])) === identity && !identity.endsWith(':gone');
-}
-
-const firstWords = [
-  'amber',
-  'brisk',
-  'calm',
-  'daring',
-  'eager',
-  'fleet',
-  'gentle',
-  'humble',
-  'keen',
-  'lucid',
-  'merry',
-  'nimble',
-  'proud',
-  'quiet',
-  'swift',
-  'vivid',
-];
-const secondWords = [
-  'apollo',
-  'ariane',
-  'atlas',
-  'castor',
-  'delta',
-  'electron',
-  'energia',
-  'europa',
-  'falcon',
-  'juno',
-  'proton',
-  'saturn',
-  'soyuz',
-  'thor',
-  'titan',
-  'vega',
-];
-
-/** A name people can say, made of the id; a number follows when it is taken. */
-function makeName(id: string, isTaken: (name: string) => boolean): string {
-  const name = `${firstWords[parseInt(id.slice(0, 1), 16)] ?? 'plain'}_${secondWords[parseInt(id.slice(1, 2), 16)] ?? 'rocket'}`;
-  if (!isTaken(name)) return name;
-  let number = 2;
-  while (isTaken(`${name}${number}`)) number++;
-  return `${name}${number}`;
+/** When a monitor was killed is not known: not before its last start. */
+function lastSeen({ created, started, ended }: Stored): number {
+  return Math.max(created, started ?? 0, ended ?? 0);
 }

@@ -20,6 +20,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/run.ts')).runCommand,
   },
   {
+    names: ['create', 'container create'],
+    summary: 'Create a new container, without starting it',
+    load: async () => (await import('./commands/create.ts')).createCommand,
+  },
+  {
     names: ['images', 'image ls', 'image list'],
     summary: 'List images',
     load: async () => (await import('./commands/images.ts')).imagesCommand,
@@ -176,7 +181,6 @@ export const notBuiltCommands: ReadonlySet<string> = new Set([
   'attach',
   'commit',
   'cp',
-  'create',
   'diff',
   'events',
   'exec',
@@ -208,7 +212,6 @@ export const notBuiltCommands: ReadonlySet<string> = new Set([
   'system events',
   'volume',
   'image import',
-  'container create',
   'container start',
   'container stop',
   'container exec',

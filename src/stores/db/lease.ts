@@ -5,8 +5,8 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { fullDisk, fullDiskHint, JettisonError } from '#ground/base/errors.ts';
+import { lockDatabase } from './file-lock.ts';
 
 export type Lease = Disposable & {
   readonly name: string;
@@ -34,7 +34,7 @@ function take(folder: string, now: number): Lease {
   const early = join(folder, `.${name}`);
   // Not by SQLite, which would let everybody read it, and does not say what is wrong with a full disk.
   writeFileSync(early, '', { flag: 'wx', mode: 0o600 });
-  const lock = lockDatabase(early);
+  const lock = lockDatabase(early, 'EXCLUSIVE', 0);
   if (lock === undefined) throw new JettisonError('db/lease-locked', `Cannot lock "${early}"`, { fault: 'environment' });
   renameSync(early, join(folder, name));
   return {
@@ -75,26 +75,9 @@ export function isLeaseHeld(folder: string, name: string): boolean {
 
 function isHeld(path: string): boolean {
   if (statSync(path, { throwIfNoEntry: false }) === undefined) return false;
-  using lock = lockDatabase(path);
+  using lock = lockDatabase(path, 'EXCLUSIVE', 0);
   if (lock !== undefined) rmSync(path, { force: true });
   return lock === undefined;
-}
-
-/** The open database with its lock, or undefined while another one has it. */
-function lockDatabase(path: string): DatabaseSync | undefined {
-  const database = new DatabaseSync(path, { timeout: 0 });
-  try {
-    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
-    return database;
-  } catch (error) {
-    database.close();
-    if (isBusy(error)) return undefined;
-    throw error;
-  }
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' && (error.errcode & 0xff) === 5;
 }
 
 function namesIn(folder: string): readonly string[] {

@@ -1,0 +1,109 @@
+/** `jettison create`, and the first half of `run`: finds the image, resolves what was asked for against its config, and enters the container. */
+import { randomBytes } from 'node:crypto';
+import type { ContainerConfig } from '#formats/oci/image-config.ts';
+import { decodeImageConfig } from '#formats/oci/image-config.ts';
+import { platformRank } from '#formats/oci/platform.ts';
+import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import type { Report } from '#formats/progress/event.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { checkConfig, noSuchImage, type ImageRecord } from '#stores/image/store.ts';
+import type { ContainerSpec } from '#execution/container/spec.ts';
+import { resultRemoved } from './build-uses.ts';
+import type { CreateRequest } from './container-requests.ts';
+import { fetchImage } from './fetch-image.ts';
+import type { Engine } from './open.ts';
+import { nativeOrAsked } from './platform.ts';
+
+const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Gives its id. Nothing of it runs, and nothing is unpacked. Throws what finding the image throws, `engine/no-command`, `container/name-taken`, `engine/id-file`. */
+export async function createContainer(engine: Engine, request: CreateRequest, report: Report, signal: AbortSignal): Promise<string> {
+  engine.hold();
+  const idFile = request.idFile === undefined ? undefined : await openIdFile(request.idFile);
+  const record = await findOrFetch(engine, request, report, signal);
+  checkConfig(record);
+  const config = decodeImageConfig(record.config, record.imageId).config ?? {};
+  const id = randomBytes(32).toString('hex');
+  const spec = resolveSpec(request, { id, record, config });
+  engine.database.transaction(() => {
+    if (engine.images.get(record.imageId) === undefined) throw resultRemoved();
+    engine.containers.create({ id, name: request.name, spec, created: engine.now() });
+  });
+  idFile?.(id);
+  return id;
+}
+
+/** Refused at once where it is there already. */
+async function openIdFile(path: string): Promise<(id: string) => void> {
+  const { existsSync, writeFileSync } = await import('node:fs');
+  if (existsSync(path)) {
+    throw new JettisonError('engine/id-file', `Container ID file found, make sure the other container isn't running or delete ${path}`);
+  }
+  return (id) => writeFileSync(path, id, { flag: 'wx', mode: 0o666 });
+}
+
+async function findOrFetch(engine: Engine, request: CreateRequest, report: Report, signal: AbortSignal): Promise<ImageRecord> {
+  const platform = nativeOrAsked(request.platform);
+  const local = request.pull === 'always' ? undefined : engine.images.find(request.image);
+  if (local !== undefined) {
+    if (request.platform === undefined || platformRank(decodeImageConfig(local.config, local.imageId), platform) !== undefined)
+      return local;
+  }
+  const reference = withDefaultTag(parseReference(request.image));
+  if (request.pull === 'never') throw noSuchImage(printReference(reference), 'Without --pull=never it is pulled');
+  report({ kind: 'note', text: `Unable to find image '${request.image}' locally` });
+  const { record } = await fetchImage(engine, { reference, platform }, report, signal);
+  return record;
+}
+
+function resolveSpec(
+  request: CreateRequest,
+  { id, record, config }: { readonly id: string; readonly record: ImageRecord; readonly config: ContainerConfig },
+): ContainerSpec {
+  return {
+    image: request.image,
+    imageId: record.imageId,
+    ...commandOf(request, config),
+    environment: [...mergeEnvironment([defaultPath, ...(config.Env ?? [])], request.environment, request.terminal)],
+    workingDirectory: request.workingDirectory ?? (config.WorkingDir || '/'),
+    user: request.user ?? config.User ?? '',
+    hostname: request.hostname ?? id.slice(0, 12),
+    domainname: request.domainname ?? '',
+    terminal: request.terminal,
+    openStdin: request.openStdin,
+    stdinOnce: request.stdinOnce,
+    attach: [...request.attach],
+    stopSignal: request.stopSignal ?? config.StopSignal ?? '',
+    stopTimeout: request.stopTimeout ?? null,
+    labels: { ...config.Labels, ...request.labels },
+    autoRemove: request.autoRemove,
+    restart: request.restart,
+    network: { mode: request.network },
+    exposedPorts: [...new Set([...Object.keys(config.ExposedPorts ?? {}), ...request.exposedPorts])].toSorted(),
+  };
+}
+
+/** ENTRYPOINT and CMD as the docker CLI combines them: an entrypoint given here also drops the image's CMD. */
+function commandOf(request: CreateRequest, config: ContainerConfig): Pick<ContainerSpec, 'arguments' | 'entrypoint' | 'command'> {
+  const entrypoint =
+    request.entrypoint === undefined ? (config.Entrypoint ?? null) : request.entrypoint === '' ? null : [request.entrypoint];
+  const fallback = request.entrypoint === undefined ? (config.Cmd ?? null) : null;
+  const command = request.arguments.length > 0 ? request.arguments : fallback;
+  const words = [...(entrypoint ?? []), ...(command ?? [])];
+  if (words.length === 0)
+    throw new JettisonError('engine/no-command', 'No command specified', {
+      hint: 'The image has neither ENTRYPOINT nor CMD: name a command after it',
+    });
+  return { arguments: words, entrypoint: entrypoint && [...entrypoint], command: command && [...command] };
+}
+
+/** Later entries win and stay in the place of the first; `NAME` without a value takes the name away. */
+function mergeEnvironment(base: readonly string[], over: readonly string[], terminal: boolean): readonly string[] {
+  const merged = new Map<string, string>();
+  for (const entry of [...base, ...(terminal ? ['TERM=xterm'] : []), ...over]) {
+    const at = entry.indexOf('=');
+    if (at < 0) merged.delete(entry);
+    else merged.set(entry.slice(0, at), entry);
+  }
+  return [...merged.values()];
+}
