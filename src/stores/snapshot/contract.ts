@@ -43,7 +43,7 @@ export type ListedSnapshot = {
 
 export type SnapshotSize = { readonly bytes: number; readonly linked: number };
 
-/** Being written. Disposing without `commit` removes it. */
+/** Being written. Disposing without `commit` removes it, unless it is kept. */
 export type ActiveSnapshot = AsyncDisposable & {
   readonly id: SnapshotId;
   readonly parent: SnapshotId | undefined;
@@ -59,6 +59,11 @@ export type ActiveSnapshot = AsyncDisposable & {
    * and owner of the parent's root. Throws `snapshot/not-found`.
    */
   moveOver(parent: SnapshotId, takesRoot: boolean): void;
+  /**
+   * From now on nothing but `remove` takes it away: who disposes it without `commit` commits it, and when its process dies, whoever clears up after that does. What was written
+   * through `mount` counts, too, in the first case and, within one boot of the machine, in the second.
+   */
+  keep(): void;
   /** Final: the id stays, the folder may be read and linked by others from now on. Fails while still mounted. */
   commit(signal: AbortSignal): Promise<Snapshot>;
 };
@@ -71,6 +76,11 @@ export type Reclaimed = { readonly ids: readonly SnapshotId[]; readonly bytes: n
 export type SnapshotStore = {
   /** A new active snapshot over `parent` (undefined: over nothing); the root folder takes mode and owner of the parent's root, or 0755 0:0. */
   prepare(parent: SnapshotId | undefined, signal: AbortSignal): Promise<ActiveSnapshot>;
+  /**
+   * A committed snapshot becomes active again, under its id, and is kept; its size and what was remembered of it are forgotten. Only for one whose files nobody has linked: what a container
+   * wrote. Throws `snapshot/not-found`, and `snapshot/in-use` when something stands on it or shares its folder, be it for as long as somebody reads it.
+   */
+  reopen(id: SnapshotId, signal: AbortSignal): Promise<ActiveSnapshot>;
   /**
    * A new committed snapshot: the changes of `content` (committed) over another parent. Its folder is shared, nothing is copied; it stays on disk until
    * the last that shares it is gone. The changes must stand alone, without whiteouts and opaque folders: made by a FileOp over nothing.

@@ -13,13 +13,11 @@
  * A folder appears after its row and a row says "committed" after its files are complete, so a crash leaves only what the next opening finds by
  * the owner's name. What a crash of the machine may have cost is noticed by the boot it was written in (see tend.ts).
  */
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { bootId } from '#ground/base/boot.ts';
 import { fromText } from '#ground/base/byte-string.ts';
-import { fullDisk, isCode, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
-import { createLog } from '#ground/base/log.ts';
-import { removeTree } from '#ground/linux/remove-tree.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import type { TreeForm } from '#ground/linux/isolation.ts';
 import { readOwner, setOwnerAt } from '#ground/linux/owner.ts';
 import { ownRights } from '#ground/linux/own-rights.ts';
@@ -27,7 +25,6 @@ import { AT_FDCWD } from '#ground/linux/syscall.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { folderMissing } from './chain-tree.ts';
 import {
-  parseSnapshotId,
   type ActiveSnapshot,
   type MountedSnapshot,
   type Snapshot,
@@ -37,15 +34,15 @@ import {
 } from './contract.ts';
 import type { CopiedTrees } from './copies/trees.ts';
 import { checkForm } from './form.ts';
-import { tendMark } from './start-tending.ts';
+import { clearUp } from './store/clear-up.ts';
 import { mountCopy } from './store/copied-mounts.ts';
+import { discard, giveUp, trashTree } from './store/discard.ts';
 import { diskUsage } from './store/disk-usage.ts';
 import { measureSnapshots } from './store/measure.ts';
 import { inStore, lowersOf, mountActive, track, trashWork, view } from './store/mounts.ts';
 import { leaveTendMark, type Store } from './store/opened.ts';
-import { joinOwners, listOwners, reapOwners } from './store/owners.ts';
+import { joinOwners } from './store/owners.ts';
 import { migrations, openRecords, type SnapshotRow } from './store/records.ts';
-import { moveToTrash } from './store/trash.ts';
 
 export type SnapshotStoreOptions = {
   /** Absolute path; made (0700) when missing. */
@@ -63,8 +60,6 @@ export type OpenSnapshotStore = SnapshotStore &
     /** What a person should know: that a damaged database was put aside, and with it the snapshots. */
     readonly notes: readonly string[];
   };
-
-const log = createLog('snapshot');
 
 /** Opens the store, or makes it, and clears up after processes that died. Disposing unmounts what is still mounted; active snapshots should be gone by then. */
 export async function openSnapshotStore({ folder, now, tree, untilExit }: SnapshotStoreOptions): Promise<OpenSnapshotStore> {
@@ -92,11 +87,12 @@ export async function openSnapshotStore({ folder, now, tree, untilExit }: Snapsh
     trees: tree === 'copies' ? await openCopiedTrees(folder, owner) : undefined,
     opaque: new Map(),
   };
-  clearUp(store);
+  await clearUp(store);
   const resources = cleanup.move();
   return {
     notes: database.notes,
     prepare: async (parent, signal) => prepare(store, parent, signal),
+    reopen: async (id, signal) => await Promise.resolve(reopen(store, id, signal)),
     stack: async (content, parent, signal) => await Promise.resolve(stack(store, content, { parent, signal })),
     get(id) {
       const row = store.records.get(id);
@@ -123,75 +119,11 @@ export async function openSnapshotStore({ folder, now, tree, untilExit }: Snapsh
     async [Symbol.asyncDispose]() {
       for (const mount of store.mounted) await mount[Symbol.asyncDispose]();
       if (!resources.disposed && store.mountPoints > 0) trashWork(store, `m/${owner}`);
-      if (!resources.disposed && store.trees !== undefined) trashTree(folder, join(folder, 't', owner));
+      if (!resources.disposed && store.trees !== undefined && store.records.listKept(owner).length === 0)
+        trashTree(folder, join(folder, 't', owner));
       resources.dispose();
     },
   };
-}
-
-/** Snapshots left by dead processes, and by a boot that ended before they were on disk. */
-function clearUp(store: Store): void {
-  reapOwners(store.folder, (departed) => {
-    discard(store, store.records.takeOver(departed, store.owner));
-    removeMountPoints(join(store.folder, 'm', departed));
-    trashTree(store.folder, join(store.folder, 't', departed));
-  });
-  // An owner that left in good order but in a hurry took its file along, not its rows.
-  const owners = store.records.owners();
-  const present = new Set(listOwners(store.folder));
-  for (const owner of owners) if (!present.has(owner)) discard(store, store.records.takeOver(owner, store.owner));
-  const lost = store.records.dropNotDurable(store.boot, store.owner);
-  if (lost.length > 0) log('%d snapshots of an earlier boot were perhaps not on disk and are dropped', lost.length);
-  discard(store, lost);
-  if (store.records.isEmpty()) trashAll(store);
-  if (store.records.isFirstOfBoot()) beginBoot(store);
-}
-
-/**
- * The first in a boot: a crash may have taken the last rows, which reach the disk when the kernel gets round to it, and have left their folders. Nobody has made
- * a folder without its row or its owner's file, so those that were there before these were read are of nobody.
- */
-function beginBoot(store: Store): void {
-  const found = ['s', 'w'].flatMap((place) => readdirSync(join(store.folder, place)).map((id) => ({ id, path: `${place}/${id}` })));
-  const [trees, mountPoints] = ['t', 'm'].map((place) => readdirSync(join(store.folder, place)));
-  const known = store.records.everyId();
-  const owners = new Set(listOwners(store.folder));
-  const orphans = [
-    ...found.filter(({ id }) => !known.has(id)).map(({ path }) => path),
-    ...(trees ?? []).flatMap((owner) => (owners.has(owner) ? [] : [`t/${owner}`])),
-  ];
-  moveToTrash(store.folder, orphans);
-  if (orphans.length > 0) leaveTendMark(store);
-  for (const owner of mountPoints ?? []) if (!owners.has(owner)) removeMountPoints(join(store.folder, 'm', owner));
-  store.records.beginBoot();
-}
-
-/** Without a single row every folder is an orphan: the database was lost. */
-function trashAll(store: Store): void {
-  const orphans = readdirSync(join(store.folder, 's'));
-  if (orphans.length > 0) store.records.skipPast(orphans.map(parseSnapshotId));
-  moveToTrash(store.folder, [...orphans.map((id) => `s/${id}`), ...readdirSync(join(store.folder, 'w')).map((id) => `w/${id}`)]);
-}
-
-/** Only empty folders go: a mount point in use would be busy, and what is mounted on one is never to be deleted. */
-function removeMountPoints(folder: string): void {
-  try {
-    for (const name of readdirSync(folder)) rmdirSync(join(folder, name));
-    rmdirSync(folder);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') log('mount points stay: %s', error);
-  }
-}
-
-/** Removed rows: their folders to the trash, then the rows themselves. */
-function discard(store: Store, ids: readonly SnapshotId[]): void {
-  if (ids.length === 0) return;
-  moveToTrash(
-    store.folder,
-    ids.flatMap((id) => [`s/${id}`, `w/${id}`, ...(ownRights().hasOneId ? [`o/${id}`] : [])]),
-  );
-  store.records.forget(ids);
-  leaveTendMark(store);
 }
 
 function toSnapshot(store: Store, row: SnapshotRow): Snapshot {
@@ -213,7 +145,7 @@ function prepare(store: Store, below: SnapshotId | undefined, signal: AbortSigna
   signal.throwIfAborted();
   const id = store.records.insert({ parent: below, owner: store.owner, createdAt: store.now() });
   const folder = join(store.folder, 's', id);
-  let parent = below;
+  const parent = below;
   try {
     mkdirSync(folder);
     takeRoot(folder, parent === undefined ? undefined : rootFolderOf(store, parent));
@@ -221,6 +153,26 @@ function prepare(store: Store, below: SnapshotId | undefined, signal: AbortSigna
     discard(store, store.records.discard(id, store.owner));
     throw error;
   }
+  return activeOf(store, { id, parent, isKept: false });
+}
+
+function reopen(store: Store, id: SnapshotId, signal: AbortSignal): ActiveSnapshot {
+  signal.throwIfAborted();
+  const found = store.records.get(id);
+  const folder = join(store.folder, 's', id);
+  if (found?.content === id && !existsSync(folder)) throw folderMissing(folder);
+  const { parent } = store.records.reopen(id, store.owner);
+  store.opaque.delete(id);
+  store.trees?.dropAll(id);
+  return activeOf(store, { id, parent, isKept: true });
+}
+
+type Opening = { readonly id: SnapshotId; readonly parent: SnapshotId | undefined; readonly isKept: boolean };
+
+function activeOf(store: Store, { id, parent: below, isKept }: Opening): ActiveSnapshot {
+  const folder = join(store.folder, 's', id);
+  let parent = below;
+  let kept = isKept;
   let state: 'active' | 'committed' | 'removed' = 'active';
   let mounted: MountedSnapshot | undefined;
   const demandActive = (): void => {
@@ -248,8 +200,16 @@ function prepare(store: Store, below: SnapshotId | undefined, signal: AbortSigna
       mounted =
         store.trees === undefined
           ? mountActive(store, id, lowers, onUnmount)
-          : track(store, await mountCopy(store.trees, { id, parent, folder, lowers: inStore(store, lowers) }, onUnmount, mountSignal));
+          : track(
+              store,
+              await mountCopy(store.trees, { id, parent, folder, lowers: inStore(store, lowers), isKept: kept }, onUnmount, mountSignal),
+            );
       return mounted;
+    },
+    keep() {
+      demandActive();
+      store.records.keep(id);
+      kept = true;
     },
     async commit(commitSignal) {
       commitSignal.throwIfAborted();
@@ -264,34 +224,17 @@ function prepare(store: Store, below: SnapshotId | undefined, signal: AbortSigna
     async [Symbol.asyncDispose]() {
       await mounted?.[Symbol.asyncDispose]();
       if (state !== 'active') return;
+      if (kept) {
+        leaveTendMark(store);
+        store.records.commit(id, store.boot);
+        state = 'committed';
+        return;
+      }
       state = 'removed';
       store.trees?.dropAll(id);
       giveUp(store, id);
     },
   };
-}
-
-/**
- * Removes an active snapshot. On a full disk its own files go at once, as they may be what fills it; what then is still left to do is done by whoever
- * opens the store after this process.
- */
-function giveUp(store: Store, id: SnapshotId): void {
-  try {
-    discard(store, store.records.discard(id, store.owner));
-  } catch (error) {
-    if (!isFull(error)) throw error;
-    for (const folder of [`s/${id}`, `w/${id}`]) removeTree(join(store.folder, folder));
-    try {
-      discard(store, store.records.discard(id, store.owner));
-    } catch (again) {
-      if (!isFull(again)) throw again;
-      log('the row of snapshot %s stays until there is space: %s', id, messageOf(again));
-    }
-  }
-}
-
-function isFull(error: unknown): boolean {
-  return fullDisk(error) !== undefined || isCode(error, 'db/full');
 }
 
 /** A row is all there is to it. */
@@ -327,16 +270,4 @@ async function openCopiedTrees(folder: string, owner: string): Promise<CopiedTre
     folder: join(folder, 't', owner),
     trash: (path) => trashTree(folder, path),
   });
-}
-
-/** Away by rename, if it was ever made; on a full disk, where that may take a byte too many, it is deleted here and now. */
-function trashTree(folder: string, path: string): void {
-  if (!existsSync(path)) return;
-  try {
-    moveToTrash(folder, [relative(folder, path)]);
-    writeFileSync(join(folder, tendMark), '');
-  } catch (error) {
-    if (!isFull(error)) throw error;
-    removeTree(path);
-  }
 }

@@ -2,20 +2,21 @@
  * The copied trees of one process, each the merged tree of a snapshot (its own changes over its chain) in a folder of `t/<owner>`. A tree that was given back is handed
  * to whoever asks next for what it shows, so that a chain of steps copies its base once.
  */
-import { chmodSync, closeSync, mkdirSync, openSync, statfsSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { asByteString, fromText, type ByteString } from '#ground/base/byte-string.ts';
 import { fullDisk } from '#ground/base/errors.ts';
 import { createSingleFlight } from '#ground/base/single-flight.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
-import { AT_FDCWD } from '#ground/linux/syscall.ts';
+import { AT_FDCWD, unlinkAt } from '#ground/linux/syscall.ts';
 import { lookAt } from '#ground/linux/tree-read.ts';
 import { openChainTree } from '../chain-tree.ts';
-import { findChanges, type Changes } from './changes.ts';
+import type { Changes } from './changes.ts';
+import { compareTree } from './compare.ts';
 import { copyTree, refillTree } from './make.ts';
 import { dressFolder } from './place.ts';
-import { newestChange, recordTree, renewFolder, type FolderRecord } from './record.ts';
+import { hostPathOf, newestChange, recordTree, renewFolder, type FolderRecord } from './record.ts';
 import { inSlices } from './slices.ts';
 import { writeChanges } from './write.ts';
 
@@ -47,10 +48,13 @@ export type CopiedTrees = {
   giveBack(tree: CopiedTree, key: string): void;
   /** A tree that had one user, who only read it: checked, as a user may be a stranger's program. Gone when it was written to. */
   giveBackUnchanged(tree: CopiedTree, shown: Shown, signal: AbortSignal): Promise<void>;
-  /** Writes what was changed into `upper`, over the chain `lowers` (topmost first); `shown` is what the tree was made of. Whatever fails, the tree is of no use then: drop it. */
+  /**
+   * Writes what was changed into `upper`, over the chain `lowers` (topmost first); `shown` is what the tree was made of. Whatever fails, the tree is of no use then: drop it. With a `note` (see
+   * kept.ts), which is disposed when all is written, it can be recovered instead.
+   */
   writeDown(
     tree: CopiedTree,
-    into: { readonly upper: string; readonly lowers: readonly string[]; readonly shown: Shown },
+    into: { readonly upper: string; readonly lowers: readonly string[]; readonly shown: Shown; readonly note?: Disposable | undefined },
     signal: AbortSignal,
   ): Promise<void>;
   /** `error`: why, as what fills the disk goes at once. */
@@ -72,12 +76,6 @@ type Standing = { readonly tree: CopiedTree; readonly key: string; users: number
 const maximumIdle = 4;
 /** Milliseconds; the coarsest clock of a file system ticks every two seconds (FAT). */
 const longestTick = 2500;
-/**
- * linux/magic.h: tmpfs and ramfs. What is written through a mapping of a file there shows in no time of it when the page was read through that mapping before (seen with 6.18):
- * mmap(2) promises no more than that it shows at some time between the write and msync(2).
- */
-const silentFileSystems = new Set([0x01021994, 0x858458f6]);
-
 export function createCopiedTrees(place: CopiedTreesPlace): CopiedTrees {
   const standing = new Set<Standing>();
   const making = createSingleFlight<string, void>();
@@ -172,11 +170,14 @@ export function createCopiedTrees(place: CopiedTreesPlace): CopiedTrees {
       }
       discard(tree.path);
     },
-    async writeDown(tree, { upper, lowers, shown }, signal) {
+    async writeDown(tree, { upper, lowers, shown, note }, signal) {
       const changes = await compare(tree, shown, signal);
       if (changes.changes.length > 0) {
-        tree.taken = await inSlices(writeChanges(changes, { root: tree.root, upper, lower: openChainTree(lowers) }), signal);
-      }
+        const leavesNames = note !== undefined;
+        tree.taken = await inSlices(writeChanges(changes, { root: tree.root, upper, lower: openChainTree(lowers), leavesNames }), signal);
+        note?.[Symbol.dispose]();
+        if (leavesNames) for (const path of tree.taken) unlinkAt(AT_FDCWD, hostPathOf(tree.root, path));
+      } else note?.[Symbol.dispose]();
       tree.record = changes.record;
     },
     drop: (tree, error) => discard(tree.path, error),
@@ -190,9 +191,8 @@ export function createCopiedTrees(place: CopiedTreesPlace): CopiedTrees {
   };
 }
 
-async function compare(tree: CopiedTree, shown: Shown, signal: AbortSignal): Promise<Changes> {
-  const comparesBytes = silentFileSystems.has(statfsSync(tree.path).type);
-  return await inSlices(findChanges({ root: tree.root, source: openChainTree(shown.layers()), comparesBytes }, tree.record), signal);
+async function compare({ root, record }: CopiedTree, shown: Shown, signal: AbortSignal): Promise<Changes> {
+  return await inSlices(compareTree(root, { record, layers: shown.layers() }), signal);
 }
 
 function dressRoot(tree: CopiedTree, folder: string): void {

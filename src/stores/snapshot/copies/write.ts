@@ -5,7 +5,7 @@ import { JettisonError, systemCode, unreachable } from '#ground/base/errors.ts';
 import { listAttributes, removeAttribute } from '#ground/linux/attributes.ts';
 import { removeTreeAt } from '#ground/linux/remove-tree.ts';
 import { statField, timeAt } from '#ground/linux/stat-rows.ts';
-import { AT_FDCWD, closeFile, makeFolderAt, openAt, openFlags, procPath, renameAt, unlinkAt } from '#ground/linux/syscall.ts';
+import { AT_FDCWD, closeFile, linkAt, makeFolderAt, openAt, openFlags, procPath, renameAt, unlinkAt } from '#ground/linux/syscall.ts';
 import { describeEntry, lookAt } from '#ground/linux/tree-read.ts';
 import type { Tree } from '#ground/linux/tree.ts';
 import { markOpaque } from '../chain-tree.ts';
@@ -20,6 +20,8 @@ export type Writing = {
   readonly upper: string;
   /** The chain below the snapshot. */
   readonly lower: Tree;
+  /** What was changed keeps its name in the tree, so that all can be done again when it is broken off; whoever goes on with the tree has to take these names away. */
+  readonly leavesNames?: boolean;
 };
 
 /**
@@ -84,7 +86,11 @@ type Writer = {
   folders(): readonly ByteString[];
 };
 
-function createWriter({ root, lower, upper: folder }: Writing, upper: number, names: ReadonlyMap<number, number>): Writer {
+function createWriter(
+  { root, lower, upper: folder, leavesNames = false }: Writing,
+  upper: number,
+  names: ReadonlyMap<number, number>,
+): Writer {
   const opened = new Set<ByteString>();
   const wasEmpty = readdirSync(folder).length === 0;
   const hostUpper = fromText(folder);
@@ -124,7 +130,8 @@ function createWriter({ root, lower, upper: folder }: Writing, upper: number, na
       clear(path);
       const from = hostPathOf(root, path);
       if (links === 1 || names.get(inode) === links) {
-        renameAt(AT_FDCWD, from, upper, path);
+        if (leavesNames) linkAt(AT_FDCWD, from, upper, path);
+        else renameAt(AT_FDCWD, from, upper, path);
         dropMarks(hostPathOf(hostUpper, path));
         return;
       }
@@ -132,7 +139,7 @@ function createWriter({ root, lower, upper: folder }: Writing, upper: number, na
       if (stats === undefined) throw new JettisonError('snapshot/changed', `"${toText(from)}" is gone`, { fault: 'bug' });
       using target = openParent(upper, path);
       placer.place(target.file, path, describeEntry({ path, hostPath: from, layer: 0, stats }));
-      unlinkAt(AT_FDCWD, from);
+      if (!leavesNames) unlinkAt(AT_FDCWD, from);
     },
     folders: () => [...opened].toReversed(),
   };

@@ -10,7 +10,11 @@ export type CopiedActive = {
   readonly folder: string;
   /** Folders of the chain below it, topmost first. */
   readonly lowers: readonly string[];
+  /** What was changed is written down also when the work was aborted, and by whoever clears up when this process dies. */
+  readonly isKept: boolean;
 };
+
+const never = new AbortController().signal;
 
 /** A writable tree of an active snapshot. Disposing writes what was changed into its folder; when that fails, or `signal` has aborted, the tree is dropped. */
 export async function mountCopy(
@@ -19,17 +23,24 @@ export async function mountCopy(
   onUnmount: () => void,
   signal: AbortSignal,
 ): Promise<MountedSnapshot> {
-  const { id, parent, folder, lowers } = active;
+  const { id, parent, folder, lowers, isKept } = active;
   const isUnwritten = readdirSync(folder).length === 0;
   const shown: Shown =
     isUnwritten && parent !== undefined ? { key: parent, layers: () => lowers } : { key: id, layers: () => [folder, ...lowers] };
   const tree = await trees.own(shown, folder, signal);
+  let note: Disposable | undefined;
+  if (isKept) {
+    const { noteKept } = await import('../copies/kept.ts');
+    note = noteKept({ id, tree: tree.path, record: tree.record, isUnwritten: shown.key === parent });
+  }
   return disposable(tree, async () => {
     try {
-      signal.throwIfAborted();
-      await trees.writeDown(tree, { upper: folder, lowers, shown }, signal);
+      if (!isKept) signal.throwIfAborted();
+      await trees.writeDown(tree, { upper: folder, lowers, shown, note }, isKept ? never : signal);
       trees.giveBack(tree, id);
     } catch (error) {
+      // Whoever clears up after this process tries again.
+      if (isKept) throw error;
       trees.drop(tree, error);
       if (!signal.aborted) throw error;
     } finally {

@@ -40,8 +40,8 @@ export function isGone(store: string, name: string): boolean {
   return lock !== undefined;
 }
 
-/** Calls `clean` for each owner that died, holding its lock, and then forgets it: two processes never clean up after the same one at once. */
-export function reapOwners(store: string, clean: (name: string) => void): void {
+/** Calls `clean` for each owner that died, holding its lock, and then forgets it if that says so: two processes never clean up after the same one at once. */
+export async function reapOwners(store: string, clean: (name: string) => Promise<boolean>): Promise<void> {
   for (const name of readdirSync(join(store, 'owners'))) {
     const path = join(store, 'owners', name);
     if (name.startsWith('.')) {
@@ -50,8 +50,7 @@ export function reapOwners(store: string, clean: (name: string) => void): void {
     }
     using lock: FileLock | undefined = tryLockFile(path, exclusive);
     if (!lock) continue;
-    clean(name);
-    rmSync(path, { force: true });
+    if (await clean(name)) rmSync(path, { force: true });
   }
 }
 

@@ -1,6 +1,7 @@
 /** The rows of a snapshot store. A row is `active` (being written by its owner), `committed` (final), or `removed` (its folder is on the way to the trash). */
 import { beginBoot, isFirstOfBoot, lastBootTable } from '#stores/db/last-boot.ts';
 import type { Database, Row } from '#stores/db/open.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import { parseSnapshotId, snapshotNotFound, type ListedSnapshot, type SnapshotId, type SnapshotSize } from '../contract.ts';
 
 const idOfNow = "max(0, CAST(10 * (unixepoch('subsec') - unixepoch('2026-01-01')) AS INTEGER))";
@@ -29,6 +30,8 @@ export const migrations = [
   `ALTER TABLE snapshot ADD COLUMN linked INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE snapshot ADD COLUMN used INTEGER NOT NULL DEFAULT 0;`,
   lastBootTable,
+  // An active snapshot that outlives its process: who clears up after that commits it.
+  `ALTER TABLE snapshot ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;`,
 ];
 
 /**
@@ -53,6 +56,17 @@ export type Records = {
   /** An active row comes to stand on `parent`. Throws `snapshot/not-found` unless that is committed. */
   moveOver(id: SnapshotId, parent: SnapshotId): void;
   commit(id: SnapshotId, boot: string): void;
+  /** An active row is kept from now on: who clears up commits it. */
+  keep(id: SnapshotId): void;
+  /** Active rows that `owner` keeps. */
+  listKept(owner: string): readonly SnapshotRow[];
+  /** Commits those of these that are active and kept; the others are committed, or removed, already. */
+  commitKept(ids: readonly SnapshotId[], boot: string): void;
+  /**
+   * A committed row is active and kept again, owned by `owner`; its size and facts are forgotten. Throws `snapshot/not-found`, also for one whose parent is gone,
+   * and `snapshot/in-use` when something stands on it, shares its folder, or has lent it one.
+   */
+  reopen(id: SnapshotId, owner: string): SnapshotRow;
   get(id: SnapshotId): SnapshotRow | undefined;
   /** Top first; empty when it is not there. */
   chain(id: SnapshotId): readonly SnapshotRow[];
@@ -66,7 +80,7 @@ export type Records = {
   doom(ids: readonly SnapshotId[], owner: string, usedBefore?: number): readonly SnapshotId[];
   /** The active row is gone; gives it and those that stayed only for it. */
   discard(id: SnapshotId, owner: string): readonly SnapshotId[];
-  /** Rows that `departed` left active or half removed, now removed and owned by `owner`. */
+  /** Rows that `departed` left active or half removed, now removed and owned by `owner`; commit what it keeps first. */
   takeOver(departed: string, owner: string): readonly SnapshotId[];
   /** Owners of rows that are active or half removed. */
   owners(): readonly string[];
@@ -133,6 +147,23 @@ export function openRecords(database: Database): Records {
     commit(id, boot) {
       if (sql.commit.run(boot, toNumber(id)).changes !== 1) throw snapshotNotFound(id);
     },
+    keep(id) {
+      if (sql.keep.run(toNumber(id)).changes !== 1) throw snapshotNotFound(id);
+    },
+    listKept: (owner) => sql.listKept.all(owner).map(toRow),
+    commitKept: (ids, boot) =>
+      database.transaction(() => {
+        for (const id of ids) sql.commitKept.run(boot, toNumber(id));
+      }),
+    reopen: (id, owner) =>
+      database.transaction(() => {
+        const found = sql.get.get(toNumber(id));
+        const row = found && toRow(found);
+        if (row === undefined || (row.parent !== undefined && !sql.get.get(toNumber(row.parent)))) throw snapshotNotFound(id);
+        if (sql.reopen.run(owner, toNumber(id)).changes !== 1) throw inUse(id);
+        sql.dropFacts.run(toNumber(id));
+        return row;
+      }),
     get(id) {
       const row = sql.get.get(toNumber(id));
       return row && toRow(row);
@@ -195,7 +226,21 @@ function prepareAll(database: Database) {
   return {
     insert: database.prepare(`INSERT INTO snapshot (parent, owner, created, state) VALUES (?, ?, ?, 'active')`),
     moveOver: database.prepare(`UPDATE snapshot SET parent = ? WHERE id = ? AND state = 'active'`),
-    commit: database.prepare(`UPDATE snapshot SET state = 'committed', owner = NULL, boot = ? WHERE id = ? AND state = 'active'`),
+    commit: database.prepare(`UPDATE snapshot SET state = 'committed', owner = NULL, kept = 0, boot = ? WHERE id = ? AND state = 'active'`),
+    keep: database.prepare(`UPDATE snapshot SET kept = 1 WHERE id = ? AND state = 'active'`),
+    listKept: database.prepare(
+      `SELECT id, parent, content, created FROM snapshot WHERE owner = ? AND state = 'active' AND kept = 1 ORDER BY id`,
+    ),
+    commitKept: database.prepare(
+      `UPDATE snapshot SET state = 'committed', owner = NULL, kept = 0, boot = ? WHERE id = ? AND state = 'active' AND kept = 1`,
+    ),
+    reopen: database.prepare(
+      `UPDATE snapshot SET state = 'active', owner = ?, kept = 1, boot = NULL, bytes = NULL, linked = 0, doomed = 0
+         WHERE id = ? AND state = 'committed' AND content IS NULL
+         AND NOT EXISTS (SELECT 1 FROM snapshot child WHERE child.parent = snapshot.id AND child.state != 'removed')
+         AND NOT EXISTS (SELECT 1 FROM snapshot other WHERE other.content = snapshot.id AND other.state != 'removed')`,
+    ),
+    dropFacts: database.prepare('DELETE FROM fact WHERE snapshot = ?'),
     stack: database.prepare(`INSERT INTO snapshot (parent, content, created, boot, state) VALUES (?, ?, ?, ?, 'committed')`),
     get: database.prepare(`SELECT id, parent, content, created FROM snapshot WHERE id = ? AND state = 'committed'`),
     exists: database.prepare(`SELECT id FROM snapshot WHERE id = ? AND state != 'removed'`),
@@ -218,7 +263,9 @@ function prepareAll(database: Database) {
          AND NOT EXISTS (SELECT 1 FROM snapshot other WHERE other.content = snapshot.id AND other.state != 'removed') RETURNING id`,
     ),
     discard: database.prepare(`UPDATE snapshot SET state = 'removed', owner = ? WHERE id = ? AND state = 'active'`),
-    takeOver: database.prepare(`UPDATE snapshot SET state = 'removed', owner = ? WHERE owner = ? RETURNING id`),
+    takeOver: database.prepare(
+      `UPDATE snapshot SET state = 'removed', owner = ? WHERE owner = ? RETURNING id`,
+    ),
     owners: database.prepare('SELECT DISTINCT owner FROM snapshot WHERE owner IS NOT NULL'),
     dropNotDurable: database.prepare(
       `UPDATE snapshot SET state = 'removed', owner = ? WHERE boot IS NOT NULL AND boot != ? AND state = 'committed' RETURNING id`,
@@ -238,6 +285,13 @@ function prepareAll(database: Database) {
       `SELECT s.id FROM fact JOIN snapshot s ON s.id = fact.snapshot WHERE fact.name = ? AND fact.text = ? AND length(fact.text) <= 256 AND s.state = 'committed' ORDER BY s.id`,
     ),
   };
+}
+
+function inUse(id: SnapshotId): JettisonError {
+  return new JettisonError('snapshot/in-use', `The snapshot "${id}" is in use: something was made over it`, {
+    fault: 'environment',
+    hint: 'Another command is reading these files, or their container was committed: try again when it has ended',
+  });
 }
 
 function idsOf(rows: readonly Row[]): readonly SnapshotId[] {
