@@ -126,6 +126,8 @@ test('copies: clearing up after the dead that was broken off is done again', asy
   assert.deepEqual(await read(store, own), { a: 'one', a2: 'one', c: 'c', 'd/inner': 'inner', z: 'last' });
 });
 
+const inUse = (error: unknown): boolean => isCode(error, 'snapshot/in-use');
+
 test('what something stands on, or shares, or is not there, is not reopened', async () => {
   using folder = temporary();
   await using store = await openSnapshotStore({ folder: folder.path, now });
@@ -133,7 +135,6 @@ test('what something stands on, or shares, or is not there, is not reopened', as
   const linked = await writeSnapshot(store, undefined, () => undefined);
   const stacked = await store.stack(linked, image, signal);
   const own = await writeSnapshot(store, image, () => undefined);
-  const inUse = (error: unknown): boolean => isCode(error, 'snapshot/in-use');
   for (const id of [image, linked, stacked.id]) await assert.rejects(store.reopen(id, signal), inUse);
   {
     await using reading = await store.prepare(own, signal);

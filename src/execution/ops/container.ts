@@ -16,7 +16,9 @@ export type ContainerRequest = {
   readonly network: 'host' | 'none';
   readonly terminal: boolean;
   readonly stopSignal: string;
-  /** Keep what the container wrote as a committed snapshot. */
+  /** The container's own snapshot (see `prepareContainer`): it is written on, whatever becomes of this process. Undefined: a new one over `image`. */
+  readonly snapshot?: SnapshotId;
+  /** Keep what the container wrote as a committed snapshot; always, where it has one of its own. */
   readonly keep: boolean;
 };
 
@@ -29,8 +31,18 @@ export type ContainerOutcome = {
 
 export type ContainerTools = { readonly snapshots: SnapshotStore; readonly runtime: Runtime };
 
+/** An empty snapshot over an image, for a container to write on: who remembers its id before the container runs never loses what that wrote. */
+export async function prepareContainer(
+  image: SnapshotId | undefined,
+  { snapshots }: Pick<ContainerTools, 'snapshots'>,
+  signal: AbortSignal,
+): Promise<SnapshotId> {
+  await using active = await snapshots.prepare(image, signal);
+  return (await active.commit(signal)).id;
+}
+
 /**
- * Runs the process over a new writable snapshot of the image, attached to this process's own stdin, stdout and stderr. Volumes of the
+ * Runs the process over its own snapshot or a new writable one of the image, attached to this process's own stdin, stdout and stderr. Volumes of the
  * image are part of that snapshot: nothing else outlives the container. When it cannot start it throws: for `docker run`'s exit codes take
  * `runtime/command-not-found` as 127, `runtime/command-not-executable` as 126 and every other error as 125.
  */
@@ -38,9 +50,12 @@ export async function runContainer(request: ContainerRequest, tools: ContainerTo
   if (request.terminal && !isatty(0)) {
     throw new JettisonError('ops/not-a-terminal', 'The input device is not a terminal', { hint: 'Leave out -t' });
   }
-  await using active = await tools.snapshots.prepare(request.image, signal);
+  await using active =
+    request.snapshot === undefined
+      ? await tools.snapshots.prepare(request.image, signal)
+      : await tools.snapshots.reopen(request.snapshot, signal);
   const { status, tidy } = await runMounted();
-  if (!request.keep) return { code: status.code, snapshot: undefined };
+  if (!request.keep && request.snapshot === undefined) return { code: status.code, snapshot: undefined };
   tidy(active.folder);
   return { code: status.code, snapshot: (await active.commit(signal)).id };
 

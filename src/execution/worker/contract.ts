@@ -105,7 +105,9 @@ export type Worker = AsyncDisposable & {
   writeLayer(request: LayerRequest, report: Report, signal: AbortSignal): Promise<LayerBlob>;
   /** Unpacks a layer blob over `parent`; fails unless its uncompressed bytes have `diffId`. Needs no parent to begin, and waits for it where the layer's entries lead there. A layer already unpacked over that parent is found, not unpacked again. */
   unpackLayer(request: UnpackRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
-  /** A container's process over a new writable snapshot, attached to this process's own standard streams. */
+  /** An empty snapshot over an image for a container to write on, each time that it runs: its id is known, and can be kept, before anything is written. */
+  prepareContainer(image: SnapshotId | undefined, signal: AbortSignal): Promise<SnapshotId>;
+  /** A container's process over its own snapshot, or a new writable snapshot, attached to this process's own standard streams. */
   runContainer(request: ContainerRequest, signal: AbortSignal): Promise<ContainerOutcome>;
   /** Hands a signal (`SIGTERM`) to the first process of a running container; nothing when it has ended. */
   signalContainer(id: string, name: string): void;

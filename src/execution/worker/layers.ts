@@ -17,6 +17,8 @@ const facts = { diffId: 'diff-id', fileBytes: 'file-bytes', chainId: 'chain-id',
 export type Layers = {
   /** The identity of a snapshot's layer, known by other means than reading its folder. */
   remember(id: SnapshotId, layer: Layer): void;
+  /** The snapshot was written on: what is known of it is wrong. */
+  forget(id: SnapshotId): void;
   identities(top: SnapshotId, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
   write(request: LayerRequest, report: Report, signal: AbortSignal): Promise<LayerBlob>;
   unpack(request: UnpackRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
@@ -46,6 +48,10 @@ export function createLayers(snapshots: SnapshotStore): Layers {
 
   return {
     remember: (id, layer) => remember(snapshots, id, layer),
+    forget(id) {
+      identified.delete(id);
+      times.delete(id);
+    },
     identities: async (top, signal) =>
       await Promise.all(
         snapshots.chain(top).map(async ({ id, content, createdAt }) => {

@@ -123,6 +123,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
       parent.catch((error: unknown) => own.abort(error instanceof Error ? error : new Error(String(error))));
       return await call('unpackLayer', [{ ...request, parent: 'coming' }], { report, parent }, own.signal);
     },
+    prepareContainer: async (image, callSignal) => await call('prepareContainer', [image], ignore, callSignal),
     runContainer: async (request, callSignal) => await call('runContainer', [request], ignore, callSignal),
     signalContainer: (container, name) => send({ kind: 'signal', container, name }),
     missing: async (snapshots, callSignal) => await call('missing', [snapshots], ignore, callSignal),

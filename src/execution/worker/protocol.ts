@@ -20,7 +20,9 @@ export type Calls = {
   readonly run: { readonly take: readonly [WireOpRequest]; readonly give: Awaited<ReturnType<Worker['run']>> };
   readonly unpackLayer: { readonly take: readonly [WireUnpackRequest]; readonly give: SnapshotId };
 } & {
-  readonly [K in 'examine' | 'contentDigest' | 'layerIdentities' | 'writeLayer' | 'runContainer' | 'missing' | 'release']: {
+  readonly [
+    K in 'examine' | 'contentDigest' | 'layerIdentities' | 'writeLayer' | 'prepareContainer' | 'runContainer' | 'missing' | 'release'
+  ]: {
     readonly take: CallArguments<Parameters<Worker[K]>>;
     readonly give: Awaited<ReturnType<Worker[K]>>;
   };

@@ -92,9 +92,17 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
       writeLayer: async ([request], { report }, signal) => await layers.write(request, report, signal),
       unpackLayer: async ([{ parent, ...request }], { report, comingParent }, signal) =>
         await layers.unpack({ ...request, parent: parent === 'coming' ? comingParent() : parent }, report, signal),
+      prepareContainer: async ([image], _back, signal) => {
+        const { prepareContainer } = await import('#execution/ops/container.ts');
+        return await prepareContainer(image, { snapshots }, signal);
+      },
       runContainer: async ([request], _back, signal) => {
         const { runContainer } = await import('#execution/ops/container.ts');
-        return await runContainer(request, await execTools(signal), signal);
+        try {
+          return await runContainer(request, await execTools(signal), signal);
+        } finally {
+          if (request.snapshot !== undefined) layers.forget(request.snapshot);
+        }
       },
       missing: async ([ids]) => await Promise.resolve(ids.filter((id) => isMissing(snapshots, id))),
       release: async ([ids]) => {

@@ -263,9 +263,7 @@ function prepareAll(database: Database) {
          AND NOT EXISTS (SELECT 1 FROM snapshot other WHERE other.content = snapshot.id AND other.state != 'removed') RETURNING id`,
     ),
     discard: database.prepare(`UPDATE snapshot SET state = 'removed', owner = ? WHERE id = ? AND state = 'active'`),
-    takeOver: database.prepare(
-      `UPDATE snapshot SET state = 'removed', owner = ? WHERE owner = ? RETURNING id`,
-    ),
+    takeOver: database.prepare(`UPDATE snapshot SET state = 'removed', owner = ? WHERE owner = ? RETURNING id`),
     owners: database.prepare('SELECT DISTINCT owner FROM snapshot WHERE owner IS NOT NULL'),
     dropNotDurable: database.prepare(
       `UPDATE snapshot SET state = 'removed', owner = ? WHERE boot IS NOT NULL AND boot != ? AND state = 'committed' RETURNING id`,
