@@ -2,6 +2,7 @@
 import { splitNotBuilt, type Command } from '#faces/cli/command.ts';
 import { commandTable, notBuiltCommands } from '#faces/cli/commands.ts';
 import type { Option } from '#faces/cli/option.ts';
+import { insteadOf, refusedCommands } from '#faces/cli/refused-commands.ts';
 
 export async function makeCliPage(): Promise<string> {
   const sections: string[] = [];
@@ -12,7 +13,7 @@ export async function makeCliPage(): Promise<string> {
 
 Commands and options have the names and meanings that the docker CLI gives them. What jettison does not have yet is refused by name, never ignored.
 
-Exit codes: 0, 1 for an error, 70 for a bug of jettison, 130 after Ctrl-C, 143 after SIGTERM; \`run\` gives the container's own code, 125 to 127 when it could not
+Exit codes: 0, 1 for an error, 125 for an option that is unknown or has a wrong value, 70 for a bug of jettison, 130 after Ctrl-C, 143 after SIGTERM; \`run\` gives the container's own code, 125 to 127 when it could not
 be started. Codes of errors: [errors.md](errors.md).
 
 ${sections.join('\n')}
@@ -22,6 +23,15 @@ ${[...notBuiltCommands]
   .toSorted()
   .map((name) => `\`${name}\``)
   .join(', ')}
+
+## Not part of jettison
+
+| docker's command | use instead |
+| --- | --- |
+${refusedCommands()
+  .toSorted()
+  .map((name) => `| \`${name}\` | ${cell(insteadOf(name.split(' '))?.hint ?? '')} |`)
+  .join('\n')}
 `;
 }
 

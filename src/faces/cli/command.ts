@@ -1,12 +1,14 @@
 /** What a command is: a table of options, how many arguments it takes, and a function. Its help and its errors are made from the table. */
 import type { Readable, Writable } from 'node:stream';
-import { JettisonError } from '#ground/base/errors.ts';
+import { isCode, JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
 import type { Option, ValuesOf } from './option.ts';
 
 /** A standard output as commands see it. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
 export type Streams = { readonly stdin: Readable & { readonly isTTY?: boolean }; readonly stdout: Output; readonly stderr: Output };
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
 /** What the world around a command is. */
 export type Surroundings = {
@@ -15,6 +17,8 @@ export type Surroundings = {
   readonly streams: Streams;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** `debug`: errors show where they come from; `error` and `fatal`: notes are left out. */
+  readonly logLevel: LogLevel;
 };
 
 export type Command = {
@@ -53,7 +57,7 @@ type Definition<O> = {
   ) => Promise<number>;
 };
 
-/** Makes a command of its table. Thrown by its `run`: `cli/unknown-flag`, `cli/not-built`, `cli/bad-value`, `cli/usage`, and what the work itself throws. */
+/** Makes a command of its table. Thrown by its `run`: `cli/unknown-flag`, `cli/flag-value`, `cli/argument-count`, `cli/not-built`, and what the work itself throws. */
 export function defineCommand<O extends Readonly<Record<string, Option<unknown>>>>(definition: Definition<O>): Command {
   return {
     name: definition.name,
@@ -121,7 +125,13 @@ function createReader<O extends Readonly<Record<string, Option<unknown>>>>(defin
   const rest: string[] = [];
   let ended = false;
   const find = (name: string, shown: string) => byName.get(name) ?? refuse(definition, name, shown);
-  const set = (key: string, option: Option<unknown>, value: string): void => void values.set(key, option.add(values.get(key), value));
+  const set = (key: string, option: Option<unknown>, value: string): void => {
+    try {
+      values.set(key, option.add(values.get(key), value));
+    } catch (error) {
+      throw isCode(error, 'cli/bad-value') ? badFlagValue(definition, option, error) : error;
+    }
+  };
   const long = (word: string, next: string | undefined): boolean => {
     const equals = word.indexOf('=');
     const name = equals < 0 ? word : word.slice(0, equals);
@@ -166,11 +176,11 @@ export type Described = { readonly name: string; readonly usage: string; readonl
 function refuse(command: Described, name: string, shown: string): never {
   const isLong = name.startsWith('--');
   const refused = splitNotBuilt(command.notBuilt).find((one) => one.names.includes(name));
-  if (refused) throw new JettisonError('cli/not-built', `"--${refused.long}" is not built yet`, { hint: usageLine(command) });
-  const what = isLong ? `Unknown flag: ${name}` : `Unknown shorthand flag: '${name.slice(1)}' in ${shown}`;
+  if (refused) throw new JettisonError('cli/not-built', `"--${refused.long}" is not built yet`, { hint: usageLines(command) });
+  const what = isLong ? `unknown flag: ${name}` : `unknown shorthand flag: '${name.slice(1)}' in ${shown}`;
   const near = isLong ? suggest(name, [...longNames(command), '--help']) : undefined;
   throw new JettisonError('cli/unknown-flag', what, {
-    hint: `${near === undefined ? '' : `Did you mean "${near}"? `}${usageLine(command)}`,
+    hint: `${near === undefined ? '' : `Did you mean "${near}"?\n`}${usageLines(command)}`,
   });
 }
 
@@ -191,18 +201,33 @@ function longNames(command: Described): readonly string[] {
 }
 
 function missingValue(command: Described, name: string): never {
-  throw new JettisonError('cli/usage', `Flag needs an argument: ${name}`, { hint: usageLine(command) });
+  const shown = name.startsWith('--') ? name : `'${name.slice(1)}' in ${name}`;
+  throw new JettisonError('cli/flag-value', `flag needs an argument: ${shown}`, { hint: usageLines(command) });
+}
+
+/** With the short name, too, and with the usage below. */
+function badFlagValue(command: Described, { long, short }: Option<unknown>, error: JettisonError): JettisonError {
+  const message = short === undefined ? error.message : error.message.replace(`for "--${long}" flag`, `for "-${short}, --${long}" flag`);
+  return new JettisonError('cli/flag-value', message, {
+    hint: `${error.hint === undefined ? '' : `${error.hint}\n`}${usageLines(command)}`,
+    cause: error,
+  });
 }
 
 function checkCount(command: Described & { readonly arguments: readonly [number, number] }, count: number): void {
   const [fewest, most] = command.arguments;
   if (count >= fewest && count <= most) return;
-  const least = fewest === most ? 'exactly' : count < fewest ? 'at least' : 'at most';
   const number = count < fewest ? fewest : most;
-  const wanted = most === 0 ? 'no arguments' : `${least} ${number} argument${number === 1 ? '' : 's'}`;
-  throw new JettisonError('cli/usage', `"jettison ${command.name}" requires ${wanted}`, { hint: usageLine(command) });
+  const howMany =
+    most === 0
+      ? 'accepts no arguments'
+      : `requires ${fewest === most ? '' : count < fewest ? 'at least ' : 'at most '}${number} argument${number === 1 ? '' : 's'}`;
+  throw new JettisonError('cli/argument-count', `jettison: 'jettison ${command.name}' ${howMany}`, {
+    hint: usageLines(command, fewest !== most && count < fewest ? 'See' : 'Run'),
+  });
 }
 
-function usageLine(command: { readonly name: string; readonly usage: string }): string {
-  return `Usage: jettison ${command.name} ${command.usage}; see "jettison ${command.name} --help"`;
+/** What docker writes below a mistake on the command line. */
+function usageLines(command: { readonly name: string; readonly usage: string }, verb = 'Run'): string {
+  return `\nUsage:  jettison ${command.name} ${command.usage}\n\n${verb} 'jettison ${command.name} --help' for more information`;
 }

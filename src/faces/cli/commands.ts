@@ -10,7 +10,7 @@ export type CommandEntry = {
 
 export const commandTable: readonly CommandEntry[] = [
   {
-    names: ['build', 'image build'],
+    names: ['build', 'image build', 'builder build', 'buildx build'],
     summary: 'Build an image from a Dockerfile',
     load: async () => (await import('./commands/build.ts')).buildCommand,
   },
@@ -174,9 +174,49 @@ export const commandTable: readonly CommandEntry[] = [
     summary: 'Show the version',
     load: async () => (await import('./commands/version.ts')).versionCommand,
   },
+  {
+    names: ['context ls', 'context list'],
+    summary: 'List contexts (there is one)',
+    load: async () => (await import('./commands/context.ts')).listContextsCommand,
+  },
+  {
+    names: ['context show'],
+    summary: 'Print the name of the context',
+    load: async () => (await import('./commands/context.ts')).showContextCommand,
+  },
+  {
+    names: ['context use'],
+    summary: 'Set the context (there is one)',
+    load: async () => (await import('./commands/context.ts')).useContextCommand,
+  },
+  {
+    names: ['context inspect'],
+    summary: 'Show what is known of contexts',
+    load: async () => (await import('./commands/context.ts')).inspectContextCommand,
+  },
+  {
+    names: ['buildx ls'],
+    summary: 'List builders (there is one)',
+    load: async () => (await import('./commands/buildx.ts')).listBuildersCommand,
+  },
+  {
+    names: ['buildx inspect'],
+    summary: 'Show the builder',
+    load: async () => (await import('./commands/buildx.ts')).inspectBuilderCommand,
+  },
+  {
+    names: ['buildx use'],
+    summary: 'Set the builder (there is one)',
+    load: async () => (await import('./commands/buildx.ts')).useBuilderCommand,
+  },
+  {
+    names: ['buildx version'],
+    summary: 'Show the version',
+    load: async () => (await import('./commands/buildx.ts')).buildxVersionCommand,
+  },
 ];
 
-/** Commands of the docker CLI that jettison knows by name only. */
+/** Commands of the docker CLI that are not built yet; those that will not be are in refused-commands.ts. */
 export const notBuiltCommands: ReadonlySet<string> = new Set([
   'attach',
   'commit',
@@ -194,7 +234,6 @@ export const notBuiltCommands: ReadonlySet<string> = new Set([
   'port',
   'rename',
   'restart',
-  'search',
   'start',
   'stats',
   'stop',
@@ -202,13 +241,8 @@ export const notBuiltCommands: ReadonlySet<string> = new Set([
   'unpause',
   'update',
   'wait',
-  'builder',
-  'buildx',
-  'compose',
-  'context',
   'manifest',
   'network',
-  'plugin',
   'system events',
   'volume',
   'image import',

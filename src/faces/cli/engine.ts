@@ -10,7 +10,8 @@ export async function engineFor(
   given: Pick<EngineOptions, 'network' | 'cacheMax' | 'isolation'> = {},
 ): Promise<Engine> {
   const report = (event: ProgressEvent): void => {
-    if (event.kind === 'note') around.streams.stderr.write(`${harmless(event.text, false)}\n`);
+    if (event.kind === 'note' && around.logLevel !== 'error' && around.logLevel !== 'fatal')
+      around.streams.stderr.write(`${harmless(event.text, false)}\n`);
   };
   const options = { environment: around.environment, currentFolder: around.currentFolder, report, untilExit: true, ...given };
   return await openEngine(options);

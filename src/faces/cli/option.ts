@@ -66,7 +66,7 @@ export function choice<const T extends string, const I extends string | undefine
 
 /** The error for an option whose value cannot be used; `why` says what would do. */
 export function badValue(long: string, value: string, why: string): JettisonError {
-  return new JettisonError('cli/bad-value', `Invalid argument "${value}" for "--${long}": ${why}`);
+  return new JettisonError('cli/bad-value', `invalid argument "${value}" for "--${long}" flag: ${why}`);
 }
 
 function parseFlag(long: string, word: string): boolean {

@@ -56,7 +56,7 @@ test('what docker refuses is refused', () => {
   for (const words of bad)
     assert.throws(
       () => read(...words),
-      (error) => isCode(error, 'cli/bad-value'),
+      (error) => isCode(error, 'cli/flag-value') || isCode(error, 'cli/bad-value'),
       words.join(' '),
     );
 });

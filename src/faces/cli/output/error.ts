@@ -8,10 +8,24 @@ const bugCode = 70;
 /** System errors that say something about the machine, wherever they turn up. */
 const machineErrors = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM', 'EIO']);
 
-/** Writes notes, message and hint to `stderr`, a stack too when it is a bug; gives the exit code: `failureCode`, or 70 for a bug. */
-export function printError(error: unknown, stderr: Output, failureCode: number): number {
+/** Mistakes in the line itself are told in docker's words, as cobra, its command line library, puts them. */
+const mistakes: ReadonlyMap<string, number> = new Map([
+  ['cli/unknown-flag', 125],
+  ['cli/flag-value', 125],
+  ['cli/argument-count', 1],
+  ['cli/unknown-command', 1],
+]);
+
+/** The exit code of a mistake on the command line; undefined for any other error. */
+export function mistakeCode(error: unknown): number | undefined {
+  return error instanceof JettisonError ? mistakes.get(error.code) : undefined;
+}
+
+/** Writes notes, message and hint to `stderr`, a stack too when it is a bug or when `debug`; gives the exit code: `failureCode`, or 70 for a bug. */
+export function printError(error: unknown, stderr: Output, failureCode: number, debug = false): number {
   const isBug = !isExpected(error);
   stderr.write(describeError(error, stderr.isTTY === true));
+  if (debug && !isBug && error instanceof Error) stderr.write(`${[clean(error.stack ?? ''), ...causes(error)].join('\n')}\n`);
   return isBug ? bugCode : failureCode;
 }
 
@@ -25,7 +39,7 @@ export function describeError(error: unknown, colours: boolean): string {
   const hint = known?.hint ?? (fullDisk(error) === undefined ? undefined : fullDiskHint);
   return `${[
     ...notes,
-    `ERROR: ${clean(
+    `${mistakeCode(error) === undefined ? 'ERROR: ' : ''}${clean(
       messageOf(error)
         .trim()
         .replaceAll(/\s*[\r\n]+\s*/gu, ' '),

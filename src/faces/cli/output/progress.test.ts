@@ -107,6 +107,7 @@ test('transfers: lines where there is no terminal, bars where there is one', () 
         currentFolder: '/',
         streams: { stdin: process.stdin, stdout: output, stderr: output },
         now: () => 0,
+        logLevel: 'info',
       });
       moveBlobs(screen.report);
     }
