@@ -17,7 +17,7 @@ import { after, before, describe, test } from 'node:test';
 import { isCode } from '#ground/base/errors.ts';
 import { openRuntime } from '#execution/runtime/choose.ts';
 import type { ProcessRequest, Runtime } from '#execution/runtime/contract.ts';
-import { dockerCapabilities } from '#execution/runtime/spec.ts';
+import { dockerCapabilities } from '#execution/runtime/rights.ts';
 import { makeBusyboxRoot } from '#test/kit/busybox.ts';
 import { inOwnNamespaces, removeWithMounts } from '#test/kit/own-namespaces.ts';
 import { runStep, stepRequest, type Said } from '#test/kit/step.ts';

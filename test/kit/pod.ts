@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RuntimeSpec } from '#formats/oci/runtime-spec.ts';
 import { readCapabilities } from '#execution/runtime/capabilities.ts';
-import { createSpec, usualDevices } from '#execution/runtime/spec.ts';
+import { createSpec } from '#execution/runtime/spec.ts';
+import { usualDevices } from '#execution/runtime/spec-mounts.ts';
 import { makeBusyboxRoot } from './busybox.ts';
 import { runCommand, type CommandOptions, type Finished } from './sandbox.ts';
 

@@ -48,6 +48,7 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
   bindRoot(request, rootfs);
   undo.defer(() => unmount(rootfs));
   mountOwn(rootfs, names, request, inside('staging'));
+  if (request.security !== 'insecure' && request.confinement?.hasReadOnlyRoot === true) forbidWriting(rootfs);
   const stack = undo.move();
   return {
     folder,
@@ -91,6 +92,12 @@ function bindRoot(request: ProcessRequest, target: string): void {
   mountFileSystem({ source: '', target, type: '', options: '', flags: mountFlags.private });
   if (request.security === 'insecure') return;
   mountFileSystem({ ...bind, flags: mountFlags.bind | mountFlags.remount | mountFlags.noDevice });
+}
+
+/** Runtimes would do it last, and forget that no device may be opened. */
+function forbidWriting(root: string): void {
+  const flags = mountFlags.bind | mountFlags.remount | mountFlags.noDevice | mountFlags.readOnly;
+  mountFileSystem({ source: '', target: root, type: '', options: '', flags });
 }
 
 function readIfThere(file: string): string {

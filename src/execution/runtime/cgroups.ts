@@ -10,7 +10,7 @@ import { createLog } from '#ground/base/log.ts';
 import { mountHierarchy, readCount, readHierarchies, removeCgroup, type CgroupHierarchy } from '#ground/linux/cgroup.ts';
 import { tryLockFile, type FileLock } from '#ground/linux/lock-file.ts';
 import type { ProcessMount, ResourceLimits } from './contract.ts';
-import { controllersOf, limitFiles, type Controller } from './limits.ts';
+import { controllerName, controllersOf, limitFiles, type Controller, type LimitFile } from './limits.ts';
 
 export type CgroupPlaces = {
   /** Folder of the files that say what was made; of the store. */
@@ -129,7 +129,7 @@ function branchesFor(limits: ResourceLimits, rootOf: Tools['rootOf']): readonly 
 }
 
 function unifiedHas(root: string, controller: Controller): boolean {
-  return readFileSync(join(root, 'cgroup.controllers'), 'utf8').trim().split(' ').includes(controller);
+  return readFileSync(join(root, 'cgroup.controllers'), 'utf8').trim().split(' ').includes(controllerName(controller, 2));
 }
 
 /**
@@ -179,7 +179,7 @@ function makeLeaf(leaf: Branch & { readonly path: string }, limits: ResourceLimi
     if (hierarchy.version === 1 && hierarchy.name.split(',').includes('cpuset')) inheritCpuset(parent, folder);
   }
   for (const controller of controllers) {
-    for (const { file, value, optional } of limitFiles(limits, controller, hierarchy.version)) writeLimit(folder, file, value, optional);
+    for (const limit of limitFiles(limits, controller, hierarchy.version)) writeLimit(folder, limit);
   }
 }
 
@@ -197,7 +197,7 @@ function makeFolder(folder: string): void {
 function allowBelow(folder: string, controllers: readonly Controller[]): void {
   const file = join(folder, 'cgroup.subtree_control');
   const allowed = readFileSync(file, 'utf8').trim().split(' ');
-  for (const controller of controllers.filter((each) => !allowed.includes(each))) {
+  for (const controller of controllers.map((each) => controllerName(each, 2)).filter((each) => !allowed.includes(each))) {
     try {
       writeFileSync(file, `+${controller}`);
     } catch (error) {
@@ -213,7 +213,8 @@ function inheritCpuset(parent: string, folder: string): void {
   }
 }
 
-function writeLimit(folder: string, file: string, value: string, optional: true | undefined): void {
+function writeLimit(folder: string, { file: name, instead, value, optional }: LimitFile): void {
+  const file = instead !== undefined && !existsSync(join(folder, name)) ? instead : name;
   try {
     writeFileSync(join(folder, file), value, { flag: 'r+' });
   } catch (error) {

@@ -32,7 +32,9 @@ import type { ProcessRequest, Runtime } from './contract.ts';
 import { callArguments, createRuntime, ownEnvironment, type Program, type RuntimeSetting } from './oci-cli.ts';
 import { readCapabilities } from './capabilities.ts';
 import { smallProgram, type SmallProgram } from './small-programs.ts';
-import { sandboxProfile, usualDevices, type HostFacts, type RootDevices } from './spec.ts';
+import { sandboxProfile } from './rights.ts';
+import type { HostFacts } from './spec.ts';
+import { messagePlaces, usualDevices, type RootDevices } from './spec-mounts.ts';
 
 export type RuntimeChoice = {
   /** For bundles and state. Its content goes with this process: a tmpfs is mounted over it where this process has a mount namespace of its own. */
@@ -99,7 +101,13 @@ async function cgroupsFor({ folder, cgroupRecords: records }: RuntimeChoice): Pr
 
 function factsFor({ devices }: Way, folder: string, facts: HostFacts): HostFacts {
   const rootDevices =
-    devices === 'hook' ? { kind: devices, program: writeProgram('forbid-devices', join(folder, 'forbid-devices')) } : { kind: devices };
+    devices === 'hook'
+      ? {
+          kind: devices,
+          program: writeProgram('forbid-devices', join(folder, 'forbid-devices')),
+          readOnlyProgram: writeProgram('forbid-writing', join(folder, 'forbid-writing')),
+        }
+      : { kind: devices };
   return { ...facts, rootDevices };
 }
 
@@ -157,9 +165,11 @@ function hostFacts(): HostFacts {
     capabilities: readCapabilities(readFileSync('/proc/self/status', 'utf8')),
     architecture: process.arch,
     devices: usualDevices.filter((path) => existsSync(path)),
+    messagePlaces: messagePlaces.filter((path) => existsSync(path)),
     compiledFilter: undefined,
     rootDevices: { kind: 'flag-kept' },
     ...(ownRights().hasOneId ? { hasOneId: true } : {}),
+    ...(ownRights().isInitialNamespace ? {} : { isMapped: true }),
   };
 }
 

@@ -18,10 +18,11 @@ import { isStepArchitecture, type StepPlan } from './chroot/step-program.ts';
 import { startStep, type RunningStep, type StepEnd } from './chroot/step.ts';
 import { makeSystemFolders, type SystemFolders } from './chroot/system-folders.ts';
 import { checkBefore, numberOf } from './check.ts';
-import type { ExitStatus, ProcessMount, ProcessRequest, ProcessStreams, Runtime } from './contract.ts';
+import { programPaths } from './command.ts';
+import type { Confinement, ExitStatus, ProcessMount, ProcessRequest, ProcessStreams, Runtime } from './contract.ts';
 import { inOrder } from './own-mounts.ts';
 import { openRootTree, type RootTree } from './root.ts';
-import { dockerCapabilities } from './spec.ts';
+import { dockerCapabilities } from './rights.ts';
 import { limitNumber } from './ulimits.ts';
 
 /** Milliseconds for a process to end by itself after its stop signal, and for its keeper to end all others. */
@@ -73,6 +74,7 @@ function refuse(request: ProcessRequest): void {
     [request.security === 'insecure', 'more rights ("security: insecure")'],
     [request.terminal, 'a terminal of its own (-t)'],
     [request.limits !== undefined, 'limits of memory and processors'],
+    ...askedOf(request.confinement ?? {}),
   ] as const;
   for (const [isAsked, what] of refused) {
     if (!isAsked) continue;
@@ -81,6 +83,20 @@ function refuse(request: ProcessRequest): void {
       hint: 'Leave it out, or build where another "--isolation" than "chroot" works',
     });
   }
+}
+
+function askedOf(confinement: Confinement): readonly (readonly [boolean, string])[] {
+  return [
+    [confinement.capabilities !== undefined, 'other capabilities ("--cap-add", "--cap-drop")'],
+    [confinement.noNewPrivileges === true, '"--security-opt no-new-privileges"'],
+    [confinement.seccomp !== undefined, 'another seccomp profile'],
+    [confinement.opensSystemPaths === true, '"--security-opt systempaths=unconfined"'],
+    [confinement.hasReadOnlyRoot === true, 'a root that is read-only ("--read-only")'],
+    [confinement.sysctls !== undefined, 'settings of the kernel ("--sysctl")'],
+    [confinement.oomScore !== undefined, '"--oom-score-adj"'],
+    [confinement.shares !== undefined || confinement.lacksShm === true, 'a choice of namespaces ("--ipc", "--uts")'],
+    [confinement.hasInit === true, '"--init"'],
+  ];
 }
 
 type Running = {
@@ -163,7 +179,7 @@ function planOf(request: ProcessRequest, architecture: StepPlan['architecture'])
     parent: process.pid,
     root: request.rootfs,
     workingDirectory: request.workingDirectory,
-    programs: programsOf(request),
+    programs: programPaths(request),
     arguments: request.arguments,
     environment: request.environment,
     user: request.user,
@@ -174,14 +190,6 @@ function planOf(request: ProcessRequest, architecture: StepPlan['architecture'])
 
 function isKept(capability: string): boolean {
   return dockerCapabilities.includes(capability) && !withheld.includes(capability);
-}
-
-/** As execvp(3) looks for it: `checkBefore` has seen that it is there. */
-function programsOf({ arguments: [name = ''], environment, workingDirectory }: ProcessRequest): readonly string[] {
-  const absolute = (path: string): string => (path.startsWith('/') ? path : `${workingDirectory}/${path}`);
-  if (name.includes('/')) return [absolute(name)];
-  const path = environment.findLast((each) => each.startsWith('PATH='))?.slice('PATH='.length) ?? '';
-  return path.split(':').map((folder) => `${absolute(folder)}/${name}`);
 }
 
 type Outputs = Disposable & {

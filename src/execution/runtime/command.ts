@@ -65,6 +65,18 @@ function findProgram(name: string, request: Pick<ProcessRequest, 'environment' |
   return { kind: refused ? 'not-executable' : 'missing' };
 }
 
+/** Where the program of `request` may be, as execvp(3) looks for it: one file, or one for each folder of PATH. */
+export function programPaths({
+  arguments: [name = ''],
+  environment,
+  workingDirectory,
+}: Pick<ProcessRequest, 'arguments' | 'environment' | 'workingDirectory'>): readonly string[] {
+  const absolute = (path: string): string => (path.startsWith('/') ? path : `${workingDirectory}/${path}`);
+  if (name.includes('/')) return [absolute(name)];
+  const path = environment.findLast((each) => each.startsWith('PATH='))?.slice('PATH='.length) ?? '';
+  return path.split(':').map((folder) => `${absolute(folder)}/${name}`);
+}
+
 function notFound(name: string): JettisonError {
   const reason = name.includes('/') ? `stat ${name}: no such file or directory` : 'executable file not found in $PATH';
   const hint = /(?:^|\/)(?:ba|da|a)?sh$/u.test(name)

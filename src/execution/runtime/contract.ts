@@ -5,10 +5,34 @@ import type { ChildStreams } from '#ground/linux/child.ts';
 export type ProcessUser = { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
 
 /** Beside what every process gets (/proc, /dev, /sys, /dev/shm ...). Targets are absolute; those inside the image are resolved by `prepareRoot`. */
-export type ProcessMount =
-  | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly readOnly: boolean }
-  /** `size` in bytes, null without a limit. */
-  | { readonly kind: 'tmpfs'; readonly target: string; readonly size: number | null; readonly mode: number; readonly readOnly?: boolean };
+export type ProcessMount = BindMount | TmpfsMount;
+
+export type BindMount = {
+  readonly kind: 'bind';
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+  /** With all that is mounted below the source; what is asked for holds there, too. */
+  readonly isRecursive?: boolean;
+  /** `readOnly` holds for the source alone, not for what is mounted below it. */
+  readonly isShallow?: boolean;
+  /** A device file: the only thing of a sandbox that is mounted so that it can be opened. */
+  readonly isDevice?: boolean;
+};
+
+export type TmpfsMount = {
+  readonly kind: 'tmpfs';
+  readonly target: string;
+  /** Bytes, or a part of the memory (`50%`); null without a limit. */
+  readonly size: number | string | null;
+  readonly mode: number;
+  readonly readOnly?: boolean;
+  readonly noExecute?: boolean;
+  /** Files there may be setuid. */
+  readonly allowsSetuid?: boolean;
+  /** Further options of the file system, each of them checked: `uid=1000`, `nr_inodes=10k`. */
+  readonly more?: readonly string[];
+};
 
 /** Texts of /etc/hosts, /etc/hostname and /etc/resolv.conf. They are mounted, so no layer ever has them; a null is not mounted: the image's own file is seen. */
 export type NameFiles = {
@@ -38,6 +62,43 @@ export type ResourceLimits = {
   readonly cpusetMems?: string;
   /** The cgroup to stand in: a path, or a systemd slice. */
   readonly cgroupParent?: string;
+  /** Bytes that are left to the process when memory is short. */
+  readonly memoryReservation?: number;
+  /** 0 to 100. */
+  readonly memorySwappiness?: number;
+  /** How many processes and threads there may be; -1: without a limit. */
+  readonly pids?: number;
+  /** 10 to 1000. */
+  readonly blkioWeight?: number;
+};
+
+/** Capabilities beside Docker's, or without some of them: names like `CAP_CHOWN`, and `ALL`. */
+export type CapabilityChange = { readonly add: readonly string[]; readonly drop: readonly string[] };
+
+/** Namespaces that are the host's, where a container says so. */
+export type SharedNamespace = 'ipc' | 'uts' | 'cgroup';
+
+/** How a container is held otherwise than a step of a build; what is left out is as it is for a step. */
+export type Confinement = {
+  readonly capabilities?: CapabilityChange;
+  readonly noNewPrivileges?: boolean;
+  /** Text of a seccomp profile in Docker's form; null: every system call may be made. */
+  readonly seccomp?: string | null;
+  /** Nothing of /proc and /sys is hidden or read-only. */
+  readonly opensSystemPaths?: boolean;
+  /** Nothing can be written to the root, but to what is mounted in it. */
+  readonly hasReadOnlyRoot?: boolean;
+  /** With `security: 'insecure'`: it has all devices of the host. */
+  readonly hasHostDevices?: boolean;
+  /** Settings of the kernel that belong to a namespace of the process, by name (`net.ipv4.ip_forward`). */
+  readonly sysctls?: Readonly<Record<string, string>>;
+  /** -1000 to 1000: who is killed first when memory runs out. */
+  readonly oomScore?: number;
+  readonly shares?: readonly SharedNamespace[];
+  /** Nothing is mounted on /dev/shm. */
+  readonly lacksShm?: boolean;
+  /** The process is the child of a small first process that hands on signals and reaps whom others leave. */
+  readonly hasInit?: boolean;
 };
 
 export type ProcessRequest = {
@@ -66,6 +127,8 @@ export type ProcessRequest = {
   readonly ulimits?: readonly Ulimit[];
   /** Without them the process stays in the cgroup of this one. */
   readonly limits?: ResourceLimits;
+  /** Of a container. With it, an `insecure` process has no inheritable and ambient capabilities: that is BuildKit's way, not Docker's. */
+  readonly confinement?: Confinement;
 };
 
 export type ProcessStreams = ChildStreams;

@@ -22,6 +22,23 @@ export function nameFiles(from: {
   };
 }
 
+/** What `--dns`, `--dns-search` and `--dns-option` say; what is empty is as the host has it. */
+export type DnsSettings = { readonly servers: readonly string[]; readonly search: readonly string[]; readonly options: readonly string[] };
+
+/** resolv.conf(5) of the host with other servers, domains or options; `.` as the only domain: none. */
+export function changeResolvConf(host: string, { servers, search, options }: DnsSettings): string {
+  if (servers.length + search.length + options.length === 0) return host;
+  const lines = host.split('\n').map((line) => line.trim());
+  const kept = (...words: readonly string[]): readonly string[] => lines.filter((line) => words.includes(line.split(/\s/u)[0] ?? ''));
+  const domains = search.filter((domain) => domain !== '.');
+  const changed = [
+    ...(servers.length === 0 ? kept('nameserver') : servers.map((server) => `nameserver ${server}`)),
+    ...(search.length === 0 ? kept('search', 'domain') : domains.length === 0 ? [] : [`search ${domains.join(' ')}`]),
+    ...(options.length === 0 ? kept('options') : [`options ${options.join(' ')}`]),
+  ];
+  return changed.map((line) => `${line}\n`).join('');
+}
+
 function stepLines(hostname: string): readonly string[] {
   return [`127.0.0.1\tlocalhost ${hostname}`, '::1\tlocalhost ip6-localhost ip6-loopback'];
 }

@@ -1,10 +1,22 @@
 /** Limits of a process as its cgroup's files take them: cgroup-v1/memory.rst, cgroup-v2.rst of the kernel. Pure. */
 import type { ResourceLimits } from './contract.ts';
 
-export type Controller = 'memory' | 'cpu' | 'cpuset';
+/** By version 1's names. */
+export type Controller = 'memory' | 'cpu' | 'cpuset' | 'pids' | 'blkio';
 
-/** One file to write. `optional`: where the kernel lacks it, the limit holds without. */
-export type LimitFile = { readonly controller: Controller; readonly file: string; readonly value: string; readonly optional?: true };
+/** What a controller is called in this version. */
+export function controllerName(controller: Controller, version: 1 | 2): string {
+  return version === 2 && controller === 'blkio' ? 'io' : controller;
+}
+
+/** One file to write. `optional`: where the kernel lacks it, the limit holds without; `instead`: another name of it, of kernels with another scheduler. */
+export type LimitFile = {
+  readonly controller: Controller;
+  readonly file: string;
+  readonly instead?: string;
+  readonly value: string;
+  readonly optional?: true;
+};
 
 const standardPeriod = 100_000;
 
@@ -26,11 +38,15 @@ function filesOfOne(limits: ResourceLimits): readonly Draft[] {
   return [
     { controller: 'memory', file: 'memory.limit_in_bytes', value: text(limits.memory) },
     { controller: 'memory', file: 'memory.memsw.limit_in_bytes', value: text(both), ...swapIsAsked(limits) },
+    { controller: 'memory', file: 'memory.soft_limit_in_bytes', value: text(limits.memoryReservation) },
+    { controller: 'memory', file: 'memory.swappiness', value: text(limits.memorySwappiness) },
     { controller: 'cpu', file: 'cpu.shares', value: text(limits.cpuShares) },
     { controller: 'cpu', file: 'cpu.cfs_period_us', value: text(limits.cpuPeriod) },
     { controller: 'cpu', file: 'cpu.cfs_quota_us', value: text(limits.cpuQuota) },
     { controller: 'cpuset', file: 'cpuset.cpus', value: limits.cpusetCpus },
     { controller: 'cpuset', file: 'cpuset.mems', value: limits.cpusetMems },
+    { controller: 'pids', file: 'pids.max', value: pidsOf(limits) },
+    { controller: 'blkio', file: 'blkio.weight', instead: 'blkio.bfq.weight', value: text(limits.blkioWeight) },
   ];
 }
 
@@ -47,7 +63,16 @@ function filesOfTwo(limits: ResourceLimits): readonly Draft[] {
     { controller: 'cpu', file: 'cpu.max', value: isCpuLimited ? `${quota} ${cpuPeriod ?? standardPeriod}` : undefined },
     { controller: 'cpuset', file: 'cpuset.cpus', value: limits.cpusetCpus },
     { controller: 'cpuset', file: 'cpuset.mems', value: limits.cpusetMems },
+    { controller: 'memory', file: 'memory.low', value: text(limits.memoryReservation) },
+    // Version 2 has no such file: that it is missing is what the user is told.
+    { controller: 'memory', file: 'memory.swappiness', value: text(limits.memorySwappiness) },
+    { controller: 'pids', file: 'pids.max', value: pidsOf(limits) },
+    { controller: 'blkio', file: 'io.bfq.weight', instead: 'io.weight', value: text(limits.blkioWeight) },
   ];
+}
+
+function pidsOf({ pids }: ResourceLimits): string | undefined {
+  return pids === -1 ? 'max' : text(pids);
 }
 
 /** Docker's default: as much swap as memory. -1: without a limit. */

@@ -144,11 +144,11 @@ async function stopProcess({ child, bundle, stopSignal }: Running): Promise<void
   }
 }
 
-/** proc(5), SigCgt: a mask of the signals that are caught. */
+/** proc(5), SigCgt and SigBlk: masks of the signals that are caught, or wait until they are asked for. */
 function catches(pid: number, signal: number): boolean {
   try {
-    const caught = /^SigCgt:\s*([0-9a-f]+)$/mu.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return caught !== undefined && (BigInt(`0x${caught}`) & (1n << BigInt(signal - 1))) !== 0n;
+    const masks = readFileSync(`/proc/${pid}/status`, 'utf8').matchAll(/^Sig(?:Cgt|Blk):\s*([0-9a-f]+)$/gmu);
+    return [...masks].some(([, mask = '0']) => (BigInt(`0x${mask}`) & (1n << BigInt(signal - 1))) !== 0n);
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ESRCH') return false;
     throw error;

@@ -6,10 +6,10 @@
 import { readlinkSync, statSync } from 'node:fs';
 import { asByteString, fromText, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
-import { flagsOfMount, mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
+import { addFlagsBelow, flagsOfMount, mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
 import { openRoot, type OpenFile, type Root } from '#ground/linux/rooted-path.ts';
 import { closeFile, makeFolderAt, openAt, openFlags, resolveFlags } from '#ground/linux/syscall.ts';
-import type { ProcessMount, ProcessRequest } from './contract.ts';
+import type { ProcessMount, ProcessRequest, TmpfsMount } from './contract.ts';
 
 /** Paths on which a mount is prepared before it goes into the root: an empty folder and an empty file, this process's own. */
 export type Staging = { readonly folder: string; readonly file: string };
@@ -57,7 +57,7 @@ type How = { readonly staging: Staging; readonly devices: boolean };
 function mountName(place: Place, { source, target }: NameMount, isReadOnly: boolean): void {
   {
     using point = openPoint(place, target, 'file');
-    bindTo(point, source, target);
+    bindTo(point, source, { target, isRecursive: false });
   }
   using shown = place.root.openFollowing(fromText(target.slice(1)), openFlags.path);
   const flags = mountFlags.noDevice | mountFlags.noSuid | (isReadOnly ? mountFlags.readOnly : 0);
@@ -80,7 +80,7 @@ function mountOne(place: Place, mount: ProcessMount, { staging, devices }: How):
   }
   try {
     using point = openPoint(place, mount.target, kind);
-    bindTo(point, at, mount.target);
+    bindTo(point, at, { target: mount.target, isRecursive: mount.kind === 'bind' && mount.isRecursive === true });
   } finally {
     unmount(at);
   }
@@ -88,16 +88,14 @@ function mountOne(place: Place, mount: ProcessMount, { staging, devices }: How):
 
 /** Flags are given before anybody can see the mount; a bind of it has them, too. */
 function stage(mount: ProcessMount, at: string, devices: boolean): void {
-  const noDevice = devices ? 0 : mountFlags.noDevice;
-  const readOnly = mount.readOnly === true ? mountFlags.readOnly : 0;
-  if (mount.kind === 'tmpfs') {
-    const options = [`mode=${mount.mode.toString(8)}`, ...(mount.size === null ? [] : [`size=${mount.size}`])].join(',');
-    mountFileSystem({ source: 'tmpfs', target: at, type: 'tmpfs', flags: mountFlags.noSuid | noDevice | readOnly, options });
-    return;
-  }
-  mountFileSystem({ source: fromText(mount.source), target: at, type: '', flags: mountFlags.bind, options: '' });
+  if (mount.kind === 'tmpfs') return stageTmpfs(mount, at, devices);
+  const noDevice = devices || mount.isDevice === true ? 0 : mountFlags.noDevice;
+  const readOnly = mount.readOnly ? mountFlags.readOnly : 0;
+  const recursive = mount.isRecursive === true ? mountFlags.recursive : 0;
+  mountFileSystem({ source: fromText(mount.source), target: at, type: '', flags: mountFlags.bind | recursive, options: '' });
   try {
-    mountFileSystem({ source: '', target: at, type: '', flags: mountFlags.private, options: '' });
+    mountFileSystem({ source: '', target: at, type: '', flags: mountFlags.private | recursive, options: '' });
+    if (recursive !== 0) addFlagsBelow(at, noDevice | (mount.isShallow === true ? 0 : readOnly));
     const has = flagsOfMount(at);
     const wanted = has | noDevice | readOnly;
     if (wanted !== has)
@@ -108,9 +106,28 @@ function stage(mount: ProcessMount, at: string, devices: boolean): void {
   }
 }
 
-function bindTo(point: OpenFile, source: string, target: string): void {
+function stageTmpfs(mount: TmpfsMount, at: string, devices: boolean): void {
+  const flags =
+    (mount.allowsSetuid === true ? 0 : mountFlags.noSuid) |
+    (devices ? 0 : mountFlags.noDevice) |
+    (mount.noExecute === true ? mountFlags.noExec : 0) |
+    (mount.readOnly === true ? mountFlags.readOnly : 0);
+  mountFileSystem({ source: 'tmpfs', target: at, type: 'tmpfs', flags, options: tmpfsData(mount).join(',') });
+}
+
+/** What the file system itself is told. */
+export function tmpfsData({ mode, size, more = [] }: TmpfsMount): readonly string[] {
+  return [`mode=${mode.toString(8)}`, ...(size === null ? [] : [`size=${size}`]), ...more];
+}
+
+function bindTo(
+  point: OpenFile,
+  source: string,
+  { target, isRecursive }: { readonly target: string; readonly isRecursive: boolean },
+): void {
+  const flags = mountFlags.bind | (isRecursive ? mountFlags.recursive : 0);
   try {
-    mountFileSystem({ source: fromText(source), target: `/proc/self/fd/${point.file}`, type: '', flags: mountFlags.bind, options: '' });
+    mountFileSystem({ source: fromText(source), target: `/proc/self/fd/${point.file}`, type: '', flags, options: '' });
   } catch (error) {
     throw badTarget(target, messageOf(error), error);
   }

@@ -4,14 +4,16 @@ import type { ProcessRequest } from './contract.ts';
 import { readCapabilities } from './capabilities.ts';
 import { nameFiles } from './dns.ts';
 import { seccompProfile } from './seccomp.ts';
-import { createSpec, dockerCapabilities, usualDevices, type HostFacts } from './spec.ts';
+import { dockerCapabilities } from './rights.ts';
+import { usualDevices } from './spec-mounts.ts';
+import { createSpec, type HostFacts } from './spec.ts';
 
 const host: HostFacts = {
   capabilities: [...dockerCapabilities, 'CAP_SYS_ADMIN'],
   architecture: 'x64',
   devices: usualDevices,
   compiledFilter: 'QUJD',
-  rootDevices: { kind: 'hook', program: '/run/forbid-devices' },
+  rootDevices: { kind: 'hook', readOnlyProgram: '/run/ro', program: '/run/forbid-devices' },
 };
 const paths = { rootfs: '/b/rootfs' };
 const request: ProcessRequest = {

@@ -35,6 +35,11 @@ export function resolveUser(spec: string, files: AccountFiles): ResolvedUser {
   return { uid: user.uid, gid, additionalGids: [...new Set([gid, ...more])], home };
 }
 
+/** The same user in further groups, by name or number. Throws `runtime/unknown-group`, `runtime/bad-user`. */
+export function withGroups(user: ResolvedUser, groups: readonly string[], { group }: AccountFiles): ResolvedUser {
+  return { ...user, additionalGids: [...new Set([...user.additionalGids, ...groups.map((name) => findGroup(name, name, group))])] };
+}
+
 function findUser(part: string, spec: string, passwd: string | undefined): PasswdEntry {
   const entries = parsePasswd(passwd ?? '');
   const id = part === '' ? 0 : parseId(part, spec);

@@ -3,7 +3,8 @@ export type RuntimeSpec = {
   readonly ociVersion: string;
   readonly process: RuntimeProcess;
   readonly root: { readonly path: string; readonly readonly: boolean };
-  readonly hostname: string;
+  /** Not where the UTS namespace is shared. */
+  readonly hostname?: string;
   readonly mounts: readonly RuntimeMount[];
   readonly linux: RuntimeLinux;
   readonly hooks?: { readonly createContainer: readonly { readonly path: string; readonly args: readonly string[] }[] };
@@ -36,24 +37,39 @@ export type RuntimeDevice = {
   readonly major: number;
   readonly minor: number;
   readonly fileMode: number;
+  readonly uid?: number;
+  readonly gid?: number;
 };
 
 export type RuntimeLinux = {
   readonly namespaces: readonly { readonly type: 'pid' | 'network' | 'ipc' | 'uts' | 'mount' | 'cgroup' }[];
   readonly seccomp?: SeccompProfile;
   readonly devices?: readonly RuntimeDevice[];
+  readonly sysctl?: Readonly<Record<string, string>>;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
 };
 
 export type SeccompProfile = {
   readonly defaultAction: SeccompAction;
-  readonly defaultErrnoRet: number;
+  readonly defaultErrnoRet?: number;
+  readonly flags?: readonly string[];
   readonly architectures: readonly string[];
   readonly syscalls: readonly SeccompRule[];
 };
 
-export type SeccompAction = 'SCMP_ACT_ALLOW' | 'SCMP_ACT_ERRNO';
+export type SeccompAction = (typeof seccompActions)[number];
+
+export const seccompActions = [
+  'SCMP_ACT_ALLOW',
+  'SCMP_ACT_ERRNO',
+  'SCMP_ACT_KILL',
+  'SCMP_ACT_KILL_PROCESS',
+  'SCMP_ACT_KILL_THREAD',
+  'SCMP_ACT_TRAP',
+  'SCMP_ACT_TRACE',
+  'SCMP_ACT_LOG',
+] as const;
 
 export type SeccompRule = {
   readonly names: readonly string[];
@@ -66,5 +82,17 @@ export type SeccompArgument = {
   readonly index: number;
   readonly value: number;
   readonly valueTwo?: number;
-  readonly op: 'SCMP_CMP_EQ' | 'SCMP_CMP_LT' | 'SCMP_CMP_MASKED_EQ';
+  readonly op: SeccompComparison;
 };
+
+export type SeccompComparison = (typeof seccompComparisons)[number];
+
+export const seccompComparisons = [
+  'SCMP_CMP_NE',
+  'SCMP_CMP_LT',
+  'SCMP_CMP_LE',
+  'SCMP_CMP_EQ',
+  'SCMP_CMP_GE',
+  'SCMP_CMP_GT',
+  'SCMP_CMP_MASKED_EQ',
+] as const;

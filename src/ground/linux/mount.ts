@@ -21,6 +21,7 @@ const native = {
   statfs: libc.func('int statfs(const uint8_t*, uint8_t*)'),
   umount2: libc.func('int umount2(const uint8_t*, int)'),
   fchdir: libc.func('int fchdir(int)'),
+  mount_setattr: libc.func('long syscall(long, int, const uint8_t*, uint32_t, const uint8_t*, size_t)'),
 };
 
 /** mount(2). `flags` from `mountFlags`. */
@@ -50,6 +51,21 @@ export function flagsOfMount(path: string): number {
   check(native.statfs(pathBytes(path), fileSystemFacts), 'statfs', path);
   const flags = Number(new DataView(fileSystemFacts.buffer).getBigUint64(flagsAt, endianness() === 'LE'));
   return flags & (mountFlags.readOnly | mountFlags.noSuid | mountFlags.noDevice | mountFlags.noExec);
+}
+
+const SYS_MOUNT_SETATTR = 442;
+const AT_RECURSIVE = 0x8000;
+
+/**
+ * Gives flags (of `readOnly`, `noSuid`, `noDevice`, `noExec`, which have the same bits in both calls) to the mount at `path` and to all below it; takes none away.
+ * mount_setattr(2), Linux 5.12. `path` must be in the mount namespace of this process.
+ */
+export function addFlagsBelow(path: string, flags: number): void {
+  if (flags === 0) return;
+  const attributes = new BigUint64Array(4);
+  attributes[0] = BigInt(flags);
+  const bytes = new Uint8Array(attributes.buffer);
+  check(native.mount_setattr(SYS_MOUNT_SETATTR, AT_FDCWD, pathBytes(path), AT_RECURSIVE, bytes, bytes.length), 'mount_setattr', path);
 }
 
 /** umount2(2) with MNT_DETACH and UMOUNT_NOFOLLOW. */

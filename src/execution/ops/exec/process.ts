@@ -3,10 +3,20 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { ownRights } from '#ground/linux/own-rights.ts';
-import type { ExitStatus, ProcessMount, ProcessStreams, ResourceLimits, Runtime, Ulimit } from '#execution/runtime/contract.ts';
-import { nameFiles } from '#execution/runtime/dns.ts';
+import type {
+  Confinement,
+  ExitStatus,
+  ProcessMount,
+  ProcessStreams,
+  ResourceLimits,
+  Runtime,
+  Ulimit,
+} from '#execution/runtime/contract.ts';
+import { changeResolvConf, nameFiles, type DnsSettings } from '#execution/runtime/dns.ts';
+import { initProgram } from '#execution/runtime/init-program.ts';
 import { openRootTree, prepareRoot, type MountPoint, type RootTree } from '#execution/runtime/root.ts';
-import { accountFileLimit, resolveUser, type ResolvedUser } from '#execution/runtime/user.ts';
+import { initPlace } from '#execution/runtime/spec.ts';
+import { accountFileLimit, resolveUser, withGroups, type AccountFiles, type ResolvedUser } from '#execution/runtime/user.ts';
 
 export type RootProcess = {
   readonly id: string;
@@ -30,6 +40,11 @@ export type RootProcess = {
   readonly mounts: readonly RootMount[];
   readonly ulimits?: readonly Ulimit[];
   readonly limits?: ResourceLimits | undefined;
+  /** Of a container. */
+  readonly confinement?: Confinement;
+  /** Groups of the image, by name or number, beside those of the user. */
+  readonly groups?: readonly string[];
+  readonly dns?: DnsSettings;
 };
 
 export type RootMount = { readonly mount: ProcessMount; readonly point: MountPoint['kind'] };
@@ -48,11 +63,12 @@ export async function runInRoot(process: RootProcess, runtime: Runtime, streams:
   using tree = openRootTree(process.rootfs);
   const points = [
     ...(process.ownNames ? [{ target: '/etc/hostname', kind: 'file' } as const] : []),
+    ...(process.confinement?.hasInit === true ? [{ target: initPlace, kind: 'file' } as const] : []),
     ...process.mounts.map(({ mount, point }) => ({ target: mount.target, kind: point })),
   ];
   const prepared = prepareRoot(tree, points, process.workingDirectory);
   if (runtime.bindsBy === 'moving') prepared.noteMoves();
-  const user = findUser(tree, process.user);
+  const user = findUser(tree, process);
   const apt = ownRights().hasOneId && tree.resolve('/usr/bin/apt-get').entry !== undefined;
   const hostname = process.hostname === '' ? defaultHostname : process.hostname;
   const request = {
@@ -70,11 +86,16 @@ export async function runInRoot(process: RootProcess, runtime: Runtime, streams:
     shmSize: process.shmSize,
     ulimits: process.ulimits ?? [],
     ...(process.limits === undefined ? {} : { limits: process.limits }),
+    ...(process.confinement === undefined ? {} : { confinement: process.confinement }),
     mounts: [
+      ...(process.confinement?.hasInit === true ? [initMount(runtime.scratch, prepared.resolved(initPlace))] : []),
       ...process.mounts.map(({ mount }) => ({ ...mount, target: prepared.resolved(mount.target) })),
       ...(apt ? [aptMount(runtime.scratch)] : []),
     ],
-    names: nameFiles({ hostname, extraHosts: process.extraHosts, hostResolvConf: hostResolvConf(), isStep: !process.ownNames }),
+    names: {
+      ...nameFiles({ hostname, extraHosts: process.extraHosts, hostResolvConf: resolvConfFor(process), isStep: !process.ownNames }),
+      ...(process.confinement?.hasReadOnlyRoot === true ? { readOnly: true } : {}),
+    },
   };
   try {
     return { status: await runtime.run(request, streams, signal), tidy: (upper) => prepared.tidy(upper) };
@@ -92,9 +113,16 @@ function aptMount(scratch: string): ProcessMount {
   return { kind: 'bind', source, target: aptConfig, readOnly: true };
 }
 
+function initMount(scratch: string, target: string): ProcessMount {
+  const source = join(scratch, 'init');
+  writeFileSync(source, initProgram(process.arch), { mode: 0o755 });
+  return { kind: 'bind', source, target, readOnly: true };
+}
+
 /** Throws `ops/unmapped-user` for a user that a namespace with one id does not have. */
-function findUser(tree: RootTree, spec: string): ResolvedUser {
-  const user = readUser(tree, spec);
+function findUser(tree: RootTree, { user: spec, groups = [] }: Pick<RootProcess, 'user' | 'groups'>): ResolvedUser {
+  const files = accountsOf(tree);
+  const user = withGroups(resolveUser(spec, files), groups, files);
   if (!ownRights().hasOneId || (user.uid === 0 && user.gid === 0)) return user;
   throw new JettisonError(
     'ops/unmapped-user',
@@ -106,14 +134,19 @@ function findUser(tree: RootTree, spec: string): ResolvedUser {
   );
 }
 
-function readUser(tree: RootTree, spec: string): ResolvedUser {
-  return resolveUser(spec, { passwd: tree.readText('etc/passwd', accountFileLimit), group: tree.readText('etc/group', accountFileLimit) });
+function accountsOf(tree: RootTree): AccountFiles {
+  return { passwd: tree.readText('etc/passwd', accountFileLimit), group: tree.readText('etc/group', accountFileLimit) };
 }
 
 /** Variables that are not set yet are added. */
 export function withDefaults(environment: readonly string[], defaults: readonly string[]): readonly string[] {
   const isSet = (variable: string): boolean => environment.some((set) => set.startsWith(variable.slice(0, variable.indexOf('=') + 1)));
   return [...environment, ...defaults.filter((variable) => !isSet(variable))];
+}
+
+function resolvConfFor({ dns }: Pick<RootProcess, 'dns'>): string {
+  const host = hostResolvConf();
+  return dns === undefined ? host : changeResolvConf(host, dns);
 }
 
 function hostResolvConf(): string {
