@@ -22,6 +22,19 @@ test('mirrors come before the registry, for pulls only', () => {
   assert.deepEqual(pullEndpoints(decodeRegistryConfig(undefined), 'ghcr.io'), [pushEndpoint(noRegistryConfig, 'ghcr.io')]);
 });
 
+test('a location takes the place of a registry, for pushes too', () => {
+  const config = decodeRegistryConfig({ 'docker.io': { location: 'http://127.0.0.1:5000', mirrors: ['mirror.example'] } });
+  assert.equal(pushEndpoint(config, 'docker.io').origin, 'http://127.0.0.1:5000');
+  assert.deepEqual(
+    pullEndpoints(config, 'docker.io').map(({ host, isMirror }) => [host, isMirror]),
+    [
+      ['mirror.example', true],
+      ['127.0.0.1:5000', false],
+    ],
+  );
+  assert.throws(() => decodeRegistryConfig({ 'docker.io': { location: 'https://reg.example/hub' } }), { code: 'registry/bad-config' });
+});
+
 test('loopback hosts are spoken to in plain HTTP without being told', () => {
   for (const host of ['localhost', 'localhost:5000', '127.0.0.1', '127.8.9.1:80', '[::1]:5000']) {
     assert.equal(isLoopback(host), true, host);

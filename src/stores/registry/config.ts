@@ -17,6 +17,8 @@ export type RegistrySettings = {
   readonly mirrors: readonly Mirror[];
   /** undefined: HTTPS, but for loopback hosts plain HTTP first. */
   readonly plainHttp: boolean | undefined;
+  /** Asked in the registry's place, also for pushes; its prefix is empty. */
+  readonly location?: Mirror;
 };
 
 /** By registry as it stands in a reference: `docker.io`, `reg.example:5000`. */
@@ -40,13 +42,17 @@ const prefixGrammar = /^[a-z0-9]+(?:[._/-]+[a-z0-9]+)*$/u;
 const schema = v.optional(
   v.record(
     v.string(),
-    v.strictObject({ mirrors: v.exactOptional(v.pipe(v.array(v.string()), v.maxLength(16))), plainHttp: v.exactOptional(v.boolean()) }),
+    v.strictObject({
+      mirrors: v.exactOptional(v.pipe(v.array(v.string()), v.maxLength(16))),
+      plainHttp: v.exactOptional(v.boolean()),
+      location: v.exactOptional(v.string()),
+    }),
   ),
 );
 
 /**
  * `{"docker.io": {"mirrors": ["http://127.0.0.1:5000", "https://mirror.example/hub"]}, "reg.example:5000": {"plainHttp": true}}`.
- * A mirror without a scheme is asked by HTTPS. Throws `registry/bad-config`.
+ * `{"docker.io": {"location": "registry.example"}}`: nobody asks the registry itself any more. A mirror or location without a scheme is asked by HTTPS. Throws `registry/bad-config`.
  */
 export function decodeRegistryConfig(json: unknown): RegistryConfig {
   const document = { what: '"registries" of the configuration', code: 'registry/bad-config', limit: 0 };
@@ -54,7 +60,11 @@ export function decodeRegistryConfig(json: unknown): RegistryConfig {
   return new Map(
     Object.entries(decoded).map(([host, settings]) => [
       checkHost(host),
-      { mirrors: (settings.mirrors ?? []).map(parseMirror), plainHttp: settings.plainHttp },
+      {
+        mirrors: (settings.mirrors ?? []).map(parseMirror),
+        plainHttp: settings.plainHttp,
+        ...(settings.location === undefined ? {} : { location: parseLocation(settings.location) }),
+      },
     ]),
   );
 }
@@ -76,8 +86,13 @@ export function pullEndpoints(config: RegistryConfig, registry: string): readonl
   ];
 }
 
-/** The registry itself. */
+/** The registry itself, or what stands in its place. */
 export function pushEndpoint(config: RegistryConfig, registry: string): Endpoint {
+  const location = config.get(registry)?.location;
+  if (location !== undefined) {
+    const origin = `${location.plainHttp ? 'http' : 'https'}://${location.host}`;
+    return { host: location.host, origin, guessed: false, prefix: '', isMirror: false };
+  }
   const host = registry === 'docker.io' ? 'registry-1.docker.io' : registry;
   const plainHttp = config.get(registry)?.plainHttp;
   const guessed = plainHttp === undefined && isLoopback(host);
@@ -94,6 +109,12 @@ function parseMirror(text: string): Mirror {
   const [, scheme, host = '', path = ''] = /^(?:(https?):\/\/)?([^/]*)(?:\/(.*?))?\/?$/u.exec(text) ?? [];
   if (path !== '' && !prefixGrammar.test(path)) throw badConfig(`"${text}" is no mirror`);
   return { host: checkHost(host), plainHttp: scheme === 'http', prefix: path };
+}
+
+function parseLocation(text: string): Mirror {
+  const location = parseMirror(text);
+  if (location.prefix === '') return location;
+  throw badConfig(`"${text}" is no location: it names a host, and a path cannot be put before the names of images`);
 }
 
 function checkHost(host: string): string {
