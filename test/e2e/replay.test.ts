@@ -95,7 +95,7 @@ test('a command that hangs is ended, what one leaves running too', async () => {
 });
 
 test('a command that wants a terminal has one', async () => {
-  const text = '<!-- replay: tty -->\n```console\n$ test -t 0 && test -t 1 && echo yes\nyes\n```\n';
+  const text = '<!-- replay: tty -->\n```console\n$ test -t 0 && test -t 1 && sleep 0.3 && echo yes\nyes\n```\n';
   const folder = sandbox.files({ 'tty.md': text }, 'tutorials');
   const done = await sandbox.jettison(['replay', '-f', join(folder, 'tty.md')]);
   assert.equal(done.status, 0, done.stdout);

@@ -48,7 +48,7 @@ export function openShell({ folder, state, environment, timeout }: ShellOptions)
       const output = openSync(file('output'), 'w+', 0o600);
       try {
         const words = [program, file('around'), state];
-        const [command = program, ...rest] = terminal ? inTerminal(words) : words;
+        const [command = program, ...rest] = terminal ? inTerminal(words, file('keyboard')) : words;
         const run = async (within: AbortSignal): Promise<number> => {
           const { code, signal: killed } = await runProcess(
             {
@@ -122,8 +122,11 @@ trap jettison_keep EXIT
 . "$jettison_state/command"
 `;
 
-/** The program script of util-linux gives a command a terminal. Throws `replay/no-terminal`. */
-function inTerminal(words: readonly string[]): readonly string[] {
+/**
+ * The program script of util-linux gives a command a terminal. Nobody types there, but its keyboard (a named pipe that is open for writing, too) does not end: the end would
+ * be typed. Throws `replay/no-terminal`.
+ */
+function inTerminal(words: readonly string[], keyboard: string): readonly string[] {
   const program = ['/usr/bin/script', '/bin/script'].find((path) => existsSync(path));
   if (program === undefined) {
     throw new JettisonError('replay/no-terminal', 'A command wants a terminal, and the program "script" is not there to make one', {
@@ -132,7 +135,8 @@ function inTerminal(words: readonly string[]): readonly string[] {
     });
   }
   const line = words.map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(' ');
-  return [program, '-qefc', line, '/dev/null'];
+  const open = '[ -p "$1" ] || mkfifo "$1" || exit 1; exec "$2" -qefc "$3" /dev/null <>"$1"';
+  return ['/bin/sh', '-c', open, 'sh', keyboard, program, line];
 }
 
 function readBack(file: number): string {

@@ -1,7 +1,7 @@
 /**
  * A Markdown text as the steps of a tutorial. Blocks of a shell are commands: in `console` ones, and wherever lines begin with `$ `, those lines, with what they print below;
  * in others all of it. A block without a language, or of `text` or `output`, behind a command is what that command shows. A block that has a file's name
- * (`title=`, `file=`, `filename=`, `name=`, or the paragraph before it ends with a name in backticks and a colon) is that file; a Dockerfile needs none.
+ * (`title=`, `file=`, `filename=`, `name=`, or a name in backticks in the sentence before it that ends with a colon) is that file; a Dockerfile needs none.
  * What the text cannot say stands in a comment before the block: `<!-- replay: skip -->`, `file=NAME`, `exit=N`, `exit=any`, `excerpt`, `tty`, `command`, `output`.
  */
 import { JettisonError } from '#ground/base/errors.ts';
@@ -119,12 +119,16 @@ function nameOf(block: MarkdownBlock): string | undefined {
 /** "Write `src/app.go`:" */
 function namedBefore({ paragraph, language }: MarkdownBlock): string | undefined {
   if (outputs.has(language) || sessions.has(language)) return undefined;
-  const name = /`(?<name>[^`\s]+)`[^`]*:\**$/u.exec(paragraph)?.groups?.['name'];
-  if (name === undefined || !/^[\w./-]+$/u.test(name)) return undefined;
+  const sentence = /(?:^|[.!?] )(?<last>(?:[^.!?]|[.!?](?! ))*):\**$/u.exec(paragraph)?.groups?.['last'] ?? '';
+  const names = [...sentence.matchAll(/`(?<name>[\w./-]+)`/gu)].map(({ groups }) => groups?.['name'] ?? '');
+  return names.findLast((name) => isFile(name, language));
+}
+
+function isFile(name: string, language: string): boolean {
   const base = name.slice(name.lastIndexOf('/') + 1);
-  const isFile = /.\.[A-Za-z]\w*$/u.test(base) || /^(?:Dockerfile|Containerfile|Makefile|Earthfile|\.dockerignore)/u.test(base);
+  const looksLikeFile = /.\.[A-Za-z]\w*$/u.test(base) || /^(?:Dockerfile|Containerfile|Makefile|Earthfile|\.dockerignore)/u.test(base);
   // In a block of a shell a name is more often what the command is about than what is written.
-  return isFile && (!shells.has(language) || /\.sh$/iu.test(base)) ? name : undefined;
+  return looksLikeFile && (!shells.has(language) || /\.sh$/iu.test(base));
 }
 
 function readDirectives({ comments, fence }: MarkdownBlock, source: string): Directives {

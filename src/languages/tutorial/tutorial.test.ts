@@ -11,7 +11,7 @@ const text = (...lines: readonly string[]): string => lines.join('\n').replaceAl
 test('blocks become files, commands and what these show', () => {
   const { steps, ignored } = readTutorial(
     text(
-      'Write `src/app.go`:',
+      'See `x.go`. Write `src/app.go`, with `main`:',
       '',
       '~~go',
       'package main',
