@@ -4,7 +4,7 @@ export const floors = {
   formats: ['oci', 'tar', 'graph', 'progress'],
   languages: ['frontend', 'dockerfile', 'tutorial'],
   stores: ['db', 'ssh', 'content', 'registry', 'object', 'transfer', 'context', 'snapshot', 'layer', 'image'],
-  execution: ['runtime', 'cache', 'solver', 'builds', 'ops', 'worker', 'container', 'exporter', 'replay'],
+  execution: ['network', 'runtime', 'cache', 'solver', 'builds', 'ops', 'worker', 'container', 'exporter', 'replay'],
   engine: ['engine'],
   faces: ['cli'],
 } as const satisfies Record<string, readonly string[]>;
@@ -34,13 +34,14 @@ export const rooms: Readonly<Record<string, string>> = {
   layer: 'base linux oci tar content snapshot',
   image: 'base oci tar db content',
   // execution
+  network: 'base linux db',
   runtime: 'base linux oci',
   cache: 'base oci graph db content transfer',
   solver: 'base graph progress cache',
   builds: 'base frontend graph progress db context cache solver',
   ops: 'base linux oci tar graph progress content registry transfer context snapshot layer runtime',
   worker: 'base linux oci graph progress db content context snapshot layer runtime ops',
-  container: 'base oci progress db content image worker',
+  container: 'base oci progress db content image worker network',
   exporter: 'base oci tar progress content registry transfer image cache worker',
   replay: 'base linux tutorial',
   // engine
@@ -62,7 +63,7 @@ export const reservedModules: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['db'],
   'node:http': ['registry', 'context', 'worker'],
   'node:https': ['registry', 'context', 'worker'],
-  'node:net': ['linux', 'worker'],
+  'node:net': ['linux', 'network', 'worker'],
   'node:http2': [],
 };
 

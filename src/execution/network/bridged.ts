@@ -1,0 +1,228 @@
+/** The network of a container of root: a namespace of its own, a cable to the bridge of each of its networks, a name server, and its ports. */
+import { readFileSync } from 'node:fs';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { ipv4Text, parseIPv4 } from '#ground/base/ipv4.ts';
+import { findLink } from '#ground/linux/links.ts';
+import { openNetlink, type Netlink } from '#ground/linux/netlink.ts';
+import { makeNetworkNamespace, openNetworkNamespace, type NetworkNamespace } from '#ground/linux/network-namespace.ts';
+import { checkAddress, chooseAddress } from './addresses.ts';
+import { plugIn, prepareNamespace, raiseBridge, sweepBridges, unplug, withBridgeLock } from './bridge.ts';
+import { nothingToConnect, type ContainerNetwork, type NetworkedContainer } from './container-network.ts';
+import { nameServerAddress, serveNames, type Names } from './name-server.ts';
+import { openPorts, portsToOpen } from './open-ports.ts';
+import { parseResolvConf, printResolvConf, reachableServers, withOwnServer, type Resolving } from './resolv-conf.ts';
+import { isPredefined, type Endpoint, type Network, type NetworkStore } from './store.ts';
+import type { Membership, NetworkWish, OpenPort } from './wish.ts';
+
+export type BridgedTools = {
+  readonly store: NetworkStore;
+  /** Takes what a person should know. */
+  readonly note: (text: string) => void;
+  /** What was asked for with --dns and its like; undefined: as the machine has it. */
+  readonly resolving?: Partial<Resolving>;
+};
+
+/** A network that a container is to stand on. */
+export type Place = { readonly network: Network; readonly membership: Membership };
+
+const resolvConf = '/etc/resolv.conf';
+
+/**
+ * Everything that can fail has happened when it resolves, and nothing is left of it when it rejects. Throws a SystemCallError (`EPERM`) where neither namespaces nor bridges are to be
+ * had, `network/port-taken`, `network/subnet-in-use`, `network/no-address`, `network/bad-address`.
+ */
+export async function openBridged(
+  container: NetworkedContainer,
+  places: readonly Place[],
+  wish: NetworkWish,
+  tools: BridgedTools,
+): Promise<ContainerNetwork> {
+  const { store, note } = tools;
+  await using undo = new AsyncDisposableStack();
+  const namespace = undo.use(makeNetworkNamespace());
+  prepareNamespace(namespace);
+  undo.defer(() => {
+    leaveAll(container.id, store);
+  });
+  const { standing, notes } = withBridgeLock(() => {
+    using netlink = openNetlink('route');
+    sweepBridges(netlink);
+    return standOn(netlink, { container, places, namespace, store });
+  });
+  for (const text of notes) note(text);
+  const resolving = { ...parseResolvConf(machineResolvConf()), ...tools.resolving };
+  const isNamed = places.some(({ network }) => !isPredefined(network.name));
+  const direct = reachableServers(resolving);
+  const isDirect = !isNamed && notes.length === 0 && direct.length > 0;
+  if (!isDirect) {
+    const upstream = (): readonly string[] => tools.resolving?.nameServers ?? parseResolvConf(machineResolvConf()).nameServers;
+    undo.use(await serveNames({ namespace, names: namesFor(container.id, store), upstream }));
+  }
+  const address = ipv4Text(standing[0]?.address ?? 0);
+  const open = undo.use(await openContainerPorts(container, wish, address, store));
+  store.openPorts(container.id, open.ports);
+  const stack = undo.move();
+  return {
+    worker: { kind: 'within', within: (start) => namespace.within(start) },
+    runtime: 'host',
+    addresses: standing.map((one) => ipv4Text(one.address)),
+    gateway: gatewayOf(store, standing),
+    resolvConf: printResolvConf(isDirect ? { ...resolving, nameServers: direct } : withOwnServer(resolving, nameServerAddress)),
+    hostname: undefined,
+    ports: open.ports,
+    connect: nothingToConnect,
+    [Symbol.asyncDispose]: async () => await stack.disposeAsync(),
+  };
+}
+
+async function openContainerPorts(
+  container: NetworkedContainer,
+  wish: NetworkWish,
+  address: string,
+  store: NetworkStore,
+): ReturnType<typeof openPorts> {
+  const isOurs = (port: number, protocol: OpenPort['protocol']): boolean =>
+    [...store.ports()].some(([id, ports]) => id !== container.id && ports.some((one) => one.host === port && one.protocol === protocol));
+  try {
+    return await openPorts(portsToOpen(wish, container.exposed), { address, isOurs });
+  } catch (error) {
+    if (!(error instanceof JettisonError)) throw error;
+    const endpoint = `endpoint ${container.name} (${container.id})`;
+    throw new JettisonError(
+      error.code,
+      `failed to set up container networking: driver failed programming external connectivity on ${endpoint}: ${error.message}`,
+      {
+        fault: error.fault,
+        cause: error,
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+      },
+    );
+  }
+}
+
+function gatewayOf(store: NetworkStore, standing: readonly Endpoint[]): string | undefined {
+  for (const { network } of standing) {
+    const gateway = store.find(network)?.gateway;
+    if (gateway !== undefined) return ipv4Text(gateway);
+  }
+  return undefined;
+}
+
+type Standing = {
+  readonly container: NetworkedContainer;
+  readonly places: readonly Place[];
+  readonly namespace: NetworkNamespace;
+  readonly store: NetworkStore;
+};
+
+function standOn(
+  netlink: Netlink,
+  { container, places, namespace, store }: Standing,
+): { readonly standing: readonly Endpoint[]; readonly notes: readonly string[] } {
+  const wayOut = places.find(({ network }) => !network.isInternal);
+  const notes: string[] = [];
+  const standing = places.map((place) => {
+    const added = addTo(netlink, { container, place, namespace, store, isWayOut: place === wayOut });
+    notes.push(...added.notes);
+    return added.endpoint;
+  });
+  return { standing, notes };
+}
+
+type Adding = Omit<Standing, 'places'> & { readonly place: Place; readonly isWayOut: boolean };
+
+function addTo(
+  netlink: Netlink,
+  { container, place, namespace, store, isWayOut }: Adding,
+): { readonly endpoint: Endpoint; readonly notes: readonly string[] } {
+  const bridge = raiseBridge(netlink, place.network, store);
+  const { network, membership } = { network: bridge.network, membership: place.membership };
+  const names = [container.name, ...membership.aliases, container.id.slice(0, 12), container.hostname].filter((name) => name !== '');
+  const asked = membership.address === null ? undefined : parseIPv4(membership.address);
+  const endpoint = store.join({ container: container.id, network: network.id, names: [...new Set(names)] }, (taken) =>
+    asked === undefined ? chooseAddress(network, taken) : checkAddress(asked, network, taken),
+  );
+  try {
+    plugIn(netlink, bridge, { container: container.id, name: freeDevice(namespace), namespace, address: endpoint.address, isWayOut });
+  } catch (error) {
+    store.leave(container.id, network.id);
+    throw error;
+  }
+  return { endpoint, notes: bridge.notes };
+}
+
+function freeDevice(namespace: NetworkNamespace): string {
+  return namespace.within(() => {
+    using inside = openNetlink('route');
+    for (let number = 0; ; number++) if (findLink(inside, `eth${number}`) === undefined) return `eth${number}`;
+  });
+}
+
+/** Takes all cables out, and gives the addresses back. */
+function leaveAll(container: string, store: NetworkStore): void {
+  withBridgeLock(() => {
+    using netlink = openNetlink('route');
+    for (const { network } of store.memberships(container)) unplug(netlink, container, network);
+    store.leave(container);
+    sweepBridges(netlink);
+  });
+}
+
+/** Puts a container that runs on one more network; `process` is its first, as this process sees it. Gives what a person should know. */
+export function connectRunning(container: NetworkedContainer, process: number, place: Place, store: NetworkStore): readonly string[] {
+  using namespace = openNetworkNamespace(`/proc/${process}/ns/net`);
+  return withBridgeLock(() => {
+    using netlink = openNetlink('route');
+    const hasWayOut = store.memberships(container.id).some(({ network }) => store.find(network)?.isInternal === false);
+    return addTo(netlink, { container, place, namespace, store, isWayOut: !hasWayOut && !place.network.isInternal }).notes;
+  });
+}
+
+/** Takes a container that runs off a network. */
+export function disconnectRunning(container: string, network: string, store: NetworkStore): void {
+  withBridgeLock(() => {
+    using netlink = openNetlink('route');
+    unplug(netlink, container, network);
+    store.leave(container, network);
+    sweepBridges(netlink);
+  });
+}
+
+/** Removes what processes that were killed have left in the kernel: bridges without ports, and their rules. Names of the bridges. */
+export function clearBridges(): readonly string[] {
+  return withBridgeLock(() => {
+    using netlink = openNetlink('route');
+    return sweepBridges(netlink);
+  });
+}
+
+/** Names of containers on the networks that one stands on now, those that all have excepted, on which docker names nobody. */
+function namesFor(container: string, store: NetworkStore): Names {
+  const neighbours = (): readonly { readonly endpoint: Endpoint; readonly network: string }[] =>
+    store.memberships(container).flatMap((own) => {
+      const network = store.find(own.network);
+      if (network === undefined || isPredefined(network.name)) return [];
+      return store.endpoints(network.id).map((endpoint) => ({ endpoint, network: network.name.toLowerCase() }));
+    });
+  return {
+    addresses: (name) => {
+      const found = neighbours().filter(({ endpoint, network }) =>
+        endpoint.names.map((one) => one.toLowerCase()).some((one) => one === name || `${one}.${network}` === name),
+      );
+      return found.length === 0 ? undefined : found.map(({ endpoint }) => endpoint.address);
+    },
+    nameOf: (address) => {
+      const found = neighbours().find(({ endpoint }) => ipv4Text(endpoint.address) === address);
+      return found === undefined ? undefined : `${found.endpoint.names[0] ?? ''}.${found.network}`;
+    },
+  };
+}
+
+function machineResolvConf(): string {
+  try {
+    return readFileSync(resolvConf, 'utf8');
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    return '';
+  }
+}

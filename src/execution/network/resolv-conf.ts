@@ -1,0 +1,42 @@
+/** What a container reads as /etc/resolv.conf, made of that of the machine (resolv.conf(5)). */
+import { isIPv4, isIPv6 } from 'node:net';
+
+export type Resolving = {
+  readonly nameServers: readonly string[];
+  readonly search: readonly string[];
+  readonly options: readonly string[];
+};
+
+/** Reads a resolv.conf; of several `search` lines the last counts. */
+export function parseResolvConf(text: string): Resolving {
+  const lines = text.split('\n').map((line) =>
+    line
+      .replace(/[#;].*$/u, '')
+      .trim()
+      .split(/\s+/u),
+  );
+  const of = (word: string): readonly (readonly string[])[] => lines.filter(([first]) => first === word).map(([, ...rest]) => rest);
+  return {
+    nameServers: of('nameserver').flatMap(([address = '']) => (isIPv4(address) || isIPv6(address) ? [address] : [])),
+    search: [...of('domain'), ...of('search')].at(-1) ?? [],
+    options: of('options').flat(),
+  };
+}
+
+export function printResolvConf({ nameServers, search, options }: Resolving): string {
+  return [
+    ...nameServers.map((address) => `nameserver ${address}\n`),
+    ...(search.length > 0 ? [`search ${search.join(' ')}\n`] : []),
+    ...(options.length > 0 ? [`options ${options.join(' ')}\n`] : []),
+  ].join('');
+}
+
+/** Name servers that a container on a bridge reaches itself: not those of the machine's own `lo`, and none of IPv6. */
+export function reachableServers({ nameServers }: Resolving): readonly string[] {
+  return nameServers.filter((address) => isIPv4(address) && !address.startsWith('127.'));
+}
+
+/** For a container whose name server is ours. */
+export function withOwnServer({ search, options }: Resolving, address: string): Resolving {
+  return { nameServers: [address], search, options: [...options.filter((option) => !option.startsWith('ndots:')), 'ndots:0'] };
+}

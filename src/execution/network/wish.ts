@@ -1,0 +1,42 @@
+/** What a container is to have of the network, as `create` and `run` were asked for it. It is kept with the container. */
+import * as v from 'valibot';
+
+const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
+
+/** `-p`: `host` is a range of which one is taken, null for any free port; `address` null for all addresses of the machine. */
+const published = v.object({
+  address: v.nullable(v.string()),
+  host: v.nullable(v.tuple([port, port])),
+  port,
+  protocol: v.picklist(['tcp', 'udp']),
+});
+
+const membership = v.object({ network: v.string(), aliases: v.array(v.string()), address: v.nullable(v.string()) });
+
+/** `default`: a bridge if the machine gives one. `container`: shares that of another container, by its id. `networks`: the first is the one by which ports are published. */
+const place = v.variant('kind', [
+  v.object({ kind: v.literal('default') }),
+  v.object({ kind: v.literal('host') }),
+  v.object({ kind: v.literal('none') }),
+  v.object({ kind: v.literal('container'), container: v.string() }),
+  v.object({ kind: v.literal('networks'), networks: v.array(membership) }),
+]);
+
+/** Decodes what was kept with a container. */
+export const networkWishSchema = v.object({
+  place: v.optional(place, { kind: 'default' }),
+  published: v.optional(v.array(published), []),
+  publishAll: v.optional(v.boolean(), false),
+});
+
+export type NetworkWish = v.InferOutput<typeof networkWishSchema>;
+export type NetworkPlace = NetworkWish['place'];
+export type Membership = v.InferOutput<typeof membership>;
+export type PublishedPort = v.InferOutput<typeof published>;
+
+/** Of a container that was asked for nothing, or before there were networks. */
+export const defaultNetworkWish: NetworkWish = { place: { kind: 'default' }, published: [], publishAll: false };
+
+/** A port that leads into a container, as `ps` and `port` show it. */
+export const openPortSchema = v.object({ address: v.string(), host: port, port, protocol: v.picklist(['tcp', 'udp']) });
+export type OpenPort = v.InferOutput<typeof openPortSchema>;
