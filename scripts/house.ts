@@ -46,7 +46,7 @@ export const rooms: Readonly<Record<string, string>> = {
   replay: 'base linux tutorial',
   // engine
   engine:
-    'base oci graph progress frontend dockerfile db ssh content registry object transfer context image cache solver builds worker container exporter tutorial replay',
+    'base oci graph progress frontend dockerfile db ssh content registry object transfer context image network cache solver builds worker container exporter tutorial replay',
   // faces
   cli: 'base oci progress engine worker',
 };

@@ -1,6 +1,9 @@
 /** Creating and running containers, and the containers there are. */
+import type { NetworkWish } from '#execution/network/wish.ts';
 import type { RestartPolicy, StreamName } from '#execution/container/spec.ts';
 
+export { parseExposed, parsePublished } from '#execution/network/publish.ts';
+export type { NetworkWish } from '#execution/network/wish.ts';
 export type { RestartPolicy, StreamName } from '#execution/container/spec.ts';
 
 /** What `create` and `run` are asked for; what is undefined is the image's. */
@@ -15,7 +18,7 @@ export type CreateRequest = {
   readonly entrypoint: string | undefined;
   readonly hostname: string | undefined;
   readonly domainname: string | undefined;
-  readonly network: string;
+  readonly network: NetworkWish;
   readonly terminal: boolean;
   readonly openStdin: boolean;
   /** Its stdin ends with that of the client which is attached when it starts. */

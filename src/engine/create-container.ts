@@ -78,7 +78,7 @@ function resolveSpec(
     labels: { ...config.Labels, ...request.labels },
     autoRemove: request.autoRemove,
     restart: request.restart,
-    network: { mode: request.network },
+    network: request.network,
     exposedPorts: [...new Set([...Object.keys(config.ExposedPorts ?? {}), ...request.exposedPorts])].toSorted(),
   };
 }

@@ -15,6 +15,9 @@ import {
 } from '#execution/cache/records.ts';
 import { claimProcesses, claimTables, openClaims, type Claims } from '#execution/cache/claims.ts';
 import { containerSpecs, containerTables, openContainerStore, type ContainerStore } from '#execution/container/store.ts';
+import type { ContainerNetwork } from '#execution/network/container-network.ts';
+import type { NetworkStore } from '#execution/network/store.ts';
+import { networkTables } from '#execution/network/tables.ts';
 import type { Worker } from '#execution/worker/contract.ts';
 import type { IsolationWish } from '#execution/worker/isolation.ts';
 import type { Report } from '#formats/progress/event.ts';
@@ -51,6 +54,8 @@ export type Engine = AsyncDisposable & {
   readonly images: ImageStore;
   readonly layerChains: LayerChains;
   readonly containers: ContainerStore;
+  /** Networks of containers; opened by the first who asks. */
+  networks(): Promise<NetworkStore>;
   readonly content: ContentStore;
   readonly records: CacheRecords;
   /** What this and other processes are running now. */
@@ -77,7 +82,7 @@ export type Engine = AsyncDisposable & {
   /** Nobody wants more of the worker for now: it ends beside what is left to do. Whoever asks for one after that gets another. */
   dismissWorker(): void;
   /** A worker of its own whose standard streams are this process's, for one container. */
-  attachedWorker(signal: AbortSignal): Promise<Worker>;
+  attachedWorker(signal: AbortSignal, network?: ContainerNetwork['worker']): Promise<Worker>;
 };
 
 export type EngineOptions = {
@@ -127,14 +132,23 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 
   const passwords = new Map<string, string>();
   let builds: Promise<BuildStore> | undefined;
+  let networks: Promise<NetworkStore> | undefined;
   let registry: Promise<RegistryClient> | undefined;
   let worker: Promise<Worker> | undefined;
   const dismissed = new Set<Promise<void>>();
-  const startWorker = async (stdio: 'inherit' | 'none', signal: AbortSignal): Promise<Worker> => {
+  const startWorker = async (stdio: 'inherit' | 'none', signal: AbortSignal, outer?: ContainerNetwork['worker']): Promise<Worker> => {
     hold();
     const { startWorker: startBest } = await import('#execution/worker/start.ts');
     const starting = startBest(
-      { wish, store: paths.store, stdio, now, environment: workerEnvironment(options.environment), report },
+      {
+        wish,
+        store: paths.store,
+        stdio,
+        now,
+        environment: workerEnvironment(options.environment),
+        report,
+        ...(outer === undefined ? {} : { network: outer }),
+      },
       signal,
     );
     // The worker takes its time to start.
@@ -156,6 +170,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     await Promise.all(dismissed);
   });
 
+  const containers = openContainerStore(database, join(paths.store, 'containers'));
   const resources = opened.move();
   return {
     paths,
@@ -168,7 +183,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     database,
     images: openImageStore(database),
     layerChains: openLayerChains(database),
-    containers: openContainerStore(database, join(paths.store, 'containers')),
+    containers,
+    networks: async () => {
+      networks ??= import('#execution/network/store.ts').then(({ openNetworkStore }) => openNetworkStore(database, containers.isHeld, now));
+      return await networks;
+    },
     content: openContentStore({ folder: join(paths.store, 'content') }),
     records: openCacheRecords(database),
     claims: openClaims(database, { own: () => hold().name, isHeld: (name) => isLeaseHeld(leases, name) }),
@@ -201,7 +220,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       return await worker;
     },
     dismissWorker,
-    attachedWorker: async (signal) => await startWorker('inherit', signal),
+    attachedWorker: async (signal, outer) => await startWorker('inherit', signal, outer),
     [Symbol.asyncDispose]: async () => await resources.disposeAsync(),
   };
 }
@@ -244,6 +263,7 @@ function openEngineDatabase(paths: Paths): Database {
       shapeTables,
       lastBootTable,
       containerSpecs,
+      networkTables,
     ],
   });
 }

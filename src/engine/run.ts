@@ -4,6 +4,8 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { Container } from '#execution/container/store.ts';
 import type { ContainerRequest, SnapshotId, Worker } from '#execution/worker/contract.ts';
 import type { CreateRequest } from './container-requests.ts';
+import type { ContainerNetwork } from '#execution/network/container-network.ts';
+import { openContainerNetwork } from './container-network.ts';
 import { createContainer } from './create-container.ts';
 import { unpackImage } from './fetch-image.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
@@ -32,15 +34,17 @@ async function runOnce(engine: Engine, id: string, report: Report, signal: Abort
   const image = await unpackImage(engine, record, report, signal);
   using lock = engine.containers.lock(id);
   if (lock === undefined) throw resultRemoved();
-  await using worker = await engine.attachedWorker(signal);
+  await using network = await openContainerNetwork(engine, container, report);
+  await using worker = await engine.attachedWorker(signal, network.worker);
+  if (worker.pid !== undefined) await network.connect(worker.pid, signal);
   engine.containers.noteStart(id, engine.now());
-  const outcome = await runForwarding(worker, requestOf(container, image), signal);
+  const outcome = await runForwarding(worker, requestOf(container, image, network), signal);
   engine.containers.noteEnd(id, { code: outcome.code, at: engine.now(), snapshot: outcome.snapshot });
   if (spec.autoRemove) engine.containers.remove(id);
   return outcome.code;
 }
 
-function requestOf({ id, spec }: Container, image: SnapshotId | undefined): ContainerRequest {
+function requestOf({ id, spec }: Container, image: SnapshotId | undefined, network: ContainerNetwork): ContainerRequest {
   return {
     id,
     image,
@@ -48,8 +52,9 @@ function requestOf({ id, spec }: Container, image: SnapshotId | undefined): Cont
     environment: spec.environment,
     user: spec.user,
     workingDirectory: spec.workingDirectory,
-    hostname: spec.hostname,
-    network: spec.network.mode === 'none' ? 'none' : 'host',
+    hostname: network.hostname ?? spec.hostname,
+    network: network.runtime,
+    naming: { addresses: network.addresses, resolvConf: network.resolvConf },
     terminal: spec.terminal,
     stopSignal: spec.stopSignal || 'SIGTERM',
     keep: !spec.autoRemove,

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { stringMap } from '#ground/base/decode.ts';
+import { networkWishSchema } from '#execution/network/wish.ts';
 import { isDigest, parseDigest } from '#ground/base/digest.ts';
 
 const words = v.array(v.string());
@@ -45,8 +46,7 @@ const containerSpecSchema = v.object({
   autoRemove: v.optional(v.boolean(), false),
   /** `maximum`: of restarts after failures, 0 without a limit. */
   restart: v.optional(v.object({ policy: v.picklist(restartPolicies), maximum: whole }), { policy: 'no', maximum: 0 }),
-  /** `host`, `none`. */
-  network: v.optional(v.object({ mode: v.string() }), { mode: 'host' }),
+  network: v.optional(networkWishSchema, {}),
   /** `8080/tcp`: of the image and of --expose. */
   exposedPorts: v.optional(words, []),
 });

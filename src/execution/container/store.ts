@@ -85,6 +85,8 @@ export type ContainerStore = {
   folder(id: string): string;
   /** The right to start, hold or remove it; undefined while another process has it. Dispose it. */
   lock(id: string): Disposable | undefined;
+  /** Does a process have that right now: does the container run, or is it about to start or to go? */
+  readonly isHeld: (id: string) => boolean;
 };
 
 export const containerTables = `CREATE TABLE containers (
@@ -183,6 +185,7 @@ export function openContainerStore(database: Database, folder: string): Containe
       made(id);
       return takeFileLock(lockOf(id));
     },
+    isHeld: (id) => isFileLockHeld(lockOf(id)),
   };
 }
 

@@ -1,12 +1,10 @@
 /** What the network of one container is made of, whoever made it. */
+import type { ProcessNetwork } from '#ground/linux/namespace.ts';
 import type { OpenPort } from './wish.ts';
 
 export type ContainerNetwork = AsyncDisposable & {
-  /**
-   * How the container's worker is started, whose network becomes the container's. `within`: the start has to happen inside this call. `own`: in a network namespace of its own,
-   * to be led out by `connect`.
-   */
-  readonly worker: { readonly kind: 'as-is' } | { readonly kind: 'within'; within<T>(start: () => T): T } | { readonly kind: 'own' };
+  /** How the container's worker is started, whose network becomes the container's; one of its `own` is led out by `connect`. */
+  readonly worker: ProcessNetwork;
   /** What the runtime is asked for: that of the worker, or one with nothing but `lo`. */
   readonly runtime: 'host' | 'none';
   /** For /etc/hosts: the container's own; empty where it shares the machine's, or has none. */

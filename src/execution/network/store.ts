@@ -60,11 +60,6 @@ export type NetworkStore = {
   transaction<T>(work: () => T): T;
 };
 
-export const networkTables = `
-CREATE TABLE networks (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, document TEXT NOT NULL);
-CREATE TABLE network_endpoints (container TEXT NOT NULL, network TEXT NOT NULL, address INTEGER NOT NULL, names TEXT NOT NULL, PRIMARY KEY (container, network));
-CREATE TABLE network_ports (container TEXT PRIMARY KEY, ports TEXT NOT NULL)`;
-
 /** They are always there, and cannot be removed. */
 const ownNetworks = { bridge: 'bridge', host: 'host', none: 'null' } as const;
 

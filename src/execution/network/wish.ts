@@ -1,5 +1,6 @@
 /** What a container is to have of the network, as `create` and `run` were asked for it. It is kept with the container. */
 import * as v from 'valibot';
+import { JettisonError } from '#ground/base/errors.ts';
 
 const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
 
@@ -33,6 +34,14 @@ export type NetworkWish = v.InferOutput<typeof networkWishSchema>;
 export type NetworkPlace = NetworkWish['place'];
 export type Membership = v.InferOutput<typeof membership>;
 export type PublishedPort = v.InferOutput<typeof published>;
+
+/** What `default` means where nothing else is said (`JETTISON_NETWORK`: `bridge`, `host` or `none`). Throws `network/bad-default`. */
+export function placeOfDefault(word: string | undefined): Exclude<NetworkPlace, { kind: 'default' }> {
+  if (word === 'host' || word === 'none') return { kind: word };
+  if (word === undefined || word === '' || word === 'bridge')
+    return { kind: 'networks', networks: [{ network: 'bridge', aliases: [], address: null }] };
+  throw new JettisonError('network/bad-default', `JETTISON_NETWORK is "${word}"`, { hint: 'Use "bridge", "host" or "none"' });
+}
 
 /** Of a container that was asked for nothing, or before there were networks. */
 export const defaultNetworkWish: NetworkWish = { place: { kind: 'default' }, published: [], publishAll: false };

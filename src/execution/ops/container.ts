@@ -3,7 +3,7 @@ import { isatty } from 'node:tty';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import type { Runtime } from '#execution/runtime/contract.ts';
-import { runInRoot, withDefaults, type RootProcess } from './exec/process.ts';
+import { runInRoot, withDefaults, type Naming, type RootProcess } from './exec/process.ts';
 
 export type ContainerRequest = {
   readonly id: string;
@@ -13,7 +13,10 @@ export type ContainerRequest = {
   readonly workingDirectory: string;
   readonly user: string;
   readonly hostname: string;
+  /** `host`: that of this process. */
   readonly network: 'host' | 'none';
+  /** What its network makes of /etc/hosts and /etc/resolv.conf. */
+  readonly naming?: Naming;
   readonly terminal: boolean;
   readonly stopSignal: string;
   /** The container's own snapshot (see `prepareContainer`): it is written on, whatever becomes of this process. Undefined: a new one over `image`. */
@@ -74,5 +77,13 @@ function processOf(request: ContainerRequest, rootfs: string): RootProcess {
   const { id, arguments: words, workingDirectory, user, network, hostname, terminal, stopSignal } = request;
   const environment = withDefaults(request.environment, [`HOSTNAME=${hostname}`, ...(terminal ? ['TERM=xterm'] : [])]);
   const given = { id, rootfs, arguments: words, environment, workingDirectory, user, network, hostname, terminal, stopSignal };
-  return { ...given, security: 'sandbox', extraHosts: [], ownNames: true, shmSize: null, mounts: [] };
+  return {
+    ...given,
+    ...(request.naming === undefined ? {} : { naming: request.naming }),
+    security: 'sandbox',
+    extraHosts: [],
+    ownNames: true,
+    shmSize: null,
+    mounts: [],
+  };
 }

@@ -3,17 +3,19 @@ import type { NameFiles } from './contract.ts';
 
 /**
  * /etc/hosts with localhost, the container's own name and extra lines (`name:address`, IPv6 with or without brackets);
- * /etc/hostname for a container, not for a build step, which may write that file of the image; /etc/resolv.conf as the host has it, for containers share the host's network or have none.
+ * /etc/hostname for a container, not for a build step, which may write that file of the image; /etc/resolv.conf as the host has it, or as the container's own network wants it.
  */
 export function nameFiles(from: {
   readonly hostname: string;
+  /** Of a container with a network of its own: by these others reach it. */
+  readonly addresses?: readonly string[];
   readonly extraHosts: readonly string[];
-  /** Text of the host's own /etc/resolv.conf; empty where it has none. */
+  /** Text of the host's own /etc/resolv.conf, or of what stands in its place; empty where it has none. */
   readonly hostResolvConf: string;
   /** A build step: its files are read-only and /etc/hosts is as BuildKit writes it; else a container, as Docker has it. */
   readonly isStep: boolean;
 }): NameFiles {
-  const lines = from.isStep ? stepLines(from.hostname) : containerLines(from.hostname);
+  const lines = from.isStep ? stepLines(from.hostname) : containerLines(from.hostname, from.addresses ?? []);
   return {
     hosts: `${[...lines, ...from.extraHosts.map(hostsLine)].join('\n')}\n`,
     hostname: from.isStep ? null : `${from.hostname}\n`,
@@ -43,7 +45,7 @@ function stepLines(hostname: string): readonly string[] {
   return [`127.0.0.1\tlocalhost ${hostname}`, '::1\tlocalhost ip6-localhost ip6-loopback'];
 }
 
-function containerLines(hostname: string): readonly string[] {
+function containerLines(hostname: string, addresses: readonly string[]): readonly string[] {
   return [
     '127.0.0.1\tlocalhost',
     '::1\tlocalhost ip6-localhost ip6-loopback',
@@ -51,7 +53,7 @@ function containerLines(hostname: string): readonly string[] {
     'ff00::0\tip6-mcastprefix',
     'ff02::1\tip6-allnodes',
     'ff02::2\tip6-allrouters',
-    `127.0.0.1\t${hostname}`,
+    ...(addresses.length === 0 ? ['127.0.0.1'] : addresses).map((address) => `${address}\t${hostname}`),
   ];
 }
 

@@ -93,6 +93,8 @@ export type Lack = { readonly what: 'runtime' | 'overlay' | 'ids' | 'limits' | '
 export type Worker = AsyncDisposable & {
   /** By what means it keeps steps apart. */
   readonly rung: Rung;
+  /** Of the process that holds its namespaces, as the caller sees it: others can enter them there. */
+  readonly pid: number | undefined;
   /** Tries what steps need, for `doctor`. */
   examine(signal: AbortSignal): Promise<Examination>;
   /** Runs an op to a committed snapshot. Nothing stays behind when it fails. */

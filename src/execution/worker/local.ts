@@ -4,7 +4,13 @@ import { childSignal } from '#ground/base/abort.ts';
 import { isCode, JettisonError } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import type { AlmostRung, Isolation, TreeForm } from '#ground/linux/isolation.ts';
-import { startInNamespaces, namespacesRefused, whyNoNamespaces, type NamespaceProcess } from '#ground/linux/namespace.ts';
+import {
+  startInNamespaces,
+  namespacesRefused,
+  whyNoNamespaces,
+  type NamespaceProcess,
+  type ProcessNetwork,
+} from '#ground/linux/namespace.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { OpRequest, Worker } from './contract.ts';
@@ -22,6 +28,8 @@ export type LocalWorkerOptions = AlmostRung & {
   readonly now: () => number;
   /** Takes what the worker has to say outside any call (a runtime that is too old). */
   readonly report: Report;
+  /** Left out: that of this process. */
+  readonly network?: ProcessNetwork;
 };
 
 type Pending = { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void; readonly outside: Outside };
@@ -47,7 +55,14 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
   ] as const;
   const { isolation, tree } = options;
   const child = await startInNamespaces(
-    { isolation, entry: workerEntry(), arguments: [], stdio, environment: options.environment },
+    {
+      isolation,
+      entry: workerEntry(),
+      arguments: [],
+      stdio,
+      environment: options.environment,
+      ...(options.network === undefined ? {} : { network: options.network }),
+    },
     new AbortController().signal,
   );
   const pending = new Map<number, Pending>();
@@ -109,6 +124,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
   log('ready');
   return {
     rung: { isolation, tree: opened },
+    pid: child.pid,
     run: async ({ agents, onRead, ...request }, report, callSignal) => {
       const wire = { ...request, agents: [...agents.keys()], wantsDigests: onRead !== undefined };
       return await call('run', [wire], { report, agents, onRead }, callSignal);

@@ -24,11 +24,24 @@ export type NamespaceOptions = {
   readonly stdio: readonly [NamespaceStream, NamespaceStream, NamespaceStream];
   /** Its whole environment; PATH is needed to find setpriv and unshare. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Left out: that of this process. */
+  readonly network?: ProcessNetwork;
 };
+
+/**
+ * The network that a process starts with. `within`: the start has to happen inside this call, which does what it takes (see network-namespace.ts). `own`: one of its own, with nothing but a
+ * `lo` that is down; with the user namespace, where there is one.
+ */
+export type ProcessNetwork =
+  | { readonly kind: 'as-is' }
+  | { readonly kind: 'within'; within<T>(start: () => T): T }
+  | { readonly kind: 'own' };
 
 export type NamespaceStream = 'ignore' | 'inherit' | number;
 
 export type NamespaceProcess = AsyncDisposable & {
+  /** Of the program that holds the namespaces, which is not the first one in them, as this process sees it. */
+  readonly pid: number | undefined;
   /** Sends a value over the IPC channel as structured clone does (Map, Uint8Array, bigint); the program gets it by `process.on('message')`. Throws `linux/channel-closed`. */
   send(message: Serializable): void;
   /** Calls `receiver` for each `process.send()` of the program. */
@@ -49,18 +62,27 @@ const nodeFlags = ['--max-semi-space-size=1'] as const;
  */
 export async function startInNamespaces(options: NamespaceOptions, signal: AbortSignal): Promise<NamespaceProcess> {
   signal.throwIfAborted();
-  const { isolation } = options;
-  const [command = '', ...words] = [...namespaceCommand(isolation), process.execPath, ...nodeFlags, options.entry, ...options.arguments];
-  const child = spawn(command, words, {
-    stdio: [...options.stdio, 'ipc', ...(isMappedFromOutside(isolation) ? ['pipe' as const] : [])],
-    serialization: 'advanced',
-    env: { ...options.environment },
-    cwd: '/',
-  });
+  const { isolation, network = { kind: 'as-is' } } = options;
+  const [command = '', ...words] = [
+    ...namespaceCommand(isolation, network),
+    process.execPath,
+    ...nodeFlags,
+    options.entry,
+    ...options.arguments,
+  ];
+  const start = (): ChildProcess =>
+    spawn(command, words, {
+      stdio: [...options.stdio, 'ipc', ...(isMappedFromOutside(isolation) ? ['pipe' as const] : [])],
+      serialization: 'advanced',
+      env: { ...options.environment },
+      cwd: '/',
+    });
+  const child = network.kind === 'within' ? network.within(start) : start();
   const exit = watchExit(child, signal);
   mapOwnIds(child);
   await started(child, command);
   return {
+    pid: child.pid,
     send(message) {
       if (!child.connected)
         throw new JettisonError('linux/channel-closed', 'The process has ended or closed its channel', { fault: 'environment' });
@@ -79,9 +101,18 @@ export async function startInNamespaces(options: NamespaceOptions, signal: Abort
 }
 
 /** The program that makes the namespaces, and what it runs behind them; for a normal user one in which it is root, around the others. Nothing where there are none. */
-function namespaceCommand(isolation: Isolation): readonly string[] {
+function namespaceCommand(isolation: Isolation, network: ProcessNetwork): readonly string[] {
   if (isolation === 'chroot') return [];
-  const unshare = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
+  const unshare = [
+    '--mount',
+    '--propagation',
+    'private',
+    '--pid',
+    '--fork',
+    '--kill-child=SIGKILL',
+    '--mount-proc',
+    ...(network.kind === 'own' ? ['--net'] : []),
+  ];
   const options = [...userNamespaceOptions(isolation), ...unshare];
   const inside = isMappedFromOutside(isolation) ? ['unshare', '--user', '/bin/sh', '-c', waitForIds, 'sh'] : [];
   return ['setpriv', '--pdeathsig', 'KILL', ...inside, 'unshare', ...options];
@@ -128,7 +159,7 @@ function identityMap(map: string): string {
 
 /** Makes the namespaces of an isolation for a program that ends at once; what was said when they were refused, or undefined. */
 export async function whyNoNamespaces(isolation: Isolation, environment: Readonly<Record<string, string>>): Promise<string | undefined> {
-  const [command, ...wrapping] = namespaceCommand(isolation);
+  const [command, ...wrapping] = namespaceCommand(isolation, { kind: 'as-is' });
   if (command === undefined) return undefined;
   const child = spawn(command, [...wrapping, 'true'], {
     stdio: ['ignore', 'ignore', 'pipe', 'ignore', ...(isMappedFromOutside(isolation) ? ['pipe' as const] : [])],

@@ -45,7 +45,11 @@ export type RootProcess = {
   /** Groups of the image, by name or number, beside those of the user. */
   readonly groups?: readonly string[];
   readonly dns?: DnsSettings;
+  readonly naming?: Naming;
 };
+
+/** `addresses`: by which others reach the container; without any it is known to itself as 127.0.0.1. `resolvConf`: its whole text, whatever `dns` says; undefined: the machine's. */
+export type Naming = { readonly addresses: readonly string[]; readonly resolvConf: string | undefined };
 
 export type RootMount = { readonly mount: ProcessMount; readonly point: MountPoint['kind'] };
 
@@ -93,7 +97,13 @@ export async function runInRoot(process: RootProcess, runtime: Runtime, streams:
       ...(apt ? [aptMount(runtime.scratch)] : []),
     ],
     names: {
-      ...nameFiles({ hostname, extraHosts: process.extraHosts, hostResolvConf: resolvConfFor(process), isStep: !process.ownNames }),
+      ...nameFiles({
+        hostname,
+        addresses: process.naming?.addresses ?? [],
+        extraHosts: process.extraHosts,
+        hostResolvConf: resolvConfFor(process),
+        isStep: !process.ownNames,
+      }),
       ...(process.confinement?.hasReadOnlyRoot === true ? { readOnly: true } : {}),
     },
   };
@@ -144,7 +154,8 @@ export function withDefaults(environment: readonly string[], defaults: readonly 
   return [...environment, ...defaults.filter((variable) => !isSet(variable))];
 }
 
-function resolvConfFor({ dns }: Pick<RootProcess, 'dns'>): string {
+function resolvConfFor({ dns, naming }: Pick<RootProcess, 'dns' | 'naming'>): string {
+  if (naming?.resolvConf !== undefined) return naming.resolvConf;
   const host = hostResolvConf();
   return dns === undefined ? host : changeResolvConf(host, dns);
 }

@@ -4,21 +4,22 @@ import { badValue, choice, flag, list, parsed, text, type ValuesOf } from '../op
 import { JettisonError } from '#ground/base/errors.ts';
 import { toMap, withEnvironment } from '../option-values.ts';
 import type { Surroundings } from '../command.ts';
+import { parseExposed } from '#engine/container-requests.ts';
 import { isolationOption } from './isolation-option.ts';
+import { networkOptions, networkWish } from './network-options.ts';
 
 export const containerOptions = {
   attach: list('attach', { short: 'a', value: 'list', help: 'Attach to "stdin", "stdout" or "stderr"' }),
   domainname: text('domainname', { help: 'Container NIS domain name' }),
   entrypoint: text('entrypoint', { help: 'Overwrite the default ENTRYPOINT of the image' }),
   environment: list('env', { short: 'e', help: 'Set environment variables: "NAME=VALUE", or "NAME" to pass one on' }),
-  expose: list('expose', { help: 'Note a port or a range of ports: "80", "53/udp", "8000-8010"' }),
   hostname: text('hostname', { short: 'h', help: 'Container host name' }),
   idFile: text('cidfile', { value: 'path', help: 'Write the container ID to the file' }),
   interactive: flag('interactive', { short: 'i', help: 'Keep STDIN open' }),
   isolation: isolationOption(),
   labels: list('label', { short: 'l', help: 'Set meta data on a container: "NAME=VALUE"' }),
   name: text('name', { help: 'Assign a name to the container' }),
-  network: parsed<string>('network', { initial: 'host', help: '"host" (the default) or "none"' }, readNetwork),
+  ...networkOptions,
   platform: text('platform', { help: 'Which image of several: "os/architecture[/variant]"' }),
   pull: choice('pull', {
     words: ['always', 'missing', 'never'],
@@ -49,9 +50,9 @@ export const containerOptionsNotBuilt = `
   cpu-percent cpu-period cpu-quota cpu-rt-period cpu-rt-runtime c=cpu-shares cpus cpuset-cpus cpuset-mems
   device device-cgroup-rule device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust dns
   dns-option dns-search env-file gpus group-add health-cmd health-interval health-retries
-  health-start-interval health-start-period health-timeout init io-maxbandwidth io-maxiops ip ip6 ipc kernel-memory
-  label-file link link-local-ip log-driver log-opt mac-address m=memory memory-reservation memory-swap memory-swappiness
-  mount network-alias no-healthcheck oom-kill-disable oom-score-adj pid pids-limit privileged p=publish P=publish-all read-only
+  health-start-interval health-start-period health-timeout init io-maxbandwidth io-maxiops ip6 ipc kernel-memory
+  label-file link-local-ip log-driver log-opt mac-address m=memory memory-reservation memory-swap memory-swappiness
+  mount no-healthcheck oom-kill-disable oom-score-adj pid pids-limit privileged read-only
   runtime security-opt shm-size storage-opt sysctl tmpfs ulimit use-api-socket userns
   uts v=volume volume-driver volumes-from`;
 
@@ -72,7 +73,7 @@ export function createRequest(options: ContainerOptions, [image = '', ...words]:
     entrypoint: options.entrypoint,
     hostname: options.hostname,
     domainname: options.domainname,
-    network: options.network,
+    network: networkWish(options),
     terminal: options.terminal,
     openStdin: options.interactive,
     stdinOnce: false,
@@ -82,7 +83,7 @@ export function createRequest(options: ContainerOptions, [image = '', ...words]:
     labels: Object.fromEntries(toMap(options.labels)),
     autoRemove: options.remove,
     restart: options.restart,
-    exposedPorts: options.expose.flatMap(readPorts),
+    exposedPorts: options.expose.flatMap((one) => parseExposed(one)),
     idFile: options.idFile,
     pull: options.pull,
     platform: options.platform,
@@ -93,11 +94,6 @@ function readStream(word: string): CreateRequest['attach'][number] {
   const stream = word.toLowerCase();
   if (stream === 'stdin' || stream === 'stdout' || stream === 'stderr') return stream;
   throw badValue('attach', word, 'use "stdin", "stdout", "stderr"');
-}
-
-function readNetwork(value: string): string {
-  if (value === 'host' || value === 'none') return value;
-  throw new JettisonError('cli/not-built', `The network "${value}" is not built yet`, { hint: 'There is "host" and "none"' });
 }
 
 function readRestart(value: string): CreateRequest['restart'] {
@@ -113,14 +109,4 @@ export function readSeconds(long: string, value: string): number {
   const seconds = /^-?\d{1,9}$/u.test(value) ? Number(value) : NaN;
   if (seconds >= -1) return seconds;
   throw badValue(long, value, 'use a number of seconds, or -1 for no limit');
-}
-
-const mostPorts = 65_535;
-
-/** `80` is `80/tcp`; a range is each of its ports. */
-function readPorts(value: string): readonly string[] {
-  const [, first, last = first, protocol = 'tcp'] = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/iu.exec(value) ?? [];
-  const [from, to] = [Number(first), Number(last)];
-  if (first === undefined || from < 1 || to > mostPorts || from > to) throw badValue('expose', value, 'use "80", "53/udp" or "8000-8010"');
-  return Array.from({ length: to - from + 1 }, (_, index) => `${from + index}/${protocol.toLowerCase()}`);
 }

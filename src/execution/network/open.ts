@@ -1,0 +1,154 @@
+/** Opens the network of a container that is about to start: finds out what was asked for, what this machine gives, and what to say where it does not. */
+import { JettisonError, unreachable } from '#ground/base/errors.ts';
+import { ipv4Text } from '#ground/base/ipv4.ts';
+import { SystemCallError } from '#ground/linux/libc.ts';
+import { openNetworkNamespace } from '#ground/linux/network-namespace.ts';
+import { openBridged, type Place } from './bridged.ts';
+import { nothingToConnect, type ContainerNetwork, type NetworkedContainer } from './container-network.ts';
+import type { Resolving } from './resolv-conf.ts';
+import { isPredefined, type NetworkStore } from './store.ts';
+import { placeOfDefault, type Membership, type NetworkWish } from './wish.ts';
+
+export type NetworkTools = {
+  readonly store: NetworkStore;
+  /** Takes what a person should know. */
+  readonly note: (text: string) => void;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The first process of a container that runs, as this process sees it, and its host name. */
+  readonly processOf: (
+    container: string,
+  ) => { readonly id: string; readonly pid: number; readonly hostname: string; readonly resolvConf: string | undefined } | undefined;
+  /** What was asked for with --dns and its like. */
+  readonly resolving?: Partial<Resolving>;
+};
+
+/**
+ * What it gives is there until it is disposed, which is to be done when the container has ended; nothing is left when it throws: `network/no-bridge`, `network/port-taken`,
+ * `network/not-found`, `network/needs-root`, `network/no-program`, `network/not-running`, and what the parts throw.
+ */
+export async function openContainerNetwork(
+  container: NetworkedContainer,
+  wish: NetworkWish,
+  tools: NetworkTools,
+): Promise<ContainerNetwork> {
+  const place = wish.place.kind === 'default' ? placeOfDefault(tools.environment['JETTISON_NETWORK']) : wish.place;
+  switch (place.kind) {
+    case 'host':
+      if (wish.published.length > 0 && wish.place.kind === 'host') tools.note('Published ports are discarded when using host network mode');
+      else if (wish.published.length > 0) throw noBridge('JETTISON_NETWORK is "host"', 'Say --network bridge, or leave -p out');
+      return ofMachine('host');
+    case 'none':
+      return ofMachine('none');
+    case 'container':
+      return sharedWith(place.container, tools);
+    case 'networks':
+      return await openNetworks(container, place.networks, wish, tools);
+    default:
+      return unreachable(place, 'network');
+  }
+}
+
+/** The container has the machine's network, or none. */
+function ofMachine(runtime: 'host' | 'none'): ContainerNetwork {
+  return {
+    worker: { kind: 'as-is' },
+    runtime,
+    addresses: [],
+    gateway: undefined,
+    resolvConf: undefined,
+    hostname: undefined,
+    ports: [],
+    connect: nothingToConnect,
+    [Symbol.asyncDispose]: nothingToConnect,
+  };
+}
+
+function sharedWith(name: string, { store, processOf }: NetworkTools): ContainerNetwork {
+  const other = processOf(name);
+  if (other === undefined) {
+    throw new JettisonError('network/not-running', `cannot join network of a non running container: ${name}`, {
+      hint: `Start it first: jettison start ${name}`,
+    });
+  }
+  const namespace = openNetworkNamespace(`/proc/${other.pid}/ns/net`);
+  return {
+    ...ofMachine('host'),
+    worker: { kind: 'within', within: (start) => namespace.within(start) },
+    addresses: store.memberships(other.id).map(({ address }) => ipv4Text(address)),
+    resolvConf: other.resolvConf,
+    hostname: other.hostname,
+    [Symbol.asyncDispose]: async () => {
+      namespace[Symbol.dispose]();
+      await Promise.resolve();
+    },
+  };
+}
+
+async function openNetworks(
+  container: NetworkedContainer,
+  memberships: readonly Membership[],
+  wish: NetworkWish,
+  tools: NetworkTools,
+): Promise<ContainerNetwork> {
+  const places = memberships.map((membership) => placeOf(membership, tools.store));
+  const isDefault = wish.place.kind === 'default';
+  if (process.getuid?.() !== 0) return openWithoutRoot(places, wish, tools);
+  try {
+    return await openBridged(container, places, wish, tools);
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error;
+    const problem = `this machine gives no bridge (${error.message})`;
+    const hint = 'Say --network host, or give this process CAP_NET_ADMIN and CAP_SYS_ADMIN';
+    if (!isDefault || wish.published.length > 0 || wish.publishAll) throw noBridge(problem, hint, error);
+    tools.note(`The container has the network of the machine: ${problem}`);
+    return ofMachine('host');
+  }
+}
+
+function openWithoutRoot(places: readonly Place[], wish: NetworkWish, tools: NetworkTools): ContainerNetwork {
+  const named = places.find(({ network }) => !isPredefined(network.name));
+  if (named !== undefined) {
+    throw new JettisonError('network/needs-root', `Network "${named.network.name}" needs a bridge, which only root can make`, {
+      fault: 'environment',
+      hint: 'Run as root, or leave --network out: then the container has a network of its own by pasta or slirp4netns',
+    });
+  }
+  const problem = 'without root there is none yet';
+  const hint = 'Run as root, or say --network host';
+  if (wish.place.kind !== 'default' || wish.published.length > 0 || wish.publishAll) throw noBridge(problem, hint);
+  tools.note(`The container has the network of the machine: ${problem} (${hint}; --network host says nothing)`);
+  return ofMachine('host');
+}
+
+/** Throws `network/not-found`, `network/bad-address`, `network/bad-alias` for what a network of that kind does not take. */
+function placeOf(membership: Membership, store: NetworkStore): Place {
+  const network = store.find(membership.network);
+  if (network === undefined) throw noSuchNetwork(membership.network);
+  if (membership.address !== null && network.isAutomatic) {
+    throw new JettisonError(
+      'network/bad-address',
+      'user specified IP address is supported only when connecting to networks with user configured subnets',
+      {
+        hint: 'Make a network with --subnet, and name it with --network',
+      },
+    );
+  }
+  if (membership.aliases.length > 0 && isPredefined(network.name)) {
+    throw new JettisonError('network/bad-alias', 'network-scoped alias is supported only for containers in user defined networks', {
+      hint: 'Make a network ("jettison network create NAME"), and name it with --network',
+    });
+  }
+  return { network, membership };
+}
+
+export function noSuchNetwork(name: string): JettisonError {
+  return new JettisonError('network/not-found', `network ${name} not found`, { hint: '"jettison network ls" lists what is here' });
+}
+
+function noBridge(problem: string, hint: string, cause?: unknown): JettisonError {
+  return new JettisonError('network/no-bridge', `Cannot give the container a network of its own: ${problem}`, {
+    fault: 'environment',
+    hint,
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
