@@ -15,18 +15,23 @@ const userNamespace = [
   'sh',
   'unshare',
 ];
+const ownNetwork = ['--net', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', 'unshare'];
 const ownIds = ['--user', '--map-users=0,0,65536', '--map-groups=0,0,65536'];
 
 /**
  * Registers `tests` where the process has namespaces of its own; else one test that runs `file` again in such, and with `users` a second one, where they are root of a user namespace.
- * Needs root.
+ * With `network` they have a network of their own, with a `lo` that is up. Needs root.
  */
-export function inOwnNamespaces(file: string, tests: () => void, { users = false }: { readonly users?: boolean } = {}): void {
+export function inOwnNamespaces(
+  file: string,
+  tests: () => void,
+  { users = false, network = false }: { readonly users?: boolean; readonly network?: boolean } = {},
+): void {
   if (process.pid === 1) {
     tests();
     return;
   }
-  runAgain(file, 'in namespaces of its own', []);
+  runAgain(file, 'in namespaces of its own', network ? ownNetwork : []);
   if (users) runAgain(file, 'in a user namespace, too', [...userNamespace, ...ownIds]);
 }
 

@@ -53,7 +53,8 @@ export async function openSandbox(): Promise<Sandbox> {
   const config = join(folder, 'config.json');
   writeFileSync(config, '{}');
 
-  const environment = { JETTISON_STORE: store, JETTISON_CONFIG: config, DOCKER_CONFIG: join(folder, 'docker') };
+  // The machine's network stays as it is: tests of bridges have namespaces of their own.
+  const environment = { JETTISON_STORE: store, JETTISON_CONFIG: config, DOCKER_CONFIG: join(folder, 'docker'), JETTISON_NETWORK: 'host' };
   const jettison: Sandbox['jettison'] = async (words, options = {}) =>
     await runCommand(process.execPath, [main, ...words], {
       ...options,
