@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { argv, env } from 'node:process';
 import { tendWorkerStore } from '#execution/worker/keeper.ts';
 import { createLog } from '#ground/base/log.ts';
+import { clearBridges } from '#execution/network/bridged.ts';
 import { keepSpace } from './keep-space.ts';
 import { openEngine } from './open.ts';
 
@@ -18,6 +19,7 @@ if (store !== undefined) {
 async function tend(folder: string): Promise<void> {
   // Removed meanwhile: opening it would make a new one.
   if (!existsSync(join(folder, 'engine.db'))) return;
+  for (const name of clearBridges()) log('bridge %s removed', name);
   await using engine = await openEngine({ environment: { ...env, JETTISON_STORE: folder }, currentFolder: '/' });
   await tendWorkerStore(folder, async (keeper) => {
     const { items, bytes } = keepSpace(engine, keeper, cacheMax);

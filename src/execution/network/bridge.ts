@@ -3,7 +3,7 @@
  * bridge without ports is always one that a killed process left.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { ipv4Text, overlap, subnetText, type Subnet } from '#ground/base/ipv4.ts';
 import { createLog } from '#ground/base/log.ts';
@@ -94,11 +94,6 @@ function place(netlink: Netlink, network: Network, store: NetworkStore, own: num
 export function hardwareAddress(address: number, salt = ''): Uint8Array {
   const last = salt === '' ? 0 : (createHash('sha256').update(salt).digest()[0] ?? 0) | 1;
   return Uint8Array.of(0x02, 0x42 ^ last, (address >>> 24) & 255, (address >>> 16) & 255, (address >>> 8) & 255, address & 255);
-}
-
-/** `02:42:ac:11:00:02` */
-export function hardwareText(address: Uint8Array): string {
-  return Array.from(address, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
 function openWayOut(name: string, network: Bridge['network']): readonly string[] {
@@ -205,6 +200,16 @@ export function unplug(netlink: Netlink, container: string, network: string): vo
 /** One of the machine, for a container and a network. */
 function cableName(container: string, network: string): string {
   return `${vethStart}${createHash('sha256').update(`${container} ${network}`).digest('hex').slice(0, 12)}`;
+}
+
+/** Has this machine a bridge of ours? A look, without the lock. */
+export function hasBridges(): boolean {
+  try {
+    return readdirSync('/sys/class/net').some((name) => name.startsWith(bridgeStart));
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return false;
+  }
 }
 
 /** Removes our bridges without ports, and the rules of those that are gone. Call it with the lock. Names of what went. */

@@ -4,9 +4,9 @@ import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { ipv4Text, parseIPv4 } from '#ground/base/ipv4.ts';
 import { findLink } from '#ground/linux/links.ts';
 import { openNetlink, type Netlink } from '#ground/linux/netlink.ts';
-import { makeNetworkNamespace, openNetworkNamespace, type NetworkNamespace } from '#ground/linux/network-namespace.ts';
+import { makeNetworkNamespace, type NetworkNamespace } from '#ground/linux/network-namespace.ts';
 import { checkAddress, chooseAddress } from './addresses.ts';
-import { plugIn, prepareNamespace, raiseBridge, sweepBridges, unplug, withBridgeLock } from './bridge.ts';
+import { hasBridges, plugIn, prepareNamespace, raiseBridge, sweepBridges, unplug, withBridgeLock } from './bridge.ts';
 import { nothingToConnect, type ContainerNetwork, type NetworkedContainer } from './container-network.ts';
 import { nameServerAddress, serveNames, type Names } from './name-server.ts';
 import { openPorts, portsToOpen } from './open-ports.ts';
@@ -168,28 +168,9 @@ function leaveAll(container: string, store: NetworkStore): void {
   });
 }
 
-/** Puts a container that runs on one more network; `process` is its first, as this process sees it. Gives what a person should know. */
-export function connectRunning(container: NetworkedContainer, process: number, place: Place, store: NetworkStore): readonly string[] {
-  using namespace = openNetworkNamespace(`/proc/${process}/ns/net`);
-  return withBridgeLock(() => {
-    using netlink = openNetlink('route');
-    const hasWayOut = store.memberships(container.id).some(({ network }) => store.find(network)?.isInternal === false);
-    return addTo(netlink, { container, place, namespace, store, isWayOut: !hasWayOut && !place.network.isInternal }).notes;
-  });
-}
-
-/** Takes a container that runs off a network. */
-export function disconnectRunning(container: string, network: string, store: NetworkStore): void {
-  withBridgeLock(() => {
-    using netlink = openNetlink('route');
-    unplug(netlink, container, network);
-    store.leave(container, network);
-    sweepBridges(netlink);
-  });
-}
-
 /** Removes what processes that were killed have left in the kernel: bridges without ports, and their rules. Names of the bridges. */
 export function clearBridges(): readonly string[] {
+  if (process.getuid?.() !== 0 || !hasBridges()) return [];
   return withBridgeLock(() => {
     using netlink = openNetlink('route');
     return sweepBridges(netlink);

@@ -43,9 +43,6 @@ export function placeOfDefault(word: string | undefined): Exclude<NetworkPlace, 
   throw new JettisonError('network/bad-default', `JETTISON_NETWORK is "${word}"`, { hint: 'Use "bridge", "host" or "none"' });
 }
 
-/** Of a container that was asked for nothing, or before there were networks. */
-export const defaultNetworkWish: NetworkWish = { place: { kind: 'default' }, published: [], publishAll: false };
-
 /** A port that leads into a container, as `ps` and `port` show it. */
 export const openPortSchema = v.object({ address: v.string(), host: port, port, protocol: v.picklist(['tcp', 'udp']) });
 export type OpenPort = v.InferOutput<typeof openPortSchema>;
