@@ -1,15 +1,22 @@
-/** The annotations of the image that one build makes. */
-import { printPlatform } from '#formats/oci/platform.ts';
+/** The annotations of what one build makes. */
+import { printPlatform, type Platform } from '#formats/oci/platform.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { AnnotationRequest, BuildRequest } from './build-requests.ts';
 
-export type Annotations = Readonly<Record<AnnotationRequest['place'], Readonly<Record<string, string>>>>;
+type Values = Readonly<Record<string, string>>;
 
-/** Those for the platform of the build. Throws `oci/...` for a platform that is none. */
-export function readAnnotations(request: BuildRequest): Annotations {
-  const built = printPlatform(nativeOrAsked(request.platform));
-  const asked = request.annotations.filter(({ platform }) => platform === undefined || printPlatform(nativeOrAsked(platform)) === built);
-  const at = (place: AnnotationRequest['place']): Readonly<Record<string, string>> =>
-    Object.fromEntries(asked.filter((one) => one.place === place).map(({ key, value }) => [key, value]));
-  return { manifest: at('manifest'), 'manifest-descriptor': at('manifest-descriptor') };
+/** Those of the image of one platform. Throws `oci/...` for a platform that is none. */
+export function annotationsFor(request: BuildRequest, built: Platform): Readonly<Record<'manifest' | 'manifest-descriptor', Values>> {
+  const name = printPlatform(built);
+  const asked = request.annotations.filter(({ platform }) => platform === undefined || printPlatform(nativeOrAsked(platform)) === name);
+  return { manifest: valuesAt(asked, 'manifest'), 'manifest-descriptor': valuesAt(asked, 'manifest-descriptor') };
+}
+
+/** Those of the index of several. */
+export function indexAnnotations({ annotations }: BuildRequest): Readonly<Record<'index' | 'index-descriptor', Values>> {
+  return { index: valuesAt(annotations, 'index'), 'index-descriptor': valuesAt(annotations, 'index-descriptor') };
+}
+
+function valuesAt(asked: readonly AnnotationRequest[], place: AnnotationRequest['place']): Values {
+  return Object.fromEntries(asked.filter((one) => one.place === place).map(({ key, value }) => [key, value]));
 }

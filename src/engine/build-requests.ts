@@ -20,9 +20,9 @@ export type Ulimit = { readonly name: string; readonly soft: number; readonly ha
  */
 export type PullPolicy = 'missing' | 'always' | 'never' | 'newer';
 
-/** For the manifest, or for what names it in an archive. `platform`: only for an image of this one. */
+/** For the manifest or the index of several, or for what names these in an index or an archive. `platform`: only for an image of this one. */
 export type AnnotationRequest = {
-  readonly place: 'manifest' | 'manifest-descriptor';
+  readonly place: 'manifest' | 'manifest-descriptor' | 'index' | 'index-descriptor';
   readonly platform: string | undefined;
   readonly key: string;
   readonly value: string;
@@ -38,7 +38,8 @@ export type BuildRequest = {
   readonly target: string | undefined;
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly labels: ReadonlyMap<string, string>;
-  readonly platform: string | undefined;
+  /** As typed; none: this machine's. */
+  readonly platforms: readonly string[];
   readonly noCache: boolean;
   readonly pull: PullPolicy;
   readonly network: 'default' | 'none' | 'host';
@@ -108,10 +109,12 @@ export type OutputRequest = {
 export type BuildOutcome = {
   /** Digest of the image config, as `docker images` shows it. */
   readonly imageId: Digest;
+  /** The images that were made, one for each platform; `imageId` is that of this machine's, else of the first. */
+  readonly images: readonly { readonly platform: string; readonly imageId: Digest }[];
   readonly tags: readonly string[];
   /** Milliseconds since the epoch: what the image says of itself. */
   readonly created: number;
-  /** The manifest in the first archive that was written. */
+  /** The manifest in the first archive that was written; the index where it was built for several platforms. */
   readonly manifest: Descriptor | undefined;
   readonly steps: { readonly total: number; readonly cached: number };
 } & BuildEnd;

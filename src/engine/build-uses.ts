@@ -60,8 +60,10 @@ export function followUses(engine: Engine): BuildUses {
 /** Everything that a build used or made was of use to it: it is the last build now. Call it in the transaction that names the image. */
 export function confirmUses(engine: Engine, solved: Solved | undefined): void {
   if (solved === undefined) return;
-  const { result } = solved;
-  if (result.id !== 'empty') demandAll(engine.records, [result.id]);
+  demandAll(
+    engine.records,
+    solved.results.flatMap(({ id }) => (id === 'empty' ? [] : [id])),
+  );
   const used = [...solved.vertices.values()].flatMap(({ state, record }) => (record === undefined ? [] : [{ state, id: record.resultId }]));
   const ids = new Set(used.map(({ id }) => id));
   engine.records.touch(ids, engine.now());

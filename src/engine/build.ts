@@ -1,24 +1,28 @@
 /** `jettison build`: from a Dockerfile and a folder to an image in the store and, when asked for, an archive. */
 import { neededFor } from '#formats/graph/vertex.ts';
-import type { Report } from '#formats/progress/event.ts';
+import { printPlatform, type Platform } from '#formats/oci/platform.ts';
+import type { ProgressEvent, Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { codeFrame } from '#ground/base/span.ts';
 import { dockerfileFrontend } from '#languages/dockerfile/frontend.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
 import { openStatCache } from '#stores/context/stat-cache.ts';
-import type { Solved } from '#execution/solver/contract.ts';
-import { readAnnotations } from './annotations.ts';
+import type { Result, Solved } from '#execution/solver/contract.ts';
+import type { SnapshotId } from '#execution/worker/contract.ts';
+import { annotationsFor } from './annotations.ts';
 import { createBaseImages } from './base-images.ts';
 import { createBuildCaches, type BuildCaches } from './build-caches.ts';
 import { createBuildContexts } from './build-contexts.ts';
 import { contextFolders, readBuildSource, type BuildSource } from './build-source.ts';
 import { deliver } from './deliver.ts';
 import { frontendOptions } from './frontend-options.ts';
+import type { BuiltResult } from './gather-cache.ts';
 import { followOutput } from './last-output.ts';
 import { openContext, type OpenContext } from './open-context.ts';
 import { forgetLostInCrash, withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import type { BuildEnd, BuildOutcome, BuildRequest } from './build-requests.ts';
+import { platformsOf } from './platform.ts';
 import { lazyRemoteSources, type RemoteSources } from './remote-sources.ts';
 import { errorOf, fullNames, recordBuild, type Recording } from './record-build.ts';
 import { readSecrets, requireKnown } from './secrets.ts';
@@ -82,7 +86,9 @@ type ImageMade = Omit<BuildOutcome, keyof BuildEnd>;
 async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Promise<ImageMade> {
   const { request, remote, context, source, tags, recording, caches, guard } = work;
   const { report } = recording;
-  const annotations = readAnnotations(request);
+  const platforms = platformsOf(request);
+  // Whatever is wrong with one is said before anything runs.
+  for (const platform of platforms) annotationsFor(request, platform);
   using statCache = openStatCache({ database: engine.database });
   const contexts = await createBuildContexts(contextFolders(request, context, source), statCache);
   recording.open(contexts, statCache);
@@ -91,31 +97,71 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   requireKnown(request.allowedSecrets, request);
   guard.watch([...[...secrets].map(([id, bytes]) => ({ id, bytes })), ...keyFiles(request.ssh)]);
   const bases = createBaseImages(engine, request);
-  const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source), bases, signal);
+  const drafts: { readonly platform: Platform; readonly drafted: FrontendResult }[] = [];
+  for (const platform of platforms) {
+    const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source, platform), bases, signal);
+    drafts.push({ platform, drafted });
+  }
   const checkTexts = (): void => {
     guard.checkGiven({ 'a name of the image': tags, 'an annotation': request.annotations.flatMap(({ key, value }) => [key, value]) });
-    guard.checkDraft(drafted, source);
+    for (const { drafted } of drafts) guard.checkDraft(drafted, source);
   };
   checkTexts();
-  reportFindings(drafted, report);
-  const solved = await solveDraft(engine, { request, drafted, contexts, bases, remote, caches, secrets, agents, recording, guard }, signal);
-  const top = solved && (await caches.snapshotOf(solved.result, signal));
+  const all = drafts.map(({ drafted }) => drafted);
+  reportFindings(all, report);
+  const solved = await solveDraft(
+    engine,
+    { request, drafts: all, contexts, bases, remote, caches, secrets, agents, recording, guard },
+    signal,
+  );
+  const results = await withTops(drafts, solved, async (result) => await caches.snapshotOf(result, signal));
   // By now more passwords of registries may be known.
   checkTexts();
-  const exporting = { guard, engine, request, drafted, solved, top, caches, memory: recording.memory, report };
-  const { image, manifest } = await deliver(exporting, { tags, annotations }, signal);
-  return { imageId: image.imageId, tags, created: image.created, manifest, steps: countSteps(drafted, solved) };
+  const exporting = { guard, engine, request, results, solved, caches, memory: recording.memory, report };
+  const { images, main, manifest } = await deliver(exporting, tags, signal);
+  return {
+    imageId: main.imageId,
+    images: images.map(({ imageId }, at) => ({ imageId, platform: printPlatform(platforms[at] ?? platforms[0]) })),
+    tags,
+    created: main.created,
+    manifest,
+    steps: countSteps(all, solved),
+  };
 }
 
-function reportFindings(drafted: FrontendResult, report: Report): void {
-  for (const { rule, message, at, severity, url } of drafted.diagnostics) {
-    if (severity === 'warning') report({ kind: 'warning', rule, message, at, ...(url === undefined ? {} : { url }) });
+/** Each draft with the files that were made for it. */
+async function withTops(
+  drafts: readonly Omit<BuiltResult, 'top'>[],
+  solved: Solved | undefined,
+  snapshotOf: (result: Result) => Promise<SnapshotId | undefined>,
+): Promise<readonly BuiltResult[]> {
+  const made = [...(solved?.results ?? [])];
+  const results: BuiltResult[] = [];
+  for (const draft of drafts) {
+    const result = draft.drafted.goal === undefined ? undefined : made.shift();
+    results.push({ ...draft, top: result && (await snapshotOf(result)) });
   }
-  for (const text of drafted.notes ?? []) report({ kind: 'note', text });
+  return results;
 }
 
-function countSteps({ goal }: FrontendResult, solved: Solved | undefined): BuildOutcome['steps'] {
-  const shown = goal === undefined ? [] : neededFor(goal).filter(({ label }) => label.isPart !== true);
+/** What is found for several platforms is told once. */
+function reportFindings(drafts: readonly FrontendResult[], report: Report): void {
+  const told = new Set<string>();
+  const tell = (event: ProgressEvent): void => {
+    const text = JSON.stringify(event);
+    if (!told.has(text)) report(event);
+    told.add(text);
+  };
+  for (const drafted of drafts) {
+    for (const { rule, message, at, severity, url } of drafted.diagnostics) {
+      if (severity === 'warning') tell({ kind: 'warning', rule, message, at, ...(url === undefined ? {} : { url }) });
+    }
+    for (const text of drafted.notes ?? []) tell({ kind: 'note', text });
+  }
+}
+
+function countSteps(drafts: readonly FrontendResult[], solved: Solved | undefined): BuildOutcome['steps'] {
+  const shown = neededFor(...drafts.flatMap(({ goal }) => goal ?? [])).filter(({ label }) => label.isPart !== true);
   const states = shown.flatMap(({ digest }) => solved?.vertices.get(digest) ?? []).filter((vertex) => vertex.key !== undefined);
   return { total: states.length, cached: states.filter((vertex) => vertex.state !== 'ran').length };
 }

@@ -31,7 +31,7 @@ export async function diskUse(engine: Engine): Promise<DiskUse> {
   const containers = engine.containers.list();
   const usedImages = new Set(containers.map((container) => container.spec.imageId));
   const owners = ownersOfBytes(engine, sizes);
-  const images = imageRows(engine.images, undefined).map((row) => ({
+  const images = imageRows(engine.images, new Set()).map((row) => ({
     ...row,
     sharedBytes: owners.bytesOf(row.id, 'shared'),
     uniqueBytes: owners.bytesOf(row.id, 'unique'),

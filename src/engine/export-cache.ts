@@ -10,7 +10,15 @@ import { findRun, type ExportedRecord, type RemoteLayer } from '#execution/cache
 import { inlineMember, type InlineRecord } from '#execution/cache/inline.ts';
 import type { CacheWriting, Repository } from './cache-places/contract.ts';
 import { openCacheDestination } from './cache-places/open.ts';
-import { finalLayers, gatherResults, type Exporting, type GatheredLayer, type RemoteBlob } from './gather-cache.ts';
+import {
+  finalLayers,
+  gatherAll,
+  gatherResults,
+  type BuiltResult,
+  type Exporting,
+  type GatheredLayer,
+  type RemoteBlob,
+} from './gather-cache.ts';
 import { makeLayerBlob, presentBlob } from './layer-blobs.ts';
 import type { Engine } from './open.ts';
 import type { OutwardTarget } from './cache-requests.ts';
@@ -23,18 +31,20 @@ export async function exportCaches(exporting: Exporting, targets: readonly Outwa
 /** The member of the image config for `type=inline`. `isTelling`: with what it was made of. */
 export async function inlineCache(
   exporting: Exporting,
-  isTelling: boolean,
+  { result, isTelling }: { readonly result: BuiltResult; readonly isTelling: boolean },
   signal: AbortSignal,
 ): Promise<{ readonly [name: string]: Json }> {
-  const final = await finalLayers(exporting, signal);
-  const records = (await gatherResults(exporting, 'min', signal)).flatMap(({ record, layers }): readonly InlineRecord[] => {
-    const from = findRun(
-      final,
-      layers.map(({ diffId }) => diffId),
-    );
-    const keys = exporting.caches.keysOf(record);
-    return from === undefined ? [] : [{ key: record.key, keys, from, to: from + layers.length, cost: record.cost }];
-  });
+  const final = await finalLayers(exporting.engine, result, signal);
+  const records = (await gatherResults(exporting, { result, mode: 'min' }, signal)).flatMap(
+    ({ record, layers }): readonly InlineRecord[] => {
+      const from = findRun(
+        final,
+        layers.map(({ diffId }) => diffId),
+      );
+      const keys = exporting.caches.keysOf(record);
+      return from === undefined ? [] : [{ key: record.key, keys, from, to: from + layers.length, cost: record.cost }];
+    },
+  );
   return inlineMember(records, isTelling ? await exporting.memory('min', 'image') : undefined);
 }
 
@@ -68,7 +78,7 @@ type Packed = { readonly manifest: CacheManifest; readonly remote: ReadonlyMap<D
 /** Gives every layer a blob: as it lies in the store, as it lies elsewhere, or made now. */
 async function pack(exporting: Exporting, target: OutwardTarget, signal: AbortSignal): Promise<Packed> {
   const { engine, caches, guard } = exporting;
-  const gathered = await gatherResults(exporting, target.mode, signal);
+  const gathered = await gatherAll(exporting, target.mode, signal);
   const limit = createLimit(2);
   const blobs = new Map<Digest, Promise<Descriptor>>();
   const remote = new Map<Digest, RemoteBlob>();
@@ -109,9 +119,9 @@ function readerOf(engine: Engine, { manifest, remote }: Packed): CacheWriting['o
 }
 
 /** Repositories that may have the layers. */
-function knownPlaces({ engine, drafted, request }: Exporting, { remote }: Packed): readonly Repository[] {
-  const base = drafted.baseImage && engine.images.find(drafted.baseImage.shown);
-  const known = base === undefined ? [] : engine.images.manifestsOf(base.imageId).map((one) => parseReference(one.repository));
+function knownPlaces({ engine, results, request }: Exporting, { remote }: Packed): readonly Repository[] {
+  const bases = results.flatMap(({ drafted: { baseImage } }) => (baseImage && engine.images.find(baseImage.shown)) ?? []);
+  const known = bases.flatMap((base) => engine.images.manifestsOf(base.imageId).map((one) => parseReference(one.repository)));
   const tagged = request.tags.map((tag) => parseReference(tag));
   const caches = [...remote.values()].flatMap(({ cache }) => cache.repository ?? []);
   return [...caches, ...known, ...tagged];

@@ -4,17 +4,19 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { FrontendOptions } from '#languages/frontend/contract.ts';
 import { contextName, type NamedContext } from '#languages/frontend/named-context.ts';
 import type { BuildSource } from './build-source.ts';
-import { nativeOrAsked } from './platform.ts';
+import { nativeOrAsked, platformsOf } from './platform.ts';
 import { remoteOp } from './remote-address.ts';
 import type { BuildRequest, ContextRequest } from './build-requests.ts';
 
-export function frontendOptions(request: BuildRequest, source: BuildSource): FrontendOptions {
+/** For one of the platforms of a build; the first when not said. */
+export function frontendOptions(request: BuildRequest, source: BuildSource, platform = platformsOf(request)[0]): FrontendOptions {
   return {
     file: source.name,
     target: request.target,
     buildArgs: request.buildArgs,
     labels: request.labels,
-    platform: nativeOrAsked(request.platform),
+    platform,
+    isOneOfSeveral: platformsOf(request).length > 1,
     buildPlatform: nativeOrAsked(undefined),
     noCache: request.noCache,
     noCacheStages: request.noCacheStages,

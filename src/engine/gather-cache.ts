@@ -1,6 +1,7 @@
 /** Which results of a build go into an exported cache, and where the layers of each lie. */
 import { neededFor, type Vertex } from '#formats/graph/vertex.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
+import type { Platform } from '#formats/oci/platform.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { findRun } from '#execution/cache/exported.ts';
@@ -21,13 +22,20 @@ export type Exporting = {
   readonly guard: SecretGuard;
   readonly engine: Engine;
   readonly request: BuildRequest;
-  readonly drafted: FrontendResult;
+  /** What was made, one for each platform. */
+  readonly results: readonly BuiltResult[];
   readonly solved: Solved | undefined;
-  /** The image's files. */
-  readonly top: SnapshotId | undefined;
   readonly caches: BuildCaches;
   readonly memory: Recording['memory'];
   readonly report: Report;
+};
+
+/** The image of one platform. */
+export type BuiltResult = {
+  readonly platform: Platform;
+  readonly drafted: FrontendResult;
+  /** Its files. */
+  readonly top: SnapshotId | undefined;
 };
 
 /** A blob in a cache elsewhere. */
@@ -43,11 +51,25 @@ export type GatheredLayer = {
 /** A result with its layers, bottom first. */
 export type Gathered = { readonly record: CacheRecord; readonly layers: readonly GatheredLayer[] };
 
+/** Those of the images of all platforms, each once. */
+export async function gatherAll(exporting: Exporting, mode: 'min' | 'max', signal: AbortSignal): Promise<readonly Gathered[]> {
+  const all = new Map<string, Gathered>();
+  for (const result of exporting.results) {
+    for (const one of await gatherResults(exporting, { result, mode }, signal)) all.set(one.record.key, one);
+  }
+  return [...all.values()];
+}
+
 /** `min`: the results that are layers of the image one after the other; `max`: those of all steps whose results are known. */
-export async function gatherResults(exporting: Exporting, mode: 'min' | 'max', signal: AbortSignal): Promise<readonly Gathered[]> {
-  const { drafted, solved } = exporting;
+export async function gatherResults(
+  exporting: Exporting,
+  { result, mode }: { readonly result: BuiltResult; readonly mode: 'min' | 'max' },
+  signal: AbortSignal,
+): Promise<readonly Gathered[]> {
+  const { engine, solved } = exporting;
+  const { drafted } = result;
   if (drafted.goal === undefined || solved === undefined) return [];
-  const final = await finalLayers(exporting, signal);
+  const final = await finalLayers(engine, result, signal);
   const vertices = neededFor(drafted.goal);
   const wanted = mode === 'max' ? vertices : inChainOf(drafted.goal.vertex);
   const found: Gathered[] = [];
@@ -67,7 +89,7 @@ export async function gatherResults(exporting: Exporting, mode: 'min' | 'max', s
 }
 
 /** DiffIDs of the image to be, bottom first. */
-export async function finalLayers({ engine, top }: Exporting, signal: AbortSignal): Promise<readonly Digest[]> {
+export async function finalLayers(engine: Engine, { top }: BuiltResult, signal: AbortSignal): Promise<readonly Digest[]> {
   return top === undefined ? [] : (await layersIn(engine, top, signal)).map(({ diffId }) => diffId);
 }
 

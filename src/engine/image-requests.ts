@@ -23,13 +23,16 @@ export type HistoryRow = {
   readonly comment: string;
 };
 
-export type PullRequest = { readonly reference: string; readonly platform: string | undefined };
+/** `allPlatforms`: all images of an index; else the one for `platform`. */
+export type PullRequest = { readonly reference: string; readonly platform: string | undefined; readonly allPlatforms?: boolean };
 
 /** `reference` in full, with tag or digest; `digest` of what that reference names (an index or a manifest); `upToDate`: it was here already. */
 export type PulledImage = { readonly id: Digest; readonly digest: Digest; readonly reference: string; readonly upToDate: boolean };
 
 export type PushRequest = {
   readonly reference: string;
+  /** Of an index this image alone. */
+  readonly platform?: string | undefined;
   /** Of layers that were made here; gzip when not said. */
   readonly compression: 'tar' | 'gzip' | 'zstd' | undefined;
   /** gzip 1 to 9, zstd 1 to 19. */
@@ -43,6 +46,8 @@ export type RemovedImage = { readonly kind: 'untagged'; readonly name: string } 
 
 export type SaveRequest = {
   readonly names: readonly string[];
+  /** Of an index this image alone. */
+  readonly platform?: string | undefined;
   readonly format: 'docker' | 'oci';
   readonly destination:
     | { readonly kind: 'file'; readonly path: string }

@@ -1,19 +1,25 @@
 /** `jettison images`, `tag` and `rmi` */
+import { decodeImageConfig } from '#formats/oci/image-config.ts';
+import { noSuchPlatform } from '#formats/oci/image-index.ts';
+import { matchPlatform, normalPlatform, platformRank, printPlatform } from '#formats/oci/platform.ts';
 import { familiarReference, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
+import { imagesOf, type IndexRecord } from '#stores/image/indexes.ts';
 import { removeImage } from '#stores/image/remove.ts';
 import { imageRows } from '#stores/image/rows.ts';
 import { noSuchImage, type ImageRecord } from '#stores/image/store.ts';
 import { isUp } from './containers.ts';
 import type { Engine } from './open.ts';
+import { removeMembers } from './index-members.ts';
+import { nativeOrAsked } from './platform.ts';
 import type { ImageRow, RemovedImage } from './image-requests.ts';
 import { blobsOfImage } from './space/account.ts';
 import { dropBlobs } from './space/drop-blobs.ts';
 
 /** Newest first, a row a name. `filter`: a name as people type it, with or without a tag. */
 export function listImages(engine: Engine, options: { readonly filter?: string; readonly all: boolean }): readonly ImageRow[] {
-  return imageRows(engine.images, options.filter);
+  return imageRows(engine.images, engine.indexes.members(), options.filter);
 }
 
 /** The image behind a name or id. Throws `image/not-found` with a near name. */
@@ -25,11 +31,32 @@ export function findImage(engine: Engine, text: string): ImageRecord {
   throw noSuchImage(text, near === undefined ? '"jettison images" lists what is here' : `Did you mean "${near}"?`);
 }
 
+/** The image of an index for a platform, or the image itself where there is no index and it is for that platform. Throws `oci/no-such-platform`, `image/not-found`. */
+export function findForPlatform(engine: Engine, text: string, platform: string): ImageRecord {
+  const wanted = nativeOrAsked(platform);
+  const index = engine.indexes.find(text);
+  const image = findImage(engine, text);
+  if (index === undefined) {
+    if (platformRank(decodeImageConfig(image.config, image.imageId), wanted) !== undefined) return image;
+    throw noSuchPlatform(wanted, text, `It is for ${printPlatform(normalPlatform(decodeImageConfig(image.config, image.imageId)))}`);
+  }
+  const images = imagesOf(index);
+  const [best] = matchPlatform(images, wanted);
+  const found = best && engine.images.get(best.imageId);
+  if (found !== undefined) return found;
+  throw noSuchPlatform(wanted, text, `It has: ${images.map((one) => printPlatform(one.platform)).join(', ')}`);
+}
+
 /** Gives an image another name. Throws `image/not-found`, `oci/invalid-reference`. */
 export function tagImage(engine: Engine, source: string, target: string): void {
   const name = withDefaultTag(parseReference(target));
   if (name.digest !== undefined) throw new JettisonError('engine/bad-tag', `A name with a digest cannot be given: "${target}"`);
-  engine.images.tag(findImage(engine, source).imageId, [printReference(name)]);
+  const image = findImage(engine, source);
+  const index = engine.indexes.find(source);
+  engine.database.transaction(() => {
+    engine.images.tag(image.imageId, [printReference(name)]);
+    if (index !== undefined) engine.indexes.save(index, [printReference(name)]);
+  });
 }
 
 /** Takes names away, and images when their last name goes. Throws `image/not-found`, `image/in-use`, `engine/image-in-use`. */
@@ -51,13 +78,26 @@ export async function removeImages(
 function removeOne(engine: Engine, name: string, { force }: { readonly force: boolean }): readonly RemovedImage[] {
   return engine.database.transaction(() => {
     const image = engine.images.find(name);
+    const indexes = image === undefined ? [] : engine.indexes.holding(image.imageId);
+    if (image !== undefined && image.names.length === 0 && !force) assertNoMember(image, indexes);
     const blobs = image === undefined ? [] : blobsOfImage(engine, image.imageId);
-    const removed = removeImage(engine.images, name, { force, mayDelete: (one) => assertUnused(engine, one, force) });
+    const own = removeImage(engine.images, name, { force, mayDelete: (one) => assertUnused(engine, one, force) });
+    const others = removeMembers(engine, indexes);
+    blobs.push(...others.blobs);
+    const removed = [...own, ...others.removed];
     if (removed.some(({ kind }) => kind === 'deleted')) {
       dropBlobs(engine, blobs);
       engine.leaveGarbage();
     }
     return removed;
+  });
+}
+
+function assertNoMember(image: ImageRecord, [index]: readonly IndexRecord[]): void {
+  if (index === undefined) return;
+  const names = index.names.map((name) => familiarReference(parseReference(name))).join(', ');
+  throw new JettisonError('engine/image-in-use', `Image ${image.imageId.slice(7, 19)} is part of ${names}`, {
+    hint: 'Remove that name, or use "-f": what is left of it is one image then',
   });
 }
 

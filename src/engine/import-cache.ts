@@ -14,7 +14,7 @@ const patience = 20_000;
 /** `name`: as people know it. */
 export type ImportedCache = ReadCache & { readonly name: string };
 
-export type ImportRequest = Pick<BuildRequest, 'cacheFrom' | 'platform'> & {
+export type ImportRequest = Pick<BuildRequest, 'cacheFrom' | 'platforms'> & {
   /** Told of a cache that is left out: by what error, for want of what, or because there is none. */
   readonly onUnusable: (name: string, why: JettisonError | string | undefined) => void;
 };
@@ -28,7 +28,7 @@ export async function importCaches(
 ): Promise<readonly ImportedCache[]> {
   const found = await Promise.all(
     request.cacheFrom.map(async (source) => {
-      const origin = await openCacheOrigin(engine, source, request.platform);
+      const origin = await openCacheOrigin(engine, source, request.platforms[0]);
       return await importShown(engine, { origin, onUnusable: request.onUnusable }, report, signal);
     }),
   );

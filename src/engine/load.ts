@@ -1,12 +1,14 @@
 /** `jettison load` */
 import { join } from 'node:path';
 import type { Report } from '#formats/progress/event.ts';
+import { mediaTypes } from '#formats/oci/media-types.ts';
 import { familiarReference, parseReference } from '#formats/oci/reference.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { isCode } from '#ground/base/errors.ts';
 import type { Blob } from '#stores/content/store.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
-import type { ArchivedImage, ArchivedLayer } from '#stores/image/archived-image.ts';
+import type { IndexMember, NewIndex } from '#stores/image/indexes.ts';
+import type { ArchivedImage, ArchivedIndex, ArchivedLayer } from '#stores/image/archived-image.ts';
 import { openImageArchive } from '#stores/image/read-archive.ts';
 import { badArchive } from '#stores/image/tar-index.ts';
 import { unpackImage } from './fetch-image.ts';
@@ -42,8 +44,28 @@ async function ingest(engine: Engine, { chunks, size, digest }: Pick<ArchivedLay
 
 async function loadImage(engine: Engine, image: ArchivedImage, report: Report, signal: AbortSignal): Promise<LoadedImage> {
   const record = await enterImage(engine, image, report, signal);
-  engine.images.tag(record.imageId, image.names);
+  const index = image.index && (await enterIndex(engine, image.index, report, signal));
+  engine.database.transaction(() => {
+    engine.images.tag(record.imageId, image.names);
+    if (index !== undefined && image.names.length > 0) engine.indexes.save(index, image.names);
+  });
   return { id: record.imageId, names: image.names.map((name) => familiarReference(parseReference(name))) };
+}
+
+/** Enters all that an index names; gives the index itself. */
+async function enterIndex(engine: Engine, indexed: ArchivedIndex, report: Report, signal: AbortSignal): Promise<NewIndex> {
+  const members: IndexMember[] = [];
+  for (const { entry, platform, image } of indexed.images) {
+    const { imageId } = await enterImage(engine, image, report, signal);
+    members.push({ kind: 'image', imageId, platform, annotations: entry.annotations ?? {}, descriptor: entry });
+  }
+  for (const { entry, manifest, blobs } of indexed.attestations) {
+    await engine.content.put(manifest, signal);
+    for (const { descriptor, chunks } of blobs) await ingest(engine, { ...descriptor, chunks }, signal);
+    members.push({ kind: 'attestation', descriptor: entry, blobs: blobs.map(({ descriptor }) => descriptor) });
+  }
+  const format = indexed.document.mediaType === mediaTypes.dockerManifestList ? 'docker' : 'oci';
+  return { members, format, annotations: {}, document: indexed.document };
 }
 
 /** Enters an image without its names; layers that are not what the config says are an error. */
@@ -62,9 +84,13 @@ export async function enterImage(engine: Engine, image: ArchivedImage, report: R
     return await layersOfChain(top, { chains: engine.layerChains, worker: async () => await engine.worker(signal) }, signal);
   };
   const sized = await withoutLostSnapshots(engine, unpack, report, signal);
-  return engine.images.save({
-    config: image.config,
-    layers: sized.map(({ diffId, size }) => ({ diffId, size })),
-    now: engine.now(),
+  return engine.database.transaction(() => {
+    const record = engine.images.save({
+      config: image.config,
+      layers: sized.map(({ diffId, size }) => ({ diffId, size })),
+      now: engine.now(),
+    });
+    if (image.manifest !== undefined) engine.originals.keep(imageId, image.manifest);
+    return record;
   });
 }

@@ -28,6 +28,8 @@ import { packedStatTables, statCacheTables } from '#stores/context/stat-cache.ts
 import { lastBootTable } from '#stores/db/last-boot.ts';
 import { clearDeadLeases, isLeaseHeld, listLeases, takeLease, type Lease } from '#stores/db/lease.ts';
 import { openDatabase, type Database } from '#stores/db/open.ts';
+import { indexTables, openIndexStore, type IndexStore } from '#stores/image/indexes.ts';
+import { openOriginals, originalTables, type OriginalStore } from '#stores/image/originals.ts';
 import { imageTables, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
 import type { FindCredential } from '#stores/registry/credentials.ts';
@@ -52,6 +54,8 @@ export type Engine = AsyncDisposable & {
   readonly waits: Waits;
   readonly database: Database;
   readonly images: ImageStore;
+  readonly indexes: IndexStore;
+  readonly originals: OriginalStore;
   readonly layerChains: LayerChains;
   readonly containers: ContainerStore;
   /** Networks of containers; opened by the first who asks. */
@@ -182,6 +186,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     waits,
     database,
     images: openImageStore(database),
+    indexes: openIndexStore(database),
+    originals: openOriginals(database),
     layerChains: openLayerChains(database),
     containers,
     networks: async () => {
@@ -264,6 +270,8 @@ function openEngineDatabase(paths: Paths): Database {
       lastBootTable,
       containerSpecs,
       networkTables,
+      indexTables,
+      originalTables,
     ],
   });
 }

@@ -4,7 +4,7 @@
  */
 import { digestOf } from '#ground/base/digest.ts';
 import type { SourceImageOp } from '#formats/graph/op.ts';
-import type { Vertex } from '#formats/graph/vertex.ts';
+import type { Edge, Vertex } from '#formats/graph/vertex.ts';
 import { dockerfileFrontend } from '#languages/dockerfile/frontend.ts';
 import { openStatCache } from '#stores/context/stat-cache.ts';
 import type { BuildStep } from '#execution/builds/past-build.ts';
@@ -22,6 +22,7 @@ import { openContext } from './open-context.ts';
 import type { Engine } from './open.ts';
 import { fullNames, projectOf } from './record-build.ts';
 import type { BuildPlan, BuildRequest, PlannedStep } from './build-requests.ts';
+import { platformsOf } from './platform.ts';
 import { lazyRemoteSources } from './remote-sources.ts';
 import { createSecretGuard } from './secret-guard.ts';
 import { openSshAgents } from './ssh.ts';
@@ -38,8 +39,12 @@ export async function planBuild(engine: Engine, request: BuildRequest, signal: A
   const statCache = openStatCache({ database: engine.database });
   const contexts = await createBuildContexts(contextFolders(request, context, source), statCache);
   const bases = createBaseImages(engine, request);
-  const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source), bases, signal);
-  if (drafted.goal === undefined) return { file: source.name, steps: [], expected: 0, atMost: 0, pull: 0, warnings: [] };
+  const goals: Edge[] = [];
+  for (const platform of platformsOf(request)) {
+    const { goal } = await dockerfileFrontend(source.text, frontendOptions(request, source, platform), bases, signal);
+    if (goal !== undefined) goals.push(goal);
+  }
+  if (goals.length === 0) return { file: source.name, steps: [], expected: 0, atMost: 0, pull: 0, warnings: [] };
   const driverFor = createDrivers({
     contexts,
     bases,
@@ -59,7 +64,7 @@ export async function planBuild(engine: Engine, request: BuildRequest, signal: A
   const caches = createBuildCaches(engine, request, (event) => void (event.kind === 'note' && warnings.push(event.text)), signal);
   await caches.load(signal);
   const foreseen = await foresee(
-    { goal: drafted.goal, driverFor: withoutDownloads(driverFor), cache: caches.over(engine.records), now: engine.now },
+    { goals, driverFor: withoutDownloads(driverFor), cache: caches.over(engine.records), now: engine.now },
     signal,
   );
   const tags = fullNames(request.tags);

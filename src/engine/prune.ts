@@ -6,6 +6,7 @@ import { removeImage } from '#stores/image/remove.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import type { ContainerState } from '#execution/container/store.ts';
 import { openKeeper, type Keeper } from '#execution/worker/keeper.ts';
+import { removeMembers } from './index-members.ts';
 import type { Engine } from './open.ts';
 import { diskOf } from './keep-space.ts';
 import type {
@@ -71,10 +72,18 @@ export async function pruneImages(engine: Engine, request: ImagePruneRequest): P
   const removed = engine.database.transaction(() => {
     const used = new Set(engine.containers.list().map((container) => container.spec.imageId));
     const since = engine.leasedSince() ?? Infinity;
-    const going = engine.images.list().filter((image) => mayGo(image, request) && !used.has(image.imageId) && image.stored < since);
+    const members = engine.indexes.members();
+    const isMember = (image: ImageRecord): boolean => image.names.length === 0 && members.has(image.imageId);
+    const going = engine.images
+      .list()
+      .filter((image) => mayGo(image, request) && !isMember(image) && !used.has(image.imageId) && image.stored < since);
     return going.flatMap((image) => {
       blobs.push(...blobsOfImage(engine, image.imageId));
-      return removeImage(engine.images, image.imageId, { force: true, mayDelete: () => {} });
+      const indexes = engine.indexes.holding(image.imageId);
+      const own = removeImage(engine.images, image.imageId, { force: true, mayDelete: () => {} });
+      const others = removeMembers(engine, indexes);
+      blobs.push(...others.blobs);
+      return [...own, ...others.removed];
     });
   });
   const bytes = dropBlobs(engine, blobs) + collectGarbage(engine, keeper);

@@ -57,7 +57,7 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
         dockerfile: source.name,
         context: shownContext(request),
         target: request.target ?? null,
-        platform: request.platform ?? null,
+        platform: request.platforms.length === 0 ? null : request.platforms.join(','),
       },
       forcedBy: request.noCache ? '--no-cache' : '--no-cache-filter',
       folder: engine.buildFolder,

@@ -4,22 +4,37 @@ import { parseReference, printReference, withDefaultTag } from '#formats/oci/ref
 import type { Report } from '#formats/progress/event.ts';
 import { isCode } from '#ground/base/errors.ts';
 import type { LayerFormat } from '#execution/worker/contract.ts';
-import { dockerArchive, ociArchive, writeArchive, type ArchiveDestination, type SavedImage } from '#stores/image/archive.ts';
-import { checkConfig, type ImageRecord } from '#stores/image/store.ts';
-import { findImage } from './images.ts';
-import { layerBlobs } from './layer-blobs.ts';
-import { makeManifest } from './make-manifest.ts';
+import type { TypedDocument } from '#execution/exporter/assemble-index.ts';
+import {
+  dockerArchive,
+  ociArchive,
+  writeArchive,
+  type ArchiveDestination,
+  type SavedImage,
+  type SavedIndex,
+} from '#stores/image/archive.ts';
+import type { ImageRecord } from '#stores/image/store.ts';
+import { findForPlatform, findImage } from './images.ts';
+import { savedImage, savedIndex, type IndexToWrite } from './saved-image.ts';
 import type { Engine } from './open.ts';
 import type { SaveRequest } from './image-requests.ts';
 
 /** Throws `image/not-found` before anything is written; a file is complete or not there. */
 export async function saveImages(engine: Engine, request: SaveRequest, report: Report, signal: AbortSignal): Promise<void> {
   engine.hold();
-  const wanted = request.names.map((text) => ({ record: findImage(engine, text), names: namesFor(engine, text) }));
+  const wanted = request.names.map((text) => savedUnder(engine, text, request.platform));
   const merged = new Map(
-    wanted.map(({ record }) => [
-      record.imageId,
-      { record, names: [...new Set(wanted.flatMap((one) => (one.record.imageId === record.imageId ? one.names : [])))] },
+    wanted.map(({ record, index }) => [
+      index?.indexId ?? record.imageId,
+      {
+        record,
+        index,
+        names: [
+          ...new Set(
+            wanted.flatMap((one) => (one.record.imageId === record.imageId && one.index?.indexId === index?.indexId ? one.names : [])),
+          ),
+        ],
+      },
     ]),
   );
   await writeImages(
@@ -28,6 +43,13 @@ export async function saveImages(engine: Engine, request: SaveRequest, report: R
     report,
     signal,
   );
+}
+
+/** With `platform` the image of an index alone. */
+function savedUnder(engine: Engine, text: string, platform: string | undefined) {
+  const names = namesFor(engine, text);
+  if (platform !== undefined) return { record: findForPlatform(engine, text, platform), index: undefined, names };
+  return { record: findImage(engine, text), index: engine.indexes.find(text), names };
 }
 
 /** A name that was asked for is saved; an id is saved without names. */
@@ -43,11 +65,18 @@ function namesFor(engine: Engine, text: string): readonly string[] {
 }
 
 export type ArchiveRequest = {
-  readonly images: readonly { readonly record: ImageRecord; readonly names: readonly string[] }[];
+  readonly images: readonly ImageToWrite[];
   readonly format: 'docker' | 'oci';
   /** undefined: as the format has it: `docker` uncompressed, `oci` gzip. */
   readonly compression: LayerFormat | undefined;
   readonly destination: ArchiveDestination;
+};
+
+/** With an index, all of its images, of which `record` is the one that a name leads to. */
+export type ImageToWrite = {
+  readonly record: ImageRecord;
+  readonly index?: IndexToWrite | undefined;
+  readonly names: readonly string[];
   /** Of the entries in an archive's `index.json`. */
   readonly annotations?: Readonly<Record<string, string>>;
 };
@@ -71,34 +100,20 @@ export async function writeImages(
 }
 
 async function writeOnce(engine: Engine, request: ArchiveRequest, report: Report, signal: AbortSignal): Promise<readonly Descriptor[]> {
-  const format = request.compression ?? (request.format === 'docker' ? 'tar' : 'gzip');
-  const images: SavedImage[] = [];
-  for (const { record, names } of request.images) {
-    const image = await savedImage(engine, { record, names, format }, report, signal);
-    images.push({ ...image, annotations: request.annotations ?? {} });
+  const { compression, format, destination } = request;
+  const form = { format: compression ?? (format === 'docker' ? 'tar' : 'gzip') } as const;
+  const saved: (SavedImage | SavedIndex)[] = [];
+  for (const { record, index, names, annotations = {} } of request.images) {
+    const one =
+      index === undefined
+        ? await savedImage(engine, { record, form }, report, signal)
+        : await savedIndex(engine, { main: record, index, form }, report, signal);
+    saved.push({ ...one, names, annotations });
   }
-  await writeArchive(request.format === 'docker' ? dockerArchive(images) : ociArchive(images), request.destination, signal);
-  return images.map(({ manifest }) => ({ mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length }));
+  await writeArchive(format === 'docker' ? dockerArchive(saved) : ociArchive(saved), destination, signal);
+  return saved.map((one) => descriptorOf('kind' in one ? one.index : one.manifest));
 }
 
-async function savedImage(
-  engine: Engine,
-  image: { readonly record: ImageRecord; readonly names: readonly string[]; readonly format: LayerFormat },
-  report: Report,
-  signal: AbortSignal,
-): Promise<SavedImage> {
-  const { record } = image;
-  checkConfig(record);
-  const layers = await layerBlobs(engine, record, { format: image.format }, report, signal);
-  const { config, manifest } = makeManifest({ record, form: engine.images.formOf(record.imageId), layers });
-  return {
-    config,
-    names: image.names,
-    manifest,
-    layers: layers.map((layer, index) => ({
-      ...layer,
-      diffId: record.layers[index]?.diffId ?? layer.digest,
-      open: () => engine.content.openStream(layer.digest, 0, signal),
-    })),
-  };
+function descriptorOf({ mediaType, digest, bytes }: TypedDocument): Descriptor {
+  return { mediaType, digest, size: bytes.length };
 }

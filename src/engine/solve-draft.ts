@@ -1,6 +1,6 @@
 /** From a draft to results: what the solver is handed for one build. */
 import { availableParallelism } from 'node:os';
-import { neededFor, type Vertex } from '#formats/graph/vertex.ts';
+import { neededFor, type Edge, type Vertex } from '#formats/graph/vertex.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
 import type { Result, Solved } from '#execution/solver/contract.ts';
@@ -24,7 +24,8 @@ import type { SshAgents } from './ssh.ts';
 /** What the steps of one build are made with. */
 export type Draft = {
   readonly request: BuildRequest;
-  readonly drafted: FrontendResult;
+  /** One for each platform. */
+  readonly drafts: readonly FrontendResult[];
   readonly contexts: BuildContexts;
   readonly bases: BaseImages;
   readonly remote: RemoteSources;
@@ -35,12 +36,13 @@ export type Draft = {
   readonly recording: Recording;
 };
 
-/** Runs what is not cached; undefined when there is nothing to make. Throws the first error of a step. */
+/** Runs what is not cached, for all platforms together; undefined when there is nothing to make. Its results are those of the drafts that have a goal. Throws the first error of a step. */
 export async function solveDraft(engine: Engine, draft: Draft, signal: AbortSignal): Promise<Solved | undefined> {
-  const { request, drafted, caches, recording } = draft;
+  const { request, drafts, caches, recording } = draft;
   const uses = followUses(engine);
-  const final = new Set<Digest>(drafted.layers);
-  const standing = layersOfMerges(drafted, final);
+  const final = new Set<Digest>(drafts.flatMap((drafted) => drafted.layers));
+  const goals = drafts.flatMap(({ goal }) => goal ?? []);
+  const standing = layersOfMerges(goals, final);
   const worker = announcing(engine, recording.report);
   const driverFor = createDrivers({
     ...draft,
@@ -57,9 +59,9 @@ export async function solveDraft(engine: Engine, draft: Draft, signal: AbortSign
   });
   // All results are to be written, not just what this build needs: then those that are only elsewhere count, too.
   if (request.cacheTo.some((target) => target.kind !== 'inline' && target.mode === 'max')) await caches.load(signal);
-  if (drafted.goal === undefined) return undefined;
+  if (goals.length === 0) return undefined;
   const problem = {
-    goal: drafted.goal,
+    goals,
     driverFor,
     cache: caches.over(uses.cache),
     claims: engine.claims,
@@ -103,7 +105,7 @@ function identifyLayer(engine: Engine, result: Result, signal: AbortSignal): voi
 }
 
 /** A merge of the image puts layers over each other that were made apart. */
-function layersOfMerges({ goal }: FrontendResult, final: ReadonlySet<Digest>): ReadonlySet<Digest> {
-  const merges = goal === undefined ? [] : neededFor(goal).filter(({ op, digest }) => op.kind === 'merge' && final.has(digest));
+function layersOfMerges(goals: readonly Edge[], final: ReadonlySet<Digest>): ReadonlySet<Digest> {
+  const merges = neededFor(...goals).filter(({ op, digest }) => op.kind === 'merge' && final.has(digest));
   return new Set(merges.flatMap(({ inputs }) => inputs.slice(1).map(({ vertex }) => vertex.digest)));
 }

@@ -17,18 +17,14 @@ export type BuiltImage = {
   readonly top: SnapshotId | undefined;
   /** Gives more members of the config, when its layers are known. */
   readonly addMembers?: (layers: readonly LayerIdentity[]) => Promise<{ readonly [name: string]: Json }>;
-  /** Called in the transaction that enters the image: throws when what it is made of is gone. */
-  readonly confirm: () => void;
-  /** Called in the same transaction when it is in: gives it what belongs to it, and its names. */
-  readonly entered: (imageId: Digest) => void;
 };
 
-/** Puts config and layers together and saves them. The image's files are the snapshots that the steps made: nothing is copied. */
-export async function storeBuiltImage(
+/** Puts config and layers together; what it gives saves them, to be called in a transaction. The image's files are the snapshots that the steps made: nothing is copied. */
+export async function prepareImage(
   engine: Engine,
-  { drafted, top, addMembers, confirm, entered }: BuiltImage,
+  { drafted, top, addMembers }: BuiltImage,
   signal: AbortSignal,
-): Promise<ImageRecord> {
+): Promise<() => ImageRecord> {
   const chains = { chains: engine.layerChains, worker: async () => await engine.worker(signal) };
   const layers = top === undefined ? [] : await layersOfChain(top, chains, signal);
   const baseLayers = drafted.baseImage === undefined ? [] : diffIdsOf(drafted.baseImage.config);
@@ -38,16 +34,14 @@ export async function storeBuiltImage(
   const draft = { ...withoutInline(drafted.imageConfig), ...(await addMembers?.(layers)) };
   const { bytes } = assembleConfig(draft, dated, epochOf(drafted));
   const ids = chainIds(layers.map((layer) => layer.diffId));
-  return engine.database.transaction(() => {
-    confirm();
+  return () => {
     const record = engine.images.save({ config: bytes, layers: layers.map(({ diffId, size }) => ({ diffId, size })), now: engine.now() });
     layers.forEach((layer, index) => {
       const chainId = ids[index];
       if (chainId !== undefined && index >= inherited) engine.images.setSnapshot(chainId, layer.snapshot);
     });
-    entered(record.imageId);
     return record;
-  });
+  };
 }
 
 function epochOf({ epoch, baseImage }: FrontendResult): Epoch | undefined {

@@ -23,7 +23,7 @@ export function requestFor(path: string, more: Partial<BuildRequest> = {}): Buil
     target: undefined,
     buildArgs: new Map(),
     labels: new Map(),
-    platform: undefined,
+    platforms: [],
     noCache: false,
     pull: 'missing',
     network: 'default',

@@ -12,6 +12,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { chainIds } from '#formats/oci/layer-ids.ts';
 import type { Digest } from '#ground/base/digest.ts';
+import { documentsOf } from '#stores/image/indexes.ts';
 import { listDownloads } from '#stores/context/kept-downloads.ts';
 import type { ListedRecord } from '#execution/cache/records.ts';
 import { parseSnapshotId } from '#execution/worker/contract.ts';
@@ -190,11 +191,12 @@ const documentLimit = 64 * 1024;
 export function heldBlobs(engine: Engine): ReadonlySet<Digest> {
   const held = new Set<Digest>();
   for (const image of engine.images.list()) for (const digest of blobsOfImage(engine, image.imageId)) held.add(digest);
+  for (const index of engine.indexes.list()) for (const digest of documentsOf(index)) held.add(digest);
   return held;
 }
 
 /** Digests of an image's config, manifests and layers as blobs, whether these are there or not. */
-export function blobsOfImage(engine: Engine, imageId: Digest): readonly Digest[] {
+export function blobsOfImage(engine: Engine, imageId: Digest): Digest[] {
   const image = engine.images.get(imageId);
   if (image === undefined) return [];
   return [

@@ -86,7 +86,8 @@ function notInDockerForm(what: string, hint: string): JettisonError {
   return new JettisonError('exporter/not-in-docker-form', `A manifest in Docker's form has no place for ${what}`, { hint });
 }
 
-function documentOf(value: object): Document {
+/** A value as JSON, with its digest. */
+export function documentOf(value: object): Document {
   const bytes = new TextEncoder().encode(JSON.stringify(value));
   return { bytes, digest: digestOf(bytes) };
 }

@@ -60,10 +60,11 @@ export type SolveObserver = {
 };
 
 export type SolveRequest = {
-  readonly goal: Edge;
+  /** One for each thing that is wanted; one at least. */
+  readonly goals: readonly Edge[];
   readonly driverFor: DriverFor;
   readonly cache: CacheLookup;
-  /** Asked once, and only when the goal's result is not known: may let `cache` find more (of a cache elsewhere). Gives whether it did. */
+  /** Asked once, and only when the result of a goal is not known: may let `cache` find more (of a cache elsewhere). Gives whether it did. */
   readonly moreRecords?: (signal: AbortSignal) => Promise<boolean>;
   /** How many ops may run at once. */
   readonly jobs: number;
@@ -90,4 +91,4 @@ export type SolvedVertex = {
   readonly lookedUpBy: readonly KeyParts[];
 };
 
-export type Solved = { readonly result: Result; readonly vertices: ReadonlyMap<Digest, SolvedVertex> };
+export type Solved = { readonly results: readonly Result[]; readonly vertices: ReadonlyMap<Digest, SolvedVertex> };

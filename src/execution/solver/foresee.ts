@@ -20,17 +20,17 @@ export type ForeseenVertex = {
 
 /** Inputs before what reads them. Ops that are never cached are "run": their drivers must not do more than look. */
 export async function foresee(
-  request: Pick<SolveRequest, 'goal' | 'driverFor' | 'cache' | 'now'>,
+  request: Pick<SolveRequest, 'goals' | 'driverFor' | 'cache' | 'now'>,
   signal: AbortSignal,
 ): Promise<readonly ForeseenVertex[]> {
   using own = childSignal(signal);
-  const steps = stepsFor(request.goal, request.driverFor);
+  const steps = stepsFor(request.goals, request.driverFor);
   const drafts = await draftAll(
     steps,
     request.cache,
     createAttempts(own, () => undefined, request.now),
   );
-  const missing = missingFor(request.goal.vertex.digest, drafts);
+  const missing = missingFor(request.goals, drafts);
   const certain = new Set<Digest>(certainToRun(missing).map(({ step }) => step.vertex.digest));
   return steps.map(({ vertex }) => {
     const draft = drafts.get(vertex.digest);

@@ -97,7 +97,7 @@ function createWorld(graph: readonly Node[]) {
         const elsewhere = more === undefined ? {} : { moreRecords: async () => await Promise.resolve(more()) };
         const { costs } = world;
         const known = costs === undefined ? {} : { costs: () => costs };
-        const request = { goal: edge, driverFor, cache: world.cache, jobs, now, ...elsewhere, ...known };
+        const request = { goals: [edge], driverFor, cache: world.cache, jobs, now, ...elsewhere, ...known };
         const solved = await solve(request, (event) => events.push(event), signal);
         for (const index of world.checked) assert.ok(world.ran.includes(index), `${index} was certain to run, but did not`);
         return solved;
@@ -218,9 +218,11 @@ test('each build runs exactly what no earlier build has made from the same thing
           if (graph[index]!.kind === 'context' || !seen.has(identity(index))) wanted.add(index);
           seen.add(identity(index));
         }
-        const { result } = await world.build(target, jobs);
+        const {
+          results: [result],
+        } = await world.build(target, jobs);
         assert.deepEqual(new Set(world.ran), wanted);
-        assert.equal(world.outputs.get(result.id), world.expected(target));
+        assert.equal(world.outputs.get(result!.id), world.expected(target));
         checkEvents(world, target, 'done');
       }
     }),
@@ -244,7 +246,7 @@ test('a second identical build runs nothing and reports every step cached, even 
         const links = [...first.vertices.values()].filter(
           ({ record, lookedUpBy }) => lookedUpBy[0] && record?.key !== cacheKey(lookedUpBy[0]),
         );
-        const kept = new Set([first.result.id, ...links.flatMap(({ record }) => record?.resultId ?? [])]);
+        const kept = new Set([first.results[0]!.id, ...links.flatMap(({ record }) => record?.resultId ?? [])]);
         const gone = [...world.outputs.keys()].filter((id, index) => evicted[index % evicted.length] === true && !kept.has(id));
         world.evict((id) => gone.includes(id));
         const second = await world.build(goal);
@@ -252,7 +254,7 @@ test('a second identical build runs nothing and reports every step cached, even 
           world.ran.filter((index) => graph[index]!.kind !== 'context'),
           [],
         );
-        if (graph[goal]!.kind !== 'context') assert.equal(second.result.id, first.result.id);
+        if (graph[goal]!.kind !== 'context') assert.equal(second.results[0]!.id, first.results[0]!.id);
         const cached = new Set(world.events.flatMap((event) => (event.kind === 'vertex-cached' ? [event.vertex] : [])));
         for (const [digest, { state }] of second.vertices) assert.equal(cached.has(digest), state !== 'ran');
       },
@@ -270,8 +272,10 @@ test('results are right whatever was thrown away between builds', async () => {
       for (const { source, value, goal } of edits) {
         world.sources.set(source % graph.length, value);
         const target = graph.length - 1 - (goal % graph.length);
-        const { result } = await world.build(target, 2);
-        assert.equal(world.outputs.get(result.id), world.expected(target));
+        const {
+          results: [result],
+        } = await world.build(target, 2);
+        assert.equal(world.outputs.get(result!.id), world.expected(target));
         const needed = new Set(neededFor(outputOf(world.vertices[target]!)).map(({ digest }) => digest));
         for (const index of world.ran) assert.ok(needed.has(world.vertices[index]!.digest), 'an unneeded op ran');
         let turn = 0;
@@ -302,7 +306,7 @@ test('records that come when the goal is not known are as good as those that wer
         await own.build(index);
         const solved = await split.build(index);
         assert.deepEqual(new Set(split.ran), new Set(own.ran));
-        assert.equal(split.outputs.get(solved.result.id), split.expected(index));
+        assert.equal(split.outputs.get(solved.results[0]!.id), split.expected(index));
         assert.ok(asked <= 1);
         if (asked === 0) for (const [key, record] of away) split.keys.set(key, record);
       }
@@ -329,8 +333,10 @@ test('a failing op ends the build, is blamed, and nothing of it is kept', async 
       for (const { resultId } of world.keys.values()) assert.ok(world.outputs.has(resultId));
       world.failing.clear();
       const made = new Set([...world.keys.values()].map(({ resultId }) => resultId)).size;
-      const { result } = await world.build(goal, jobs);
-      assert.equal(world.outputs.get(result.id), world.expected(goal));
+      const {
+        results: [result],
+      } = await world.build(goal, jobs);
+      assert.equal(world.outputs.get(result!.id), world.expected(goal));
       const cacheable =
         needed.length -
         needed.filter(({ digest }) => graph[world.vertices.findIndex((v) => v.digest === digest)]!.kind === 'context').length;
@@ -364,8 +370,10 @@ test('an aborted build rejects with the reason once all has come to rest, and ke
       }
       world.onRun = () => {};
       world.hasStopped = () => false;
-      const { result } = await world.build(goal);
-      assert.equal(world.outputs.get(result.id), world.expected(goal));
+      const {
+        results: [result],
+      } = await world.build(goal);
+      assert.equal(world.outputs.get(result!.id), world.expected(goal));
     }),
     { numRuns: 80 },
   );
@@ -388,9 +396,9 @@ test('a vertex whose cache is ignored runs again, and what stands on it sees the
   assert.deepEqual(world.ran, [1, 2, 4]);
   const kept = [...world.keys.values()].at(-1);
   Object.assign(plain.label, { ignoreCache: false });
-  const { result, vertices } = await world.build(4);
+  const { results, vertices } = await world.build(4);
   assert.deepEqual(world.ran, []);
-  assert.equal(result.id, kept?.resultId);
+  assert.equal(results[0]?.id, kept?.resultId);
   assert.ok([...vertices.values()].every(({ state }) => state === 'cached'));
 });
 
@@ -405,8 +413,32 @@ test('equal vertices run once, whoever made them', async () => {
     run: async () => ({ id: `result ${++runs}` }),
   });
   const cache: CacheLookup = { find: () => undefined, save: (_, record) => record, replace: () => {} };
-  await solve({ goal: outputOf(top), driverFor, cache, jobs: 2, now: () => 0 }, () => {}, new AbortController().signal);
+  await solve({ goals: [outputOf(top)], driverFor, cache, jobs: 2, now: () => 0 }, () => {}, new AbortController().signal);
   assert.equal(runs, 2);
+});
+
+test('several goals are solved together: what they share runs once, each gets its own result, and all must be known for nothing to run', async () => {
+  const shared = createVertex({ kind: 'source-local', name: 'shared' }, [], { text: 'shared' });
+  const tops = ['a', 'b'].map((name) => createVertex({ kind: 'source-local', name }, [outputOf(shared)], { text: name }));
+  const ran: string[] = [];
+  const kept = new Map<string, CacheRecord>();
+  const driverFor = ({ digest, label }: Vertex): OpDriver => ({
+    caching: 'by-definition',
+    cacheBase: async () => digest,
+    run: async () => (ran.push(label.text), { id: `result ${label.text}` }),
+  });
+  const cache: CacheLookup = { find: (key) => kept.get(key), save: (key, record) => (kept.set(key, record), record), replace: assert.fail };
+  let asked = 0;
+  const moreRecords = async (): Promise<boolean> => (asked++, false);
+  const solveFor = async (goals: readonly Vertex[]): Promise<readonly string[]> => {
+    const request = { goals: goals.map(outputOf), driverFor, cache, moreRecords, jobs: 2, now: () => 0 };
+    return (await solve(request, () => {}, new AbortController().signal)).results.map(({ id }) => id);
+  };
+  assert.deepEqual(await solveFor(tops.slice(0, 1)), ['result a']);
+  assert.deepEqual(await solveFor(tops), ['result a', 'result b']);
+  assert.deepEqual(ran, ['shared', 'a', 'b']);
+  assert.deepEqual(await solveFor(tops.toReversed()), ['result b', 'result a']);
+  assert.equal(asked, 2);
 });
 
 test('what another build kept first counts, although this one ran the op, too', async () => {
@@ -414,9 +446,11 @@ test('what another build kept first counts, although this one ran the op, too', 
   assert.ok(vertex);
   const driver: OpDriver = { caching: 'by-definition', cacheBase: async () => vertex.digest, run: async () => ({ id: 'second' }) };
   const cache: CacheLookup = { find: () => undefined, save: (_, record) => ({ ...record, resultId: 'first' }), replace: assert.fail };
-  const request = { goal: outputOf(vertex), driverFor: () => driver, cache, jobs: 1, now: () => 0 };
-  const { result } = await solve(request, () => {}, new AbortController().signal);
-  assert.equal(result.id, 'first');
+  const request = { goals: [outputOf(vertex)], driverFor: () => driver, cache, jobs: 1, now: () => 0 };
+  const {
+    results: [result],
+  } = await solve(request, () => {}, new AbortController().signal);
+  assert.equal(result?.id, 'first');
 });
 
 test('of what could start, the longest remaining path goes first', async () => {
@@ -460,7 +494,7 @@ test('errors that are not ours are wrapped, with the place in the source', async
     },
   };
   const cache: CacheLookup = { find: () => undefined, save: assert.fail, replace: assert.fail };
-  const request = { goal: outputOf(vertex), driverFor: () => driver, cache, jobs: 1, now: () => 0 };
+  const request = { goals: [outputOf(vertex)], driverFor: () => driver, cache, jobs: 1, now: () => 0 };
   await assert.rejects(
     solve(request, () => {}, new AbortController().signal),
     (error) => {

@@ -1,9 +1,10 @@
-/** From a goal to its result: skips what is known, shares what is equal, runs the rest in parallel. Knows nothing of what ops do. */
+/** From goals to their results: skips what is known, shares what is equal, runs the rest in parallel. Knows nothing of what ops do. */
 import { cacheKey, contentKeyOf, shapeOf, type CacheKey, type KeyInput, type KeyParts } from '#execution/cache/key.ts';
 import { rebuildCost, type CacheRecord, type RecordInput } from '#execution/cache/records.ts';
 import { childSignal } from '#ground/base/abort.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import type { Edge } from '#formats/graph/vertex.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Result, SolvedVertex, Solved, SolveRequest } from './contract.ts';
 import { createAttempts, type Attempts } from './solving/attempts.ts';
@@ -15,7 +16,7 @@ import { weightsOf } from './solving/weights.ts';
 import { stepsFor, type Step } from './solving/steps.ts';
 
 /**
- * Solves the goal. First every vertex gets its definition key and is looked up, without running anything; then, from the goal down,
+ * Solves the goals, which share what is equal in them. First every vertex gets its definition key and is looked up, without running anything; then, from the goals down,
  * what stands below a known result is left alone; what is certain to run and lacks something fails here; the rest is run, inputs first, each vertex looked up again by the keys that its
  * inputs turned out to have, and by what it reads of them.
  *
@@ -25,11 +26,11 @@ import { stepsFor, type Step } from './solving/steps.ts';
 export async function solve(request: SolveRequest, report: Report, signal: AbortSignal): Promise<Solved> {
   signal.throwIfAborted();
   using own = childSignal(signal);
-  const steps = stepsFor(request.goal, request.driverFor);
+  const steps = stepsFor(request.goals, request.driverFor);
   for (const step of steps) report(declare(step));
   const attempts = createAttempts(own, report, request.now);
   const drafts = await draftWithMore(request, steps, attempts);
-  const missing = missingFor(request.goal.vertex.digest, drafts);
+  const missing = missingFor(request.goals, drafts);
   const vertices = new Map<Digest, SolvedVertex>();
   for (const step of steps) {
     const { digest } = step.vertex;
@@ -52,17 +53,23 @@ export async function solve(request: SolveRequest, report: Report, signal: Abort
   const costs = missing.size > request.jobs ? request.costs?.() : undefined;
   const weights = weightsOf([...missing.values()], costs ?? new Map());
   const solved = await solveAll([...missing.values()], vertices, { request, attempts, slots, weights, report });
-  const result = solved.get(request.goal.vertex.digest)?.result;
-  if (result === undefined) throw new JettisonError('solver/no-result', 'The goal has no result', { fault: 'bug' });
-  return { result, vertices: solved };
+  const results = request.goals.map(({ vertex }) => {
+    const result = solved.get(vertex.digest)?.result;
+    if (result !== undefined) return result;
+    throw new JettisonError('solver/no-result', 'A goal has no result', { fault: 'bug' });
+  });
+  return { results, vertices: solved };
 }
 
-/** The drafts; where the goal is not known, after more records were asked for. */
+/** The drafts; where a goal is not known, after more records were asked for. */
 async function draftWithMore(request: SolveRequest, steps: readonly Step[], attempts: Attempts): Promise<ReadonlyMap<Digest, Draft>> {
-  const { goal, cache, moreRecords } = request;
+  const { goals, cache, moreRecords } = request;
   const drafts = await draftAll(steps, cache, attempts);
-  const own = drafts.get(goal.vertex.digest);
-  if (moreRecords === undefined || (own !== undefined && isSettled(own))) return drafts;
+  const isKnown = ({ vertex }: Edge): boolean => {
+    const own = drafts.get(vertex.digest);
+    return own !== undefined && isSettled(own);
+  };
+  if (moreRecords === undefined || goals.every(isKnown)) return drafts;
   return (await moreRecords(attempts.signal)) ? lookUpAgain(drafts, cache) : drafts;
 }
 
@@ -80,9 +87,9 @@ function declare({ vertex }: Step): Parameters<Report>[0] {
   };
 }
 
-/** Vertices that must be solved with their inputs at hand, inputs first: those that the goal reaches without passing a known result. */
-export function missingFor(goal: Digest, drafts: ReadonlyMap<Digest, Draft>): ReadonlyMap<Digest, Draft> {
-  const reached = new Set<Digest>([goal]);
+/** Vertices that must be solved with their inputs at hand, inputs first: those that the goals reach without passing a known result. */
+export function missingFor(goals: readonly Edge[], drafts: ReadonlyMap<Digest, Draft>): ReadonlyMap<Digest, Draft> {
+  const reached = new Set<Digest>(goals.map(({ vertex }) => vertex.digest));
   for (const digest of reached) {
     const draft = drafts.get(digest);
     if (draft === undefined || isSettled(draft)) continue;

@@ -48,9 +48,14 @@ export function outputOf(vertex: Vertex): Edge {
   return { vertex, output: 0 };
 }
 
-/** All that `goal` needs, inputs before what reads them, each vertex once by digest. Chains may be long: nothing here recurses. */
-export function neededFor(goal: Edge): readonly Vertex[] {
+/** All that these goals need, inputs before what reads them, each vertex once by digest. Chains may be long: nothing here recurses. */
+export function neededFor(...goals: readonly Edge[]): readonly Vertex[] {
   const done = new Map<Digest, Vertex>();
+  for (const goal of goals) if (!done.has(goal.vertex.digest)) addNeeded(goal, done);
+  return [...done.values()];
+}
+
+function addNeeded(goal: Edge, done: Map<Digest, Vertex>): void {
   const path: { readonly vertex: Vertex; next: number }[] = [{ vertex: goal.vertex, next: 0 }];
   for (let top = path.at(-1); top; top = path.at(-1)) {
     const input = top.vertex.inputs[top.next++];
@@ -61,7 +66,6 @@ export function neededFor(goal: Edge): readonly Vertex[] {
     done.set(top.vertex.digest, top.vertex);
     path.pop();
   }
-  return [...done.values()];
 }
 
 function asJson(op: Op): Json {

@@ -32,6 +32,20 @@ export function noSuchPlatform(wanted: Platform, name: string, hint?: string): J
   );
 }
 
+const referenceType = 'vnd.docker.reference.type';
+const referenceDigest = 'vnd.docker.reference.digest';
+const attestationType = 'attestation-manifest';
+
+/** The annotations of an entry that names attestations of the manifest `subject` (BuildKit, docs/attestations/attestation-storage.md). */
+export function attestationOf(subject: string): Readonly<Record<string, string>> {
+  return { [referenceDigest]: subject, [referenceType]: attestationType };
+}
+
+/** Does an entry name attestations, and of which manifest ('' when it does not say)? undefined for anything else. */
+export function attestedBy({ annotations }: Pick<Descriptor, 'annotations'>): string | undefined {
+  return annotations?.[referenceType] === attestationType ? (annotations[referenceDigest] ?? '') : undefined;
+}
+
 function listed(platforms: readonly string[]): string {
   return platforms
     .filter((one) => one !== 'unknown/unknown')

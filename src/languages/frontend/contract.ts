@@ -15,6 +15,8 @@ export type FrontendOptions = {
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly labels: ReadonlyMap<string, string>;
   readonly platform: Platform;
+  /** The build is for other platforms, too: labels say which one a step belongs to. */
+  readonly isOneOfSeveral?: boolean;
   readonly buildPlatform: Platform;
   readonly noCache: boolean;
   /** Stages whose steps must run again. */

@@ -36,6 +36,18 @@ export type SavedImage = {
   readonly annotations?: Readonly<Record<string, string>>;
 };
 
+/** An index to be written with all that it names; a docker archive names `main` alone in its manifest.json. */
+export type SavedIndex = {
+  readonly kind: 'index';
+  readonly index: ArchivedDocument & { readonly mediaType: string };
+  readonly images: readonly SavedImage[];
+  readonly main: SavedImage;
+  /** Documents of attestations. */
+  readonly blobs: readonly (Pick<Descriptor, 'digest' | 'size'> & { readonly open: Piece['open'] })[];
+  readonly names: readonly string[];
+  readonly annotations?: Readonly<Record<string, string>>;
+};
+
 export type ArchiveDestination =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'stream'; readonly write: (chunk: Uint8Array) => Promise<void> };
@@ -47,33 +59,40 @@ const flushSize = 1 << 18;
 const draftEnd = /^(\d+)-(\d+)-([0-9a-f]+)-\d+\.tmp$/u;
 
 /** The pieces of an archive for `docker load`. */
-export function dockerArchive(images: readonly SavedImage[]): readonly Piece[] {
-  const manifest = images.map((image) => ({
+export function dockerArchive(saved: readonly (SavedImage | SavedIndex)[]): readonly Piece[] {
+  const images = saved.map((one) => ('kind' in one ? { image: one.main, names: one.names } : { image: one, names: one.names }));
+  const manifest = images.map(({ image, names }) => ({
     Config: blobName(image.config.digest),
-    RepoTags: image.names.length === 0 ? null : image.names.map((name) => familiarReference(parseReference(name))),
+    RepoTags: names.length === 0 ? null : names.map((name) => familiarReference(parseReference(name))),
     Layers: image.layers.map((layer) => blobName(layer.digest)),
     LayerSources: Object.fromEntries(
       image.layers.map((layer) => [layer.diffId, { mediaType: layer.mediaType, size: layer.size, digest: layer.digest }]),
     ),
   }));
-  const [first, ...rest] = ociArchive(images);
+  const [first, ...rest] = ociArchive(saved);
   return [...(first ? [first] : []), bytesPiece('manifest.json', jsonBytes(manifest)), ...rest];
 }
 
 /** The pieces of an OCI image layout. */
-export function ociArchive(images: readonly SavedImage[]): readonly Piece[] {
-  const index = { schemaVersion: 2, mediaType: mediaTypes.index, manifests: images.flatMap(indexEntries) };
+export function ociArchive(saved: readonly (SavedImage | SavedIndex)[]): readonly Piece[] {
+  const index = { schemaVersion: 2, mediaType: mediaTypes.index, manifests: saved.flatMap(indexEntries) };
+  const indexes = saved.filter((one) => 'kind' in one);
+  const images = saved.flatMap((one) => ('kind' in one ? one.images : [one]));
   const pieces = [
     bytesPiece('oci-layout', jsonBytes({ imageLayoutVersion: '1.0.0' })),
     bytesPiece('index.json', jsonBytes(index)),
+    ...indexes.flatMap((one) => [
+      documentPiece(one.index),
+      ...one.blobs.map(({ digest, size, open }) => ({ name: blobName(digest), size, open })),
+    ]),
     ...images.flatMap((image) => [documentPiece(image.manifest), documentPiece(image.config)]),
     ...images.flatMap((image) => image.layers).map((layer) => ({ name: blobName(layer.digest), size: layer.size, open: layer.open })),
   ];
   return [...new Map(pieces.map((piece) => [piece.name, piece])).values()];
 }
 
-function indexEntries(image: SavedImage): readonly Descriptor[] {
-  const { mediaType, digest, bytes } = image.manifest;
+function indexEntries(image: SavedImage | SavedIndex): readonly Descriptor[] {
+  const { mediaType, digest, bytes } = 'kind' in image ? image.index : image.manifest;
   const descriptor = { mediaType, digest, size: bytes.length };
   const own = image.annotations ?? {};
   if (image.names.length === 0) return [Object.keys(own).length === 0 ? descriptor : { ...descriptor, annotations: own }];

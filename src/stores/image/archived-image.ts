@@ -1,5 +1,7 @@
 /** What an archive holds, whatever its form: images with their layers' bytes as they are stored. */
 import type { Digest } from '#ground/base/digest.ts';
+import type { Descriptor } from '#formats/oci/descriptor.ts';
+import type { Platform } from '#formats/oci/platform.ts';
 
 export type ArchivedLayer = {
   readonly diffId: Digest;
@@ -20,6 +22,20 @@ export type ArchivedImage = {
   readonly layers: readonly ArchivedLayer[];
   /** The manifest where the archive has one, checked against its digest. */
   readonly manifest: { readonly digest: Digest; readonly mediaType: string; readonly bytes: Uint8Array } | undefined;
+  /** What else its names stand for, where the archive has all of it. */
+  readonly index?: ArchivedIndex | undefined;
+};
+
+/** An index with everything that it names. */
+export type ArchivedIndex = {
+  readonly document: { readonly mediaType: string; readonly bytes: Uint8Array };
+  /** `entry`: as the index names it. */
+  readonly images: readonly { readonly entry: Descriptor; readonly platform: Platform; readonly image: ArchivedImage }[];
+  readonly attestations: readonly {
+    readonly entry: Descriptor;
+    readonly manifest: Uint8Array;
+    readonly blobs: readonly { readonly descriptor: Descriptor; readonly chunks: () => Iterable<Uint8Array> }[];
+  }[];
 };
 
 export type ImageArchive = Disposable & { readonly images: readonly ArchivedImage[] };

@@ -1,10 +1,13 @@
 /** What `inspect` shows of an image: the shape of the Docker Engine API's ImageInspect. */
+import { unreachable } from '#ground/base/errors.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import { decodeImageConfig } from '#formats/oci/image-config.ts';
+import { attestedBy } from '#formats/oci/image-index.ts';
 import { familiarName, familiarReference, parseReference } from '#formats/oci/reference.ts';
+import type { IndexMember, IndexRecord } from './indexes.ts';
 import type { ImageRecord, ImageStore } from './store.ts';
 
-type Members = Readonly<Record<string, Json>>;
+export type Members = Readonly<Record<string, Json>>;
 
 /** Members of Config that are always there, so that templates may name them. */
 const emptyConfig: Members = {
@@ -22,7 +25,7 @@ const emptyConfig: Members = {
   Shell: null,
 };
 
-export function inspectImage(store: ImageStore, image: ImageRecord): Json {
+export function inspectImage(store: ImageStore, image: ImageRecord): Members {
   const config = decodeImageConfig(image.config, image.imageId);
   const newest = config.history?.at(-1);
   return {
@@ -40,6 +43,47 @@ export function inspectImage(store: ImageStore, image: ImageRecord): Json {
     Size: image.layers.reduce((sum, layer) => sum + layer.size, 0),
     RootFS: { Type: 'layers', Layers: image.layers.map((layer) => layer.diffId) },
   };
+}
+
+/**
+ * What an index holds, in the shape of the API's ManifestSummary. `ID` of an image that was built here is the image's, as it has no manifest before it is written
+ * somewhere.
+ */
+export function inspectIndex(index: IndexRecord): Members {
+  const { document, indexId } = index;
+  const descriptor = document && { mediaType: document.mediaType, digest: indexId, size: document.bytes.length };
+  return { ...(descriptor === undefined ? {} : { Descriptor: descriptor }), Manifests: index.members.map(inspectMember) };
+}
+
+function inspectMember(member: IndexMember): Json {
+  switch (member.kind) {
+    case 'image':
+      return {
+        ID: member.descriptor?.digest ?? member.imageId,
+        Descriptor: plainMembers(member.descriptor ?? undefined),
+        Available: true,
+        Kind: 'image',
+        ImageData: { Platform: plainMembers(member.platform), Image: member.imageId },
+      };
+    case 'attestation':
+      return {
+        ID: member.descriptor.digest,
+        Descriptor: plainMembers(member.descriptor),
+        Available: true,
+        Kind: 'attestation',
+        AttestationData: { For: attestedBy(member.descriptor) ?? '' },
+      };
+    case 'statements':
+      return {
+        ID: '',
+        Descriptor: {},
+        Available: true,
+        Kind: 'attestation',
+        AttestationData: { For: member.imageId, Predicates: member.statements.map(({ predicateType }) => predicateType) },
+      };
+    default:
+      return unreachable(member, 'member');
+  }
 }
 
 /** `busybox@sha256:...`, each once. */

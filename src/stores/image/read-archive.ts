@@ -9,6 +9,7 @@ import { fullDisk, fullDiskHint, JettisonError, messageOf, systemCode } from '#g
 import type { Platform } from '#formats/oci/platform.ts';
 import { fileChunks } from './archive.ts';
 import { readDockerArchive } from './archive/docker.ts';
+import { withDocuments } from './archive/indexed.ts';
 import { readOciArchive } from './archive/oci.ts';
 import type { ImageArchive } from './archived-image.ts';
 import { badArchive, openTarIndex } from './tar-index.ts';
@@ -46,7 +47,7 @@ function openPlain(path: string, platform: Platform, copy: string | undefined): 
   };
   try {
     const manifest = index.find('manifest.json');
-    const images = manifest ? readDockerArchive(index, manifest) : readOciArchive(index, platform);
+    const images = manifest ? withDocuments(index, readDockerArchive(index, manifest)) : readOciArchive(index, platform);
     return { images, [Symbol.dispose]: close };
   } catch (error) {
     close();

@@ -19,9 +19,10 @@ export type ImageTableRow = {
 
 const none = '<none>';
 
-/** Newest first. `filter` is a name as people type it (`busybox`, `busybox:1*`, `app/*`): without a tag it takes all tags. */
-export function imageRows(store: ImageStore, filter?: string): readonly ImageTableRow[] {
-  return store.list().flatMap((image) => rowsOf(store, image, filter));
+/** Newest first. An image of `members` (those of indexes) that has no name of its own is not listed. `filter` is a name as people type it (`busybox`, `busybox:1*`, `app/*`): without a tag it takes all tags. */
+export function imageRows(store: ImageStore, members: ReadonlySet<Digest>, filter?: string): readonly ImageTableRow[] {
+  const shown = store.list().filter((image) => image.names.length > 0 || !members.has(image.imageId));
+  return shown.flatMap((image) => rowsOf(store, image, filter));
 }
 
 function rowsOf(store: ImageStore, image: ImageRecord, filter: string | undefined): readonly ImageTableRow[] {

@@ -1,4 +1,4 @@
-/** The goal's graph made ready for solving: each vertex once, with its driver, inputs before what reads them. */
+/** The graph of the goals made ready for solving: each vertex once, with its driver, inputs before what reads them. */
 import type { Digest } from '#ground/base/digest.ts';
 import { neededFor, type Edge, type Vertex } from '#formats/graph/vertex.ts';
 import type { DriverFor, OpDriver } from '../contract.ts';
@@ -10,8 +10,8 @@ export type Step = {
   readonly ignoreCache: boolean;
 };
 
-export function stepsFor(goal: Edge, driverFor: DriverFor): readonly Step[] {
-  const vertices = neededFor(goal);
+export function stepsFor(goals: readonly Edge[], driverFor: DriverFor): readonly Step[] {
+  const vertices = neededFor(...goals);
   const steps = new Map<Digest, Step>();
   for (const vertex of vertices) {
     steps.set(vertex.digest, {

@@ -10,11 +10,12 @@ export type BuildWarning = ProgressEvent & { readonly kind: 'warning' };
  * undefined when they were not asked for (BUILDX_METADATA_WARNINGS).
  */
 export function buildMetadata(made: BuildOutcome, warnings: readonly BuildWarning[] | undefined): string {
-  const { imageId, manifest } = made;
-  const annotations = { 'config.digest': imageId, 'org.opencontainers.image.created': isoSeconds(made.created) };
+  const { imageId, manifest, images } = made;
+  const isOne = images.length === 1;
+  const annotations = { ...(isOne ? { 'config.digest': imageId } : {}), 'org.opencontainers.image.created': isoSeconds(made.created) };
   const metadata = {
     ...(warnings === undefined || warnings.length === 0 ? {} : { 'buildx.build.warnings': warnings.map(describe) }),
-    'containerimage.config.digest': imageId,
+    ...(isOne ? { 'containerimage.config.digest': imageId } : {}),
     ...(manifest === undefined
       ? {}
       : {

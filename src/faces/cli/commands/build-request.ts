@@ -1,6 +1,7 @@
 /** The options of `jettison build`, and the request that they and the argument make. */
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { platformsOf } from '#engine/platform.ts';
 import { isRemoteAddress } from '#engine/remote-address.ts';
 import type { BuildRequest, ContextRequest, ContextSource, PullPolicy } from '#engine/build-requests.ts';
 import { orAborted } from '#ground/base/abort.ts';
@@ -73,7 +74,7 @@ export const buildOptions = {
     value: 'stringArray',
     help: 'Also write an archive: "type=oci|docker,dest=FILE", "compression=gzip|zstd|uncompressed"',
   }),
-  platform: text('platform', { help: 'Platform of the image: "os/architecture[/variant]"' }),
+  platforms: list('platform', { value: 'stringArray', help: 'Platform of the image: "os/architecture[/variant]"; several make one index' }),
   progress: choice<ProgressMode, undefined>('progress', {
     words: progressModes,
     initial: undefined,
@@ -115,7 +116,7 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     target: given.target,
     buildArgs: readBuildArgs(given, around),
     labels: toMap(given.labels),
-    platform: readPlatform(given.platform),
+    platforms: platformWords(given),
     noCache: given.noCache,
     pull: given.pull,
     network: given.network,
@@ -206,9 +207,11 @@ function readFile(file: string | undefined): string | undefined {
   return file === '' || file === '-' ? undefined : file;
 }
 
-function readPlatform(platform: string | undefined): string | undefined {
-  if (platform?.includes(',')) throw new JettisonError('cli/not-built', 'Building for several platforms at once is not built yet');
-  return platform === '' ? undefined : platform;
+function platformWords({ platforms }: Pick<BuildOptions, 'platforms'>): readonly string[] {
+  return platforms
+    .flatMap((words) => words.split(','))
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
 }
 
 const pullPolicies: ReadonlyMap<string, PullPolicy> = new Map([
@@ -231,12 +234,15 @@ function pullOption(): Option<PullPolicy> {
   };
 }
 
-function readAnnotations({ annotations, outputs, format }: BuildOptions): BuildRequest['annotations'] {
-  const read = annotations.filter((one) => one !== '').flatMap(readAnnotation);
+function readAnnotations(given: BuildOptions): BuildRequest['annotations'] {
+  const { annotations, outputs, format } = given;
+  const hasIndex = platformsOf({ platforms: platformWords(given) }).length > 1;
+  const read = annotations.filter((one) => one !== '').flatMap((one) => readAnnotation(one, hasIndex));
   if (format === 'docker' && read.length > 0)
     throw new JettisonError('cli/usage', "A manifest in Docker's form has no annotations", { hint: 'Leave "--format docker" out' });
-  if (outputs.length === 0 && read.some(({ place }) => place === 'manifest-descriptor'))
-    throw new JettisonError('cli/usage', "An annotation of the manifest's descriptor has no place without an archive", {
+  const descriptor = hasIndex ? 'index-descriptor' : 'manifest-descriptor';
+  if (outputs.length === 0 && read.some(({ place }) => place === descriptor))
+    throw new JettisonError('cli/usage', 'An annotation of the descriptor has no place without an archive', {
       hint: 'Write one: "-o type=oci,dest=FILE"',
     });
   return read;

@@ -11,6 +11,7 @@ export const pullCommand = defineCommand({
   summary: 'Download an image from a registry',
   usage: '[OPTIONS] NAME[:TAG|@DIGEST]',
   options: {
+    allPlatforms: flag('all-platforms', { help: 'The images for all platforms, and attestations: the whole index' }),
     platform: text('platform', { help: 'Which image of several: "os/architecture[/variant]"' }),
     ...retryOptions,
     quiet: flag('quiet', { short: 'q', help: 'Only print the name of what was pulled' }),
@@ -27,7 +28,7 @@ export const pullCommand = defineCommand({
     await using engine = await engineFor(around, { network: readRetries(options) });
     const pulled = await (async () => {
       using screen = options.quiet ? silentTransferScreen() : openTransferScreen(stdout, around);
-      return await pull(engine, { reference: name, platform: options.platform }, screen.report, signal);
+      return await pull(engine, { reference: name, platform: options.platform, allPlatforms: options.allPlatforms }, screen.report, signal);
     })();
     say(`Digest: ${pulled.digest}`);
     say(`Status: ${pulled.upToDate ? 'Image is up to date' : 'Downloaded newer image'} for ${familiarReference(reference)}`);

@@ -4,7 +4,7 @@ import { nameOf, parseReference, printReference, withDefaultTag } from '#formats
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
-import { badValue, choice, flag, parsed } from '../option.ts';
+import { badValue, choice, flag, parsed, text } from '../option.ts';
 import { readRetries, retryOptions } from './retry-options.ts';
 import { openTransferScreen, silentTransferScreen } from '../output/transfers.ts';
 
@@ -23,17 +23,18 @@ export const pushCommand = defineCommand({
       { value: 'int', initial: undefined, help: 'How hard it tries: gzip 1 to 9 (default 5), zstd 1 to 19 (default 3)' },
       parseLevel,
     ),
+    platform: text('platform', { help: 'Only the image for this platform: "os/architecture[/variant]"' }),
     ...retryOptions,
     quiet: flag('quiet', { short: 'q', help: 'Only print the name of what was pushed' }),
   },
-  notBuilt: 'a=all-tags disable-content-trust platform',
+  notBuilt: 'a=all-tags disable-content-trust',
   arguments: [1, 1],
   async run({ options, arguments: [name = ''] }, around, signal) {
     const { stdout } = around.streams;
     const reference = withDefaultTag(parseReference(name));
     if (reference.digest !== undefined)
       throw new JettisonError('cli/usage', 'Cannot push a digest reference', { hint: 'Push a name with a tag' });
-    const request = { reference: name, ...compressionOf(options) };
+    const request = { reference: name, platform: options.platform, ...compressionOf(options) };
     if (!options.quiet) stdout.write(`The push refers to repository [${nameOf(reference)}]\n`);
     await using engine = await engineFor(around, { network: readRetries(options) });
     const pushed = await (async () => {

@@ -13,13 +13,13 @@ export const saveCommand = defineCommand({
   usage: '[OPTIONS] IMAGE [IMAGE...]',
   options: {
     output: text('output', { short: 'o', help: 'Write to a file, instead of STDOUT' }),
+    platform: text('platform', { help: 'Only the images for this platform: "os/architecture[/variant]"' }),
     format: choice('format', {
       words: ['docker', 'oci'],
       initial: 'docker',
       help: 'What "docker load" reads, or an OCI image layout (default docker)',
     }),
   },
-  notBuilt: 'platform',
   arguments: [1, Infinity],
   async run({ options, arguments: names }, around, signal) {
     const { stdout, stderr } = around.streams;
@@ -32,7 +32,7 @@ export const saveCommand = defineCommand({
         : { kind: 'file' as const, path: resolve(around.currentFolder, options.output) };
     await using engine = await engineFor(around);
     using screen = openTransferScreen(stderr, around);
-    await saveImages(engine, { names, format: options.format, destination }, screen.report, signal);
+    await saveImages(engine, { names, platform: options.platform, format: options.format, destination }, screen.report, signal);
     return 0;
   },
 });

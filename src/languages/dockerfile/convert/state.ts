@@ -6,7 +6,7 @@ import type { Span } from '#ground/base/span.ts';
 import type { Edge, Label } from '#formats/graph/vertex.ts';
 import { copyFolder } from '#formats/graph/copy.ts';
 import type { FileOp, Op } from '#formats/graph/op.ts';
-import { printPlatform, type Platform } from '#formats/oci/platform.ts';
+import { normalPlatform, printPlatform, type Platform } from '#formats/oci/platform.ts';
 import { proxyEnvironment } from '#languages/frontend/arguments.ts';
 import { addHistory, defaultPath, draftOf, draftOn, emptyDraft, type ConfigDraft } from '#languages/frontend/config-draft.ts';
 import type { ResolvedImage } from '#languages/frontend/contract.ts';
@@ -49,6 +49,8 @@ export type StageState = {
   readonly stepCount: number;
   /** Then its name is not shown. */
   readonly isOnlyStage: boolean;
+  /** Is its platform? */
+  readonly showsPlatform: boolean;
 };
 
 export type Conversion = {
@@ -197,7 +199,16 @@ const makesLayer: ReadonlySet<string> = new Set(['run', 'copy', 'add', 'workdir'
 function blankState(stage: PlannedStage, { plan, hasWorkdir }: { readonly plan: Plan; readonly hasWorkdir: boolean }) {
   let stepCount = stage.base.kind === 'image' || stage.base.kind === 'folder' ? 1 : 0;
   for (const { instruction } of stage.steps) if (makesLayer.has(instruction.kind)) stepCount++;
-  return { stage, hasCommand: false, hasWorkdir, steps: [], step: 0, stepCount, isOnlyStage: plan.stages.length === 1 };
+  return {
+    stage,
+    hasCommand: false,
+    hasWorkdir,
+    steps: [],
+    step: 0,
+    stepCount,
+    isOnlyStage: plan.stages.length === 1,
+    showsPlatform: plan.options.isOneOfSeveral === true,
+  };
 }
 
 /** A stage on a named context that is no image: its files are the first layer. */
@@ -319,7 +330,24 @@ function originsOf({ state, step }: StepContext, isRun: boolean): Pick<Label, 'w
 
 /** Stage, number and place of the next vertex; counts it. */
 function labelFor(state: StageState, at: readonly Span[]): Omit<Label, 'text'> {
-  return { ...(state.isOnlyStage ? {} : { stage: stageLabel(state.stage) }), step: ++state.step, steps: state.stepCount, at };
+  const words = [...(state.showsPlatform ? [platformLabel(state)] : []), ...(state.isOnlyStage ? [] : [stageLabel(state.stage)])];
+  return { ...(words.length === 0 ? {} : { stage: words.join(' ') }), step: ++state.step, steps: state.stepCount, at };
+}
+
+/** BuildKit's form: `linux/arm64`; `linux/amd64->arm64` for a stage of this platform that has been told what it compiles for. */
+function platformLabel({ platform, arguments: declared, variables }: StageState): string {
+  const told = (name: string): string | undefined => (declared.has(name) ? variables.get(name) : undefined);
+  const whole = told('TARGETPLATFORM')?.split('/');
+  const [os, architecture, variant] = whole ?? [told('TARGETOS'), told('TARGETARCH'), told('TARGETVARIANT')];
+  const target = normalPlatform({
+    os: os || platform.os,
+    architecture: architecture || platform.architecture,
+    ...(variant ? { variant } : {}),
+  });
+  const own = printPlatform(platform);
+  if (target.os !== platform.os) return `${own}->${printPlatform(target)}`;
+  if (target.architecture === platform.architecture) return own;
+  return `${own}->${printPlatform(target).slice(target.os.length + 1)}`;
 }
 
 /** What the linter may know of a stage. */

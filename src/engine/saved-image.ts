@@ -1,0 +1,120 @@
+/** Images and indexes with all their documents and blobs, ready to be written into an archive. */
+import type { Descriptor } from '#formats/oci/descriptor.ts';
+import { attestedBy } from '#formats/oci/image-index.ts';
+import type { Report } from '#formats/progress/event.ts';
+import { assembleAttestation, assembleIndex, indexEntry } from '#execution/exporter/assemble-index.ts';
+import { digestOf, type Digest } from '#ground/base/digest.ts';
+import type { SavedImage, SavedIndex } from '#stores/image/archive.ts';
+import { imagesOf, type IndexedImage, type NewIndex } from '#stores/image/indexes.ts';
+import { checkConfig, type ImageRecord } from '#stores/image/store.ts';
+import { findImage } from './images.ts';
+import { layerBlobs, type BlobForm } from './layer-blobs.ts';
+import { makeManifest } from './make-manifest.ts';
+import { originalManifest } from './original-manifest.ts';
+import type { Engine } from './open.ts';
+
+export type IndexToWrite = NewIndex;
+
+type ImageWish = {
+  readonly record: ImageRecord;
+  readonly form: BlobForm;
+  /** This manifest, where it is here. */
+  readonly wanted?: Digest;
+};
+
+/** An image that came from elsewhere keeps its manifest; of another one it is made, with layers in `form`. It has no names. */
+export async function savedImage(engine: Engine, wish: ImageWish, report: Report, signal: AbortSignal): Promise<SavedImage> {
+  const { record } = wish;
+  checkConfig(record);
+  const original = originalManifest(engine, record, wish.wanted);
+  const config = { bytes: record.config, digest: record.imageId };
+  const layers = original?.layers ?? (await layerBlobs(engine, record, wish.form, report, signal));
+  const manifest = original?.manifest ?? makeManifest({ record, form: engine.images.formOf(record.imageId), layers }).manifest;
+  return {
+    config,
+    names: [],
+    manifest,
+    layers: layers.map((layer, index) => ({
+      ...layer,
+      diffId: record.layers[index]?.diffId ?? layer.digest,
+      open: () => engine.content.openStream(layer.digest, 0, signal),
+    })),
+  };
+}
+
+type IndexWish = { readonly main: ImageRecord; readonly index: IndexToWrite; readonly form: BlobForm };
+
+/** An index that came from elsewhere stays as it is when all its manifests do; else it is made of those that are here. It has no names. */
+export async function savedIndex(engine: Engine, wish: IndexWish, report: Report, signal: AbortSignal): Promise<SavedIndex> {
+  const { index, main, form } = wish;
+  const images = new Map<Digest, SavedImage>();
+  for (const member of imagesOf(index)) {
+    const wanted = member.descriptor?.digest;
+    const saved = await savedImage(
+      engine,
+      { record: findImage(engine, member.imageId), form, ...(wanted === undefined ? {} : { wanted }) },
+      report,
+      signal,
+    );
+    images.set(member.imageId, saved);
+  }
+  const open = (digest: Digest) => () => engine.content.openStream(digest, 0, signal);
+  const documents = documentsBeside(index, images);
+  const saved = {
+    kind: 'index',
+    images: [...images.values()],
+    main: images.get(main.imageId) ?? (await savedImage(engine, { record: main, form }, report, signal)),
+    blobs: documents.blobs.map(({ digest, size, bytes }) => ({ digest, size, open: bytes === undefined ? open(digest) : () => [bytes] })),
+    names: [],
+  } as const;
+  const { document } = index;
+  if (document !== undefined && isAsItWas(index, images)) return { ...saved, index: { ...document, digest: digestOf(document.bytes) } };
+  const entries = imagesOf(index).flatMap((member) => entryOf(member, images));
+  return { ...saved, index: assembleIndex([...entries, ...documents.entries], index) };
+}
+
+/** Has each image the manifest that the index names? */
+export function isAsItWas(index: NewIndex, images: ReadonlyMap<Digest, Pick<SavedImage, 'manifest'>>): boolean {
+  return imagesOf(index).every((member) => member.descriptor?.digest === images.get(member.imageId)?.manifest.digest);
+}
+
+function entryOf(member: IndexedImage, images: ReadonlyMap<Digest, SavedImage>): readonly Descriptor[] {
+  const manifest = images.get(member.imageId)?.manifest;
+  return manifest === undefined ? [] : [indexEntry(manifest, member)];
+}
+
+/** A blob of the content store, or one that was made just now. */
+export type DocumentBlob = Pick<Descriptor, 'digest' | 'size' | 'mediaType'> & { readonly bytes: Uint8Array | undefined };
+
+export type DocumentsBeside = {
+  readonly entries: readonly Descriptor[];
+  readonly blobs: readonly DocumentBlob[];
+};
+
+/** What attestations bring: their entries in the index, and all of their documents. Those of a manifest that is not written are left out. */
+export function documentsBeside(index: NewIndex, images: ReadonlyMap<Digest, Pick<SavedImage, 'manifest'>>): DocumentsBeside {
+  const entries: Descriptor[] = [];
+  const blobs: DocumentBlob[] = [];
+  const written = new Set<string>([...images.values()].map(({ manifest }) => manifest.digest));
+  for (const member of index.members) {
+    if (member.kind === 'image') continue;
+    if (member.kind === 'attestation') {
+      if (!written.has(attestedBy(member.descriptor) ?? '')) continue;
+      entries.push(member.descriptor);
+      blobs.push(
+        ...[member.descriptor, ...member.blobs].map(({ digest, size, mediaType }) => ({ digest, size, mediaType, bytes: undefined })),
+      );
+      continue;
+    }
+    const subject = images.get(member.imageId)?.manifest;
+    if (subject === undefined) continue;
+    const { manifest, config, entry } = assembleAttestation(subject.digest, member.statements);
+    entries.push(entry);
+    blobs.push(
+      { ...entry, bytes: manifest.bytes },
+      { digest: config.digest, size: config.bytes.length, mediaType: '', bytes: config.bytes },
+      ...member.statements.map(({ digest, size }) => ({ digest, size, mediaType: '', bytes: undefined })),
+    );
+  }
+  return { entries, blobs };
+}
