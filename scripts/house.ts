@@ -1,7 +1,7 @@
 /** The rooms of `src/`, bottom to top, each with the rooms it may import. The order itself forbids circles: a room names only rooms above its own line. */
 export const floors = {
   ground: ['base', 'linux'],
-  formats: ['oci', 'tar', 'graph', 'progress'],
+  formats: ['oci', 'tar', 'graph', 'progress', 'packages'],
   languages: ['frontend', 'dockerfile', 'tutorial'],
   stores: ['db', 'ssh', 'content', 'registry', 'object', 'transfer', 'context', 'snapshot', 'layer', 'image'],
   execution: ['network', 'runtime', 'cache', 'solver', 'builds', 'ops', 'worker', 'container', 'exporter', 'replay'],
@@ -18,6 +18,7 @@ export const rooms: Readonly<Record<string, string>> = {
   tar: 'base',
   graph: 'base',
   progress: 'base',
+  packages: 'base',
   // languages
   frontend: 'base oci graph',
   dockerfile: 'base oci graph frontend',
@@ -39,20 +40,29 @@ export const rooms: Readonly<Record<string, string>> = {
   cache: 'base oci graph db content transfer',
   solver: 'base graph progress cache',
   builds: 'base frontend graph progress db context cache solver',
-  ops: 'base linux oci tar graph progress content registry transfer context snapshot layer runtime',
+  ops: 'base linux oci tar graph progress packages content registry transfer context snapshot layer runtime',
   worker: 'base linux oci graph progress db content context snapshot layer runtime ops',
   container: 'base oci progress db content image worker network',
   exporter: 'base oci tar progress content registry transfer image cache worker',
   replay: 'base linux tutorial',
   // engine
   engine:
-    'base oci graph progress frontend dockerfile db ssh content registry object transfer context image network cache solver builds worker container exporter tutorial replay',
+    'base oci graph progress packages frontend dockerfile db ssh content registry object transfer context image network cache solver builds worker container exporter tutorial replay',
   // faces
   cli: 'base oci progress engine worker',
 };
 
 /** Rooms without any `node:` module: text and bytes in, values out. */
-export const pureRooms: ReadonlySet<string> = new Set(['oci', 'tar', 'graph', 'progress', 'frontend', 'dockerfile', 'tutorial']);
+export const pureRooms: ReadonlySet<string> = new Set([
+  'oci',
+  'tar',
+  'graph',
+  'progress',
+  'packages',
+  'frontend',
+  'dockerfile',
+  'tutorial',
+]);
 
 /** Packages without any effect that pure rooms may import: shapes of documents. */
 export const purePackages: ReadonlySet<string> = new Set(['valibot']);

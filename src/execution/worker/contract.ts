@@ -7,6 +7,7 @@ import type { Digest } from '#ground/base/digest.ts';
 import type { Needle } from '#ground/base/needles.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { FilesRead } from '#execution/ops/file.ts';
+import type { PackageList } from '#execution/ops/packages.ts';
 import type { AnswerSsh } from '#execution/ops/exec.ts';
 import type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 import type { ResourceLimits } from '#execution/runtime/contract.ts';
@@ -14,6 +15,7 @@ import type { ResourceLimits } from '#execution/runtime/contract.ts';
 export type { FilesRead } from '#execution/ops/file.ts';
 export type { ResourceLimits } from '#execution/runtime/contract.ts';
 export type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
+export type { PackageList } from '#execution/ops/packages.ts';
 
 /** The ids that a worker hands out: opaque to the engine. */
 export { parseSnapshotId, type SnapshotId } from '#stores/snapshot/contract.ts';
@@ -113,6 +115,8 @@ export type Worker = AsyncDisposable & {
   runContainer(request: ContainerRequest, signal: AbortSignal): Promise<ContainerOutcome>;
   /** Hands a signal (`SIGTERM`) to the first process of a running container; nothing when it has ended. */
   signalContainer(id: string, name: string): void;
+  /** Which packages the full tree of a snapshot has (undefined: an empty tree). */
+  findPackages(top: SnapshotId | undefined, signal: AbortSignal): Promise<PackageList>;
   /** Which of these snapshots cannot be used any more, because they or something below them are gone. */
   missing(snapshots: readonly SnapshotId[], signal: AbortSignal): Promise<readonly SnapshotId[]>;
   /** Forgets snapshots; their files go. */

@@ -142,6 +142,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     prepareContainer: async (image, callSignal) => await call('prepareContainer', [image], ignore, callSignal),
     runContainer: async (request, callSignal) => await call('runContainer', [request], ignore, callSignal),
     signalContainer: (container, name) => send({ kind: 'signal', container, name }),
+    findPackages: async (top, callSignal) => await call('findPackages', [top], ignore, callSignal),
     missing: async (snapshots, callSignal) => await call('missing', [snapshots], ignore, callSignal),
     release: async (snapshots, callSignal) => await call('release', [snapshots], ignore, callSignal),
     [Symbol.asyncDispose]: async () => {

@@ -21,7 +21,16 @@ export type Calls = {
   readonly unpackLayer: { readonly take: readonly [WireUnpackRequest]; readonly give: SnapshotId };
 } & {
   readonly [
-    K in 'examine' | 'contentDigest' | 'layerIdentities' | 'writeLayer' | 'prepareContainer' | 'runContainer' | 'missing' | 'release'
+    K in
+      | 'examine'
+      | 'contentDigest'
+      | 'layerIdentities'
+      | 'writeLayer'
+      | 'prepareContainer'
+      | 'runContainer'
+      | 'findPackages'
+      | 'missing'
+      | 'release'
   ]: {
     readonly take: CallArguments<Parameters<Worker[K]>>;
     readonly give: Awaited<ReturnType<Worker[K]>>;

@@ -104,6 +104,10 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
           if (request.snapshot !== undefined) layers.forget(request.snapshot);
         }
       },
+      findPackages: async ([top], _back, signal) => {
+        const { findPackages } = await import('#execution/ops/packages.ts');
+        return await findPackages(top, snapshots, signal);
+      },
       missing: async ([ids]) => await Promise.resolve(ids.filter((id) => isMissing(snapshots, id))),
       release: async ([ids]) => {
         snapshots.remove(ids);

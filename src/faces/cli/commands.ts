@@ -165,6 +165,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/system-prune.ts')).systemPruneCommand,
   },
   {
+    names: ['sbom'],
+    summary: 'List the packages that an image has',
+    load: async () => (await import('./commands/sbom.ts')).sbomCommand,
+  },
+  {
     names: ['replay'],
     summary: 'Type the commands of a Markdown tutorial and see whether it shows what they print',
     load: async () => (await import('./commands/replay.ts')).replayCommand,
