@@ -22,7 +22,8 @@ export function formatRows(rows: readonly Fields[], asked: string | undefined, f
   const source = unescapeFormat(asked === undefined || asked === '' || asked === 'table' ? format.table : isTable ? asked.slice(6) : asked);
   const template = compileTemplate(source);
   checkFields(source, format);
-  const lines = (isTable ? [format.titles, ...rows] : rows).map((row) => template(row as Json));
+  const titles = isTable ? [compileTemplate(source, { forTitles: true })(format.titles)] : [];
+  const lines = [...titles, ...rows.map((row) => template(row as Json))];
   return isTable ? formatTable(lines.map((line) => line.split('\t'))) : lines.map((line) => `${line}\n`).join('');
 }
 

@@ -1,32 +1,30 @@
-/** The part of Go's text/template that people use with `--format`: fields, pipes, `range`, `if`, and the functions of the docker CLI. */
+/** Go's text/template as people use it with `--format`: the tree of `template-syntax.ts` laid on a value. */
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
-import { callFunction, isTrue, printValue, type TemplateFunctionName, isFunction } from './template-functions.ts';
+import { badCall, callFunction, isTrue, nullText, printValue } from './template-functions.ts';
 import { goJson } from './go-json.ts';
+import { parseTemplate, type Node, type Operand, type Pipe } from './template-syntax.ts';
 
 export type Template = (value: Json) => string;
 
-type Operand =
-  | { readonly kind: 'field'; readonly path: readonly string[] }
-  | { readonly kind: 'literal'; readonly value: Json }
-  | { readonly kind: 'function'; readonly name: TemplateFunctionName }
-  | { readonly kind: 'pipe'; readonly pipe: Pipe; readonly path: readonly string[] };
-type Pipe = readonly (readonly Operand[])[];
-type Node =
-  | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'print'; readonly pipe: Pipe }
-  | { readonly kind: 'if' | 'range' | 'with'; readonly pipe: Pipe; readonly body: readonly Node[]; readonly otherwise: readonly Node[] };
+export type TemplateOptions = {
+  /** The value holds column titles: functions that change a text leave it as it is. */
+  readonly forTitles?: boolean;
+};
 
 /** Makes a function of a template's text. Throws `cli/bad-template`, also later for a field that a value does not have. */
-export function compileTemplate(source: string): Template {
-  const pieces = splitPieces(source);
-  const nodes = parseNodes(pieces, source, []);
-  return (value) => nodes.map((node) => evaluate(node, value)).join('');
+export function compileTemplate(source: string, options: TemplateOptions = {}): Template {
+  const nodes = parseTemplate(source);
+  return (value) => {
+    const out: string[] = [];
+    runNodes(nodes, { dot: value, variables: { values: new Map([['$', value]]), outer: undefined }, out, options });
+    return out.join('');
+  };
 }
 
-/** The fields that a template names right under `.`: what a table has as columns. */
+/** The fields of `.` that a template names: what a table has as columns. */
 export function fieldsOf(source: string): readonly string[] {
-  return [...source.matchAll(/\{\{[^{}]*?\.([A-Za-z]\w*)[^{}]*\}\}/gu)].map((match) => match[1] ?? '');
+  return parseTemplate(source).flatMap(fieldsOfNode);
 }
 
 /** `\t` and `\n` as people type them on a command line. */
@@ -34,162 +32,176 @@ export function unescapeFormat(format: string): string {
   return format.replaceAll('\\t', '\t').replaceAll('\\n', '\n');
 }
 
-type Piece = { readonly kind: 'text' | 'action'; readonly text: string };
-
-function splitPieces(source: string): Piece[] {
-  const pieces: Piece[] = [];
-  let trimNext = false;
-  let rest = source;
-  for (;;) {
-    const open = rest.indexOf('{{');
-    const action = open < 0 ? null : /^\{\{(-\s)?((?:"(?:[^"\\]|\\.)*"|`[^`]*`|[^"`}]|\}(?!\}))*?)(\s-)?\}\}/u.exec(rest.slice(open));
-    if (open >= 0 && !action) throw bad(source, 'an action is not closed with "}}"');
-    let text = open < 0 ? rest : rest.slice(0, open);
-    if (trimNext) text = text.trimStart();
-    if (action?.[1] !== undefined) text = text.trimEnd();
-    if (text !== '') pieces.push({ kind: 'text', text });
-    if (!action) return pieces;
-    pieces.push({ kind: 'action', text: (action[2] ?? '').trim() });
-    trimNext = action[3] !== undefined;
-    rest = rest.slice(open + action[0].length);
-  }
-}
-
-/** Nodes up to the first action named in `until`, which is left in place. */
-function parseNodes(pieces: Piece[], source: string, until: readonly string[]): readonly Node[] {
-  const nodes: Node[] = [];
-  for (let piece = pieces[0]; piece !== undefined; piece = pieces[0]) {
-    if (piece.kind === 'action' && until.includes(piece.text)) return nodes;
-    pieces.shift();
-    if (piece.kind === 'text') nodes.push(piece as Node & Piece);
-    else if (!piece.text.startsWith('/*')) nodes.push(parseAction(piece.text, pieces, source));
-  }
-  if (until.length > 0) throw bad(source, '"{{end}}" is missing');
-  return nodes;
-}
-
-function parseAction(text: string, pieces: Piece[], source: string): Node {
-  const block = /^(if|range|with)\s+(.*)$/su.exec(text);
-  if (!block) return { kind: 'print', pipe: parsePipe(text, source) };
-  const body = parseNodes(pieces, source, ['end', 'else']);
-  const otherwise = pieces.shift()?.text === 'else' ? parseNodes(pieces, source, ['end']) : undefined;
-  if (otherwise) pieces.shift();
-  return { kind: block[1] as 'if' | 'range' | 'with', pipe: parsePipe(block[2] ?? '', source), body, otherwise: otherwise ?? [] };
-}
-
-function parsePipe(text: string, source: string): Pipe {
-  const tokens = [...text.matchAll(/"(?:[^"\\]|\\.)*"|`[^`]*`|\)(?:\.\w+)+|[()|]|[^\s()|"`]+/gu)].map((match) => match[0]);
-  const pipe = readPipe(tokens, source);
-  if (tokens.length > 0) throw bad(source, `unexpected "${tokens[0] ?? ''}"`);
-  return pipe;
-}
-
-function readPipe(tokens: string[], source: string): Pipe {
-  const commands: Operand[][] = [[]];
-  for (let token = tokens[0]; token !== undefined && !token.startsWith(')'); token = tokens[0]) {
-    tokens.shift();
-    if (token === '|') commands.push([]);
-    else commands.at(-1)?.push(token === '(' ? readGroup(tokens, source) : readOperand(token, source));
-  }
-  if (commands.some((command) => command.length === 0)) throw bad(source, 'a command is missing');
-  return commands;
-}
-
-function readGroup(tokens: string[], source: string): Operand {
-  const pipe = readPipe(tokens, source);
-  const close = tokens.shift();
-  if (close === undefined) throw bad(source, '")" is missing');
-  return {
-    kind: 'pipe',
-    pipe,
-    path: close
-      .slice(1)
-      .split('.')
-      .filter((name) => name !== ''),
-  };
-}
-
-function readOperand(token: string, source: string): Operand {
-  if (token.startsWith('`')) return { kind: 'literal', value: token.slice(1, -1) };
-  if (token.startsWith('"')) return { kind: 'literal', value: readText(token, source) };
-  if (/^\.(?:\w+(?:\.\w+)*)?$/u.test(token)) return { kind: 'field', path: token.split('.').filter((name) => name !== '') };
-  if (/^-?\d+(?:\.\d+)?$/u.test(token)) return { kind: 'literal', value: Number(token) };
-  if (token === 'true' || token === 'false') return { kind: 'literal', value: token === 'true' };
-  if (token === 'nil') return { kind: 'literal', value: null };
-  if (isFunction(token)) return { kind: 'function', name: token };
-  throw bad(source, token.startsWith('$') ? `variables ("${token}") are not built yet` : `function "${token}" is not known`);
-}
-
-function readText(token: string, source: string): string {
-  try {
-    return String(JSON.parse(token));
-  } catch {
-    throw bad(source, `cannot read ${token}`);
-  }
-}
-
-function evaluate(node: Node, dot: Json): string {
+/** Inside `range` and `with`, `.` is another value; only their `else` still means the row. */
+function fieldsOfNode(node: Node): readonly string[] {
   switch (node.kind) {
-    case 'text':
-      return node.text;
     case 'print':
-      return printValue(runPipe(node.pipe, dot));
+      return fieldsOfPipe(node.pipe);
     case 'if':
-      return run(isTrue(runPipe(node.pipe, dot)) ? node.body : node.otherwise, dot);
-    case 'with': {
-      const value = runPipe(node.pipe, dot);
-      return isTrue(value) ? run(node.body, value) : run(node.otherwise, dot);
-    }
-    case 'range': {
-      const value = runPipe(node.pipe, dot);
-      const items: readonly Json[] =
-        value === null ? [] : Array.isArray(value) ? value : typeof value === 'object' ? Object.values(value).map(orNull) : [];
-      return items.length > 0 ? items.map((item) => run(node.body, item)).join('') : run(node.otherwise, dot);
-    }
+      return [...fieldsOfPipe(node.pipe), ...node.body.flatMap(fieldsOfNode), ...node.otherwise.flatMap(fieldsOfNode)];
+    case 'range':
+    case 'with':
+      return [...fieldsOfPipe(node.pipe), ...node.otherwise.flatMap(fieldsOfNode)];
+    case 'text':
+    case 'break':
+    case 'continue':
+      return [];
     default:
       return unreachable(node, 'template node');
   }
 }
 
-function run(nodes: readonly Node[], dot: Json): string {
-  return nodes.map((node) => evaluate(node, dot)).join('');
+function fieldsOfPipe(pipe: Pipe): readonly string[] {
+  return pipe.commands.flat().flatMap((operand) => {
+    if (operand.kind === 'field') return operand.path.slice(0, 1);
+    return operand.kind === 'pipe' ? fieldsOfPipe(operand.pipe) : [];
+  });
 }
 
-function runPipe(pipe: Pipe, dot: Json): Json {
-  let result: Json | undefined;
-  for (const [first, ...rest] of pipe) {
-    const values = rest.map((operand) => valueOf(operand, dot));
-    if (first?.kind === 'function') result = callFunction(first.name, result === undefined ? values : [...values, result]);
-    else if (first && rest.length === 0 && result === undefined) result = valueOf(first, dot);
-    else throw new JettisonError('cli/bad-template', 'Template: only functions take arguments');
+type Variables = { readonly values: Map<string, Json>; readonly outer: Variables | undefined };
+type Run = { readonly dot: Json; readonly variables: Variables; readonly out: string[]; readonly options: TemplateOptions };
+type Next = 'go on' | 'break' | 'continue';
+
+function runNodes(nodes: readonly Node[], run: Run): Next {
+  for (const node of nodes) {
+    const next = runNode(node, run);
+    if (next !== 'go on') return next;
   }
+  return 'go on';
+}
+
+function runNode(node: Node, run: Run): Next {
+  switch (node.kind) {
+    case 'text':
+      run.out.push(node.text);
+      return 'go on';
+    case 'print': {
+      const value = runPipe(node.pipe, run);
+      declare(node.pipe, [value], run);
+      if (node.pipe.names.length === 0) run.out.push(value === null ? nullText(lastName(node.pipe)) : printValue(value));
+      return 'go on';
+    }
+    case 'if':
+    case 'with': {
+      const inner = within(run, run.dot);
+      const value = runPipe(node.pipe, inner);
+      declare(node.pipe, [value], inner);
+      if (!isTrue(value)) return runNodes(node.otherwise, inner);
+      return runNodes(node.body, node.kind === 'if' ? inner : { ...inner, dot: value });
+    }
+    case 'range':
+      return runRange(node, run);
+    case 'break':
+    case 'continue':
+      return node.kind;
+    default:
+      return unreachable(node, 'template node');
+  }
+}
+
+function runRange(node: Extract<Node, { readonly pipe: Pipe; readonly body: unknown }>, run: Run): Next {
+  const entries = entriesOf(runPipe(node.pipe, run));
+  if (entries.length === 0) return runNodes(node.otherwise, within(run, run.dot));
+  for (const [key, value] of entries) {
+    const inner = within(run, value);
+    declare(node.pipe, node.pipe.names.length === 2 ? [key, value] : [value], inner);
+    if (runNodes(node.body, inner) === 'break') break;
+  }
+  return 'go on';
+}
+
+/** Keys of maps in order, as Go visits them; a number counts from 0. */
+function entriesOf(value: Json): readonly (readonly [Json, Json])[] {
+  if (value === null) return [];
+  if (Array.isArray(value)) return value.map((item: Json, index) => [index, item]);
+  if (typeof value === 'number') return Array.from({ length: Math.min(Math.max(0, value), 1e6) }, (_, index) => [index, index]);
+  if (typeof value !== 'object') throw badCall(`range can't iterate over ${printValue(value)}`);
+  return Object.entries(value)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, item]) => [key, orNull(item)]);
+}
+
+function within(run: Run, dot: Json): Run {
+  return { ...run, dot, variables: { values: new Map(), outer: run.variables } };
+}
+
+function declare({ names, isNew }: Pipe, values: readonly Json[], run: Run): void {
+  for (const [index, name] of names.entries()) {
+    let scope = run.variables;
+    while (!isNew && !scope.values.has(name) && scope.outer !== undefined) scope = scope.outer;
+    scope.values.set(name, orNull(values[index]));
+  }
+}
+
+function runPipe(pipe: Pipe, run: Run): Json {
+  let result: Json | undefined;
+  for (const command of pipe.commands) result = runCommand(command, result, run);
   return orNull(result);
 }
 
-function valueOf(operand: Operand, dot: Json): Json {
+function runCommand([first, ...rest]: readonly Operand[], before: Json | undefined, run: Run): Json {
+  if (first?.kind === 'function') {
+    if (first.name === 'and' || first.name === 'or') return runLogic(first.name, rest, before, run);
+    const values = rest.map((operand) => valueOf(operand, run));
+    return callFunction(first.name, before === undefined ? values : [...values, before], run.options);
+  }
+  if (first && rest.length === 0 && before === undefined) return valueOf(first, run);
+  throw badCall(`can't give argument to non-function ${first === undefined ? '' : describe(first)}`);
+}
+
+/** The first value that decides; what stands behind it is not looked at. */
+function runLogic(name: 'and' | 'or', operands: readonly Operand[], before: Json | undefined, run: Run): Json {
+  const count = operands.length + (before === undefined ? 0 : 1);
+  if (count === 0) throw badCall(`wrong number of args for ${name}: want at least 1 got 0`);
+  let value: Json = null;
+  for (let index = 0; index < count; index++) {
+    const operand = operands[index];
+    value = operand === undefined ? orNull(before) : valueOf(operand, run);
+    if (isTrue(value) === (name === 'or')) return value;
+  }
+  return value;
+}
+
+function valueOf(operand: Operand, run: Run): Json {
   switch (operand.kind) {
     case 'field':
-      return fieldOf(dot, operand.path);
+      return fieldOf(run.dot, operand.path);
+    case 'variable':
+      return fieldOf(lookUp(operand.name, run.variables), operand.path);
     case 'literal':
       return operand.value;
     case 'function':
-      return callFunction(operand.name, []);
+      return callFunction(operand.name, [], run.options);
     case 'pipe':
-      return fieldOf(runPipe(operand.pipe, dot), operand.path);
+      return fieldOf(runPipe(operand.pipe, run), operand.path);
     default:
       return unreachable(operand, 'template operand');
   }
 }
 
+function lookUp(name: string, variables: Variables | undefined): Json {
+  for (let scope = variables; scope !== undefined; scope = scope.outer) if (scope.values.has(name)) return orNull(scope.values.get(name));
+  return null;
+}
+
 function fieldOf(value: Json, path: readonly string[]): Json {
   let current = value;
   for (const name of path) {
-    if (current === null || typeof current !== 'object' || Array.isArray(current) || !Object.hasOwn(current, name)) {
-      throw new JettisonError('cli/bad-template', `Template: no field "${name}"`, { hint: knownFields(current) });
+    const found = memberName(current, name);
+    if (found === undefined || current === null || typeof current !== 'object' || Array.isArray(current)) {
+      throw new JettisonError('cli/bad-template', `template: executing at <.${path.join('.')}>: can't evaluate field ${name}`, {
+        hint: knownFields(current),
+      });
     }
-    current = orNull((current as { readonly [key: string]: Json | undefined })[name]);
+    current = orNull((current as { readonly [key: string]: Json | undefined })[found]);
   }
   return current;
+}
+
+/** Documents say `Id`; docker's templates know it as `ID`, too. */
+function memberName(value: Json, name: string): string | undefined {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return undefined;
+  return [name, ...(name === 'ID' ? ['Id'] : [])].find((one) => Object.hasOwn(value, one));
 }
 
 function knownFields(value: Json): string {
@@ -197,10 +209,16 @@ function knownFields(value: Json): string {
   return names.length === 0 ? `The value there is ${goJson(value).slice(0, 60)}` : `There is ${names.map((name) => `.${name}`).join(' ')}`;
 }
 
-function orNull(value: Json | undefined): Json {
-  return value ?? null;
+function lastName({ commands }: Pipe): string | undefined {
+  const operand = commands.length === 1 && commands[0]?.length === 1 ? commands[0][0] : undefined;
+  return operand === undefined || !('path' in operand) ? undefined : operand.path.at(-1);
 }
 
-function bad(source: string, why: string): JettisonError {
-  return new JettisonError('cli/bad-template', `Cannot read the template "${source}": ${why}`);
+function describe(operand: Operand): string {
+  if (operand.kind === 'field') return `.${operand.path.join('.')}`;
+  return operand.kind === 'literal' ? goJson(operand.value) : operand.kind === 'variable' ? operand.name : operand.kind;
+}
+
+function orNull(value: Json | undefined): Json {
+  return value ?? null;
 }
