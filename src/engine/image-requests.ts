@@ -1,5 +1,6 @@
 /** Images: those there are, and what comes from and goes to registries and archives. */
 import type { Digest } from '#ground/base/digest.ts';
+import type { LabelFilter } from './space-filters.ts';
 
 export type ImageRow = {
   /** `<none>` parts for an image without a name. */
@@ -12,6 +13,20 @@ export type ImageRow = {
   readonly created: number;
   /** Bytes of all layers, uncompressed. */
   readonly size: number;
+};
+
+export type ImageListRequest = {
+  /** Names as people type them, with or without a tag, or patterns: any of them will do. */
+  readonly references: readonly string[];
+  /** All of them have to be there. */
+  readonly labels: readonly LabelFilter[];
+  /** Only images without a name, or only those with one. */
+  readonly dangling: boolean | undefined;
+  /** Images that what is shown has to be older, and newer, than. */
+  readonly before: readonly string[];
+  readonly since: readonly string[];
+  /** Only images made before this time. */
+  readonly until: number | undefined;
 };
 
 export type HistoryRow = {

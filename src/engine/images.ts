@@ -2,6 +2,7 @@
 import { decodeImageConfig } from '#formats/oci/image-config.ts';
 import { noSuchPlatform } from '#formats/oci/image-index.ts';
 import { matchPlatform, normalPlatform, platformRank, printPlatform } from '#formats/oci/platform.ts';
+import type { Digest } from '#ground/base/digest.ts';
 import { familiarReference, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
@@ -13,13 +14,44 @@ import { isUp } from './containers.ts';
 import type { Engine } from './open.ts';
 import { removeMembers } from './index-members.ts';
 import { nativeOrAsked } from './platform.ts';
-import type { ImageRow, RemovedImage } from './image-requests.ts';
+import type { ImageListRequest, ImageRow, RemovedImage } from './image-requests.ts';
+import { matchesLabels } from './space-filters.ts';
 import { blobsOfImage } from './space/account.ts';
 import { dropBlobs } from './space/drop-blobs.ts';
 
-/** Newest first, a row a name. `filter`: a name as people type it, with or without a tag. */
-export function listImages(engine: Engine, options: { readonly filter?: string; readonly all: boolean }): readonly ImageRow[] {
-  return imageRows(engine.images, engine.indexes.members(), options.filter);
+/** Newest first, a row a name. Throws `image/not-found` for an image that others are compared with, `image/bad-pattern`. */
+export function listImages(engine: Engine, request: ImageListRequest): readonly ImageRow[] {
+  const createdOf = (names: readonly string[]): readonly number[] => names.map((name) => findImage(engine, name).created);
+  const oldest = Math.max(-Infinity, ...createdOf(request.since));
+  const newest = Math.min(Infinity, request.until ?? Infinity, ...createdOf(request.before));
+  const hasLabels = labelTest(engine, request);
+  return imageRows(engine.images, engine.indexes.members(), request.references).filter(
+    (row) =>
+      row.created > oldest &&
+      row.created < newest &&
+      (request.dangling === undefined || request.dangling === (row.repository === '<none>' && row.tag === '<none>')) &&
+      hasLabels(row.id),
+  );
+}
+
+function labelTest(engine: Engine, { labels }: ImageListRequest): (id: Digest) => boolean {
+  if (labels.length === 0) return () => true;
+  return (id) => {
+    const image = engine.images.get(id);
+    return image !== undefined && matchesLabels(decodeImageConfig(image.config, id).config?.Labels ?? {}, labels);
+  };
+}
+
+/** How many containers each image has. */
+export function containersByImage(engine: Engine): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { spec } of engine.containers.list()) counts.set(spec.imageId, (counts.get(spec.imageId) ?? 0) + 1);
+  return counts;
+}
+
+/** Bytes of the blobs (layers, manifests, config) that are kept of an image. */
+export function contentSize(engine: Engine, id: Digest): number {
+  return blobsOfImage(engine, id).reduce((sum, digest) => sum + (engine.content.size(digest) ?? 0), 0);
 }
 
 /** The image behind a name or id. Throws `image/not-found` with a near name. */
@@ -28,7 +60,17 @@ export function findImage(engine: Engine, text: string): ImageRecord {
   if (record !== undefined) return record;
   const names = engine.images.list().flatMap((image) => image.names.map((name) => familiarReference(parseReference(name))));
   const near = suggest(text, names);
-  throw noSuchImage(text, near === undefined ? '"jettison images" lists what is here' : `Did you mean "${near}"?`);
+  throw noSuchImage(asDockerNames(text), near === undefined ? '"jettison images" lists what is here' : `Did you mean "${near}"?`);
+}
+
+/** `busybox:latest` for `busybox`; what is no name stays. */
+export function asDockerNames(text: string): string {
+  try {
+    return familiarReference(withDefaultTag(parseReference(text)));
+  } catch (error) {
+    if (error instanceof JettisonError) return text;
+    throw error;
+  }
 }
 
 /** The image of an index for a platform, or the image itself where there is no index and it is for that platform. Throws `oci/no-such-platform`, `image/not-found`. */
@@ -50,7 +92,7 @@ export function findForPlatform(engine: Engine, text: string, platform: string):
 /** Gives an image another name. Throws `image/not-found`, `oci/invalid-reference`. */
 export function tagImage(engine: Engine, source: string, target: string): void {
   const name = withDefaultTag(parseReference(target));
-  if (name.digest !== undefined) throw new JettisonError('engine/bad-tag', `A name with a digest cannot be given: "${target}"`);
+  if (name.digest !== undefined) throw new JettisonError('engine/bad-tag', 'refusing to create a tag with a digest reference');
   const image = findImage(engine, source);
   const index = engine.indexes.find(source);
   engine.database.transaction(() => {

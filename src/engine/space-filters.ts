@@ -115,12 +115,17 @@ export function parseMoment(text: string, value: string, now: number): number {
   if (duration !== undefined) return now - duration;
   if (/^\d{9,11}(?:\.\d+)?$/u.test(value)) return Number(value) * 1000;
   const date = /^\d{4}-\d\d-\d\d/u.test(value) ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(date) ? fail(text, 'use a duration ("24h") or a date ("2026-01-31T12:00:00")') : date;
+  if (!Number.isNaN(date)) return date;
+  throw new JettisonError('engine/bad-filter', `failed to parse value as time or duration: "${value}"`, {
+    hint: `Cannot use "${text}": write a duration ("24h") or a date ("2026-01-31T12:00:00")`,
+  });
 }
 
-/** `engine/bad-filter` */
+/** `engine/bad-filter`, as docker has it, with what is wrong as the hint. */
 export function badFilter(text: string, why: string): JettisonError {
-  return new JettisonError('engine/bad-filter', `Cannot use the filter "${text}": ${why}`);
+  return new JettisonError('engine/bad-filter', `invalid filter '${/^[^=!~]*/u.exec(text)?.[0] ?? ''}'`, {
+    hint: `Cannot use "${text}": ${why}`,
+  });
 }
 
 function fail(text: string, why: string): never {

@@ -39,6 +39,18 @@ export function list(long: string, names: Names): Option<readonly string[]> {
   };
 }
 
+/** `--filter NAME=VALUE`, as often as wanted. */
+export function filterList(long: string, names: Names): Option<readonly string[]> {
+  const option = list(long, { value: 'filter', ...names });
+  return {
+    ...option,
+    add: (before, value) => {
+      if (!value.includes('=')) throw badValue(long, value, 'bad format of filter (expected name=value)');
+      return [...before, value];
+    },
+  };
+}
+
 /** `--long VALUE`, made into something by `parse`; the last one counts. */
 export function parsed<T>(long: string, names: Names & { readonly initial: T }, parse: (value: string) => T): Option<T> {
   return {

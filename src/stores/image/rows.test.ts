@@ -52,7 +52,7 @@ test('images are listed once for each name, as docker shortens it', () => {
     const digest = known(store, one, 'docker.io/library/app');
     known(store, one, 'ghcr.io/gone/app');
     const shown = (filter?: string) =>
-      imageRows(store, new Set(), filter)
+      imageRows(store, new Set(), filter === undefined ? [] : [filter])
         .map((row) => `${row.repository} ${row.tag}`)
         .toSorted();
     assert.deepEqual(shown(), ['<none> <none>', 'app 1', 'ghcr.io/gone/app <none>', 'localhost:5000/x/y z', 'me/app latest']);
@@ -61,7 +61,7 @@ test('images are listed once for each name, as docker shortens it', () => {
     assert.deepEqual(shown('app:2'), []);
     assert.deepEqual(shown('*/app'), ['me/app latest']);
     assert.deepEqual(shown('*:[12]'), ['app 1']);
-    const row = imageRows(store, new Set(), 'app')[0];
+    const row = imageRows(store, new Set(), ['app'])[0];
     assert.deepEqual([row?.digest, row?.size, row?.id, row?.created], [digest, 120, one.imageId, Date.parse(config.created)]);
   });
 });

@@ -9,6 +9,7 @@ import { decodeImageConfig, type ImageConfig } from '#formats/oci/image-config.t
 import type { ChainId } from '#formats/oci/layer-ids.ts';
 import { nameOf, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Database, Row } from '#stores/db/open.ts';
+import { readSummaries, type ImageSummary } from './summaries.ts';
 
 export type ImageRecord = {
   /** Digest of `config`: what `docker images` shows. */
@@ -62,6 +63,8 @@ export type ImageStore = {
   get(imageId: Digest): ImageRecord | undefined;
   /** Newest first. */
   list(): readonly ImageRecord[];
+  /** The same images, as far as a list of them goes. */
+  summaries(): readonly ImageSummary[];
   /** Moves all names to the image at once. Names in canonical form. */
   tag(imageId: Digest, names: readonly string[]): void;
   untag(name: string): void;
@@ -161,6 +164,7 @@ export function openImageStore(database: Database): ImageStore {
     },
     find: (text) => findByName(text, statements, get) ?? findById(text, statements, get),
     list: () => statements.all.all().map(decode),
+    summaries: () => readSummaries(database),
     tag: (imageId, names) => {
       if (names.length > 0) database.transaction(() => names.forEach((name) => statements.tag.run(name, imageId)));
     },
