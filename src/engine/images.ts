@@ -7,7 +7,7 @@ import { familiarReference, parseReference, printReference, withDefaultTag } fro
 import { JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
 import { imagesOf, type IndexRecord } from '#stores/image/indexes.ts';
-import { removeImage } from '#stores/image/remove.ts';
+import { removeImage, type NamedBy } from '#stores/image/remove.ts';
 import { imageRows } from '#stores/image/rows.ts';
 import { noSuchImage, type ImageRecord } from '#stores/image/store.ts';
 import { isUp } from './containers.ts';
@@ -54,23 +54,16 @@ export function contentSize(engine: Engine, id: Digest): number {
   return blobsOfImage(engine, id).reduce((sum, digest) => sum + (engine.content.size(digest) ?? 0), 0);
 }
 
-/** The image behind a name or id. Throws `image/not-found` with a near name. */
+/** The image behind a name or id. Throws `image/not-found` with a near name, `oci/invalid-reference` for what can be none. */
 export function findImage(engine: Engine, text: string): ImageRecord {
   const record = engine.images.find(text);
   if (record !== undefined) return record;
   const names = engine.images.list().flatMap((image) => image.names.map((name) => familiarReference(parseReference(name))));
   const near = suggest(text, names);
-  throw noSuchImage(asDockerNames(text), near === undefined ? '"jettison images" lists what is here' : `Did you mean "${near}"?`);
-}
-
-/** `busybox:latest` for `busybox`; what is no name stays. */
-export function asDockerNames(text: string): string {
-  try {
-    return familiarReference(withDefaultTag(parseReference(text)));
-  } catch (error) {
-    if (error instanceof JettisonError) return text;
-    throw error;
-  }
+  throw noSuchImage(
+    familiarReference(withDefaultTag(parseReference(text))),
+    near === undefined ? '"jettison images" lists what is here' : `Did you mean "${near}"?`,
+  );
 }
 
 /** The image of an index for a platform, or the image itself where there is no index and it is for that platform. Throws `oci/no-such-platform`, `image/not-found`. */
@@ -123,7 +116,7 @@ function removeOne(engine: Engine, name: string, { force }: { readonly force: bo
     const indexes = image === undefined ? [] : engine.indexes.holding(image.imageId);
     if (image !== undefined && image.names.length === 0 && !force) assertNoMember(image, indexes);
     const blobs = image === undefined ? [] : blobsOfImage(engine, image.imageId);
-    const own = removeImage(engine.images, name, { force, mayDelete: (one) => assertUnused(engine, one, force) });
+    const own = removeImage(engine.images, name, { force, mayDelete: (one, by) => mayDelete(engine, { image: one, by, force }) });
     const others = removeMembers(engine, indexes);
     blobs.push(...others.blobs);
     const removed = [...own, ...others.removed];
@@ -143,10 +136,31 @@ function assertNoMember(image: ImageRecord, [index]: readonly IndexRecord[]): vo
   });
 }
 
-function assertUnused(engine: Engine, record: ImageRecord, force: boolean): void {
-  const user = engine.containers.list().find((container) => container.spec.imageId === record.imageId);
-  if (user === undefined || (force && !isUp(user.state))) return;
-  throw new JettisonError('engine/image-in-use', `Image ${record.imageId.slice(7, 19)} is used by container ${user.name}`, {
-    hint: `Remove the container first: jettison rm ${user.name}`,
-  });
+type Deletion = { readonly image: ImageRecord; readonly by: NamedBy; readonly force: boolean };
+
+/** Docker's rules and words: what has a process is never taken away, but a forced name goes; what has ended gives way to force. */
+function mayDelete(engine: Engine, { image, by, force }: Deletion): 'all' | 'names only' {
+  const users = engine.containers.list().filter((container) => container.spec.imageId === image.imageId);
+  const user = users.find((one) => isUp(one.state)) ?? users[0];
+  if (user === undefined) return 'all';
+  const [container, id, runs] = [user.id.slice(0, 12), image.imageId.slice(7, 19), isUp(user.state)];
+  if (force) {
+    if (!runs || by === 'name') return runs ? 'names only' : 'all';
+    throw inUse(`conflict: unable to delete ${id} (cannot be forced) - image is being used by running container ${container}`, user.name);
+  }
+  const name = familiarReference(parseReference(image.names[0] ?? user.spec.image));
+  if (by === 'name')
+    throw inUse(
+      `conflict: unable to remove repository reference "${name}" (must force) - container ${container} is using its referenced image ${id}`,
+      user.name,
+    );
+  const must = runs ? 'cannot be forced' : 'must be forced';
+  throw inUse(
+    `conflict: unable to delete ${id} (${must}) - image is being used by ${runs ? 'running' : 'stopped'} container ${container}`,
+    user.name,
+  );
+}
+
+function inUse(message: string, container: string): JettisonError {
+  return new JettisonError('engine/image-in-use', message, { hint: `Remove the container first: jettison rm ${container}` });
 }

@@ -5,15 +5,26 @@ export type SystemInfo = {
   readonly store: string;
   readonly images: number;
   readonly containers: number;
-  readonly runtime: string;
+  readonly running: number;
+  readonly paused: number;
+  /** Those that are installed, in the order in which they are tried. */
+  readonly runtimes: readonly { readonly name: string; readonly path: string }[];
   /** Has it less than the rights of the machine's root? */
   readonly rootless: boolean;
   /** By looking; it may be refused where it is tried. */
   readonly isolation: string;
+  readonly cgroupVersion: '1' | '2';
   readonly kernel: string;
+  /** `Debian GNU/Linux 12 (bookworm)`. */
+  readonly system: string;
+  /** As the kernel calls it: `x86_64`. */
+  readonly machine: string;
   readonly architecture: string;
   readonly cpus: number;
   readonly memory: number;
+  readonly hostname: string;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
 };
 
 export type InspectKind = 'image' | 'container';
@@ -24,4 +35,5 @@ export type VersionInfo = {
   /** As in image platforms: `linux`, `amd64`. */
   readonly os: string;
   readonly architecture: string;
+  readonly kernel: string;
 };

@@ -1,35 +1,65 @@
 /** `jettison info` and `version` */
-import { existsSync } from 'node:fs';
-import { availableParallelism, release, totalmem } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism, hostname, machine, release, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { isMachineRoot, rungsFor } from '#execution/worker/rungs.ts';
+import { systemCode } from '#ground/base/errors.ts';
+import { isUp } from './containers.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { Engine } from './open.ts';
 import type { SystemInfo, VersionInfo } from './info-requests.ts';
 import { version } from './version.ts';
 
 export function systemInfo(engine: Engine): SystemInfo {
+  const states = engine.containers.list().map(({ state }) => state);
+  const runtimes = installedRuntimes(engine.environment['PATH']);
   return {
     version,
     store: engine.paths.store,
-    images: engine.images.list().length,
-    containers: engine.containers.list().length,
-    runtime: installedRuntimes(engine.environment['PATH']),
+    images: engine.images.summaries().length,
+    containers: states.length,
+    running: states.filter((state) => isUp(state) && state.kind !== 'paused').length,
+    paused: states.filter(({ kind }) => kind === 'paused').length,
+    runtimes,
     rootless: !isMachineRoot(),
     isolation: rungsFor(engine.paths.store, engine.wish, engine.environment['PATH'] ?? '')[0] ?? 'none: see "jettison doctor"',
+    cgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1',
     kernel: release(),
+    system: systemName(),
+    machine: machine(),
     architecture: nativeOrAsked(undefined).architecture,
     cpus: availableParallelism(),
     memory: totalmem(),
+    hostname: hostname(),
+    now: engine.now(),
   };
 }
 
 /** The runtimes that a step could be run with, in the order in which they are tried; which one works is found by the first step. */
-function installedRuntimes(path = ''): string {
-  const isThere = (name: string): boolean => path.split(delimiter).some((folder) => folder !== '' && existsSync(join(folder, name)));
-  return ['crun', 'runc'].filter(isThere).join(', ') || 'none: install crun or runc';
+function installedRuntimes(path = ''): SystemInfo['runtimes'] {
+  return ['crun', 'runc'].flatMap((name) => {
+    const folder = path.split(delimiter).find((one) => one !== '' && existsSync(join(one, name)));
+    return folder === undefined ? [] : [{ name, path: join(folder, name) }];
+  });
+}
+
+/** As os-release(5) has it: `Debian GNU/Linux 12 (bookworm)`. */
+function systemName(): string {
+  try {
+    const text = readFileSync('/etc/os-release', 'utf8');
+    return /^PRETTY_NAME=(["']?)(.*)\1$/mu.exec(text)?.[2] ?? 'Linux';
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return 'Linux';
+  }
 }
 
 export function versionInfo(): VersionInfo {
-  return { version, node: process.versions.node, os: process.platform, architecture: nativeOrAsked(undefined).architecture };
+  return {
+    version,
+    node: process.versions.node,
+    os: process.platform,
+    architecture: nativeOrAsked(undefined).architecture,
+    kernel: release(),
+  };
 }

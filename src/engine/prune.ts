@@ -80,7 +80,7 @@ export async function pruneImages(engine: Engine, request: ImagePruneRequest): P
     return going.flatMap((image) => {
       blobs.push(...blobsOfImage(engine, image.imageId));
       const indexes = engine.indexes.holding(image.imageId);
-      const own = removeImage(engine.images, image.imageId, { force: true, mayDelete: () => {} });
+      const own = removeImage(engine.images, image.imageId, { force: true, mayDelete: () => 'all' });
       const others = removeMembers(engine, indexes);
       blobs.push(...others.blobs);
       return [...own, ...others.removed];

@@ -32,8 +32,10 @@ export function inspectImage(store: ImageStore, image: ImageRecord): Members {
     Id: image.imageId,
     RepoTags: image.names.map((name) => familiarReference(parseReference(name))),
     RepoDigests: repositoryDigests(store, image),
+    Parent: '',
     Comment: newest?.comment ?? '',
     Created: config.created ?? '',
+    DockerVersion: '',
     Author: config.author ?? '',
     Config: { ...emptyConfig, ...plainMembers(config.config) },
     Architecture: config.architecture,
@@ -41,7 +43,11 @@ export function inspectImage(store: ImageStore, image: ImageRecord): Members {
     Os: config.os,
     ...(config['os.version'] === undefined ? {} : { OsVersion: config['os.version'] }),
     Size: image.layers.reduce((sum, layer) => sum + layer.size, 0),
+    GraphDriver: { Data: null, Name: 'overlay' },
     RootFS: { Type: 'layers', Layers: image.layers.map((layer) => layer.diffId) },
+    // When it last came here: names keep no times of their own.
+    Metadata: { LastTagTime: new Date(image.stored).toISOString() },
+    ...manifestMember(store, image),
   };
 }
 
@@ -84,6 +90,13 @@ function inspectMember(member: IndexMember): Json {
     default:
       return unreachable(member, 'member');
   }
+}
+
+/** What a registry has for it, if it came from there or went there. */
+function manifestMember(store: ImageStore, image: ImageRecord): Members {
+  const [known] = store.manifestsOf(image.imageId);
+  if (known === undefined) return {};
+  return { Descriptor: { mediaType: known.mediaType, digest: known.manifest, size: known.bytes.length } };
 }
 
 /** `busybox@sha256:...`, each once. */

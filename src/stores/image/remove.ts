@@ -5,32 +5,44 @@ import { familiarReference, nameOf, parseReference, printReference, withDefaultT
 import { repositoryDigests } from './inspect.ts';
 import { noSuchImage, type ImageRecord, type ImageStore } from './store.ts';
 
+/** How an image was named that is to go: by one of its names, or by its id. */
+export type NamedBy = 'name' | 'id';
+
 export type Removal = { readonly kind: 'untagged'; readonly name: string } | { readonly kind: 'deleted'; readonly id: Digest };
 
 /**
  * A name goes; the image goes with its last one. An id takes all names of the image with it, where they are of one repository or `force` is given.
- * `mayDelete` is asked before an image goes and throws when something still needs it (a container). Throws `image/not-found`, `image/in-use`.
+ * `mayDelete` is asked before an image goes: it throws when something still needs it (a container), or lets only its names go. Throws `image/not-found`,
+ * `image/in-use`, `oci/invalid-reference`.
  */
 export function removeImage(
   store: ImageStore,
   text: string,
-  options: { readonly force: boolean; readonly mayDelete: (image: ImageRecord) => void },
+  options: { readonly force: boolean; readonly mayDelete: (image: ImageRecord, by: NamedBy) => 'all' | 'names only' },
 ): readonly Removal[] {
-  const image = store.find(text);
-  if (!image) throw noSuchImage(text, 'See "jettison images"');
+  const image = store.find(text) ?? missing(text);
   if (text.includes('@') && image.names.length > 0) return forgetDigest(store, image, text);
   const name = nameIn(image, text);
   const names = name === undefined ? image.names : [name];
-  if (name === undefined && !options.force) checkOneRepository(image, text);
-  const goes = names.length === image.names.length;
-  if (goes) options.mayDelete(image);
-  const digests = goes ? repositoryDigests(store, image) : digestsGoingWith(store, image, names);
+  if (name === undefined && !options.force) checkOneRepository(image);
+  const isLast = names.length === image.names.length;
+  const goes = isLast && options.mayDelete(image, name === undefined ? 'id' : 'name') === 'all';
+  const digests = isLast ? repositoryDigests(store, image) : digestsGoingWith(store, image, names);
   const untagged = [...names.map((one) => familiarReference(parseReference(one))), ...digests].map((one) => ({
     kind: 'untagged' as const,
     name: one,
   }));
-  if (!goes) for (const digest of digests) store.forgetManifests(image.imageId, nameOf(parseReference(digest)));
+  if (!goes) {
+    for (const digest of digests) store.forgetManifests(image.imageId, nameOf(parseReference(digest)));
+    for (const one of names) store.untag(one);
+    return untagged;
+  }
   return store.dropNames(image.imageId, names) ? [...untagged, { kind: 'deleted', id: image.imageId }] : untagged;
+}
+
+/** Throws what is wrong with the name, where it can be none. */
+function missing(text: string): never {
+  throw noSuchImage(familiarReference(withDefaultTag(parseReference(text))), '"jettison images" lists what is here');
 }
 
 /** `name@digest` of an image that still has names is no more than a way to find it. */
@@ -53,11 +65,13 @@ function nameIn(image: ImageRecord, text: string): string | undefined {
   }
 }
 
-function checkOneRepository(image: ImageRecord, text: string): void {
+function checkOneRepository(image: ImageRecord): void {
   if (new Set(image.names.map((name) => nameOf(parseReference(name)))).size <= 1) return;
-  throw new JettisonError('image/in-use', `Cannot remove "${text}": the image has names in several repositories`, {
-    hint: `Use "-f", or remove the names: ${image.names.map((name) => familiarReference(parseReference(name))).join(' ')}`,
-  });
+  throw new JettisonError(
+    'image/in-use',
+    `conflict: unable to delete ${image.imageId.slice(7, 19)} (must be forced) - image is referenced in multiple repositories`,
+    { hint: `Use "-f", or remove the names: ${image.names.map((name) => familiarReference(parseReference(name))).join(' ')}` },
+  );
 }
 
 /** With the last tag of a repository go the digests that are known of it. */

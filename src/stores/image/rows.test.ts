@@ -115,8 +115,10 @@ test('inspect has the shape of the Docker API', () => {
       Id: image.imageId,
       RepoTags: ['app:1'],
       RepoDigests: [`app@${digest}`],
+      Parent: '',
       Comment: 'buildkit',
       Created: config.created,
+      DockerVersion: '',
       Author: 'me',
       Config: {
         User: '',
@@ -137,7 +139,10 @@ test('inspect has the shape of the Docker API', () => {
       Variant: 'v8',
       Os: 'linux',
       Size: 120,
+      GraphDriver: { Data: null, Name: 'overlay' },
       RootFS: { Type: 'layers', Layers: layers.map((layer) => layer.diffId) },
+      Metadata: { LastTagTime: '1970-01-01T00:00:00.001Z' },
+      Descriptor: { mediaType: 'm', digest, size: 0 },
     });
   });
 });
@@ -148,13 +153,19 @@ test('a name goes; the image goes with its last one, unless something needs it',
     store.tag(image.imageId, ['docker.io/library/app:1', 'docker.io/library/app:2', 'docker.io/me/other:latest']);
     const digest = known(store, image, 'docker.io/library/app');
     const remove = (text: string, force = false) =>
-      removeImage(store, text, { force, mayDelete: () => {} }).map((one) => (one.kind === 'untagged' ? one.name : one.id));
+      removeImage(store, text, { force, mayDelete: () => 'all' }).map((one) => (one.kind === 'untagged' ? one.name : one.id));
     assert.deepEqual(remove('app:1'), ['app:1']);
     assert.throws(() => remove(image.imageId.slice(7, 19)), { code: 'image/in-use' });
     assert.deepEqual(remove('app:2'), ['app:2', `app@${digest}`]);
     assert.deepEqual(store.manifestsOf(image.imageId), []);
     assert.throws(() => removeImage(store, 'me/other', { force: false, mayDelete: refuseToDelete }), /a container/u);
     assert.deepEqual(store.find('me/other')?.names, ['docker.io/me/other:latest']);
+    assert.deepEqual(removeImage(store, 'me/other', { force: true, mayDelete: () => 'names only' }), [
+      { kind: 'untagged', name: 'me/other:latest' },
+    ]);
+    assert.deepEqual(store.get(image.imageId)?.names, []);
+    store.tag(image.imageId, ['docker.io/me/other:latest']);
+    assert.throws(() => remove('UPPER'), { code: 'oci/invalid-reference' });
     assert.deepEqual(remove(image.imageId), ['me/other:latest', image.imageId]);
     assert.equal(store.get(image.imageId), undefined);
     assert.throws(() => remove('app:1'), { code: 'image/not-found' });
@@ -166,7 +177,7 @@ test('a digest is forgotten without the names; forced, an id takes all names', (
     const image = save('me');
     store.tag(image.imageId, ['docker.io/library/app:1', 'docker.io/me/other:latest']);
     const digest = known(store, image, 'docker.io/library/app');
-    const remove = (text: string) => removeImage(store, text, { force: true, mayDelete: () => {} }).length;
+    const remove = (text: string) => removeImage(store, text, { force: true, mayDelete: () => 'all' }).length;
     assert.equal(remove(`app@${digest}`), 1);
     assert.equal(store.find('app:1')?.names.length, 2);
     assert.equal(remove(image.imageId.slice(7, 15)), 3);

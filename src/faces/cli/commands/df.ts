@@ -1,12 +1,15 @@
 import { diskUse } from '#engine/disk-use.ts';
 import type { CacheUse, DiskUse } from '#engine/space-requests.ts';
+import type { Json } from '#ground/base/canonical-json.ts';
 import { formatSize } from '#ground/base/human.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
+import { goJson } from '../output/go-json.ts';
 import { formatRows, type Fields } from '../output/rows.ts';
-import { shortId, since } from '../output/stamp.ts';
+import { createdAt, shortId, since } from '../output/stamp.ts';
 import { ellipsis, formatTable } from '../output/table.ts';
+import { compileTemplate, unescapeFormat } from '../output/template.ts';
 import { harmless } from '../output/text.ts';
 
 const titles = { Type: 'TYPE', TotalCount: 'TOTAL', Active: 'ACTIVE', Size: 'SIZE', Reclaimable: 'RECLAIMABLE' };
@@ -25,9 +28,13 @@ export const dfCommand = defineCommand({
   async run({ options }, around) {
     await using engine = await engineFor(around);
     const use = await diskUse(engine);
-    around.streams.stdout.write(
-      options.verbose && options.format === undefined ? verbose(use, around) : formatRows(summary(use), options.format, { titles, table }),
-    );
+    const format = options.format ?? '';
+    const shown = options.verbose
+      ? format === '' || format === 'table'
+        ? verbose(use, around)
+        : verboseAs(format, use, around)
+      : formatRows(summary(use), options.format, { titles, table });
+    around.streams.stdout.write(shown);
     return 0;
   },
 });
@@ -63,6 +70,52 @@ function total(sizes: readonly number[]): number {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
+/** One document with four lists, for templates. */
+function verboseAs(format: string, use: DiskUse, around: Surroundings): string {
+  const now = around.now();
+  const fields: Json = {
+    Images: use.images.map((image) => ({
+      Containers: String(image.containers),
+      CreatedAt: createdAt(image.created),
+      CreatedSince: since(image.created, now),
+      Digest: image.digest ?? '',
+      ID: image.id,
+      Repository: image.repository,
+      SharedSize: formatSize(image.sharedBytes, 4),
+      Size: formatSize(image.size),
+      Tag: image.tag,
+      UniqueSize: formatSize(image.uniqueBytes, 4),
+      VirtualSize: formatSize(image.size, 4),
+    })),
+    Containers: use.containers.map((one) => ({
+      Command: `"${harmless(one.command, false)}"`,
+      CreatedAt: createdAt(one.created),
+      ID: one.id,
+      Image: one.image,
+      LocalVolumes: '0',
+      Names: one.name,
+      RunningFor: since(one.created, now),
+      Size: formatSize(one.bytes),
+      Status: one.status,
+    })),
+    Volumes: [],
+    BuildCache: use.cache.map((one) => ({
+      CacheType: one.type,
+      CreatedAt: createdAt(one.createdAt),
+      CreatedSince: since(one.createdAt, now),
+      ID: one.id,
+      InUse: String(one.inUse),
+      LastUsedAt: createdAt(one.lastUsedAt),
+      LastUsedSince: since(one.lastUsedAt, now),
+      Parent: one.parent ?? '',
+      Shared: String(one.isShared),
+      Size: formatSize(one.bytes),
+      UsageCount: String(one.uses),
+    })),
+  };
+  return `${format === 'json' ? goJson(fields) : compileTemplate(unescapeFormat(format))(fields)}\n`;
+}
+
 function verbose(use: DiskUse, around: Surroundings): string {
   const now = around.now();
   const images = use.images.map((image) => [
@@ -71,8 +124,8 @@ function verbose(use: DiskUse, around: Surroundings): string {
     shortId(image.id),
     since(image.created, now),
     formatSize(image.size),
-    formatSize(image.sharedBytes),
-    formatSize(image.uniqueBytes),
+    formatSize(image.sharedBytes, 4),
+    formatSize(image.uniqueBytes, 4),
     String(image.containers),
   ]);
   const containers = use.containers.map((one) => [

@@ -1,7 +1,6 @@
 import { systemInfo } from '#engine/info.ts';
 import type { SystemInfo } from '#engine/info-requests.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
-import { formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { text } from '../option.ts';
@@ -14,41 +13,110 @@ export const infoCommand = defineCommand({
   usage: '[OPTIONS]',
   options: { format: text('format', { short: 'f', help: '"json" or a Go template' }) },
   arguments: [0, 0],
-  async run({ options }, around) {
+  async run({ options: { format = '' } }, around) {
     await using engine = await engineFor(around);
-    around.streams.stdout.write(describe(systemInfo(engine), options.format));
+    const info = systemInfo(engine);
+    const isDebug = around.logLevel === 'debug';
+    if (format === '') around.streams.stdout.write(describe(info, isDebug));
+    else {
+      const fields = fieldsOf(info, isDebug);
+      around.streams.stdout.write(`${format === 'json' ? goJson(fields) : compileTemplate(unescapeFormat(format))(fields)}\n`);
+    }
     return 0;
   },
 });
 
-function describe(info: SystemInfo, format: string | undefined): string {
-  const fields: Json = {
-    Version: info.version,
+/** The members of docker's document that mean something here, and some of our own at the end. */
+function fieldsOf(info: SystemInfo, isDebug: boolean): Json {
+  return {
+    ID: info.hostname,
     Containers: info.containers,
+    ContainersRunning: info.running,
+    ContainersPaused: info.paused,
+    ContainersStopped: stopped(info),
     Images: info.images,
-    Store: info.store,
-    Runtime: info.runtime,
-    Rootless: info.rootless,
-    Isolation: info.isolation,
+    Driver: 'overlay',
+    DriverStatus: [],
+    Debug: isDebug,
+    SystemTime: new Date(info.now).toISOString(),
+    LoggingDriver: 'json-file',
+    CgroupDriver: 'cgroupfs',
+    CgroupVersion: info.cgroupVersion,
     KernelVersion: info.kernel,
-    Architecture: info.architecture,
+    OperatingSystem: info.system,
+    OSVersion: '',
+    OSType: 'linux',
+    Architecture: info.machine,
     NCPU: info.cpus,
     MemTotal: info.memory,
+    DockerRootDir: info.store,
+    Name: info.hostname,
+    Labels: [],
+    ExperimentalBuild: false,
+    ServerVersion: info.version,
+    Runtimes: Object.fromEntries(info.runtimes.map(({ name, path }) => [name, { path }])),
+    DefaultRuntime: info.runtimes[0]?.name ?? '',
+    Swarm: { NodeID: '', NodeAddr: '', LocalNodeState: 'inactive', ControlAvailable: false, Error: '' },
+    LiveRestoreEnabled: false,
+    SecurityOptions: securityOptions(info),
+    Warnings: null,
+    ClientInfo: { Debug: isDebug, Version: info.version, Context: 'default', Plugins: [], Os: 'linux', Arch: info.architecture },
+    Rootless: info.rootless,
+    Isolation: info.isolation,
   };
-  if (format === 'json') return `${goJson(fields)}\n`;
-  if (format !== undefined && format !== '') return `${compileTemplate(unescapeFormat(format))(fields)}\n`;
+}
+
+function securityOptions({ rootless }: SystemInfo): readonly string[] {
+  return ['name=seccomp,profile=builtin', ...(rootless ? ['name=rootless'] : [])];
+}
+
+function stopped({ containers, running, paused }: SystemInfo): number {
+  return containers - running - paused;
+}
+
+/** Lines as docker has them. */
+function describe(info: SystemInfo, isDebug: boolean): string {
   return [
-    `Version: ${info.version}`,
-    `Containers: ${info.containers}`,
-    `Images: ${info.images}`,
-    `Store: ${info.store}`,
-    `Runtime: ${info.runtime}`,
-    `Rootless: ${info.rootless}`,
-    `Isolation: ${info.isolation}`,
-    `Kernel Version: ${info.kernel}`,
-    `Architecture: ${info.architecture}`,
-    `CPUs: ${info.cpus}`,
-    `Total Memory: ${formatSize(info.memory, 4)}`,
+    'Client: jettison',
+    ` Version:    ${info.version}`,
+    ' Context:    default',
+    ` Debug Mode: ${isDebug}`,
+    '',
+    'Server:',
+    ` Containers: ${info.containers}`,
+    `  Running: ${info.running}`,
+    `  Paused: ${info.paused}`,
+    `  Stopped: ${stopped(info)}`,
+    ` Images: ${info.images}`,
+    ` Server Version: ${info.version}`,
+    ' Storage Driver: overlay',
+    ' Logging Driver: json-file',
+    ' Cgroup Driver: cgroupfs',
+    ` Cgroup Version: ${info.cgroupVersion}`,
+    ' Swarm: inactive',
+    ` Runtimes: ${info.runtimes.map(({ name }) => name).join(' ') || 'none: install crun or runc'}`,
+    ` Default Runtime: ${info.runtimes[0]?.name ?? ''}`,
+    ` Isolation: ${info.isolation}`,
+    ' Security Options:',
+    ...securityOptions(info).map((option) => `  ${option.replace(/^name=/u, '').replace(',profile=builtin', '')}`),
+    ` Kernel Version: ${info.kernel}`,
+    ` Operating System: ${info.system}`,
+    ' OSType: linux',
+    ` Architecture: ${info.machine}`,
+    ` CPUs: ${info.cpus}`,
+    ` Total Memory: ${formatMemory(info.memory)}`,
+    ` Name: ${info.hostname}`,
+    ` Docker Root Dir: ${info.store}`,
+    ` Debug Mode: ${isDebug}`,
+    ' Experimental: false',
+    ' Live Restore Enabled: false',
     '',
   ].join('\n');
+}
+
+/** In units of 1024, as docker has it here and nowhere else: `23.54GiB`. */
+function formatMemory(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const unit = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  return `${Number((bytes / 1024 ** unit).toPrecision(4))}${units[unit]}`;
 }

@@ -12,17 +12,40 @@ export const versionCommand = defineCommand({
   options: { format: text('format', { short: 'f', help: '"json" or a Go template' }) },
   arguments: [0, 0],
   async run({ options }, around) {
-    const info = versionInfo();
-    const fields: Json = { Version: info.version, NodeVersion: info.node, Os: info.os, Arch: info.architecture };
-    const lines = [
-      `jettison:`,
-      ` Version:    ${info.version}`,
-      ` Node:       ${info.node}`,
-      ` OS/Arch:    ${info.os}/${info.architecture}`,
-    ];
     const format = options.format ?? '';
-    const shown = format === '' ? lines.join('\n') : format === 'json' ? goJson(fields) : compileTemplate(unescapeFormat(format))(fields);
+    const shown =
+      format === '' ? describe() : format === 'json' ? goJson(versionFields()) : compileTemplate(unescapeFormat(format))(versionFields());
     around.streams.stdout.write(`${shown}\n`);
     return await Promise.resolve(0);
   },
 });
+
+function describe(): string {
+  const info = versionInfo();
+  return [
+    'Client: jettison',
+    ` Version:           ${info.version}`,
+    ` Node version:      ${info.node}`,
+    ` OS/Arch:           ${info.os}/${info.architecture}`,
+    ' Context:           default',
+  ].join('\n');
+}
+
+/** Docker's document. What asks for the server gets the same program: it does the work itself. */
+function versionFields(): Json {
+  const info = versionInfo();
+  const both = { Version: info.version, ApiVersion: '', GitCommit: '', GoVersion: '', Os: info.os, Arch: info.architecture };
+  const engine = { Name: 'Engine', Version: info.version, Details: { Arch: info.architecture, Os: info.os, KernelVersion: info.kernel } };
+  return {
+    Client: { ...both, DefaultAPIVersion: '', BuildTime: '', Context: 'default', NodeVersion: info.node },
+    Server: {
+      Platform: { Name: 'jettison' },
+      Components: [engine],
+      ...both,
+      MinAPIVersion: '',
+      KernelVersion: info.kernel,
+      Experimental: false,
+      BuildTime: '',
+    },
+  };
+}

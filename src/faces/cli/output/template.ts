@@ -198,10 +198,10 @@ function fieldOf(value: Json, path: readonly string[]): Json {
   return current;
 }
 
-/** Documents say `Id`; docker's templates know it as `ID`, too. */
+/** Documents say `Id` and `ApiVersion`; docker's templates know them as `ID` and `APIVersion`, too. */
 function memberName(value: Json, name: string): string | undefined {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return undefined;
-  return [name, ...(name === 'ID' ? ['Id'] : [])].find((one) => Object.hasOwn(value, one));
+  return [name, name.replace(/ID$/u, 'Id').replace(/^API/u, 'Api')].find((one) => Object.hasOwn(value, one));
 }
 
 function knownFields(value: Json): string {
