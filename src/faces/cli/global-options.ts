@@ -54,7 +54,7 @@ const config: Taker = (settings, value, folder) => ({
 const logLevel: Taker = (settings, value) => {
   const level = levels.find((one) => one === value);
   if (level === undefined)
-    throw new JettisonError('cli/flag-value', `Unable to parse logging level: ${value}`, { hint: `There is ${levels.join(', ')}` });
+    throw new JettisonError('cli/bad-value', `Unable to parse logging level: ${value}`, { hint: `There is ${levels.join(', ')}` });
   return { ...settings, logLevel: level };
 };
 const context: Taker = (settings, value) => {

@@ -68,7 +68,7 @@ test('mistakes on the command line: exit code 1, one error, nothing on stdout', 
     ['-H tcp://1.2.3.4 images', 'ERROR: "-H" is not part of jettison\nLeave it out: jettison has no daemon', 1],
     ['--tlsverify images', 'ERROR: "--tlsverify" is not part of jettison\n', 1],
     ['--context other images', 'ERROR: context "other": context not found\n', 1],
-    ['--log-level loud images', 'Unable to parse logging level: loud\n', 125],
+    ['--log-level loud images', 'ERROR: Unable to parse logging level: loud\n', 1],
     ['--config', 'flag needs an argument: --config\n', 125],
   ] as const) {
     const { code, stdout, stderr } = await cli(...line.split(' '));
