@@ -5,7 +5,7 @@ import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { decodeImageConfig, diffIdsOf } from '#formats/oci/image-config.ts';
 import { platformRank, type Platform } from '#formats/oci/platform.ts';
-import { nameOf, parseReference, printReference, withDefaultTag, type Reference } from '#formats/oci/reference.ts';
+import { familiarReference, nameOf, parseReference, printReference, withDefaultTag, type Reference } from '#formats/oci/reference.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Outside, ResolvedImage } from '#languages/frontend/contract.ts';
@@ -14,12 +14,15 @@ import type { SnapshotId } from '#execution/worker/contract.ts';
 import { contextsByName, layoutNamed } from './frontend-options.ts';
 import type { Engine } from './open.ts';
 import type { BuildRequest, ContextRequest, PullPolicy } from './build-requests.ts';
+import type { PulledBase } from './step-follower.ts';
 
 export type BaseImages = Outside & {
   /** DiffIDs of an image that this build resolved. */
   diffIdsOf(op: SourceImageOp): readonly Digest[];
   /** The layers that its registry has of an image; none for one that is here. */
   layersToPull(op: SourceImageOp): readonly Descriptor[];
+  /** What would be downloaded for its files, as people call it; undefined for one that is here. */
+  toPull(op: SourceImageOp): PulledBase | undefined;
   /** The image's files as a snapshot, downloaded when they are not here; undefined for an image without layers. */
   unpack(op: SourceImageOp, report: Report, signal: AbortSignal): Promise<SnapshotId | undefined>;
 };
@@ -31,6 +34,8 @@ type Known = {
   readonly image: ResolvedImage;
   readonly record: ImageRecord | undefined;
   readonly layers?: readonly Descriptor[];
+  /** What its tag names in the registry. */
+  readonly digest?: Digest;
 };
 
 /** For one build. */
@@ -67,6 +72,12 @@ export function createBaseImages(engine: Engine, request: BuildRequest): BaseIma
     layersToPull: (op) => {
       const known = knownFor(op);
       return known.record === undefined ? (known.layers ?? []) : [];
+    },
+    toPull: (op) => {
+      const { record, reference, digest } = knownFor(op);
+      if (record !== undefined || reference === undefined || digest === undefined) return undefined;
+      const repository = nameOf(reference).replace(/^docker\.io\//u, '');
+      return { name: familiarReference(reference), tag: reference.tag ?? reference.digest ?? '', repository, digest };
     },
     unpack: async (op, report, signal) => {
       const known = knownFor(op);
@@ -124,7 +135,7 @@ function findLocal(engine: Engine, reference: Reference, platform: Platform): Kn
     reference,
     platform,
     record,
-    image: { name: nameOf(reference), shown: printReference(reference), manifest: record.imageId, config },
+    image: { name: nameOf(reference), shown: printReference(reference), manifest: record.imageId, config, imageId: record.imageId },
   };
 }
 
@@ -140,18 +151,25 @@ async function loadLayout(
   const record = await enterImage(engine, image, () => undefined, signal);
   const name = basename(layout.path);
   const config = decodeImageConfig(record.config, record.imageId);
-  return { reference: undefined, platform, record, image: { name, shown: name, manifest: record.imageId, config } };
+  return {
+    reference: undefined,
+    platform,
+    record,
+    image: { name, shown: name, manifest: record.imageId, config, imageId: record.imageId },
+  };
 }
 
 async function findRemote(engine: Engine, reference: Reference, platform: Platform, signal: AbortSignal): Promise<Known> {
   const { lookUpImage } = await import('./fetch-image.ts');
   const found = await lookUpImage(engine, { reference, platform }, signal);
+  const imageId = digestOf(found.configBytes);
   const shown = reference.digest === undefined ? `${printReference(reference)}@${found.manifest.digest}` : printReference(reference);
   return {
     reference,
     platform,
-    record: engine.images.get(digestOf(found.configBytes)),
+    record: engine.images.get(imageId),
+    digest: (found.index ?? found.manifest).digest,
     layers: found.layers,
-    image: { name: nameOf(reference), shown, manifest: found.manifest.digest, config: found.config },
+    image: { name: nameOf(reference), shown, manifest: found.manifest.digest, config: found.config, imageId },
   };
 }

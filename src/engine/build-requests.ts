@@ -71,6 +71,8 @@ export type BuildRequest = {
   readonly annotations: readonly AnnotationRequest[];
   /** Of the manifest, wherever it is written. */
   readonly format: 'oci' | 'docker';
+  /** As the builder before BuildKit: its history, and an image for each step. */
+  readonly isClassic?: boolean;
   /** How many steps at once; undefined: as many as the machine has cores, at least 4. */
   readonly jobs: number | undefined;
 };

@@ -28,6 +28,8 @@ import { errorOf, fullNames, recordBuild, type Recording } from './record-build.
 import { readSecrets, requireKnown } from './secrets.ts';
 import { createSecretGuard, type SecretGuard } from './secret-guard.ts';
 import { solveDraft } from './solve-draft.ts';
+import type { StepFollower } from './step-follower.ts';
+import type { StepImages } from './step-images.ts';
 import { keyFiles, openSshAgents } from './ssh.ts';
 
 /** Who follows a build. */
@@ -35,13 +37,15 @@ export type BuildFollower = {
   readonly report: Report;
   /** Told what is kept of a build that failed, before its error is thrown; not of one that was cancelled. */
   readonly failed?: (end: BuildEnd) => void;
+  /** For a request that is `isClassic`. */
+  readonly steps?: StepFollower;
 };
 
 /** Throws a JettisonError with the place in the Dockerfile and an excerpt; then no tag has moved and no output file exists. */
 export async function build(
   engine: Engine,
   request: BuildRequest,
-  { report, failed }: BuildFollower,
+  { report, failed, steps: follower }: BuildFollower,
   signal: AbortSignal,
 ): Promise<BuildOutcome> {
   const tags = fullNames(request.tags);
@@ -50,6 +54,7 @@ export async function build(
   await using remote = lazyRemoteSources(engine, request);
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
+  if (follower !== undefined) follower.context((await import('./context-size.ts')).contextSize({ request, context, source }));
   const guard = createSecretGuard(new Set(request.allowedSecrets), () => engine.passwords());
   const output = followOutput(report);
   const caches = createBuildCaches(engine, request, (event) => recording.report(event), signal);
@@ -57,7 +62,7 @@ export async function build(
   const recording = { ...recorded, report: guard.maskReport(recorded.report) };
   try {
     const work = async (): Promise<ImageMade> =>
-      await buildSource(engine, { request, remote, context, source, tags, recording, caches, guard }, signal);
+      await buildSource(engine, { request, remote, context, source, tags, recording, caches, guard, follower }, signal);
     const made = await withoutLostSnapshots(engine, async () => await caches.withoutBad(work), recording.report, signal);
     engine.dismissWorker();
     return { ...made, ...(await recording.finish({ status: 'done', imageId: made.imageId, error: null })) };
@@ -79,12 +84,13 @@ type Work = {
   readonly recording: Recording;
   readonly caches: BuildCaches;
   readonly guard: SecretGuard;
+  readonly follower: StepFollower | undefined;
 };
 
 type ImageMade = Omit<BuildOutcome, keyof BuildEnd>;
 
 async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Promise<ImageMade> {
-  const { request, remote, context, source, tags, recording, caches, guard } = work;
+  const { request, remote, context, source, tags, recording, caches, guard, follower } = work;
   const { report } = recording;
   const platforms = platformsOf(request);
   // Whatever is wrong with one is said before anything runs.
@@ -109,15 +115,15 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   checkTexts();
   const all = drafts.map(({ drafted }) => drafted);
   reportFindings(all, report);
-  const solved = await solveDraft(
-    engine,
-    { request, drafts: all, contexts, bases, remote, caches, secrets, agents, recording, guard },
-    signal,
-  );
-  const results = await withTops(drafts, solved, async (result) => await caches.snapshotOf(result, signal));
+  const stepImages = await openStepImages(engine, { ...work, drafts: all }, signal);
+  const draft = { request, drafts: all, contexts, bases, remote, caches, secrets, agents, recording, guard, stepImages, follower };
+  const solved = await solveDraft(engine, draft, signal);
+  const tops = await withTops(drafts, solved, async (result) => await caches.snapshotOf(result, signal));
+  const whole = await stepImages?.finish();
+  const results = whole === undefined ? tops : tops.map((result) => ({ ...result, drafted: whole }));
   // By now more passwords of registries may be known.
   checkTexts();
-  const exporting = { guard, engine, request, results, solved, caches, memory: recording.memory, report };
+  const exporting = { guard, engine, request, results, solved, caches, memory: recording.memory, report, stepImages };
   const { images, main, manifest } = await deliver(exporting, tags, signal);
   return {
     imageId: main.imageId,
@@ -142,6 +148,22 @@ async function withTops(
     results.push({ ...draft, top: result && (await snapshotOf(result)) });
   }
   return results;
+}
+
+/** Where each step is kept, for a build that wants that; several platforms have no steps in common. */
+async function openStepImages(
+  engine: Engine,
+  { drafts, follower, guard, request, context }: Work & { readonly drafts: readonly FrontendResult[] },
+  signal: AbortSignal,
+): Promise<StepImages | undefined> {
+  const [drafted, ...others] = drafts;
+  if (drafted?.steps === undefined || follower === undefined) return undefined;
+  if (others.length > 0)
+    throw new JettisonError('engine/several-platforms', 'Steps are shown and kept one after the other of one platform only', {
+      hint: 'Name one platform, or leave "--progress classic" and DOCKER_BUILDKIT=0 out',
+    });
+  const given = { drafted, steps: drafted.steps, follower, mask: guard.mask, noCache: request.noCache, context: context.path };
+  return (await import('./step-images.ts')).createStepImages(engine, given, signal);
 }
 
 /** What is found for several platforms is told once. */

@@ -44,7 +44,7 @@ type Entered = { readonly images: readonly ImageRecord[]; readonly name: (tags: 
 
 /** All of them, or none. */
 async function enterImages(exporting: Exporting, tags: readonly string[], signal: AbortSignal): Promise<Entered> {
-  const { engine, request, results, solved } = exporting;
+  const { engine, request, results, solved, stepImages } = exporting;
   const entering: (() => ImageRecord)[] = [];
   for (const result of results) entering.push(await prepare(exporting, result, signal));
   const name = (images: readonly ImageRecord[], names: readonly string[]): void => {
@@ -60,6 +60,8 @@ async function enterImages(exporting: Exporting, tags: readonly string[], signal
       engine.images.setForm(imageId, { format: request.format, annotations: annotationsFor(request, platform).manifest });
     }
     name(entered, tags);
+    const [first] = entered;
+    if (first !== undefined) stepImages?.entered(first.imageId);
     return entered;
   });
   return { images, name: (names) => name(images, names) };

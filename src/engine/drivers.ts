@@ -17,6 +17,7 @@ import type { RemoteSources } from './remote-sources.ts';
 import { folderOf, folderResult, snapshotResult } from './results.ts';
 import type { SecretGuard } from './secret-guard.ts';
 import { requireSecrets, secretsFor, type Secrets } from './secrets.ts';
+import type { PulledBase } from './step-follower.ts';
 import { agentsFor, requireAgents, type SshAgents } from './ssh.ts';
 
 export type DriverDeps = {
@@ -38,6 +39,8 @@ export type DriverDeps = {
   readonly isLayer: (vertex: Vertex) => boolean;
   /** Told of each vertex that ran, so that what is wanted of it next can begin beside the other steps. */
   readonly onRun: (vertex: Vertex, result: Result) => void;
+  /** Told of images that are downloaded. */
+  readonly onPull?: (vertex: Vertex, image: PulledBase) => void;
 };
 
 export function createDrivers(deps: DriverDeps): DriverFor {
@@ -89,7 +92,10 @@ function imageDriver(op: SourceImageOp, vertex: Vertex, deps: DriverDeps): OpDri
     caching: 'by-definition',
     cacheBase: async () => await Promise.resolve(digestOf(canonicalJson({ image: [...deps.bases.diffIdsOf(op)] }))),
     run: async (_inputs, signal) => {
-      const result = snapshotResult(await deps.bases.unpack(op, deps.report, signal));
+      const image = deps.bases.toPull(op);
+      if (image !== undefined) deps.onPull?.(vertex, image);
+      const report: Report = (event) => deps.report(event.kind === 'transfer' ? { ...event, vertex: vertex.digest } : event);
+      const result = snapshotResult(await deps.bases.unpack(op, report, signal));
       deps.onRun(vertex, result);
       return result;
     },

@@ -29,6 +29,7 @@ export function frontendOptions(request: BuildRequest, source: BuildSource, plat
     ...(request.cgroupParent === undefined ? {} : { cgroupParent: request.cgroupParent }),
     ignorePatterns: source.ignore,
     contexts: namedContexts(request),
+    isClassic: request.isClassic ?? false,
   };
 }
 

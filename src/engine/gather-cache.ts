@@ -17,6 +17,7 @@ import type { Recording } from './record-build.ts';
 import type { BuildRequest } from './build-requests.ts';
 import { snapshotOf } from './results.ts';
 import type { SecretGuard } from './secret-guard.ts';
+import type { StepImages } from './step-images.ts';
 
 export type Exporting = {
   readonly guard: SecretGuard;
@@ -28,6 +29,7 @@ export type Exporting = {
   readonly caches: BuildCaches;
   readonly memory: Recording['memory'];
   readonly report: Report;
+  readonly stepImages?: StepImages | undefined;
 };
 
 /** The image of one platform. */

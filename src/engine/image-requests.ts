@@ -22,6 +22,8 @@ export type ImageListRequest = {
   readonly labels: readonly LabelFilter[];
   /** Only images without a name, or only those with one. */
   readonly dangling: boolean | undefined;
+  /** With nameless images of steps that others were made from. */
+  readonly all: boolean;
   /** Images that what is shown has to be older, and newer, than. */
   readonly before: readonly string[];
   readonly since: readonly string[];

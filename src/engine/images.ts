@@ -25,8 +25,11 @@ export function listImages(engine: Engine, request: ImageListRequest): readonly 
   const oldest = Math.max(-Infinity, ...createdOf(request.since));
   const newest = Math.min(Infinity, request.until ?? Infinity, ...createdOf(request.before));
   const hasLabels = labelTest(engine, request);
+  const parents = request.all ? undefined : engine.lineage.parents();
   return imageRows(engine.images, engine.indexes.members(), request.references).filter(
     (row) =>
+      // What an image was made of, step by step, is no image that somebody asked for.
+      (parents?.has(row.id) !== true || row.repository !== '<none>' || row.tag !== '<none>') &&
       row.created > oldest &&
       row.created < newest &&
       (request.dangling === undefined || request.dangling === (row.repository === '<none>' && row.tag === '<none>')) &&
@@ -116,6 +119,7 @@ function removeOne(engine: Engine, name: string, { force }: { readonly force: bo
     const indexes = image === undefined ? [] : engine.indexes.holding(image.imageId);
     if (image !== undefined && image.names.length === 0 && !force) assertNoMember(image, indexes);
     const blobs = image === undefined ? [] : blobsOfImage(engine, image.imageId);
+    const parent = image && engine.lineage.parentOf(image.imageId);
     const own = removeImage(engine.images, name, { force, mayDelete: (one, by) => mayDelete(engine, { image: one, by, force }) });
     const others = removeMembers(engine, indexes);
     blobs.push(...others.blobs);
@@ -123,6 +127,7 @@ function removeOne(engine: Engine, name: string, { force }: { readonly force: bo
     if (removed.some(({ kind }) => kind === 'deleted')) {
       dropBlobs(engine, blobs);
       engine.leaveGarbage();
+      return [...removed, ...removeSteps(engine, parent)];
     }
     return removed;
   });
@@ -140,6 +145,7 @@ type Deletion = { readonly image: ImageRecord; readonly by: NamedBy; readonly fo
 
 /** Docker's rules and words: what has a process is never taken away, but a forced name goes; what has ended gives way to force. */
 function mayDelete(engine: Engine, { image, by, force }: Deletion): 'all' | 'names only' {
+  refuseParent(engine, image);
   const users = engine.containers.list().filter((container) => container.spec.imageId === image.imageId);
   const user = users.find((one) => isUp(one.state)) ?? users[0];
   if (user === undefined) return 'all';
@@ -163,4 +169,26 @@ function mayDelete(engine: Engine, { image, by, force }: Deletion): 'all' | 'nam
 
 function inUse(message: string, container: string): JettisonError {
   return new JettisonError('engine/image-in-use', message, { hint: `Remove the container first: jettison rm ${container}` });
+}
+
+/** As docker has it: a step's image goes with the last image that was made from it, and not before. */
+function refuseParent(engine: Engine, { imageId, names }: ImageRecord): void {
+  if (names.length > 0 || !engine.lineage.isStep(imageId) || !engine.lineage.hasChildren(imageId)) return;
+  const message = `conflict: unable to delete ${imageId.slice(7, 19)} (cannot be forced) - image has dependent child images`;
+  throw new JettisonError('engine/image-in-use', message, { hint: 'It goes with the last image that was made from it' });
+}
+
+/** The image of a step and those below it, as far as nothing else was made from them and no container uses them. */
+export function removeSteps(engine: Engine, from: Digest | undefined): readonly RemovedImage[] {
+  const removed: RemovedImage[] = [];
+  for (let id = from; id !== undefined;) {
+    const { lineage, images, containers } = engine;
+    if (!lineage.isStep(id) || lineage.hasChildren(id) || (images.get(id)?.names.length ?? 1) > 0) break;
+    const own = id;
+    if (containers.list().some(({ spec }) => spec.imageId === own)) break;
+    id = lineage.parentOf(own);
+    images.remove(own);
+    removed.push({ kind: 'deleted', id: own });
+  }
+  return removed;
 }

@@ -30,10 +30,12 @@ import { clearDeadLeases, isLeaseHeld, listLeases, takeLease, type Lease } from 
 import { openDatabase, type Database } from '#stores/db/open.ts';
 import { indexTables, openIndexStore, type IndexStore } from '#stores/image/indexes.ts';
 import { openOriginals, originalTables, type OriginalStore } from '#stores/image/originals.ts';
+import { lineageTables, openImageLineage, type ImageLineage } from '#stores/image/lineage.ts';
 import { imageTables, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
 import type { FindCredential } from '#stores/registry/credentials.ts';
 import { readConfig, type Config } from './config.ts';
+import { copiedNameTables, openCopiedNames, type CopiedNames } from './copied-names.ts';
 import { layerChainTables, openLayerChains, type LayerChains } from './layer-chains.ts';
 import { findPaths, type Paths } from './paths.ts';
 import { parseSpaceLimit } from './space-limit.ts';
@@ -56,6 +58,9 @@ export type Engine = AsyncDisposable & {
   readonly images: ImageStore;
   readonly indexes: IndexStore;
   readonly originals: OriginalStore;
+  /** Which image was made from which. */
+  readonly lineage: ImageLineage;
+  readonly copiedNames: CopiedNames;
   readonly layerChains: LayerChains;
   readonly containers: ContainerStore;
   /** Networks of containers; opened by the first who asks. */
@@ -188,6 +193,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     images: openImageStore(database),
     indexes: openIndexStore(database),
     originals: openOriginals(database),
+    lineage: openImageLineage(database),
+    copiedNames: openCopiedNames(database),
     layerChains: openLayerChains(database),
     containers,
     networks: async () => {
@@ -272,6 +279,8 @@ function openEngineDatabase(paths: Paths): Database {
       networkTables,
       indexTables,
       originalTables,
+      lineageTables,
+      copiedNameTables,
     ],
   });
 }

@@ -7,6 +7,7 @@ import type { ImageRecord } from '#stores/image/store.ts';
 import type { ContainerState } from '#execution/container/store.ts';
 import { openKeeper, type Keeper } from '#execution/worker/keeper.ts';
 import { removeMembers } from './index-members.ts';
+import { removeSteps } from './images.ts';
 import type { Engine } from './open.ts';
 import { diskOf } from './keep-space.ts';
 import type {
@@ -76,21 +77,25 @@ export async function pruneImages(engine: Engine, request: ImagePruneRequest): P
     const isMember = (image: ImageRecord): boolean => image.names.length === 0 && members.has(image.imageId);
     const going = engine.images
       .list()
-      .filter((image) => mayGo(image, request) && !isMember(image) && !used.has(image.imageId) && image.stored < since);
+      .filter((image) => mayGo(engine, image, request) && !isMember(image) && !used.has(image.imageId) && image.stored < since);
     return going.flatMap((image) => {
       blobs.push(...blobsOfImage(engine, image.imageId));
+      if (engine.images.get(image.imageId) === undefined) return [];
+      const parent = engine.lineage.parentOf(image.imageId);
       const indexes = engine.indexes.holding(image.imageId);
       const own = removeImage(engine.images, image.imageId, { force: true, mayDelete: () => 'all' });
       const others = removeMembers(engine, indexes);
       blobs.push(...others.blobs);
-      return [...own, ...others.removed];
+      return [...own, ...others.removed, ...removeSteps(engine, parent)];
     });
   });
   const bytes = dropBlobs(engine, blobs) + collectGarbage(engine, keeper);
   return { removed, bytes };
 }
 
-function mayGo(image: ImageRecord, request: ImagePruneRequest): boolean {
+function mayGo(engine: Engine, image: ImageRecord, request: ImagePruneRequest): boolean {
+  // What another image was made from goes with that one.
+  if (image.names.length === 0 && engine.lineage.isStep(image.imageId) && engine.lineage.hasChildren(image.imageId)) return false;
   if (!request.all && image.names.length > 0) return false;
   if (request.until !== undefined && image.created > request.until) return false;
   return matchesLabels(decodeImageConfig(image.config, image.imageId).config?.Labels ?? {}, request.labels);

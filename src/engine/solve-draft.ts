@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { neededFor, type Edge, type Vertex } from '#formats/graph/vertex.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
-import type { Result, Solved } from '#execution/solver/contract.ts';
+import type { Result, Solved, SolveObserver } from '#execution/solver/contract.ts';
 import { solve } from '#execution/solver/solve.ts';
 import type { Worker } from '#execution/worker/contract.ts';
 import type { Report } from '#formats/progress/event.ts';
@@ -20,6 +20,8 @@ import { snapshotOf } from './results.ts';
 import type { SecretGuard } from './secret-guard.ts';
 import type { Secrets } from './secrets.ts';
 import type { SshAgents } from './ssh.ts';
+import type { StepFollower } from './step-follower.ts';
+import type { StepImages } from './step-images.ts';
 
 /** What the steps of one build are made with. */
 export type Draft = {
@@ -34,13 +36,16 @@ export type Draft = {
   readonly guard: SecretGuard;
   readonly agents: SshAgents;
   readonly recording: Recording;
+  /** Who shows and keeps every step. */
+  readonly stepImages?: StepImages | undefined;
+  readonly follower?: StepFollower | undefined;
 };
 
 /** Runs what is not cached, for all platforms together; undefined when there is nothing to make. Its results are those of the drafts that have a goal. Throws the first error of a step. */
 export async function solveDraft(engine: Engine, draft: Draft, signal: AbortSignal): Promise<Solved | undefined> {
-  const { request, drafts, caches, recording } = draft;
+  const { request, drafts, caches, recording, stepImages, follower } = draft;
   const uses = followUses(engine);
-  const final = new Set<Digest>(drafts.flatMap((drafted) => drafted.layers));
+  const final = new Set<Digest>(drafts.flatMap(wantedLayers));
   const goals = drafts.flatMap(({ goal }) => goal ?? []);
   const standing = layersOfMerges(goals, final);
   const worker = announcing(engine, recording.report);
@@ -55,6 +60,7 @@ export async function solveDraft(engine: Engine, draft: Draft, signal: AbortSign
     limits: request.limits,
     onRead: recording.onRead,
     isLayer: ({ digest }) => final.has(digest) || standing.has(digest),
+    onPull: ({ digest }, image) => follower?.pulling(digest, image),
     onRun: ({ digest }, result) => final.has(digest) && identifyLayer(engine, result, signal),
   });
   // All results are to be written, not just what this build needs: then those that are only elsewhere count, too.
@@ -69,11 +75,29 @@ export async function solveDraft(engine: Engine, draft: Draft, signal: AbortSign
     moreRecords: async (own: AbortSignal) => await caches.load(own),
     jobs: request.jobs ?? Math.max(4, availableParallelism()),
     now: engine.now,
-    observer: recording.observer,
+    observer: stepImages === undefined ? recording.observer : both(recording.observer, stepImages.observer),
     // Starting takes longer than all that is left to do before the first step.
     onMissing: (missing: readonly Vertex[]) => missing.some(needsWorker) && void worker(signal).catch(() => undefined),
   };
   return await solve(problem, recording.report, signal);
+}
+
+/** What becomes a layer of an image: of the one that is built, and of those of its steps where they are kept. */
+function wantedLayers({ layers, steps = [] }: FrontendResult): readonly Digest[] {
+  return [...layers, ...steps.flatMap(({ kind, vertex }) => (vertex === undefined || kind === 'from' ? [] : [vertex]))];
+}
+
+function both(first: SolveObserver, second: SolveObserver): SolveObserver {
+  return {
+    missed: (vertex, lookedUpBy) => {
+      first.missed(vertex, lookedUpBy);
+      second.missed(vertex, lookedUpBy);
+    },
+    solved: (vertex, solved) => {
+      first.solved(vertex, solved);
+      second.solved(vertex, solved);
+    },
+  };
 }
 
 /** The worker, of which the first who gets it says how it keeps steps apart, when that is not the best there is. */

@@ -44,7 +44,8 @@ export async function prepareImage(
   };
 }
 
-function epochOf({ epoch, baseImage }: FrontendResult): Epoch | undefined {
+/** When the config is to say that the image was made. */
+export function epochOf({ epoch, baseImage }: Pick<FrontendResult, 'epoch' | 'baseImage'>): Epoch | undefined {
   return epoch === undefined ? undefined : { time: epoch, inherited: baseImage?.config.history?.length ?? 0 };
 }
 

@@ -5,6 +5,7 @@
  *     work in progress   --> what it has used or made since its lease began
  *     cache records      --> snapshots; nobody holds these, they are kept for what they save
  *     a snapshot         --> what it stands on
+ *     images of steps    --> nothing: they go with their files (`stores/image/lineage.ts`)
  *
  * What nobody holds and no record knows is garbage: the loser of a step that ran twice, layers of an image that is gone.
  */
@@ -17,6 +18,7 @@ import { listDownloads } from '#stores/context/kept-downloads.ts';
 import type { ListedRecord } from '#execution/cache/records.ts';
 import { parseSnapshotId } from '#execution/worker/contract.ts';
 import type { KeptCacheMount, KeptSnapshot } from '#execution/worker/keeper.ts';
+import type { ImageRecord } from '#stores/image/store.ts';
 import type { Engine } from '../open.ts';
 import { snapshotResult } from '../results.ts';
 
@@ -152,7 +154,7 @@ function describeSnapshot(
 /** Snapshots that images and containers name; what these stand on is not listed. */
 function snapshotHolders(engine: Engine): ReadonlyMap<string, Holder> {
   const holders = new Map<string, Holder>();
-  for (const image of engine.images.list()) {
+  for (const image of holdingImages(engine)) {
     for (const chain of chainIds(image.layers.map((layer) => layer.diffId))) {
       const snapshot = engine.images.snapshotOf(chain);
       if (snapshot !== undefined) holders.set(parseSnapshotId(snapshot), 'image');
@@ -190,9 +192,15 @@ const documentLimit = 64 * 1024;
 /** Digests of all that belongs to an image of the store. */
 export function heldBlobs(engine: Engine): ReadonlySet<Digest> {
   const held = new Set<Digest>();
-  for (const image of engine.images.list()) for (const digest of blobsOfImage(engine, image.imageId)) held.add(digest);
+  for (const image of holdingImages(engine)) for (const digest of blobsOfImage(engine, image.imageId)) held.add(digest);
   for (const index of engine.indexes.list()) for (const digest of documentsOf(index)) held.add(digest);
   return held;
+}
+
+/** The image of a step holds nothing: it is there as long as its files are. */
+function holdingImages(engine: Engine): readonly ImageRecord[] {
+  const steps = engine.lineage.steps();
+  return engine.images.list().filter(({ imageId }) => !steps.has(imageId));
 }
 
 /** Digests of an image's config, manifests and layers as blobs, whether these are there or not. */

@@ -7,7 +7,7 @@ import { removeDownload } from '#stores/context/kept-downloads.ts';
 import type { Engine } from '../open.ts';
 import { snapshotResult } from '../results.ts';
 import { downloadsFolder, takeAccount, type OnDisk, type SpaceItem } from './account.ts';
-import { forgetSnapshot } from './forget.ts';
+import { forgetSnapshot, forgetStepsOn } from './forget.ts';
 
 export type CachePrune = {
   /** Which things may go at all; what somebody holds never does. */
@@ -53,6 +53,7 @@ function decide(engine: Engine, disk: OnDisk, prune: CachePrune) {
   const items = choose(account, prune, now, engine.records.list());
   const eviction = { at: now, rule: prune.rule };
   const snapshots = items.filter((item) => item.kind === 'snapshot').map((item) => parseSnapshotId(item.id));
+  forgetStepsOn(engine, new Set(snapshots));
   for (const snapshot of snapshots) forgetSnapshot(engine, snapshot, eviction);
   if (prune.forgetsHeld) {
     for (const item of account) {

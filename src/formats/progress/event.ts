@@ -50,6 +50,8 @@ export type TransferProgress = {
   readonly current: number;
   readonly total: number;
   readonly state: 'waiting' | 'running' | 'done' | 'exists' | 'mounted';
+  /** For whom it moves, where that is known. */
+  readonly vertex?: Digest;
 };
 
 export type Report = (event: ProgressEvent) => void;

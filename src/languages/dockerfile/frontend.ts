@@ -6,7 +6,7 @@ import { printPlatform } from '#formats/oci/platform.ts';
 import { readEpoch, refuseUnbuiltArguments, unusedArguments } from '#languages/frontend/arguments.ts';
 import { finishDraft } from '#languages/frontend/config-draft.ts';
 import { goList } from '#languages/frontend/go-format.ts';
-import type { Frontend, FrontendOptions } from '#languages/frontend/contract.ts';
+import type { DraftedStep, Frontend, FrontendOptions } from '#languages/frontend/contract.ts';
 import type { Dockerfile } from './ast.ts';
 import { checkOptionsOf, failOnFindings, findingsOf } from './convert/findings.ts';
 import { createSubject } from './convert/facts.ts';
@@ -16,6 +16,7 @@ import { findTarget, isCalled, neededStages, planStages } from './convert/plan.t
 import { resolveImages } from './convert/resolve.ts';
 import { convertStage } from './convert/stage.ts';
 import { createConversion, factsOf, type StageState } from './convert/state.ts';
+import { addLabelStep, globalSteps } from './convert/steps.ts';
 import { parseDockerfile } from './parse.ts';
 
 /**
@@ -41,6 +42,7 @@ export const dockerfileFrontend: Frontend = async (source, options, outside, sig
   const state = conversion.states.get(target);
   if (!state) throw new JettisonError('dockerfile/unreachable', 'The target was not converted', { fault: 'bug' });
   for (const [name, value] of options.labels) state.draft.labels.set(name, value);
+  if (options.isClassic === true) addLabelStep(state, conversion);
   return {
     goal: state.files,
     imageConfig: forPlatform(finishDraft(state.draft), options),
@@ -52,6 +54,9 @@ export const dockerfileFrontend: Frontend = async (source, options, outside, sig
       ...options.noCacheStages.filter((name) => !plan.stages.some((stage) => isCalled(stage, name))).map(noStageNote),
     ],
     epoch,
+    ...(options.isClassic === true
+      ? { steps: [...globalSteps(dockerfile), ...conversion.drafted.map((step) => stepFor(step, options))] }
+      : {}),
   };
 };
 
@@ -85,6 +90,10 @@ function refuseForeignSyntax(dockerfile: Dockerfile, options: FrontendOptions): 
       hint: 'Remove the syntax line if the file is an ordinary Dockerfile',
     },
   );
+}
+
+function stepFor(step: DraftedStep, options: FrontendOptions): DraftedStep {
+  return step.image === undefined ? step : { ...step, image: { ...step.image, config: forPlatform(step.image.config, options) } };
 }
 
 /** An image built for another platform than this machine's says so, whatever its base said. */

@@ -84,6 +84,16 @@ export function addHistory(draft: ConfigDraft, createdBy: string, layer: boolean
   draft.history.push({ created_by: createdBy, comment: 'buildkit.dockerfile.v0', ...(layer ? {} : { empty_layer: true }) });
 }
 
+/** Adds a history entry as the builder before BuildKit wrote it. */
+export function addClassicHistory(draft: ConfigDraft, createdBy: string, layer: boolean): void {
+  draft.history.push({ created_by: createdBy, ...(layer ? {} : { empty_layer: true }) });
+}
+
+/** What stands before a command in shell form. */
+export function shellOf(draft: Pick<ConfigDraft, 'shell'>): readonly string[] {
+  return draft.shell.length > 0 ? draft.shell : ['/bin/sh', '-c'];
+}
+
 /** The config document, without a creation time; members without content are left out as Go's `omitempty` does. */
 export function finishDraft(draft: ConfigDraft): ImageConfig {
   const { config: _config, history: _history, author: _author, ...kept } = draft.kept;

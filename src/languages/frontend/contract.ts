@@ -34,6 +34,8 @@ export type FrontendOptions = {
   readonly ignorePatterns?: readonly string[];
   /** By their names in the form of `contextName`. One takes the place of an image, and of a stage of its name. */
   readonly contexts?: ReadonlyMap<string, NamedContext>;
+  /** The history in the words of the builder before BuildKit, and an image for each step (`FrontendResult.steps`); left out for BuildKit's history. */
+  readonly isClassic?: boolean;
 };
 
 /** A base image as the frontend needs it. */
@@ -45,6 +47,8 @@ export type ResolvedImage = {
   /** Manifest for the asked platform. */
   readonly manifest: Digest;
   readonly config: ImageConfig;
+  /** Digest of its config document. */
+  readonly imageId?: Digest;
 };
 
 export type Outside = {
@@ -66,6 +70,33 @@ export type FrontendResult = {
   readonly notes?: readonly string[];
   /** When the image is to say that it was made, milliseconds since the epoch; undefined: when its layers were. */
   readonly epoch?: number | undefined;
+  /** Every instruction that was applied, in the order of the file; only where the options say `isClassic`. */
+  readonly steps?: readonly DraftedStep[];
+};
+
+/** One instruction, for faces that show the steps in the order of the file, and for the image that there is after it. */
+export type DraftedStep = {
+  /** As it was written, on one line. */
+  readonly text: string;
+  /** `global`: ARG above the first FROM; `run`: a process, or a folder that a container made; `settings`: only the config. */
+  readonly kind: 'global' | 'from' | 'run' | 'copy' | 'settings';
+  /** A trigger of the base image, which belongs to the FROM before it. */
+  readonly isTrigger: boolean;
+  /** What makes its layer; undefined for none. For FROM the files of its image. */
+  readonly vertex: Digest | undefined;
+  /** Images whose files it reads; for FROM that is its own. */
+  readonly images: readonly Digest[];
+  /** undefined for `global`. */
+  readonly image: DraftedImage | undefined;
+};
+
+/** The image after a step: its config as in `FrontendResult`, its files (undefined for none), how many layers the steps so far have made. */
+export type DraftedImage = {
+  readonly stage: number;
+  readonly config: ImageConfig;
+  readonly files: Digest | undefined;
+  readonly layers: number;
+  readonly baseImage: ResolvedImage | undefined;
 };
 
 export type Frontend = (source: string, options: FrontendOptions, outside: Outside, signal: AbortSignal) => Promise<FrontendResult>;

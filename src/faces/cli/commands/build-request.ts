@@ -75,11 +75,15 @@ export const buildOptions = {
     help: 'Also write an archive: "type=oci|docker,dest=FILE", "compression=gzip|zstd|uncompressed"',
   }),
   platforms: list('platform', { value: 'stringArray', help: 'Platform of the image: "os/architecture[/variant]"; several make one index' }),
-  progress: choice<ProgressMode, undefined>('progress', {
-    words: progressModes,
-    initial: undefined,
-    help: 'How progress is shown (default "auto")',
-  }),
+  progress: parsed(
+    'progress',
+    {
+      value: 'string',
+      initial: undefined,
+      help: 'How progress is shown: "auto", "plain", "tty", "quiet", "none", "rawjson", "classic" (the steps as before BuildKit, an image for each), "classic-v25" (in the words of Docker 25) (default "auto")',
+    },
+    readProgress,
+  ),
   pull: pullOption(),
   quiet: flag('quiet', { short: 'q', help: 'Suppress the build output and print image ID on success' }),
   remove: flag('rm', { help: 'Accepted, changes nothing: no containers are left behind' }, true),
@@ -246,6 +250,12 @@ function readAnnotations(given: BuildOptions): BuildRequest['annotations'] {
       hint: 'Write one: "-o type=oci,dest=FILE"',
     });
   return read;
+}
+
+function readProgress(word: string): ProgressMode {
+  const mode = progressModes.find((one) => one === word);
+  if (mode !== undefined) return mode;
+  throw badValue('progress', word, `use ${progressModes.map((one) => `"${one}"`).join(', ')}`);
 }
 
 function readJobs(word: string): number {

@@ -2,15 +2,16 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { build } from '#engine/build.ts';
 import type { EngineOptions } from '#engine/open.ts';
+import type { StepFollower } from '#engine/step-follower.ts';
 import type { BuildEnd, BuildOutcome, BuildRequest } from '#engine/build-requests.ts';
 import type { ProgressEvent, Report } from '#formats/progress/event.ts';
-import { fullDisk, fullDiskHint, JettisonError, messageOf } from '#ground/base/errors.ts';
+import { clean, fullDisk, fullDiskHint, JettisonError, messageOf } from '#ground/base/errors.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { badValue, parseBoolean } from '../option.ts';
 import { summaryLine } from '../output/summary.ts';
 import { whyLines } from '../output/why.ts';
-import { isTerminal, openScreen, progressModes, type ProgressMode } from '../output/screen.ts';
+import { isClassicMode, isTerminal, openScreen, progressModes, type ProgressMode } from '../output/screen.ts';
 import type { BuildWarning } from './build-metadata.ts';
 import { readRetries } from './retry-options.ts';
 import { buildOptions, notBuiltOptions, requestOf, type BuildOptions } from './build-request.ts';
@@ -23,9 +24,11 @@ export const buildCommand = defineCommand({
   notBuilt: notBuiltOptions,
   arguments: [1, 1],
   async run(given, around, signal) {
-    refuseClassicBuilder(around.environment['DOCKER_BUILDKIT'] ?? '');
+    const wantsClassic = isClassicWanted(around.environment['DOCKER_BUILDKIT'] ?? '');
     if (!given.options.remove) throw new JettisonError('cli/not-built', '"--rm=false" is not built yet');
-    const request = await requestOf(given.options, given.arguments[0] ?? '', around, signal);
+    const mode = progressMode(given.options, { around, wantsClassic });
+    const isClassic = wantsClassic || isClassicMode(mode);
+    const request = { ...(await requestOf(given.options, given.arguments[0] ?? '', around, signal)), isClassic };
     const call = given.options.check ? { ...given.options.call, kind: 'check' as const } : given.options.call;
     if (call.kind !== 'build') {
       if (given.options.metadataFile !== undefined)
@@ -33,7 +36,6 @@ export const buildCommand = defineCommand({
       const { callBuild } = await import('./build-call.ts');
       return await callBuild(request, call, around, signal);
     }
-    const mode = progressMode(given.options, around);
     const warnings: BuildWarning[] = [];
     const note = (event: ProgressEvent): void => void (event.kind === 'warning' && warnings.push(event));
     // What an earlier build wrote must not be taken for this one's when it fails.
@@ -41,7 +43,8 @@ export const buildCommand = defineCommand({
     const { cacheMax, isolation } = given.options;
     const wished = { ...(cacheMax === undefined ? {} : { cacheMax }), ...(isolation === undefined ? {} : { isolation }) };
     const setting = { mode, network: readRetries(given.options), note, ...wished };
-    const outcome = await buildOnScreen(request, setting, around, signal);
+    const outcome = await buildOnScreen(request, setting, around, signal).catch((error: unknown) => classicEnd(error, isClassic, around));
+    if (typeof outcome === 'number') return outcome;
     if (given.options.idFile !== undefined)
       writeAtomically(resolve(around.currentFolder, given.options.idFile), outcome.imageId, 'the image ID');
     if (given.options.metadataFile !== undefined) {
@@ -69,17 +72,43 @@ async function buildOnScreen(request: BuildRequest, setting: Setting, around: Su
   using screen = await openScreen(mode, around);
   const report: Report = (event) => (note(event), screen.report(event));
   const failed = ({ why }: BuildEnd): void => {
-    if (mode !== 'quiet' && mode !== 'rawjson') lastLines = whyLines(why, dockerfile);
+    if (tellsMore(mode)) lastLines = whyLines(why, dockerfile);
   };
-  const made = await build(engine, request, { report, failed }, signal);
-  const closing = mode === 'quiet' ? [] : [...whyLines(made.why, dockerfile), summaryLine(made)];
+  const { steps = silentSteps } = screen;
+  const made = await build(engine, request, { report, failed, ...(request.isClassic === true ? { steps } : {}) }, signal);
+  const closing = !tellsMore(mode) ? [] : [...whyLines(made.why, dockerfile), summaryLine(made)];
   screen.finish({ imageId: made.imageId, names: made.tags, closing });
   return made;
 }
 
-function progressMode(given: BuildOptions, around: Surroundings): ProgressMode {
+/** Whoever wants the steps kept but sees them in another form. */
+const silentSteps: StepFollower = { context: () => undefined, plan: () => undefined, pulling: () => undefined, image: () => undefined };
+
+/** Is anything said beside the steps? */
+function tellsMore(mode: ProgressMode): boolean {
+  return mode === 'auto' || mode === 'plain' || mode === 'tty';
+}
+
+/** A step that failed in the words of the builder before BuildKit, and its exit code; other errors are told as ever. */
+function classicEnd(error: unknown, isClassic: boolean, { streams }: Surroundings): number {
+  const failed = isClassic && error instanceof JettisonError ? failedCommand.exec(error.message) : null;
+  if (failed === null || !(error instanceof JettisonError)) throw error;
+  const [, words = '', exited = '', killed = ''] = failed;
+  const code = Number(exited || killed);
+  streams.stderr.write(
+    `The command '${clean(words)}' returned a non-zero code: ${code}\n${error.hint === undefined ? '' : `${error.hint}\n`}`,
+  );
+  return code;
+}
+
+/** The words of `ops/process-failed` and its like. */
+const failedCommand = /^process "([\s\S]*)" did not complete successfully: (?:exit code: (\d+)|killed by signal \S+ \(exit code (\d+)\))/u;
+
+type Wishes = { readonly around: Surroundings; readonly wantsClassic: boolean };
+
+function progressMode(given: BuildOptions, { around, wantsClassic }: Wishes): ProgressMode {
   if (given.quiet) return 'quiet';
-  const asked = given.progress ?? modeOf(around.environment['BUILDKIT_PROGRESS'] ?? '');
+  const asked = given.progress ?? (wantsClassic ? 'classic' : modeOf(around.environment['BUILDKIT_PROGRESS'] ?? ''));
   if (asked === 'tty' && !isTerminal(around.streams.stderr, around.environment)) {
     throw badValue('progress', 'tty', 'standard error is not a terminal');
   }
@@ -95,13 +124,11 @@ function modeOf(word: string): ProgressMode {
 }
 
 /** The docker CLI takes the builder from before BuildKit when this variable is false. */
-function refuseClassicBuilder(word: string): void {
-  if (word === '' || parseBoolean(word) === true) return;
-  throw parseBoolean(word) === undefined
-    ? new JettisonError('cli/bad-value', `DOCKER_BUILDKIT expects a boolean value, not "${word}"`)
-    : new JettisonError('cli/not-built', 'The form of the builder before BuildKit ("DOCKER_BUILDKIT=0") is not built yet', {
-        hint: 'Unset DOCKER_BUILDKIT, or set it to 1',
-      });
+function isClassicWanted(word: string): boolean {
+  if (word === '') return false;
+  const wantsBuildKit = parseBoolean(word);
+  if (wantsBuildKit !== undefined) return !wantsBuildKit;
+  throw new JettisonError('cli/bad-value', `DOCKER_BUILDKIT expects a boolean value, not "${word}"`);
 }
 
 function writeAtomically(file: string, content: string, what: string): void {

@@ -29,7 +29,7 @@ export const imagesCommand = defineCommand({
   summary: 'List images',
   usage: '[OPTIONS] [REPOSITORY[:TAG]]',
   options: {
-    all: flag('all', { short: 'a', help: 'Show all images (there are no intermediate images to hide)' }),
+    all: flag('all', { short: 'a', help: 'Show all images, also those of the steps of classic builds' }),
     digests: flag('digests', { help: 'Show digests' }),
     filter: filterList('filter', {
       short: 'f',
@@ -45,7 +45,7 @@ export const imagesCommand = defineCommand({
     if (options.tree) refuseWithTree(options);
     const request = readFilters(options.filter, around.now());
     await using engine = await engineFor(around);
-    const rows = listImages(engine, { ...request, references: [...names, ...request.references] });
+    const rows = listImages(engine, { ...request, all: options.all, references: [...names, ...request.references] });
     const { stdout } = around.streams;
     if (options.tree) {
       const containers = containersByImage(engine);
@@ -106,7 +106,7 @@ function fieldsOf(row: ImageRow, options: { readonly now: number; readonly full:
   };
 }
 
-function readFilters(filters: readonly string[], now: number): ImageListRequest {
+function readFilters(filters: readonly string[], now: number): Omit<ImageListRequest, 'all'> {
   const all = (wanted: string): readonly string[] =>
     filters.flatMap((filter) => (nameOf(filter) === wanted ? [filter.slice(filter.indexOf('=') + 1).trim()] : []));
   const unknown = filters.find((filter) => !['reference', 'before', 'since', 'until', 'label', 'dangling'].includes(nameOf(filter)));

@@ -1,4 +1,5 @@
 /** Which of the ways to show progress is used, and what they have in common. */
+import type { StepFollower } from '#engine/step-follower.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Output, Surroundings } from '../command.ts';
 
@@ -15,20 +16,37 @@ export type Screen = Disposable & {
   readonly report: Report;
   /** The last lines; undefined when it failed. */
   finish(end: BuildEnd | undefined): void;
+  /** Of a screen that shows the steps one after the other. */
+  readonly steps?: StepFollower;
 };
 
-export const progressModes = ['auto', 'plain', 'tty', 'quiet', 'rawjson'] as const;
+/** `classic`: as the builder before BuildKit, in the words of the Docker that most texts show; `classic-v25`: in those of Docker 25 and later. */
+export const progressModes = ['auto', 'plain', 'tty', 'quiet', 'none', 'rawjson', 'classic', 'classic-v25'] as const;
 export type ProgressMode = (typeof progressModes)[number];
 
 /** A screen on stderr. `tty` asked for where there is no terminal is refused by the caller; `auto` takes what fits. */
 export async function openScreen(mode: ProgressMode, around: Surroundings): Promise<Screen> {
   const { stderr } = around.streams;
-  if (mode === 'quiet') return { report: () => {}, finish: () => {}, [Symbol.dispose]: () => {} };
+  if (mode === 'quiet' || mode === 'none') return { report: () => {}, finish: () => {}, [Symbol.dispose]: () => {} };
+  if (isClassicMode(mode)) {
+    const { createClassicScreen } = await import('./classic.ts');
+    const { stdout } = around.streams;
+    return createClassicScreen((text) => void stdout.write(text), {
+      now: around.now,
+      colours: isTerminal(stdout, around.environment) && wantsColours(around.environment),
+      isLater: mode === 'classic-v25',
+      aside: (text) => void stderr.write(text),
+    });
+  }
   if (mode === 'tty' || (mode === 'auto' && isTerminal(stderr, around.environment))) {
     const { createTerminalScreen } = await import('./terminal.ts');
     return createTerminalScreen(stderr, { now: around.now, colours: wantsColours(around.environment) });
   }
   return await openLines(mode === 'rawjson' ? 'rawjson' : 'plain', (text) => void stderr.write(text), around.now);
+}
+
+export function isClassicMode(mode: ProgressMode): mode is 'classic' | 'classic-v25' {
+  return mode === 'classic' || mode === 'classic-v25';
 }
 
 /** A screen that writes whole lines and never goes back. */

@@ -8,7 +8,19 @@ import type { AddInstruction, CopyInstruction, Word, WorkdirInstruction } from '
 import { bodyOf } from '../syntax/heredoc.ts';
 import { cleanPath, resolvePath } from './paths.ts';
 import { readChecksum, readRemote, refuseRemote, remoteTree, type Remote, type Source } from './remote.ts';
-import { addLayer, addLinkedLayer, expand, filesOf, placeOf, record, spend, type StepContext } from './state.ts';
+import { copiedBy } from '#languages/frontend/copied.ts';
+import {
+  addLayer,
+  addLinkedLayer,
+  expand,
+  filesOf,
+  noCommand,
+  placeOf,
+  record,
+  spend,
+  type StageState,
+  type StepContext,
+} from './state.ts';
 
 /** COPY and ADD. With `--link` the copy is made over nothing, and its layer put over the stage's (see `standsAlone`). */
 export function convertCopy(context: StepContext, instruction: CopyInstruction | AddInstruction): void {
@@ -38,11 +50,10 @@ export function convertCopy(context: StepContext, instruction: CopyInstruction |
   const actions = actionsOf({ context, instruction, sources, checksum, written, owner, mode, inputs, readTree });
   if (base) addLayer(context, () => ({ kind: 'file', base: 0, actions }), inputs);
   else addLinkedLayer(context, () => ({ kind: 'file', base: null, actions }), inputs);
-  record(
-    context,
-    () => `${shownCopy({ instruction, sources, written, owner, chmod: mode === null ? undefined : chmod })} # buildkit`,
-    true,
-  );
+  record(context, () => `${shownCopy({ instruction, sources, written, owner, chmod: mode === null ? undefined : chmod })} # buildkit`, {
+    isLayer: true,
+    classic: () => classicCopy(state, { instruction, written, owner, chmod: mode === null ? undefined : chmod }),
+  });
 }
 
 function readSources(
@@ -137,6 +148,16 @@ function shownCopy({
   ].join(' ');
 }
 
+/** As the builder before BuildKit has it: the digest of what is copied, which is known when it was read, in the place of its name. */
+function classicCopy(
+  { draft, layers }: StageState,
+  { instruction, written, owner, chmod }: Pick<Copying, 'instruction' | 'written' | 'owner'> & { readonly chmod: string | undefined },
+): string {
+  const layer = layers.at(-1);
+  const flags = [...(owner === null ? [] : [`--chown=${owner} `]), ...(chmod === undefined ? [] : [`--chmod=${chmod} `])].join('');
+  return noCommand(draft, `${instruction.kind.toUpperCase()} ${flags}${layer === undefined ? '' : copiedBy(layer)} in ${written} `);
+}
+
 /**
  * Can a copy be made without its base? Names of users but root are in the base's /etc/passwd. With --chmod BuildKit copies over the base as without --link, and it
  * shows: folders that are there keep their looks, links in the destination are followed.
@@ -163,7 +184,7 @@ export function convertWorkdir(context: StepContext, instruction: WorkdirInstruc
     };
     addLayer(context, makeOp, state.files ? [state.files] : []);
   } else state.step++;
-  record(context, () => `WORKDIR ${folder}`, folder !== '/');
+  record(context, () => `WORKDIR ${folder}`, { isLayer: folder !== '/', classic: () => noCommand(state.draft, `WORKDIR ${folder}`) });
 }
 
 /** What `mkdir -p` makes of an absolute path as it is written: also the folders that a `..` leaves again. */

@@ -2,7 +2,7 @@
 import { JettisonError } from '#ground/base/errors.ts';
 import type { ExecOp, FileOp, Mount } from '#formats/graph/op.ts';
 import type { Edge } from '#formats/graph/vertex.ts';
-import { joinVariables, type ConfigDraft } from '#languages/frontend/config-draft.ts';
+import { joinVariables, shellOf, type ConfigDraft } from '#languages/frontend/config-draft.ts';
 import type { Command, RunInstruction } from '../ast.ts';
 import { bodyOf, parseHeredocHead } from '../syntax/heredoc.ts';
 import { convertMounts } from './mounts.ts';
@@ -26,7 +26,10 @@ export function convertRun(context: StepContext, instruction: RunInstruction): v
   const [body] = instruction.heredocs;
   const suffix = body && text !== undefined ? ` (${summarize(body.content)})` : '';
   addLayer(context, () => execOp({ context, instruction, mounts, processArguments }), inputs, suffix);
-  record(context, () => `RUN ${[...argumentPrefix(state), ...processArguments].join(' ')} # buildkit`, true);
+  record(context, () => `RUN ${[...argumentPrefix(state), ...processArguments].join(' ')} # buildkit`, {
+    isLayer: true,
+    classic: () => [...classicPrefix(state), ...processArguments].join(' '),
+  });
 }
 
 type Execution = {
@@ -78,10 +81,6 @@ export function argumentsOf(command: Command, draft: ConfigDraft): readonly stri
   return command.form === 'exec' ? command.arguments.map((word) => word.text) : [...shellOf(draft), command.text.text];
 }
 
-function shellOf(draft: ConfigDraft): readonly string[] {
-  return draft.shell.length > 0 ? draft.shell : ['/bin/sh', '-c'];
-}
-
 /** The shell's text when here-documents have a part in it; undefined for an ordinary command. */
 function readCommand(
   conversion: Conversion,
@@ -131,6 +130,12 @@ function withAgent(variables: ReadonlyMap<string, string>, mounts: readonly Moun
 function argumentPrefix({ arguments: declared, variables }: StageState): readonly string[] {
   if (declared.size === 0) return [];
   return [`|${declared.size}`, ...[...declared].map(([name, value]) => `${name}=${variables.get(name) ?? value ?? ''}`)];
+}
+
+/** The same as the builder before BuildKit has it: by name, without those that have no value or that an ENV of the image hides. */
+function classicPrefix({ arguments: declared, draft }: StageState): readonly string[] {
+  const known = [...declared].flatMap(([name, value]) => (value === undefined || draft.variables.has(name) ? [] : [`${name}=${value}`]));
+  return known.length === 0 ? [] : [`|${known.length}`, ...known.toSorted()];
 }
 
 function summarize(body: string): string {

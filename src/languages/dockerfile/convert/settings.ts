@@ -19,7 +19,7 @@ import type { DeclaredArgument } from './facts.ts';
 import { parsePorts } from './ports.ts';
 import { argumentsOf } from './run.ts';
 import { isSignal, nearestSignal } from './signals.ts';
-import { expand, expandToWords, placeOf, record, spend, type StepContext } from './state.ts';
+import { expand, expandToWords, noCommand, placeOf, record, spend, type StepContext } from './state.ts';
 
 /** ARG in a stage: `--build-arg` wins over the default, the default over the value above the first FROM. */
 export function convertArg(context: StepContext, instruction: ArgInstruction): void {
@@ -36,7 +36,19 @@ export function convertArg(context: StepContext, instruction: ArgInstruction): v
   }
   facts.arguments = declared;
   facts.names = declared.map(({ name }) => name);
-  record(context, () => `ARG ${declared.map(({ name, value }) => (value === undefined ? name : `${name}=${value}`)).join(' ')}`);
+  record(context, () => shownArguments(declared), {
+    classic: () => {
+      const standards = instruction.arguments.map(({ name: { text: name }, value }) => {
+        if (value === undefined) return { name, value };
+        return { name, value: options.buildArgs.has(name) ? expand(context, value) : state.arguments.get(name) };
+      });
+      return noCommand(state.draft, ` ${shownArguments(standards)}`);
+    },
+  });
+}
+
+function shownArguments(pairs: readonly Pick<DeclaredArgument, 'name' | 'value'>[]): string {
+  return `ARG ${pairs.map(({ name, value }) => (value === undefined ? name : `${name}=${value}`)).join(' ')}`;
 }
 
 export function convertEnv(context: StepContext, instruction: EnvInstruction): void {
@@ -87,7 +99,9 @@ export function convertExpose(context: StepContext, instruction: ExposeInstructi
     return found;
   });
   for (const port of ports) draft.ports.add(port);
-  record(context, () => `EXPOSE ${goList(ports)}`);
+  record(context, () => `EXPOSE ${goList(ports)}`, {
+    classic: () => noCommand(draft, ` EXPOSE ${words.map(({ text }) => text).join(' ')}`),
+  });
 }
 
 export function convertVolume(context: StepContext, instruction: VolumeInstruction): void {
@@ -138,8 +152,8 @@ export function convertHealthcheck(context: StepContext, instruction: Healthchec
     ...(startInterval === 0 ? {} : { StartInterval: startInterval }),
     ...(retries === 0 ? {} : { Retries: retries }),
   } satisfies Healthcheck;
-  record(context, () => {
-    const times = [interval, timeout, startPeriod, startInterval].map(formatDuration);
-    return `HEALTHCHECK &{${[goQuoteList(test), ...times.map(goQuote), goQuoteRune(retries)].join(' ')}}`;
+  const times = [interval, timeout, startPeriod, startInterval].map(formatDuration);
+  record(context, () => `HEALTHCHECK &{${[goQuoteList(test), ...times.map(goQuote), goQuoteRune(retries)].join(' ')}}`, {
+    classic: () => noCommand(context.state.draft, ` HEALTHCHECK &{${[goList(test), ...times, String(retries)].join(' ')}}`),
   });
 }

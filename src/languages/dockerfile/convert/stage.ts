@@ -17,13 +17,18 @@ import {
   convertUser,
   convertVolume,
 } from './settings.ts';
-import { openStage, record, spend, type Conversion, type StageState, type StepContext } from './state.ts';
+import { openStage, record, recordClassic, spend, type Conversion, type StageState, type StepContext } from './state.ts';
+import { addDraftedStep } from './steps.ts';
 
 /** Stages that this one needs must have been converted before. */
 export function convertStage(stage: PlannedStage, conversion: Conversion): StageState {
   const state = openStage(stage, conversion);
   conversion.states.set(stage, state);
-  for (const step of stage.steps) convertStep(state, step, conversion);
+  addDraftedStep(state, undefined, conversion);
+  for (const step of stage.steps) {
+    convertStep(state, step, conversion);
+    addDraftedStep(state, step, conversion);
+  }
   return state;
 }
 
@@ -90,7 +95,7 @@ function apply(context: StepContext): void {
       return record(context, () => `MAINTAINER ${draft.author}`);
     case 'onbuild':
       draft.onBuild.push(instruction.expression);
-      return undefined;
+      return recordClassic(context, `ONBUILD ${instruction.expression}`);
     default:
       return unreachable(instruction, 'instruction');
   }

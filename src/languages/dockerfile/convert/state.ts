@@ -8,8 +8,17 @@ import { copyFolder } from '#formats/graph/copy.ts';
 import type { FileOp, Op } from '#formats/graph/op.ts';
 import { normalPlatform, printPlatform, type Platform } from '#formats/oci/platform.ts';
 import { proxyEnvironment } from '#languages/frontend/arguments.ts';
-import { addHistory, defaultPath, draftOf, draftOn, emptyDraft, type ConfigDraft } from '#languages/frontend/config-draft.ts';
-import type { ResolvedImage } from '#languages/frontend/contract.ts';
+import {
+  addClassicHistory,
+  addHistory,
+  defaultPath,
+  draftOf,
+  draftOn,
+  emptyDraft,
+  shellOf,
+  type ConfigDraft,
+} from '#languages/frontend/config-draft.ts';
+import type { DraftedStep, ResolvedImage } from '#languages/frontend/contract.ts';
 import { createExpander, type Expand, type WordRules } from '#languages/frontend/words.ts';
 import type { Word } from '../ast.ts';
 import type { StageFacts, StepFacts } from './facts.ts';
@@ -67,6 +76,8 @@ export type Conversion = {
   readonly expandWord: Expand;
   /** What the words of instructions follow, unless something else is said. */
   readonly wordRules: WordRules;
+  /** Filled where they are wanted: see `steps.ts`. */
+  readonly drafted: DraftedStep[];
 };
 
 /** What is left of what a file may cost: a hostile one would fill memory with copies of long values, or search long for suggestions. */
@@ -98,6 +109,7 @@ export function createConversion(plan: Plan, images: ResolvedImages, makeEdge: M
     makeEdge: make,
     expandWord: createExpander(mostCharacters),
     wordRules: { escape: plan.dockerfile.escape },
+    drafted: [],
     budget: { characters: mostCharacters, suggestions: mostSuggestions },
   };
 }
@@ -364,9 +376,24 @@ export type StepContext = {
   readonly facts: StepFacts;
 };
 
+/** `classic`: the whole entry as the builder before BuildKit has it; left out where that one has the same words behind its shell. */
+type HistoryWords = { readonly isLayer?: boolean; readonly classic?: () => string };
+
 /** Adds a history entry; `describe` is only asked when an image is made. `isLayer`: a layer belongs to it. */
-export function record({ state, conversion }: StepContext, describe: () => string, isLayer = false): void {
-  if (!conversion.isDry) addHistory(state.draft, describe(), isLayer);
+export function record({ state, conversion }: StepContext, describe: () => string, { isLayer = false, classic }: HistoryWords = {}): void {
+  if (conversion.isDry) return;
+  if (conversion.plan.options.isClassic !== true) return addHistory(state.draft, describe(), isLayer);
+  addClassicHistory(state.draft, classic?.() ?? noCommand(state.draft, ` ${describe()}`), isLayer);
+}
+
+/** A history entry of what BuildKit has none for. */
+export function recordClassic(context: StepContext, words: string): void {
+  if (context.conversion.plan.options.isClassic === true) record(context, () => words);
+}
+
+/** How the builder before BuildKit tells of what was no command: most instructions have two blanks before their words, COPY and WORKDIR one. */
+export function noCommand(draft: ConfigDraft, words: string): string {
+  return `${shellOf(draft).join(' ')} #(nop) ${words}`;
 }
 
 /** Where to point for `word`: the word; when it stands on a further line, the instruction (whose line people look for) and the word. */
