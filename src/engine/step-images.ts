@@ -103,7 +103,7 @@ export function createStepImages(engine: Engine, given: Given, signal: AbortSign
       const isNew = !engine.lineage.isKnown(imageId);
       engine.lineage.note(imageId, parentAt(state, place));
       engine.lineage.keep(imageId);
-      engine.lineage.forgetOldest(mostSteps, (id) => engine.containers.list().some((container) => container.imageId === id));
+      engine.lineage.forgetOldest(mostSteps, (id) => engine.containers.list().some(({ spec }) => spec.imageId === id));
       given.follower.image(place, { imageId, isNew: isNew || given.noCache });
     },
   };

@@ -88,7 +88,6 @@ test('what asks for something that is not built is refused by its name', async (
   };
   assert.match(await refused(['--build-arg', 'BUILDKIT_MULTI_PLATFORM=true']), /"BUILDKIT_MULTI_PLATFORM" is not built yet/u);
   assert.match(await refused(['--build-arg', 'BUILDKIT_SYNTAX=example/other']), /Syntax image "example\/other"/u);
-  assert.match(await refused([], { DOCKER_BUILDKIT: '0' }), /DOCKER_BUILDKIT=0.* is not built yet/u);
   assert.match(await refused([], { DOCKER_BUILDKIT: 'perhaps' }), /DOCKER_BUILDKIT expects a boolean/u);
   assert.match(await refused([], { BUILDKIT_PROGRESS: 'loud' }), /Invalid BUILDKIT_PROGRESS "loud"/u);
   const accepted = [
