@@ -6,7 +6,11 @@ import type { Option, ValuesOf } from './option.ts';
 
 /** A standard output as commands see it. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
-export type Streams = { readonly stdin: Readable & { readonly isTTY?: boolean }; readonly stdout: Output; readonly stderr: Output };
+export type Streams = {
+  readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(on: boolean): unknown };
+  readonly stdout: Output;
+  readonly stderr: Output;
+};
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 

@@ -219,6 +219,16 @@ export const commandTable: readonly CommandEntry[] = [
     summary: 'Show the version',
     load: async () => (await import('./commands/buildx.ts')).buildxVersionCommand,
   },
+  {
+    names: ['login'],
+    summary: 'Show a registry who you are, and keep that for pulls and pushes',
+    load: async () => (await import('./commands/login.ts')).loginCommand,
+  },
+  {
+    names: ['logout'],
+    summary: 'Forget who you are to a registry',
+    load: async () => (await import('./commands/login.ts')).logoutCommand,
+  },
 ];
 
 /** Commands of the docker CLI that are not built yet; those that will not be are in refused-commands.ts. */
@@ -232,8 +242,6 @@ export const notBuiltCommands: ReadonlySet<string> = new Set([
   'export',
   'import',
   'kill',
-  'login',
-  'logout',
   'logs',
   'pause',
   'port',
