@@ -92,6 +92,8 @@ export type Engine = AsyncDisposable & {
   dismissWorker(): void;
   /** A worker of its own whose standard streams are this process's, for one container. */
   attachedWorker(signal: AbortSignal, network?: ContainerNetwork['worker']): Promise<Worker>;
+  /** A worker of its own that files go in and out of; `beside`: a process whose user namespace it joins. */
+  filesWorker(beside: number | undefined, signal: AbortSignal): Promise<Worker>;
 };
 
 export type EngineOptions = {
@@ -145,7 +147,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let registry: Promise<RegistryClient> | undefined;
   let worker: Promise<Worker> | undefined;
   const dismissed = new Set<Promise<void>>();
-  const startWorker = async (stdio: 'inherit' | 'none', signal: AbortSignal, outer?: ContainerNetwork['worker']): Promise<Worker> => {
+  const startWorker = async (
+    stdio: 'inherit' | 'pipe' | 'none',
+    signal: AbortSignal,
+    outer?: { readonly network?: ContainerNetwork['worker']; readonly beside?: number },
+  ): Promise<Worker> => {
     hold();
     const { startWorker: startBest } = await import('#execution/worker/start.ts');
     const starting = startBest(
@@ -156,7 +162,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         now,
         environment: workerEnvironment(options.environment),
         report,
-        ...(outer === undefined ? {} : { network: outer }),
+        ...outer,
       },
       signal,
     );
@@ -233,7 +239,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       return await worker;
     },
     dismissWorker,
-    attachedWorker: async (signal, outer) => await startWorker('inherit', signal, outer),
+    attachedWorker: async (signal, network) => await startWorker('inherit', signal, network && { network }),
+    filesWorker: async (beside, signal) => await startWorker('pipe', signal, beside === undefined ? {} : { beside }),
     [Symbol.asyncDispose]: async () => await resources.disposeAsync(),
   };
 }

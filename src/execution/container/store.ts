@@ -73,6 +73,8 @@ export type ContainerStore = {
   rename(id: string, name: string): void;
   /** It has a process now. `isAgain`: its policy has started it. */
   noteStart(id: string, at: number, isAgain?: boolean): void;
+  /** It has a snapshot of its own. */
+  noteSnapshot(id: string, snapshot: SnapshotId): void;
   notePause(id: string, isPaused: boolean): void;
   /** Somebody wants it to stop, or to run again. */
   noteStop(id: string, isToStop: boolean): void;
@@ -121,6 +123,7 @@ export function openContainerStore(database: Database, folder: string): Containe
   const start = database.prepare(
     `UPDATE containers SET phase = 'running', started = ?, error = NULL, out_of_memory = 0, restarts = CASE ? WHEN 1 THEN restarts + 1 ELSE 0 END WHERE id = ?`,
   );
+  const own = database.prepare('UPDATE containers SET snapshot = ? WHERE id = ?');
   const phase = database.prepare('UPDATE containers SET phase = ? WHERE id = ?');
   const stop = database.prepare('UPDATE containers SET to_stop = ? WHERE id = ?');
   const end = database.prepare(
@@ -170,6 +173,7 @@ export function openContainerStore(database: Database, folder: string): Containe
         rename.run(name, id);
       }),
     noteStart: (id, at, isAgain = false) => void start.run(at, isAgain ? 1 : 0, id),
+    noteSnapshot: (id, snapshot) => void own.run(snapshot, id),
     notePause: (id, isPaused) => void phase.run(isPaused ? 'paused' : 'running', id),
     noteStop: (id, isToStop) => void stop.run(isToStop ? 1 : 0, id),
     noteEnd: (id, { code, at, snapshot, error, isOutOfMemory = false, restarts = false }) =>

@@ -1,4 +1,5 @@
 /** What the engine may ask of a worker: the process that mounts, runs and copies. A worker knows nothing of Dockerfiles, tags or registries. */
+import type { Readable, Writable } from 'node:stream';
 import type { ChainId } from '#formats/oci/layer-ids.ts';
 import type { ExecOp, FileOp, CopyAction, MergeOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
@@ -10,10 +11,12 @@ import type { FilesRead } from '#execution/ops/file.ts';
 import type { PackageList } from '#execution/ops/packages.ts';
 import type { AnswerSsh } from '#execution/ops/exec.ts';
 import type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
+import type { FileLook, LookRequest, ReadRequest, WriteRequest } from '#execution/ops/container-files.ts';
 import type { ResourceLimits } from '#execution/runtime/contract.ts';
 
 export type { FilesRead } from '#execution/ops/file.ts';
 export type { ResourceLimits } from '#execution/runtime/contract.ts';
+export type { FileLook, FilesPlace, LookRequest, ReadRequest, WriteRequest } from '#execution/ops/container-files.ts';
 export type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 export type { PackageList } from '#execution/ops/packages.ts';
 
@@ -92,7 +95,11 @@ export type Examination = {
 /** `ids`: owners are recorded only; `limits`: of what a step uses; `store`: it was written on another rung. */
 export type Lack = { readonly what: 'runtime' | 'overlay' | 'ids' | 'limits' | 'store'; readonly problem: string; readonly hint: string };
 
+/** Where the bytes of files go in and out of a worker that was started for them. */
+export type FileStreams = { readonly input: Writable; readonly output: Readable };
+
 export type Worker = AsyncDisposable & {
+  readonly streams: FileStreams | undefined;
   /** By what means it keeps steps apart. */
   readonly rung: Rung;
   /** Of the process that holds its namespaces, as the caller sees it: others can enter them there. */
@@ -117,6 +124,12 @@ export type Worker = AsyncDisposable & {
   signalContainer(id: string, name: string): void;
   /** Which packages the full tree of a snapshot has (undefined: an empty tree). */
   findPackages(top: SnapshotId | undefined, signal: AbortSignal): Promise<PackageList>;
+  /** What is at a path of a container; undefined when nothing is. */
+  lookAtFile(request: LookRequest, signal: AbortSignal): Promise<FileLook | undefined>;
+  /** Writes files of a container to `output` as a tar, and gives its bytes: one such call in the life of a worker. */
+  readFiles(request: ReadRequest, signal: AbortSignal): Promise<number>;
+  /** Makes the files of the tar that comes by `input`, until that ends, in a folder of a container, and gives their bytes: the last call in the life of a worker. */
+  writeFiles(request: WriteRequest, signal: AbortSignal): Promise<number>;
   /** Which of these snapshots cannot be used any more, because they or something below them are gone. */
   missing(snapshots: readonly SnapshotId[], signal: AbortSignal): Promise<readonly SnapshotId[]>;
   /** Forgets snapshots; their files go. */

@@ -20,8 +20,10 @@ import { fromWire, toWire, type CallName, type Calls, type FromWorker, type ToWo
 export type LocalWorkerOptions = AlmostRung & {
   /** Folder of the store. */
   readonly store: string;
-  /** `inherit`: the worker's standard streams are this process's own, for `jettison run`. */
-  readonly stdio: 'inherit' | 'none';
+  /** `inherit`: the worker's standard streams are this process's own, for `jettison run`; `pipe`: they carry files. */
+  readonly stdio: 'inherit' | 'pipe' | 'none';
+  /** A process on this machine whose user namespace the worker joins, with the rights that its root has there; it sees the processes of the machine then. */
+  readonly beside?: number | undefined;
   /** The worker's whole environment. */
   readonly environment: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch: the worker's clock is never behind this one. */
@@ -47,16 +49,17 @@ const log = createLog('worker');
 export async function startLocalWorker(options: LocalWorkerOptions, signal: AbortSignal): Promise<Worker> {
   signal.throwIfAborted();
   log('starting');
-  const stream = options.stdio === 'inherit' ? 'inherit' : 'ignore';
+  const stream = options.stdio === 'none' ? 'ignore' : options.stdio;
   const stdio = [
     stream,
     stream,
-    options.stdio === 'inherit' || options.environment['NODE_DEBUG'] !== undefined ? 'inherit' : 'ignore',
+    options.stdio !== 'none' || options.environment['NODE_DEBUG'] !== undefined ? 'inherit' : 'ignore',
   ] as const;
-  const { isolation, tree } = options;
+  const { isolation, tree, beside } = options;
   const child = await startInNamespaces(
     {
       isolation,
+      beside,
       entry: workerEntry(),
       arguments: [],
       stdio,
@@ -125,6 +128,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
   return {
     rung: { isolation, tree: opened },
     pid: child.pid,
+    streams: child.streams,
     run: async ({ agents, onRead, ...request }, report, callSignal) => {
       const wire = { ...request, agents: [...agents.keys()], wantsDigests: onRead !== undefined };
       return await call('run', [wire], { report, agents, onRead }, callSignal);
@@ -143,6 +147,9 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     runContainer: async (request, callSignal) => await call('runContainer', [request], ignore, callSignal),
     signalContainer: (container, name) => send({ kind: 'signal', container, name }),
     findPackages: async (top, callSignal) => await call('findPackages', [top], ignore, callSignal),
+    lookAtFile: async (request, callSignal) => await call('lookAtFile', [request], ignore, callSignal),
+    readFiles: async (request, callSignal) => await call('readFiles', [request], ignore, callSignal),
+    writeFiles: async (request, callSignal) => await call('writeFiles', [request], ignore, callSignal),
     missing: async (snapshots, callSignal) => await call('missing', [snapshots], ignore, callSignal),
     release: async (snapshots, callSignal) => await call('release', [snapshots], ignore, callSignal),
     [Symbol.asyncDispose]: async () => {

@@ -29,6 +29,9 @@ export type Calls = {
       | 'prepareContainer'
       | 'runContainer'
       | 'findPackages'
+      | 'lookAtFile'
+      | 'readFiles'
+      | 'writeFiles'
       | 'missing'
       | 'release'
   ]: {

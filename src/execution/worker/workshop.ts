@@ -108,6 +108,12 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
         const { findPackages } = await import('#execution/ops/packages.ts');
         return await findPackages(top, snapshots, signal);
       },
+      lookAtFile: async ([request], _back, signal) =>
+        await (await import('#execution/ops/container-files.ts')).lookAtFile(request, snapshots, signal),
+      readFiles: async ([request], _back, signal) =>
+        await (await import('#execution/ops/container-files.ts')).readFiles(request, snapshots, signal),
+      writeFiles: async ([request], _back, signal) =>
+        await (await import('#execution/ops/container-files.ts')).writeFiles(request, snapshots, signal),
       missing: async ([ids]) => await Promise.resolve(ids.filter((id) => isMissing(snapshots, id))),
       release: async ([ids]) => {
         snapshots.remove(ids);

@@ -80,6 +80,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/load.ts')).loadCommand,
   },
   {
+    names: ['cp', 'container cp'],
+    summary: 'Copy files/folders between a container and the local filesystem',
+    load: async () => (await import('./commands/cp.ts')).cpCommand,
+  },
+  {
     names: ['ps', 'container ls', 'container list', 'container ps'],
     summary: 'List containers',
     load: async () => (await import('./commands/ps.ts')).psCommand,
@@ -235,7 +240,6 @@ export const commandTable: readonly CommandEntry[] = [
 export const notBuiltCommands: ReadonlySet<string> = new Set([
   'attach',
   'commit',
-  'cp',
   'diff',
   'events',
   'exec',

@@ -9,7 +9,7 @@
  * Process 1 has no default signal actions: only signals that it listens to reach it, SIGKILL from outside excepted.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { Duplex } from 'node:stream';
+import { Duplex, type Readable, type Writable } from 'node:stream';
 import { spawn, type ChildProcess, type Serializable } from 'node:child_process';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import type { Isolation } from './isolation.ts';
@@ -17,6 +17,8 @@ import { userNamespaceOptions, whyNoUserNamespaces } from './user-namespace.ts';
 
 export type NamespaceOptions = {
   readonly isolation: Isolation;
+  /** A process whose user namespace is taken instead of a new one, and whose PID namespace is that of this process: it can be looked at by its number. */
+  readonly beside?: number | undefined;
   /** Absolute path of the script. */
   readonly entry: string;
   readonly arguments: readonly string[];
@@ -37,7 +39,7 @@ export type ProcessNetwork =
   | { readonly kind: 'within'; within<T>(start: () => T): T }
   | { readonly kind: 'own' };
 
-export type NamespaceStream = 'ignore' | 'inherit' | number;
+export type NamespaceStream = 'ignore' | 'inherit' | 'pipe' | number;
 
 export type NamespaceProcess = AsyncDisposable & {
   /** Of the program that holds the namespaces, which is not the first one in them, as this process sees it. */
@@ -46,6 +48,8 @@ export type NamespaceProcess = AsyncDisposable & {
   send(message: Serializable): void;
   /** Calls `receiver` for each `process.send()` of the program. */
   onMessage(receiver: (message: unknown) => void): void;
+  /** Its standard input and output, where both are pipes. */
+  readonly streams: { readonly input: Writable; readonly output: Readable } | undefined;
   /** Settles when it has ended, and with it all that ran in its namespaces. It ends with 1 before any message when the namespaces were refused. */
   readonly exit: Promise<{ readonly code: number | undefined; readonly signal: NodeJS.Signals | undefined }>;
 };
@@ -62,9 +66,10 @@ const nodeFlags = ['--max-semi-space-size=1'] as const;
  */
 export async function startInNamespaces(options: NamespaceOptions, signal: AbortSignal): Promise<NamespaceProcess> {
   signal.throwIfAborted();
-  const { isolation, network = { kind: 'as-is' } } = options;
+  const { isolation, beside, network = { kind: 'as-is' } } = options;
+  const isMapped = beside === undefined && isMappedFromOutside(isolation);
   const [command = '', ...words] = [
-    ...namespaceCommand(isolation, network),
+    ...(beside === undefined ? namespaceCommand(isolation, network) : commandBeside(beside, isolation)),
     process.execPath,
     ...nodeFlags,
     options.entry,
@@ -72,7 +77,7 @@ export async function startInNamespaces(options: NamespaceOptions, signal: Abort
   ];
   const start = (): ChildProcess =>
     spawn(command, words, {
-      stdio: [...options.stdio, 'ipc', ...(isMappedFromOutside(isolation) ? ['pipe' as const] : [])],
+      stdio: [...options.stdio, 'ipc', ...(isMapped ? ['pipe' as const] : [])],
       serialization: 'advanced',
       env: { ...options.environment },
       cwd: '/',
@@ -90,6 +95,7 @@ export async function startInNamespaces(options: NamespaceOptions, signal: Abort
       child.send(message, () => {});
     },
     onMessage: (receiver) => void child.on('message', receiver),
+    streams: child.stdin && child.stdout ? { input: child.stdin, output: child.stdout } : undefined,
     exit,
     async [Symbol.asyncDispose]() {
       if (child.connected) child.disconnect();
@@ -116,6 +122,13 @@ function namespaceCommand(isolation: Isolation, network: ProcessNetwork): readon
   const options = [...userNamespaceOptions(isolation), ...unshare];
   const inside = isMappedFromOutside(isolation) ? ['unshare', '--user', '/bin/sh', '-c', waitForIds, 'sh'] : [];
   return ['setpriv', '--pdeathsig', 'KILL', ...inside, 'unshare', ...options];
+}
+
+/** For the machine's root there is no user namespace to join. */
+function commandBeside(process: number, isolation: Isolation): readonly string[] {
+  if (isolation === 'chroot') return [];
+  const join = isolation === 'oci' ? [] : ['nsenter', '--user', '--preserve-credentials', '--target', String(process)];
+  return ['setpriv', '--pdeathsig', 'KILL', ...join, 'unshare', '--mount', '--propagation', 'private'];
 }
 
 /** Root has no subordinate ids; it may map all ids that it has to themselves. */

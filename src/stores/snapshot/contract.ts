@@ -89,6 +89,8 @@ export type SnapshotStore = {
   get(id: SnapshotId): Snapshot | undefined;
   /** The snapshot and all below it, bottom first. Throws `snapshot/not-found`. */
   chain(id: SnapshotId): readonly Snapshot[];
+  /** Folders of a snapshot and all below it, topmost first; also of one that is being written, be it by another process. Throws `snapshot/not-found`. */
+  foldersOf(id: SnapshotId): readonly string[];
   /**
    * The full tree of a committed snapshot (undefined: an empty tree), to be read only: a read-only mount, or a copy that is shared by all who view it in this process, and that nothing but
    * the caller's own care keeps from being written to.

@@ -99,6 +99,7 @@ export async function openSnapshotStore({ folder, now, tree, untilExit }: Snapsh
       return row && toSnapshot(store, row);
     },
     chain: (id) => chainOf(store, id),
+    foldersOf: (id) => foldersOf(store, id),
     view: async (id, signal) => await view(store, id, false, signal),
     privateView: async (id, signal) => await view(store, id, true, signal),
     remove: (ids) => discard(store, store.records.doom(ids, owner)),
@@ -134,6 +135,12 @@ function chainOf(store: Store, id: SnapshotId): readonly Snapshot[] {
   const rows = store.records.chain(id);
   if (rows.length === 0) throw snapshotNotFound(id);
   return rows.toReversed().map((row) => toSnapshot(store, row));
+}
+
+function foldersOf(store: Store, id: SnapshotId): readonly string[] {
+  const active = store.records.active(id);
+  if (active === undefined) return inStore(store, lowersOf(store, id));
+  return inStore(store, [active.id, ...(active.parent === undefined ? [] : lowersOf(store, active.parent))]);
 }
 
 function usage(store: Store, id: SnapshotId): number {

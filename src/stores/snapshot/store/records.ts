@@ -68,6 +68,8 @@ export type Records = {
    */
   reopen(id: SnapshotId, owner: string): SnapshotRow;
   get(id: SnapshotId): SnapshotRow | undefined;
+  /** A row that is being written, whoever does. */
+  active(id: SnapshotId): SnapshotRow | undefined;
   /** Top first; empty when it is not there. */
   chain(id: SnapshotId): readonly SnapshotRow[];
   /** All committed rows, oldest first. */
@@ -168,6 +170,10 @@ export function openRecords(database: Database): Records {
       const row = sql.get.get(toNumber(id));
       return row && toRow(row);
     },
+    active(id) {
+      const row = sql.getActive.get(toNumber(id));
+      return row && toRow(row);
+    },
     chain: (id) => sql.chain.all(toNumber(id)).map(toRow),
     list: () => sql.list.all().map(toListed),
     touch: (id, now) => sql.touch.run(now, toNumber(id)).changes === 1,
@@ -243,6 +249,7 @@ function prepareAll(database: Database) {
     dropFacts: database.prepare('DELETE FROM fact WHERE snapshot = ?'),
     stack: database.prepare(`INSERT INTO snapshot (parent, content, created, boot, state) VALUES (?, ?, ?, ?, 'committed')`),
     get: database.prepare(`SELECT id, parent, content, created FROM snapshot WHERE id = ? AND state = 'committed'`),
+    getActive: database.prepare(`SELECT id, parent, content, created FROM snapshot WHERE id = ? AND state = 'active'`),
     exists: database.prepare(`SELECT id FROM snapshot WHERE id = ? AND state != 'removed'`),
     chain: database.prepare(
       // A parent may have the higher id (see moveOver).

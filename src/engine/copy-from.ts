@@ -1,0 +1,88 @@
+/** `jettison cp CONTAINER:PATH PATH|-`: a worker that may see the container's files sends them as a tar, and this process makes them as the user that it is. */
+import { lstatSync, readlinkSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { Report } from '#formats/progress/event.ts';
+import { fromText, asByteString } from '#ground/base/byte-string.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { assertsFolder, cleanPath, planCopy, sourceName, type CopyDestination, type CopyPlan } from './copy-rules.ts';
+import type { FileLook, ReadRequest } from '#execution/worker/contract.ts';
+import { findContainer, openContainerFiles, type FilesWorker } from './container-files.ts';
+import type { Copied, CopyFromRequest } from './copy-requests.ts';
+import { receiveFiles } from './file-streams.ts';
+import type { Engine } from './open.ts';
+
+/** Throws `engine/no-such-container`, `engine/no-such-path`, and in docker's words what its rules of paths refuse. */
+export async function copyFrom(engine: Engine, request: CopyFromRequest, report: Report, signal: AbortSignal): Promise<Copied> {
+  const container = findContainer(engine, request.container);
+  if (typeof request.to === 'string') checkOutput(request.to);
+  await using files = await openContainerFiles(engine, { container, writes: false }, report, signal);
+  const path = cleanPath(request.path, '/');
+  const follow = request.followLink;
+  const look = await files.worker.lookAtFile({ place: files.place, path, follow }, signal);
+  if (look === undefined) throw noSuchPath(request.path, request.container);
+  const read = { place: files.place, path, follow };
+  if (typeof request.to === 'function') {
+    const transferred = await receiveFiles(files, { ...read, name: sourceName({ path }) }, request.to, signal);
+    return { content: transferred, transferred, to: '-' };
+  }
+  const plan = planCopy({ path, isFolder: look.kind === 'folder' }, lookAtDestination(request.to));
+  const transferred = await extractHere(files, { ...read, name: plan.name }, plan, signal);
+  return { content: contentOf(look, transferred), transferred, to: request.to };
+}
+
+/** docker counts what it has seen: of a folder only the tar. */
+function contentOf(look: FileLook, transferred: number): number {
+  return look.kind === 'folder' ? transferred : look.size;
+}
+
+async function extractHere(files: FilesWorker, read: ReadRequest, plan: CopyPlan, signal: AbortSignal): Promise<number> {
+  const { openExtraction } = await import('#stores/files/extract.ts');
+  const { openFilesRoot } = await import('#stores/files/root.ts');
+  using root = openFilesRoot('/');
+  const folder = asByteString(fromText(plan.folder).replace(/^\/+/u, ''));
+  using extraction = openExtraction({ root, folder, owner: 'own', followsLinks: false });
+  const bytes = await receiveFiles(files, read, (chunk) => extraction.push(chunk), signal);
+  extraction.finish();
+  return bytes;
+}
+
+/** `engine/no-such-path`, in docker's words. */
+export function noSuchPath(path: string, container: string): JettisonError {
+  return new JettisonError('engine/no-such-path', `Could not find the file ${path} in container ${container}`, {
+    hint: `Look what is there: jettison cp ${container}:/ - | tar -t`,
+  });
+}
+
+/** Before anything is started, as the docker CLI does. */
+function checkOutput(path: string): void {
+  const folder = dirname(cleanPath(path, '/').replace(/\/\.?$/u, '') || '/');
+  if (statSync(folder, { throwIfNoEntry: false }) === undefined)
+    throw new JettisonError('engine/no-such-folder', `invalid output path: directory "${folder}" does not exist`, {
+      hint: 'Make it first',
+    });
+  const there = statSync(path.replace(/\/\.?$/u, '') || '/', { throwIfNoEntry: false });
+  if (there === undefined || there.isDirectory() || there.isFile()) return;
+  const kind = there.isFIFO() ? 'named pipe' : there.isSocket() ? 'socket' : 'device';
+  throw new JettisonError('engine/bad-output', `invalid output path: "${path}" must be a directory or a regular file: got a ${kind}`);
+}
+
+const mostLinks = 10;
+
+/** What is at the destination, its links followed one by one: the last may lead to what is not there yet. */
+function lookAtDestination(given: string): CopyDestination {
+  let path = given;
+  for (let links = 0; ; links++) {
+    const bare = path.replace(/\/\.?$/u, '') || '/';
+    // What says that it is a folder is looked at through its links.
+    const stats = (assertsFolder(path) ? statSync : lstatSync)(bare, { throwIfNoEntry: false });
+    if (stats === undefined) return { path, exists: false, isFolder: false };
+    if (stats.isSymbolicLink()) {
+      if (links === mostLinks) throw new JettisonError('engine/too-many-links', `too many symlinks in ${given}`);
+      path = resolve(dirname(bare), readlinkSync(bare));
+      continue;
+    }
+    if (assertsFolder(path) && !stats.isDirectory())
+      throw new JettisonError('engine/not-a-folder', 'not a directory', { hint: `"${bare}" is a file` });
+    return { path, exists: true, isFolder: stats.isDirectory() };
+  }
+}

@@ -1,0 +1,81 @@
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { copyFrom } from '#engine/copy-from.ts';
+import { copyTo } from '#engine/copy-to.ts';
+import type { Copied } from '#engine/copy-requests.ts';
+import type { Report } from '#formats/progress/event.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { formatSize } from '#ground/base/human.ts';
+import { cleanPath, parseCopyArgument } from '#engine/copy-rules.ts';
+import { defineCommand, type Surroundings } from '../command.ts';
+import { engineFor } from '../engine.ts';
+import { flag, type Option } from '../option.ts';
+import { openTransferScreen } from '../output/transfers.ts';
+
+/** Undefined: as the docker CLI does, quiet unless stdout is a terminal. */
+const quiet: Option<boolean | undefined> = {
+  ...flag('quiet', { short: 'q', help: 'Suppress the line that says what was copied (there is none unless stdout is a terminal)' }),
+  initial: undefined,
+};
+
+export const cpCommand = defineCommand({
+  name: 'cp',
+  summary: 'Copy files/folders between a container and the local filesystem',
+  usage: '[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n       jettison cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH',
+  options: {
+    archive: flag('archive', { short: 'a', help: 'Archive mode (copy all uid/gid information)' }),
+    followLink: flag('follow-link', { short: 'L', help: 'Always follow symlinks in SRC_PATH' }),
+    quiet,
+  },
+  arguments: [2, 2],
+  async run({ options, arguments: [from = '', to = ''] }, around, signal) {
+    if (from === '') throw new JettisonError('cli/usage', 'source can not be empty');
+    if (to === '') throw new JettisonError('cli/usage', 'destination can not be empty');
+    const [source, destination] = [parseCopyArgument(from), parseCopyArgument(to)];
+    await using engine = await engineFor(around);
+    using screen = openTransferScreen(around.streams.stderr, around);
+    const copied = await copy();
+    if (!isQuiet(options.quiet, around) && destination.path !== '-') around.streams.stderr.write(summary(copied));
+    return 0;
+
+    async function copy(): Promise<Copied> {
+      const report: Report = screen.report;
+      const { followLink } = options;
+      if (source.container !== undefined && destination.container !== undefined)
+        throw new JettisonError('cli/usage', 'copying between containers is not supported', {
+          hint: 'Copy to a folder of this machine first',
+        });
+      if (source.container !== undefined) {
+        const target = destination.path === '-' ? writerOf(around, signal) : localPath(destination.path, around);
+        return await copyFrom(engine, { container: source.container, path: source.path, followLink, to: target }, report, signal);
+      }
+      if (destination.container === undefined) throw new JettisonError('cli/usage', 'must specify at least one container source');
+      const stdin: AsyncIterable<Uint8Array> = around.streams.stdin;
+      const given = source.path === '-' ? stdin : localPath(source.path, around);
+      const request = { container: destination.container, path: destination.path, followLink, keepsOwners: options.archive, from: given };
+      return await copyTo(engine, request, report, signal);
+    }
+  },
+});
+
+function localPath(path: string, { currentFolder }: Surroundings): string {
+  return cleanPath(path, resolve(currentFolder));
+}
+
+function isQuiet(asked: boolean | undefined, { streams }: Surroundings): boolean {
+  return asked ?? streams.stdout.isTTY !== true;
+}
+
+function summary({ content, transferred, to }: Copied): string {
+  const sizes = content === transferred ? formatSize(content) : `${formatSize(content)} (transferred ${formatSize(transferred)})`;
+  return `Successfully copied ${sizes} to ${to}\n`;
+}
+
+function writerOf({ streams: { stdout } }: Surroundings, signal: AbortSignal): (chunk: Uint8Array) => Promise<void> {
+  if (stdout.isTTY === true)
+    throw new JettisonError('cli/usage', 'Refusing to write an archive to a terminal', { hint: 'Redirect it, or pipe it to tar' });
+  return async (chunk) => {
+    signal.throwIfAborted();
+    if (!stdout.write(chunk)) await once(stdout, 'drain', { signal });
+  };
+}
