@@ -239,7 +239,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       return await worker;
     },
     dismissWorker,
-    attachedWorker: async (signal, network) => await startWorker('inherit', signal, network && { network }),
+    attachedWorker: async (signal, outer) => await startWorker('inherit', signal, outer && { network: outer }),
     filesWorker: async (beside, signal) => await startWorker('pipe', signal, beside === undefined ? {} : { beside }),
     [Symbol.asyncDispose]: async () => await resources.disposeAsync(),
   };

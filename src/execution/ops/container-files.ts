@@ -44,7 +44,7 @@ export async function lookAtFile(
   return found && toLook(found);
 }
 
-/** Writes what is at a path to this process's stdout, as a tar. Gives its bytes. Throws `files/not-found` when nothing is there any more. */
+/** Writes what is at a path to this process's stdout, as a tar. Gives its bytes. Throws `ops/no-such-file` when nothing is there any more. */
 export async function readFiles(
   { place, path, follow, name }: ReadRequest,
   snapshots: SnapshotStore,
@@ -62,7 +62,7 @@ export async function readFiles(
   return pour(archiveTree(held.tree, found.path, fromText(name)), signal);
 }
 
-/** Makes the files of the tar that comes on this process's stdin in a folder. Gives their bytes. Throws `files/not-found`, `files/not-a-folder`, and what extracting throws; what was made before that stays. */
+/** Makes the files of the tar that comes on this process's stdin in a folder. Gives their bytes. Throws `ops/no-such-file`, `ops/not-a-folder`, and what extracting throws; what was made before that stays. */
 export async function writeFiles(
   { place, path, keepsOwners }: WriteRequest,
   snapshots: SnapshotStore,
@@ -72,7 +72,7 @@ export async function writeFiles(
     using root = openProcessRoot(place);
     return extractInto(root, path, keepsOwners);
   }
-  if (place.snapshot === undefined) throw new JettisonError('files/no-snapshot', 'Nothing to write to', { fault: 'bug' });
+  if (place.snapshot === undefined) throw new JettisonError('ops/no-snapshot', 'Nothing to write to', { fault: 'bug' });
   await using active = await snapshots.reopen(place.snapshot, signal);
   await using mounted = await active.mount(signal);
   using root = openFilesRoot(mounted.path);
@@ -86,7 +86,7 @@ function extractInto(root: FilesRoot, path: string, keepsOwners: boolean): numbe
     if (found === undefined) throw fileNotFound(path);
     using opened = openFolderIn(root, folder);
     if (opened === undefined)
-      throw new JettisonError('files/not-a-folder', 'extraction point is not a directory', { hint: `"${path}" is a file` });
+      throw new JettisonError('ops/not-a-folder', 'extraction point is not a directory', { hint: `"${path}" is a file` });
   }
   using extraction = openExtraction({ root, folder, owner: keepsOwners ? 'keep' : { uid: 0, gid: 0 }, followsLinks: true });
   const buffer = new Uint8Array(1 << 18);
@@ -132,7 +132,7 @@ function isRootPath(path: string): boolean {
   return path.split('/').every((name) => name === '' || name === '.');
 }
 
-/** `files/not-found` */
+/** `ops/no-such-file` */
 function fileNotFound(path: string): JettisonError {
-  return new JettisonError('files/not-found', `Could not find the file ${path} in the container`);
+  return new JettisonError('ops/no-such-file', `Could not find the file ${path} in the container`);
 }
