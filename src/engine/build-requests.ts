@@ -1,5 +1,5 @@
 /** What the faces ask of the engine about builds, as values, and what comes of it; `*-requests.ts` beside this file: the same of other things. The functions stand in the file named after the use case. */
-import type { ResourceLimits } from '#execution/worker/contract.ts';
+import type { LayerFormat, ResourceLimits } from '#execution/worker/contract.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Outline } from '#languages/dockerfile/outline.ts';
@@ -101,25 +101,81 @@ export type Entitlement = 'network.host' | 'security.insecure';
 /** An absolute path, or the value itself. */
 export type SecretRequest = { readonly kind: 'file'; readonly path: string } | { readonly kind: 'value'; readonly value: Uint8Array };
 
-/** `-o type=oci,dest=F`: beside these, the image always lands in the store when it has a tag or there is no output. */
-export type OutputRequest = {
-  readonly kind: 'oci' | 'docker';
-  readonly destination: string;
-  readonly compression: 'tar' | 'gzip' | 'zstd' | undefined;
+/** An absolute path. */
+export type OutputDestination =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'folder'; readonly path: string }
+  | { readonly kind: 'stream'; readonly write: (chunk: Uint8Array) => Promise<void> };
+
+/** How manifest and layers of an image are made for one output. */
+export type ImageForm = {
+  /** undefined: as the kind of output has it. */
+  readonly compression: LayerFormat | undefined;
+  readonly level: number | undefined;
+  /** Layers that came from elsewhere are made anew where they are compressed in another way. */
+  readonly isForced: boolean;
+  /** undefined: as `--format` says. */
+  readonly mediaTypes: 'oci' | 'docker' | undefined;
+  /** Files in layers of this build are never younger than SOURCE_DATE_EPOCH. */
+  readonly clampsTimes: boolean;
+  /** Beside those of the request. */
+  readonly annotations: readonly AnnotationRequest[];
 };
 
+/**
+ * `-o`. Without any output, and with one that says so (`image`, `isStored`), the image lands in the store. With others it does only when it has a tag (`-t`); a name
+ * of an output goes where the output goes. `source`: path in the result, links followed: the content of a folder, or one file. `isSplit`: each platform has a folder of
+ * its own; so it is for several when nothing is said.
+ */
+export type OutputRequest =
+  | {
+      readonly kind: 'local';
+      readonly destination: Extract<OutputDestination, { kind: 'folder' }>;
+      readonly source: string;
+      readonly isSplit: boolean | undefined;
+    }
+  | {
+      readonly kind: 'tar';
+      readonly destination: Exclude<OutputDestination, { kind: 'folder' }>;
+      readonly source: string;
+      readonly isSplit: boolean | undefined;
+    }
+  | (ImageOutput & { readonly kind: 'oci' | 'docker'; readonly destination: OutputDestination })
+  | (ImageOutput & {
+      readonly kind: 'image';
+      readonly isStored: boolean;
+      readonly isPushed: boolean;
+      /** Pushed without a tag; names have none either. */
+      readonly byDigest: boolean;
+      /** Names are also kept as `name@digest`, and this one instead of a name that is not given. */
+      readonly isCanonical: boolean;
+      readonly danglingPrefix: string | undefined;
+    })
+  | { readonly kind: 'none' };
+
+/** `names`: of this output, as typed; those of the build where it has none. */
+export type ImageOutput = { readonly names: readonly string[] | undefined; readonly form: ImageForm };
+
 export type BuildOutcome = {
-  /** Digest of the image config, as `docker images` shows it. */
-  readonly imageId: Digest;
-  /** The images that were made, one for each platform; `imageId` is that of this machine's, else of the first. */
-  readonly images: readonly { readonly platform: string; readonly imageId: Digest }[];
-  readonly tags: readonly string[];
-  /** Milliseconds since the epoch: what the image says of itself. */
-  readonly created: number;
-  /** The manifest in the first archive that was written; the index where it was built for several platforms. */
-  readonly manifest: Descriptor | undefined;
+  /** undefined where only files were wanted. */
+  readonly image: BuiltImage | undefined;
+  /** Names of it in the store and in registries, in full. */
+  readonly names: readonly string[];
   readonly steps: { readonly total: number; readonly cached: number };
 } & BuildEnd;
+
+export type BuiltImage = {
+  /** Digest of the image config, as `docker images` shows it. */
+  readonly id: Digest;
+  /** The images that were made, one for each platform; `id` is that of this machine's, else of the first. */
+  readonly all: readonly { readonly platform: string; readonly id: Digest }[];
+  /** Milliseconds since the epoch: what the image says of itself. */
+  readonly created: number;
+  /** It is in the store. */
+  readonly isKept: boolean;
+  /** The first manifest that was made of it, the index where it was built for several platforms; undefined where it is only in the store. */
+  readonly manifest: Descriptor | undefined;
+};
 
 /** What is kept of a build, however it ended. */
 export type BuildEnd = {

@@ -1,6 +1,6 @@
 /** `jettison build`: from a Dockerfile and a folder to an image in the store and, when asked for, an archive. */
 import { neededFor } from '#formats/graph/vertex.ts';
-import { printPlatform, type Platform } from '#formats/oci/platform.ts';
+import type { Platform } from '#formats/oci/platform.ts';
 import type { ProgressEvent, Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { codeFrame } from '#ground/base/span.ts';
@@ -14,6 +14,7 @@ import { createBaseImages } from './base-images.ts';
 import { createBuildCaches, type BuildCaches } from './build-caches.ts';
 import { createBuildContexts } from './build-contexts.ts';
 import { contextFolders, readBuildSource, type BuildSource } from './build-source.ts';
+import { checkOutputs } from './check-outputs.ts';
 import { deliver } from './deliver.ts';
 import { frontendOptions } from './frontend-options.ts';
 import type { BuiltResult } from './gather-cache.ts';
@@ -65,7 +66,7 @@ export async function build(
       await buildSource(engine, { request, remote, context, source, tags, recording, caches, guard, follower }, signal);
     const made = await withoutLostSnapshots(engine, async () => await caches.withoutBad(work), recording.report, signal);
     engine.dismissWorker();
-    return { ...made, ...(await recording.finish({ status: 'done', imageId: made.imageId, error: null })) };
+    return { ...made, ...(await recording.finish({ status: 'done', imageId: made.image?.id ?? null, error: null })) };
   } catch (error) {
     const explained = explain(error, source.text, output.describe());
     const told = explained instanceof JettisonError ? guard.maskError(explained) : explained;
@@ -95,6 +96,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   const platforms = platformsOf(request);
   // Whatever is wrong with one is said before anything runs.
   for (const platform of platforms) annotationsFor(request, platform);
+  checkOutputs(request, tags);
   using statCache = openStatCache({ database: engine.database });
   const contexts = await createBuildContexts(contextFolders(request, context, source), statCache);
   recording.open(contexts, statCache);
@@ -109,7 +111,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
     drafts.push({ platform, drafted });
   }
   const checkTexts = (): void => {
-    guard.checkGiven({ 'a name of the image': tags, 'an annotation': request.annotations.flatMap(({ key, value }) => [key, value]) });
+    guard.checkGiven(givenTexts(request, tags));
     for (const { drafted } of drafts) guard.checkDraft(drafted, source);
   };
   checkTexts();
@@ -124,14 +126,16 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   // By now more passwords of registries may be known.
   checkTexts();
   const exporting = { guard, engine, request, results, solved, caches, memory: recording.memory, report, stepImages };
-  const { images, main, manifest } = await deliver(exporting, tags, signal);
+  const delivered = await deliver(exporting, tags, signal);
+  return { ...delivered, steps: countSteps(all, solved) };
+}
+
+/** What was typed beside the Dockerfile and ends up beside the image. */
+function givenTexts({ annotations, outputs }: BuildRequest, tags: readonly string[]): Readonly<Record<string, readonly string[]>> {
+  const forms = outputs.flatMap((output) => ('form' in output ? [output] : []));
   return {
-    imageId: main.imageId,
-    images: images.map(({ imageId }, at) => ({ imageId, platform: printPlatform(platforms[at] ?? platforms[0]) })),
-    tags,
-    created: main.created,
-    manifest,
-    steps: countSteps(all, solved),
+    'a name of the image': [...tags, ...forms.flatMap(({ names }) => names ?? [])],
+    'an annotation': [...annotations, ...forms.flatMap(({ form }) => form.annotations)].flatMap(({ key, value }) => [key, value]),
   };
 }
 

@@ -1,98 +1,99 @@
-/** What a build leaves behind: its images in the store, caches elsewhere, files, and last the names. */
-import type { Descriptor } from '#formats/oci/descriptor.ts';
-import { platformRank } from '#formats/oci/platform.ts';
-import { JettisonError } from '#ground/base/errors.ts';
-import type { IndexedImage, NewIndex } from '#stores/image/indexes.ts';
+/** What a build leaves behind: its images in the store, caches elsewhere, what `-o` asked for, and last the names. */
+import { printPlatform } from '#formats/oci/platform.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
-import { annotationsFor, indexAnnotations } from './annotations.ts';
+import type { BuildOutcome, BuildRequest, OutputRequest } from './build-requests.ts';
 import { confirmUses } from './build-uses.ts';
+import { builtImages, type BuiltImages } from './built-images.ts';
 import type { BuiltResult, Exporting } from './gather-cache.ts';
-import { writeOutputs } from './outputs.ts';
-import { nativeOrAsked, platformsOf } from './platform.ts';
-import type { BuildRequest } from './build-requests.ts';
 import { snapshotResult } from './results.ts';
 import { prepareImage } from './store-image.ts';
 
-/** Images in the order of the platforms. */
-export type Delivered = { readonly images: readonly ImageRecord[]; readonly main: ImageRecord; readonly manifest: Descriptor | undefined };
+export type Delivered = Pick<BuildOutcome, 'image' | 'names'>;
 
-/** They get their names (`tags`, in full) when all that can still fail is done. Throws what exporting or writing throws; then no name has moved. */
+/** Images get their names (`tags`, in full) when all that can still fail is done. Throws what exporting or writing throws; then no name has moved. */
 export async function deliver(exporting: Exporting, tags: readonly string[], signal: AbortSignal): Promise<Delivered> {
-  const { engine, request, report } = exporting;
+  const { engine, request } = exporting;
+  const { outputs } = request;
   const targets = request.cacheTo.filter((target) => target.kind !== 'inline');
-  const canFail = request.outputs.length > 0 || targets.length > 0;
-  const { images, name } = await enterImages(exporting, canFail ? [] : tags, signal);
+  const canFail = outputs.length > 0 || targets.length > 0;
+  const isKept = outputs.length === 0 || tags.length > 0 || outputs.some((output) => output.kind === 'image' && output.isStored);
+  const made = isKept || outputs.some(isOfImage) ? await enterImages(exporting, canFail ? [] : tags, signal) : undefined;
   if (targets.length > 0) await (await import('./export-cache.ts')).exportCaches(exporting, targets, signal);
-  const main = mainOf(exporting, images);
-  const index = indexOf(exporting, images);
-  const outputs = {
-    main,
-    index,
-    outputs: request.outputs,
-    tags,
-    annotations:
-      index === undefined
-        ? annotationsFor(request, platformsOf(request)[0])['manifest-descriptor']
-        : indexAnnotations(request)['index-descriptor'],
+  const built = made && builtImages(exporting, made.images);
+  if (outputs.length === 0) {
+    if (canFail && built !== undefined) engine.database.transaction(() => name(exporting, built, tags));
+    return { image: built && describe(exporting, built, { isKept, manifest: undefined }), names: tags };
+  }
+  const written = await (await import('./outputs.ts')).writeOutputs(exporting, { images: made?.images ?? [], tags }, signal);
+  engine.database.transaction(() => {
+    if (built === undefined) return confirm(exporting);
+    const kept = isKept ? (written.stored ?? built) : undefined;
+    if (kept !== undefined) name(exporting, kept, [...new Set([...tags, ...written.storedNames])]);
+    removeUnnamed(exporting, [...(made?.isNew ?? []), ...written.isNew], kept);
+  });
+  return {
+    image: built && describe(exporting, written.first ?? built, { isKept, manifest: written.manifest }),
+    names: [...new Set([...tags, ...written.names])],
   };
-  const manifest = await writeOutputs(engine, outputs, report, signal);
-  if (canFail) engine.database.transaction(() => name(tags));
-  return { images, main, manifest };
 }
 
-type Entered = { readonly images: readonly ImageRecord[]; readonly name: (tags: readonly string[]) => void };
+/** Not files, nor nothing. */
+function isOfImage({ kind }: OutputRequest): boolean {
+  return kind !== 'local' && kind !== 'tar' && kind !== 'none';
+}
+
+function describe(
+  { results }: Exporting,
+  { images, main }: BuiltImages,
+  more: Pick<NonNullable<BuildOutcome['image']>, 'isKept' | 'manifest'>,
+): BuildOutcome['image'] {
+  const all = results.flatMap(({ platform }, at) => {
+    const id = images[at]?.imageId;
+    return id === undefined ? [] : [{ platform: printPlatform(platform), id }];
+  });
+  return { id: main.imageId, all, created: main.created, ...more };
+}
+
+/** Images that were made for this build's outputs alone. */
+function removeUnnamed({ engine }: Exporting, made: readonly ImageRecord['imageId'][], kept: BuiltImages | undefined): void {
+  const stay = new Set(kept?.images.map(({ imageId }) => imageId));
+  for (const imageId of made) if (!stay.has(imageId) && engine.images.get(imageId)?.names.length === 0) engine.images.remove(imageId);
+}
+
+function confirm({ engine, results, solved }: Exporting): void {
+  confirmUses(engine, solved && { ...solved, results: results.map(({ top }) => snapshotResult(top)) });
+}
+
+function name({ engine }: Exporting, { main, index, images, formOf }: BuiltImages, names: readonly string[]): void {
+  for (const { imageId } of images) engine.images.setForm(imageId, formOf(imageId));
+  engine.images.tag(main.imageId, names);
+  if (index !== undefined && names.length > 0) engine.indexes.save(index, names);
+}
+
+/** `isNew`: those that were not there before. */
+type Entered = { readonly images: readonly ImageRecord[]; readonly isNew: readonly ImageRecord['imageId'][] };
 
 /** All of them, or none. */
 async function enterImages(exporting: Exporting, tags: readonly string[], signal: AbortSignal): Promise<Entered> {
-  const { engine, request, results, solved, stepImages } = exporting;
-  const entering: (() => ImageRecord)[] = [];
+  const { engine, results, stepImages } = exporting;
+  const entering: Awaited<ReturnType<typeof prepareImage>>[] = [];
   for (const result of results) entering.push(await prepare(exporting, result, signal));
-  const name = (images: readonly ImageRecord[], names: readonly string[]): void => {
-    const index = indexOf(exporting, images);
-    engine.images.tag(mainOf(exporting, images).imageId, names);
-    if (index !== undefined && names.length > 0) engine.indexes.save(index, names);
-  };
-  const images = engine.database.transaction(() => {
-    confirmUses(engine, solved && { ...solved, results: results.map(({ top }) => snapshotResult(top)) });
-    const entered = entering.map((enter) => enter());
-    for (const [at, { imageId }] of entered.entries()) {
-      const platform = results[at]?.platform ?? platformsOf(request)[0];
-      engine.images.setForm(imageId, { format: request.format, annotations: annotationsFor(request, platform).manifest });
-    }
-    name(entered, tags);
-    const [first] = entered;
+  return engine.database.transaction(() => {
+    confirm(exporting);
+    const isNew = entering.flatMap(({ imageId }) => (engine.images.get(imageId) === undefined ? [imageId] : []));
+    const images = entering.map(({ enter }) => enter());
+    name(exporting, builtImages(exporting, images), tags);
+    const [first] = images;
     if (first !== undefined) stepImages?.entered(first.imageId);
-    return entered;
+    return { images, isNew };
   });
-  return { images, name: (names) => name(images, names) };
 }
 
-async function prepare(exporting: Exporting, result: BuiltResult, signal: AbortSignal): Promise<() => ImageRecord> {
+async function prepare(exporting: Exporting, result: BuiltResult, signal: AbortSignal): ReturnType<typeof prepareImage> {
   const { engine, request } = exporting;
   const inline = { result, isTelling: isInlineTelling(request) };
   const addMembers = async () => await (await import('./export-cache.ts')).inlineCache(exporting, inline, signal);
   return await prepareImage(engine, { ...result, ...(isInlineWanted(request) ? { addMembers } : {}) }, signal);
-}
-
-/** What the name leads to: this machine's own image, else the first. */
-function mainOf({ results }: Exporting, images: readonly ImageRecord[]): ImageRecord {
-  const native = nativeOrAsked(undefined);
-  const ranks = results.map(({ platform }) => platformRank(platform, native) ?? Infinity);
-  const best = Math.min(...ranks);
-  const main = images[best === Infinity ? 0 : ranks.indexOf(best)];
-  if (main === undefined) throw new JettisonError('engine/no-image', 'A build made no image', { fault: 'bug' });
-  return main;
-}
-
-/** undefined for a build for one platform. */
-function indexOf({ request, results }: Exporting, images: readonly ImageRecord[]): NewIndex | undefined {
-  if (results.length === 1) return undefined;
-  const members = results.flatMap(({ platform }, at): readonly IndexedImage[] => {
-    const image = images[at];
-    const annotations = annotationsFor(request, platform)['manifest-descriptor'];
-    return image === undefined ? [] : [{ kind: 'image', imageId: image.imageId, platform, annotations, descriptor: null }];
-  });
-  return { members, format: request.format, annotations: indexAnnotations(request).index, document: undefined };
 }
 
 function isInlineTelling({ cacheTo }: BuildRequest): boolean {

@@ -24,12 +24,17 @@ export type BlobForm = {
   readonly format: LayerFormat;
   /** Of the compression; as it is for the format when not said. With a level of one's own, a blob that was made before is not used. */
   readonly level?: number;
+  /** Blobs that came from elsewhere are made anew where they are of another format. */
+  readonly isForced?: boolean;
 };
 
-/** How a layer comes to a blob: it is in the content store, or it has to be made from its snapshot. */
+/** How a layer comes to a blob: it is in the content store, or it has to be made from its snapshot, or from a blob of another form. */
 export type LayerPlan =
   | { readonly kind: 'present'; readonly descriptor: Descriptor }
-  | { readonly kind: 'make'; readonly diffId: Digest; readonly snapshot: SnapshotId };
+  | ({ readonly kind: 'make'; readonly diffId: Digest } & LayerOrigin);
+
+/** What a layer's blob is made of: its files, or the absolute path of its blob in another format. */
+type LayerOrigin = { readonly snapshot: SnapshotId } | { readonly blob: string };
 
 /**
  * One descriptor a layer, bottom first, each blob in the content store. A layer that came from elsewhere keeps its bytes, whatever `format`
@@ -42,7 +47,7 @@ export async function layerBlobs(
   report: Report,
   signal: AbortSignal,
 ): Promise<readonly Descriptor[]> {
-  const make: MakeLayer = async ({ diffId, snapshot }, own) => await makeLayerBlob(engine, { diffId, snapshot, ...form }, report, own);
+  const make: MakeLayer = async (layer, own) => await makeLayerBlob(engine, { ...layer, ...form }, report, own);
   return await eachLayer(engine, record, { form, present: async (descriptor) => await Promise.resolve(descriptor), make }, report, signal);
 }
 
@@ -96,22 +101,28 @@ function planLayers(engine: Engine, record: ImageRecord, form: BlobForm): readon
   return record.layers.map(({ diffId }, index) => {
     const descriptor = presentBlob(engine, diffId, form);
     if (descriptor !== undefined) return { kind: 'present', descriptor };
+    const other = form.isForced === true ? presentBlob(engine, diffId, { format: form.format }) : undefined;
+    if (other !== undefined) return { kind: 'make', diffId, blob: engine.content.path(other.digest) };
     const chainId = ids[index];
     const snapshot = chainId === undefined ? undefined : engine.images.snapshotOf(chainId);
-    if (snapshot === undefined)
-      throw new JettisonError('engine/missing-layer', `Layer ${diffId} is not in the store`, {
-        fault: 'environment',
-        hint: 'Build, pull or load the image again',
-      });
+    if (snapshot === undefined) throw missingLayer(diffId);
     return { kind: 'make', diffId, snapshot: parseSnapshotId(snapshot) };
   });
 }
 
+/** `engine/missing-layer` */
+export function missingLayer(diffId: Digest): JettisonError {
+  return new JettisonError('engine/missing-layer', `Layer ${diffId} is not in the store`, {
+    fault: 'environment',
+    hint: 'Build, pull or load the image again',
+  });
+}
+
 /** A layer's blob in the content store: in the form that is asked for, else as it came from elsewhere. */
-export function presentBlob(engine: Engine, diffId: Digest, { format, level }: BlobForm): Descriptor | undefined {
+export function presentBlob(engine: Engine, diffId: Digest, { format, level, isForced }: BlobForm): Descriptor | undefined {
   const present = engine.images.blobsOf(diffId).filter((form) => engine.content.has(form.digest, form.size));
   const asAsked = present.find((form) => layerCompression(form.mediaType) === format && (level === undefined || !form.madeHere));
-  const found = asAsked ?? present.find((form) => !form.madeHere);
+  const found = asAsked ?? (isForced === true ? undefined : present.find((form) => !form.madeHere));
   return found && describe(found);
 }
 
@@ -123,15 +134,9 @@ export function knownBlob(engine: Engine, diffId: Digest, { format, level }: Blo
 }
 
 /** Makes a layer's blob from its snapshot. Throws `engine/layer-changed`, `snapshot/not-found`, `layer/secret-found`. */
-export async function makeLayerBlob(
-  engine: Engine,
-  layer: SnapshotLayer & BlobForm,
-  report: Report,
-  signal: AbortSignal,
-): Promise<Descriptor> {
-  const { diffId, snapshot, needles = [], ...form } = layer;
-  const making = await startBlob(engine, { diffId, snapshot, needles, passes: false }, form, report, signal);
-  return await keepBlob(engine, { ...making, diffId, blob: await making.complete }, form, signal);
+export async function makeLayerBlob(engine: Engine, layer: OwnLayer & BlobForm, report: Report, signal: AbortSignal): Promise<Descriptor> {
+  const making = await startBlob(engine, { ...layer, passes: false }, layer, report, signal);
+  return await keepBlob(engine, { ...making, diffId: layer.diffId, blob: await making.complete }, layer, signal);
 }
 
 function describe(form: Pick<LayerBlobForm, 'mediaType' | 'digest' | 'size'>): Descriptor {
@@ -139,7 +144,7 @@ function describe(form: Pick<LayerBlobForm, 'mediaType' | 'digest' | 'size'>): D
 }
 
 /** `needles`: what may not stand in it. */
-type SnapshotLayer = Pick<MadeLayer, 'diffId' | 'snapshot'> & { readonly needles?: readonly Needle[] };
+type OwnLayer = LayerOrigin & Pick<MadeLayer, 'diffId'> & { readonly needles?: readonly Needle[] };
 
 /** A blob, and the number of files that it was left in. */
 export type MadeBlob = Blob & { readonly segments: number };
@@ -150,16 +155,17 @@ export type MakingBlob = { readonly file: string; readonly complete: Promise<Mad
 /** Lets a worker begin; with `passes`, what shrinks little may be left in segments, and is not kept. `complete` rejects with `engine/layer-changed` when the snapshot's layer is not the image's; the file is gone when it rejects. */
 export async function startBlob(
   engine: Engine,
-  layer: SnapshotLayer & { readonly passes: boolean },
-  form: BlobForm,
+  layer: OwnLayer & { readonly passes: boolean },
+  { format, level }: BlobForm,
   report: Report,
   signal: AbortSignal,
 ): Promise<MakingBlob> {
   const worker = await engine.worker(signal);
   const file = engine.content.temporaryPath();
   const write = async (): Promise<MadeBlob> => {
+    const source = 'blob' in layer ? { blob: layer.blob } : { snapshot: layer.snapshot };
     const made = await worker.writeLayer(
-      { ...form, snapshot: layer.snapshot, passes: layer.passes, file, ...(layer.needles === undefined ? {} : { needles: layer.needles }) },
+      { ...source, format, ...(level === undefined ? {} : { level }), passes: layer.passes, file, needles: layer.needles ?? [] },
       report,
       signal,
     );
@@ -172,10 +178,22 @@ export async function startBlob(
   return { file, complete };
 }
 
+/** Keeps a complete blob of a layer that no snapshot makes: it stays as long as an image has it. */
+export async function keepAsIs(
+  engine: Engine,
+  { file, blob, diffId }: { readonly file: string; readonly blob: Blob; readonly diffId: Digest },
+  { format }: BlobForm,
+  signal: AbortSignal,
+): Promise<void> {
+  const { digest, size } = blob;
+  await engine.content.adopt(file, { digest, size }, signal);
+  engine.images.noteBlob({ diffId, digest, size, mediaType: ociTypes[format], madeHere: false });
+}
+
 /** Keeps a complete blob unless it was left in segments, and remembers which layer it is. */
 export async function keepBlob(
   engine: Engine,
-  made: Pick<MakingBlob, 'file'> & Pick<SnapshotLayer, 'diffId'> & { readonly blob: MadeBlob },
+  made: Pick<MakingBlob, 'file'> & Pick<OwnLayer, 'diffId'> & { readonly blob: MadeBlob },
   { format }: BlobForm,
   signal: AbortSignal,
 ): Promise<Descriptor> {

@@ -1,40 +1,145 @@
-/** What `build -o` asked for beside the image in the store. */
+/** What `build -o` asked for: files, archives, registries, each shown as a step of its own. */
 import type { Descriptor } from '#formats/oci/descriptor.ts';
-import type { Report } from '#formats/progress/event.ts';
-import type { NewIndex } from '#stores/image/indexes.ts';
+import { nameOf, parseReference } from '#formats/oci/reference.ts';
+import { digestOf, type Digest } from '#ground/base/digest.ts';
+import { messageOf, unreachable } from '#ground/base/errors.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
-import type { Engine } from './open.ts';
-import type { OutputRequest } from './build-requests.ts';
+import type { ImageForm, OutputRequest } from './build-requests.ts';
+import { builtImages, type BuiltImages } from './built-images.ts';
+import { clampAll } from './clamp-times.ts';
+import type { Exporting } from './gather-cache.ts';
+import type { BlobForm } from './layer-blobs.ts';
+import { fullNames } from './record-build.ts';
 
-export type Outputs = {
-  /** What a name leads to. */
-  readonly main: ImageRecord;
-  /** Of a build for several platforms. */
-  readonly index: NewIndex | undefined;
-  readonly outputs: readonly OutputRequest[];
-  readonly tags: readonly string[];
-  /** Of the descriptor of the manifest, or of the index, in an archive. */
-  readonly annotations: Readonly<Record<string, string>>;
+/** What came of all outputs. Names are in full; nothing in the store is named yet. */
+export type Written = {
+  /** The first manifest or index that was made. */
+  readonly manifest: Descriptor | undefined;
+  /** As the first output of images has them: others than were built where their files' times were changed. */
+  readonly first: BuiltImages | undefined;
+  /** As the store is to keep them. */
+  readonly stored: BuiltImages | undefined;
+  readonly storedNames: readonly string[];
+  readonly names: readonly string[];
+  /** Images that were entered for outputs alone. */
+  readonly isNew: readonly Digest[];
 };
 
-/** Each file is complete or not there. Gives the manifest or index of the first; undefined without outputs. */
-export async function writeOutputs(
-  engine: Engine,
-  { main, index, outputs, tags, annotations }: Outputs,
-  report: Report,
-  signal: AbortSignal,
-): Promise<Descriptor | undefined> {
-  if (outputs.length === 0) return undefined;
-  const made: Descriptor[] = [];
-  const { writeImages } = await import('./save.ts');
-  for (const { kind, destination, compression } of outputs) {
-    const request = {
-      images: [{ record: main, index, names: tags, annotations }],
-      format: kind,
-      compression,
-      destination: { kind: 'file', path: destination } as const,
-    };
-    made.push(...(await writeImages(engine, request, report, signal)));
+export type Say = (line: string) => void;
+type ImageOutputRequest = Extract<OutputRequest, { readonly form: ImageForm }>;
+type Given = { readonly images: readonly ImageRecord[]; readonly tags: readonly string[] };
+type Step = { readonly exporting: Exporting; readonly say: Say; readonly signal: AbortSignal };
+
+/** Images on their way out, and how their layers are to be. */
+export type Outgoing = { readonly built: BuiltImages; readonly names: readonly string[]; readonly layers: BlobForm };
+
+type Result = {
+  readonly built: BuiltImages;
+  readonly isNew: readonly Digest[];
+  readonly descriptor: Descriptor | undefined;
+  readonly names: readonly string[];
+  readonly isStored: boolean;
+};
+
+/**
+ * In order, but what a registry shows to others comes last. `images` are those of the results; none where no output is of images. Each file is complete or not
+ * there. Throws what writing and pushing throw.
+ */
+export async function writeOutputs(exporting: Exporting, given: Given, signal: AbortSignal): Promise<Written> {
+  const { outputs } = exporting.request;
+  const results: Result[] = [];
+  for (const output of [...outputs.filter((one) => !isPush(one)), ...outputs.filter(isPush)]) {
+    const result = await showStep(exporting, output, async (say) => await writeOutput(output, given, { exporting, say, signal }), signal);
+    if (result !== undefined) results.push(result);
   }
-  return made[0];
+  const stored = results.filter(({ isStored }) => isStored);
+  return {
+    manifest: results.find(({ descriptor }) => descriptor !== undefined)?.descriptor,
+    first: results[0]?.built,
+    stored: stored[0]?.built,
+    storedNames: stored.flatMap(({ names }) => names.filter((name) => !name.includes('@'))),
+    names: results.flatMap(({ names }) => names),
+    isNew: results.flatMap(({ isNew }) => isNew),
+  };
+}
+
+function isPush(output: OutputRequest): boolean {
+  return output.kind === 'image' && output.isPushed;
+}
+
+async function writeOutput(output: OutputRequest, given: Given, step: Step): Promise<Result | undefined> {
+  switch (output.kind) {
+    case 'none':
+      return undefined;
+    case 'local':
+    case 'tar': {
+      const { exportFiles } = await import('./export-files.ts');
+      const { engine, report, results } = step.exporting;
+      await exportFiles(engine, { results, output }, { report, say: step.say }, step.signal);
+      return undefined;
+    }
+    case 'oci':
+    case 'docker':
+    case 'image':
+      return await writeImageOutput(output, given, step);
+    default:
+      return unreachable(output, 'output');
+  }
+}
+
+async function writeImageOutput(output: ImageOutputRequest, { images, tags }: Given, step: Step): Promise<Result> {
+  const { exporting, say, signal } = step;
+  const { engine, report } = exporting;
+  const layers = layersOf(output);
+  const { records, isNew } = output.form.clampsTimes
+    ? await clampAll(exporting, { images, form: layers }, signal)
+    : { records: images, isNew: [] };
+  const built = builtImages(exporting, records, output.form);
+  const byDigest = output.kind === 'image' && output.byDigest;
+  const own = byDigest ? output.names?.map(withoutTag) : output.names && fullNames(output.names);
+  const outgoing = { built, names: own ?? (byDigest ? tags.map(withoutTag) : tags), layers };
+  if (output.kind === 'image') {
+    const { storeOrPush } = await import('./image-output.ts');
+    return { built, isNew, ...(await storeOrPush(engine, { output, outgoing }, { report, say }, signal)), isStored: output.isStored };
+  }
+  const { writeImages } = await import('./save.ts');
+  const { main: record, index, formOf, annotations } = built;
+  const image = { record, index, formOf, names: outgoing.names, annotations };
+  const archive = { images: [image], format: output.kind, layers, destination: output.destination };
+  const [descriptor] = await writeImages(engine, archive, report, signal);
+  if (descriptor !== undefined) say(`exporting manifest ${descriptor.digest} done`);
+  return { built, isNew, descriptor, names: outgoing.names, isStored: false };
+}
+
+function layersOf({ kind, form: { compression, level, isForced } }: ImageOutputRequest): BlobForm {
+  return { format: compression ?? (kind === 'docker' ? 'tar' : 'gzip'), isForced, ...(level === undefined ? {} : { level }) };
+}
+
+function withoutTag(name: string): string {
+  return nameOf(parseReference(name));
+}
+
+const titles: Readonly<Record<Exclude<OutputRequest['kind'], 'none'>, string>> = {
+  local: 'exporting to client directory',
+  tar: 'exporting to client tarball',
+  oci: 'exporting to oci image format',
+  docker: 'exporting to docker image format',
+  image: 'exporting to image',
+};
+
+/** What the engine alone does with an image in the store is said by its end; the rest is a step that people see. */
+async function showStep<T>(exporting: Exporting, output: OutputRequest, work: (say: Say) => Promise<T>, signal: AbortSignal): Promise<T> {
+  const { engine, report, request } = exporting;
+  if (output.kind === 'none' || (output.kind === 'image' && !output.isPushed)) return await work(() => undefined);
+  const vertex = digestOf(`${titles[output.kind]} ${request.outputs.indexOf(output)}`);
+  report({ kind: 'vertex', vertex, text: output.kind === 'image' ? 'pushing image' : titles[output.kind] });
+  report({ kind: 'vertex-started', vertex, time: engine.now() });
+  try {
+    const done = await work((line) => report({ kind: 'output', vertex, stream: 'stdout', text: `${line}\n`, time: engine.now() }));
+    report({ kind: 'vertex-finished', vertex, time: engine.now() });
+    return done;
+  } catch (error) {
+    report({ kind: 'vertex-failed', vertex, time: engine.now(), message: messageOf(error), cancelled: signal.aborted });
+    throw error;
+  }
 }

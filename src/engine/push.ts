@@ -12,7 +12,7 @@ import { makeManifest } from './make-manifest.ts';
 import { originalManifest } from './original-manifest.ts';
 import type { Engine } from './open.ts';
 import type { PushedImage, PushRequest } from './image-requests.ts';
-import { documentsBeside, isAsItWas } from './saved-image.ts';
+import { documentsBeside, isAsItWas, type FormOf, type Indexed } from './saved-image.ts';
 
 /** Uploads what the registry lacks, then the manifest, or all manifests of an index and then the index. Throws `image/not-found`, `registry/...`; nothing is tagged there then. */
 export async function push(engine: Engine, request: PushRequest, report: Report, signal: AbortSignal): Promise<PushedImage> {
@@ -26,33 +26,65 @@ export async function push(engine: Engine, request: PushRequest, report: Report,
     isAsked: request.compression !== undefined || request.level !== undefined,
   } as const;
   const index = request.platform === undefined ? engine.indexes.find(name) : undefined;
-  if (index !== undefined) return describe(await pushIndex(engine, { index, reference, form }, report, signal));
-  const record = request.platform === undefined ? findImage(engine, name) : findForPlatform(engine, name, request.platform);
-  const manifest = await pushOne(engine, { record, reference, form }, report, signal);
-  noteManifest(engine, record, reference, manifest, manifest);
-  return describe(manifest);
+  const main =
+    index === undefined && request.platform !== undefined ? findForPlatform(engine, name, request.platform) : findImage(engine, name);
+  const made = await pushImages(engine, { main, index, reference, form }, report, signal);
+  noteManifests(engine, reference, made);
+  return { digest: made.top.digest, size: made.top.bytes.length };
 }
 
-function describe({ digest, bytes }: TypedDocument): PushedImage {
-  return { digest, size: bytes.length };
+export type ImagesToPush = {
+  readonly main: ImageRecord;
+  /** Then all of its images are pushed. */
+  readonly index: NewIndex | undefined;
+  /** Without a tag it is pushed by digest. */
+  readonly reference: Reference;
+  readonly form: AskedForm;
+  /** What each manifest is to be like; not said: as the store has it, or as it came. */
+  readonly formOf?: FormOf;
+};
+
+/** The image, or all of the index. Throws `image/damaged`, `registry/...`; nothing is tagged there then. */
+export async function pushImages(engine: Engine, images: ImagesToPush, report: Report, signal: AbortSignal): Promise<Indexed> {
+  engine.hold();
+  const { main, index, ...to } = images;
+  if (index !== undefined) return await pushIndex(engine, { index, ...to }, report, signal);
+  const manifest = await pushOne(engine, { record: main, ...to }, report, signal);
+  return { top: manifest, manifests: [{ manifest, imageId: main.imageId }] };
+}
+
+/** The store remembers what a repository has of its images. */
+export function noteManifests(engine: Engine, reference: Reference, { top, manifests }: Indexed): void {
+  for (const { manifest, imageId } of manifests) {
+    engine.images.noteManifest(imageId, {
+      repository: nameOf(reference),
+      digest: top.digest,
+      manifest: manifest.digest,
+      mediaType: manifest.mediaType,
+      bytes: manifest.bytes,
+    });
+  }
 }
 
 /** `isAsked`: then a manifest that an image came with is not kept when its layers are in another form. */
-type AskedForm = BlobForm & { readonly isAsked: boolean };
+export type AskedForm = BlobForm & { readonly isAsked: boolean };
 
-type ImageToPush = { readonly record: ImageRecord; readonly reference: Reference; readonly form: AskedForm; readonly wanted?: Digest };
+type ImageToPush = Pick<ImagesToPush, 'reference' | 'form' | 'formOf'> & { readonly record: ImageRecord; readonly wanted?: Digest };
 
 /** Under the reference's tag, else under its own digest. */
 async function pushOne(engine: Engine, image: ImageToPush, report: Report, signal: AbortSignal): Promise<TypedDocument> {
-  const { record, reference, form, wanted } = image;
+  const { record, reference, form, formOf, wanted } = image;
   checkConfig(record);
   const mountFrom = knownRepositories(engine, record, reference);
-  const original = form.isAsked ? undefined : originalManifest(engine, record, wanted);
+  const original = form.isAsked || formOf !== undefined ? undefined : originalManifest(engine, record, wanted);
   await engine.content.put(record.config, signal);
   const make = async (): Promise<{ readonly layers: readonly Descriptor[]; readonly manifest: TypedDocument }> => {
     const { pushLayers } = await import('./push-layers.ts');
     const layers = await pushLayers(engine, { record, form, reference, mountFrom }, report, signal);
-    return { layers, manifest: makeManifest({ record, form: engine.images.formOf(record.imageId), layers }).manifest };
+    return {
+      layers,
+      manifest: makeManifest({ record, form: formOf?.(record.imageId) ?? engine.images.formOf(record.imageId), layers }).manifest,
+    };
   };
   const { layers, manifest } = original ?? (await make());
   const { pushImage } = await import('#stores/transfer/push.ts');
@@ -79,24 +111,24 @@ function knownRepositories(engine: Engine, record: ImageRecord, reference: Refer
     .flatMap((one) => (one.registry === reference.registry ? [one.repository] : []));
 }
 
-type IndexToPush = { readonly index: NewIndex; readonly reference: Reference; readonly form: AskedForm };
+type IndexToPush = Pick<ImagesToPush, 'reference' | 'form' | 'formOf'> & { readonly index: NewIndex };
 
 /** Manifests go up by their digests; the tag comes with the index, last. */
-async function pushIndex(engine: Engine, wish: IndexToPush, report: Report, signal: AbortSignal): Promise<TypedDocument> {
-  const { index, reference, form } = wish;
+async function pushIndex(engine: Engine, wish: IndexToPush, report: Report, signal: AbortSignal): Promise<Indexed> {
+  const { index, reference, ...as } = wish;
   const untagged = { ...reference, tag: undefined, digest: undefined };
-  const images = new Map<Digest, { readonly manifest: TypedDocument; readonly record: ImageRecord }>();
+  const images = new Map<Digest, { readonly manifest: TypedDocument }>();
   const entries: Descriptor[] = [];
   for (const member of imagesOf(index)) {
     const record = findImage(engine, member.imageId);
     const wanted = member.descriptor?.digest;
     const manifest = await pushOne(
       engine,
-      { record, reference: untagged, form, ...(wanted === undefined ? {} : { wanted }) },
+      { record, reference: untagged, ...as, ...(wanted === undefined ? {} : { wanted }) },
       report,
       signal,
     );
-    images.set(member.imageId, { manifest, record });
+    images.set(member.imageId, { manifest });
     entries.push(indexEntry(manifest, member));
   }
   const beside = documentsBeside(index, images);
@@ -107,18 +139,6 @@ async function pushIndex(engine: Engine, wish: IndexToPush, report: Report, sign
     document !== undefined && isAsItWas(index, images)
       ? { ...document, digest: digestOf(document.bytes) }
       : assembleIndex([...entries, ...beside.entries], index);
-  await (await engine.registry()).putManifest(reference, top, signal);
-  for (const { manifest, record } of images.values()) noteManifest(engine, record, reference, manifest, top);
-  return top;
-}
-
-/** `top`: what the name means in the registry. */
-function noteManifest(engine: Engine, record: ImageRecord, reference: Reference, manifest: TypedDocument, top: TypedDocument): void {
-  engine.images.noteManifest(record.imageId, {
-    repository: nameOf(reference),
-    digest: top.digest,
-    manifest: manifest.digest,
-    mediaType: manifest.mediaType,
-    bytes: manifest.bytes,
-  });
+  await (await engine.registry()).putManifest(reference.tag === undefined ? { ...reference, digest: top.digest } : reference, top, signal);
+  return { top, manifests: [...images].map(([imageId, { manifest }]) => ({ manifest, imageId })) };
 }

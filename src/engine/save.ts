@@ -3,7 +3,6 @@ import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { isCode } from '#ground/base/errors.ts';
-import type { LayerFormat } from '#execution/worker/contract.ts';
 import type { TypedDocument } from '#execution/exporter/assemble-index.ts';
 import {
   dockerArchive,
@@ -15,7 +14,8 @@ import {
 } from '#stores/image/archive.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import { findForPlatform, findImage } from './images.ts';
-import { savedImage, savedIndex, type IndexToWrite } from './saved-image.ts';
+import type { BlobForm } from './layer-blobs.ts';
+import { savedImage, savedIndex, type FormOf, type IndexToWrite } from './saved-image.ts';
 import type { Engine } from './open.ts';
 import type { SaveRequest } from './image-requests.ts';
 
@@ -37,12 +37,7 @@ export async function saveImages(engine: Engine, request: SaveRequest, report: R
       },
     ]),
   );
-  await writeImages(
-    engine,
-    { images: [...merged.values()], format: request.format, compression: undefined, destination: request.destination },
-    report,
-    signal,
-  );
+  await writeImages(engine, { images: [...merged.values()], format: request.format, destination: request.destination }, report, signal);
 }
 
 /** With `platform` the image of an index alone. */
@@ -67,15 +62,18 @@ function namesFor(engine: Engine, text: string): readonly string[] {
 export type ArchiveRequest = {
   readonly images: readonly ImageToWrite[];
   readonly format: 'docker' | 'oci';
-  /** undefined: as the format has it: `docker` uncompressed, `oci` gzip. */
-  readonly compression: LayerFormat | undefined;
-  readonly destination: ArchiveDestination;
+  /** Not said: as the format has it: `docker` uncompressed, `oci` gzip. */
+  readonly layers?: BlobForm;
+  /** A folder becomes an OCI image layout, or gets the images beside those that it has. */
+  readonly destination: ArchiveDestination | { readonly kind: 'folder'; readonly path: string };
 };
 
 /** With an index, all of its images, of which `record` is the one that a name leads to. */
 export type ImageToWrite = {
   readonly record: ImageRecord;
   readonly index?: IndexToWrite | undefined;
+  /** What each manifest is to be like; not said: as the store has it. */
+  readonly formOf?: FormOf;
   readonly names: readonly string[];
   /** Of the entries in an archive's `index.json`. */
   readonly annotations?: Readonly<Record<string, string>>;
@@ -93,24 +91,25 @@ export async function writeImages(
     return await writeOnce(engine, request, report, signal);
   } catch (error) {
     // A damaged blob is thrown away by now: it can be made again, and nothing of the file is there.
-    if (request.destination.kind !== 'file' || !isCode(error, 'content/corrupt')) throw error;
+    if (request.destination.kind === 'stream' || !isCode(error, 'content/corrupt')) throw error;
     report({ kind: 'note', text: error.message });
     return await writeOnce(engine, request, report, signal);
   }
 }
 
 async function writeOnce(engine: Engine, request: ArchiveRequest, report: Report, signal: AbortSignal): Promise<readonly Descriptor[]> {
-  const { compression, format, destination } = request;
-  const form = { format: compression ?? (format === 'docker' ? 'tar' : 'gzip') } as const;
+  const { format, destination } = request;
+  const form = request.layers ?? { format: format === 'docker' ? 'tar' : 'gzip' };
   const saved: (SavedImage | SavedIndex)[] = [];
-  for (const { record, index, names, annotations = {} } of request.images) {
+  for (const { record, index, names, annotations = {}, ...as } of request.images) {
     const one =
       index === undefined
-        ? await savedImage(engine, { record, form }, report, signal)
-        : await savedIndex(engine, { main: record, index, form }, report, signal);
+        ? await savedImage(engine, { record, form, ...as }, report, signal)
+        : await savedIndex(engine, { main: record, index, form, ...as }, report, signal);
     saved.push({ ...one, names, annotations });
   }
-  await writeArchive(format === 'docker' ? dockerArchive(saved) : ociArchive(saved), destination, signal);
+  if (destination.kind === 'folder') await (await import('#stores/image/write-layout.ts')).writeLayout(saved, destination.path, signal);
+  else await writeArchive(format === 'docker' ? dockerArchive(saved) : ociArchive(saved), destination, signal);
   return saved.map((one) => descriptorOf('kind' in one ? one.index : one.manifest));
 }
 

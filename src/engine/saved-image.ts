@@ -2,11 +2,11 @@
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { attestedBy } from '#formats/oci/image-index.ts';
 import type { Report } from '#formats/progress/event.ts';
-import { assembleAttestation, assembleIndex, indexEntry } from '#execution/exporter/assemble-index.ts';
+import { assembleAttestation, assembleIndex, indexEntry, type TypedDocument } from '#execution/exporter/assemble-index.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import type { SavedImage, SavedIndex } from '#stores/image/archive.ts';
 import { imagesOf, type IndexedImage, type NewIndex } from '#stores/image/indexes.ts';
-import { checkConfig, type ImageRecord } from '#stores/image/store.ts';
+import { checkConfig, type ImageRecord, type ManifestForm } from '#stores/image/store.ts';
 import { findImage } from './images.ts';
 import { layerBlobs, type BlobForm } from './layer-blobs.ts';
 import { makeManifest } from './make-manifest.ts';
@@ -15,9 +15,20 @@ import type { Engine } from './open.ts';
 
 export type IndexToWrite = NewIndex;
 
+/** What a name means, an index or a manifest, and the manifests of its images. */
+export type Indexed = {
+  readonly top: TypedDocument;
+  readonly manifests: readonly { readonly manifest: TypedDocument; readonly imageId: Digest }[];
+};
+
+/** What the manifest of an image is to be like. */
+export type FormOf = (imageId: Digest) => ManifestForm;
+
 type ImageWish = {
   readonly record: ImageRecord;
   readonly form: BlobForm;
+  /** Then the manifest is made, also where it came from elsewhere. */
+  readonly formOf?: FormOf;
   /** This manifest, where it is here. */
   readonly wanted?: Digest;
 };
@@ -26,10 +37,12 @@ type ImageWish = {
 export async function savedImage(engine: Engine, wish: ImageWish, report: Report, signal: AbortSignal): Promise<SavedImage> {
   const { record } = wish;
   checkConfig(record);
-  const original = originalManifest(engine, record, wish.wanted);
+  const original = wish.formOf === undefined ? originalManifest(engine, record, wish.wanted) : undefined;
   const config = { bytes: record.config, digest: record.imageId };
   const layers = original?.layers ?? (await layerBlobs(engine, record, wish.form, report, signal));
-  const manifest = original?.manifest ?? makeManifest({ record, form: engine.images.formOf(record.imageId), layers }).manifest;
+  const manifest =
+    original?.manifest ??
+    makeManifest({ record, form: wish.formOf?.(record.imageId) ?? engine.images.formOf(record.imageId), layers }).manifest;
   return {
     config,
     names: [],
@@ -42,17 +55,17 @@ export async function savedImage(engine: Engine, wish: ImageWish, report: Report
   };
 }
 
-type IndexWish = { readonly main: ImageRecord; readonly index: IndexToWrite; readonly form: BlobForm };
+type IndexWish = { readonly main: ImageRecord; readonly index: IndexToWrite } & Pick<ImageWish, 'form' | 'formOf'>;
 
 /** An index that came from elsewhere stays as it is when all its manifests do; else it is made of those that are here. It has no names. */
 export async function savedIndex(engine: Engine, wish: IndexWish, report: Report, signal: AbortSignal): Promise<SavedIndex> {
-  const { index, main, form } = wish;
+  const { index, main, ...as } = wish;
   const images = new Map<Digest, SavedImage>();
   for (const member of imagesOf(index)) {
     const wanted = member.descriptor?.digest;
     const saved = await savedImage(
       engine,
-      { record: findImage(engine, member.imageId), form, ...(wanted === undefined ? {} : { wanted }) },
+      { record: findImage(engine, member.imageId), ...as, ...(wanted === undefined ? {} : { wanted }) },
       report,
       signal,
     );
@@ -63,7 +76,7 @@ export async function savedIndex(engine: Engine, wish: IndexWish, report: Report
   const saved = {
     kind: 'index',
     images: [...images.values()],
-    main: images.get(main.imageId) ?? (await savedImage(engine, { record: main, form }, report, signal)),
+    main: images.get(main.imageId) ?? (await savedImage(engine, { record: main, ...as }, report, signal)),
     blobs: documents.blobs.map(({ digest, size, bytes }) => ({ digest, size, open: bytes === undefined ? open(digest) : () => [bytes] })),
     names: [],
   } as const;
@@ -71,6 +84,22 @@ export async function savedIndex(engine: Engine, wish: IndexWish, report: Report
   if (document !== undefined && isAsItWas(index, images)) return { ...saved, index: { ...document, digest: digestOf(document.bytes) } };
   const entries = imagesOf(index).flatMap((member) => entryOf(member, images));
   return { ...saved, index: assembleIndex([...entries, ...documents.entries], index) };
+}
+
+/** The documents alone: of an image, or of an index with its images. */
+export async function makeIndexed(
+  engine: Engine,
+  { index, ...wish }: Omit<IndexWish, 'index'> & { readonly index: IndexToWrite | undefined },
+  report: Report,
+  signal: AbortSignal,
+): Promise<Indexed> {
+  if (index === undefined) {
+    const { main: record, ...as } = wish;
+    const { manifest } = await savedImage(engine, { record, ...as }, report, signal);
+    return { top: manifest, manifests: [{ manifest, imageId: record.imageId }] };
+  }
+  const saved = await savedIndex(engine, { index, ...wish }, report, signal);
+  return { top: saved.index, manifests: saved.images.map(({ manifest, config }) => ({ manifest, imageId: config.digest })) };
 }
 
 /** Has each image the manifest that the index names? */

@@ -19,12 +19,12 @@ export type BuiltImage = {
   readonly addMembers?: (layers: readonly LayerIdentity[]) => Promise<{ readonly [name: string]: Json }>;
 };
 
-/** Puts config and layers together; what it gives saves them, to be called in a transaction. The image's files are the snapshots that the steps made: nothing is copied. */
+/** Puts config and layers together; `enter` saves them, to be called in a transaction. The image's files are the snapshots that the steps made: nothing is copied. */
 export async function prepareImage(
   engine: Engine,
   { drafted, top, addMembers }: BuiltImage,
   signal: AbortSignal,
-): Promise<() => ImageRecord> {
+): Promise<{ readonly imageId: Digest; readonly enter: () => ImageRecord }> {
   const chains = { chains: engine.layerChains, worker: async () => await engine.worker(signal) };
   const layers = top === undefined ? [] : await layersOfChain(top, chains, signal);
   const baseLayers = drafted.baseImage === undefined ? [] : diffIdsOf(drafted.baseImage.config);
@@ -32,9 +32,9 @@ export async function prepareImage(
   assertComplete(layers, baseLayers, drafted.layers.length);
   const dated = layers.map((layer, index) => ({ diffId: layer.diffId, createdAt: index < inherited ? undefined : layer.createdAt }));
   const draft = { ...withoutInline(drafted.imageConfig), ...(await addMembers?.(layers)) };
-  const { bytes } = assembleConfig(draft, dated, epochOf(drafted));
+  const { bytes, digest: imageId } = assembleConfig(draft, dated, epochOf(drafted));
   const ids = chainIds(layers.map((layer) => layer.diffId));
-  return () => {
+  const enter = (): ImageRecord => {
     const record = engine.images.save({ config: bytes, layers: layers.map(({ diffId, size }) => ({ diffId, size })), now: engine.now() });
     layers.forEach((layer, index) => {
       const chainId = ids[index];
@@ -42,6 +42,7 @@ export async function prepareImage(
     });
     return record;
   };
+  return { imageId, enter };
 }
 
 /** When the config is to say that the image was made. */

@@ -4,8 +4,10 @@ import type { ChainId } from '#formats/oci/layer-ids.ts';
 import type { ExecOp, FileOp, CopyAction, MergeOp } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Rung } from '#ground/linux/isolation.ts';
+import type { ByteString } from '#ground/base/byte-string.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Needle } from '#ground/base/needles.ts';
+import type { Exported, ExportTarget } from '#stores/layer/export.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { FilesRead } from '#execution/ops/file.ts';
 import type { PackageList } from '#execution/ops/packages.ts';
@@ -15,6 +17,7 @@ import type { FileLook, LookRequest, ReadRequest, WriteRequest } from '#executio
 import type { ResourceLimits } from '#execution/runtime/contract.ts';
 
 export type { FilesRead } from '#execution/ops/file.ts';
+export type { Exported, ExportTarget } from '#stores/layer/export.ts';
 export type { ResourceLimits } from '#execution/runtime/contract.ts';
 export type { FileLook, FilesPlace, LookRequest, ReadRequest, WriteRequest } from '#execution/ops/container-files.ts';
 export type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
@@ -57,8 +60,8 @@ export type LayerIdentity = { readonly snapshot: SnapshotId; readonly diffId: Di
 /** `segments`: more than one where the file was left in parts. */
 export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number; readonly segments: number };
 
-export type LayerRequest = {
-  readonly snapshot: SnapshotId;
+/** Of a snapshot, where no entry is younger than `latest` (nanoseconds since the epoch); or of the same layer's blob in another form, by its absolute path. */
+export type LayerRequest = ({ readonly snapshot: SnapshotId; readonly latest?: bigint } | { readonly blob: string }) & {
   readonly format: LayerFormat;
   readonly level?: number;
   readonly file: string;
@@ -82,6 +85,17 @@ export type UnpackRequest = {
   readonly mediaType: string;
   /** When the layer was made, as far as somebody says so, milliseconds since the epoch; else it counts as made now. */
   readonly madeAt?: number;
+};
+
+/** What of the files of chains goes where; see `layer/export.ts`. */
+export type TreeRequest = {
+  /** undefined: an empty tree; `under`: the folder that its files are put under. */
+  readonly trees: readonly { readonly snapshot: SnapshotId | undefined; readonly under?: ByteString }[];
+  /** From the root of each tree, links followed inside it: a folder's content, or one file; '' for everything. */
+  readonly path: ByteString;
+  /** Nanoseconds since the epoch that everything gets as its time. */
+  readonly time?: bigint;
+  readonly to: ExportTarget;
 };
 
 /** What a worker found when it tried what steps need. */
@@ -112,8 +126,10 @@ export type Worker = AsyncDisposable & {
   contentDigest(source: TreeSource, action: CopyAction, signal: AbortSignal): Promise<Digest>;
   /** DiffIDs and sizes of all snapshots of a chain, bottom first. Computed once for each snapshot, then remembered. */
   layerIdentities(top: SnapshotId, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
-  /** Writes one snapshot's layer to `file`, which may be read meanwhile; the bytes are the same every time. */
+  /** Writes one layer to `file`, which may be read meanwhile; the bytes are the same every time. */
   writeLayer(request: LayerRequest, report: Report, signal: AbortSignal): Promise<LayerBlob>;
+  /** Writes the files of a chain to a folder of the client, as this user's, or as a tar. Apart from layers: nobody wants the files of a result as a stack of them. */
+  exportTree(request: TreeRequest, report: Report, signal: AbortSignal): Promise<Exported>;
   /** Unpacks a layer blob over `parent`; fails unless its uncompressed bytes have `diffId`. Needs no parent to begin, and waits for it where the layer's entries lead there. A layer already unpacked over that parent is found, not unpacked again. */
   unpackLayer(request: UnpackRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
   /** An empty snapshot over an image for a container to write on, each time that it runs: its id is known, and can be kept, before anything is written. */

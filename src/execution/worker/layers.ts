@@ -6,10 +6,11 @@ import { createSingleFlight } from '#ground/base/single-flight.ts';
 import { chainAbove, type ChainId } from '#formats/oci/layer-ids.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { applyLayer } from '#stores/layer/apply.ts';
-import { layerIdentity, writeLayer } from '#stores/layer/create.ts';
+import { exportTree, type Exported } from '#stores/layer/export.ts';
+import { layerIdentity, recompressLayer, writeLayer } from '#stores/layer/create.ts';
 import { snapshotNotFound, type Snapshot, type SnapshotId, type SnapshotStore } from '#stores/snapshot/contract.ts';
 import { createComingParents } from './coming-parents.ts';
-import type { LayerBlob, LayerIdentity, LayerRequest, UnpackRequest } from './contract.ts';
+import type { LayerBlob, LayerIdentity, LayerRequest, TreeRequest, UnpackRequest } from './contract.ts';
 import { isMissing } from './missing.ts';
 
 const facts = { diffId: 'diff-id', fileBytes: 'file-bytes', chainId: 'chain-id', madeAt: 'made-at' } as const;
@@ -21,6 +22,7 @@ export type Layers = {
   forget(id: SnapshotId): void;
   identities(top: SnapshotId, signal: AbortSignal): Promise<readonly LayerIdentity[]>;
   write(request: LayerRequest, report: Report, signal: AbortSignal): Promise<LayerBlob>;
+  exportTree(request: TreeRequest, report: Report, signal: AbortSignal): Promise<Exported>;
   unpack(request: UnpackRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
 };
 
@@ -63,11 +65,20 @@ export function createLayers(snapshots: SnapshotStore): Layers {
           return { snapshot: id, ...layer, createdAt: madeAt };
         }),
       ),
-    write: async ({ snapshot, ...to }, report, signal) => {
-      const { folder, parent } = found(snapshots, found(snapshots, snapshot).content);
+    write: async (request, report, signal) => {
+      const item = 'blob' in request ? request.blob : request.snapshot;
       const onProgress = (current: number): void =>
-        report({ kind: 'transfer', direction: 'compress', item: snapshot, current, total: 0, state: 'running' });
+        report({ kind: 'transfer', direction: 'compress', item, current, total: 0, state: 'running' });
+      if ('blob' in request) return await recompressLayer(request, onProgress, signal);
+      const { snapshot, ...to } = request;
+      const { folder, parent } = found(snapshots, found(snapshots, snapshot).content);
       return await writeLayer({ folder, below: foldersOf(snapshots, parent), ...to }, onProgress, signal);
+    },
+    exportTree: async ({ trees, ...what }, report, signal) => {
+      const onProgress = (current: number): void =>
+        report({ kind: 'transfer', direction: 'write', item: whereTo(what.to), current, total: 0, state: 'running' });
+      const parts = trees.map(({ snapshot, ...under }) => ({ folders: foldersOf(snapshots, snapshot), ...under }));
+      return await exportTree({ parts, ...what }, onProgress, signal);
     },
     unpack: async (request, report, signal) => {
       const { chainId } = request;
@@ -169,4 +180,8 @@ function found(snapshots: SnapshotStore, id: SnapshotId): Snapshot {
   const snapshot = snapshots.get(id);
   if (snapshot === undefined) throw snapshotNotFound(id);
   return snapshot;
+}
+
+function whereTo(to: TreeRequest['to']): string {
+  return to.kind === 'folder' ? to.path : to.file;
 }

@@ -137,6 +137,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     contentDigest: async (source, action, callSignal) => await call('contentDigest', [source, action], ignore, callSignal),
     layerIdentities: async (top, callSignal) => await call('layerIdentities', [top], ignore, callSignal),
     writeLayer: async (request, report, callSignal) => await call('writeLayer', [request], { report }, callSignal),
+    exportTree: async (request, report, callSignal) => await call('exportTree', [request], { report }, callSignal),
     unpackLayer: async ({ parent, ...request }, report, callSignal) => {
       if (!(parent instanceof Promise)) return await call('unpackLayer', [{ ...request, parent }], { report }, callSignal);
       using own = childSignal(callSignal);

@@ -26,6 +26,7 @@ export type Calls = {
       | 'contentDigest'
       | 'layerIdentities'
       | 'writeLayer'
+      | 'exportTree'
       | 'prepareContainer'
       | 'runContainer'
       | 'findPackages'

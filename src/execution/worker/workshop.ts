@@ -90,6 +90,7 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
       contentDigest: async ([source, action], _back, signal) => await contentDigest(source, action, files, signal),
       layerIdentities: async ([top], _back, signal) => await layers.identities(top, signal),
       writeLayer: async ([request], { report }, signal) => await layers.write(request, report, signal),
+      exportTree: async ([request], { report }, signal) => await layers.exportTree(request, report, signal),
       unpackLayer: async ([{ parent, ...request }], { report, comingParent }, signal) =>
         await layers.unpack({ ...request, parent: parent === 'coming' ? comingParent() : parent }, report, signal),
       prepareContainer: async ([image], _back, signal) => {

@@ -153,17 +153,26 @@ export async function writeArchive(pieces: readonly Piece[], destination: Archiv
     for await (const chunk of tarChunks(pieces, signal)) await destination.write(chunk);
     return;
   }
-  const target = checkedTarget(destination.path);
+  await writeDraft(destination.path, async (draft) => await writeFile(draft, tarChunks(pieces, signal)));
+}
+
+/**
+ * Has `write` make a new file beside the one at `path`, which takes its place when it is complete and on the disk. Throws what `write` throws, `image/bad-destination`,
+ * `image/no-space`, `image/cannot-write`; then nothing is left of it.
+ */
+export async function writeDraft(path: string, write: (draft: string) => Promise<void>): Promise<void> {
+  const target = checkedTarget(path);
   const { pid, start, boot } = thisProcess();
   const draft = `${target}.${pid}-${start}-${boot}-${process.hrtime.bigint()}.tmp`;
   try {
     removeDeadDrafts(target);
-    await writeFile(draft, tarChunks(pieces, signal));
+    await write(draft);
+    syncFile(draft);
     renameSync(draft, target);
     syncFolder(dirname(target));
   } catch (error) {
     rmSync(draft, { force: true });
-    throw explainWriting(error, destination.path);
+    throw explainWriting(error, path);
   }
 }
 
@@ -190,6 +199,14 @@ async function writeFile(path: string, chunks: AsyncIterable<Uint8Array>): Promi
   const file = openSync(path, 'wx', 0o666);
   try {
     for await (const chunk of chunks) writeFully(file, chunk);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function syncFile(path: string): void {
+  const file = openSync(path, 'r');
+  try {
     fsyncSync(file);
   } finally {
     closeSync(file);

@@ -250,6 +250,29 @@ export async function decompress(unpacking: Unpacking): Promise<void> {
   }
 }
 
+/** The same of a complete file, for whoever takes his time: a chunk holds until the next one is asked for. Throws as `decompress`. */
+export async function* decompressed(path: string): AsyncGenerator<Uint8Array, void, void> {
+  const file = openSync(path, 'r');
+  try {
+    const compression = compressionOf(await readStart(file, undefined));
+    const transform = transformFor(compression);
+    const plain = chunksOf(file, { onRead: () => undefined });
+    const chunks = compression === 'zstd' ? framesOf(plain) : plain;
+    if (transform === undefined) yield* chunks;
+    else for await (const bytes of compose(Readable.from(chunks, { highWaterMark: blocksRead }), transform)) yield bytes;
+  } catch (error) {
+    throw isDamage(error) ? damaged(error) : error;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** What comes out of a transform; errors of what goes in come out, too. */
+function compose(source: Readable, transform: Transform): AsyncIterable<Uint8Array> {
+  source.on('error', (error) => transform.destroy(error));
+  return source.pipe(transform);
+}
+
 function openBlob({ file, completeFile }: Unpacking): number {
   try {
     return openSync(file, 'r');
@@ -295,7 +318,7 @@ async function readStart(file: number, growing: Unpacking['growing']): Promise<U
   }
 }
 
-async function* chunksOf(file: number, { onRead, growing }: Unpacking): AsyncGenerator<Uint8Array, void, void> {
+async function* chunksOf(file: number, { onRead, growing }: Pick<Unpacking, 'onRead' | 'growing'>): AsyncGenerator<Uint8Array, void, void> {
   for (let at = 0; ;) {
     const chunk = new Uint8Array(readLength);
     const count = readSync(file, chunk, 0, readLength, at);

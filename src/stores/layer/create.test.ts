@@ -63,7 +63,7 @@ function entriesOf(tar: Uint8Array): readonly TarEntry[] {
 
 function tarOf(folder: string, below?: readonly string[]): Uint8Array {
   const blocks: Uint8Array[] = [];
-  for (const block of layerTar(folder, below)) blocks.push(block.slice());
+  for (const block of layerTar({ folder, ...(below === undefined ? {} : { below }) })) blocks.push(block.slice());
   return Buffer.concat(blocks);
 }
 
@@ -190,7 +190,7 @@ test('a file that changes size while it is read is an error', () => {
   for (const size of [3 << 20, 5 << 20]) {
     using temp = tempFolder();
     writeFileSync(join(temp.path, 'f'), new Uint8Array(4 << 20));
-    const blocks = layerTar(temp.path);
+    const blocks = layerTar({ folder: temp.path });
     blocks.next();
     truncateSync(join(temp.path, 'f'), size);
     assert.throws(

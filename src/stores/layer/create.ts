@@ -23,7 +23,9 @@ function identifyHere(source: LayerSource): LayerIdentity | undefined {
   }
 }
 
-export type WriteLayerRequest = LayerSource & {
+export type WriteLayerRequest = LayerSource & BlobRequest;
+
+type BlobRequest = {
   readonly format: LayerFormat;
   /** Of the compression: gzip 1 to 9 (5 when not said), zstd 1 to 19 (3). */
   readonly level?: number;
@@ -38,4 +40,13 @@ export type WriteLayerRequest = LayerSource & {
 /** Writes the layer of a snapshot; give the same `below` as for its identity. `onProgress` gets bytes of the tar so far. Throws as `layerIdentity`, and `layer/disk-full`. */
 export async function writeLayer(request: WriteLayerRequest, onProgress: (bytes: number) => void, signal: AbortSignal): Promise<LayerBlob> {
   return await runJob({ width: threadCount, passes: false, ...request, kind: 'write' }, onProgress, signal);
+}
+
+/** Writes a layer's blob once more, in another form: the bytes of its tar stay. `blob`: absolute path of one that is complete. Throws `layer/bad-compression`, `layer/disk-full`. */
+export async function recompressLayer(
+  request: BlobRequest & { readonly blob: string },
+  onProgress: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<LayerBlob> {
+  return await runJob({ width: threadCount, passes: false, ...request, kind: 'recompress' }, onProgress, signal);
 }

@@ -1,4 +1,5 @@
 /** What is said between the pool and its threads. */
+import type { ByteString } from '#ground/base/byte-string.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Needle } from '#ground/base/needles.ts';
 import type { Fault } from '#ground/base/errors.ts';
@@ -28,18 +29,41 @@ export type LayerSource = {
   readonly below?: readonly string[];
   /** What may not stand in the layer's tar. */
   readonly needles?: readonly Needle[];
+  /** No entry is younger: nanoseconds since the epoch. */
+  readonly latest?: bigint;
 };
 
+/** A layer's blob that is written. */
+type BlobJob = {
+  readonly format: LayerFormat;
+  readonly level?: number;
+  readonly file: string;
+  readonly passes: boolean;
+  readonly width: number;
+};
+
+/** Absolute paths. `passes`: somebody takes the bytes on as they come, and the tar may be left in segments. */
+export type ExportTarget =
+  | { readonly kind: 'folder'; readonly path: string }
+  | { readonly kind: 'tar'; readonly file: string; readonly passes: boolean };
+
+/** A chain of folders, topmost first (none: an empty tree), and the folder that its files are put under. */
+export type ExportPart = { readonly folders: readonly string[]; readonly under?: ByteString };
+
+/** `size`: bytes of the files, or of the tar, which was left in so many `segments`. */
+export type Exported = { readonly entries: number; readonly size: number; readonly segments: number };
+
 export type Job =
+  | {
+      readonly kind: 'export';
+      readonly parts: readonly ExportPart[];
+      readonly path: ByteString;
+      readonly time?: bigint;
+      readonly to: ExportTarget;
+    }
   | (LayerSource & { readonly kind: 'identity' })
-  | (LayerSource & {
-      readonly kind: 'write';
-      readonly format: LayerFormat;
-      readonly level?: number;
-      readonly file: string;
-      readonly passes: boolean;
-      readonly width: number;
-    })
+  | (LayerSource & BlobJob & { readonly kind: 'write' })
+  | (BlobJob & { readonly kind: 'recompress'; readonly blob: string })
   | {
       readonly kind: 'apply';
       readonly file: string;
@@ -54,7 +78,13 @@ export type Job =
 
 /** `ownRoot`: the layer says what the root folder is like. */
 export type Unpacked = LayerIdentity & { readonly ownRoot: boolean };
-type Results = { readonly identity: LayerIdentity; readonly write: LayerBlob; readonly apply: Unpacked };
+type Results = {
+  readonly export: Exported;
+  readonly identity: LayerIdentity;
+  readonly write: LayerBlob;
+  readonly recompress: LayerBlob;
+  readonly apply: Unpacked;
+};
 export type JobResult<K extends Job['kind']> = Results[K];
 
 /**

@@ -2,7 +2,8 @@
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { fullDisk, fullDiskHint, JettisonError, messageOf, systemCode, unreachable } from '#ground/base/errors.ts';
 import type { Bell, FromThread, Job, JobResult, SentError, ToThread, Watch } from './jobs.ts';
-import { identifyLayer, writeLayerFile } from './making/make.ts';
+import { exportFiles } from './exporting/export-files.ts';
+import { identifyLayer, recompressLayerFile, writeLayerFile } from './making/make.ts';
 import { unpackLayer } from './unpacking/unpack.ts';
 
 /** Progress is told at most this often, in milliseconds. */
@@ -47,10 +48,14 @@ function hear(): void {
 
 async function run(job: Job, stop: Watch): Promise<JobResult<Job['kind']>> {
   switch (job.kind) {
+    case 'export':
+      return exportFiles(job, stop);
     case 'identity':
       return identifyLayer(job, stop);
     case 'write':
       return await writeLayerFile(job, stop);
+    case 'recompress':
+      return await recompressLayerFile(job, stop);
     case 'apply':
       return await unpackLayer(job, stop);
     default:
@@ -76,12 +81,14 @@ async function answer({ job, bell }: Extract<ToThread, { kind: 'job' }>): Promis
   try {
     tell({ kind: 'done', result: await run(job, watch(bell)) });
   } catch (error) {
-    tell(
-      error instanceof Stopped
-        ? { kind: 'stopped' }
-        : { kind: 'failed', error: toSent(error, job.kind === 'write' ? job.file : job.folder) },
-    );
+    tell(error instanceof Stopped ? { kind: 'stopped' } : { kind: 'failed', error: toSent(error, placeOf(job)) });
   }
+}
+
+function placeOf(job: Job): string {
+  if (job.kind === 'write' || job.kind === 'recompress') return job.file;
+  if (job.kind !== 'export') return job.folder;
+  return job.to.kind === 'folder' ? job.to.path : job.to.file;
 }
 
 function tell(message: FromThread): void {

@@ -6,25 +6,32 @@ import { isoSeconds } from '../output/stamp.ts';
 export type BuildWarning = ProgressEvent & { readonly kind: 'warning' };
 
 /**
- * JSON as buildx has it. Without an archive no manifest exists yet, and `containerimage.digest` is the image's id, as docker's own store says it. `warnings`:
- * undefined when they were not asked for (BUILDX_METADATA_WARNINGS).
+ * JSON as buildx has it. Without an archive or a push no manifest exists yet, and `containerimage.digest` is the image's id, as docker's own store says it; without
+ * an image there is none of either. `warnings`: undefined when they were not asked for (BUILDX_METADATA_WARNINGS).
  */
 export function buildMetadata(made: BuildOutcome, warnings: readonly BuildWarning[] | undefined): string {
-  const { imageId, manifest, images } = made;
-  const isOne = images.length === 1;
-  const annotations = { ...(isOne ? { 'config.digest': imageId } : {}), 'org.opencontainers.image.created': isoSeconds(made.created) };
   const metadata = {
+    // Builder, node and id: there is one builder, and it has one node.
+    'buildx.build.ref': `default/default/${made.id}`,
     ...(warnings === undefined || warnings.length === 0 ? {} : { 'buildx.build.warnings': warnings.map(describe) }),
-    ...(isOne ? { 'containerimage.config.digest': imageId } : {}),
+    ...(made.image === undefined ? {} : imageMembers(made.image)),
+    ...(made.names.length === 0 ? {} : { 'image.name': made.names.join(',') }),
+  };
+  return JSON.stringify(metadata, undefined, 2);
+}
+
+function imageMembers({ id, all, created, manifest }: NonNullable<BuildOutcome['image']>): object {
+  const isOne = all.length === 1;
+  const annotations = { ...(isOne ? { 'config.digest': id } : {}), 'org.opencontainers.image.created': isoSeconds(created) };
+  return {
+    ...(isOne ? { 'containerimage.config.digest': id } : {}),
     ...(manifest === undefined
       ? {}
       : {
           'containerimage.descriptor': { annotations, digest: manifest.digest, mediaType: manifest.mediaType, size: manifest.size },
         }),
-    'containerimage.digest': manifest?.digest ?? imageId,
-    ...(made.tags.length === 0 ? {} : { 'image.name': made.tags.join(',') }),
+    'containerimage.digest': manifest?.digest ?? id,
   };
-  return JSON.stringify(metadata, undefined, 2);
 }
 
 /** Texts in base64, as Go writes bytes. */

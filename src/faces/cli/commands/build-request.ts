@@ -16,7 +16,7 @@ import { limitOptions, readLimits } from './build-limits.ts';
 import { readCacheSource, readCacheTarget } from './build-cache.ts';
 import { readCall, type BuildCall } from './build-call-option.ts';
 import { readAllow } from './build-allow.ts';
-import { readOutput } from './build-output.ts';
+import { readOutputs } from './build-output.ts';
 import { readSecret } from './build-secret.ts';
 import { readSsh } from './build-ssh.ts';
 import { isolationOption } from './isolation-option.ts';
@@ -65,14 +65,14 @@ export const buildOptions = {
   jobs: parsed('jobs', { value: 'number', initial: undefined, help: 'How many steps run at once' }, readJobs),
   labels: list('label', { help: 'Set metadata for an image' }),
   metadataFile: text('metadata-file', { help: 'Write what was built to the file, as JSON' }),
-  load: flag('load', { help: 'Accepted: what is built is always in the image store' }),
+  load: flag('load', { help: 'Beside other outputs, keep the image in the store, as without any ("-o type=docker")' }),
   network: choice('network', { words: ['default', 'none', 'host'], initial: 'default', help: 'Network of RUN (default "default")' }),
   noCache: flag('no-cache', { help: 'Do not use cache when building the image' }),
   noCacheStages: list('no-cache-filter', { help: 'Do not use cache for these stages' }),
   outputs: list('output', {
     short: 'o',
     value: 'stringArray',
-    help: 'Also write an archive: "type=oci|docker,dest=FILE", "compression=gzip|zstd|uncompressed"',
+    help: 'Where what is built goes: a folder for its files, "-" for a tar of them, "type=local|tar|oci|docker,dest=PATH", "type=image|registry,name=NAME", "type=cacheonly"',
   }),
   platforms: list('platform', { value: 'stringArray', help: 'Platform of the image: "os/architecture[/variant]"; several make one index' }),
   progress: parsed(
@@ -85,6 +85,7 @@ export const buildOptions = {
     readProgress,
   ),
   pull: pullOption(),
+  push: flag('push', { help: 'Push the image to a registry, under its names ("-o type=registry")' }),
   quiet: flag('quiet', { short: 'q', help: 'Suppress the build output and print image ID on success' }),
   remove: flag('rm', { help: 'Accepted, changes nothing: no containers are left behind' }, true),
   secrets: list('secret', { help: 'Secret to expose to the build: "id=NAME,src=FILE" or "id=NAME,env=VARIABLE"' }),
@@ -102,7 +103,7 @@ export const buildOptions = {
 /** What the docker CLI has and this command has not yet. */
 export const notBuiltOptions = `
   attest builder D=debug disable-content-trust
-  policy provenance push save-stages sbom security-opt squash stage-labels`;
+  policy provenance save-stages sbom security-opt squash stage-labels`;
 
 export type BuildOptions = ValuesOf<typeof buildOptions>;
 
@@ -135,7 +136,7 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     allow: readAllow(given.allow),
     cacheFrom: given.cacheFrom.map((source) => readCacheSource(source, around)),
     cacheTo: given.cacheTo.map((target) => readCacheTarget(target, around)),
-    outputs: given.outputs.map((output) => readOutput(output, around.currentFolder)),
+    outputs: readOutputs(given, around, signal),
     annotations: readAnnotations(given),
     format: given.format,
     jobs: given.jobs,

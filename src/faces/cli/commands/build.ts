@@ -13,6 +13,7 @@ import { summaryLine } from '../output/summary.ts';
 import { whyLines } from '../output/why.ts';
 import { isClassicMode, isTerminal, openScreen, progressModes, type ProgressMode } from '../output/screen.ts';
 import type { BuildWarning } from './build-metadata.ts';
+import { toStream } from './build-output.ts';
 import { readRetries } from './retry-options.ts';
 import { buildOptions, notBuiltOptions, requestOf, type BuildOptions } from './build-request.ts';
 
@@ -29,6 +30,10 @@ export const buildCommand = defineCommand({
     const mode = progressMode(given.options, { around, wantsClassic });
     const isClassic = wantsClassic || isClassicMode(mode);
     const request = { ...(await requestOf(given.options, given.arguments[0] ?? '', around, signal)), isClassic };
+    if (isClassic && request.outputs.some(toStream))
+      throw new JettisonError('cli/usage', 'The steps of the builder before BuildKit and an archive cannot both go to standard output', {
+        hint: 'Name a file: "dest=FILE"',
+      });
     const call = given.options.check ? { ...given.options.call, kind: 'check' as const } : given.options.call;
     if (call.kind !== 'build') {
       if (given.options.metadataFile !== undefined)
@@ -46,7 +51,7 @@ export const buildCommand = defineCommand({
     const outcome = await buildOnScreen(request, setting, around, signal).catch((error: unknown) => classicEnd(error, isClassic, around));
     if (typeof outcome === 'number') return outcome;
     if (given.options.idFile !== undefined)
-      writeAtomically(resolve(around.currentFolder, given.options.idFile), outcome.imageId, 'the image ID');
+      writeAtomically(resolve(around.currentFolder, given.options.idFile), outcome.image?.id ?? '', 'the image ID');
     if (given.options.metadataFile !== undefined) {
       const { buildMetadata } = await import('./build-metadata.ts');
       const wanted = parseBoolean(around.environment['BUILDX_METADATA_WARNINGS'] ?? '') === true;
@@ -54,7 +59,8 @@ export const buildCommand = defineCommand({
       writeAtomically(resolve(around.currentFolder, given.options.metadataFile), text, 'the metadata');
     }
     // Nothing else goes to stdout.
-    if (mode === 'quiet') around.streams.stdout.write(`${outcome.imageId}\n`);
+    if (mode === 'quiet' && outcome.image !== undefined && !request.outputs.some(toStream))
+      around.streams.stdout.write(`${outcome.image.id}\n`);
     return 0;
   },
 });
@@ -77,7 +83,7 @@ async function buildOnScreen(request: BuildRequest, setting: Setting, around: Su
   const { steps = silentSteps } = screen;
   const made = await build(engine, request, { report, failed, ...(request.isClassic === true ? { steps } : {}) }, signal);
   const closing = !tellsMore(mode) ? [] : [...whyLines(made.why, dockerfile), summaryLine(made)];
-  screen.finish({ imageId: made.imageId, names: made.tags, closing });
+  screen.finish({ imageId: made.image?.isKept === true ? made.image.id : undefined, names: made.names, closing });
   return made;
 }
 

@@ -262,7 +262,7 @@ function finish(state: State, end: BuildEnd | undefined): void {
   if (end === undefined) return tellFailed(state);
   state.write(state.warnings.map((text) => `${harmless(text, false)}\n`).join(''));
   const names = end.names.map((name) => `Successfully tagged ${familiarReference(parseReference(name))}\n`);
-  state.write([`Successfully built ${shortId(end.imageId)}\n`, ...names].join(''));
+  if (end.imageId !== undefined) state.write([`Successfully built ${shortId(end.imageId)}\n`, ...names].join(''));
 }
 
 /** What failed may stand further below than what was told last. */

@@ -85,7 +85,7 @@ function transferLine(transfer: TransferTally): string {
 }
 
 function finish(state: State, end: BuildEnd | undefined): void {
-  if (end) {
+  if (end?.imageId !== undefined) {
     const number = state.announced.size + 1;
     const lines = [`writing image ${end.imageId} done`, ...end.names.map((name) => `naming to ${name} done`)];
     const duration = formatDuration(Math.max(0, state.now() - state.lastEnd));

@@ -40,7 +40,7 @@ export function createRawJsonScreen(write: (text: string) => void, now: () => nu
       else if (event.kind === 'transfer') transfers.take(event);
     },
     finish: (end) => {
-      if (end === undefined) return;
+      if (end?.imageId === undefined) return;
       const time = stamp(now());
       const names = end.names.map((name) => `naming to ${name}`);
       const vertex = { digest: digestOf('exporting to image'), name: 'exporting to image', started: time, completed: time };

@@ -5,7 +5,8 @@ import type { Output, Surroundings } from '../command.ts';
 
 /** What a build made, as its last lines say it. */
 export type BuildEnd = {
-  readonly imageId: string;
+  /** undefined where no image was made. */
+  readonly imageId: string | undefined;
   readonly names: readonly string[];
   /** What is said of it after everything else. */
   readonly closing?: readonly string[];

@@ -58,9 +58,10 @@ export function frameLines(tally: Tally, options: FrameOptions): readonly string
 /** What stays on the screen. */
 function lastFrame(tally: Tally, end: BuildEnd | undefined, options: Omit<FrameOptions, 'rows'>): readonly string[] {
   const vertices = inOrder(tally).map((vertex) => vertexLine(vertex, options));
-  const exported = end
-    ? [' => exporting to image', ` => => writing image ${end.imageId}`, ...end.names.map((name) => ` => => naming to ${name}`)]
-    : [];
+  const exported =
+    end?.imageId !== undefined
+      ? [' => exporting to image', ` => => writing image ${end.imageId}`, ...end.names.map((name) => ` => => naming to ${name}`)]
+      : [];
   return [
     header(tally, options, end ? ' FINISHED' : ''),
     ...vertices,

@@ -19,10 +19,10 @@ const leastWritten = 32 << 20;
 /** Milliseconds between two looks at what is taken. */
 const pause = 4;
 
-/** A new file; with `passes`, one that may be left in segments. `check` may throw to end a wait. Throws EEXIST and what else opening throws. */
-export function createBlobFile(path: string, passes: boolean, check: () => void): BlobFile {
+/** A new file; with `passes`, one that may be left in segments. `check` may throw to end a wait; the umask applies to `mode`. Throws EEXIST and what else opening throws. */
+export function createBlobFile(path: string, passes: boolean, check: () => void, mode = 0o600): BlobFile {
   const never = new Int32Array(new SharedArrayBuffer(4));
-  let file = openSync(path, 'wx', 0o600);
+  let file = openSync(path, 'wx', mode);
   let segments = 1;
   let size = 0;
   let begun = 0;
@@ -41,7 +41,7 @@ export function createBlobFile(path: string, passes: boolean, check: () => void)
           check();
           Atomics.wait(never, 0, 0, pause);
         }
-        const next = openSync(segmentPath(path, segments), 'wx', 0o600);
+        const next = openSync(segmentPath(path, segments), 'wx', mode);
         closeSync(file);
         file = next;
         segments++;

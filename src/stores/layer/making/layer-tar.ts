@@ -20,15 +20,18 @@ export function startOutput(next: () => Uint8Array): Output {
   return { bytes: next(), used: 0, next };
 }
 
+/** `below` as for `layerItems`; no entry is younger than `latest`, nanoseconds since the epoch. */
+export type TarSource = { readonly folder: string; readonly below?: readonly string[]; readonly latest?: bigint };
+
 /**
  * A snapshot's own folder as a layer tar (OCI image spec, layer.md), block by block: the same folder gives the same bytes. Headers and files
- * are put together in the buffers that `next` gives (of whole blocks of 512 bytes); a block is such a buffer, only the last one the beginning of it. At the end it gives the bytes of all files, each inode once. `below` as for `layerItems`. Throws `layer/file-changed` when a file's size is not what it was.
+ * are put together in the buffers that `next` gives (of whole blocks of 512 bytes); a block is such a buffer, only the last one the beginning of it. At the end it gives the bytes of all files, each inode once. Throws `layer/file-changed` when a file's size is not what it was.
  */
-export function* layerTar(folder: string, below?: readonly string[], next = sameBuffer()): Generator<Uint8Array, number, void> {
+export function* layerTar({ folder, below, latest }: TarSource, next = sameBuffer()): Generator<Uint8Array, number, void> {
   const output = startOutput(next);
   let fileBytes = 0;
   for (const { entry, content } of layerItems(fromText(folder), below)) {
-    yield* put(output, encodeHeader(entry));
+    yield* put(output, encodeHeader(latest !== undefined && entry.mtime > latest ? { ...entry, mtime: latest } : entry));
     if (content === undefined) continue;
     yield* putContent(output, content, entry.size);
     fileBytes += entry.size;

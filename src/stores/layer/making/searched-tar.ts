@@ -10,8 +10,8 @@ import { layerTar } from './layer-tar.ts';
 
 /** As `layerTar`; a block with a needle in it is not given. Throws `layer/secret-found`, which names file and line. */
 export function* searchedTar(source: LayerSource, next?: () => Uint8Array): Generator<Uint8Array, number, void> {
-  const { folder, below, needles = [] } = source;
-  using blocks = layerTar(folder, below, next);
+  const { needles = [] } = source;
+  using blocks = layerTar(source, next);
   if (needles.length === 0) return yield* blocks;
   const search = createNeedleSearch(needles);
   for (let block = blocks.next(); ; block = blocks.next()) {

@@ -1,0 +1,39 @@
+import { asByteString, toText, type ByteString } from '#ground/base/byte-string.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
+import { openChainTree } from '#stores/snapshot/chain-tree.ts';
+import type { Exported, Job, Watch } from '../jobs.ts';
+import { fillFolder } from './fill-folder.ts';
+import { writeTreeTar } from './tree-tar.ts';
+
+/** What goes out: the entry, and what it is called there; '' for a folder whose content goes out. */
+export type Chosen = { readonly entry: TreeEntry; readonly name: ByteString };
+
+/** What of which tree, under which folder, and the time that everything gets. */
+export type Export = {
+  readonly tree: Tree;
+  readonly chosen: Chosen;
+  readonly under: ByteString | undefined;
+  readonly time: bigint | undefined;
+};
+
+/** Throws `layer/nothing-there` before anything is written. */
+export function exportFiles({ parts, path, time, to }: Extract<Job, { kind: 'export' }>, watch: Watch): Exported {
+  const exports = parts.map(({ folders, under }): Export => {
+    const tree = openChainTree(folders);
+    return { tree, chosen: choose(tree, path), under, time };
+  });
+  return to.kind === 'folder' ? fillFolder(to.path, exports, watch) : writeTreeTar(to, exports, watch);
+}
+
+function choose(tree: Tree, path: ByteString): Chosen {
+  const wanted = asByteString(path.replaceAll(/^\/+|\/+$/gu, ''));
+  const { entry } = tree.resolve(wanted, true);
+  if (entry === undefined) {
+    throw new JettisonError('layer/nothing-there', `There is no "/${toText(wanted)}" in the result`, {
+      hint: 'Look at the path, and at the stage that --target names',
+    });
+  }
+  if (entry.kind === 'folder') return { entry, name: asByteString('') };
+  return { entry, name: asByteString(wanted.slice(wanted.lastIndexOf('/') + 1)) };
+}

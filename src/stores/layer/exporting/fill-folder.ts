@@ -1,0 +1,50 @@
+import { asByteString, toText, type ByteString } from '#ground/base/byte-string.ts';
+import { sharedInode } from '#ground/linux/tree-digest.ts';
+import type { TreeEntry } from '#ground/linux/tree.ts';
+import type { Exported, Watch } from '../jobs.ts';
+import { openClientFolder, type ClientFolder, type Look } from './client-folder.ts';
+import { standsForDevice } from './device.ts';
+import type { Export } from './export-files.ts';
+
+/** Makes the folders and those above it where they are missing; they keep their own mode and time. Throws as `exportTree`. */
+export function fillFolder(path: string, exports: readonly Export[], watch: Watch): Exported {
+  const all = exports.map((one) => fill(one.under === undefined ? path : `${path}/${toText(one.under)}`, one, watch));
+  const sum = (count: (one: Exported) => number): number => all.reduce((total, one) => total + count(one), 0);
+  return { entries: sum(({ entries }) => entries), size: sum(({ size }) => size), segments: 0 };
+}
+
+function fill(path: string, { tree, chosen, time }: Export, watch: Watch): Exported {
+  using root = openClientFolder(path);
+  const firstPaths = new Map<string, ByteString>();
+  let entries = 0;
+  let size = 0;
+
+  const place = (folder: ClientFolder, name: ByteString, entry: TreeEntry): void => {
+    if (entry.kind === 'socket') return;
+    watch.check();
+    entries++;
+    const look: Look = { mode: entry.mode, mtime: time ?? entry.mtime, xattrs: tree.xattrs(entry) };
+    if (entry.kind === 'folder') {
+      using inner = folder.enter(name);
+      for (const child of tree.list(entry.path)) place(inner, nameOf(child.path), child);
+      inner.dress(look);
+      return;
+    }
+    const inode = sharedInode(entry);
+    const first = inode === undefined ? undefined : firstPaths.get(inode);
+    if (first !== undefined && folder.link(name, first)) return;
+    if (inode !== undefined) firstPaths.set(inode, folder.pathOf(name));
+    const device = entry.device ?? standsForDevice(entry, look.xattrs);
+    if (entry.kind === 'symlink') folder.makeLink(name, entry.target ?? asByteString(''), look);
+    else if (entry.kind === 'file' && device === undefined) size += folder.copy(name, entry, look);
+    else folder.makeNode(name, { kind: entry.kind === 'file' ? 'character-device' : entry.kind, device }, look);
+    watch.progress(size);
+  };
+  if (chosen.name !== '') place(root, chosen.name, chosen.entry);
+  else for (const child of tree.list(chosen.entry.path)) place(root, nameOf(child.path), child);
+  return { entries, size, segments: 0 };
+}
+
+function nameOf(path: ByteString): ByteString {
+  return asByteString(path.slice(path.lastIndexOf('/') + 1));
+}

@@ -1,0 +1,166 @@
+/** Where what is built goes: `-o`, `--push`, and what the store has of it. */
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { startDockerRegistry } from '#test/kit/docker-registry.ts';
+import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
+
+const steps = [
+  'FROM busybox AS make',
+  'RUN mkdir -p /out/bin && echo tool >/out/bin/tool && chmod 751 /out/bin/tool && ln /out/bin/tool /out/same && ln -s bin/tool /out/link',
+  'FROM scratch AS files',
+  'COPY --from=make /out /',
+  'FROM busybox AS image',
+  'RUN echo made >/made && touch -d @4000000000 /later && touch -d @1000 /earlier',
+].join('\n');
+
+async function open(): Promise<Sandbox> {
+  const sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  sandbox.files({ Dockerfile: steps });
+  return sandbox;
+}
+
+const imagesOf = async (sandbox: Sandbox): Promise<readonly string[]> =>
+  (await sandbox.succeed(['images', '--format', '{{.Repository}}:{{.Tag}}'])).trim().split('\n').toSorted();
+
+const metadataOf = (sandbox: Sandbox): Readonly<Record<string, unknown>> =>
+  JSON.parse(readFileSync(join(sandbox.folder, 'm.json'), 'utf8')) as Readonly<Record<string, unknown>>;
+
+type Manifest = { readonly mediaType: string; readonly layers: readonly { readonly mediaType: string }[]; readonly annotations?: object };
+
+const inspect = (reference: string): Manifest =>
+  JSON.parse(execFileSync('skopeo', ['inspect', '--raw', '--tls-verify=false', `docker://${reference}`], { encoding: 'utf8' })) as Manifest;
+
+test('files of a result: to a folder, as a tar in a file and on standard output; the store gets no image of them', async () => {
+  await using sandbox = await open();
+  const build = ['build', '--target=files', '--iidfile', 'iid', '--metadata-file', 'm.json', 'context'];
+  const before = await imagesOf(sandbox);
+  await sandbox.succeed([...build, '-o', 'out']);
+  assert.equal(readFileSync(join(sandbox.folder, 'out/same'), 'utf8'), 'tool\n');
+  const tool = statSync(join(sandbox.folder, 'out/bin/tool'));
+  assert.deepEqual([tool.mode & 0o7777, tool.nlink, tool.uid], [0o751, 2, process.getuid?.()]);
+  assert.deepEqual(await imagesOf(sandbox), before);
+  assert.equal(readFileSync(join(sandbox.folder, 'iid'), 'utf8'), '');
+  assert.deepEqual(Object.keys(metadataOf(sandbox)), ['buildx.build.ref']);
+
+  const listed = 'bin/\nbin/tool\nlink\nsame\n';
+  await sandbox.succeed([...build, '-q', '-o', 'type=tar,dest=out.tar', '-o', 'type=cacheonly']);
+  assert.equal(execFileSync('tar', ['-tf', 'out.tar'], { cwd: sandbox.folder, encoding: 'utf8' }), listed);
+  const command = `"${process.execPath}" "${join(import.meta.dirname, '../../src/main.ts')}" ${build.join(' ')} -q -o - | tar -t`;
+  const piped = spawnSync('sh', ['-c', command], {
+    cwd: sandbox.folder,
+    env: { ...process.env, ...sandbox.environment },
+    encoding: 'utf8',
+  });
+  assert.equal(piped.stdout, listed, piped.stderr);
+
+  await sandbox.succeed([...build, '-o', 'type=local,src=link,dest=part', '-t', 'named']);
+  assert.deepEqual(readdirSync(join(sandbox.folder, 'part')), ['link']);
+  assert.deepEqual(await imagesOf(sandbox), [...before, 'named:latest'].toSorted());
+});
+
+test('SOURCE_DATE_EPOCH is the time of all files; an output that fails moves no tag and leaves no file', async () => {
+  await using sandbox = await open();
+  const build = ['build', '--target=files', '-t', 'app', 'context'];
+  await sandbox.succeed([...build, '-o', 'out'], { environment: { SOURCE_DATE_EPOCH: '1600000000' } });
+  for (const name of ['bin', 'bin/tool', 'same']) assert.equal(statSync(join(sandbox.folder, 'out', name)).mtimeMs, 1.6e12, name);
+  const id = await sandbox.succeed(['images', '-q', 'app']);
+  mkdirSync(join(sandbox.folder, 'way/same/full'), { recursive: true });
+  for (const [output, code] of [
+    ['type=local,dest=way', /"same" is a folder with files in it/u],
+    ['type=tar,dest=none/x.tar', /Cannot write/u],
+    ['type=local,dest=empty,src=/none', /There is no "\/none"/u],
+    ['type=image,push=true,name=127.0.0.1:1/x', /127\.0\.0\.1:1/u],
+  ] as const) {
+    const more = ['--label', 'other=1', '-o', 'type=oci,dest=first.tar', '-o', output, '--retry', '0'];
+    const failed = await sandbox.jettison([...build, ...more]);
+    assert.equal(failed.status, 1, output);
+    assert.match(failed.stderr, code);
+    assert.equal(await sandbox.succeed(['images', '-q', 'app']), id);
+  }
+  assert.deepEqual(readdirSync(join(sandbox.folder, 'way')), ['bin', 'link', 'same']);
+  assert.ok(!existsSync(join(sandbox.folder, 'none')) && !existsSync(join(sandbox.folder, 'empty')));
+});
+
+test('layout folders take one image after the other, and other programs read them', async () => {
+  await using sandbox = await open();
+  const build = ['build', '--target=image', '--metadata-file', 'm.json', 'context'];
+  const before = await imagesOf(sandbox);
+  await sandbox.succeed([...build, '-o', 'type=oci,dest=layout,tar=false,name=app:1']);
+  await sandbox.succeed([...build, '-o', 'type=oci,dest=layout,tar=false,name=app:1,annotation.k=v']);
+  await sandbox.succeed([...build, '-o', 'type=oci,dest=layout,tar=false,name=app:2,compression=zstd,force-compression=true']);
+  assert.equal(metadataOf(sandbox)['image.name'], 'docker.io/library/app:2');
+  const layout = join(sandbox.folder, 'layout');
+  assert.equal(execFileSync('umoci', ['list', '--layout', layout], { encoding: 'utf8' }), '1\n2\n');
+  const zstd = JSON.parse(execFileSync('skopeo', ['inspect', '--raw', `oci:${layout}:2`], { encoding: 'utf8' })) as Manifest;
+  assert.deepEqual([...new Set(zstd.layers.map(({ mediaType }) => mediaType))], ['application/vnd.oci.image.layer.v1.tar+zstd']);
+  execFileSync('skopeo', ['copy', '-q', `oci:${layout}:2`, `dir:${sandbox.folder}/copied`]);
+  execFileSync('umoci', [
+    'unpack',
+    '--image',
+    `${layout}:1`,
+    ...(process.getuid?.() === 0 ? [] : ['--rootless']),
+    `${sandbox.folder}/unpacked`,
+  ]);
+  assert.equal(readFileSync(join(sandbox.folder, 'unpacked/rootfs/made'), 'utf8'), 'made\n');
+  // What only went elsewhere is no image here.
+  assert.deepEqual(await imagesOf(sandbox), before);
+
+  writeFileSync(join(layout, 'index.json'), 'mine');
+  const refused = await sandbox.jettison([...build, '-o', 'type=oci,dest=layout,tar=false']);
+  assert.match(refused.stderr, /is no index of an OCI layout/u);
+  assert.equal(readFileSync(join(layout, 'index.json'), 'utf8'), 'mine');
+});
+
+test('an image goes to registries under all its names, by digest, in the form that was asked for', async () => {
+  await using sandbox = await open();
+  await using registry = await startDockerRegistry();
+  const build = ['build', '--target=image', '--metadata-file', 'm.json', 'context'];
+  const before = await imagesOf(sandbox);
+  const name = (rest: string): string => `${registry.host}/${rest}`;
+  await sandbox.succeed([...build, '-t', name('a:1'), '--push']);
+  assert.equal(inspect(name('a:1')).mediaType, 'application/vnd.oci.image.manifest.v1+json');
+  assert.deepEqual(await imagesOf(sandbox), [...before, name('a:1')].toSorted());
+
+  await sandbox.succeed([...build, '-o', `type=image,"name=${name('b')},${name('c:2')}",push=true,store=false,oci-mediatypes=false`]);
+  for (const one of ['b:latest', 'c:2']) assert.match(inspect(name(one)).mediaType, /docker\.distribution\.manifest\.v2/u, one);
+  assert.deepEqual(await imagesOf(sandbox), [...before, name('a:1')].toSorted());
+
+  const forced = 'compression=zstd,force-compression=true,compression-level=7,annotation.k=v';
+  await sandbox.succeed([...build, '-o', `type=registry,name=${name('d')},push-by-digest=true,${forced}`]);
+  const digest = String(metadataOf(sandbox)['containerimage.digest']);
+  assert.equal(metadataOf(sandbox)['image.name'], `${name('d')}@${digest}`);
+  const pushed = inspect(`${name('d')}@${digest}`);
+  assert.deepEqual([...new Set(pushed.layers.map(({ mediaType }) => mediaType.replace(/.*\+/u, '')))], ['zstd']);
+  assert.deepEqual(pushed.annotations, { k: 'v' });
+  const tags = spawnSync('skopeo', ['list-tags', '--tls-verify=false', `docker://${name('d')}`], { encoding: 'utf8' });
+  assert.match(`${tags.stdout}${tags.stderr}`, /"Tags": \[\]|404/u);
+
+  await sandbox.succeed([...build, '-o', `type=docker,name=${name('e')},name-canonical=true`]);
+  const canonical = String(metadataOf(sandbox)['image.name']).split(',')[1];
+  assert.ok(canonical?.startsWith(`${name('e')}@sha256:`));
+  await sandbox.succeed(['inspect', canonical ?? '']);
+
+  const nameless = await sandbox.jettison([...build, '--push']);
+  assert.match(nameless.stderr, /A tag is needed when pushing/u);
+});
+
+test('rewrite-timestamp: no file of the build is younger than SOURCE_DATE_EPOCH, so the image is the same at any time', async () => {
+  await using sandbox = await open();
+  const environment = { SOURCE_DATE_EPOCH: '1600000000' };
+  const build = async (...more: readonly string[]) =>
+    await sandbox.succeed(
+      ['build', '-q', '--target=image', '--no-cache-filter=image', '-o', 'type=docker,name=app,rewrite-timestamp=true', ...more, 'context'],
+      { environment },
+    );
+  const first = await build();
+  assert.equal(await build('-o', 'type=oci,dest=x.tar,rewrite-timestamp=true,compression=zstd'), first);
+  const times = await sandbox.succeed(['run', '--rm', 'app', 'stat', '-c', '%n %Y', '/made', '/later', '/earlier']);
+  assert.equal(times, '/made 1600000000\n/later 1600000000\n/earlier 1000\n');
+  assert.ok((await sandbox.succeed(['images', '-q', '--no-trunc', 'app'])).startsWith(first.trim()));
+  const without = await sandbox.jettison(['build', '--target=image', '-o', 'type=docker,rewrite-timestamp=true', 'context']);
+  assert.match(without.stderr, /rewrite-timestamp changes nothing: SOURCE_DATE_EPOCH is not set/u);
+});
