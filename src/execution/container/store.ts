@@ -69,6 +69,8 @@ export type ContainerStore = {
   find(text: string): Container | undefined;
   /** Newest first. */
   list(): readonly Container[];
+  /** What it is at its next start. */
+  changeSpec(id: string, spec: ContainerSpec): void;
   /** Throws `container/name-taken`, `container/bad-name`. */
   rename(id: string, name: string): void;
   /** It has a process now. `isAgain`: its policy has started it. */
@@ -124,6 +126,7 @@ export function openContainerStore(database: Database, folder: string): Containe
     `UPDATE containers SET phase = 'running', started = ?, error = NULL, out_of_memory = 0, restarts = CASE ? WHEN 1 THEN restarts + 1 ELSE 0 END WHERE id = ?`,
   );
   const own = database.prepare('UPDATE containers SET snapshot = ? WHERE id = ?');
+  const changeSpec = database.prepare('UPDATE containers SET spec = ? WHERE id = ?');
   const phase = database.prepare('UPDATE containers SET phase = ? WHERE id = ?');
   const stop = database.prepare('UPDATE containers SET to_stop = ? WHERE id = ?');
   const end = database.prepare(
@@ -189,6 +192,7 @@ export function openContainerStore(database: Database, folder: string): Containe
       made(id);
       return takeFileLock(lockOf(id));
     },
+    changeSpec: (id, spec) => void changeSpec.run(encodeSpec(spec), id),
     isHeld: (id) => isFileLockHeld(lockOf(id)),
   };
 }

@@ -96,6 +96,11 @@ export function hardwareAddress(address: number, salt = ''): Uint8Array {
   return Uint8Array.of(0x02, 0x42 ^ last, (address >>> 24) & 255, (address >>> 16) & 255, (address >>> 8) & 255, address & 255);
 }
 
+/** `02:42:ac:11:00:02` */
+export function hardwareText(address: Uint8Array): string {
+  return Array.from(address, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+}
+
 function openWayOut(name: string, network: Bridge['network']): readonly string[] {
   const leaves = network.isInternal ? undefined : network.subnet;
   try {

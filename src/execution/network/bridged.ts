@@ -4,7 +4,7 @@ import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { ipv4Text, parseIPv4 } from '#ground/base/ipv4.ts';
 import { findLink } from '#ground/linux/links.ts';
 import { openNetlink, type Netlink } from '#ground/linux/netlink.ts';
-import { makeNetworkNamespace, type NetworkNamespace } from '#ground/linux/network-namespace.ts';
+import { makeNetworkNamespace, openNetworkNamespace, type NetworkNamespace } from '#ground/linux/network-namespace.ts';
 import { checkAddress, chooseAddress } from './addresses.ts';
 import { hasBridges, plugIn, prepareNamespace, raiseBridge, sweepBridges, unplug, withBridgeLock } from './bridge.ts';
 import { nothingToConnect, type ContainerNetwork, type NetworkedContainer } from './container-network.ts';
@@ -50,11 +50,11 @@ export async function openBridged(
     return standOn(netlink, { container, places, namespace, store });
   });
   for (const text of notes) note(text);
-  const resolving = { ...parseResolvConf(machineResolvConf()), ...tools.resolving };
-  const isNamed = places.some(({ network }) => !isPredefined(network.name));
-  const direct = reachableServers(resolving);
-  const isDirect = !isNamed && notes.length === 0 && direct.length > 0;
-  if (!isDirect) {
+  const naming = namingFor(
+    places.map(({ network }) => network),
+    { ...tools, hasWayOut: notes.length === 0 },
+  );
+  if (naming.isOwn) {
     const upstream = (): readonly string[] => tools.resolving?.nameServers ?? parseResolvConf(machineResolvConf()).nameServers;
     undo.use(await serveNames({ namespace, names: namesFor(container.id, store), upstream }));
   }
@@ -67,12 +67,29 @@ export async function openBridged(
     runtime: 'host',
     addresses: standing.map((one) => ipv4Text(one.address)),
     gateway: gatewayOf(store, standing),
-    resolvConf: printResolvConf(isDirect ? { ...resolving, nameServers: direct } : withOwnServer(resolving, nameServerAddress)),
+    resolvConf: naming.text,
     hostname: undefined,
     ports: open.ports,
     connect: nothingToConnect,
     [Symbol.asyncDispose]: async () => await stack.disposeAsync(),
   };
+}
+
+/** Text of resolv.conf, and whether our name server is in it: where names of containers are known, or the machine's servers are not reached from a bridge. */
+function namingFor(
+  networks: readonly Network[],
+  { resolving: asked, hasWayOut }: Pick<BridgedTools, 'resolving'> & { readonly hasWayOut: boolean },
+): { readonly isOwn: boolean; readonly text: string } {
+  const resolving = { ...parseResolvConf(machineResolvConf()), ...asked };
+  const direct = reachableServers(resolving);
+  const isOwn = !hasWayOut || direct.length === 0 || networks.some(({ name }) => !isPredefined(name));
+  return { isOwn, text: printResolvConf(isOwn ? withOwnServer(resolving, nameServerAddress) : { ...resolving, nameServers: direct }) };
+}
+
+/** The text of resolv.conf of a container that runs; undefined: the machine's. */
+export function resolvConfOf(container: string, store: NetworkStore): string | undefined {
+  const networks = store.memberships(container).map(({ network }) => store.get(network));
+  return networks.length === 0 ? undefined : namingFor(networks, { hasWayOut: true }).text;
 }
 
 async function openContainerPorts(
@@ -164,6 +181,26 @@ function leaveAll(container: string, store: NetworkStore): void {
     using netlink = openNetlink('route');
     for (const { network } of store.memberships(container)) unplug(netlink, container, network);
     store.leave(container);
+    sweepBridges(netlink);
+  });
+}
+
+/** Puts a container that runs on one more network; `process` is its first, as this process sees it. Gives what a person should know. */
+export function connectRunning(container: NetworkedContainer, process: number, place: Place, store: NetworkStore): readonly string[] {
+  using namespace = openNetworkNamespace(`/proc/${process}/ns/net`);
+  return withBridgeLock(() => {
+    using netlink = openNetlink('route');
+    const hasWayOut = store.memberships(container.id).some(({ network }) => store.find(network)?.isInternal === false);
+    return addTo(netlink, { container, place, namespace, store, isWayOut: !hasWayOut && !place.network.isInternal }).notes;
+  });
+}
+
+/** Takes a container that runs off a network. */
+export function disconnectRunning(container: string, network: string, store: NetworkStore): void {
+  withBridgeLock(() => {
+    using netlink = openNetlink('route');
+    unplug(netlink, container, network);
+    store.leave(container, network);
     sweepBridges(netlink);
   });
 }

@@ -144,7 +144,11 @@ async function askByDatagram(message: Uint8Array, server: string): Promise<Uint8
     // Somebody who guesses a port still has to guess the number of the question.
     if (reply.length >= 2 && reply[0] === message[0] && reply[1] === message[1]) resolve(reply);
   });
-  socket.connect(namePort, server, () => socket.send(message, (error) => error && resolve(undefined)));
+  // Node calls this with an error, too, where there is no way to the server.
+  socket.connect(namePort, server, (error?: Error) => {
+    if (error !== undefined) resolve(undefined);
+    else socket.send(message, (failure) => failure && resolve(undefined));
+  });
   const reply = await promise;
   clearTimeout(timer);
   socket.close();

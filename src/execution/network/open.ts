@@ -3,7 +3,7 @@ import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { ipv4Text } from '#ground/base/ipv4.ts';
 import { SystemCallError } from '#ground/linux/libc.ts';
 import { openNetworkNamespace } from '#ground/linux/network-namespace.ts';
-import { openBridged, type Place } from './bridged.ts';
+import { openBridged, resolvConfOf, type Place } from './bridged.ts';
 import { nothingToConnect, type ContainerNetwork, type NetworkedContainer } from './container-network.ts';
 import type { Resolving } from './resolv-conf.ts';
 import { isPredefined, type NetworkStore } from './store.ts';
@@ -15,9 +15,7 @@ export type NetworkTools = {
   readonly note: (text: string) => void;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The first process of a container that runs, as this process sees it, and its host name. */
-  readonly processOf: (
-    container: string,
-  ) => { readonly id: string; readonly pid: number; readonly hostname: string; readonly resolvConf: string | undefined } | undefined;
+  readonly processOf: (container: string) => { readonly id: string; readonly pid: number; readonly hostname: string } | undefined;
   /** What was asked for with --dns and its like. */
   readonly resolving?: Partial<Resolving>;
 };
@@ -75,7 +73,7 @@ function sharedWith(name: string, { store, processOf }: NetworkTools): Container
     ...ofMachine('host'),
     worker: { kind: 'within', within: (start) => namespace.within(start) },
     addresses: store.memberships(other.id).map(({ address }) => ipv4Text(address)),
-    resolvConf: other.resolvConf,
+    resolvConf: resolvConfOf(other.id, store),
     hostname: other.hostname,
     [Symbol.asyncDispose]: async () => {
       namespace[Symbol.dispose]();
@@ -121,9 +119,8 @@ function openWithoutRoot(places: readonly Place[], wish: NetworkWish, tools: Net
 }
 
 /** Throws `network/not-found`, `network/bad-address`, `network/bad-alias` for what a network of that kind does not take. */
-function placeOf(membership: Membership, store: NetworkStore): Place {
-  const network = store.find(membership.network);
-  if (network === undefined) throw noSuchNetwork(membership.network);
+export function placeOf(membership: Membership, store: NetworkStore): Place {
+  const network = store.get(membership.network);
   if (membership.address !== null && network.isAutomatic) {
     throw new JettisonError(
       'network/bad-address',
@@ -139,10 +136,6 @@ function placeOf(membership: Membership, store: NetworkStore): Place {
     });
   }
   return { network, membership };
-}
-
-export function noSuchNetwork(name: string): JettisonError {
-  return new JettisonError('network/not-found', `network ${name} not found`, { hint: '"jettison network ls" lists what is here' });
 }
 
 function noBridge(problem: string, hint: string, cause?: unknown): JettisonError {

@@ -41,9 +41,12 @@ export type NetworkStore = {
   create(network: NewNetwork): Network;
   /** By name, id, or the beginning of an id; undefined when nothing fits. Throws `network/ambiguous`. */
   find(text: string): Network | undefined;
+  /** As `find`. Throws `network/not-found`. */
+  get(text: string): Network;
   /** By name. */
   list(): readonly Network[];
-  remove(id: string): void;
+  /** By name or id. Throws `network/not-found`, `network/predefined`, and `network/in-use` while containers that run stand on it. */
+  remove(text: string): void;
   /** Another subnet for a network that nobody stands on. */
   move(id: string, subnet: Subnet, gateway: number): void;
   /** Enters a container, with the address that `choose` picks when it knows all that are taken. The ends of those that do not run any more are forgotten. */
@@ -113,6 +116,17 @@ export function openNetworkStore(database: Database, isRunning: (container: stri
     return rows[0] === undefined ? undefined : decodeNetwork(rows[0]);
   };
 
+  const get = (text: string): Network => {
+    const network = find(text);
+    if (network !== undefined) return network;
+    throw new JettisonError('network/not-found', `network ${text} not found`, { hint: '"jettison network ls" lists what is here' });
+  };
+  const endpoints = (network: string): readonly Endpoint[] =>
+    allEndpoints
+      .all(network)
+      .map(decodeEndpoint)
+      .filter(({ container }) => isRunning(container));
+
   return {
     create: (network) =>
       database.transaction(() => {
@@ -126,7 +140,16 @@ export function openNetworkStore(database: Database, isRunning: (container: stri
       }),
     find,
     list,
-    remove: (id) => void remove.run(id),
+    get,
+    remove: (text) =>
+      database.transaction(() => {
+        const network = get(text);
+        if (isPredefined(network.name))
+          throw new JettisonError('network/predefined', `${network.name} is a pre-defined network and cannot be removed`);
+        const members = endpoints(network.id);
+        if (members.length > 0) throw inUse(network, members);
+        remove.run(network.id);
+      }),
     move: (id, subnet, gateway) =>
       database.transaction(() => {
         const network = find(id);
@@ -147,11 +170,7 @@ export function openNetworkStore(database: Database, isRunning: (container: stri
       leave.run(container, network ?? null);
       if (network === undefined) leavePorts.run(container);
     },
-    endpoints: (network) =>
-      allEndpoints
-        .all(network)
-        .map(decodeEndpoint)
-        .filter(({ container }) => isRunning(container)),
+    endpoints,
     memberships: (container) => ofContainer.all(container).map(decodeEndpoint),
     openPorts: (container, ports) => void enterPorts.run(container, JSON.stringify(ports)),
     ports: () =>
@@ -164,6 +183,13 @@ export function openNetworkStore(database: Database, isRunning: (container: stri
       ),
     transaction: (work) => database.transaction(work),
   };
+}
+
+function inUse({ name }: Network, members: readonly Endpoint[]): JettisonError {
+  const list = members.map(({ container, names }) => `name:"${names[0] ?? ''}" id:"${container.slice(0, 12)}"`).join(', ');
+  return new JettisonError('network/in-use', `error while removing network: network ${name} has active endpoints (${list})`, {
+    hint: 'Stop these containers, or take them off it (jettison network disconnect)',
+  });
 }
 
 function assertName(name: string): void {

@@ -175,6 +175,46 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/sbom.ts')).sbomCommand,
   },
   {
+    names: ['network create'],
+    summary: 'Create a network',
+    load: async () => (await import('./commands/network.ts')).createNetworkCommand,
+  },
+  {
+    names: ['network ls', 'network list'],
+    summary: 'List networks',
+    load: async () => (await import('./commands/network.ts')).listNetworksCommand,
+  },
+  {
+    names: ['network inspect'],
+    summary: 'Show what is known of networks',
+    load: async () => (await import('./commands/network.ts')).inspectNetworkCommand,
+  },
+  {
+    names: ['network rm', 'network remove'],
+    summary: 'Remove networks',
+    load: async () => (await import('./commands/network.ts')).removeNetworksCommand,
+  },
+  {
+    names: ['network prune'],
+    summary: 'Remove all networks that no container stands on',
+    load: async () => (await import('./commands/network.ts')).pruneNetworksCommand,
+  },
+  {
+    names: ['network connect'],
+    summary: 'Connect a container to a network',
+    load: async () => (await import('./commands/network.ts')).connectNetworkCommand,
+  },
+  {
+    names: ['network disconnect'],
+    summary: 'Disconnect a container from a network',
+    load: async () => (await import('./commands/network.ts')).disconnectNetworkCommand,
+  },
+  {
+    names: ['port', 'container port'],
+    summary: 'List the ports that lead into a container',
+    load: async () => (await import('./commands/port.ts')).portCommand,
+  },
+  {
     names: ['replay'],
     summary: 'Type the commands of a Markdown tutorial and see whether it shows what they print',
     load: async () => (await import('./commands/replay.ts')).replayCommand,
@@ -248,7 +288,6 @@ export const notBuiltCommands: ReadonlySet<string> = new Set([
   'kill',
   'logs',
   'pause',
-  'port',
   'rename',
   'restart',
   'start',
@@ -259,7 +298,6 @@ export const notBuiltCommands: ReadonlySet<string> = new Set([
   'update',
   'wait',
   'manifest',
-  'network',
   'system events',
   'volume',
   'image import',

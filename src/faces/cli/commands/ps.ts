@@ -1,10 +1,12 @@
 import { listContainers } from '#engine/containers.ts';
+import { portsByContainer, type ContainerPorts } from '#engine/networks.ts';
 import type { ContainerRow } from '#engine/container-requests.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
 import { formatRows, type Fields } from '../output/rows.ts';
 import { createdAt, shortId, since } from '../output/stamp.ts';
+import { printPorts } from '../output/ports.ts';
 import { ellipsis } from '../output/table.ts';
 import { harmless } from '../output/text.ts';
 
@@ -34,9 +36,11 @@ export const psCommand = defineCommand({
   arguments: [0, 0],
   async run({ options }, around) {
     await using engine = await engineFor(around);
-    const rows = listContainers(engine, { all: options.all }).map((row) =>
-      fieldsOf(row, { now: around.now(), full: options.noTruncation }),
-    );
+    const ports = await portsByContainer(engine);
+    const rows = listContainers(engine, { all: options.all }).map((row): Fields => ({
+      ...fieldsOf(row, { now: around.now(), full: options.noTruncation }),
+      Ports: portsText(ports.get(row.id)),
+    }));
     around.streams.stdout.write(
       options.quiet ? rows.map((row) => `${row['ID']}\n`).join('') : formatRows(rows, options.format, { titles, table }),
     );
@@ -52,8 +56,11 @@ function fieldsOf(row: ContainerRow, show: { readonly now: number; readonly full
     ID: show.full ? row.id : shortId(row.id),
     Image: row.image,
     Names: row.name,
-    Ports: '',
     RunningFor: since(row.created, show.now),
     Status: row.status,
   };
+}
+
+function portsText(ports: ContainerPorts | undefined): string {
+  return ports === undefined ? '' : printPorts(ports.open, ports.exposed);
 }
