@@ -3,7 +3,7 @@
  * bridge without ports is always one that a killed process left.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { ipv4Text, overlap, subnetText, type Subnet } from '#ground/base/ipv4.ts';
 import { createLog } from '#ground/base/log.ts';
@@ -210,7 +210,7 @@ function cableName(container: string, network: string): string {
 /** Has this machine a bridge of ours? A look, without the lock. */
 export function hasBridges(): boolean {
   try {
-    return readdirSync('/sys/class/net').some((name) => name.startsWith(bridgeStart));
+    return readFileSync('/proc/self/net/dev', 'latin1').includes(` ${bridgeStart}`);
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
     return false;

@@ -24,7 +24,8 @@ const longestPrefix = 30;
 export function createNetwork(store: NetworkStore, asked: CreateNetwork, now: number): Network {
   return store.transaction(() => {
     const known = store.list().flatMap(({ subnet }) => (subnet === undefined ? [] : [subnet]));
-    const subnet = asked.subnet === undefined ? chooseSubnet([...known, ...reaches(store)]) : readSubnet(asked.subnet, known);
+    const subnet =
+      asked.subnet === undefined ? chooseSubnet([...known, ...ofBridge(store), ...reaches(store)]) : readSubnet(asked.subnet, known);
     if (asked.subnet === undefined && (asked.gateway ?? asked.ipRange) !== undefined) {
       throw badSubnet('--gateway and --ip-range need a --subnet', 'Say which subnet they are of');
     }
@@ -77,6 +78,11 @@ function readRange(text: string, subnet: Subnet): Subnet {
 
 function badSubnet(message: string, hint: string): JettisonError {
   return new JettisonError('network/bad-subnet', message, { hint });
+}
+
+/** The first of the pools is for the network that all have, also before its first container. */
+function ofBridge(store: NetworkStore): readonly Subnet[] {
+  return store.find('bridge')?.subnet === undefined ? [chooseSubnet([])] : [];
 }
 
 /** What the machine has elsewhere than on our own bridges. */

@@ -1,0 +1,167 @@
+/** Networks of containers as people type them, in a network of the test's own: bridges, published ports, names, and what a killed process leaves. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { inOwnNamespaces } from '#test/kit/own-namespaces.ts';
+import { openSandbox, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
+
+/** Devices of this network; /sys would show those of the one in which it was mounted. */
+const bridges = (): readonly string[] =>
+  [...readFileSync('/proc/self/net/dev', 'latin1').matchAll(/^\s*(\S+):/gmu)].map(([, name = '']) => name).filter((name) => name !== 'lo');
+const asUsual = { environment: { JETTISON_NETWORK: '' } };
+
+type Running = { readonly ended: Promise<Finished>; kill(signal: NodeJS.Signals): void };
+
+/** Starts a container, and waits until it runs. */
+async function start(sandbox: Sandbox, name: string, words: readonly string[]): Promise<Running> {
+  const started = Promise.withResolvers<Pick<Running, 'kill'>>();
+  const ended = sandbox.jettison(['run', '--rm', '--name', name, ...words], { ...asUsual, onStart: started.resolve });
+  let isOver = false;
+  void ended.then(() => (isOver = true));
+  const { kill } = await started.promise;
+  for (;;) {
+    if ((await sandbox.succeed(['ps', '--format', '{{.Names}}'])).split('\n').includes(name)) return { ended, kill };
+    if (isOver) assert.fail(JSON.stringify(await ended));
+    await pause(50);
+  }
+}
+
+/** What a server says, asked until it is there. */
+async function ask(host: string, port: number): Promise<string> {
+  for (let tries = 0; ; tries++) {
+    try {
+      const socket = connect({ host, port });
+      socket.end('GET / HTTP/1.0\r\n\r\n');
+      let text = '';
+      for await (const chunk of socket) text += String(chunk);
+      if (text !== '' || tries === 50) return text;
+    } catch (error) {
+      if (tries === 50) throw error;
+    }
+    await pause(50);
+  }
+}
+
+const serving = (text: string): readonly string[] => [
+  'sh',
+  '-c',
+  `mkdir /www; echo ${text} >/www/index.html; httpd -p 80 -h /www; trap exit TERM; sleep 60 & wait`,
+];
+
+inOwnNamespaces(
+  import.meta.filename,
+  () => {
+    test('networks', async (context) => {
+      await using sandbox = await openSandbox();
+      await sandbox.base('busybox');
+      await context.test(
+        'a container has a network of its own, and -p leads in; a port that is taken is said as docker says it, and nothing is left',
+        async () => {
+          const web = await start(sandbox, 'web', ['-p', '8080:80', '-p', '127.0.0.1:8081:80', 'busybox', ...serving('hello')]);
+          assert.match(await ask('127.0.0.1', 8080), /hello/u);
+          assert.match(await ask('::1', 8080), /hello/u);
+          assert.match(await ask('127.0.0.1', 8081), /hello/u);
+          await assert.rejects(ask('::1', 8081));
+          assert.equal(await sandbox.succeed(['port', 'web', '80']), '0.0.0.0:8080\n[::]:8080\n127.0.0.1:8081\n');
+          assert.equal(
+            await sandbox.succeed(['ps', '--format', '{{.Ports}}']),
+            '0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 127.0.0.1:8081->80/tcp\n',
+          );
+          const devices = bridges();
+          const second = await sandbox.jettison(['run', '--name', 'second', '-p', '9999:80', '-p', '8080:80', 'busybox', 'true'], asUsual);
+          assert.equal(second.status, 125);
+          assert.match(
+            second.stderr,
+            /failed to set up container networking: driver failed programming external connectivity on endpoint second \([0-9a-f]{64}\): Bind for 0\.0\.0\.0:8080 failed: port is already allocated/u,
+          );
+          assert.deepEqual(bridges(), devices);
+          await assert.rejects(ask('127.0.0.1', 9999));
+          web.kill('SIGKILL');
+          await web.ended;
+        },
+      );
+
+      await context.test('what a killed process leaves is cleared by the next one, which gets the address and the port', async () => {
+        const web = await start(sandbox, 'lost', ['-p', '8080:80', 'busybox', ...serving('hello')]);
+        await ask('127.0.0.1', 8080);
+        web.kill('SIGKILL');
+        await web.ended;
+        await pause(200);
+        const next = await sandbox.jettison(
+          ['run', '--rm', '-p', '8080:80', 'busybox', 'sh', '-c', 'hostname -i; ls /sys/class/net'],
+          asUsual,
+        );
+        assert.deepEqual([next.stdout, next.stderr, next.status], ['172.17.0.2\neth0\nlo\n', '', 0]);
+        assert.deepEqual(bridges(), []);
+      });
+
+      await context.test(
+        'containers of one network find each other by name as long as they are there, and those of others do not reach them',
+        async () => {
+          await sandbox.succeed(['network', 'create', 'front']);
+          await sandbox.succeed(['network', 'create', '--internal', '--subnet', '10.77.0.0/24', 'shut']);
+          const web = await start(sandbox, 'web', [
+            '--network',
+            'front',
+            '--network-alias',
+            'www',
+            '-h',
+            'box',
+            'busybox',
+            ...serving('hello'),
+          ]);
+          const runs = inside(sandbox);
+          const found = await runs(
+            'front',
+            'for n in web www box web.front WEB; do wget -qO- http://$n/; done; nslookup 172.18.0.2 | grep name',
+          );
+          assert.equal(found, `${'hello\n'.repeat(5)}2.0.18.172.in-addr.arpa\tname = web.front\n`);
+          assert.equal(await runs('bridge', 'ping -c1 -W1 172.18.0.2 >/dev/null || echo isolated'), 'isolated\n');
+          assert.equal(
+            await runs('shut', 'hostname -i; ip route | grep default; ping -c1 -W1 172.18.0.2 >/dev/null || echo isolated'),
+            '10.77.0.2\nisolated\n',
+          );
+          const busy = await sandbox.jettison(['network', 'rm', 'front', 'shut']);
+          assert.match(busy.stderr, /error while removing network: network front has active endpoints \(name:"web" id:"[0-9a-f]{12}"\)/u);
+          assert.deepEqual([busy.status, busy.stdout], [1, 'shut\n']);
+          web.kill('SIGTERM');
+          await web.ended;
+          assert.equal(await runs('front', 'nslookup web >/dev/null || echo gone'), 'gone\n');
+          assert.equal(await sandbox.succeed(['network', 'prune', '-f']), 'Deleted Networks:\nfront\n\n');
+          assert.deepEqual(bridges(), []);
+        },
+      );
+
+      await context.test('a bridge avoids what the machine has elsewhere, and a subnet that was asked for is refused there', async () => {
+        await sandbox.succeed(['network', 'create', '--subnet', '10.99.0.0/16', 'fixed']);
+        execFileSync('ip', ['addr', 'add', '172.17.9.9/16', 'dev', 'lo']);
+        execFileSync('ip', ['addr', 'add', '10.99.1.1/24', 'dev', 'lo']);
+        try {
+          const run = async (network: string) =>
+            await sandbox.jettison(['run', '--rm', '--network', network, 'busybox', 'hostname', '-i'], asUsual);
+          assert.equal((await run('bridge')).stdout, '172.19.0.2\n');
+          const refused = await run('fixed');
+          assert.match(refused.stderr, /Subnet 10\.99\.0\.0\/16 of network "fixed" overlaps with 10\.99\.1\./u);
+          assert.equal(refused.status, 125);
+          assert.deepEqual(bridges(), []);
+        } finally {
+          execFileSync('ip', ['addr', 'del', '172.17.9.9/16', 'dev', 'lo']);
+          execFileSync('ip', ['addr', 'del', '10.99.1.1/24', 'dev', 'lo']);
+        }
+      });
+    });
+  },
+  { network: true },
+);
+
+/** Runs a script in a container on a network, and gives what it printed. */
+function inside(sandbox: Sandbox): (network: string, script: string) => Promise<string> {
+  return async (network, script) => {
+    const done = await sandbox.jettison(['run', '--rm', '--network', network, 'busybox', 'sh', '-c', script], asUsual);
+    assert.equal(done.stderr.replace(/^(?:nslookup|ping):.*\n/gmu, ''), '');
+    return done.stdout;
+  };
+}
