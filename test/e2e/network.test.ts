@@ -79,7 +79,7 @@ inOwnNamespaces(
           );
           assert.deepEqual(bridges(), devices);
           await assert.rejects(ask('127.0.0.1', 9999));
-          web.kill('SIGKILL');
+          web.kill('SIGTERM');
           await web.ended;
         },
       );
@@ -142,7 +142,7 @@ inOwnNamespaces(
         try {
           const run = async (network: string) =>
             await sandbox.jettison(['run', '--rm', '--network', network, 'busybox', 'hostname', '-i'], asUsual);
-          assert.equal((await run('bridge')).stdout, '172.19.0.2\n');
+          assert.equal((await run('bridge')).stdout, '172.18.0.2\n');
           const refused = await run('fixed');
           assert.match(refused.stderr, /Subnet 10\.99\.0\.0\/16 of network "fixed" overlaps with 10\.99\.1\./u);
           assert.equal(refused.status, 125);
