@@ -13,6 +13,8 @@ const bases = [['mmdebstrap'], ['busybox']];
 const checkers = [
   ['skopeo'],
   ['umoci'],
+  ['zsh'],
+  ['fish'],
   ['buildah'],
   ['docker-registry'],
   ['python3'],

@@ -274,6 +274,11 @@ export const commandTable: readonly CommandEntry[] = [
     summary: 'Forget who you are to a registry',
     load: async () => (await import('./commands/login.ts')).logoutCommand,
   },
+  {
+    names: ['completion'],
+    summary: 'Print a script with which bash, zsh or fish complete words of jettison',
+    load: async () => (await import('./commands/completion.ts')).completionCommand,
+  },
 ];
 
 /** Commands of the docker CLI that are not built yet; those that will not be are in refused-commands.ts. */

@@ -29,6 +29,8 @@ async function runWords(words: readonly string[], given: Surroundings, interrupt
     const rest = line?.rest ?? words;
     if (line?.shows === 'help' || rest[0] === 'help')
       return await help(line?.shows === 'help' ? rest : rest.slice(1), around, interrupts.signal);
+    // Asked by shells, who have no use for errors.
+    if (rest[0] === '__complete') return print(streams, await (await import('./complete.ts')).completionLines(rest.slice(1), around));
     if (rest.length === 0) return printTo(streams.stderr, (await import('./help.ts')).generalHelp());
     const found = findCommand(rest);
     if (found.kind === 'group')
