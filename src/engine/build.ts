@@ -55,10 +55,13 @@ export async function build(
   await using remote = lazyRemoteSources(engine, request);
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
-  if (follower !== undefined) follower.context((await import('./context-size.ts')).contextSize({ request, context, source }));
+  if (follower !== undefined)
+    follower.context((await import('./context-size.ts')).contextSize({ request, context, source, currentFolder: engine.currentFolder }));
   const guard = createSecretGuard(new Set(request.allowedSecrets), () => engine.passwords());
   const output = followOutput(report);
-  const caches = createBuildCaches(engine, request, (event) => recording.report(event), signal);
+  const isProbing = request.isClassic === true && request.cacheFrom.length > 0;
+  const elsewhere = isProbing ? (await import('./probe-history.ts')).withoutLocalCaches(engine, request) : request;
+  const caches = createBuildCaches(engine, elsewhere, (event) => recording.report(event), signal);
   const recorded = recordBuild(engine, { request, context, source, tags, told: caches.told, mask: guard.mask }, output.report);
   const recording = { ...recorded, report: guard.maskReport(recorded.report) };
   try {
@@ -118,7 +121,21 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   const all = drafts.map(({ drafted }) => drafted);
   reportFindings(all, report);
   const stepImages = await openStepImages(engine, { ...work, drafts: all }, signal);
-  const draft = { request, drafts: all, contexts, bases, remote, caches, secrets, agents, recording, guard, stepImages, follower };
+  const draft = {
+    request,
+    drafts: all,
+    contexts,
+    bases,
+    remote,
+    caches,
+    secrets,
+    agents,
+    recording,
+    guard,
+    stepImages,
+    follower,
+    contextFolder: context.path,
+  };
   const solved = await solveDraft(engine, draft, signal);
   const tops = await withTops(drafts, solved, async (result) => await caches.snapshotOf(result, signal));
   const whole = await stepImages?.finish();

@@ -37,6 +37,8 @@ export type Draft = {
   readonly agents: SshAgents;
   readonly recording: Recording;
   /** Who shows and keeps every step. */
+  /** The folder of the main context. */
+  readonly contextFolder: string;
   readonly stepImages?: StepImages | undefined;
   readonly follower?: StepFollower | undefined;
 };
@@ -63,6 +65,13 @@ export async function solveDraft(engine: Engine, draft: Draft, signal: AbortSign
     onPull: ({ digest }, image) => follower?.pulling(digest, image),
     onRun: ({ digest }, result) => final.has(digest) && identifyLayer(engine, result, signal),
   });
+  const [drafted] = drafts;
+  if (request.isClassic === true && drafted !== undefined && request.cacheFrom.length > 0) {
+    const { localCacheImages, probeHistory } = await import('./probe-history.ts');
+    const images = localCacheImages(engine, request.cacheFrom);
+    const given = { drafted, images, driverFor, context: draft.contextFolder, report: recording.report };
+    stepImages?.found(await probeHistory(engine, given, signal));
+  }
   // All results are to be written, not just what this build needs: then those that are only elsewhere count, too.
   if (request.cacheTo.some((target) => target.kind !== 'inline' && target.mode === 'max')) await caches.load(signal);
   if (goals.length === 0) return undefined;

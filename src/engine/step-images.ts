@@ -23,6 +23,8 @@ const mostSteps = 1000;
 
 export type StepImages = {
   readonly observer: SolveObserver;
+  /** These steps are known of an image that was built elsewhere. */
+  found(places: ReadonlySet<number>): void;
   /** When all steps are solved: makes what is left, gives the draft with the whole history. The last step's image is the caller's, who tells `made` of it. */
   finish(): Promise<FrontendResult>;
   /** The build's own image, in the transaction that enters it. */
@@ -48,6 +50,9 @@ type State = Given & {
   /** Of the steps so far; '' for nothing. */
   readonly ids: (Digest | '' | undefined)[];
   failure: Error | undefined;
+  found: ReadonlySet<number>;
+  /** The last step's image is in the store before it is entered. */
+  isLastKnown: boolean;
 };
 
 /** Tells the follower the plan, and of each image in turn. */
@@ -62,6 +67,8 @@ export function createStepImages(engine: Engine, given: Given, signal: AbortSign
     names: new Map(),
     ids: [],
     failure: undefined,
+    found: new Set(),
+    isLastKnown: false,
   };
   given.follower.plan(
     given.steps.map(({ text, kind, isTrigger, vertex, images }) => ({ text: given.mask(text), kind, isTrigger, vertex, images })),
@@ -84,6 +91,9 @@ export function createStepImages(engine: Engine, given: Given, signal: AbortSign
       });
   };
   return {
+    found: (places) => {
+      state.found = places;
+    },
     observer: {
       missed: () => undefined,
       solved: (vertex, solved) => {
@@ -100,11 +110,10 @@ export function createStepImages(engine: Engine, given: Given, signal: AbortSign
     },
     entered: (imageId) => {
       const place = state.steps.length - 1;
-      const isNew = !engine.lineage.isKnown(imageId);
       engine.lineage.note(imageId, parentAt(state, place));
       engine.lineage.keep(imageId);
       engine.lineage.forgetOldest(mostSteps, (id) => engine.containers.list().some(({ spec }) => spec.imageId === id));
-      given.follower.image(place, { imageId, isNew: isNew || given.noCache });
+      given.follower.image(place, { imageId, isNew: !state.isLastKnown || given.noCache });
     },
   };
 }
@@ -147,7 +156,7 @@ function isBase({ layers, config, baseImage }: DraftedImage): boolean {
 type Made = Parameters<StepFollower['image']>[1];
 
 async function makeImage(state: State, place: number, image: DraftedImage): Promise<Made> {
-  const { engine, drafted, noCache } = state;
+  const { engine, noCache } = state;
   const { config, baseImage } = image;
   if (isBase(image)) {
     return { imageId: baseImage === undefined ? '' : baseImage.imageId, isNew: false };
@@ -155,9 +164,7 @@ async function makeImage(state: State, place: number, image: DraftedImage): Prom
   const inherited = baseImage === undefined ? 0 : diffIdsOf(baseImage.config).length;
   const layers = await layersAt(state, place, inherited + image.layers);
   if (layers === undefined) return { imageId: undefined, isNew: false };
-  const named = { ...withoutInline(config), history: await namedHistory(state, config, layers.slice(inherited)) };
-  const dated = layers.map(({ diffId, createdAt }, index) => ({ diffId, createdAt: index < inherited ? undefined : createdAt }));
-  const { bytes } = assembleConfig(named, dated, epochOf({ ...drafted, baseImage }));
+  const { bytes } = await documentOf(state, { imageConfig: config, baseImage }, layers);
   const imageId = digestOf(bytes);
   const isKnown = engine.images.get(imageId) !== undefined;
   const missing = chainIds(layers.map(({ diffId }) => diffId)).flatMap((chain, index) => {
@@ -170,7 +177,7 @@ async function makeImage(state: State, place: number, image: DraftedImage): Prom
       for (const [chain, snapshot] of missing) engine.images.setSnapshot(chain, snapshot);
       engine.lineage.note(imageId, parentAt(state, place));
     });
-  return { imageId, isNew: !isKnown || noCache };
+  return { imageId, isNew: (!isKnown && !state.found.has(place)) || noCache };
 }
 
 /** The image that the step stands on: that of the step before it in its stage. */
@@ -192,6 +199,19 @@ async function layersAt(state: State, place: number, count: number): Promise<rea
     if (top !== undefined) return (await layersOfChain(top, from, signal)).slice(0, count);
   }
   return undefined;
+}
+
+/** The config of an image over these layers, its history named, and as a document. */
+async function documentOf(
+  state: State,
+  { imageConfig, baseImage }: Pick<FrontendResult, 'imageConfig' | 'baseImage'>,
+  layers: readonly LayerIdentity[],
+): Promise<{ readonly bytes: Uint8Array; readonly named: ImageConfig }> {
+  const inherited = baseImage === undefined ? 0 : diffIdsOf(baseImage.config).length;
+  const named = { ...withoutInline(imageConfig), history: await namedHistory(state, imageConfig, layers.slice(inherited)) };
+  const dated = layers.map(({ diffId, createdAt }, index) => ({ diffId, createdAt: index < inherited ? undefined : createdAt }));
+  const { bytes } = assembleConfig(named, dated, epochOf({ ...state.drafted, baseImage }));
+  return { bytes, named };
 }
 
 async function namedHistory(
@@ -221,9 +241,10 @@ async function nameCopy(state: State, digest: Digest, layer: Digest | undefined)
 
 /** What the last step's image is made of. */
 async function withHistory(state: State): Promise<FrontendResult> {
-  const { drafted, steps } = state;
-  const { imageConfig } = drafted;
-  const inherited = drafted.baseImage === undefined ? 0 : diffIdsOf(drafted.baseImage.config).length;
-  const layers = (await layersAt(state, steps.length - 1, inherited + drafted.layers.length)) ?? [];
-  return { ...drafted, imageConfig: { ...imageConfig, history: await namedHistory(state, imageConfig, layers.slice(inherited)) } };
+  const { engine, drafted, steps } = state;
+  const count = drafted.layers.length + (drafted.baseImage === undefined ? 0 : diffIdsOf(drafted.baseImage.config).length);
+  const layers = (await layersAt(state, steps.length - 1, count)) ?? [];
+  const { bytes, named } = await documentOf(state, drafted, layers);
+  state.isLastKnown = engine.images.get(digestOf(bytes)) !== undefined;
+  return { ...drafted, imageConfig: named };
 }

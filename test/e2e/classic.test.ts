@@ -1,6 +1,7 @@
 /** The form of the builder before BuildKit, as tutorials show it: what is printed line for line, and the images of the steps. */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { startDockerRegistry } from '#test/kit/docker-registry.ts';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
 
 const classic = { environment: { DOCKER_BUILDKIT: '0' } };
@@ -21,10 +22,14 @@ function ids(text: string): readonly string[] {
   return [...text.matchAll(/^ ---> ([0-9a-f]{12})$/gmu)].map((match) => match[1] ?? '');
 }
 
+async function build(where: Sandbox, words: readonly string[], folder: string): Promise<string> {
+  return await where.succeed(['build', ...words, folder], classic);
+}
+
 async function kitty(): Promise<Sandbox & { readonly context: string }> {
   const sandbox = await openSandbox();
   await sandbox.base('busybox');
-  const build = [
+  const first = [
     'RUN echo tools; echo tools > /tools',
     'RUN mkdir /src',
     'WORKDIR /src',
@@ -42,9 +47,9 @@ async function kitty(): Promise<Sandbox & { readonly context: string }> {
     ...rest,
   ];
   const context = sandbox.files({
-    'Dockerfile.1stage': ['FROM busybox', ...build, ...rest].join('\n'),
+    'Dockerfile.1stage': ['FROM busybox', ...first, ...rest].join('\n'),
     'Dockerfile.prune': ['FROM bwer432/kittycat:thick AS base-image', '', ...small('base-image')].join('\n'),
-    Dockerfile: ['FROM busybox AS build-stage', ...build, '', ...small('build-stage')].join('\n'),
+    Dockerfile: ['FROM busybox AS build-stage', ...first, '', ...small('build-stage')].join('\n'),
     'kittycat.c': 'main',
     'catnip.c': 'main',
     'catnip.h': '',
@@ -56,10 +61,10 @@ async function kitty(): Promise<Sandbox & { readonly context: string }> {
 
 test('cases 3-5, 10, 11: the frame of a build, and one over a local image', async () => {
   await using sandbox = await kitty();
-  const build = async (tag: string, file: string) =>
+  const make = async (tag: string, file: string) =>
     await sandbox.succeed(['build', '-t', `bwer432/kittycat:${tag}`, '-f', file, '.'], { ...classic, cwd: sandbox.context });
   assert.equal(
-    masked(await build('thick', './Dockerfile.1stage')),
+    masked(await make('thick', './Dockerfile.1stage')),
     `Sending build context to Docker daemon  SIZE
 Step 1/12 : FROM busybox
  ---> <1>
@@ -108,7 +113,7 @@ Successfully built <21>
 Successfully tagged bwer432/kittycat:thick
 `,
   );
-  const thin = await build('thin', './Dockerfile.prune');
+  const thin = await make('thin', './Dockerfile.prune');
   assert.match(
     masked(thin),
     /^Step 1\/9 : FROM bwer432\/kittycat:thick AS base-image\n ---> <1>\nStep 2\/9 : FROM busybox\n ---> <2>\nStep 3\/9 /mu,
@@ -119,11 +124,11 @@ Successfully tagged bwer432/kittycat:thick
 
 test('cases 17-22: other Dockerfiles and stage names reuse the images of each step, the last one is the same, too', async () => {
   await using sandbox = await kitty();
-  const build = async (tag: string, file: string) =>
+  const make = async (tag: string, file: string) =>
     await sandbox.succeed(['build', '-t', `bwer432/kittycat:${tag}`, '-f', file, '.'], { ...classic, cwd: sandbox.context });
-  const thick = await build('thick', './Dockerfile.1stage');
-  const thin = await build('thin', './Dockerfile.prune');
-  const both = await build('0.1.6', './Dockerfile');
+  const thick = await make('thick', './Dockerfile.1stage');
+  const thin = await make('thin', './Dockerfile.prune');
+  const both = await make('0.1.6', './Dockerfile');
   assert.deepEqual(ids(both).slice(1, 8), ids(thick).slice(1, 8), 'steps 2-8');
   assert.deepEqual(ids(both).slice(9), ids(thin).slice(2), 'steps 10-16');
   assert.equal(both.match(/^ ---> Using cache$/gmu)?.length, 14);
@@ -264,4 +269,74 @@ test('images of steps hold nothing: pruning the cache frees their files and take
     await sandbox.succeed(['build', '-q', '-t', 'kept', context], classic),
     await sandbox.succeed(['images', '-q', '--no-trunc', 'kept']),
   );
+});
+
+test('cases 51, 52: build, push, pull and build with --cache-from, stage by stage; the same image comes of it', async () => {
+  await using registry = await startDockerRegistry();
+  await using sandbox = await openSandbox();
+  await using other = await openSandbox();
+  const [stage, final] = [`${registry.host}/react:build-stage`, `${registry.host}/react:final`];
+  const files = {
+    Dockerfile: [
+      'FROM busybox as build',
+      'WORKDIR /app',
+      'COPY package*.json ./',
+      'ARG MODE',
+      'RUN echo modules > modules; date +%N > made',
+      'COPY src ./',
+      'RUN cat modules *.js > bundle',
+      'FROM busybox',
+      'EXPOSE 3000',
+      'COPY --from=build /app/bundle /html/',
+      'CMD ["cat", "/html/bundle"]',
+    ].join('\n'),
+    'package.json': '{}',
+    'src/a.js': 'a',
+  };
+  const pushed: string[] = [];
+  for (const one of [sandbox, other]) await one.base('busybox');
+  const context = sandbox.files(files);
+  await build(sandbox, ['--target', 'build', '-t', stage], context);
+  await build(sandbox, ['-t', final], context);
+  for (const name of [stage, final]) {
+    await sandbox.succeed(['push', name]);
+    await other.succeed(['pull', name]);
+    pushed.push((await sandbox.succeed(['images', '-q', '--no-trunc', name])).trim());
+  }
+  const elsewhere = other.files(files);
+  const first = await build(other, ['--target', 'build', '--cache-from', stage, '-t', 'stage'], elsewhere);
+  assert.equal(first.match(/^ ---> Using cache$/gmu)?.length, 6, first);
+  assert.match(first, new RegExp(`^Successfully built ${(pushed[0] ?? '').slice(7, 19)}$`, 'mu'));
+  const all = await build(other, ['--cache-from', final, '--cache-from', stage, '-t', 'all'], elsewhere);
+  assert.doesNotMatch(all, /Running in/u);
+  assert.equal((await other.succeed(['images', '-q', '--no-trunc', 'all'])).trim(), pushed[1]);
+  other.files({ 'src/a.js': 'b' });
+  const changed = await build(other, ['--cache-from', stage, '-t', 'changed'], elsewhere);
+  assert.match(changed, /COPY src \.\/\n ---> [0-9a-f]{12}\n/u);
+  assert.match(changed, /RUN echo modules > modules; date \+%N > made\n ---> Using cache\n/u);
+});
+
+function pulled(tag: string): string {
+  return `${tag}: Pulling from library/alpine\n(?:[0-9a-f]{12}: (?:Pull complete|Already exists) \n)+Digest: sha256:[0-9a-f]{64}\nStatus: Downloaded newer image for alpine:${tag}\n`;
+}
+
+test('cases 5, 41: what is pulled is told inside the step that wants it', async () => {
+  await using registry = await startDockerRegistry();
+  await using sandbox = await openSandbox();
+  await using other = await openSandbox();
+  await sandbox.base('busybox');
+  for (const tag of ['latest', '3.15']) {
+    const layer = sandbox.files({ Dockerfile: `FROM busybox\nRUN echo ${tag} > /etc/alpine-release\n` });
+    const name = `${registry.host}/library/alpine:${tag}`;
+    await sandbox.succeed(['build', '-q', '-t', name, layer]);
+    await sandbox.succeed(['push', name]);
+  }
+  other.mirror(`http://${registry.host}`);
+  const context = other.files({ Dockerfile: 'FROM alpine\nRUN true\nCOPY --from=alpine:3.15 /etc/alpine-release /workspace/release\n' });
+  const out = await build(other, ['-t', 'alpine-release'], context);
+  assert.match(out, new RegExp(`^Step 1/3 : FROM alpine\n${pulled('latest')} ---> [0-9a-f]{12}\nStep 2/3 : RUN true\n`, 'mu'));
+  assert.match(out, new RegExp(`^Step 3/3 : COPY .*\n${pulled('3.15')} ---> [0-9a-f]{12}\nSuccessfully built`, 'mu'));
+  assert.match(await other.succeed(['images', '--format', '{{.Repository}}:{{.Tag}}']), /^alpine:latest$/mu);
+  const again = await build(other, ['-t', 'alpine-release'], context);
+  assert.match(again, /^Step 1\/3 : FROM alpine\n ---> [0-9a-f]{12}\nStep 2\/3 : RUN true\n ---> Using cache\n/mu);
 });

@@ -15,8 +15,6 @@ export type ImageLineage = {
   hasChildren(imageId: Digest): boolean;
   /** All that have children. */
   parents(): ReadonlySet<string>;
-  /** Was it noted? */
-  isKnown(imageId: Digest): boolean;
   /** Does the image belong to no more than a step? */
   isStep(imageId: Digest): boolean;
   /** All that belong to no more than a step and have no name. */
@@ -43,7 +41,6 @@ export function openImageLineage(database: Database): ImageLineage {
   const child = database.prepare('SELECT 1 FROM image_steps WHERE parent = ? LIMIT 1');
   const step = database.prepare('SELECT 1 FROM image_steps WHERE image_id = ? AND is_step = 1');
   const parents = database.prepare('SELECT DISTINCT parent FROM image_steps WHERE parent IS NOT NULL');
-  const known = database.prepare('SELECT 1 FROM image_steps WHERE image_id = ?');
   const steps = database.prepare(`SELECT image_id FROM image_steps WHERE ${nameless}`);
   const count = database.prepare('SELECT count(*) AS rows FROM image_steps WHERE is_step = 1');
   const oldest = database.prepare(`SELECT image_id FROM image_steps WHERE ${nameless} ORDER BY number DESC LIMIT -1 OFFSET ?`);
@@ -61,7 +58,6 @@ export function openImageLineage(database: Database): ImageLineage {
     },
     hasChildren: (imageId) => child.get(imageId) !== undefined,
     parents: () => new Set(parents.all().map((row) => String(row['parent']))),
-    isKnown: (imageId) => known.get(imageId) !== undefined,
     isStep: (imageId) => step.get(imageId) !== undefined,
     steps: () => new Set(steps.all().map((row) => parseDigest(String(row['image_id'])))),
     forgetOldest: (most, isUsed) => {
