@@ -4,11 +4,12 @@ import type { SourceImageOp } from '#formats/graph/op.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { decodeImageConfig, diffIdsOf } from '#formats/oci/image-config.ts';
-import { platformRank, type Platform } from '#formats/oci/platform.ts';
+import { matchPlatform, platformRank, type Platform } from '#formats/oci/platform.ts';
 import { familiarReference, nameOf, parseReference, printReference, withDefaultTag, type Reference } from '#formats/oci/reference.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Outside, ResolvedImage } from '#languages/frontend/contract.ts';
+import { imagesOf } from '#stores/image/indexes.ts';
 import { checkConfig, isWhole, type ImageRecord } from '#stores/image/store.ts';
 import type { SnapshotId } from '#execution/worker/contract.ts';
 import { contextsByName, layoutNamed } from './frontend-options.ts';
@@ -122,7 +123,10 @@ async function findBase(engine: Engine, { reference, platform, policy }: Wanted,
 
 /** An image of the store counts when it is for the platform; it is pinned by its id. */
 function findLocal(engine: Engine, reference: Reference, platform: Platform): Known | undefined {
-  const record = engine.images.find(printReference(reference));
+  const name = printReference(reference);
+  const index = engine.indexes.find(name);
+  const [member] = index === undefined ? [] : matchPlatform(imagesOf(index), platform);
+  const record = (member && engine.images.get(member.imageId)) ?? engine.images.find(name);
   if (record === undefined) return undefined;
   if (!isWhole(record)) {
     // What a registry has is fetched again.

@@ -2,10 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import type { ContainerConfig } from '#formats/oci/image-config.ts';
 import { decodeImageConfig } from '#formats/oci/image-config.ts';
-import { platformRank } from '#formats/oci/platform.ts';
+import { matchPlatform, normalPlatform, platformRank, printPlatform } from '#formats/oci/platform.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import { imagesOf } from '#stores/image/indexes.ts';
 import { checkConfig, noSuchImage, type ImageRecord } from '#stores/image/store.ts';
 import type { ContainerSpec } from '#execution/container/spec.ts';
 import { resultRemoved } from './build-uses.ts';
@@ -21,6 +22,7 @@ export async function createContainer(engine: Engine, request: CreateRequest, re
   engine.hold();
   const idFile = request.idFile === undefined ? undefined : await openIdFile(request.idFile);
   const record = await findOrFetch(engine, request, report, signal);
+  await checkPlatform(engine, { record, request }, report);
   checkConfig(record);
   const config = decodeImageConfig(record.config, record.imageId).config ?? {};
   const id = randomBytes(32).toString('hex');
@@ -48,12 +50,34 @@ async function findOrFetch(engine: Engine, request: CreateRequest, report: Repor
   if (local !== undefined) {
     if (request.platform === undefined || platformRank(decodeImageConfig(local.config, local.imageId), platform) !== undefined)
       return local;
+    const index = engine.indexes.find(request.image);
+    const [member] = index === undefined ? [] : matchPlatform(imagesOf(index), platform);
+    const other = member && engine.images.get(member.imageId);
+    if (other !== undefined) return other;
   }
   const reference = withDefaultTag(parseReference(request.image));
   if (request.pull === 'never') throw noSuchImage(printReference(reference), 'Without --pull=never it is pulled');
   report({ kind: 'note', text: `Unable to find image '${request.image}' locally` });
   const { record } = await fetchImage(engine, { reference, platform }, report, signal);
   return record;
+}
+
+/** Docker's words for an image of another platform that nobody asked for; an error where its programs cannot run. */
+async function checkPlatform(
+  engine: Engine,
+  { record, request }: { readonly record: ImageRecord; readonly request: CreateRequest },
+  report: Report,
+): Promise<void> {
+  const image = normalPlatform(decodeImageConfig(record.config, record.imageId));
+  const native = nativeOrAsked(undefined);
+  if (platformRank(image, native) !== undefined) return;
+  if (request.platform === undefined)
+    report({
+      kind: 'note',
+      text: `WARNING: The requested image's platform (${printPlatform(image)}) does not match the detected host platform (${printPlatform(native)}) and no specific platform was requested`,
+    });
+  const { requireRunnable } = await import('#execution/worker/platforms.ts');
+  requireRunnable(image, { what: `Image "${request.image}"`, path: engine.environment['PATH'] ?? '' });
 }
 
 function resolveSpec(

@@ -11,9 +11,11 @@ import { cacheKey, contentKeyOf, type CacheKey } from '#execution/cache/key.ts';
 import { missingSource } from '#stores/context/errors.ts';
 import type { DriverFor, OpDriver, Result, UnkeyedRun } from '#execution/solver/contract.ts';
 import type { FilesRead, OpRequest, ResourceLimits, SnapshotId, TreeSource, Worker } from '#execution/worker/contract.ts';
+import { requireRunnable } from '#execution/worker/platforms.ts';
 import type { BaseImages } from './base-images.ts';
 import type { BuildContexts } from './build-contexts.ts';
 import type { RemoteSources } from './remote-sources.ts';
+import { nativeOrAsked } from './platform.ts';
 import { folderOf, folderResult, snapshotResult } from './results.ts';
 import type { SecretGuard } from './secret-guard.ts';
 import { requireSecrets, secretsFor, type Secrets } from './secrets.ts';
@@ -33,6 +35,8 @@ export type DriverDeps = {
   /** Of the processes of RUN; they are no part of what a step is. */
   readonly limits: ResourceLimits | undefined;
   readonly agents: SshAgents;
+  /** Where programs of this machine are looked for, such as emulators. */
+  readonly path: string;
   /** Told what stands behind a content key of folders of the client: the digest of each copy's files. */
   readonly onRead: (key: CacheKey, digests: readonly Digest[]) => void;
   /** Will the layer that a vertex makes be one of the image? */
@@ -131,7 +135,10 @@ function workDriver(op: ExecOp | FileOp | MergeOp, vertex: Vertex, deps: DriverD
     caching: 'by-definition',
     cacheBase: async () => await Promise.resolve(base),
     readsContent: (index) => readsOf(op, index) !== undefined,
-    check: () => checkGiven(op, deps),
+    check: () => {
+      checkGiven(op, deps);
+      checkPlatform(vertex, deps);
+    },
     contentKey: async (index, result, signal) => await readKey(readsOf(op, index), result, deps, signal),
     run: async (inputs, signal) => {
       const result = await runInWorker(op, vertex, { inputs, deps }, signal);
@@ -197,6 +204,7 @@ async function runInWorker(
   signal: AbortSignal,
 ): Promise<Result> {
   checkGiven(op, deps);
+  checkPlatform(vertex, deps);
   const worker = await deps.worker();
   using step = childSignal(signal);
   const secrets = secretsFor(op, deps.secrets);
@@ -223,6 +231,12 @@ async function runInWorker(
 /** A RUN that is no layer of the image and was given no secret is looked at when its layer is made, if ever. */
 function mayKeep(op: ExecOp | FileOp | MergeOp, isLayer: boolean, secrets: Secrets): boolean {
   return isLayer || op.kind === 'file' || secrets.size > 0;
+}
+
+/** Refuses a RUN in an image for a platform whose programs do not run here. */
+function checkPlatform({ op, label }: Vertex, { path }: DriverDeps): void {
+  if (op.kind !== 'exec' || label.platform === undefined) return;
+  requireRunnable(nativeOrAsked(label.platform), { what: `"${label.text}"`, path });
 }
 
 /** Refuses a step whose required secrets or agents were not given. */

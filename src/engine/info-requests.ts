@@ -20,6 +20,8 @@ export type SystemInfo = {
   /** As the kernel calls it: `x86_64`. */
   readonly machine: string;
   readonly architecture: string;
+  /** Whose programs run here: `linux/amd64`. */
+  readonly platforms: readonly string[];
   readonly cpus: number;
   readonly memory: number;
   readonly hostname: string;

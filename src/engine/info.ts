@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, hostname, machine, release, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { runnablePlatforms, type RunnablePlatform } from '#execution/worker/platforms.ts';
 import { isMachineRoot, rungsFor } from '#execution/worker/rungs.ts';
 import { systemCode } from '#ground/base/errors.ts';
 import { isUp } from './containers.ts';
@@ -28,6 +29,7 @@ export function systemInfo(engine: Engine): SystemInfo {
     system: systemName(),
     machine: machine(),
     architecture: nativeOrAsked(undefined).architecture,
+    platforms: runnablePlatforms().map(({ platform }) => platform),
     cpus: availableParallelism(),
     memory: totalmem(),
     hostname: hostname(),
@@ -52,6 +54,11 @@ function systemName(): string {
     if (systemCode(error) === undefined) throw error;
     return 'Linux';
   }
+}
+
+/** Of each platform whose programs run here, the emulator, if there is one. */
+export function platformsHere(): readonly RunnablePlatform[] {
+  return runnablePlatforms();
 }
 
 export function versionInfo(): VersionInfo {

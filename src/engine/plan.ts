@@ -54,6 +54,7 @@ export async function planBuild(engine: Engine, request: BuildRequest, signal: A
     secrets: new Map(),
     guard: createSecretGuard(new Set(), () => new Map()),
     limits: undefined,
+    path: engine.environment['PATH'] ?? '',
     agents: await openSshAgents(new Map(), undefined),
     onRead: () => undefined,
     remote,

@@ -60,6 +60,7 @@ export async function solveDraft(engine: Engine, draft: Draft, signal: AbortSign
     filesOf: async (result, own) => await caches.snapshotOf(result, own),
     report: recording.report,
     limits: request.limits,
+    path: engine.environment['PATH'] ?? '',
     onRead: recording.onRead,
     isLayer: ({ digest }) => final.has(digest) || standing.has(digest),
     onPull: ({ digest }, image) => follower?.pulling(digest, image),

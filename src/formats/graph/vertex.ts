@@ -24,7 +24,7 @@ export type Label = {
   readonly argumentNames?: readonly string[];
   /** Variables that the instruction names, with their values. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** What the files of an image are for: `linux/arm64`. */
+  /** What the files of an image are for: `linux/arm64`. Of a RUN: what its programs are for, where that is not the platform that builds. */
   readonly platform?: string;
   /** Environment that the process sees but that does not count for the cache (proxy variables). */
   readonly quietEnvironment?: readonly string[];

@@ -4,7 +4,8 @@ import { isNeverCached, type Draft } from './drafts.ts';
 
 /**
  * Of those that must be solved (inputs first): a vertex whose definition key is unknown is found by nothing else when no input of it can be keyed
- * by content later, and when the same is true of all inputs that must be solved themselves, so that their keys will be those of the drafts.
+ * by content later, and when the same is true of all inputs that must be solved themselves, so that their keys will be those of the drafts. One whose cache is ignored
+ * runs in any case.
  */
 export function certainToRun(missing: ReadonlyMap<Digest, Draft>): readonly Draft[] {
   const certain = new Map<Digest, Draft>();
@@ -17,6 +18,7 @@ function isCertain(
   missing: ReadonlyMap<Digest, Draft>,
   certain: ReadonlyMap<Digest, Draft>,
 ): boolean {
+  if (step.ignoreCache) return true;
   const { driver } = step;
   return step.inputs.every((input, index) => {
     if (contents[index] !== undefined || (isUnkeyed && isNeverCached(input))) return true;

@@ -1,5 +1,5 @@
 /** Words of the buildx plugin about builders: there is one, jettison itself. */
-import { versionInfo } from '#engine/info.ts';
+import { platformsHere, versionInfo } from '#engine/info.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { flag, text } from '../option.ts';
@@ -28,14 +28,14 @@ export const listBuildersCommand = defineCommand({
   notBuilt: 'no-trunc',
   arguments: [0, 0],
   run: async ({ options }, around) => {
-    const { version, os, architecture } = versionInfo();
+    const { version } = versionInfo();
     const builder = { Name: 'default*', DriverEndpoint: 'jettison', Status: '', Buildkit: '', Platforms: '' };
     const node = {
       Name: ' \\_ default',
       DriverEndpoint: ' \\_ default',
       Status: 'running',
       Buildkit: `v${version}`,
-      Platforms: `${os}/${architecture}`,
+      Platforms: platformNames(),
     };
     around.streams.stdout.write(
       options.format === 'json'
@@ -60,7 +60,7 @@ export const inspectBuilderCommand = defineCommand({
   arguments: [0, 1],
   run: async ({ options, arguments: [name] }, around) => {
     checkBuilder(name ?? options.builder ?? 'default');
-    const { version, os, architecture } = versionInfo();
+    const { version } = versionInfo();
     const lines = [
       'Name:   default',
       'Driver: jettison',
@@ -70,7 +70,7 @@ export const inspectBuilderCommand = defineCommand({
       'Endpoint:         default',
       'Status:           running',
       `BuildKit version: v${version} (jettison)`,
-      `Platforms:        ${os}/${architecture}`,
+      `Platforms:        ${platformNames()}`,
       '',
     ];
     around.streams.stdout.write(lines.join('\n'));
@@ -90,6 +90,13 @@ export const useBuilderCommand = defineCommand({
     return await Promise.resolve(0);
   },
 });
+
+/** Buildx's form: a list with commas. */
+function platformNames(): string {
+  return platformsHere()
+    .map(({ platform }) => platform)
+    .join(', ');
+}
 
 function checkBuilder(name: string): void {
   if (name === 'default') return;

@@ -6,7 +6,7 @@ import type { Span } from '#ground/base/span.ts';
 import type { Edge, Label } from '#formats/graph/vertex.ts';
 import { copyFolder } from '#formats/graph/copy.ts';
 import type { FileOp, Op } from '#formats/graph/op.ts';
-import { normalPlatform, printPlatform, type Platform } from '#formats/oci/platform.ts';
+import { normalPlatform, platformRank, printPlatform, type Platform } from '#formats/oci/platform.ts';
 import { proxyEnvironment } from '#languages/frontend/arguments.ts';
 import {
   addClassicHistory,
@@ -320,8 +320,15 @@ function layerLabel(context: StepContext): Label {
     text: titleOf(context),
     ...originsOf(context, isRun),
     ...(ignoresCache(context) ? { ignoreCache: true } : {}),
+    ...(isRun ? foreignPlatform(state, conversion) : {}),
     ...(isRun && conversion.proxies.length > 0 ? { quietEnvironment: conversion.proxies } : {}),
   };
+}
+
+/** What the programs of the stage's image are for, where that is not the platform that builds. Of a stage on no image nothing is known. */
+function foreignPlatform({ baseImage }: StageState, { plan }: Conversion): Pick<Label, 'platform'> {
+  if (baseImage === undefined || platformRank(baseImage.config, plan.options.buildPlatform) !== undefined) return {};
+  return { platform: printPlatform(normalPlatform(baseImage.config)) };
 }
 
 /** What the op was made of, to say later which part of it differs from another time. */
