@@ -29,6 +29,7 @@ import { lastBootTable } from '#stores/db/last-boot.ts';
 import { clearDeadLeases, isLeaseHeld, listLeases, takeLease, type Lease } from '#stores/db/lease.ts';
 import { openDatabase, type Database } from '#stores/db/open.ts';
 import { indexTables, openIndexStore, type IndexStore } from '#stores/image/indexes.ts';
+import { manifestListTables } from '#stores/image/manifest-lists.ts';
 import { openOriginals, originalTables, type OriginalStore } from '#stores/image/originals.ts';
 import { lineageTables, openImageLineage, type ImageLineage } from '#stores/image/lineage.ts';
 import { imageTables, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
@@ -288,6 +289,7 @@ function openEngineDatabase(paths: Paths): Database {
       originalTables,
       lineageTables,
       copiedNameTables,
+      manifestListTables,
     ],
   });
 }

@@ -72,6 +72,6 @@ RUN echo emulated
   // Kernels before 6.7 have one binfmt_misc for all, which a test does not touch.
   if (done === undefined) return;
   assert.equal(done.status, 0, done.stderr);
-  assert.match(done.stdout, /^Platforms: .*linux\/riscv64$/mu);
+  assert.match(done.stdout, /^ Platforms: .*linux\/riscv64$/mu);
   assert.match(done.stderr, /#\d+ [\d.]+ emulated/u);
 });

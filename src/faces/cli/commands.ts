@@ -260,6 +260,41 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/buildx.ts')).useBuilderCommand,
   },
   {
+    names: ['buildx imagetools create', 'imagetools create'],
+    summary: 'Make an image of images in registries',
+    load: async () => (await import('./commands/imagetools-create.ts')).createImageCommand,
+  },
+  {
+    names: ['buildx imagetools inspect', 'imagetools inspect'],
+    summary: 'Show an image in its registry',
+    load: async () => (await import('./commands/imagetools-inspect.ts')).inspectRemoteCommand,
+  },
+  {
+    names: ['manifest create'],
+    summary: 'Begin a list of manifests that are in registries',
+    load: async () => (await import('./commands/manifest.ts')).createListCommand,
+  },
+  {
+    names: ['manifest annotate'],
+    summary: 'Say what a manifest of a list is for',
+    load: async () => (await import('./commands/manifest.ts')).annotateListCommand,
+  },
+  {
+    names: ['manifest inspect'],
+    summary: 'Show a list of manifests, or a manifest in its registry',
+    load: async () => (await import('./commands/manifest.ts')).inspectListCommand,
+  },
+  {
+    names: ['manifest push'],
+    summary: 'Push a list of manifests',
+    load: async () => (await import('./commands/manifest.ts')).pushListCommand,
+  },
+  {
+    names: ['manifest rm'],
+    summary: 'Remove lists of manifests here',
+    load: async () => (await import('./commands/manifest.ts')).removeListCommand,
+  },
+  {
     names: ['buildx version'],
     summary: 'Show the version',
     load: async () => (await import('./commands/buildx.ts')).buildxVersionCommand,
@@ -302,7 +337,6 @@ export const notBuiltCommands: ReadonlySet<string> = new Set([
   'unpause',
   'update',
   'wait',
-  'manifest',
   'system events',
   'volume',
   'image import',

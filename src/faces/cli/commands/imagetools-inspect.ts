@@ -1,0 +1,84 @@
+import { lookUpDocument, readParts } from '#engine/remote-documents.ts';
+import type { RemoteDocument } from '#engine/registry-requests.ts';
+import type { Engine } from '#engine/open.ts';
+import type { Json } from '#ground/base/canonical-json.ts';
+import type { Descriptor } from '#formats/oci/descriptor.ts';
+import { printPlatform } from '#formats/oci/platform.ts';
+import { nameOf, parseReference } from '#formats/oci/reference.ts';
+import { defineCommand } from '../command.ts';
+import { engineFor } from '../engine.ts';
+import { flag, text } from '../option.ts';
+import { compileTemplate, fieldsOf, unescapeFormat } from '../output/template.ts';
+import { harmless } from '../output/text.ts';
+import { readRetries, retryOptions } from './retry-options.ts';
+
+export const inspectRemoteCommand = defineCommand({
+  name: 'buildx imagetools inspect',
+  summary: 'Show an image in its registry',
+  usage: '[OPTIONS] NAME',
+  options: {
+    format: text('format', { help: 'A Go template of Name, Manifest, Image, Provenance, SBOM (default: a table)' }),
+    raw: flag('raw', { help: 'Show the manifest or index as it is' }),
+    ...retryOptions,
+  },
+  notBuilt: 'builder',
+  arguments: [1, 1],
+  async run({ options, arguments: [name = ''] }, around, signal) {
+    const { stdout } = around.streams;
+    const template = options.format === undefined || options.format === '' ? undefined : compileTemplate(unescapeFormat(options.format));
+    await using engine = await engineFor(around, { network: readRetries(options) });
+    const found = await lookUpDocument(engine, name, signal);
+    if (options.raw) stdout.write(found.bytes);
+    else if (template === undefined) stdout.write(describe(found));
+    else stdout.write(`${template(await valueFor(engine, found, options.format ?? '', signal))}\n`);
+    return 0;
+  },
+});
+
+/** Only what the template names is fetched. */
+async function valueFor(engine: Engine, found: RemoteDocument, format: string, signal: AbortSignal): Promise<Json> {
+  const base = { Name: found.name, Manifest: manifestOf(found) };
+  const isWhole = /\{\{\s*(?:json\s+)?\.\s*\}\}/u.test(format);
+  const wanted = fieldsOf(format);
+  if (!isWhole && !['Image', 'Provenance', 'SBOM'].some((field) => wanted.includes(field))) return base;
+  const { image, provenance, sbom } = await readParts(engine, found.name, signal);
+  return { ...base, Image: image, Provenance: provenance, SBOM: sbom };
+}
+
+/** Of an index all of it, of a manifest its descriptor, as buildx has it. */
+function manifestOf({ descriptor, bytes, entries }: RemoteDocument): Json {
+  const { mediaType, digest, size } = descriptor;
+  if (entries === undefined) return { mediaType, digest, size };
+  const document: { readonly [member: string]: Json } = JSON.parse(new TextDecoder().decode(bytes));
+  const { schemaVersion = 2, manifests = [], annotations } = document;
+  return { schemaVersion, mediaType, digest, size, manifests, ...(annotations === undefined ? {} : { annotations }) };
+}
+
+function describe({ name, descriptor, entries }: RemoteDocument): string {
+  const head = pairs([
+    ['Name', name],
+    ['MediaType', descriptor.mediaType],
+    ['Digest', descriptor.digest],
+  ]);
+  if (entries === undefined) return `${head.join('\n')}\n`;
+  const repository = nameOf(parseReference(name));
+  const blocks = entries.flatMap((entry, at) => [...(at === 0 ? [] : ['']), ...entryLines(repository, entry)]);
+  return [...head, '', 'Manifests:', ...blocks, ''].map((line) => harmless(line, false)).join('\n');
+}
+
+function entryLines(repository: string, { mediaType, digest, platform, annotations = {} }: Descriptor): readonly string[] {
+  const own = Object.entries(annotations).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const lines = pairs([
+    ['Name', `${repository}@${digest}`],
+    ['MediaType', mediaType],
+    ...(platform === undefined ? [] : [['Platform', printPlatform(platform)] as const]),
+    ...(own.length === 0 ? [] : [['Annotations', ''] as const]),
+  ]);
+  return [...lines.map((line) => `  ${line}`), ...pairs(own).map((line) => `    ${line}`)];
+}
+
+/** `Name:      value`, the values below each other. */
+function pairs(all: readonly (readonly [string, string])[]): readonly string[] {
+  const width = Math.max(0, ...all.map(([key]) => key.length)) + 2;
+  return all.map(([key, value]) => `${`${key}:`.padEnd(width)}${value}`.trimEnd());
+}

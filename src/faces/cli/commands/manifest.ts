@@ -1,0 +1,119 @@
+/** Docker's `manifest` commands: lists of manifests that are in registries. */
+import { annotateList, createList, listDocument, listedManifest, pushList, removeLists } from '#engine/manifest-lists.ts';
+import { lookUpDocument } from '#engine/remote-documents.ts';
+import type { Json } from '#ground/base/canonical-json.ts';
+import type { Descriptor } from '#formats/oci/descriptor.ts';
+import { defineCommand } from '../command.ts';
+import { engineFor } from '../engine.ts';
+import { flag, list, text } from '../option.ts';
+import { goJson } from '../output/go-json.ts';
+import { openTransferScreen } from '../output/transfers.ts';
+
+export const createListCommand = defineCommand({
+  name: 'manifest create',
+  summary: 'Begin a list of manifests that are in registries',
+  usage: 'MANIFEST_LIST MANIFEST [MANIFEST...]',
+  options: { amend: flag('amend', { short: 'a', help: 'Add to a list that is there' }) },
+  notBuilt: 'insecure',
+  arguments: [2, Infinity],
+  async run({ options, arguments: [name = '', ...manifests] }, around, signal) {
+    await using engine = await engineFor(around);
+    const made = await createList(engine, { name, manifests, amend: options.amend }, signal);
+    around.streams.stdout.write(`Created manifest list ${made}\n`);
+    return 0;
+  },
+});
+
+export const annotateListCommand = defineCommand({
+  name: 'manifest annotate',
+  summary: 'Say what a manifest of a list is for',
+  usage: '[OPTIONS] MANIFEST_LIST MANIFEST',
+  options: {
+    architecture: text('arch', { help: 'Set the architecture' }),
+    os: text('os', { help: 'Set the operating system' }),
+    osFeatures: list('os-features', { value: 'strings', help: 'Set features of the operating system' }),
+    osVersion: text('os-version', { help: 'Set the version of the operating system' }),
+    variant: text('variant', { help: 'Set the variant of the architecture' }),
+  },
+  arguments: [2, 2],
+  async run({ options, arguments: [name = '', manifest = ''] }, around) {
+    const { architecture, os, osFeatures, osVersion, variant } = options;
+    const change = {
+      ...(os === undefined ? {} : { os }),
+      ...(architecture === undefined ? {} : { architecture }),
+      ...(variant === undefined ? {} : { variant }),
+      ...(osVersion === undefined ? {} : { 'os.version': osVersion }),
+      ...(osFeatures.length === 0 ? {} : { 'os.features': osFeatures.flatMap((words) => words.split(',')) }),
+    };
+    await using engine = await engineFor(around);
+    annotateList(engine, { name, manifest, change });
+    return 0;
+  },
+});
+
+export const inspectListCommand = defineCommand({
+  name: 'manifest inspect',
+  summary: 'Show a list of manifests, or a manifest in its registry',
+  usage: '[OPTIONS] [MANIFEST_LIST] MANIFEST',
+  options: { verbose: flag('verbose', { short: 'v', help: 'Show name, platform and descriptor beside it' }) },
+  notBuilt: 'insecure',
+  arguments: [1, 2],
+  async run({ options, arguments: [first = '', second] }, around, signal) {
+    await using engine = await engineFor(around);
+    const show = (value: Json): void => void around.streams.stdout.write(`${goJson(value, 3)}\n`);
+    const listed = second === undefined ? undefined : listedManifest(engine, first, second);
+    const local = second === undefined ? listDocument(engine, first) : undefined;
+    if (local !== undefined) {
+      show(jsonOf(local.bytes));
+      return 0;
+    }
+    const found = await lookUpDocument(engine, second ?? first, signal);
+    const document = jsonOf(found.bytes);
+    show(options.verbose ? { Ref: found.name, Descriptor: describe(listed ?? found.descriptor), Document: document } : document);
+    return 0;
+  },
+});
+
+export const pushListCommand = defineCommand({
+  name: 'manifest push',
+  summary: 'Push a list of manifests',
+  usage: '[OPTIONS] MANIFEST_LIST',
+  options: { purge: flag('purge', { short: 'p', help: 'Remove the list here afterwards' }) },
+  notBuilt: 'insecure',
+  arguments: [1, 1],
+  async run({ options, arguments: [name = ''] }, around, signal) {
+    await using engine = await engineFor(around);
+    const made = await (async () => {
+      using screen = openTransferScreen(around.streams.stderr, around);
+      return await pushList(engine, { name, purge: options.purge }, screen.report, signal);
+    })();
+    around.streams.stdout.write(`${made.digest}\n`);
+    return 0;
+  },
+});
+
+export const removeListCommand = defineCommand({
+  name: 'manifest rm',
+  summary: 'Remove lists of manifests here',
+  usage: 'MANIFEST_LIST [MANIFEST_LIST...]',
+  options: {},
+  arguments: [1, Infinity],
+  async run({ arguments: names }, around) {
+    await using engine = await engineFor(around);
+    removeLists(engine, names);
+    return 0;
+  },
+});
+
+function jsonOf(bytes: Uint8Array): Json {
+  return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+function describe({ mediaType, digest, size, platform }: Descriptor): Json {
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(platform === undefined ? {} : { platform: jsonOf(new TextEncoder().encode(JSON.stringify(platform))) }),
+  };
+}
