@@ -285,6 +285,6 @@ test('--no-cache-filter, --shm-size and --add-host', async () => {
   const again = await sandbox.jettison([...words, '--no-cache-filter', 'two,one']);
   assert.match(again.stderr, / 32768\n/u);
   for (const bad of ['--shm-size=much', '--add-host=db', '--add-host=db:host', '--ulimit=nofile=1']) {
-    assert.equal((await sandbox.jettison(['build', bad, context])).status, 1);
+    assert.ok([1, 125].includes((await sandbox.jettison(['build', bad, context])).status ?? 0), bad);
   }
 });

@@ -5,7 +5,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startDockerRegistry } from '#test/kit/docker-registry.ts';
-import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
+import { normalUser } from '#test/kit/normal-user.ts';
+import { openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
 
 const steps = [
   'FROM busybox AS make',
@@ -163,4 +164,51 @@ test('rewrite-timestamp: no file of the build is younger than SOURCE_DATE_EPOCH,
   assert.ok((await sandbox.succeed(['images', '-q', '--no-trunc', 'app'])).startsWith(first.trim()));
   const without = await sandbox.jettison(['build', '--target=image', '-o', 'type=docker,rewrite-timestamp=true', 'context']);
   assert.match(without.stderr, /rewrite-timestamp changes nothing: SOURCE_DATE_EPOCH is not set/u);
+});
+
+test('files of several platforms lie in a folder for each, in one tar too', async () => {
+  await using sandbox = await openSandbox();
+  sandbox.files({ Dockerfile: 'FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /which\n', amd64: 'amd64', arm64: 'arm64' });
+  const build = ['build', '--platform=linux/amd64,linux/arm64', 'context'];
+  await sandbox.succeed([...build, '-o', 'out', '-o', 'type=tar,dest=out.tar']);
+  for (const name of ['amd64', 'arm64']) assert.equal(readFileSync(join(sandbox.folder, 'out', `linux_${name}`, 'which'), 'utf8'), name);
+  const listed = execFileSync('tar', ['-tf', 'out.tar'], { cwd: sandbox.folder, encoding: 'utf8' });
+  assert.equal(listed, 'linux_amd64/\nlinux_amd64/which\nlinux_arm64/\nlinux_arm64/which\n');
+  const merged = await sandbox.jettison([...build, '-o', 'type=local,dest=flat,platform-split=false']);
+  assert.match(merged.stderr, /cannot share a folder/u);
+  assert.ok(!existsSync(join(sandbox.folder, 'flat')));
+});
+
+const needsRoot = { skip: process.getuid?.() !== 0 };
+
+test('what a normal user writes out belongs to that user, with or without subordinate ids', needsRoot, async () => {
+  await using sandbox = await openSandbox();
+  const base = join(sandbox.folder, 'base.tar');
+  await sandbox.base('busybox');
+  await sandbox.succeed(['save', '-o', base, 'busybox']);
+  execFileSync('chmod', ['755', sandbox.folder]);
+  const chown = 'RUN mkdir /d && echo x >/d/f && ln /d/f /d/g && chown -R 5:7 /d && chmod 4710 /d/f';
+  sandbox.files({ Dockerfile: `FROM busybox AS one\n${chown}\nFROM scratch\nCOPY --from=one /d /d\n` });
+  for (const ids of [true, false]) {
+    const home = join(sandbox.folder, `home-${ids}`);
+    mkdirSync(home);
+    const user = normalUser(sandbox.folder, { ids });
+    user.owns(home);
+    const environment = { ...sandbox.environment, JETTISON_STORE: join(home, 'store'), HOME: home };
+    const type = async (...words: readonly string[]): Promise<void> => {
+      const [command, ...before] = user.words;
+      const main = join(import.meta.dirname, '../../src/main.ts');
+      const done = await runCommand(command, [...before, process.execPath, main, ...words], { cwd: home, environment });
+      assert.equal(done.status, 0, done.stderr);
+    };
+    await type('load', '-q', '-i', base);
+    await type('build', '-q', '-o', 'out', '-o', 'type=tar,dest=out.tar', join(sandbox.folder, 'context'));
+    const file = statSync(join(home, 'out/d/f'));
+    assert.deepEqual([file.uid, file.gid, file.mode & 0o7777, file.nlink], [user.id, user.id, 0o4710, 2]);
+    assert.equal(statSync(join(home, 'out/d')).uid, user.id);
+    assert.deepEqual([statSync(join(home, 'out.tar')).uid, statSync(join(home, 'out.tar')).mode & 0o777], [user.id, 0o644]);
+    // In a tar, files have the owners that the step gave them; a user with one id can give none.
+    const owner = execFileSync('tar', ['--numeric-owner', '-tvf', join(home, 'out.tar')], { encoding: 'utf8' });
+    assert.match(owner, ids ? / 5\/7 .* d\/f$/mu : / 0\/0 .* d\/f$/mu);
+  }
 });

@@ -115,6 +115,16 @@ test('a folder with something in it gives no way to a file', async () => {
   assert.ok(!readdirSync(chain.out).some((name) => name.endsWith('.tmp')));
 });
 
+test('a file in the place of the folder, or on the way to it, is not touched', async () => {
+  using chain = tempChain();
+  const file = join(chain.path, 'file');
+  writeFileSync(file, 'mine');
+  for (const path of [file, join(file, 'deeper')]) {
+    await assert.rejects(run({ folders: chain.folders, to: { kind: 'folder', path } }), { code: 'layer/not-a-folder' });
+  }
+  assert.equal(readFileSync(file, 'utf8'), 'mine');
+});
+
 test('what is made in a setgid folder belongs to whoever asked all the same', needsRoot, async () => {
   using chain = tempChain();
   mkdirSync(chain.out, { recursive: true });

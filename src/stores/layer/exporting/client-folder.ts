@@ -59,12 +59,23 @@ const itself = asByteString('.');
 
 type Place = { readonly root: number; readonly file: number; readonly path: ByteString; readonly draft: ByteString };
 
-/** `path` is absolute; a link at its end leads to the folder. Throws system errors, and in its methods `layer/folder-in-the-way`. */
+/** `path` is absolute; a link at its end leads to the folder. Throws `layer/not-a-folder` and system errors, and in its methods `layer/folder-in-the-way`. */
 export function openClientFolder(path: string): ClientFolder {
-  mkdirSync(path, { recursive: true });
-  const root = openAt(AT_FDCWD, fromText(path), { flags: openFlags.directory, resolve: 0 });
+  const root = makeAndOpen(path);
   const draft = asByteString(`.jettison-${randomBytes(6).toString('hex')}.tmp`);
   return folderAt({ root, file: root, path: asByteString(''), draft }, isSetgid(root));
+}
+
+function makeAndOpen(path: string): number {
+  try {
+    mkdirSync(path, { recursive: true });
+    return openAt(AT_FDCWD, fromText(path), { flags: openFlags.directory, resolve: 0 });
+  } catch (error) {
+    if (!['EEXIST', 'ENOTDIR'].includes(systemCode(error) ?? '')) throw error;
+    throw new JettisonError('layer/not-a-folder', `"${path}" is to be a folder, and a file is in its way`, {
+      hint: 'Name another destination; "type=tar,dest=FILE" writes a file',
+    });
+  }
 }
 
 /** `handsOnGroup`: what is made in it gets its group and not ours. */
