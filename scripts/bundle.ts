@@ -16,6 +16,7 @@ const bundle = await rolldown({
     'layer-thread': 'src/stores/layer/thread.ts',
     'file-thread': 'src/execution/ops/file-thread.ts',
     tend: 'src/engine/tend-main.ts',
+    monitor: 'src/engine/monitor-main.ts',
   },
   platform: 'node',
   external: ['koffi', /^node:/u],

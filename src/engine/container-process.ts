@@ -1,15 +1,44 @@
-/** The process of a container that runs. */
+/** The process of a container that runs: from what its monitor wrote down when it started. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { systemCode } from '#ground/base/errors.ts';
+import { startOf } from '#ground/base/process-identity.ts';
 import type { Container } from '#execution/container/store.ts';
-import { JettisonError } from '#ground/base/errors.ts';
 import type { Engine } from './open.ts';
 
+const processSchema = v.nullable(v.object({ pid: v.number(), start: v.nullable(v.string()) }));
+
+const stateSchema = v.object({
+  /** The worker that holds its namespaces, and its first process, both by their numbers on this machine; null where the kernel does not tell. */
+  worker: processSchema,
+  process: processSchema,
+  /** The number of its first process in the worker's namespace. */
+  pidInWorker: v.number(),
+  /** The runtime, and what stands before its commands; empty where there is none to ask. */
+  runtime: v.array(v.string()),
+  terminal: v.boolean(),
+  /** Milliseconds since the epoch. */
+  started: v.number(),
+});
+
+export type RunningState = v.InferOutput<typeof stateSchema>;
+
+/** What its monitor wrote down; undefined when it does not run. */
+export function runningState(engine: Engine, { id, state }: Container): RunningState | undefined {
+  if (state.kind !== 'running' && state.kind !== 'paused') return undefined;
+  try {
+    return v.parse(stateSchema, JSON.parse(readFileSync(join(engine.containers.folder(id), 'state.json'), 'utf8')));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
 /** Its number on this machine and when it began; undefined when it does not run. */
-export function processOfContainer(
-  _engine: Engine,
-  { name, state }: Container,
-): { readonly pid: number; readonly start: string } | undefined {
-  if (state.kind !== 'running' && state.kind !== 'paused' && state.kind !== 'restarting') return undefined;
-  throw new JettisonError('engine/not-built', `Container ${name} is running: its files cannot be reached yet`, {
-    hint: 'End it first',
-  });
+export function processOfContainer(engine: Engine, container: Container): { readonly pid: number; readonly start: string } | undefined {
+  const process = runningState(engine, container)?.process;
+  // The number may be another's by now.
+  if (process === null || process === undefined || process.start === null || startOf(process.pid) !== process.start) return undefined;
+  return { pid: process.pid, start: process.start };
 }

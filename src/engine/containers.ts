@@ -2,6 +2,7 @@
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { formatAge } from '#ground/base/human.ts';
 import type { Container, ContainerState } from '#execution/container/store.ts';
+import { findContainer } from './find-container.ts';
 import type { Engine } from './open.ts';
 import type { ContainerRow } from './container-requests.ts';
 
@@ -59,19 +60,39 @@ export async function removeContainers(
 }
 
 async function removeContainer(engine: Engine, name: string, force: boolean, signal: AbortSignal): Promise<void> {
-  const container = engine.containers.find(name);
-  if (container === undefined)
-    throw new JettisonError('engine/no-such-container', `No such container: ${name}`, { hint: '"jettison ps -a" lists what is here' });
-  using lock = engine.containers.lock(container.id);
-  if (lock === undefined) {
-    throw new JettisonError(force ? 'engine/not-built' : 'engine/container-running', `Container ${container.name} is running`, {
-      hint: force ? 'Removing a running container is not built yet: end it first' : 'End it first',
-    });
+  const container = findContainer(engine, name);
+  if (force && isUp(container.state)) {
+    const { askUntilDown } = await import('./container-life.ts');
+    const { askContainer } = await import('#execution/worker/control.ts');
+    engine.containers.noteStop(container.id, true);
+    await askUntilDown(engine, container, async (folder) => await askContainer(folder, { kind: 'signal', name: 'KILL' }), signal);
   }
+  using lock = await lockForRemoval(engine, container);
+  if (lock === undefined) throw stillRunning(container);
+  const { snapshot } = engine.containers.find(container.id) ?? {};
   engine.containers.noteRemoval(container.id);
-  if (container.snapshot !== undefined) {
+  if (snapshot !== undefined) {
     const worker = await engine.worker(signal);
-    await worker.release([container.snapshot], signal);
+    await worker.release([snapshot], signal);
   }
   engine.containers.remove(container.id);
+}
+
+/** Milliseconds that the holder of a container which has ended may take to let go of it. */
+const lastMoments = 3000;
+
+/** Undefined while it runs. */
+async function lockForRemoval(engine: Engine, { id, state }: Container): Promise<Disposable | undefined> {
+  for (const until = Date.now() + lastMoments; ;) {
+    const lock = engine.containers.lock(id);
+    if (lock !== undefined) return lock;
+    if (isUp(engine.containers.find(id)?.state ?? state) || Date.now() > until) return undefined;
+    await Promise.resolve();
+  }
+}
+
+function stillRunning({ name }: Container): JettisonError {
+  return new JettisonError('engine/container-running', `Cannot remove container "${name}": container is running`, {
+    hint: 'Stop the container before removing or force remove: jettison rm -f',
+  });
 }

@@ -7,7 +7,7 @@ import type { CreateNetwork } from '#execution/network/create.ts';
 import type { Endpoint, Network } from '#execution/network/store.ts';
 import type { Membership, NetworkPlace, OpenPort } from '#execution/network/wish.ts';
 import { isUp } from './containers.ts';
-import { processOfContainer } from './container-network.ts';
+import { processOfContainer } from './container-process.ts';
 import type { Engine } from './open.ts';
 
 export type { CreateNetwork } from '#execution/network/create.ts';
@@ -194,7 +194,7 @@ function changePlace(engine: Engine, { id, spec }: Container, networks: readonly
 }
 
 function mustRun(engine: Engine, container: Container): number {
-  const running = processOfContainer(engine, container);
+  const running = processOfContainer(engine, container)?.pid;
   if (running !== undefined) return running;
   throw new JettisonError('engine/not-running', `Container ${container.name} is starting or ending: nothing can be changed now`, {
     hint: 'Try again in a moment',

@@ -81,6 +81,8 @@ export type Engine = AsyncDisposable & {
    * not go; a prune that was at work then is waited for.
    */
   hold(): void;
+  /** What this process makes counts as in use no longer: for one that goes on and on. */
+  letGo(): void;
   /** Since when others, or this process, are at work (milliseconds since the epoch); undefined when nobody is. */
   leasedSince(): number | undefined;
   /** Passwords and tokens that registries were shown so far, by host. */
@@ -91,8 +93,8 @@ export type Engine = AsyncDisposable & {
   worker(signal: AbortSignal): Promise<Worker>;
   /** Nobody wants more of the worker for now: it ends beside what is left to do. Whoever asks for one after that gets another. */
   dismissWorker(): void;
-  /** A worker of its own whose standard streams are this process's, for one container. */
-  attachedWorker(signal: AbortSignal, network?: ContainerNetwork['worker']): Promise<Worker>;
+  /** A worker of its own for one container; `inherit`: its standard streams are this process's. */
+  containerWorker(stdio: 'inherit' | 'none', network: ContainerNetwork['worker'], signal: AbortSignal): Promise<Worker>;
   /** A worker of its own that files go in and out of; `beside`: a process whose user namespace it joins. */
   filesWorker(beside: number | undefined, signal: AbortSignal): Promise<Worker>;
 };
@@ -218,6 +220,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     },
     now,
     hold: () => void hold(),
+    letGo: () => {
+      lease?.[Symbol.dispose]();
+      lease = undefined;
+    },
     leasedSince: () => listLeases(leases)[0]?.since,
     passwords: () => passwords,
     leaveGarbage: () => tending.leaveMark(),
@@ -240,7 +246,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       return await worker;
     },
     dismissWorker,
-    attachedWorker: async (signal, outer) => await startWorker('inherit', signal, outer && { network: outer }),
+    containerWorker: async (stdio, outer, signal) => await startWorker(stdio, signal, { network: outer }),
     filesWorker: async (beside, signal) => await startWorker('pipe', signal, beside === undefined ? {} : { beside }),
     [Symbol.asyncDispose]: async () => await resources.disposeAsync(),
   };

@@ -19,7 +19,7 @@ export type Container = {
   readonly spec: ContainerSpec;
   /** Milliseconds since the epoch. */
   readonly created: number;
-  /** What it wrote up to its last end. */
+  /** Where it writes: there from its first start on. */
   readonly snapshot: SnapshotId | undefined;
   readonly state: ContainerState;
   /** How often its policy has started it again since somebody started it. */
@@ -54,8 +54,6 @@ export type ContainerEnd = {
   readonly code: number;
   /** Milliseconds since the epoch. */
   readonly at: number;
-  /** Left out: what it wrote before stays. */
-  readonly snapshot?: SnapshotId | undefined;
   readonly error?: string;
   readonly isOutOfMemory?: boolean;
   /** Its policy starts it again. */
@@ -81,6 +79,8 @@ export type ContainerStore = {
   /** Somebody wants it to stop, or to run again. */
   noteStop(id: string, isToStop: boolean): void;
   noteEnd(id: string, end: ContainerEnd): void;
+  /** It could not be started. */
+  noteFailure(id: string, failure: { readonly code: number; readonly at: number; readonly error: string }): void;
   /** From now on it is `dead`, until `remove`. */
   noteRemoval(id: string): void;
   /** With its folder. */
@@ -129,8 +129,10 @@ export function openContainerStore(database: Database, folder: string): Containe
   const changeSpec = database.prepare('UPDATE containers SET spec = ? WHERE id = ?');
   const phase = database.prepare('UPDATE containers SET phase = ? WHERE id = ?');
   const stop = database.prepare('UPDATE containers SET to_stop = ? WHERE id = ?');
-  const end = database.prepare(
-    'UPDATE containers SET phase = ?, code = ?, ended = ?, error = ?, out_of_memory = ?, snapshot = coalesce(?, snapshot) WHERE id = ?',
+  const end = database.prepare('UPDATE containers SET phase = ?, code = ?, ended = ?, error = ?, out_of_memory = ? WHERE id = ?');
+  const failure = database.prepare(
+    `UPDATE containers SET code = ?, error = ?, phase = CASE WHEN started IS NULL THEN 'created' ELSE 'exited' END,
+      ended = CASE WHEN started IS NULL THEN NULL ELSE ? END WHERE id = ?`,
   );
   const remove = database.prepare('DELETE FROM containers WHERE id = ?');
 
@@ -179,8 +181,9 @@ export function openContainerStore(database: Database, folder: string): Containe
     noteSnapshot: (id, snapshot) => void own.run(snapshot, id),
     notePause: (id, isPaused) => void phase.run(isPaused ? 'paused' : 'running', id),
     noteStop: (id, isToStop) => void stop.run(isToStop ? 1 : 0, id),
-    noteEnd: (id, { code, at, snapshot, error, isOutOfMemory = false, restarts = false }) =>
-      void end.run(restarts ? 'restarting' : 'exited', code, at, error ?? null, isOutOfMemory ? 1 : 0, snapshot ?? null, id),
+    noteEnd: (id, { code, at, error, isOutOfMemory = false, restarts = false }) =>
+      void end.run(restarts ? 'restarting' : 'exited', code, at, error ?? null, isOutOfMemory ? 1 : 0, id),
+    noteFailure: (id, { code, at, error }) => void failure.run(code, error, at, id),
     noteRemoval: (id) => void phase.run('removing', id),
     remove: (id) => {
       // The lock's file goes while it is held: nobody can take it any more for a container that is gone.

@@ -1,8 +1,6 @@
 /** A container's process: `jettison run`. */
-import { isatty } from 'node:tty';
-import { JettisonError } from '#ground/base/errors.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
-import type { Runtime } from '#execution/runtime/contract.ts';
+import type { ProcessRequest, ProcessStreams, Runtime, StartedProcess } from '#execution/runtime/contract.ts';
 import { runInRoot, withDefaults, type Naming, type RootProcess } from './exec/process.ts';
 
 export type ContainerRequest = {
@@ -30,9 +28,17 @@ export type ContainerOutcome = {
   readonly code: number;
   /** What the container wrote, kept when `keep` was asked for. */
   readonly snapshot: SnapshotId | undefined;
+  readonly isOutOfMemory: boolean;
 };
 
 export type ContainerTools = { readonly snapshots: SnapshotStore; readonly runtime: Runtime };
+
+/** What becomes of its streams, and who is told that it runs. */
+export type ContainerSurroundings = {
+  readonly streams: ProcessStreams;
+  readonly onStart: (started: StartedProcess) => void;
+  readonly terminalSize?: ProcessRequest['terminalSize'];
+};
 
 /** An empty snapshot over an image, for a container to write on: who remembers its id before the container runs never loses what that wrote. */
 export async function prepareContainer(
@@ -45,26 +51,33 @@ export async function prepareContainer(
 }
 
 /**
- * Runs the process over its own snapshot or a new writable one of the image, attached to this process's own stdin, stdout and stderr. Volumes of the
+ * Runs the process over its own snapshot or a new writable one of the image. Volumes of the
  * image are part of that snapshot: nothing else outlives the container. When it cannot start it throws: for `docker run`'s exit codes take
  * `runtime/command-not-found` as 127, `runtime/command-not-executable` as 126 and every other error as 125.
  */
-export async function runContainer(request: ContainerRequest, tools: ContainerTools, signal: AbortSignal): Promise<ContainerOutcome> {
-  if (request.terminal && !isatty(0)) {
-    throw new JettisonError('ops/not-a-terminal', 'The input device is not a terminal', { hint: 'Leave out -t' });
-  }
+export async function runContainer(
+  request: ContainerRequest,
+  tools: ContainerTools & ContainerSurroundings,
+  signal: AbortSignal,
+): Promise<ContainerOutcome> {
   await using active =
     request.snapshot === undefined
       ? await tools.snapshots.prepare(request.image, signal)
       : await tools.snapshots.reopen(request.snapshot, signal);
   const { status, tidy } = await runMounted();
-  if (!request.keep && request.snapshot === undefined) return { code: status.code, snapshot: undefined };
+  const ended = { code: status.code, isOutOfMemory: status.outOfMemory === true };
+  if (!request.keep && request.snapshot === undefined) return { ...ended, snapshot: undefined };
   tidy(active.folder);
-  return { code: status.code, snapshot: (await active.commit(signal)).id };
+  return { ...ended, snapshot: (await active.commit(signal)).id };
 
   async function runMounted() {
     await using mounted = await active.mount(signal);
-    return await runInRoot(processOf(request, mounted.path), tools.runtime, { kind: 'inherit' }, signal);
+    return await runInRoot(
+      { ...processOf(request, mounted.path), onStart: tools.onStart, terminalSize: tools.terminalSize },
+      tools.runtime,
+      tools.streams,
+      signal,
+    );
   }
 }
 

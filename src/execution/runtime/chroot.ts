@@ -3,12 +3,13 @@
  * leave it, and all that it starts is held by a keeper (chroot/step-program.ts). It shares the container's processes, network and host name, has the container's own seccomp
  * filter, and no /proc but a few facts of the machine: what else is asked for is refused by name.
  */
-import { chmodSync, closeSync, constants, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, constants, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { toText } from '#ground/base/byte-string.ts';
-import { JettisonError, unreachable } from '#ground/base/errors.ts';
+import { JettisonError, systemCode, unreachable } from '#ground/base/errors.ts';
 import { drain, sendSignal, signalName } from '#ground/linux/child.ts';
 import { noIsolation } from '#ground/linux/isolation.ts';
+import { hasExecuted } from '#ground/linux/container-processes.ts';
 import { requireRung } from '#ground/linux/ladder.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
 import { capabilityNumbers, readCapabilities } from './capabilities.ts';
@@ -19,7 +20,7 @@ import { startStep, type RunningStep, type StepEnd } from './chroot/step.ts';
 import { makeSystemFolders, type SystemFolders } from './chroot/system-folders.ts';
 import { checkBefore, numberOf } from './check.ts';
 import { programPaths } from './command.ts';
-import type { Confinement, ExitStatus, ProcessMount, ProcessRequest, ProcessStreams, Runtime } from './contract.ts';
+import type { Confinement, ExitStatus, ProcessMount, ProcessRequest, ProcessStreams, Runtime, StartedProcess } from './contract.ts';
 import { inOrder } from './own-mounts.ts';
 import { openRootTree, type RootTree } from './root.ts';
 import { dockerCapabilities } from './rights.ts';
@@ -63,8 +64,15 @@ export function openChrootRuntime(bundles: string): Runtime & Disposable {
       const pid = running.get(id)?.process();
       if (pid !== undefined) sendSignal(pid, number);
     },
+    pause: refusePause,
+    resume: refusePause,
+    resized: () => undefined,
     [Symbol.dispose]: () => own[Symbol.dispose](),
   };
+}
+
+function refusePause(): never {
+  throw notInChroot('be paused');
 }
 
 /** Throws `runtime/not-in-chroot`. */
@@ -78,10 +86,7 @@ function refuse(request: ProcessRequest): void {
   ] as const;
   for (const [isAsked, what] of refused) {
     if (!isAsked) continue;
-    throw new JettisonError('runtime/not-in-chroot', `Without namespaces a process cannot have ${what}`, {
-      fault: 'environment',
-      hint: 'Leave it out, or build where another "--isolation" than "chroot" works',
-    });
+    throw notInChroot(`have ${what}`);
   }
 }
 
@@ -97,6 +102,13 @@ function askedOf(confinement: Confinement): readonly (readonly [boolean, string]
     [confinement.shares !== undefined || confinement.lacksShm === true, 'a choice of namespaces ("--ipc", "--uts")'],
     [confinement.hasInit === true, '"--init"'],
   ];
+}
+
+function notInChroot(what: string): JettisonError {
+  return new JettisonError('runtime/not-in-chroot', `Without namespaces a process cannot ${what}`, {
+    fault: 'environment',
+    hint: 'Leave it out, or build where another "--isolation" than "chroot" works',
+  });
 }
 
 type Running = {
@@ -121,6 +133,7 @@ async function runIn(
   try {
     const step = startStep(planOf(request, architecture), { file: join(own, 'step'), streams: outputs.streams });
     running.set(request.id, step);
+    if (request.onStart !== undefined) void tellStart(step, request.onStart);
     end = await endOf(step, stopSignal, signal);
     outputs.close();
     await outputs.drained;
@@ -193,7 +206,7 @@ function isKept(capability: string): boolean {
 }
 
 type Outputs = Disposable & {
-  readonly streams: readonly [number | 'nothing', number, number];
+  readonly streams: readonly [number | 'nothing', number | 'nothing', number | 'nothing'];
   /** Call when nobody is left to write. */
   close(): void;
   readonly drained: Promise<unknown>;
@@ -207,7 +220,7 @@ function openOutputs({ outputs }: SystemFolders, streams: ProcessStreams): Outpu
   const takers =
     streams.kind === 'capture'
       ? [streams.stdout, streams.stderr]
-      : [process.stdout, process.stderr].map((stream) => (bytes: Uint8Array) => void stream.write(bytes));
+      : ownFiles(streams).map((file) => (bytes: Uint8Array) => writeAll(file, bytes));
   const readEnds = outputs.map((path) => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
   const writeEnds = outputs.map((path) => openSync(path, constants.O_WRONLY));
   const drained = readEnds.map(async (file, index) => await drain(file, takers[index]));
@@ -218,11 +231,44 @@ function openOutputs({ outputs }: SystemFolders, streams: ProcessStreams): Outpu
     isOpen = false;
   };
   return {
-    streams: streams.kind === 'capture' ? ['nothing', stdout, stderr] : [0, 1, 2],
+    streams: streams.kind === 'capture' ? ['nothing', stdout, stderr] : streams.kind === 'files' ? streams.files : [0, 1, 2],
     close,
     drained: Promise.all(drained),
-    [Symbol.dispose]: close,
+    [Symbol.dispose]() {
+      close();
+      if (streams.kind === 'files') streams.release();
+    },
   };
+}
+
+/** What takes what the process writes to the names of its outputs. */
+function ownFiles(streams: Exclude<ProcessStreams, { kind: 'capture' }>): readonly number[] {
+  return streams.kind === 'inherit' ? [1, 2] : streams.files.slice(1).map((file) => (file === 'nothing' ? -1 : file));
+}
+
+/** Nobody reads it any more: then it is lost, as it is for the process. */
+function writeAll(file: number, bytes: Uint8Array): void {
+  try {
+    for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+  } catch (error) {
+    if (systemCode(error) !== 'EPIPE' && systemCode(error) !== 'EBADF') throw error;
+  }
+}
+
+async function tellStart(step: RunningStep, tell: (started: StartedProcess) => void): Promise<void> {
+  let ended = false;
+  void step.ended.finally(() => {
+    ended = true;
+  });
+  for (let wait = 2; !ended; wait = Math.min(wait + 1, 50)) {
+    const passed = Promise.withResolvers<void>();
+    setTimeout(passed.resolve, wait);
+    await Promise.race([step.ended, passed.promise]);
+    const pid = ended ? undefined : step.process();
+    if (pid === undefined || !hasExecuted(pid)) continue;
+    tell({ pid, program: [] });
+    return;
+  }
 }
 
 /** Waits for the end, or brings it about when the signal aborts. */

@@ -101,6 +101,8 @@ export type Confinement = {
   readonly hasInit?: boolean;
 };
 
+export type TerminalSize = { readonly rows: number; readonly columns: number };
+
 export type ProcessRequest = {
   /** Names the run; unique among those of this machine at one time; letters, digits, `-` and `_`. */
   readonly id: string;
@@ -118,12 +120,16 @@ export type ProcessRequest = {
   readonly hostname: string;
   /** A terminal of its own; only with inherited streams that are one. */
   readonly terminal: boolean;
+  /** Of that terminal, at the beginning. */
+  readonly terminalSize?: TerminalSize | undefined;
   /** What is sent first when the run is aborted: `SIGTERM` for most. */
   readonly stopSignal: string;
   /** Size of /dev/shm in bytes; null for 64 MiB. */
   readonly shmSize: number | null;
   readonly mounts: readonly ProcessMount[];
   readonly names: NameFiles;
+  /** Told once when the program itself runs; not told of one that has ended by then. */
+  readonly onStart?: (started: StartedProcess) => void;
   readonly ulimits?: readonly Ulimit[];
   /** Without them the process stays in the cgroup of this one. */
   readonly limits?: ResourceLimits;
@@ -132,6 +138,14 @@ export type ProcessRequest = {
 };
 
 export type ProcessStreams = ChildStreams;
+
+/** A process that runs. */
+export type StartedProcess = {
+  /** Of its first process, as this one counts. */
+  readonly pid: number;
+  /** The runtime that holds it, and what stands before its commands: empty where there is none that others could ask. */
+  readonly program: readonly string[];
+};
 
 /** 128 + n and the name of signal n when a signal ended the process. */
 export type ExitStatus = {
@@ -159,4 +173,9 @@ export type Runtime = {
   run(request: ProcessRequest, streams: ProcessStreams, signal: AbortSignal): Promise<ExitStatus>;
   /** Hands a signal (`SIGTERM`) to the first process of a run; nothing when it has ended. */
   signal(id: string, name: string): void;
+  /** Stops all processes of a run where they are, or lets them go on; nothing when it has ended. Throws `runtime/not-in-chroot`. */
+  pause(id: string): void;
+  resume(id: string): void;
+  /** The terminal that a run has as its streams has another size now. */
+  resized(id: string, size: TerminalSize): void;
 };

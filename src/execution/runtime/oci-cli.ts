@@ -1,15 +1,17 @@
 /** Drives crun or runc by their common command line: one `run` in the foreground for each process, which ends when the process does. */
 import { mkdirSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
 import { sendSignal, signalName, startChild, type Child, type ChildExit } from '#ground/linux/child.ts';
 import { orphanedContainers } from '#ground/linux/orphans.ts';
+import { hasExecuted, pauseContainer, resumeContainer } from '#ground/linux/container-processes.ts';
 import { openBundle, type Bundle } from './bundle.ts';
 import type { Cgroups, StepCgroup } from './cgroups.ts';
 import { checkBefore, numberOf } from './check.ts';
-import type { ExitStatus, ProcessRequest, Runtime } from './contract.ts';
+import type { ExitStatus, ProcessRequest, Runtime, StartedProcess } from './contract.ts';
 import type { HostFacts } from './spec.ts';
 
 export type Program = {
@@ -61,6 +63,7 @@ export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting
       const child = await startChild(command, streams);
       const run = { child, bundle, stopSignal };
       running.set(request.id, run);
+      if (request.onStart !== undefined) void tellStart(run, [program.file, ...callArguments(program, state, [])], request.onStart);
       try {
         const exit = await endOf(run, signal);
         if (exit.kind === 'killed' || signal.aborted) await sweep(program, state, { bundle, id: request.id });
@@ -76,7 +79,39 @@ export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting
       const number = numberOf(name);
       if (found) sendSignal(found.bundle.firstProcess() ?? found.child.pid, number);
     },
+    pause(id) {
+      const first = running.get(id)?.bundle.firstProcess();
+      if (first !== undefined) pauseContainer(first);
+    },
+    resume(id) {
+      const first = running.get(id)?.bundle.firstProcess();
+      if (first !== undefined) resumeContainer(first);
+    },
+    resized(id, size) {
+      const found = running.get(id);
+      if (found === undefined) return;
+      // runc looks at its own terminal then; crun 1.8 hands the signal on, and leaves the size as it was.
+      if (program.name === 'runc') sendSignal(found.child.pid, windowChanged);
+      else void import('#ground/linux/pseudo-terminal.ts').then(({ resizeTerminalsOf }) => resizeTerminalsOf(found.child.pid, size));
+    },
   };
+}
+
+const { SIGWINCH: windowChanged } = constants.signals;
+
+/** Looks until the program runs: there is a first process, and it is no copy of the runtime any more. */
+async function tellStart({ child, bundle }: Running, program: readonly string[], tell: (started: StartedProcess) => void): Promise<void> {
+  let ended = false;
+  void child.ended.finally(() => {
+    ended = true;
+  });
+  for (let wait = 2; !ended; wait = Math.min(wait + 1, 50)) {
+    await Promise.race([child.ended, pause(wait)]);
+    const pid = ended ? undefined : bundle.firstProcess();
+    if (pid === undefined || !hasExecuted(pid)) continue;
+    tell({ pid, program });
+    return;
+  }
 }
 
 async function openLimits({ id, limits }: ProcessRequest, cgroups: RuntimeSetting['cgroups']): Promise<StepCgroup | undefined> {

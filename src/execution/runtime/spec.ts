@@ -46,6 +46,9 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
     ociVersion: '1.0.2',
     process: {
       terminal: request.terminal,
+      ...(request.terminalSize === undefined
+        ? {}
+        : { consoleSize: { height: request.terminalSize.rows, width: request.terminalSize.columns } }),
       user: userOf(request, host),
       args: confinement.hasInit === true ? [initPlace, ...programPaths(request), '--', ...request.arguments] : request.arguments,
       env: request.environment,

@@ -98,6 +98,39 @@ export type TreeRequest = {
   readonly to: ExportTarget;
 };
 
+/** How a container's run is seen from outside. */
+export type SessionRequest = {
+  /** The container's folder: for its log and its control socket. */
+  readonly folder: string;
+  /** `nothing`: /dev/null; `own`: that of this process; `clients`: of whoever is attached. */
+  readonly stdin: 'nothing' | 'own' | 'clients';
+  /** Its stdin ends with that of a client. */
+  readonly stdinOnce: boolean;
+  /** What it writes goes to this process's own streams, too. */
+  readonly own: { readonly stdout: boolean; readonly stderr: boolean };
+  /** It is not started before somebody is attached. */
+  readonly awaitsClient: boolean;
+  /** Of its terminal. */
+  readonly size?: TerminalSize;
+  /** Its control socket is there: clients may come. */
+  readonly onReady?: () => void;
+  /** Told once when the program runs, unless it has ended by then. */
+  readonly onStart?: (started: ContainerStart) => void;
+};
+
+export type TerminalSize = { readonly rows: number; readonly columns: number };
+
+/** Where a running container is found, for those who go into it. */
+export type ContainerStart = {
+  /** The worker's process, as this one counts. */
+  readonly worker: number;
+  /** The container's first process, as the worker counts, and as this process does (undefined where it could not be found). */
+  readonly pid: number;
+  readonly hostPid: number | undefined;
+  /** The runtime and what stands before its commands; empty where there is none to ask. */
+  readonly program: readonly string[];
+};
+
 /** What a worker found when it tried what steps need. */
 export type Examination = {
   /** Undefined when nothing can be run. */
@@ -134,8 +167,8 @@ export type Worker = AsyncDisposable & {
   unpackLayer(request: UnpackRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
   /** An empty snapshot over an image for a container to write on, each time that it runs: its id is known, and can be kept, before anything is written. */
   prepareContainer(image: SnapshotId | undefined, signal: AbortSignal): Promise<SnapshotId>;
-  /** A container's process over its own snapshot, or a new writable snapshot, attached to this process's own standard streams. */
-  runContainer(request: ContainerRequest, signal: AbortSignal): Promise<ContainerOutcome>;
+  /** A container's process over its own snapshot, or a new writable snapshot. */
+  runContainer(request: ContainerRequest, session: SessionRequest, signal: AbortSignal): Promise<ContainerOutcome>;
   /** Hands a signal (`SIGTERM`) to the first process of a running container; nothing when it has ended. */
   signalContainer(id: string, name: string): void;
   /** Which packages the full tree of a snapshot has (undefined: an empty tree). */

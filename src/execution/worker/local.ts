@@ -14,6 +14,7 @@ import {
 import type { Report } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { OpRequest, Worker } from './contract.ts';
+import { locateProcess } from './locate.ts';
 import { fromWire, toWire, type CallName, type Calls, type FromWorker, type ToWorker } from './protocol.ts';
 
 /** `tree`: by default what works is taken. */
@@ -40,6 +41,8 @@ type Outside = {
   readonly report: Report;
   readonly agents?: OpRequest['agents'];
   readonly onRead?: OpRequest['onRead'];
+  readonly onReady?: (() => void) | undefined;
+  readonly onStart?: (pid: number, program: readonly string[]) => void;
   readonly parent?: Promise<SnapshotId>;
 };
 
@@ -145,7 +148,11 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
       return await call('unpackLayer', [{ ...request, parent: 'coming' }], { report, parent }, own.signal);
     },
     prepareContainer: async (image, callSignal) => await call('prepareContainer', [image], ignore, callSignal),
-    runContainer: async (request, callSignal) => await call('runContainer', [request], ignore, callSignal),
+    runContainer: async (request, { onReady, onStart, ...session }, callSignal) => {
+      const tellStart = (pid: number, program: readonly string[]): void =>
+        onStart?.({ ...locateProcess(child.pid ?? 0, isolation, pid), pid, program });
+      return await call('runContainer', [request, session], { report: ignore.report, onReady, onStart: tellStart }, callSignal);
+    },
     signalContainer: (container, name) => send({ kind: 'signal', container, name }),
     findPackages: async (top, callSignal) => await call('findPackages', [top], ignore, callSignal),
     lookAtFile: async (request, callSignal) => await call('lookAtFile', [request], ignore, callSignal),
@@ -181,6 +188,12 @@ function receive(
       break;
     case 'read':
       to.pending.get(message.id)?.outside.onRead?.(message.read);
+      break;
+    case 'reachable':
+      to.pending.get(message.id)?.outside.onReady?.();
+      break;
+    case 'started':
+      to.pending.get(message.id)?.outside.onStart?.(message.pid, message.program);
       break;
     case 'ask':
       void answerAgent(message, to);

@@ -7,7 +7,7 @@ import type { AlmostRung, TreeForm } from '#ground/linux/isolation.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
-import type { FilesRead, OpRequest, UnpackRequest, Worker } from './contract.ts';
+import type { ContainerOutcome, ContainerRequest, FilesRead, OpRequest, SessionRequest, UnpackRequest, Worker } from './contract.ts';
 
 /** An op's request as it crosses: of its agents only the ids, and whether somebody wants to know what is read. */
 export type WireOpRequest = Omit<OpRequest, 'agents' | 'onRead'> & { readonly agents: readonly string[]; readonly wantsDigests?: boolean };
@@ -15,8 +15,12 @@ export type WireOpRequest = Omit<OpRequest, 'agents' | 'onRead'> & { readonly ag
 /** A layer to unpack as it crosses: a parent that is not there yet is told later. */
 export type WireUnpackRequest = Omit<UnpackRequest, 'parent'> & { readonly parent: SnapshotId | undefined | 'coming' };
 
+/** A container's session as it crosses. */
+export type WireSession = Omit<SessionRequest, 'onReady' | 'onStart'>;
+
 /** The methods of a worker that are calls with an answer. */
 export type Calls = {
+  readonly runContainer: { readonly take: readonly [ContainerRequest, WireSession]; readonly give: ContainerOutcome };
   readonly run: { readonly take: readonly [WireOpRequest]; readonly give: Awaited<ReturnType<Worker['run']>> };
   readonly unpackLayer: { readonly take: readonly [WireUnpackRequest]; readonly give: SnapshotId };
 } & {
@@ -28,7 +32,6 @@ export type Calls = {
       | 'writeLayer'
       | 'exportTree'
       | 'prepareContainer'
-      | 'runContainer'
       | 'findPackages'
       | 'lookAtFile'
       | 'readFiles'
@@ -68,6 +71,9 @@ export type FromWorker =
   | { readonly kind: 'note'; readonly text: string }
   /** What the file operation of call `id` has read. */
   | { readonly kind: 'read'; readonly id: number; readonly read: readonly FilesRead[] }
+  /** The container of call `id` can be reached; it runs. */
+  | { readonly kind: 'reachable'; readonly id: number }
+  | { readonly kind: 'started'; readonly id: number; readonly pid: number; readonly program: readonly string[] }
   /** A step of call `id` asks an SSH agent; answered under `number`. */
   | { readonly kind: 'ask'; readonly id: number; readonly number: number; readonly agent: string; readonly message: Uint8Array }
   | { readonly kind: 'done'; readonly id: number; readonly give: unknown }

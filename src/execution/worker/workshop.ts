@@ -13,6 +13,7 @@ import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { ExecTools } from '#execution/ops/exec.ts';
 import { contentDigest, openFileThread, runFile, type FileRequest, type FileTools } from '#execution/ops/file.ts';
 import { runMerge } from '#execution/ops/merge.ts';
+import type { StartedProcess } from '#execution/runtime/contract.ts';
 import type { FilesRead, OpRequest, Worker } from './contract.ts';
 import { createLayers, type Layers } from './layers.ts';
 import { isMissing } from './missing.ts';
@@ -26,6 +27,8 @@ export type CallBack = {
   readonly ask: AskAgent;
   /** The parent of a layer to unpack, once it is there; never rejects. */
   readonly comingParent: () => Promise<SnapshotId>;
+  readonly tellReachable: () => void;
+  readonly tellStart: (started: StartedProcess) => void;
   readonly tellRead: (read: readonly FilesRead[]) => void;
 };
 type Answers = { readonly [K in CallName]: (take: Calls[K]['take'], back: CallBack, signal: AbortSignal) => Promise<Calls[K]['give']> };
@@ -97,10 +100,11 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
         const { prepareContainer } = await import('#execution/ops/container.ts');
         return await prepareContainer(image, { snapshots }, signal);
       },
-      runContainer: async ([request], _back, signal) => {
-        const { runContainer } = await import('#execution/ops/container.ts');
+      runContainer: async ([request, session], { tellReachable, tellStart }, signal) => {
+        const { runSession } = await import('./session/run.ts');
         try {
-          return await runContainer(request, await execTools(signal), signal);
+          const tools = { ...(await execTools(signal)), onReady: tellReachable, onStart: tellStart };
+          return await runSession(request, session, tools, signal);
         } finally {
           if (request.snapshot !== undefined) layers.forget(request.snapshot);
         }

@@ -1,8 +1,8 @@
 /** A child process that one holds on to, where `runProcess` (spawn.ts) is for those one waits for: its end apart from its output, and output through real pipes. */
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
-import { spawnProgram, type SpawnedProcess } from './posix-spawn.ts';
+import { JettisonError, systemCode, unreachable } from '#ground/base/errors.ts';
+import { spawnProgram, type SpawnedProcess, type SpawnStream } from './posix-spawn.ts';
 import { closeFile, makePipe } from './syscall.ts';
 
 export type ChildExit = { readonly kind: 'exited'; readonly code: number } | { readonly kind: 'killed'; readonly signal: string };
@@ -20,6 +20,8 @@ export type Child = {
 export type ChildStreams =
   /** This process's own stdin, stdout and stderr. */
   | { readonly kind: 'inherit' }
+  /** Open files of this process; `release` is called as soon as the child has them, or will never have them. */
+  | { readonly kind: 'files'; readonly files: readonly [SpawnStream, SpawnStream, SpawnStream]; readonly release: () => void }
   /** stdin is /dev/null; what is written comes in pieces as it arrives. */
   | { readonly kind: 'capture'; readonly stdout: (bytes: Uint8Array) => void; readonly stderr: (bytes: Uint8Array) => void };
 
@@ -45,18 +47,35 @@ export async function startChild(command: ChildCommand, streams: ChildStreams): 
       arguments: [command.file, ...command.arguments],
       environment: Object.entries(command.environment).map(([name, value]) => `${name}=${value}`),
       folder: command.folder,
-      streams: streams.kind === 'inherit' ? [0, 1, 2] : ['nothing', outputs[0]?.writeEnd ?? 'nothing', outputs[1]?.writeEnd ?? 'nothing'],
+      streams: filesOf(streams, outputs),
     });
   } catch (error) {
     failure = error;
   }
   for (const { writeEnd } of outputs) closeFile(writeEnd);
+  if (streams.kind === 'files') streams.release();
   const drained = outputs.map(async ({ readEnd }, index) => await drain(readEnd, handlers[index]));
   if (spawned === undefined) {
     await Promise.all(drained);
     throw new JettisonError('linux/cannot-start', `Cannot start "${command.file}"`, { fault: 'environment', cause: failure });
   }
   return follow(spawned, drained);
+}
+
+function filesOf(
+  streams: ChildStreams,
+  outputs: readonly { readonly writeEnd: number }[],
+): readonly [SpawnStream, SpawnStream, SpawnStream] {
+  switch (streams.kind) {
+    case 'inherit':
+      return [0, 1, 2];
+    case 'files':
+      return streams.files;
+    case 'capture':
+      return ['nothing', outputs[0]?.writeEnd ?? 'nothing', outputs[1]?.writeEnd ?? 'nothing'];
+    default:
+      return unreachable(streams, 'streams');
+  }
 }
 
 function follow({ pid, ended: end }: SpawnedProcess, drained: readonly Promise<void>[]): Child {

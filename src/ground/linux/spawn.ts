@@ -1,6 +1,8 @@
 /** Child processes: started without a shell, their exit a value, their output limited or streamed, ended when the signal aborts. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
 import { joinBytes } from '#ground/base/bytes.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 
@@ -79,6 +81,40 @@ export function startDetached(options: { readonly command: string; readonly argu
   const child = spawn(options.command, [...options.arguments], { stdio: 'ignore', detached: true, cwd: '/' });
   child.on('error', () => {});
   child.unref();
+}
+
+export type ReportingProcess = {
+  /** What it says on file 3, line by line, until it closes that or ends. */
+  readonly lines: AsyncIterable<string>;
+  /** This process is no longer kept alive by it. */
+  leave(): void;
+};
+
+/** Starts a process that outlives this one, in a session of its own, without streams but for file 3, on which it reports. Throws `linux/cannot-start`. */
+export async function startReporting(options: {
+  readonly command: string;
+  readonly arguments: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}): Promise<ReportingProcess> {
+  const child = spawn(options.command, [...options.arguments], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    detached: true,
+    cwd: '/',
+    env: { ...options.environment },
+  });
+  const started = Promise.withResolvers<void>();
+  child.once('spawn', started.resolve);
+  child.once('error', (error) => started.reject(explainStart(error, options)));
+  await started.promise;
+  const [, , , report] = child.stdio;
+  if (!(report instanceof Readable)) throw new JettisonError('linux/cannot-start', 'No pipe was made', { fault: 'bug' });
+  return {
+    lines: createInterface({ input: report }),
+    leave() {
+      report.destroy();
+      child.unref();
+    },
+  };
 }
 
 /**
@@ -176,7 +212,7 @@ function lastBytes(chunks: readonly Uint8Array[], limit: number): Uint8Array {
   return all.length > limit ? all.slice(all.length - limit) : all;
 }
 
-function explainStart(error: Error, options: ProcessOptions): JettisonError {
+function explainStart(error: Error, options: Pick<ProcessOptions, 'command' | 'cwd'>): JettisonError {
   const code = systemCode(error);
   if (code === 'ENOENT') {
     return new JettisonError('linux/no-such-command', `Cannot find the program "${options.command}"`, {

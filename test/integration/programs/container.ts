@@ -16,7 +16,7 @@ const runtime = await openRuntime(
 );
 const request: ContainerRequest = { ...JSON.parse(text), id: `c${process.pid}`, image: parseSnapshotId(image) };
 process.on('SIGUSR1', () => signalContainer(request.id, 'SIGUSR1', { runtime }));
-process.exitCode = await runContainer(request, { snapshots, runtime }, signal).then(
+process.exitCode = await runContainer(request, { snapshots, runtime, streams: { kind: 'inherit' }, onStart: () => undefined }, signal).then(
   ({ code }) => code,
   (error: unknown) => {
     console.error(error instanceof JettisonError ? error.code : error);

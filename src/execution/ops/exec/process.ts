@@ -7,6 +7,7 @@ import type {
   Confinement,
   ExitStatus,
   ProcessMount,
+  ProcessRequest,
   ProcessStreams,
   ResourceLimits,
   Runtime,
@@ -40,6 +41,9 @@ export type RootProcess = {
   readonly mounts: readonly RootMount[];
   readonly ulimits?: readonly Ulimit[];
   readonly limits?: ResourceLimits | undefined;
+  /** Told when the process runs. */
+  readonly onStart?: ProcessRequest['onStart'];
+  readonly terminalSize?: ProcessRequest['terminalSize'];
   /** Of a container. */
   readonly confinement?: Confinement;
   /** Groups of the image, by name or number, beside those of the user. */
@@ -90,6 +94,8 @@ export async function runInRoot(process: RootProcess, runtime: Runtime, streams:
     shmSize: process.shmSize,
     ulimits: process.ulimits ?? [],
     ...(process.limits === undefined ? {} : { limits: process.limits }),
+    ...(process.onStart === undefined ? {} : { onStart: process.onStart }),
+    ...(process.terminalSize === undefined ? {} : { terminalSize: process.terminalSize }),
     ...(process.confinement === undefined ? {} : { confinement: process.confinement }),
     mounts: [
       ...(process.confinement?.hasInit === true ? [initMount(runtime.scratch, prepared.resolved(initPlace))] : []),

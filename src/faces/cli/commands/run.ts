@@ -1,12 +1,19 @@
-import { run } from '#engine/run.ts';
+import { createContainer } from '#engine/create-container.ts';
+import { findContainer } from '#engine/find-container.ts';
+import { holdContainer } from '#engine/hold-container.ts';
+import { launch } from '#engine/launch.ts';
+import type { CreateRequest } from '#engine/container-requests.ts';
 import { isCode, JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
+import { usualDetachKeys } from '../detach-keys.ts';
 import { engineFor } from '../engine.ts';
+import { flag, text } from '../option.ts';
 import { openTransferScreen, silentTransferScreen } from '../output/transfers.ts';
+import { startAttached } from './container-attach.ts';
 import { containerOptions, containerOptionsNotBuilt, createRequest } from './container-options.ts';
 
 /** Exit codes of `docker run` when it is not the container that failed: no such command, one that cannot be run, anything else. */
-function ownFailure(error: unknown): number {
+export function startFailure(error: unknown): number {
   if (isCode(error, 'runtime/command-not-found')) return 127;
   return isCode(error, 'runtime/command-not-executable') ? 126 : 125;
 }
@@ -15,22 +22,62 @@ export const runCommand = defineCommand({
   name: 'run',
   summary: 'Create and run a new container from an image',
   usage: '[OPTIONS] IMAGE [COMMAND] [ARG...]',
-  options: containerOptions,
-  notBuilt: `${containerOptionsNotBuilt} d=detach detach-keys sig-proxy`,
+  options: {
+    ...containerOptions,
+    detach: flag('detach', { short: 'd', help: 'Run the container in the background and print its ID' }),
+    detachKeys: text('detach-keys', { help: 'Keys that leave a container with a terminal running (default "ctrl-p,ctrl-q")' }),
+    signals: flag('sig-proxy', { help: 'Pass signals on to the container' }, true),
+  },
+  notBuilt: containerOptionsNotBuilt,
   arguments: [1, Infinity],
   optionsEndAtArgument: true,
-  failureCode: ownFailure,
+  failureCode: startFailure,
   async run({ options, arguments: words }, around, signal) {
     const { isolation } = options;
-    const given = createRequest(options, words, around);
-    const request = { ...given, stdinOnce: given.openStdin };
-    if (request.attach.length > 0) throw new JettisonError('cli/not-built', '"--attach" is not built yet');
-    if (request.restart.policy !== 'no') throw new JettisonError('cli/not-built', '"--restart" is not built yet');
-    if (options.terminal && around.streams.stdin.isTTY !== true) {
+    if (options.detach && options.attach.length > 0)
+      throw new JettisonError('cli/usage', 'Conflicting options: cannot specify both --attach and --detach');
+    const request = forRun(createRequest(options, words, around), options.detach);
+    const streams = request.attach;
+    const attaching = {
+      stdin: streams.includes('stdin'),
+      stdout: streams.includes('stdout'),
+      stderr: streams.includes('stderr'),
+      detachKeys: options.detachKeys ?? usualDetachKeys,
+      passesSignals: options.signals,
+    };
+    if (request.terminal && request.openStdin && attaching.stdin && around.streams.stdin.isTTY !== true)
       throw new JettisonError('cli/usage', 'The input device is not a terminal', { hint: 'Leave "-t" out' });
-    }
     await using engine = await engineFor(around, isolation === undefined ? {} : { isolation });
     using screen = options.quiet ? silentTransferScreen() : openTransferScreen(around.streams.stderr, around);
-    return await run(engine, request, screen.report, signal);
+    const id = await createContainer(engine, request, screen.report, signal);
+    const container = findContainer(engine, id);
+    if (options.detach) {
+      const { started } = await launch(engine, container, { awaitsClient: false, size: undefined }, screen.report, signal);
+      await started;
+      around.streams.stdout.write(`${id}\n`);
+      return 0;
+    }
+    // Docker's client says which container it is where it shows nothing of it.
+    if (!attaching.stdout && !attaching.stderr) around.streams.stdout.write(`${id}\n`);
+    if (outlivesCommand(request, options.signals))
+      return await startAttached(engine, container, { attaching, report: screen.report }, around, signal);
+    const holding = { own: attaching, awaitsClient: false, size: undefined, onReady: nothing, onStart: nothing };
+    return await holdContainer(engine, id, holding, screen.report, signal);
   },
 });
+
+function nothing(): void {}
+
+/** The streams that `run` is attached to: those that were named; else stdout, stderr and, with `-i`, stdin. */
+function forRun(request: CreateRequest, detach: boolean): CreateRequest {
+  if (detach) return request;
+  const attach: CreateRequest['attach'] =
+    request.attach.length > 0 ? request.attach : ['stdout', 'stderr', ...(request.openStdin ? (['stdin'] as const) : [])];
+  const isFed = attach.includes('stdin');
+  return { ...request, attach, openStdin: request.openStdin || isFed, stdinOnce: isFed };
+}
+
+/** Then this process cannot be what holds it. */
+function outlivesCommand({ terminal, restart }: CreateRequest, passesSignals: boolean): boolean {
+  return terminal || restart.policy !== 'no' || !passesSignals;
+}

@@ -1,0 +1,124 @@
+/** Asking a container that runs, over the control socket in its folder. */
+import type { Duplex } from 'node:stream';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { connectLocal } from '#ground/linux/local-socket.ts';
+import {
+  controlSocket,
+  createControlReader,
+  frameKinds,
+  frameOf,
+  readAnswer,
+  readExit,
+  sizeBytes,
+  type ControlRequest,
+  type Frame,
+} from './control-protocol.ts';
+
+export type { ControlRequest } from './control-protocol.ts';
+
+/** What comes from a container. */
+export type Attachment = Disposable & {
+  /** Settles when its connection has ended: with the exit code, or undefined where the monitor was killed or this end was disposed. */
+  readonly ended: Promise<number | undefined>;
+  /** False when no more should be sent before `drained` settles. */
+  sendInput(bytes: Uint8Array): boolean;
+  drained(): Promise<void>;
+  endInput(): void;
+  resize(size: { readonly rows: number; readonly columns: number }): void;
+  /** No more output is wanted until `resume`. */
+  pause(): void;
+  resume(): void;
+};
+
+export type OnOutput = (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
+
+/** Has the container whose folder this is do something. Gives false when nobody serves it: it does not run. Throws what it refuses with. */
+export async function askContainer(folder: string, request: ControlRequest): Promise<boolean> {
+  const opened = await open(folder, request, () => undefined);
+  opened?.connection.destroy();
+  return opened !== undefined;
+}
+
+/** Waits with others for the end of a container; undefined when nobody serves it. */
+export async function watchContainer(folder: string): Promise<(Pick<Attachment, 'ended'> & Disposable) | undefined> {
+  return await attach(folder, { kind: 'watch' }, () => undefined);
+}
+
+/** Attaches to a container; undefined when nobody serves it. What it writes from now on goes to `onOutput`. */
+export async function attachContainer(
+  folder: string,
+  wants: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean },
+  onOutput: OnOutput,
+): Promise<Attachment | undefined> {
+  return await attach(folder, { kind: 'attach', ...wants }, onOutput);
+}
+
+async function attach(folder: string, request: ControlRequest, onOutput: OnOutput): Promise<Attachment | undefined> {
+  let code: number | undefined;
+  const opened = await open(folder, request, ({ kind, bytes }) => {
+    if (kind === frameKinds.stdout) onOutput('stdout', bytes);
+    else if (kind === frameKinds.stderr) onOutput('stderr', bytes);
+    else if (kind === frameKinds.exit) code = readExit(bytes);
+  });
+  if (opened === undefined) return undefined;
+  const { connection } = opened;
+  const send = (kind: number, bytes: Uint8Array): boolean => connection.destroyed || connection.write(frameOf(kind, bytes));
+  return {
+    ended: opened.closed.then(() => code),
+    sendInput: (bytes) => send(frameKinds.stdin, bytes),
+    drained: async () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      if (connection.destroyed || !connection.writableNeedDrain) resolve();
+      else connection.once('drain', resolve).once('close', resolve);
+      await promise;
+    },
+    endInput: () => void send(frameKinds.endOfStdin, new Uint8Array(0)),
+    resize: (size) => void send(frameKinds.resize, sizeBytes(size)),
+    pause: () => void connection.pause(),
+    resume: () => void connection.resume(),
+    [Symbol.dispose]: () => void connection.destroy(),
+  };
+}
+
+/** Connects, asks and waits for the answer; frames that follow go to `onFrame`. */
+async function open(
+  folder: string,
+  request: ControlRequest,
+  onFrame: (frame: Frame) => void,
+): Promise<{ readonly connection: Duplex; readonly closed: Promise<void> } | undefined> {
+  const connection = await tryConnect(folder);
+  if (connection === undefined) return undefined;
+  const closed = Promise.withResolvers<void>();
+  const answered = Promise.withResolvers<string | undefined>();
+  const read = createControlReader(answered.resolve, onFrame);
+  connection.on('data', (bytes: Uint8Array) => {
+    try {
+      read(bytes);
+    } catch {
+      connection.destroy();
+    }
+  });
+  connection.once('end', () => connection.destroy());
+  connection.once('close', () => {
+    answered.resolve(undefined);
+    closed.resolve();
+  });
+  connection.write(`${JSON.stringify(request)}\n`);
+  const line = await answered.promise;
+  if (line === undefined) return undefined;
+  const answer = readAnswer(line);
+  if (answer?.ok === true) return { connection, closed: closed.promise };
+  connection.destroy();
+  throw new JettisonError(answer?.code ?? 'worker/bad-control', answer?.message ?? 'The container gave no answer', {
+    fault: 'environment',
+  });
+}
+
+async function tryConnect(folder: string): Promise<Duplex | undefined> {
+  try {
+    return await connectLocal({ folder, name: controlSocket });
+  } catch (error) {
+    if (['ENOENT', 'ECONNREFUSED', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
+    throw error;
+  }
+}

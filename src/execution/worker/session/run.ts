@@ -1,0 +1,175 @@
+/** A container's run as others see it: its streams, its log, its control socket. */
+import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { openPseudoTerminal, type PseudoTerminal } from '#ground/linux/pseudo-terminal.ts';
+import { makePipe } from '#ground/linux/syscall.ts';
+import { runContainer, type ContainerOutcome, type ContainerRequest, type ContainerTools } from '#execution/ops/container.ts';
+import type { ProcessStreams, StartedProcess } from '#execution/runtime/contract.ts';
+import type { WireSession } from '../protocol.ts';
+import { serveControl, type Controlled } from './control.ts';
+import { openContainerLog } from './log-file.ts';
+import { createFileSink, createOutputs, type Outputs } from './outputs.ts';
+
+/** Milliseconds for clients to take the last that was written, and for the first of them to come. */
+const lastPieces = 2000;
+const firstClient = 10_000;
+const usualSize = { rows: 24, columns: 80 };
+
+export type SessionTools = ContainerTools & {
+  readonly onReady: () => void;
+  readonly onStart: (started: StartedProcess) => void;
+  readonly now: () => number;
+};
+
+/** Runs the container with the streams that `session` says. Throws what `runContainer` throws, `worker/no-terminal`. */
+export async function runSession(
+  request: ContainerRequest,
+  session: WireSession,
+  tools: SessionTools,
+  signal: AbortSignal,
+): Promise<ContainerOutcome> {
+  const { runtime } = tools;
+  using log = openContainerLog(join(session.folder, 'log.json'), tools.now);
+  const outputs = createOutputs();
+  outputs.add((stream, bytes) => {
+    log.write(stream, bytes);
+    return undefined;
+  });
+  const own = createFileSink({ stdout: session.own.stdout ? 1 : undefined, stderr: session.own.stderr ? 2 : undefined }, (stream) =>
+    outputs.abandon(stream),
+  );
+  outputs.add(own.sink);
+  using streams = request.terminal ? openTerminal(session, outputs) : openPipes(session, outputs);
+  const attached = Promise.withResolvers<void>();
+  let { size = usualSize } = session;
+  const stopping = createStopping(request.id, runtime);
+  const { input, terminal } = streams;
+  const { stop } = stopping;
+  const controlled: Controlled = {
+    outputs,
+    input: input && {
+      write: (bytes) => input.destroyed || input.write(bytes),
+      whenDrained: (resume) => void input.once('drain', resume).once('close', resume),
+      end: () => void input.end(),
+    },
+    inputEndsWithClient: session.stdinOnce && !request.terminal,
+    signal: (name) => runtime.signal(request.id, name),
+    stop,
+    pause: () => runtime.pause(request.id),
+    resume: () => runtime.resume(request.id),
+    resize: (asked) => {
+      size = asked;
+      terminal?.resize(asked);
+      runtime.resized(request.id, asked);
+    },
+    onAttach: attached.resolve,
+  };
+  await using control = await serveControl(session.folder, controlled);
+  tools.onReady();
+  if (session.awaitsClient) await Promise.race([attached.promise, pause(firstClient)]);
+  let code: number | undefined;
+  try {
+    const around = {
+      streams: streams.given,
+      terminalSize: request.terminal ? size : undefined,
+      onStart: (started: StartedProcess): void => {
+        // It may have got another size before there was anybody to tell.
+        if (request.terminal) runtime.resized(request.id, size);
+        tools.onStart(started);
+      },
+    };
+    const outcome = await runContainer(request, { ...tools, ...around }, signal);
+    ({ code } = outcome);
+    return outcome;
+  } finally {
+    stopping.end();
+    streams.given.release();
+    input?.destroy();
+    await outputs.drained();
+    await own.flushed();
+    await control.finish(code, lastPieces);
+  }
+}
+
+type Streams = Disposable & {
+  readonly given: Extract<ProcessStreams, { kind: 'files' }>;
+  readonly input: Duplex | undefined;
+  readonly terminal: PseudoTerminal | undefined;
+};
+
+/** Real pipes: what writes to a socket could not open /dev/stdout again. */
+function openPipes({ stdin }: WireSession, outputs: Outputs): Streams {
+  const [stdout, stderr] = [makePipe(), makePipe()];
+  const pipe = stdin === 'clients' ? makePipe() : undefined;
+  outputs.follow('stdout', new Socket({ fd: stdout.readEnd, readable: true, writable: false }));
+  outputs.follow('stderr', new Socket({ fd: stderr.readEnd, readable: true, writable: false }));
+  const input = pipe && new Socket({ fd: pipe.writeEnd, readable: false, writable: true });
+  // A process that closes its stdin, or ends, wants no more of it.
+  input?.on('error', () => input.destroy());
+  const release = closeOnce([stdout.writeEnd, stderr.writeEnd, ...(pipe === undefined ? [] : [pipe.readEnd])]);
+  const first = stdin === 'own' ? 0 : (pipe?.readEnd ?? 'nothing');
+  return {
+    given: { kind: 'files', files: [first, stdout.writeEnd, stderr.writeEnd], release },
+    input,
+    terminal: undefined,
+    [Symbol.dispose]: release,
+  };
+}
+
+/** The runtime passes on what goes between this terminal and the one that it makes inside. */
+function openTerminal({ stdin, size = usualSize }: WireSession, outputs: Outputs): Streams {
+  const terminal = tryTerminal(size);
+  outputs.follow('stdout', terminal.master);
+  const { slave } = terminal;
+  const release = closeOnce([slave]);
+  return {
+    given: { kind: 'files', files: [slave, slave, slave], release },
+    input: stdin === 'clients' ? terminal.master : undefined,
+    terminal,
+    [Symbol.dispose]: release,
+  };
+}
+
+function tryTerminal(size: { readonly rows: number; readonly columns: number }): PseudoTerminal {
+  try {
+    return openPseudoTerminal(size);
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    throw new JettisonError('worker/no-terminal', `Cannot make a terminal: ${String(systemCode(error))}`, {
+      fault: 'environment',
+      cause: error,
+      hint: 'This machine gives no pseudo-terminals (/dev/ptmx, /dev/pts): leave "-t" out',
+    });
+  }
+}
+
+function closeOnce(files: readonly number[]): () => void {
+  let isOpen = true;
+  return () => {
+    if (isOpen) for (const file of files) closeSync(file);
+    isOpen = false;
+  };
+}
+
+/** A stop signal now, SIGKILL when it has not ended after some seconds. */
+function createStopping(id: string, runtime: ContainerTools['runtime']) {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    stop: (name: string, seconds: number): void => {
+      runtime.signal(id, name);
+      runtime.resume(id);
+      clearTimeout(timer);
+      if (seconds >= 0) timer = setTimeout(() => runtime.signal(id, 'SIGKILL'), seconds * 1000);
+    },
+    end: () => clearTimeout(timer),
+  };
+}
+
+async function pause(milliseconds: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setTimeout(resolve, milliseconds).unref();
+  await promise;
+}
