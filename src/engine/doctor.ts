@@ -1,6 +1,4 @@
 /** `jettison doctor`: which rung of the ladder this machine gives, and what is missing for the others. */
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import type { Diagnosis as LadderDiagnosis } from '#execution/worker/diagnose.ts';
 import type { RunnablePlatform } from '#execution/worker/platforms.ts';
 import { platformsHere } from './info.ts';
@@ -9,8 +7,8 @@ import { workerEnvironment, type Engine } from './open.ts';
 export type Diagnosis = LadderDiagnosis & {
   /** Folder of the store. */
   readonly store: string;
-  /** Programs that give a step without root a network of its own, which are installed; none of them is used yet. */
-  readonly networkPrograms: readonly string[];
+  /** What network containers get here, and what is missing for one of their own. */
+  readonly containerNetwork: string;
   /** Whose programs steps can run. */
   readonly platforms: readonly RunnablePlatform[];
 };
@@ -21,7 +19,6 @@ export async function diagnose(engine: Engine, signal: AbortSignal): Promise<Dia
   const { store } = engine.paths;
   const environment = workerEnvironment(engine.environment);
   const found = await tryLadder({ store, environment, now: engine.now, wish: engine.wish }, signal);
-  const isThere = (name: string): boolean =>
-    (environment['PATH'] ?? '').split(delimiter).some((folder) => folder !== '' && existsSync(join(folder, name)));
-  return { ...found, store, networkPrograms: ['pasta', 'slirp4netns'].filter(isThere), platforms: platformsHere() };
+  const { describeNetworks } = await import('#execution/network/diagnose.ts');
+  return { ...found, store, containerNetwork: describeNetworks(environment), platforms: platformsHere() };
 }

@@ -1,6 +1,4 @@
 /** The network of a container of root: a namespace of its own, a cable to the bridge of each of its networks, a name server, and its ports. */
-import { readFileSync } from 'node:fs';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { ipv4Text, parseIPv4 } from '#ground/base/ipv4.ts';
 import { findLink } from '#ground/linux/links.ts';
 import { openNetlink, type Netlink } from '#ground/linux/netlink.ts';
@@ -9,10 +7,10 @@ import { checkAddress, chooseAddress } from './addresses.ts';
 import { hasBridges, plugIn, prepareNamespace, raiseBridge, sweepBridges, unplug, withBridgeLock } from './bridge.ts';
 import { nothingToConnect, type ContainerNetwork, type NetworkedContainer } from './container-network.ts';
 import { nameServerAddress, serveNames, type Names } from './name-server.ts';
-import { openPorts, portsToOpen } from './open-ports.ts';
-import { parseResolvConf, printResolvConf, reachableServers, withOwnServer, type Resolving } from './resolv-conf.ts';
+import { openContainerPorts } from './open-ports.ts';
+import { parseResolvConf, printResolvConf, reachableServers, readMachineResolvConf, withOwnServer, type Resolving } from './resolv-conf.ts';
 import { isPredefined, type Endpoint, type Network, type NetworkStore } from './store.ts';
-import type { Membership, NetworkWish, OpenPort } from './wish.ts';
+import type { Membership, NetworkWish } from './wish.ts';
 
 export type BridgedTools = {
   readonly store: NetworkStore;
@@ -24,8 +22,6 @@ export type BridgedTools = {
 
 /** A network that a container is to stand on. */
 export type Place = { readonly network: Network; readonly membership: Membership };
-
-const resolvConf = '/etc/resolv.conf';
 
 /**
  * Everything that can fail has happened when it resolves, and nothing is left of it when it rejects. Throws a SystemCallError (`EPERM`) where neither namespaces nor bridges are to be
@@ -55,11 +51,11 @@ export async function openBridged(
     { ...tools, hasWayOut: notes.length === 0 },
   );
   if (naming.isOwn) {
-    const upstream = (): readonly string[] => tools.resolving?.nameServers ?? parseResolvConf(machineResolvConf()).nameServers;
+    const upstream = (): readonly string[] => tools.resolving?.nameServers ?? parseResolvConf(readMachineResolvConf()).nameServers;
     undo.use(await serveNames({ namespace, names: namesFor(container.id, store), upstream }));
   }
   const address = ipv4Text(standing[0]?.address ?? 0);
-  const open = undo.use(await openContainerPorts(container, wish, address, store));
+  const open = undo.use(await openContainerPorts(container, { wish, address, store }));
   store.openPorts(container.id, open.ports);
   const stack = undo.move();
   return {
@@ -80,7 +76,7 @@ function namingFor(
   networks: readonly Network[],
   { resolving: asked, hasWayOut }: Pick<BridgedTools, 'resolving'> & { readonly hasWayOut: boolean },
 ): { readonly isOwn: boolean; readonly text: string } {
-  const resolving = { ...parseResolvConf(machineResolvConf()), ...asked };
+  const resolving = { ...parseResolvConf(readMachineResolvConf()), ...asked };
   const direct = reachableServers(resolving);
   const isOwn = !hasWayOut || direct.length === 0 || networks.some(({ name }) => !isPredefined(name));
   return { isOwn, text: printResolvConf(isOwn ? withOwnServer(resolving, nameServerAddress) : { ...resolving, nameServers: direct }) };
@@ -90,31 +86,6 @@ function namingFor(
 export function resolvConfOf(container: string, store: NetworkStore): string | undefined {
   const networks = store.memberships(container).map(({ network }) => store.get(network));
   return networks.length === 0 ? undefined : namingFor(networks, { hasWayOut: true }).text;
-}
-
-async function openContainerPorts(
-  container: NetworkedContainer,
-  wish: NetworkWish,
-  address: string,
-  store: NetworkStore,
-): ReturnType<typeof openPorts> {
-  const isOurs = (port: number, protocol: OpenPort['protocol']): boolean =>
-    [...store.ports()].some(([id, ports]) => id !== container.id && ports.some((one) => one.host === port && one.protocol === protocol));
-  try {
-    return await openPorts(portsToOpen(wish, container.exposed), { address, isOurs });
-  } catch (error) {
-    if (!(error instanceof JettisonError)) throw error;
-    const endpoint = `endpoint ${container.name} (${container.id})`;
-    throw new JettisonError(
-      error.code,
-      `failed to set up container networking: driver failed programming external connectivity on ${endpoint}: ${error.message}`,
-      {
-        fault: error.fault,
-        cause: error,
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
-      },
-    );
-  }
 }
 
 function gatewayOf(store: NetworkStore, standing: readonly Endpoint[]): string | undefined {
@@ -234,13 +205,4 @@ function namesFor(container: string, store: NetworkStore): Names {
       return found === undefined ? undefined : `${found.endpoint.names[0] ?? ''}.${found.network}`;
     },
   };
-}
-
-function machineResolvConf(): string {
-  try {
-    return readFileSync(resolvConf, 'utf8');
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error;
-    return '';
-  }
 }

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { forwardTcp, type Listening, type Target } from './forward-tcp.ts';
 import { forwardUdp } from './forward-udp.ts';
+import type { NetworkedContainer } from './container-network.ts';
+import type { NetworkStore } from './store.ts';
 import type { NetworkWish, OpenPort, PublishedPort } from './wish.ts';
 
 export type OpenPorts = AsyncDisposable & { readonly ports: readonly OpenPort[] };
@@ -39,6 +41,24 @@ export async function openPorts(
   }
   const stack = opened.move();
   return { ports, [Symbol.asyncDispose]: async () => await stack.disposeAsync() };
+}
+
+/** All that a container is to have open, where it has `address`. What goes wrong is told with the container's name, as docker does. */
+export async function openContainerPorts(
+  { id, name, exposed }: NetworkedContainer,
+  { wish, address, store }: { readonly wish: NetworkWish; readonly address: string; readonly store: NetworkStore },
+): Promise<OpenPorts> {
+  const isOurs = (port: number, protocol: OpenPort['protocol']): boolean =>
+    [...store.ports()].some(([other, ports]) => other !== id && ports.some((one) => one.host === port && one.protocol === protocol));
+  try {
+    return await openPorts(portsToOpen(wish, exposed), { address, isOurs });
+  } catch (error) {
+    if (!(error instanceof JettisonError)) throw error;
+    const prefix = `failed to set up container networking: driver failed programming external connectivity on endpoint ${name} (${id})`;
+    const details = { fault: error.fault, cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) };
+    if (error.code === 'network/port-taken') throw new JettisonError('network/port-taken', `${prefix}: ${error.message}`, details);
+    throw new JettisonError('network/no-such-port', `${prefix}: ${error.message}`, details);
+  }
 }
 
 type Found = { readonly address: string; readonly listening: Listening };

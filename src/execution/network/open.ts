@@ -7,6 +7,7 @@ import { openBridged, resolvConfOf, type Place } from './bridged.ts';
 import { nothingToConnect, type ContainerNetwork, type NetworkedContainer } from './container-network.ts';
 import type { Resolving } from './resolv-conf.ts';
 import { isPredefined, type NetworkStore } from './store.ts';
+import { findUserNetworkProgram, obstacleToUserNetwork, openUserNetwork } from './user-network.ts';
 import { placeOfDefault, type Membership, type NetworkWish } from './wish.ts';
 
 export type NetworkTools = {
@@ -90,7 +91,7 @@ async function openNetworks(
 ): Promise<ContainerNetwork> {
   const places = memberships.map((membership) => placeOf(membership, tools.store));
   const isDefault = wish.place.kind === 'default';
-  if (process.getuid?.() !== 0) return openWithoutRoot(places, wish, tools);
+  if (process.getuid?.() !== 0) return await openWithoutRoot(container, places, wish, tools);
   try {
     return await openBridged(container, places, wish, tools);
   } catch (error) {
@@ -103,7 +104,12 @@ async function openNetworks(
   }
 }
 
-function openWithoutRoot(places: readonly Place[], wish: NetworkWish, tools: NetworkTools): ContainerNetwork {
+async function openWithoutRoot(
+  container: NetworkedContainer,
+  places: readonly Place[],
+  wish: NetworkWish,
+  tools: NetworkTools,
+): Promise<ContainerNetwork> {
   const named = places.find(({ network }) => !isPredefined(network.name));
   if (named !== undefined) {
     throw new JettisonError('network/needs-root', `Network "${named.network.name}" needs a bridge, which only root can make`, {
@@ -111,8 +117,17 @@ function openWithoutRoot(places: readonly Place[], wish: NetworkWish, tools: Net
       hint: 'Run as root, or leave --network out: then the container has a network of its own by pasta or slirp4netns',
     });
   }
-  const problem = 'without root there is none yet';
-  const hint = 'Run as root, or say --network host';
+  const program = findUserNetworkProgram(tools.environment);
+  const obstacle = obstacleToUserNetwork();
+  if (program !== undefined && obstacle === undefined) return await openUserNetwork(program, container, wish, tools);
+  const problem =
+    program === undefined
+      ? 'without root that takes the program pasta or slirp4netns, and neither is here'
+      : `${program.name} cannot give one: ${obstacle ?? ''}`;
+  const hint =
+    program === undefined
+      ? 'Install one of them: apt install passt (or: apt install slirp4netns)'
+      : 'The machine needs a default route, and /dev/net/tun for all users (modprobe tun)';
   if (wish.place.kind !== 'default' || wish.published.length > 0 || wish.publishAll) throw noBridge(problem, hint);
   tools.note(`The container has the network of the machine: ${problem} (${hint}; --network host says nothing)`);
   return ofMachine('host');

@@ -1,11 +1,23 @@
 /** What a container reads as /etc/resolv.conf, made of that of the machine (resolv.conf(5)). */
+import { readFileSync } from 'node:fs';
 import { isIPv4, isIPv6 } from 'node:net';
+import { systemCode } from '#ground/base/errors.ts';
 
 export type Resolving = {
   readonly nameServers: readonly string[];
   readonly search: readonly string[];
   readonly options: readonly string[];
 };
+
+/** The text of the machine's own; empty where it has none. */
+export function readMachineResolvConf(): string {
+  try {
+    return readFileSync('/etc/resolv.conf', 'utf8');
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    return '';
+  }
+}
 
 /** Reads a resolv.conf; of several `search` lines the last counts. */
 export function parseResolvConf(text: string): Resolving {

@@ -29,13 +29,13 @@ function shown(text: string): string {
 
 type Report = Diagnosis['rungs'][number];
 
-function documentOf({ taken, rungs, host, networkPrograms, platforms, store }: Diagnosis) {
+function documentOf({ taken, rungs, host, containerNetwork, platforms, store }: Diagnosis) {
   return {
     isolation: isUsable(taken) ? taken.isolation : null,
     tree: isUsable(taken) ? taken.tree : null,
     store,
     host: { ...host },
-    networkPrograms: [...networkPrograms],
+    containerNetwork,
     platforms: platforms.map(({ platform, emulator }) => ({ platform, emulator: emulator ?? null })),
     rungs: rungs.map((rung) => ({
       isolation: rung.isolation,
@@ -66,15 +66,13 @@ function lacksOf(rung: Report): readonly { readonly what: string; readonly probl
 }
 
 function describe(diagnosis: Diagnosis): string {
-  const { rungs, host, networkPrograms, platforms, store } = diagnosis;
+  const { rungs, host, containerNetwork, platforms, store } = diagnosis;
   const runnable = platforms.map(({ platform, emulator }) => (emulator === undefined ? platform : `${platform} (emulated by ${emulator})`));
-  const programs =
-    networkPrograms.length === 0 ? 'neither pasta nor slirp4netns is installed' : `${networkPrograms.join(' and ')} installed`;
   const facts = [
     ['Host', `Linux ${host.kernel}, ${host.architecture}, cgroup ${host.cgroup}, ${rightsOf(diagnosis)}`],
     ['Store', `${store} on ${host.fileSystem}`],
     ['Platforms', runnable.join(', ')],
-    ['Network', `a step has the host's, or none; a network of its own is not built yet (${programs})`],
+    ['Network', `a step has the host's, or none; containers: ${containerNetwork}`],
   ];
   return [
     headOf(diagnosis),
