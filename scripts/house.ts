@@ -3,7 +3,7 @@ export const floors = {
   ground: ['base', 'linux'],
   formats: ['oci', 'tar', 'graph', 'progress', 'packages'],
   languages: ['frontend', 'dockerfile', 'tutorial'],
-  stores: ['db', 'ssh', 'content', 'registry', 'object', 'transfer', 'context', 'snapshot', 'layer', 'files', 'image'],
+  stores: ['db', 'ssh', 'content', 'registry', 'object', 'transfer', 'context', 'snapshot', 'layer', 'files', 'image', 'volume'],
   execution: ['network', 'runtime', 'cache', 'solver', 'builds', 'ops', 'worker', 'container', 'exporter', 'replay'],
   engine: ['engine'],
   faces: ['cli'],
@@ -35,6 +35,7 @@ export const rooms: Readonly<Record<string, string>> = {
   layer: 'base linux oci tar content snapshot',
   files: 'base linux tar snapshot layer',
   image: 'base oci tar db content',
+  volume: 'base linux db',
   // execution
   network: 'base linux db',
   runtime: 'base linux oci',
@@ -42,13 +43,13 @@ export const rooms: Readonly<Record<string, string>> = {
   solver: 'base graph progress cache',
   builds: 'base frontend graph progress db context cache solver',
   ops: 'base linux oci tar graph progress packages content registry transfer context snapshot layer files runtime',
-  worker: 'base linux oci graph progress db content context snapshot layer files runtime ops',
+  worker: 'base linux oci graph progress db content context snapshot layer files volume runtime ops',
   container: 'base oci progress db content files image worker network',
   exporter: 'base oci tar progress content registry transfer image cache worker',
   replay: 'base linux tutorial',
   // engine
   engine:
-    'base oci graph progress packages frontend dockerfile db ssh content registry object transfer context files image network cache solver builds worker container exporter tutorial replay',
+    'base oci graph progress packages frontend dockerfile db ssh content registry object transfer context files image volume network cache solver builds worker container exporter tutorial replay',
   // faces
   cli: 'base oci progress engine worker',
 };

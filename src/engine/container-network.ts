@@ -2,6 +2,7 @@
 import type { Report } from '#formats/progress/event.ts';
 import type { Container } from '#execution/container/store.ts';
 import type { ContainerNetwork } from '#execution/network/container-network.ts';
+import type { NetworkTools } from '#execution/network/open.ts';
 import { processOfContainer } from './container-process.ts';
 import type { Engine } from './open.ts';
 
@@ -15,6 +16,7 @@ export async function openContainerNetwork(engine: Engine, { id, name, spec }: C
     store: await engine.networks(),
     note: (text) => report({ kind: 'note', text }),
     environment: engine.environment,
+    resolving: resolvingOf(spec.settings.dns),
     processOf: (other) => processOf(engine, other),
   });
 }
@@ -25,4 +27,13 @@ function processOf(engine: Engine, name: string) {
   const process = other && processOfContainer(engine, other);
   if (other === undefined || process === undefined) return undefined;
   return { id: other.id, pid: process.pid, hostname: other.spec.hostname };
+}
+
+/** What is not said is as the machine has it; `.` as the only domain is none. */
+function resolvingOf({ servers, search, options }: Container['spec']['settings']['dns']): NetworkTools['resolving'] & {} {
+  return {
+    ...(servers.length === 0 ? {} : { nameServers: servers }),
+    ...(search.length === 0 ? {} : { search: search.filter((domain) => domain !== '.') }),
+    ...(options.length === 0 ? {} : { options }),
+  };
 }

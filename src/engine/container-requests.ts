@@ -1,10 +1,22 @@
 /** Creating and running containers, and the containers there are. */
+import type { ContainerSettings, SpecMount } from '#execution/container/settings.ts';
 import type { NetworkWish } from '#execution/network/wish.ts';
 import type { RestartPolicy, StreamName } from '#execution/container/spec.ts';
 
 export { parseExposed, parsePublished } from '#execution/network/publish.ts';
 export type { NetworkWish } from '#execution/network/wish.ts';
 export type { RestartPolicy, StreamName } from '#execution/container/spec.ts';
+export type { ContainerSettings } from '#execution/container/settings.ts';
+
+/** A mount as it is asked for: volumes are still to be made. */
+export type AskedMount =
+  | Extract<SpecMount, { kind: 'bind' | 'tmpfs' }>
+  | (Omit<Extract<SpecMount, { kind: 'volume' }>, 'name' | 'isAnonymous'> & {
+      /** undefined: an anonymous one. */
+      readonly name: string | undefined;
+      readonly labels: Readonly<Record<string, string>>;
+      readonly options: Readonly<Record<string, string>>;
+    });
 
 /** What `create` and `run` are asked for; what is undefined is the image's. */
 export type CreateRequest = {
@@ -35,6 +47,9 @@ export type CreateRequest = {
   readonly idFile: string | undefined;
   readonly pull: 'missing' | 'always' | 'never';
   readonly platform: string | undefined;
+  readonly mounts: readonly AskedMount[];
+  readonly volumesFrom: readonly { readonly container: string; readonly readOnly: boolean }[];
+  readonly settings: ContainerSettings;
 };
 
 export type ContainerRow = {

@@ -5,6 +5,7 @@ import type { Container, ContainerState } from '#execution/container/store.ts';
 import { findContainer } from './find-container.ts';
 import type { Engine } from './open.ts';
 import type { ContainerRow } from './container-requests.ts';
+import { removeAnonymousVolumes } from './volumes.ts';
 
 /** Newest first; only running ones unless `all`. */
 export function listContainers(engine: Engine, options: { readonly all: boolean }): readonly ContainerRow[] {
@@ -52,14 +53,19 @@ function statusOf({ state, created }: Container, now: number): string {
 export async function removeContainers(
   engine: Engine,
   names: readonly string[],
-  options: { readonly force: boolean },
+  options: { readonly force: boolean; readonly volumes?: boolean },
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  for (const name of names) await removeContainer(engine, name, options.force, signal);
+  for (const name of names) await removeContainer(engine, name, options, signal);
   return names;
 }
 
-async function removeContainer(engine: Engine, name: string, force: boolean, signal: AbortSignal): Promise<void> {
+async function removeContainer(
+  engine: Engine,
+  name: string,
+  { force, volumes = false }: { readonly force: boolean; readonly volumes?: boolean },
+  signal: AbortSignal,
+): Promise<void> {
   const container = findContainer(engine, name);
   if (force && isUp(container.state)) {
     const { askUntilDown } = await import('./container-life.ts');
@@ -76,6 +82,7 @@ async function removeContainer(engine: Engine, name: string, force: boolean, sig
     await worker.release([snapshot], signal);
   }
   engine.containers.remove(container.id);
+  if (volumes) removeAnonymousVolumes(engine, container.spec);
 }
 
 /** Milliseconds that the holder of a container which has ended may take to let go of it. */

@@ -8,12 +8,14 @@ import type { Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { imagesOf } from '#stores/image/indexes.ts';
 import { checkConfig, noSuchImage, type ImageRecord } from '#stores/image/store.ts';
+import type { SpecMount } from '#execution/container/settings.ts';
 import type { ContainerSpec } from '#execution/container/spec.ts';
 import { resultRemoved } from './build-uses.ts';
 import type { CreateRequest } from './container-requests.ts';
 import { fetchImage } from './fetch-image.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
+import { resolveMounts } from './resolve-mounts.ts';
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -27,10 +29,14 @@ export async function createContainer(engine: Engine, request: CreateRequest, re
   const config = decodeImageConfig(record.config, record.imageId).config ?? {};
   const id = randomBytes(32).toString('hex');
   const spec = resolveSpec(request, { id, record, config });
+  let mounts: SpecMount[] = [];
   engine.database.transaction(() => {
     if (engine.images.get(record.imageId) === undefined) throw resultRemoved();
-    engine.containers.create({ id, name: request.name, spec, created: engine.now() });
+    const imageVolumes = Object.keys(config.Volumes ?? {});
+    mounts = [...resolveMounts(engine, { ...request, imageVolumes })];
+    engine.containers.create({ id, name: request.name, spec: { ...spec, mounts }, created: engine.now() });
   });
+  for (const mount of mounts) if (mount.kind === 'volume') engine.volumes.folderOf(mount.name);
   idFile?.(id);
   return id;
 }
@@ -83,7 +89,7 @@ async function checkPlatform(
 function resolveSpec(
   request: CreateRequest,
   { id, record, config }: { readonly id: string; readonly record: ImageRecord; readonly config: ContainerConfig },
-): ContainerSpec {
+): Omit<ContainerSpec, 'mounts'> {
   return {
     image: request.image,
     imageId: record.imageId,
@@ -103,6 +109,7 @@ function resolveSpec(
     autoRemove: request.autoRemove,
     restart: request.restart,
     network: request.network,
+    settings: request.settings,
     exposedPorts: [...new Set([...Object.keys(config.ExposedPorts ?? {}), ...request.exposedPorts])].toSorted(),
   };
 }

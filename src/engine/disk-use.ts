@@ -2,12 +2,13 @@
 import { chainIds } from '#formats/oci/layer-ids.ts';
 import { imageRows } from '#stores/image/rows.ts';
 import { openKeeper } from '#execution/worker/keeper.ts';
-import { listContainers } from './containers.ts';
+import { isUp, listContainers } from './containers.ts';
 import type { Engine } from './open.ts';
 import type { CacheUse, DiskUse } from './space-requests.ts';
 import { blobsOfImage, takeAccount, type SpaceItem } from './space/account.ts';
 import { describeUse } from './space/describe.ts';
 import { matchesCacheFilters, type CacheFilters } from './space-filters.ts';
+import { listVolumes, volumeSize } from './volumes.ts';
 
 /** Everything that takes up space, the longest unused first. Nothing is walked through: sizes were found when the store was tended. */
 export async function listCacheUse(engine: Engine, filters: CacheFilters): Promise<readonly CacheUse[]> {
@@ -54,10 +55,19 @@ export async function diskUse(engine: Engine): Promise<DiskUse> {
       }),
       isRunning: container.state.kind === 'running',
       bytes: sizes.get(container.snapshot ?? '')?.bytes ?? 0,
+      volumes: new Set(container.spec.mounts.flatMap((mount) => (mount.kind === 'volume' ? [mount.name] : []))).size,
+    })),
+    volumes: listVolumes(engine, everyVolume).map(({ name, users }) => ({
+      name,
+      users: users.length,
+      isActive: containers.some(({ id, state }) => users.includes(id) && isUp(state)),
+      bytes: volumeSize(engine, name),
     })),
     cache: cache.toSorted(byUse).map(describeUse),
   };
 }
+
+const everyVolume = { dangling: undefined, drivers: [], names: [], labels: [] };
 
 /** Which images share which things. */
 function ownersOfBytes(engine: Engine, sizes: ReadonlyMap<string, SpaceItem>) {

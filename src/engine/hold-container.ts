@@ -7,12 +7,14 @@ import { startOf } from '#ground/base/process-identity.ts';
 import type { Container } from '#execution/container/store.ts';
 import type { ContainerOutcome, ContainerRequest, ContainerStart, SessionRequest, SnapshotId, Worker } from '#execution/worker/contract.ts';
 import type { ContainerNetwork } from '#execution/network/container-network.ts';
+import { confineContainer } from './confine-container.ts';
 import { openContainerNetwork } from './container-network.ts';
 import { unpackImage } from './fetch-image.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import { noSuchContainer } from './find-container.ts';
 import type { Engine } from './open.ts';
 import { createRestarts, type Restarts } from './restarts.ts';
+import { removeAnonymousVolumes } from './volumes.ts';
 
 export type Holding = {
   /** The worker has this process's own streams: what goes where. Undefined: clients have them. */
@@ -42,7 +44,10 @@ export async function holdContainer(engine: Engine, id: string, holding: Holding
     throw error;
   } finally {
     // While the lock is held: nobody can start what is about to go.
-    if (found.spec.autoRemove) engine.containers.remove(id);
+    if (found.spec.autoRemove) {
+      engine.containers.remove(id);
+      removeAnonymousVolumes(engine, found.spec);
+    }
   }
 }
 
@@ -126,7 +131,8 @@ async function runOnce(
       if (holding.own === undefined) engine.letGo();
     },
   };
-  const outcome = await runForwarding(worker, { request: requestOf(container, { image, snapshot, network }), session }, signal);
+  const request = { ...requestOf(container, { image, snapshot, network }), ...confineContainer(engine, container.spec, network) };
+  const outcome = await runForwarding(worker, { request, session }, signal);
   noteStart();
   return outcome;
 }

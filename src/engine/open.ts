@@ -35,6 +35,7 @@ import { lineageTables, openImageLineage, type ImageLineage } from '#stores/imag
 import { imageTables, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
 import type { FindCredential } from '#stores/registry/credentials.ts';
+import { openVolumeStore, volumeTables, type VolumeStore } from '#stores/volume/store.ts';
 import { readConfig, type Config } from './config.ts';
 import { copiedNameTables, openCopiedNames, type CopiedNames } from './copied-names.ts';
 import { layerChainTables, openLayerChains, type LayerChains } from './layer-chains.ts';
@@ -66,6 +67,7 @@ export type Engine = AsyncDisposable & {
   readonly containers: ContainerStore;
   /** Networks of containers; opened by the first who asks. */
   networks(): Promise<NetworkStore>;
+  readonly volumes: VolumeStore;
   readonly content: ContentStore;
   readonly records: CacheRecords;
   /** What this and other processes are running now. */
@@ -210,6 +212,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       networks ??= import('#execution/network/store.ts').then(({ openNetworkStore }) => openNetworkStore(database, containers.isHeld, now));
       return await networks;
     },
+    volumes: openVolumeStore(database, join(paths.store, 'volumes')),
     content: openContentStore({ folder: join(paths.store, 'content') }),
     records: openCacheRecords(database),
     claims: openClaims(database, { own: () => hold().name, isHeld: (name) => isLeaseHeld(leases, name) }),
@@ -296,6 +299,7 @@ function openEngineDatabase(paths: Paths): Database {
       lineageTables,
       copiedNameTables,
       manifestListTables,
+      volumeTables,
     ],
   });
 }

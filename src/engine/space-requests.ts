@@ -53,6 +53,8 @@ export type DiskUse = {
   /** What all images take up together, and what would be free without those that no container uses. */
   readonly imageBytes: number;
   readonly reclaimableImageBytes: number;
-  readonly containers: readonly (ContainerRow & { readonly isRunning: boolean; readonly bytes: number })[];
+  readonly containers: readonly (ContainerRow & { readonly isRunning: boolean; readonly bytes: number; readonly volumes: number })[];
+  /** `users`: containers that name it, running or not; `isActive`: one of them is up. */
+  readonly volumes: readonly { readonly name: string; readonly users: number; readonly isActive: boolean; readonly bytes: number }[];
   readonly cache: readonly CacheUse[];
 };

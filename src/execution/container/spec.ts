@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { stringMap } from '#ground/base/decode.ts';
 import { networkWishSchema } from '#execution/network/wish.ts';
 import { isDigest, parseDigest } from '#ground/base/digest.ts';
+import { mountSchema, settingsSchema } from './settings.ts';
 
 const words = v.array(v.string());
 const digest = v.pipe(v.string(), v.check(isDigest, 'Invalid digest'), v.transform(parseDigest));
@@ -49,6 +50,8 @@ const containerSpecSchema = v.object({
   network: v.optional(networkWishSchema, {}),
   /** `8080/tcp`: of the image and of --expose. */
   exposedPorts: v.optional(words, []),
+  mounts: v.optional(v.array(mountSchema), []),
+  settings: v.optional(settingsSchema, {}),
 });
 
 export type ContainerSpec = Readonly<v.InferOutput<typeof containerSpecSchema>>;

@@ -1,7 +1,20 @@
 /** A container's process: `jettison run`. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { JettisonError, messageOf } from '#ground/base/errors.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
-import type { ProcessRequest, ProcessStreams, Runtime, StartedProcess } from '#execution/runtime/contract.ts';
-import { runInRoot, withDefaults, type Naming, type RootProcess } from './exec/process.ts';
+import type {
+  Confinement,
+  ProcessRequest,
+  ProcessStreams,
+  ResourceLimits,
+  Runtime,
+  StartedProcess,
+  Ulimit,
+} from '#execution/runtime/contract.ts';
+import type { DnsSettings } from '#execution/runtime/dns.ts';
+import { openContainerMounts, type ContainerMount } from './container-mounts.ts';
+import { runInRoot, withDefaults, type Naming, type RootMount, type RootProcess } from './exec/process.ts';
 
 export type ContainerRequest = {
   readonly id: string;
@@ -17,18 +30,38 @@ export type ContainerRequest = {
   readonly naming?: Naming;
   readonly terminal: boolean;
   readonly stopSignal: string;
+  readonly mounts?: readonly ContainerMount[];
+  readonly held?: ContainerHold;
   /** The container's own snapshot (see `prepareContainer`): it is written on, whatever becomes of this process. Undefined: a new one over `image`. */
   readonly snapshot?: SnapshotId;
   /** Keep what the container wrote as a committed snapshot; always, where it has one of its own. */
   readonly keep: boolean;
 };
 
+/** How a container is held, and what it is told of the world: what a step of a build has as it is. */
+export type ContainerHold = {
+  readonly isPrivileged?: boolean;
+  readonly confinement?: Confinement;
+  readonly limits?: ResourceLimits;
+  readonly ulimits?: readonly Ulimit[];
+  /** Bytes of /dev/shm. */
+  readonly shmSize?: number;
+  /** `name:address` */
+  readonly extraHosts?: readonly string[];
+  readonly dns?: DnsSettings;
+  /** This process's network is the container's alone: its settings are the container's to make. */
+  readonly ownsNetwork?: boolean;
+  /** Of the image, by name or number, beside the user's own. */
+  readonly groups?: readonly string[];
+};
+
 export type ContainerOutcome = {
   /** 128 + n when signal n ended the process. */
   readonly code: number;
+  /** The kernel killed one of its processes: it wanted more memory than its limit. */
+  readonly isOutOfMemory: boolean;
   /** What the container wrote, kept when `keep` was asked for. */
   readonly snapshot: SnapshotId | undefined;
-  readonly isOutOfMemory: boolean;
 };
 
 export type ContainerTools = { readonly snapshots: SnapshotStore; readonly runtime: Runtime };
@@ -51,8 +84,7 @@ export async function prepareContainer(
 }
 
 /**
- * Runs the process over its own snapshot or a new writable one of the image. Volumes of the
- * image are part of that snapshot: nothing else outlives the container. When it cannot start it throws: for `docker run`'s exit codes take
+ * Runs the process over its own snapshot or a new writable one of the image. When it cannot start it throws: for `docker run`'s exit codes take
  * `runtime/command-not-found` as 127, `runtime/command-not-executable` as 126 and every other error as 125.
  */
 export async function runContainer(
@@ -72,8 +104,10 @@ export async function runContainer(
 
   async function runMounted() {
     await using mounted = await active.mount(signal);
+    setNetwork(request);
+    using opened = openContainerMounts(request.mounts ?? [], { rootfs: mounted.path, runtime: tools.runtime }, signal);
     return await runInRoot(
-      { ...processOf(request, mounted.path), onStart: tools.onStart, terminalSize: tools.terminalSize },
+      { ...processOf(request, mounted.path, opened.mounts), onStart: tools.onStart, terminalSize: tools.terminalSize },
       tools.runtime,
       tools.streams,
       signal,
@@ -86,17 +120,40 @@ export function signalContainer(id: string, name: string, { runtime }: Pick<Cont
   runtime.signal(id, name);
 }
 
-function processOf(request: ContainerRequest, rootfs: string): RootProcess {
+function processOf(request: ContainerRequest, rootfs: string, mounts: readonly RootMount[]): RootProcess {
   const { id, arguments: words, workingDirectory, user, network, hostname, terminal, stopSignal } = request;
   const environment = withDefaults(request.environment, [`HOSTNAME=${hostname}`, ...(terminal ? ['TERM=xterm'] : [])]);
   const given = { id, rootfs, arguments: words, environment, workingDirectory, user, network, hostname, terminal, stopSignal };
-  return {
-    ...given,
-    ...(request.naming === undefined ? {} : { naming: request.naming }),
-    security: 'sandbox',
-    extraHosts: [],
-    ownNames: true,
-    shmSize: null,
-    mounts: [],
-  };
+  const { isPrivileged = false, extraHosts = [], shmSize = null, ownsNetwork = false, ...rest } = request.held ?? {};
+  const confinement = ownsNetwork && network === 'host' ? withoutNetwork(rest.confinement ?? {}) : (rest.confinement ?? {});
+  const security = isPrivileged ? 'insecure' : 'sandbox';
+  const naming = request.naming === undefined ? {} : { naming: request.naming };
+  return { ...given, ...naming, ...rest, security, confinement, extraHosts, shmSize, ownNames: true, mounts };
+}
+
+/** A runtime sets what belongs to a network only in one that it makes itself. */
+function withoutNetwork({ sysctls = {}, ...confinement }: Confinement): Confinement {
+  const kept = Object.entries(sysctls).filter(([name]) => !isOfNetwork(name));
+  return kept.length === 0 ? confinement : { ...confinement, sysctls: Object.fromEntries(kept) };
+}
+
+/** Settings of the network that this process has for its container, in the /proc of this process. Throws `ops/sysctl`. */
+function setNetwork({ network, held = {} }: ContainerRequest): void {
+  if (held.ownsNetwork !== true || network !== 'host') return;
+  for (const [name, value] of Object.entries(held.confinement?.sysctls ?? {})) {
+    if (!isOfNetwork(name)) continue;
+    try {
+      writeFileSync(join('/proc/sys', name.includes('/') ? name : name.replaceAll('.', '/')), value, { flag: 'r+' });
+    } catch (error) {
+      throw new JettisonError('ops/sysctl', `Cannot set "${name}" to "${value}": ${messageOf(error)}`, {
+        fault: 'environment',
+        cause: error,
+        hint: 'sysctl(8) lists what this kernel has',
+      });
+    }
+  }
+}
+
+function isOfNetwork(name: string): boolean {
+  return /^net[./](?:(?!\.\.)[^])*$/u.test(name);
 }

@@ -92,6 +92,8 @@ export type Confinement = {
   readonly hasHostDevices?: boolean;
   /** Settings of the kernel that belong to a namespace of the process, by name (`net.ipv4.ip_forward`). */
   readonly sysctls?: Readonly<Record<string, string>>;
+  /** Of NIS, in a UTS namespace of its own. */
+  readonly domainname?: string;
   /** -1000 to 1000: who is killed first when memory runs out. */
   readonly oomScore?: number;
   readonly shares?: readonly SharedNamespace[];

@@ -65,7 +65,7 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
       ...(request.ulimits === undefined || request.ulimits.length === 0 ? {} : { rlimits: request.ulimits.map(rlimitOf) }),
     },
     root: { path: paths.rootfs, readonly: insecure && confinement.hasReadOnlyRoot === true },
-    ...(shares(request, 'uts') ? {} : { hostname: request.hostname }),
+    ...(shares(request, 'uts') ? {} : { hostname: request.hostname, ...domainOf(request, host) }),
     mounts: mountsOf(request, paths, host),
     linux: {
       namespaces: [
@@ -78,7 +78,7 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
       readonlyPaths: hidesNothing ? [] : readonlyPaths,
       ...(seccomp ? { seccomp } : {}),
       ...(insecure ? { devices: devicesOf(request, host) } : {}),
-      ...sysctlsOf(request),
+      ...sysctlsOf(request, host),
     },
     ...(insecure || rootDevices.kind !== 'hook'
       ? {}
@@ -107,6 +107,11 @@ function oomScoreOf({ limits, confinement }: ProcessRequest): { readonly oomScor
   return limits?.memory === undefined ? {} : { oomScoreAdj: 500 };
 }
 
+/** The setting of the kernel is known to all runtimes, and takes the rights of the machine's root. */
+function domainOf({ confinement }: ProcessRequest, { isMapped }: HostFacts): { readonly domainname?: string } {
+  return isMapped === true && confinement?.domainname !== undefined ? { domainname: confinement.domainname } : {};
+}
+
 function devicesOf({ confinement }: ProcessRequest, { loops }: HostFacts): readonly RuntimeDevice[] {
   const insecure = insecureDevices(loops ?? 0);
   if (confinement?.hasHostDevices !== true) return insecure;
@@ -114,19 +119,17 @@ function devicesOf({ confinement }: ProcessRequest, { loops }: HostFacts): reado
 }
 
 /** What a namespace of the host has is not the container's to set. */
-function sysctlsOf(request: ProcessRequest): { readonly sysctl?: Readonly<Record<string, string>> } {
-  const { sysctls = {} } = request.confinement ?? {};
-  for (const name of Object.keys(sysctls)) {
+function sysctlsOf(request: ProcessRequest, host: HostFacts): { readonly sysctl?: Readonly<Record<string, string>> } {
+  const { sysctls: asked = {}, domainname } = request.confinement ?? {};
+  const setsDomain = domainname !== undefined && host.isMapped !== true && !shares(request, 'uts');
+  const sysctls = setsDomain ? { ...asked, 'kernel.domainname': domainname } : asked;
+  for (const name of Object.keys(asked)) {
     const isNetwork = name.startsWith('net.');
-    const isShared = isNetwork ? request.network === 'host' : shares(request, name === 'kernel.domainname' ? 'uts' : 'ipc');
+    const isShared = isNetwork ? request.network === 'host' : shares(request, 'ipc');
     if (!isShared) continue;
-    throw new JettisonError(
-      'runtime/shared-sysctl',
-      `sysctl "${name}" not allowed in host ${isNetwork ? 'network' : 'ipc or uts'} namespace`,
-      {
-        hint: isNetwork ? 'Give the container a network of its own: "--network none"' : 'Leave "--ipc host" and "--uts host" out',
-      },
-    );
+    throw new JettisonError('runtime/shared-sysctl', `sysctl "${name}" not allowed in host ${isNetwork ? 'network' : 'ipc'} namespace`, {
+      hint: isNetwork ? 'Give the container a network of its own: "--network none"' : 'Leave "--ipc host" out',
+    });
   }
   return Object.keys(sysctls).length === 0 ? {} : { sysctl: sysctls };
 }

@@ -20,8 +20,9 @@ export type { FilesRead } from '#execution/ops/file.ts';
 export type { Exported, ExportTarget } from '#stores/layer/export.ts';
 export type { ResourceLimits } from '#execution/runtime/contract.ts';
 export type { FileLook, FilesPlace, LookRequest, ReadRequest, WriteRequest } from '#execution/ops/container-files.ts';
-export type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 export type { PackageList } from '#execution/ops/packages.ts';
+export type { ContainerHold, ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
+export type { ContainerMount } from '#execution/ops/container-mounts.ts';
 
 /** The ids that a worker hands out: opaque to the engine. */
 export { parseSnapshotId, type SnapshotId } from '#stores/snapshot/contract.ts';

@@ -10,6 +10,7 @@ import { listCacheMounts, removeCacheMounts, type KeptCacheMount } from '#execut
 import { removeLeftFolders } from '#execution/runtime/own-folders.ts';
 import type { Reclaimed, SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
+import { clearVolumeTrash } from '#stores/volume/trash.ts';
 import { clearTrash, tendStore } from '#stores/snapshot/tend.ts';
 
 export type { KeptCacheMount } from '#execution/ops/cache-mounts.ts';
@@ -65,6 +66,7 @@ export async function openKeeper(store: string): Promise<Keeper & AsyncDisposabl
 /** Tends the worker's part of the store (see tendStore), letting `keep` free what should not stay. */
 export async function tendWorkerStore(store: string, keep: (keeper: Keeper) => Promise<void>): Promise<void> {
   removeLeftFolders(join(store, 'bundles'));
+  clearVolumeTrash(join(store, 'volumes'));
   await tendStore(snapshotsIn(store), async (snapshots) => {
     makeCacheMountsSafe(join(store, 'cache-mounts'));
     await keep(keeperOver(snapshots, store));

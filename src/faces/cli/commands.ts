@@ -140,6 +140,31 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/rm.ts')).rmCommand,
   },
   {
+    names: ['volume create'],
+    summary: 'Create a volume',
+    load: async () => (await import('./commands/volume.ts')).volumeCreateCommand,
+  },
+  {
+    names: ['volume ls', 'volume list'],
+    summary: 'List volumes',
+    load: async () => (await import('./commands/volume.ts')).volumeLsCommand,
+  },
+  {
+    names: ['volume inspect'],
+    summary: 'Show what is known of volumes',
+    load: async () => (await import('./commands/volume.ts')).volumeInspectCommand,
+  },
+  {
+    names: ['volume rm', 'volume remove'],
+    summary: 'Remove volumes that no container uses',
+    load: async () => (await import('./commands/volume.ts')).volumeRmCommand,
+  },
+  {
+    names: ['volume prune'],
+    summary: 'Remove volumes that no container uses',
+    load: async () => (await import('./commands/volume.ts')).volumePruneCommand,
+  },
+  {
     names: ['why'],
     summary: 'Say why the steps of a build ran again',
     load: async () => (await import('./commands/why.ts')).whyCommand,

@@ -5,6 +5,8 @@ export type RuntimeSpec = {
   readonly root: { readonly path: string; readonly readonly: boolean };
   /** Not where the UTS namespace is shared. */
   readonly hostname?: string;
+  /** Of version 1.1: old runtimes do not know it. */
+  readonly domainname?: string;
   readonly mounts: readonly RuntimeMount[];
   readonly linux: RuntimeLinux;
   readonly hooks?: { readonly createContainer: readonly { readonly path: string; readonly args: readonly string[] }[] };

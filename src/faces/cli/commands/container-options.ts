@@ -7,16 +7,25 @@ import type { Surroundings } from '../command.ts';
 import { parseExposed } from '#engine/container-requests.ts';
 import { isolationOption } from './isolation-option.ts';
 import { networkOptions, networkWish } from './network-options.ts';
+import { containerLimitOptions, readContainerLimits } from './container-limits.ts';
+import { holdOptions, readHold } from './hold-options.ts';
+import { readLineFiles } from './line-files.ts';
+import { mountOptions, readMounts } from './mount-options.ts';
 
 export const containerOptions = {
+  ...containerLimitOptions,
+  ...holdOptions,
+  ...mountOptions,
   attach: list('attach', { short: 'a', value: 'list', help: 'Attach to "stdin", "stdout" or "stderr"' }),
   domainname: text('domainname', { help: 'Container NIS domain name' }),
   entrypoint: text('entrypoint', { help: 'Overwrite the default ENTRYPOINT of the image' }),
   environment: list('env', { short: 'e', help: 'Set environment variables: "NAME=VALUE", or "NAME" to pass one on' }),
+  environmentFiles: list('env-file', { value: 'list', help: 'Read in a file of environment variables' }),
   hostname: text('hostname', { short: 'h', help: 'Container host name' }),
   idFile: text('cidfile', { value: 'path', help: 'Write the container ID to the file' }),
   interactive: flag('interactive', { short: 'i', help: 'Keep STDIN open' }),
   isolation: isolationOption(),
+  labelFiles: list('label-file', { value: 'list', help: 'Read in a line delimited file of labels' }),
   labels: list('label', { short: 'l', help: 'Set meta data on a container: "NAME=VALUE"' }),
   name: text('name', { help: 'Assign a name to the container' }),
   ...networkOptions,
@@ -46,15 +55,10 @@ export const containerOptions = {
 
 /** Options of both that are not there yet. */
 export const containerOptionsNotBuilt = `
-  add-host annotation blkio-weight blkio-weight-device cap-add cap-drop cgroup-parent cgroupns cpu-count
-  cpu-percent cpu-period cpu-quota cpu-rt-period cpu-rt-runtime c=cpu-shares cpus cpuset-cpus cpuset-mems
-  device device-cgroup-rule device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust dns
-  dns-option dns-search env-file gpus group-add health-cmd health-interval health-retries
-  health-start-interval health-start-period health-timeout init io-maxbandwidth io-maxiops ip6 ipc kernel-memory
-  label-file link-local-ip log-driver log-opt mac-address m=memory memory-reservation memory-swap memory-swappiness
-  mount no-healthcheck oom-kill-disable oom-score-adj pid pids-limit privileged read-only
-  runtime security-opt shm-size storage-opt sysctl tmpfs ulimit use-api-socket userns
-  uts v=volume volume-driver volumes-from`;
+  blkio-weight-device cpu-count cpu-percent cpu-rt-period cpu-rt-runtime device-cgroup-rule device-read-bps
+  device-read-iops device-write-bps device-write-iops disable-content-trust gpus health-cmd health-interval health-retries
+  health-start-interval health-start-period health-timeout io-maxbandwidth io-maxiops ip6 kernel-memory link-local-ip
+  log-driver log-opt mac-address oom-kill-disable runtime storage-opt use-api-socket`;
 
 export type ContainerOptions = ValuesOf<typeof containerOptions>;
 
@@ -63,11 +67,15 @@ export function createRequest(options: ContainerOptions, [image = '', ...words]:
   if (options.remove && options.restart.policy !== 'no') {
     throw new JettisonError('cli/usage', 'Conflicting options: cannot specify both --restart and --rm');
   }
+  const { mounts, volumesFrom, kept } = readMounts(options, around.currentFolder);
   return {
     image,
     arguments: words,
     name: options.name,
-    environment: withEnvironment(options.environment, around.environment),
+    environment: [
+      ...readLineFiles('env-file', options.environmentFiles, (name) => around.environment[name]),
+      ...withEnvironment(options.environment, around.environment),
+    ],
     workingDirectory: options.workingDirectory,
     user: options.user,
     entrypoint: options.entrypoint,
@@ -80,13 +88,16 @@ export function createRequest(options: ContainerOptions, [image = '', ...words]:
     attach: options.attach.map(readStream),
     stopSignal: options.stopSignal,
     stopTimeout: options.stopTimeout,
-    labels: Object.fromEntries(toMap(options.labels)),
+    labels: Object.fromEntries(toMap([...readLineFiles('label-file', options.labelFiles, () => ''), ...options.labels])),
     autoRemove: options.remove,
     restart: options.restart,
     exposedPorts: options.expose.flatMap((one) => parseExposed(one)),
     idFile: options.idFile,
     pull: options.pull,
     platform: options.platform,
+    mounts,
+    volumesFrom,
+    settings: { ...readHold(options), ...readContainerLimits(options), ...kept },
   };
 }
 

@@ -39,10 +39,12 @@ export const dfCommand = defineCommand({
   },
 });
 
-function summary({ images, containers, cache, ...sums }: DiskUse): readonly Fields[] {
+function summary({ images, containers, volumes, cache, ...sums }: DiskUse): readonly Fields[] {
   const ids = new Map(images.map((image) => [image.id, image]));
   const written = total(containers.map((container) => container.bytes));
   const ended = total(containers.map((container) => (container.isRunning ? 0 : container.bytes)));
+  const stored = total(volumes.map(({ bytes }) => bytes));
+  const unused = total(volumes.map(({ users, bytes }) => (users > 0 ? 0 : bytes)));
   const cached = total(cache.map((use) => use.bytes));
   const free = total(cache.map((use) => (use.inUse ? 0 : use.bytes)));
   return [
@@ -53,7 +55,7 @@ function summary({ images, containers, cache, ...sums }: DiskUse): readonly Fiel
       share(sums.reclaimableImageBytes, sums.imageBytes),
     ),
     row('Containers', [containers.length, containers.filter((container) => container.isRunning).length], written, share(ended, written)),
-    row('Local Volumes', [0, 0], 0, '0B'),
+    row('Local Volumes', [volumes.length, volumes.filter(({ isActive }) => isActive).length], stored, share(unused, stored)),
     row('Build Cache', [cache.length, cache.filter((use) => use.inUse).length], cached, formatSize(free, 4)),
   ];
 }
@@ -132,7 +134,7 @@ function verbose(use: DiskUse, around: Surroundings): string {
     shortId(one.id),
     one.image,
     `"${ellipsis(harmless(one.command.replaceAll(/[\t\n]/gu, ' '), false), 20)}"`,
-    '0',
+    String(one.volumes),
     formatSize(one.bytes),
     since(one.created, now),
     one.status,
@@ -144,7 +146,10 @@ function verbose(use: DiskUse, around: Surroundings): string {
     '\nContainers space usage:\n\n',
     formatTable([['CONTAINER ID', 'IMAGE', 'COMMAND', 'LOCAL VOLUMES', 'SIZE', 'CREATED', 'STATUS', 'NAMES'], ...containers]),
     '\nLocal Volumes space usage:\n\n',
-    formatTable([['VOLUME NAME', 'LINKS', 'SIZE']]),
+    formatTable([
+      ['VOLUME NAME', 'LINKS', 'SIZE'],
+      ...use.volumes.map(({ name, users, bytes }) => [name, String(users), formatSize(bytes, 4)]),
+    ]),
     `\nBuild cache usage: ${formatSize(total(use.cache.map((one) => one.bytes)), 4)}\n\n`,
     formatTable([
       ['CACHE ID', 'CACHE TYPE', 'SIZE', 'CREATED', 'LAST USED', 'USAGE', 'SHARED'],

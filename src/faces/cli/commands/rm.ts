@@ -8,13 +8,16 @@ export const rmCommand = defineCommand({
   name: 'rm',
   summary: 'Remove containers',
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
-  options: { force: flag('force', { short: 'f', help: 'Force the removal of a running container' }) },
-  notBuilt: 'l=link v=volumes',
+  options: {
+    force: flag('force', { short: 'f', help: 'Force the removal of a running container' }),
+    volumes: flag('volumes', { short: 'v', help: 'Remove anonymous volumes associated with the container' }),
+  },
+  notBuilt: 'l=link',
   arguments: [1, Infinity],
   async run({ options, arguments: names }, around, signal) {
     await using engine = await engineFor(around);
     return await forEachName(names, around.streams, async (name) => {
-      await removeContainers(engine, [name], { force: options.force }, signal);
+      await removeContainers(engine, [name], options, signal);
       around.streams.stdout.write(`${name}\n`);
     });
   },

@@ -1,5 +1,6 @@
 import { pruneBuildCache, pruneContainers, pruneImages } from '#engine/prune.ts';
 import { badFilter, parseCacheFilters } from '#engine/space-filters.ts';
+import { pruneVolumes } from '#engine/volumes.ts';
 import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { engineFor } from '../engine.ts';
@@ -7,6 +8,7 @@ import { flag, list } from '../option.ts';
 import { containerPruneRequest, deletedContainers } from './container-prune.ts';
 import { deletedImages, imagePruneRequest } from './image-prune.ts';
 import { deletedCache, totalReclaimed } from './prune.ts';
+import { deletedVolumes } from './volume.ts';
 
 export const systemPruneCommand = defineCommand({
   name: 'system prune',
@@ -16,7 +18,7 @@ export const systemPruneCommand = defineCommand({
     all: flag('all', { short: 'a', help: 'Remove all images that no container uses, and all build cache' }),
     filter: list('filter', { value: 'filter', help: 'Remove only what fits: "until=24h", "label=NAME[=VALUE]" (images)' }),
     force: flag('force', { short: 'f', help: 'Do not prompt for confirmation' }),
-    volumes: flag('volumes', { help: 'Prune anonymous volumes, too (there are none)' }),
+    volumes: flag('volumes', { help: 'Prune anonymous volumes, too' }),
   },
   arguments: [0, 0],
   touchesSnapshots: true,
@@ -32,13 +34,15 @@ export const systemPruneCommand = defineCommand({
     // As with docker, what has labels is pruned by them, and the build cache has none.
     const isLabelled = images.labels.length > 0;
     const doneContainers = isLabelled ? { ids: [], bytes: 0 } : await pruneContainers(engine, containers);
+    const doneVolumes = options.volumes ? pruneVolumes(engine, { all: false, labels: images.labels }) : { names: [], bytes: 0 };
     const doneImages = await pruneImages(engine, images);
     const doneCache = isLabelled ? { items: [], bytes: 0 } : await pruneBuildCache(engine, cache);
     around.streams.stdout.write(
       deletedContainers(doneContainers) +
+        deletedVolumes(doneVolumes) +
         deletedImages(doneImages) +
         deletedCache(doneCache) +
-        totalReclaimed(doneContainers.bytes + doneImages.bytes + doneCache.bytes),
+        totalReclaimed(doneContainers.bytes + doneVolumes.bytes + doneImages.bytes + doneCache.bytes),
     );
     return 0;
   },
