@@ -176,6 +176,7 @@ test('case 70: every line of the history has the id of its own image; that image
   );
   const images = (await sandbox.succeed(['history', '-q', 'href-counter:sdk'])).trim().split('\n');
   assert.deepEqual(images.slice(0, 5), ids(built).slice(1).toReversed());
+  assert.deepEqual((await sandbox.succeed(['history', '-q', '--platform', 'linux/amd64', 'href-counter:sdk'])).trim().split('\n'), images);
   const beforeCopy = ids(built)[2] ?? '';
   assert.equal(await sandbox.succeed(['run', '--rm', beforeCopy, 'ls', '-A']), '');
   assert.equal(await sandbox.succeed(['run', '--rm', ids(built)[3] ?? '', 'ls', '-A']), 'app.go\n');

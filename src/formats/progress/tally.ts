@@ -45,8 +45,8 @@ export type Tally = {
   counts(): { readonly finished: number; readonly total: number; readonly cached: number };
 };
 
-/** Lines of output kept for each vertex. */
-const tailLength = 12;
+/** Lines of output kept for each vertex, at least. */
+const usualTail = 12;
 /** A line without an end is cut into pieces of this many characters. */
 const longestLine = 16_384;
 /** Warnings beyond this are dropped: they come from a file that somebody wrote. */
@@ -69,10 +69,12 @@ type State = {
   transfers: Map<string, TransferTally>;
   warnings: Warning[];
   heardOf: number;
+  readonly tailLength: number;
 };
 
-export function createTally(): Tally {
-  const state: State = { vertices: new Map(), transfers: new Map(), warnings: [], heardOf: 0 };
+/** `tailLength`: how many last lines of output are kept for each vertex. */
+export function createTally(tailLength = usualTail): Tally {
+  const state: State = { vertices: new Map(), transfers: new Map(), warnings: [], heardOf: 0, tailLength: Math.max(usualTail, tailLength) };
   return {
     add: (event, now) => addEvent(state, event, now),
     vertices: () => shown(state),
@@ -105,7 +107,7 @@ function addEvent(state: State, event: ProgressEvent, now: number): Change {
     case 'vertex-started':
       return changed(begin(state, event.vertex, event.time));
     case 'output':
-      return addOutput(begin(state, event.vertex, event.time), event);
+      return addOutput(state, begin(state, event.vertex, event.time), event);
     case 'vertex-cached':
       return end(state, event, 'cached');
     case 'vertex-finished':
@@ -171,14 +173,14 @@ function end(
     .filter((stream) => draft.open[stream] !== '')
     .map((stream) => ({ text: draft.open[stream], stream, time: event.time }));
   draft.open = { stdout: '', stderr: '' };
-  keepTail(draft, rest);
+  keepTail(state, draft, rest);
   draft.state = how;
   draft.finishedAt = event.time;
   draft.message = message;
   return { kind: 'vertex', vertex: draft, lines: rest };
 }
 
-function addOutput(draft: Draft, event: VertexOutput): Change {
+function addOutput(state: State, draft: Draft, event: VertexOutput): Change {
   const parts = (draft.open[event.stream] + event.text).split('\n');
   let rest = parts.pop() ?? '';
   while (rest.length > longestLine) {
@@ -187,11 +189,11 @@ function addOutput(draft: Draft, event: VertexOutput): Change {
   }
   draft.open[event.stream] = rest;
   const lines = parts.map((text) => ({ text, stream: event.stream, time: event.time }));
-  keepTail(draft, lines);
+  keepTail(state, draft, lines);
   return { kind: 'vertex', vertex: draft, lines };
 }
 
-function keepTail(draft: Draft, lines: readonly OutputLine[]): void {
+function keepTail({ tailLength }: State, draft: Draft, lines: readonly OutputLine[]): void {
   draft.tail.push(...lines.slice(-tailLength).map((line) => line.text));
   if (draft.tail.length > tailLength) draft.tail.splice(0, draft.tail.length - tailLength);
 }

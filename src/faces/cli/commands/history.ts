@@ -26,14 +26,14 @@ export const historyCommand = defineCommand({
     format: text('format', { help: '"table", "table TEMPLATE", "json" or a Go template for each line' }),
     human: flag('human', { short: 'H', help: 'Print sizes and dates in human readable format (default true)' }, true),
     noTruncation: flag('no-trunc', { help: 'Do not truncate output' }),
+    platform: text('platform', { help: 'Of an image for several platforms: "os/architecture[/variant]"' }),
     quiet: flag('quiet', { short: 'q', help: 'Only show image IDs' }),
   },
-  notBuilt: 'platform',
   arguments: [1, 1],
   async run({ options, arguments: [name = ''] }, around) {
     await using engine = await engineFor(around);
     const show = { now: around.now(), full: options.noTruncation, human: options.human };
-    const rows = imageHistory(engine, name).map((row) => fieldsOf(row, show));
+    const rows = imageHistory(engine, name, options.platform).map((row) => fieldsOf(row, show));
     const created = options.human ? '{{.CreatedSince}}' : '{{.CreatedAt}}';
     const table = `{{.ID}}\t${created}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}`;
     const lines = options.quiet ? rows.map((row) => `${row['ID']}\n`).join('') : formatRows(rows, options.format, { titles, table });

@@ -87,7 +87,7 @@ test('a frame shows what runs, what is over as room allows, and fits the screen'
 
 test('a terminal is redrawn in place, and its last frame stays', () => {
   const { output, text } = terminal();
-  const screen = createTerminalScreen(output, { now: () => 2000, colours: false });
+  const screen = createTerminalScreen(output, { now: () => 2000, colours: undefined });
   for (const event of events) screen.report(event);
   screen.finish({ imageId: a, names: ['x'] });
   screen[Symbol.dispose]();

@@ -1,6 +1,7 @@
 /** Which of the ways to show progress is used, and what they have in common. */
 import type { StepFollower } from '#engine/step-follower.ts';
 import type { Report } from '#formats/progress/event.ts';
+import { harmless } from './text.ts';
 import type { Output, Surroundings } from '../command.ts';
 
 /** What a build made, as its last lines say it. */
@@ -41,7 +42,10 @@ export async function openScreen(mode: ProgressMode, around: Surroundings): Prom
   }
   if (mode === 'tty' || (mode === 'auto' && isTerminal(stderr, around.environment))) {
     const { createTerminalScreen } = await import('./terminal.ts');
-    return createTerminalScreen(stderr, { now: around.now, colours: wantsColours(around.environment) });
+    const { readColours, readLogLines } = await import('./colours.ts');
+    const { colours, faults } = readColours(around.environment);
+    stderr.write(faults.map((fault) => `${harmless(fault, false)}\n`).join(''));
+    return createTerminalScreen(stderr, { now: around.now, colours, logLines: readLogLines(around.environment) });
   }
   return await openLines(mode === 'rawjson' ? 'rawjson' : 'plain', (text) => void stderr.write(text), around.now);
 }

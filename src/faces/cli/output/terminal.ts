@@ -4,21 +4,31 @@ import { createTally, isOver, type Tally, type TransferTally, type VertexTally }
 import type { Output } from '../command.ts';
 import { createLiveArea } from './live-area.ts';
 import type { BuildEnd, Screen } from './screen.ts';
+import type { Colours } from './colours.ts';
 import { cutToWidth, harmless, textWidth } from './text.ts';
 import { transferWords } from './transfers.ts';
 import { warningLines } from './warnings.ts';
 
 const frameInterval = 100;
-const outputLines = 6;
 
-export type FrameOptions = { readonly columns: number; readonly rows: number; readonly now: number; readonly startedAt: number };
+/** `logLines`: of the output of each running step; 6 where it is left out. */
+export type FrameOptions = {
+  readonly logLines?: number;
+  readonly columns: number;
+  readonly rows: number;
+  readonly now: number;
+  readonly startedAt: number;
+};
 
-export function createTerminalScreen(output: Output, options: { readonly now: () => number; readonly colours: boolean }): Screen {
-  const tally = createTally();
+type TerminalOptions = { readonly now: () => number; readonly colours: Colours | undefined; readonly logLines?: number };
+
+export function createTerminalScreen(output: Output, options: TerminalOptions): Screen {
+  const { colours, logLines = 6 } = options;
+  const tally = createTally(logLines);
   const area = createLiveArea(output);
   const startedAt = options.now();
-  const paint = options.colours ? paintLine : undefined;
-  const frame = (): readonly string[] => frameLines(tally, { ...area.size(), now: options.now(), startedAt });
+  const paint = colours && ((line: string): string => paintLine(line, colours));
+  const frame = (): readonly string[] => frameLines(tally, { ...area.size(), now: options.now(), startedAt, logLines });
   const timer = setInterval(() => area.draw(frame(), paint), frameInterval);
   timer.unref();
   let open = true;
@@ -47,7 +57,10 @@ export function frameLines(tally: Tally, options: FrameOptions): readonly string
   const running = begun.filter((vertex) => !isOver(vertex));
   const transfers = tally.transfers().filter((transfer) => transfer.state === 'running');
   const room = Math.max(1, options.rows - 1);
-  const tailRoom = Math.max(0, Math.min(outputLines, Math.floor((room - running.length - transfers.length) / Math.max(1, running.length))));
+  const tailRoom = Math.max(
+    0,
+    Math.min(options.logLines ?? 6, Math.floor((room - running.length - transfers.length) / Math.max(1, running.length))),
+  );
   const live = running.flatMap((vertex) => [vertexLine(vertex, options), ...tailLines(vertex, tailRoom)]);
   const moving = transfers.map((transfer) => transferLine(transfer, options));
   const over = begun.filter((vertex) => isOver(vertex)).map((vertex) => vertexLine(vertex, options));
@@ -110,9 +123,15 @@ function seconds(milliseconds: number): string {
   return `${(Math.max(0, milliseconds) / 1000).toFixed(1)}s`;
 }
 
-/** Blue for what is over, red for what failed, as BuildKit has it. */
-function paintLine(line: string): string {
-  if (line.startsWith(' => ERROR ') || line.startsWith(' => CANCELED ')) return `\u001b[31m${line}\u001b[0m`;
-  if (line.startsWith(' => => # ')) return `\u001b[2m${line}\u001b[0m`;
-  return line.startsWith(' => ') || line.startsWith('[+]') ? `\u001b[34m${line}\u001b[0m` : line;
+/** What runs or is over, what was cancelled, what failed, and warnings, each in its colour; output dimmed. */
+function paintLine(line: string, colours: Colours): string {
+  const kind = line.startsWith(' => ERROR ') ? 'error' : line.startsWith(' => CANCELED ') ? 'cancel' : undefined;
+  if (kind !== undefined) return inColour(line, colours[kind]);
+  if (line.startsWith(' => => # ')) return inColour(line, '2');
+  if (line.startsWith(' => ') || line.startsWith('[+]')) return inColour(line, colours.run);
+  return / warnings? found \(|^ - \w+: /u.test(line) ? inColour(line, colours.warning) : line;
+}
+
+function inColour(line: string, code: string): string {
+  return `\u001b[${code}m${line}\u001b[0m`;
 }
