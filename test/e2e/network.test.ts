@@ -57,6 +57,7 @@ inOwnNamespaces(
     test('networks', async (context) => {
       await using sandbox = await openSandbox();
       await sandbox.base('busybox');
+      const typed = async (...words: readonly string[]): Promise<string> => await sandbox.succeed(words, asUsual);
       await context.test(
         'a container has a network of its own, and -p leads in; a port that is taken is said as docker says it, and nothing is left',
         async () => {
@@ -132,6 +133,38 @@ inOwnNamespaces(
           assert.equal(await runs('front', 'nslookup web >/dev/null || echo gone'), 'gone\n');
           assert.equal(await sandbox.succeed(['network', 'prune', '-f']), 'Deleted Networks:\nfront\n\n');
           assert.deepEqual(bridges(), []);
+        },
+      );
+
+      await context.test(
+        'a container that runs is put on a network and taken off it; another one shares its network; -p goes with it',
+        async () => {
+          await typed('network', 'create', 'late');
+          await typed('run', '-d', '--name', 'moved', '-p', '8080:80', 'busybox', ...serving('moved'));
+          try {
+            assert.match(await ask('127.0.0.1', 8080), /moved/u);
+            await typed('network', 'connect', '--alias', 'www', 'late', 'moved');
+            const once = await sandbox.jettison(['network', 'connect', 'late', 'moved'], asUsual);
+            assert.match(once.stderr, /endpoint with name moved already exists in network late/u);
+            assert.equal(await typed('run', '--rm', '--network', 'late', 'busybox', 'wget', '-qO-', 'http://www/'), 'moved\n');
+            const shared = await typed(
+              'run',
+              '--rm',
+              '--network',
+              'container:moved',
+              'busybox',
+              'sh',
+              '-c',
+              'wget -qO- http://127.0.0.1/; hostname',
+            );
+            assert.equal(shared, `moved\n${(await typed('ps', '-q')).trim()}\n`);
+            await typed('network', 'disconnect', 'late', 'moved');
+            assert.equal(await typed('network', 'inspect', '-f', '{{json .Containers}}', 'late'), '{}\n');
+          } finally {
+            await typed('rm', '-f', 'moved');
+          }
+          await assert.rejects(ask('127.0.0.1', 8080));
+          await typed('network', 'rm', 'late');
         },
       );
 
