@@ -5,13 +5,14 @@ import type { Container } from '#execution/container/store.ts';
 import { inspectImage, inspectIndex } from '#stores/image/inspect.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import { findImage } from './images.ts';
+import { inspectHold, inspectMounts } from './inspect-held.ts';
 import type { Engine } from './open.ts';
 import type { InspectKind } from './info-requests.ts';
 
 /** A container or an image, in the shape of docker's answer; a container comes first when both have the name. Throws `engine/no-such-object`, of an image `image/not-found`. */
 export function inspect(engine: Engine, name: string, kind?: InspectKind): Json {
   const container = kind === 'image' ? undefined : engine.containers.find(name);
-  if (container !== undefined) return inspectContainer(container);
+  if (container !== undefined) return inspectContainer(container, engine.paths.store);
   if (kind === 'image') return inspectNamed(engine, findImage(engine, name), name);
   const image = kind === 'container' ? undefined : engine.images.find(name);
   if (image !== undefined) return inspectNamed(engine, image, name);
@@ -26,7 +27,7 @@ function inspectNamed(engine: Engine, image: ImageRecord, name: string): Json {
   return { ...inspectImage(engine.images, image), ...(index === undefined ? {} : inspectIndex(index)) };
 }
 
-function inspectContainer(container: Container): Json {
+function inspectContainer(container: Container, store: string): Json {
   const { state } = container;
   return {
     Id: container.id,
@@ -41,6 +42,8 @@ function inspectContainer(container: Container): Json {
     },
     Image: container.spec.imageId,
     Name: `/${container.name}`,
+    HostConfig: inspectHold(container.spec),
+    Mounts: inspectMounts(container.spec, store),
     Config: { Image: container.spec.image, Cmd: container.spec.arguments },
   };
 }

@@ -66,6 +66,9 @@ for (const seat of seats) {
       assert.equal(await run('-v', 'store:/data:ro', 'app', 'sh', '-c', 'ls /data; touch /data/x 2>/dev/null || echo no'), 'sub\nno\n');
       assert.equal(await run('-v', 'bare:/data:nocopy', 'app', 'ls', '/data'), '');
       await host.succeed(['create', '--name', 'first', '-v', 'store:/data', 'app', 'true']);
+      const [first] = JSON.parse(await host.succeed(['container', 'inspect', 'first']));
+      assert.deepEqual(first.HostConfig.Binds, ['store:/data']);
+      assert.deepEqual([first.Mounts[0].Name, first.Mounts[0].Destination, first.Mounts[0].RW], ['store', '/data', true]);
       assert.equal(
         await run('--volumes-from', 'first:ro', 'busybox', 'sh', '-c', 'cat /data/sub/file; touch /data/x 2>/dev/null || echo no'),
         'text\nmore\nno\n',
