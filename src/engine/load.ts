@@ -65,7 +65,7 @@ async function enterIndex(engine: Engine, indexed: ArchivedIndex, report: Report
     members.push({ kind: 'attestation', descriptor: entry, blobs: blobs.map(({ descriptor }) => descriptor) });
   }
   const format = indexed.document.mediaType === mediaTypes.dockerManifestList ? 'docker' : 'oci';
-  return { members, format, annotations: {}, document: indexed.document };
+  return { members, format, annotations: indexed.annotations, document: indexed.document };
 }
 
 /** Enters an image without its names; layers that are not what the config says are an error. */

@@ -49,7 +49,10 @@ export async function keepIndex(engine: Engine, wanted: IndexToKeep, report: Rep
   if (reference.tag === undefined) return;
   const name = printReference({ ...reference, digest: undefined });
   const format = document.mediaType === mediaTypes.dockerManifestList ? 'docker' : 'oci';
-  engine.indexes.save({ members, format, annotations: {}, document: { mediaType: document.mediaType, bytes } }, [name]);
+  engine.indexes.save(
+    { members, format, annotations: document.index.annotations ?? {}, document: { mediaType: document.mediaType, bytes } },
+    [name],
+  );
 }
 
 type EntryToBring = IndexToKeep & { readonly entry: Descriptor };

@@ -131,7 +131,7 @@ async function pushIndex(engine: Engine, wish: IndexToPush, report: Report, sign
     images.set(member.imageId, { manifest });
     entries.push(indexEntry(manifest, member));
   }
-  const beside = documentsBeside(index, images);
+  const beside = documentsBeside(engine, index, images);
   const { pushDocuments } = await import('./push-documents.ts');
   await pushDocuments(engine, { beside, reference: untagged }, report, signal);
   const { document } = index;

@@ -1,6 +1,8 @@
 /** Images and indexes with all their documents and blobs, ready to be written into an archive. */
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { attestedBy } from '#formats/oci/image-index.ts';
+import { mediaTypes } from '#formats/oci/media-types.ts';
+import { predicateLimit } from './attach.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { assembleAttestation, assembleIndex, indexEntry, type TypedDocument } from '#execution/exporter/assemble-index.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
@@ -72,7 +74,7 @@ export async function savedIndex(engine: Engine, wish: IndexWish, report: Report
     images.set(member.imageId, saved);
   }
   const open = (digest: Digest) => () => engine.content.openStream(digest, 0, signal);
-  const documents = documentsBeside(index, images);
+  const documents = documentsBeside(engine, index, images);
   const saved = {
     kind: 'index',
     images: [...images.values()],
@@ -121,7 +123,11 @@ export type DocumentsBeside = {
 };
 
 /** What attestations bring: their entries in the index, and all of their documents. Those of a manifest that is not written are left out. */
-export function documentsBeside(index: NewIndex, images: ReadonlyMap<Digest, Pick<SavedImage, 'manifest'>>): DocumentsBeside {
+export function documentsBeside(
+  engine: Engine,
+  index: NewIndex,
+  images: ReadonlyMap<Digest, Pick<SavedImage, 'manifest'>>,
+): DocumentsBeside {
   const entries: Descriptor[] = [];
   const blobs: DocumentBlob[] = [];
   const written = new Set<string>([...images.values()].map(({ manifest }) => manifest.digest));
@@ -137,12 +143,17 @@ export function documentsBeside(index: NewIndex, images: ReadonlyMap<Digest, Pic
     }
     const subject = images.get(member.imageId)?.manifest;
     if (subject === undefined) continue;
-    const { manifest, config, entry } = assembleAttestation(subject.digest, member.statements);
+    const predicates = member.predicates.map(({ predicateType, digest }) => ({
+      predicateType,
+      predicate: engine.content.read(digest, predicateLimit),
+    }));
+    const about = { digest: subject.digest, names: member.subjects };
+    const { manifest, config, statements, entry } = assembleAttestation(about, predicates);
     entries.push(entry);
     blobs.push(
       { ...entry, bytes: manifest.bytes },
-      { digest: config.digest, size: config.bytes.length, mediaType: '', bytes: config.bytes },
-      ...member.statements.map(({ digest, size }) => ({ digest, size, mediaType: '', bytes: undefined })),
+      { digest: config.digest, size: config.bytes.length, mediaType: mediaTypes.config, bytes: config.bytes },
+      ...statements.map(({ digest, bytes }) => ({ digest, size: bytes.length, mediaType: mediaTypes.statement, bytes })),
     );
   }
   return { entries, blobs };

@@ -2,6 +2,8 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { attach } from '#engine/attach.ts';
+import { openEngine } from '#engine/open.ts';
 import { startDockerRegistry } from '#test/kit/docker-registry.ts';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
 
@@ -198,4 +200,60 @@ test('an image with attestations beside it is pulled, saved, loaded and pushed w
     await other.succeed(['imagetools', 'inspect', '--format', '{{.Provenance.SLSA.buildDefinition.buildType}}', `${host}/moved:1`]),
     'test\n',
   );
+});
+
+test('statements attached to an image here go with it to archives and registries, about the manifest that is written there', async () => {
+  await using sandbox = await openSandbox();
+  await using registry = await startDockerRegistry();
+  const name = `${registry.host}/app:1`;
+  sandbox.files({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
+  await sandbox.succeed(['build', '-q', '--platform', 'linux/amd64,linux/arm64', '-t', name, 'context']);
+  const predicate = '{"SPDXID": "SPDXRef-DOCUMENT"}';
+  {
+    const environment = { ...process.env, ...sandbox.environment };
+    await using engine = await openEngine({ environment, currentFolder: sandbox.folder });
+    const { signal } = new AbortController();
+    const attachTo = async (platform: string, predicateType: string, text: string) => {
+      const predicates = [{ predicateType, bytes: new TextEncoder().encode(text) }];
+      return await attach(engine, { name, platform, subjects: ['pkg:docker/app@1'], predicates }, signal);
+    };
+    await attachTo('linux/arm64', 'https://spdx.dev/Document', '{}');
+    await attachTo('linux/arm64', 'https://spdx.dev/Document', predicate);
+    await attachTo('linux/amd64', 'https://slsa.dev/provenance/v1', '{"a":1}');
+    await assert.rejects(attachTo('linux/amd64', 'https://slsa.dev/provenance/v1', 'no JSON'), { code: 'engine/bad-statement' });
+    await assert.rejects(attachTo('linux/s390x', 'https://slsa.dev/provenance/v1', '{}'), { code: 'oci/no-such-platform' });
+  }
+  await sandbox.succeed(['push', '-q', name]);
+  const { manifests } = await rawIndex(sandbox, name);
+  assert.deepEqual(
+    manifests.map(({ platform }) => platform?.architecture),
+    ['amd64', 'arm64', 'unknown', 'unknown'],
+  );
+  const image = manifests[1];
+  const about = manifests.find(({ annotations }) => annotations?.['vnd.docker.reference.digest'] === image?.digest);
+  assert.equal(about?.annotations?.['vnd.docker.reference.type'], 'attestation-manifest');
+  const read = async (digest: string, kind: string): Promise<string> =>
+    await (await fetch(`http://${registry.host}/v2/app/${kind}/${digest}`, { headers: { accept: ociManifest } })).text();
+  const manifest = JSON.parse(await read(about?.digest ?? '', 'manifests')) as {
+    readonly layers: readonly [{ readonly mediaType: string; readonly digest: string; readonly annotations: Record<string, string> }];
+  };
+  const [layer] = manifest.layers;
+  assert.equal(layer.mediaType, 'application/vnd.in-toto+json');
+  assert.equal(layer.annotations['in-toto.io/predicate-type'], 'https://spdx.dev/Document');
+  assert.deepEqual(JSON.parse(await read(layer.digest, 'blobs')), {
+    _type: 'https://in-toto.io/Statement/v0.1',
+    predicateType: 'https://spdx.dev/Document',
+    subject: [{ name: 'pkg:docker/app@1', digest: { sha256: image?.digest.slice('sha256:'.length) } }],
+    predicate: JSON.parse(predicate) as object,
+  });
+  const parts = ['imagetools', 'inspect', '--format', '{{json .Provenance}} {{json .SBOM}}', name];
+  assert.equal(await sandbox.succeed(parts), '{"linux/amd64":{"SLSA":{"a":1}}} {"linux/arm64":{"SPDX":{"SPDXID":"SPDXRef-DOCUMENT"}}}\n');
+
+  // In an archive, too, and on from there.
+  await sandbox.succeed(['save', '--format', 'oci', '-o', 'app.tar', name]);
+  await using other = await openSandbox();
+  await other.succeed(['load', '-i', `${sandbox.folder}/app.tar`]);
+  await other.succeed(['tag', name, `${registry.host}/other:1`]);
+  await other.succeed(['push', '-q', `${registry.host}/other:1`]);
+  assert.equal((await rawIndex(other, `${registry.host}/other:1`)).manifests.length, 4);
 });

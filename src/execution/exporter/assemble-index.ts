@@ -1,10 +1,9 @@
 /** Image indexes (OCI image spec, image-index.md), and the manifests of attestations that stand in them beside the images. */
-import type { Digest } from '#ground/base/digest.ts';
+import { digestOf, hexOf, type Digest } from '#ground/base/digest.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { attestationOf } from '#formats/oci/image-index.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
 import type { ManifestForm } from '#stores/image/store.ts';
-import type { Statement } from '#stores/image/indexes.ts';
 import { documentOf, type Document } from './assemble.ts';
 
 /** A document of an index, ready to be written anywhere. */
@@ -29,9 +28,13 @@ export function indexEntry({ mediaType, bytes, digest }: TypedDocument, about: P
   };
 }
 
+/** `predicate`: JSON. */
+export type Predicated = { readonly predicateType: string; readonly predicate: Uint8Array };
+
 export type Attestation = {
   readonly manifest: TypedDocument;
   readonly config: Document;
+  readonly statements: readonly Document[];
   /** As an index names it. */
   readonly entry: Descriptor;
 };
@@ -41,9 +44,13 @@ const nowhere = { architecture: 'unknown', os: 'unknown' } as const;
 
 /**
  * The manifest of statements about one image, in the form of BuildKit (docs/attestations/attestation-storage.md): an image of an unknown platform whose layers are the
- * statements. `subject`: digest of the image's manifest.
+ * statements. `subject`: digest of the image's manifest, and what the statements call it.
  */
-export function assembleAttestation(subject: Digest, statements: readonly Statement[]): Attestation {
+export function assembleAttestation(
+  subject: { readonly digest: Digest; readonly names: readonly string[] },
+  predicates: readonly Predicated[],
+): Attestation {
+  const statements = predicates.map((one) => ({ predicateType: one.predicateType, ...assembleStatement(subject, one) }));
   const config = documentOf({
     ...nowhere,
     config: {},
@@ -55,13 +62,29 @@ export function assembleAttestation(subject: Digest, statements: readonly Statem
       schemaVersion: 2,
       mediaType: mediaTypes.manifest,
       config: { mediaType: mediaTypes.config, digest: config.digest, size: config.bytes.length },
-      layers: statements.map(({ predicateType, digest, size }) => ({
+      layers: statements.map(({ predicateType, digest, bytes }) => ({
         mediaType: mediaTypes.statement,
         digest,
-        size,
+        size: bytes.length,
         annotations: { 'in-toto.io/predicate-type': predicateType },
       })),
     }),
   };
-  return { manifest, config, entry: indexEntry(manifest, { annotations: attestationOf(subject), platform: nowhere }) };
+  return { manifest, config, statements, entry: indexEntry(manifest, { annotations: attestationOf(subject.digest), platform: nowhere }) };
+}
+
+/** In-toto's statement, version 0.1, as BuildKit writes it. The predicate stays as it is, byte for byte. */
+function assembleStatement(
+  { digest, names }: { readonly digest: Digest; readonly names: readonly string[] },
+  { predicateType, predicate }: Predicated,
+): Document {
+  const subject = (names.length === 0 ? ['_'] : names).map((name) => ({ name, digest: { sha256: hexOf(digest) } }));
+  const head = JSON.stringify({ _type: 'https://in-toto.io/Statement/v0.1', predicateType, subject });
+  const encoder = new TextEncoder();
+  const start = encoder.encode(`${head.slice(0, -1)},"predicate":`);
+  const bytes = new Uint8Array(start.length + predicate.length + 1);
+  bytes.set(start);
+  bytes.set(predicate, start.length);
+  bytes.set(encoder.encode('}'), start.length + predicate.length);
+  return { bytes, digest: digestOf(bytes) };
 }

@@ -29,6 +29,7 @@ export type ArchivedImage = {
 /** An index with everything that it names. */
 export type ArchivedIndex = {
   readonly document: { readonly mediaType: string; readonly bytes: Uint8Array };
+  readonly annotations: Readonly<Record<string, string>>;
   /** `entry`: as the index names it. */
   readonly images: readonly { readonly entry: Descriptor; readonly platform: Platform; readonly image: ArchivedImage }[];
   readonly attestations: readonly {

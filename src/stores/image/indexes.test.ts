@@ -35,9 +35,10 @@ function indexOf([first, second]: World['ids']): NewIndex {
       { ...image, imageId: first, platform: { os: 'linux', architecture: 'amd64' } },
       { ...image, imageId: second, platform: { os: 'linux', architecture: 'arm64' } },
       {
-        kind: 'statements',
+        kind: 'predicates',
         imageId: first,
-        statements: [{ predicateType: 'https://slsa.dev/provenance/v1', digest: digestOf('s'), size: 1 }],
+        subjects: ['_'],
+        predicates: [{ predicateType: 'https://slsa.dev/provenance/v1', digest: digestOf('s'), size: 1 }],
       },
     ],
     format: 'oci',

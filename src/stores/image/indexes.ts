@@ -25,11 +25,16 @@ export type IndexedImage = {
 /** A manifest of in-toto statements about an image. All of its documents are blobs of the content store. */
 export type IndexedAttestation =
   | { readonly kind: 'attestation'; readonly descriptor: Descriptor; readonly blobs: readonly Descriptor[] }
-  /** Its manifest is made when that of the image is, whose digest it names. */
-  | { readonly kind: 'statements'; readonly imageId: Digest; readonly statements: readonly Statement[] };
+  /** Statements and their manifest are made when the manifest of the image is, whose digest they name. `subjects`: what they call it. */
+  | {
+      readonly kind: 'predicates';
+      readonly imageId: Digest;
+      readonly subjects: readonly string[];
+      readonly predicates: readonly Predicate[];
+    };
 
-/** A statement (in-toto attestation framework, version 1 or 0.1) as a blob. */
-export type Statement = { readonly predicateType: string; readonly digest: Digest; readonly size: number };
+/** What a statement says (in-toto attestation framework), JSON in a blob. */
+export type Predicate = { readonly predicateType: string; readonly digest: Digest; readonly size: number };
 
 export type IndexMember = IndexedImage | IndexedAttestation;
 
@@ -86,9 +91,10 @@ const storedMember = v.variant('kind', [
   }),
   v.object({ kind: v.literal('attestation'), descriptor: descriptorSchema, blobs: v.array(descriptorSchema) }),
   v.object({
-    kind: v.literal('statements'),
+    kind: v.literal('predicates'),
     imageId: digest,
-    statements: v.array(v.object({ predicateType: v.string(), digest, size: v.number() })),
+    subjects: v.array(v.string()),
+    predicates: v.array(v.object({ predicateType: v.string(), digest, size: v.number() })),
   }),
 ]);
 const storedRecord = v.object({ members: v.array(storedMember), format: v.picklist(['oci', 'docker']), annotations: stringMap() });
@@ -171,7 +177,7 @@ export function documentsOf(index: IndexRecord): readonly Digest[] {
     index.indexId,
     ...index.members.flatMap((member) => {
       if (member.kind === 'image') return member.descriptor === null ? [] : [member.descriptor.digest];
-      if (member.kind === 'statements') return member.statements.map((statement) => statement.digest);
+      if (member.kind === 'predicates') return member.predicates.map((predicate) => predicate.digest);
       return [member.descriptor.digest, ...member.blobs.map((blob) => blob.digest)];
     }),
   ];

@@ -79,13 +79,13 @@ function inspectMember(member: IndexMember): Json {
         Kind: 'attestation',
         AttestationData: { For: attestedBy(member.descriptor) ?? '' },
       };
-    case 'statements':
+    case 'predicates':
       return {
         ID: '',
         Descriptor: {},
         Available: true,
         Kind: 'attestation',
-        AttestationData: { For: member.imageId, Predicates: member.statements.map(({ predicateType }) => predicateType) },
+        AttestationData: { For: member.imageId, Predicates: member.predicates.map(({ predicateType }) => predicateType) },
       };
     default:
       return unreachable(member, 'member');

@@ -33,7 +33,9 @@ export function readIndexed(index: TarIndex, entry: Descriptor): ArchivedIndex |
     if (image === undefined) return undefined;
     images.push({ entry: each, image, platform: each.platform ?? platformOf(image) });
   }
-  return images.length === 0 ? undefined : { document: { mediaType: document.mediaType, bytes }, images, attestations };
+  if (images.length === 0) return undefined;
+  const { annotations = {} } = document.index;
+  return { document: { mediaType: document.mediaType, bytes }, annotations, images, attestations };
 }
 
 /** The image of an index that a name leads to: the one for `platform`, else the first. */
