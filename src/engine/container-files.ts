@@ -4,6 +4,7 @@ import type { FilesPlace, FileStreams, Worker } from '#execution/worker/contract
 import type { Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { checkConfig } from '#stores/image/store.ts';
+import { isUp } from './containers.ts';
 import { unpackImage } from './fetch-image.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
@@ -62,6 +63,31 @@ function lockIdle(engine: Engine, container: Container): Disposable {
       hint: 'Try again when that has ended',
     },
   );
+}
+
+/** A container's own files without what is mounted in it. Where trees are copied, those of a running one are known when it ends: throws `engine/not-built`. */
+export function ownFilesOf(
+  { name, snapshot, state }: Container,
+  { tree }: Worker['rung'],
+): { readonly snapshot: Container['snapshot']; readonly isLive: boolean } {
+  const isLive = isUp(state);
+  if (isLive && tree === 'copies')
+    throw new JettisonError('engine/not-built', `Container ${name} is running: without mounts its files can be seen when it has ended`, {
+      hint: 'End it first',
+    });
+  return { snapshot, isLive };
+}
+
+/** The same for one that was perhaps never started. */
+export async function containerSnapshot(
+  engine: Engine,
+  { container, worker }: { readonly container: Container; readonly worker: Worker },
+  report: Report,
+  signal: AbortSignal,
+): Promise<FilesPlace> {
+  const { isLive } = ownFilesOf(container, worker.rung);
+  const find = async () => await snapshotFor(engine, { container, writes: false, worker }, report, signal);
+  return { kind: 'snapshot', snapshot: await withoutLostSnapshots(engine, find, report, signal), isLive };
 }
 
 async function snapshotFor(

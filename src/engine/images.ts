@@ -85,15 +85,21 @@ export function findForPlatform(engine: Engine, text: string, platform: string):
   throw noSuchPlatform(wanted, text, `It has: ${images.map((one) => printPlatform(one.platform)).join(', ')}`);
 }
 
+/** The full name for a new image. Throws what parsing a reference throws, and `engine/bad-tag` for one with a digest. */
+export function newImageName(text: string): string {
+  const name = withDefaultTag(parseReference(text));
+  if (name.digest !== undefined) throw new JettisonError('engine/bad-tag', 'refusing to create a tag with a digest reference');
+  return printReference(name);
+}
+
 /** Gives an image another name. Throws `image/not-found`, `oci/invalid-reference`. */
 export function tagImage(engine: Engine, source: string, target: string): void {
-  const name = withDefaultTag(parseReference(target));
-  if (name.digest !== undefined) throw new JettisonError('engine/bad-tag', 'refusing to create a tag with a digest reference');
+  const name = newImageName(target);
   const image = findImage(engine, source);
   const index = engine.indexes.find(source);
   engine.database.transaction(() => {
-    engine.images.tag(image.imageId, [printReference(name)]);
-    if (index !== undefined) engine.indexes.save(index, [printReference(name)]);
+    engine.images.tag(image.imageId, [name]);
+    if (index !== undefined) engine.indexes.save(index, [name]);
   });
 }
 

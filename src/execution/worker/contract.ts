@@ -13,12 +13,14 @@ import type { FilesRead } from '#execution/ops/file.ts';
 import type { PackageList } from '#execution/ops/packages.ts';
 import type { AnswerSsh } from '#execution/ops/exec.ts';
 import type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
+import type { FileChange } from '#execution/ops/container-changes.ts';
 import type { FileLook, LookRequest, ReadRequest, WriteRequest } from '#execution/ops/container-files.ts';
 import type { ResourceLimits } from '#execution/runtime/contract.ts';
 
 export type { FilesRead } from '#execution/ops/file.ts';
 export type { Exported, ExportTarget } from '#stores/layer/export.ts';
 export type { ResourceLimits } from '#execution/runtime/contract.ts';
+export type { FileChange } from '#execution/ops/container-changes.ts';
 export type { FileLook, FilesPlace, LookRequest, ReadRequest, WriteRequest } from '#execution/ops/container-files.ts';
 export type { PackageList } from '#execution/ops/packages.ts';
 export type { ContainerHold, ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
@@ -178,6 +180,8 @@ export type Worker = AsyncDisposable & {
   lookAtFile(request: LookRequest, signal: AbortSignal): Promise<FileLook | undefined>;
   /** Writes files of a container to `output` as a tar, and gives its bytes: one such call in the life of a worker. */
   readFiles(request: ReadRequest, signal: AbortSignal): Promise<number>;
+  /** What a container's snapshot changes in what lies below it, by path. */
+  listChanges(snapshot: SnapshotId, signal: AbortSignal): Promise<readonly FileChange[]>;
   /** Makes the files of the tar that comes by `input`, until that ends, in a folder of a container, and gives their bytes: the last call in the life of a worker. */
   writeFiles(request: WriteRequest, signal: AbortSignal): Promise<number>;
   /** Which of these snapshots cannot be used any more, because they or something below them are gone. */

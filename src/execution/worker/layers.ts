@@ -71,8 +71,7 @@ export function createLayers(snapshots: SnapshotStore): Layers {
         report({ kind: 'transfer', direction: 'compress', item, current, total: 0, state: 'running' });
       if ('blob' in request) return await recompressLayer(request, onProgress, signal);
       const { snapshot, ...to } = request;
-      const { folder, parent } = found(snapshots, found(snapshots, snapshot).content);
-      return await writeLayer({ folder, below: foldersOf(snapshots, parent), ...to }, onProgress, signal);
+      return await writeLayer({ ...sourceOf(snapshots, snapshot), ...to }, onProgress, signal);
     },
     exportTree: async ({ trees, ...what }, report, signal) => {
       const onProgress = (current: number): void =>
@@ -97,6 +96,18 @@ export function createLayers(snapshots: SnapshotStore): Layers {
       return await unpack(parent instanceof Promise ? coming.parent : parent);
     },
   };
+}
+
+/** Of one that is being written, by a container, what it has now. */
+function sourceOf(snapshots: SnapshotStore, id: SnapshotId): { readonly folder: string; readonly below: readonly string[] } {
+  const known = snapshots.get(id);
+  if (known !== undefined) {
+    const { folder, parent } = found(snapshots, known.content);
+    return { folder, below: foldersOf(snapshots, parent) };
+  }
+  const [folder, ...below] = snapshots.foldersOf(id);
+  if (folder === undefined) throw snapshotNotFound(id);
+  return { folder, below };
 }
 
 async function unpackNew(

@@ -56,7 +56,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
   const stdio = [
     stream,
     stream,
-    options.stdio !== 'none' || options.environment['NODE_DEBUG'] !== undefined ? 'inherit' : 'ignore',
+    options.stdio === 'inherit' || options.environment['NODE_DEBUG'] !== undefined ? 'inherit' : 'ignore',
   ] as const;
   const { isolation, tree, beside } = options;
   const child = await startInNamespaces(
@@ -157,6 +157,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     findPackages: async (top, callSignal) => await call('findPackages', [top], ignore, callSignal),
     lookAtFile: async (request, callSignal) => await call('lookAtFile', [request], ignore, callSignal),
     readFiles: async (request, callSignal) => await call('readFiles', [request], ignore, callSignal),
+    listChanges: async (snapshot, callSignal) => await call('listChanges', [snapshot], ignore, callSignal),
     writeFiles: async (request, callSignal) => await call('writeFiles', [request], ignore, callSignal),
     missing: async (snapshots, callSignal) => await call('missing', [snapshots], ignore, callSignal),
     release: async (snapshots, callSignal) => await call('release', [snapshots], ignore, callSignal),

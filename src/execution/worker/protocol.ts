@@ -35,6 +35,7 @@ export type Calls = {
       | 'findPackages'
       | 'lookAtFile'
       | 'readFiles'
+      | 'listChanges'
       | 'writeFiles'
       | 'missing'
       | 'release'

@@ -130,6 +130,26 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/cp.ts')).cpCommand,
   },
   {
+    names: ['diff', 'container diff'],
+    summary: "Inspect changes to files or directories on a container's filesystem",
+    load: async () => (await import('./commands/diff.ts')).diffCommand,
+  },
+  {
+    names: ['export', 'container export'],
+    summary: "Export a container's filesystem as a tar archive",
+    load: async () => (await import('./commands/export.ts')).exportCommand,
+  },
+  {
+    names: ['commit', 'container commit'],
+    summary: "Create a new image from a container's changes",
+    load: async () => (await import('./commands/commit.ts')).commitCommand,
+  },
+  {
+    names: ['import', 'image import'],
+    summary: 'Import the contents from a tarball to create a filesystem image',
+    load: async () => (await import('./commands/import.ts')).importCommand,
+  },
+  {
     names: ['ps', 'container ls', 'container list', 'container ps'],
     summary: 'List containers',
     load: async () => (await import('./commands/ps.ts')).psCommand,
@@ -388,12 +408,8 @@ export const commandTable: readonly CommandEntry[] = [
 
 /** Commands of the docker CLI that are not built yet; those that will not be are in refused-commands.ts. */
 export const notBuiltCommands: ReadonlySet<string> = new Set([
-  'commit',
-  'diff',
   'events',
   'exec',
-  'export',
-  'import',
   'logs',
   'stats',
   'top',

@@ -48,21 +48,67 @@ export async function unpackContext(
   const unpacker = createUnpacker(fromText(folder));
   const reader = createTarReader(unpacker);
   try {
-    const { chunks, packing } = archive;
-    if (packing === 'xz' || packing === 'bzip2') {
-      await readByProgram({ chunks, program: packing, spool: `${folder}.packed` }, (bytes) => reader.push(bytes), signal);
-    } else {
-      for await (const chunk of unpacked({ chunks, packing })) {
-        signal.throwIfAborted();
-        reader.push(chunk);
-      }
-    }
+    await readAs({ ...archive, spool: `${folder}.packed` }, (bytes) => reader.push(bytes), signal);
     reader.finish();
     unpacker.finish();
   } catch (error) {
     throw explain(error);
   } finally {
     unpacker.close();
+  }
+}
+
+/**
+ * Hands on the bytes of a tar in whatever packing it comes (see `packingOf`). `spool`: a file that is not there yet, for what programs unpack. Throws `context/no-archive`, `context/bad-archive` for what is
+ * damaged, `context/no-decompressor`.
+ */
+export async function readPacked(
+  { chunks, spool }: { readonly chunks: AsyncIterable<Uint8Array>; readonly spool: string },
+  take: (bytes: Uint8Array) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const source = chunks[Symbol.asyncIterator]();
+  const start: Uint8Array[] = [];
+  let length = 0;
+  while (length < blockSize) {
+    const next = await source.next();
+    if (next.done === true) break;
+    start.push(next.value);
+    length += next.value.length;
+  }
+  const packing = packingOf(joinBytes(start, length).subarray(0, blockSize));
+  if (packing === undefined)
+    throw new JettisonError('context/no-archive', 'It is no tar archive, packed or not', {
+      hint: 'Pack the files with tar; gzip, zstd, xz and bzip2 are unpacked here',
+    });
+  async function* all(): AsyncGenerator<Uint8Array, void, void> {
+    yield* start;
+    for (let next = await source.next(); next.done !== true; next = await source.next()) yield next.value;
+  }
+  try {
+    await readAs({ chunks: all(), packing, spool }, take, signal);
+  } catch (error) {
+    throw explain(error);
+  }
+}
+
+function joinBytes(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+type PackedArchive = { readonly chunks: AsyncIterable<Uint8Array>; readonly packing: Packing; readonly spool: string };
+
+async function readAs({ chunks, packing, spool }: PackedArchive, take: (bytes: Uint8Array) => void, signal: AbortSignal): Promise<void> {
+  if (packing === 'xz' || packing === 'bzip2') return await readByProgram({ chunks, program: packing, spool }, take, signal);
+  for await (const chunk of unpacked({ chunks, packing })) {
+    signal.throwIfAborted();
+    take(chunk);
   }
 }
 

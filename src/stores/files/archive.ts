@@ -25,7 +25,7 @@ const madeUp = new Set([
 ]);
 
 /**
- * What was found as a tar, block by block: its own entry is called `name`, `.` for a folder whose content is wanted under no name. A file that is shorter by now is filled with zeros, a longer one
+ * What was found as a tar, block by block: its own entry is called `name`, `.` for a folder whose content is wanted under no name, '' for one that is to have no entry itself. A file that is shorter by now is filled with zeros, a longer one
  * is cut. Nothing is read of file systems that the kernel makes up, nor of `/dev` where that is mounted (`isRoot`: the found folder is the root of a container). Holds one block in memory.
  */
 export function* archiveFound(found: FoundFile, name: ByteString, isRoot: boolean): Generator<Uint8Array, void, void> {
@@ -80,7 +80,7 @@ function* single(
   open: Item['open'],
 ): Generator<Item, void, void> {
   const { kind, mode, uid, gid, mtime } = entry;
-  if (kind === 'socket') return;
+  if (kind === 'socket' || name === '') return;
   const nothing = asByteString('');
   const item = { name, mode, uid, gid, mtime, size: 0, linkName: nothing, device: entry.device, xattrs };
   const inode = kind !== 'folder' && entry.links > 1 ? `${entry.fileSystem ?? entry.layer}:${entry.inode}` : undefined;
@@ -107,7 +107,7 @@ function owned(entry: TreeEntry): TreeEntry {
 }
 
 function inside(folder: ByteString, name: string): ByteString {
-  return asByteString(`${folder}/${name}`);
+  return asByteString(folder === '' ? name : `${folder}/${name}`);
 }
 
 function* archiveItems(items: Iterable<Item>): Generator<Uint8Array, void, void> {

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { copyFrom } from '#engine/copy-from.ts';
 import { copyTo } from '#engine/copy-to.ts';
@@ -10,6 +9,7 @@ import { cleanPath, parseCopyArgument } from '#engine/copy-rules.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, type Option } from '../option.ts';
+import { archiveWriter } from '../output/archive-writer.ts';
 import { openTransferScreen } from '../output/transfers.ts';
 
 /** Undefined: as the docker CLI does, quiet unless stdout is a terminal. */
@@ -46,7 +46,7 @@ export const cpCommand = defineCommand({
           hint: 'Copy to a folder of this machine first',
         });
       if (source.container !== undefined) {
-        const target = destination.path === '-' ? writerOf(around, signal) : localPath(destination.path, around);
+        const target = destination.path === '-' ? archiveWriter(around, signal) : localPath(destination.path, around);
         return await copyFrom(engine, { container: source.container, path: source.path, followLink, to: target }, report, signal);
       }
       if (destination.container === undefined) throw new JettisonError('cli/usage', 'must specify at least one container source');
@@ -69,13 +69,4 @@ function isQuiet(asked: boolean | undefined, { streams }: Surroundings): boolean
 function summary({ content, transferred, to }: Copied): string {
   const sizes = content === transferred ? formatSize(content) : `${formatSize(content)} (transferred ${formatSize(transferred)})`;
   return `Successfully copied ${sizes} to ${to}\n`;
-}
-
-function writerOf({ streams: { stdout } }: Surroundings, signal: AbortSignal): (chunk: Uint8Array) => Promise<void> {
-  if (stdout.isTTY === true)
-    throw new JettisonError('cli/usage', 'Refusing to write an archive to a terminal', { hint: 'Redirect it, or pipe it to tar' });
-  return async (chunk) => {
-    signal.throwIfAborted();
-    if (!stdout.write(chunk)) await once(stdout, 'drain', { signal });
-  };
 }

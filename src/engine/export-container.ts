@@ -1,0 +1,43 @@
+/** `jettison export` */
+import { open, rename, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { basename, dirname, join } from 'node:path';
+import type { Report } from '#formats/progress/event.ts';
+import { containerSnapshot, findContainer } from './container-files.ts';
+import { receiveFiles } from './file-streams.ts';
+import type { Engine } from './open.ts';
+
+export type ExportRequest = {
+  readonly container: string;
+  /** A file, which is there only when it is whole; or whoever takes the tar. */
+  readonly to: string | ((chunk: Uint8Array) => Promise<void>);
+};
+
+/** All files of a container as one tar, without what is mounted in it. Throws `engine/no-such-container`. */
+export async function exportContainer(
+  engine: Engine,
+  { container: name, to }: ExportRequest,
+  report: Report,
+  signal: AbortSignal,
+): Promise<void> {
+  const container = findContainer(engine, name);
+  engine.hold();
+  await using worker = await engine.filesWorker(undefined, signal);
+  const place = await containerSnapshot(engine, { container, worker }, report, signal);
+  const streams = worker.streams;
+  if (streams === undefined) return;
+  const read = { place, path: '/', follow: false, name: '' };
+  if (typeof to === 'function') {
+    await receiveFiles({ worker, streams }, read, to, signal);
+    return;
+  }
+  const early = join(dirname(to), `.${basename(to)}.${randomBytes(6).toString('hex')}`);
+  try {
+    await using file = await open(early, 'wx', 0o600);
+    await receiveFiles({ worker, streams }, read, async (chunk) => void (await file.write(chunk)), signal);
+    await rename(early, to);
+  } catch (error) {
+    await rm(early, { force: true });
+    throw error;
+  }
+}

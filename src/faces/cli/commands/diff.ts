@@ -1,0 +1,22 @@
+import { diffContainer, type FileChange } from '#engine/container-diff.ts';
+import { defineCommand } from '../command.ts';
+import { engineFor } from '../engine.ts';
+import { openTransferScreen } from '../output/transfers.ts';
+import { harmless } from '../output/text.ts';
+
+const letters: Readonly<Record<FileChange['kind'], string>> = { added: 'A', changed: 'C', deleted: 'D' };
+
+export const diffCommand = defineCommand({
+  name: 'diff',
+  summary: "Inspect changes to files or directories on a container's filesystem",
+  usage: 'CONTAINER',
+  options: {},
+  arguments: [1, 1],
+  async run({ arguments: [name = ''] }, around, signal) {
+    await using engine = await engineFor(around);
+    using screen = openTransferScreen(around.streams.stderr, around);
+    const changes = await diffContainer(engine, name, screen.report, signal);
+    around.streams.stdout.write(changes.map(({ kind, path }) => `${letters[kind]} ${harmless(path, false)}\n`).join(''));
+    return 0;
+  },
+});
