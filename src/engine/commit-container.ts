@@ -11,6 +11,7 @@ import type { Container } from '#execution/container/store.ts';
 import type { ContainerSpec } from '#execution/container/spec.ts';
 import { parseSnapshotId, type SnapshotId } from '#execution/worker/contract.ts';
 import { checkConfig, type ImageRecord } from '#stores/image/store.ts';
+import { pauseContainer, unpauseContainer } from './container-life.ts';
 import { changeConfig } from './config-changes.ts';
 import { findContainer, ownFilesOf } from './container-files.ts';
 import { unpackImage } from './fetch-image.ts';
@@ -29,22 +30,29 @@ export type CommitRequest = {
   readonly pauses: boolean;
 };
 
-/** Gives the new image's id. Throws `engine/no-such-container`, `engine/bad-change`, `engine/not-built` for a running container that would have to pause. */
+/** Gives the new image's id. Throws `engine/no-such-container`, `engine/bad-change`, and what pausing throws. */
 export async function commitContainer(engine: Engine, request: CommitRequest, report: Report, signal: AbortSignal): Promise<Digest> {
   const name = request.name === undefined ? [] : [newImageName(request.name)];
   const container = findContainer(engine, request.container);
   engine.hold();
-  if (container.state.kind === 'running' && request.pauses) {
-    throw new JettisonError('engine/not-built', `Container ${container.name} is running, and cannot be paused for a commit yet`, {
-      hint: 'Commit it as it is with --pause=false, or end it first',
-    });
-  }
+  await using _ = container.state.kind === 'running' && request.pauses ? await standStill(engine, container) : undefined;
   return await withoutLostSnapshots(
     engine,
     async () => await commitOnce(engine, { request, container, name }, report, signal),
     report,
     signal,
   );
+}
+
+/** Until it is disposed. It may have ended by then. */
+async function standStill(engine: Engine, container: Container): Promise<AsyncDisposable> {
+  await pauseContainer(engine, container);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      const now = engine.containers.find(container.id);
+      if (now?.state.kind === 'paused') await unpauseContainer(engine, now);
+    },
+  };
 }
 
 async function commitOnce(

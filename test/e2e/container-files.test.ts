@@ -124,3 +124,29 @@ test('import takes what export gave, packed in any way, from a file, an address 
     'ERROR: open none.tar: no such file or directory',
   );
 });
+
+test('a container that runs: its files as they are, its mounts among them for cp alone, and it stands still for a commit', async () => {
+  await box.succeed(['run', '-d', '--name', 'live', 'it', 'sh', '-c', 'echo made >/app/made; ln -s /app/same /app/link; sleep 600']);
+  for (let tries = 0; (await box.succeed(['diff', 'live'])).split('\n').length < 4 && tries < 50; tries++);
+  assert.equal(await box.succeed(['diff', 'live']), 'C /app\nA /app/link\nA /app/made\n');
+  await box.succeed(['cp', 'live:/app/made', join(box.folder, 'made')]);
+  assert.equal(readFileSync(join(box.folder, 'made'), 'utf8'), 'made\n');
+  await box.succeed(['cp', join(box.folder, 'made'), 'live:/app/link']);
+  await box.succeed(['cp', 'live:/app/same', join(box.folder, 'same')]);
+  assert.equal(readFileSync(join(box.folder, 'same'), 'utf8'), 'made\n', 'the link was followed in there');
+  await box.succeed(['cp', 'live:/etc/hosts', join(box.folder, 'hosts')]);
+  assert.match(readFileSync(join(box.folder, 'hosts'), 'utf8'), /localhost/u);
+  await box.succeed(['cp', 'live:/proc', join(box.folder, 'proc')]);
+  assert.deepEqual(readdirSync(join(box.folder, 'proc')), []);
+  const file = join(box.folder, 'live.tar');
+  await box.succeed(['export', '-o', file, 'live']);
+  assert.ok(tarOf(file).includes('app/made'));
+  await box.succeed(['commit', 'live', 'of-live']);
+  assert.equal(await box.succeed(['run', '--rm', 'of-live', 'cat', '/app/made']), 'made\n');
+  assert.match(await box.succeed(['ps']), /Up [^(]*$/mu);
+  // What it wrote is there after its end and at its next start.
+  await box.succeed(['kill', 'live']);
+  await box.succeed(['wait', 'live']);
+  assert.equal(await box.succeed(['diff', 'live']), 'C /app\nA /app/link\nA /app/made\nC /app/same\n');
+  await box.succeed(['rm', 'live']);
+});

@@ -416,9 +416,6 @@ export const notBuiltCommands: ReadonlySet<string> = new Set([
   'update',
   'system events',
   'volume',
-  'image import',
   'container exec',
   'container logs',
-  'container cp',
-  'container commit',
 ]);
