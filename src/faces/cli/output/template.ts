@@ -201,7 +201,9 @@ function fieldOf(value: Json, path: readonly string[]): Json {
 /** Documents say `Id` and `ApiVersion`; docker's templates know them as `ID` and `APIVersion`, too. */
 function memberName(value: Json, name: string): string | undefined {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return undefined;
-  return [name, name.replace(/ID$/u, 'Id').replace(/^API/u, 'Api')].find((one) => Object.hasOwn(value, one));
+  if (Object.hasOwn(value, name)) return name;
+  const other = name.replace(/ID$/u, 'Id').replace(/^API/u, 'Api');
+  return Object.hasOwn(value, other) ? other : undefined;
 }
 
 function knownFields(value: Json): string {
