@@ -55,7 +55,10 @@ export type CreateRequest = {
 export type ContainerRow = {
   readonly id: string;
   readonly name: string;
+  /** The name that it was asked for by; its id where that is another image by now. */
   readonly image: string;
+  readonly state: string;
+  readonly labels: Readonly<Record<string, string>>;
   readonly command: string;
   readonly created: number;
   readonly status: string;

@@ -2,24 +2,48 @@
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { formatAge } from '#ground/base/human.ts';
 import type { Container, ContainerState } from '#execution/container/store.ts';
+import { readContainerFilters } from './container-filters.ts';
 import { findContainer } from './find-container.ts';
 import type { Engine } from './open.ts';
 import type { ContainerRow } from './container-requests.ts';
 import { removeAnonymousVolumes } from './volumes.ts';
 
-/** Newest first; only running ones unless `all`. */
-export function listContainers(engine: Engine, options: { readonly all: boolean }): readonly ContainerRow[] {
+export type ListRequest = {
+  readonly all: boolean;
+  /** `name=web`, see container-filters.ts. */
+  readonly filters?: readonly string[];
+  /** The newest ones only, running or not; undefined: no limit. */
+  readonly last?: number | undefined;
+};
+
+/** Newest first; only running ones unless `all`, `last` or a filter says otherwise. Throws `engine/bad-filter`. */
+export function listContainers(engine: Engine, { all, filters = [], last }: ListRequest): readonly ContainerRow[] {
+  const { matches, showsAll } = readContainerFilters(engine, filters);
+  const isAll = all || showsAll || last !== undefined;
   return engine.containers
     .list()
-    .filter((container) => options.all || isUp(container.state))
+    .filter((container) => (isAll || isUp(container.state)) && matches(container))
+    .slice(0, last)
     .map((container) => ({
       id: container.id,
       name: container.name,
-      image: container.spec.image,
-      command: container.spec.arguments.join(' '),
+      image: shownImage(engine, container),
+      state: container.state.kind,
+      labels: container.spec.labels,
+      command: commandLine(container.spec.arguments),
       created: container.created,
       status: statusOf(container, engine.now()),
     }));
+}
+
+/** The name that it was asked for by, as long as that is the same image. */
+function shownImage(engine: Engine, { spec }: Container): string {
+  return engine.images.find(spec.image)?.imageId === spec.imageId ? spec.image : spec.imageId;
+}
+
+/** As docker joins words: those behind the first that hold blanks are quoted. */
+function commandLine([first = '', ...rest]: readonly string[]): string {
+  return [first, ...rest.map((word) => (word.includes(' ') ? `'${word}'` : word))].join(' ');
 }
 
 /** It has a process, or will have one again without anybody's doing. */

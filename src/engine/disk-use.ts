@@ -50,6 +50,8 @@ export async function diskUse(engine: Engine): Promise<DiskUse> {
         name: container.name,
         image: container.spec.image,
         command: '',
+        state: container.state.kind,
+        labels: {},
         created: container.created,
         status: '',
       }),

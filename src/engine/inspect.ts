@@ -1,18 +1,17 @@
 /** `jettison inspect` */
 import type { Json } from '#ground/base/canonical-json.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import type { Container } from '#execution/container/store.ts';
 import { inspectImage, inspectIndex } from '#stores/image/inspect.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
+import { inspectContainer } from './inspect-container.ts';
 import { findImage } from './images.ts';
-import { inspectHold, inspectMounts } from './inspect-held.ts';
 import type { Engine } from './open.ts';
 import type { InspectKind } from './info-requests.ts';
 
 /** A container or an image, in the shape of docker's answer; a container comes first when both have the name. Throws `engine/no-such-object`, of an image `image/not-found`. */
 export function inspect(engine: Engine, name: string, kind?: InspectKind): Json {
   const container = kind === 'image' ? undefined : engine.containers.find(name);
-  if (container !== undefined) return inspectContainer(container, engine.paths.store);
+  if (container !== undefined) return inspectContainer(engine, container);
   if (kind === 'image') return inspectNamed(engine, findImage(engine, name), name);
   const image = kind === 'container' ? undefined : engine.images.find(name);
   if (image !== undefined) return inspectNamed(engine, image, name);
@@ -25,25 +24,4 @@ export function inspect(engine: Engine, name: string, kind?: InspectKind): Json 
 function inspectNamed(engine: Engine, image: ImageRecord, name: string): Json {
   const index = engine.indexes.find(name);
   return { ...inspectImage(engine.images, image), ...(index === undefined ? {} : inspectIndex(index)) };
-}
-
-function inspectContainer(container: Container, store: string): Json {
-  const { state } = container;
-  return {
-    Id: container.id,
-    Created: new Date(container.created).toISOString(),
-    Path: container.spec.arguments[0] ?? '',
-    Args: container.spec.arguments.slice(1),
-    State: {
-      Status: state.kind,
-      Running: state.kind === 'running',
-      ExitCode: state.code,
-      FinishedAt: state.ended === undefined ? '0001-01-01T00:00:00Z' : new Date(state.ended).toISOString(),
-    },
-    Image: container.spec.imageId,
-    Name: `/${container.name}`,
-    HostConfig: inspectHold(container.spec),
-    Mounts: inspectMounts(container.spec, store),
-    Config: { Image: container.spec.image, Cmd: container.spec.arguments },
-  };
 }

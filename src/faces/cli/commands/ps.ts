@@ -3,7 +3,7 @@ import { portsByContainer, type ContainerPorts } from '#engine/networks.ts';
 import type { ContainerRow } from '#engine/container-requests.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
-import { flag, text } from '../option.ts';
+import { badValue, flag, list, parsed, text } from '../option.ts';
 import { formatRows, type Fields } from '../output/rows.ts';
 import { createdAt, shortId, since } from '../output/stamp.ts';
 import { printPorts } from '../output/ports.ts';
@@ -19,6 +19,8 @@ const titles = {
   Status: 'STATUS',
   Ports: 'PORTS',
   Names: 'NAMES',
+  State: 'STATE',
+  Labels: 'LABELS',
 };
 const table = '{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}';
 
@@ -29,18 +31,31 @@ export const psCommand = defineCommand({
   options: {
     all: flag('all', { short: 'a', help: 'Show all containers (default shows just running)' }),
     format: text('format', { help: '"table", "table TEMPLATE", "json" or a Go template for each container' }),
+    filter: list('filter', {
+      short: 'f',
+      value: 'filter',
+      help: 'Show what fits: "name=web", "status=exited", "label=a=b", "ancestor=IMAGE" and so on',
+    }),
+    last: parsed<number | undefined>(
+      'last',
+      { short: 'n', value: 'int', initial: undefined, help: 'Show the n last created containers' },
+      readCount,
+    ),
+    latest: flag('latest', { short: 'l', help: 'Show the latest created container' }),
     noTruncation: flag('no-trunc', { help: 'Do not truncate output' }),
     quiet: flag('quiet', { short: 'q', help: 'Only display container IDs' }),
   },
-  notBuilt: 'f=filter n=last l=latest s=size',
+  notBuilt: 's=size',
   arguments: [0, 0],
   async run({ options }, around) {
     await using engine = await engineFor(around);
     const ports = await portsByContainer(engine);
-    const rows = listContainers(engine, { all: options.all }).map((row): Fields => ({
-      ...fieldsOf(row, { now: around.now(), full: options.noTruncation }),
-      Ports: portsText(ports.get(row.id)),
-    }));
+    const rows = listContainers(engine, { all: options.all, filters: options.filter, last: options.latest ? 1 : options.last }).map((row) =>
+      sorted({
+        ...fieldsOf(row, { now: around.now(), full: options.noTruncation }),
+        Ports: portsText(ports.get(row.id)),
+      }),
+    );
     around.streams.stdout.write(
       options.quiet ? rows.map((row) => `${row['ID']}\n`).join('') : formatRows(rows, options.format, { titles, table }),
     );
@@ -51,14 +66,31 @@ export const psCommand = defineCommand({
 function fieldsOf(row: ContainerRow, show: { readonly now: number; readonly full: boolean }): Fields {
   const command = harmless(row.command.replaceAll(/[\t\n]/gu, ' '), false);
   return {
-    Command: `"${show.full ? command : ellipsis(command, 20)}"`,
+    Command: JSON.stringify(show.full ? command : ellipsis(command, 20)),
     CreatedAt: createdAt(row.created),
     ID: show.full ? row.id : shortId(row.id),
-    Image: row.image,
+    Image: show.full ? row.image : shortId(row.image),
+    Labels: Object.entries(row.labels)
+      .map(([name, value]) => `${name}=${value}`)
+      .toSorted()
+      .join(','),
     Names: row.name,
     RunningFor: since(row.created, show.now),
+    State: row.state,
     Status: row.status,
   };
+}
+
+/** As docker writes it with `--format json`. */
+function sorted(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).toSorted(([one], [other]) => (one < other ? -1 : 1)));
+}
+
+/** -1 is docker's word for no limit. */
+function readCount(value: string): number | undefined {
+  if (value === '-1') return undefined;
+  if (/^\d{1,6}$/u.test(value)) return Number(value);
+  throw badValue('last', value, 'use a number');
 }
 
 function portsText(ports: ContainerPorts | undefined): string {

@@ -1,0 +1,98 @@
+/** A container in docker's document: `GET /containers/(id)/json` of its API. */
+import { join } from 'node:path';
+import type { Json } from '#ground/base/canonical-json.ts';
+import type { Container, ContainerState } from '#execution/container/store.ts';
+import { isUp } from './containers.ts';
+import { runningState } from './container-process.ts';
+import { inspectHold, inspectMounts } from './inspect-held.ts';
+import type { Engine } from './open.ts';
+
+const never = '0001-01-01T00:00:00Z';
+
+export function inspectContainer(engine: Engine, container: Container): Json {
+  const { id, spec, name, created, restarts } = container;
+  return {
+    Id: id,
+    Created: new Date(created).toISOString(),
+    Path: spec.arguments[0] ?? '',
+    Args: spec.arguments.slice(1),
+    State: stateOf(container.state, runningState(engine, container)?.process?.pid ?? 0),
+    Image: spec.imageId,
+    ResolvConfPath: '',
+    HostnamePath: '',
+    HostsPath: '',
+    LogPath: join(engine.paths.store, 'containers', id, 'log.json'),
+    Name: `/${name}`,
+    RestartCount: restarts,
+    Driver: 'overlayfs',
+    Platform: 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: null,
+    HostConfig: hostConfigOf(container),
+    Mounts: inspectMounts(spec, engine.paths.store),
+    Config: configOf(container),
+    NetworkSettings: { Ports: {}, Networks: {} },
+  };
+}
+
+function stateOf(state: ContainerState, pid: number): Json {
+  return {
+    Status: state.kind,
+    Running: isUp(state),
+    Paused: state.kind === 'paused',
+    Restarting: state.kind === 'restarting',
+    OOMKilled: state.isOutOfMemory,
+    Dead: state.kind === 'dead',
+    Pid: pid,
+    ExitCode: state.code,
+    Error: state.error ?? '',
+    StartedAt: timeOf(state.started),
+    FinishedAt: timeOf(state.ended),
+  };
+}
+
+function timeOf(time: number | undefined): string {
+  return time === undefined ? never : new Date(time).toISOString();
+}
+
+function configOf({ spec }: Container): Json {
+  const ports = Object.fromEntries(spec.exposedPorts.map((port) => [port, {}]));
+  return {
+    Hostname: spec.hostname,
+    Domainname: spec.domainname,
+    User: spec.user,
+    AttachStdin: spec.attach.includes('stdin'),
+    AttachStdout: spec.attach.includes('stdout'),
+    AttachStderr: spec.attach.includes('stderr'),
+    ...(spec.exposedPorts.length === 0 ? {} : { ExposedPorts: ports }),
+    Tty: spec.terminal,
+    OpenStdin: spec.openStdin,
+    StdinOnce: spec.stdinOnce,
+    Env: [...spec.environment],
+    Cmd: spec.command,
+    Image: spec.image,
+    Volumes: null,
+    WorkingDir: spec.workingDirectory,
+    Entrypoint: spec.entrypoint,
+    OnBuild: null,
+    Labels: { ...spec.labels },
+    ...(spec.stopSignal === '' ? {} : { StopSignal: spec.stopSignal }),
+    ...(spec.stopTimeout === null ? {} : { StopTimeout: spec.stopTimeout }),
+  };
+}
+
+function hostConfigOf({ spec }: Container): Json {
+  const { place } = spec.network;
+  return {
+    Binds: null,
+    ContainerIDFile: '',
+    LogConfig: { Type: 'json-file', Config: {} },
+    NetworkMode: place.kind === 'networks' ? (place.networks[0]?.network ?? 'default') : place.kind,
+    PortBindings: {},
+    RestartPolicy: { Name: spec.restart.policy, MaximumRetryCount: spec.restart.maximum },
+    AutoRemove: spec.autoRemove,
+    ...inspectHold(spec),
+  };
+}

@@ -1,0 +1,159 @@
+/** Containers through their life, by the commands that people type. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const loop = 'trap "echo bye; exit 7" TERM; echo up; while :; do sleep 0.1; done';
+
+async function stateOf(box: Sandbox, name: string): Promise<string> {
+  return (await box.succeed(['inspect', name, '--format', '{{.State.Status}} {{.State.ExitCode}}'])).trim();
+}
+
+test('run, create and exit codes', { timeout: 300_000 }, async () => {
+  await using box = await openSandbox();
+  await box.base('busybox');
+  const both = await box.jettison(['run', '--rm', 'busybox', 'sh', '-c', 'echo out; echo err >&2; exit 4']);
+  assert.deepEqual([both.status, both.stdout, both.stderr], [4, 'out\n', 'err\n']);
+  const input = { input: 'typed' };
+  assert.equal(await box.succeed(['run', '--rm', '-i', 'busybox', 'cat'], input), 'typed');
+  assert.equal(await box.succeed(['run', '--rm', 'busybox', 'cat'], input), '', 'without -i it has no stdin');
+  assert.equal(await box.succeed(['run', '--rm', 'busybox', 'sh', '-c', 'echo again >/dev/stdout']), 'again\n');
+
+  const absent = await box.jettison(['run', '--rm', 'busybox', 'nosuch']);
+  assert.equal(absent.status, 127);
+  assert.match(absent.stderr, /exec: "nosuch": executable file not found in \$PATH/u);
+  const missing = await box.jettison(['run', '--rm', 'busybox', '/bin/missing']);
+  assert.match(missing.stderr, /stat \/bin\/missing: no such file or directory/u);
+  assert.equal((await box.jettison(['run', '--rm', 'busybox', '/etc/passwd'])).status, 126);
+  const scratch = await box.jettison(['run', 'scratch']);
+  assert.equal(scratch.status, 125);
+  assert.match(scratch.stderr, /'scratch' is a reserved name/u);
+
+  const id = (await box.succeed(['create', '--name', 'extract', '-l', 'a=b', 'busybox', 'echo', 'x'])).trim();
+  assert.match(id, /^[0-9a-f]{64}$/u);
+  assert.equal(await stateOf(box, 'extract'), 'created 0');
+  assert.equal((await box.succeed(['ps', '-aq', '--no-trunc', '-f', 'label=a=b'])).trim(), id);
+  assert.equal(await box.succeed(['start', '-a', 'extract']), 'x\n');
+  await box.succeed(['rm', '-f', 'extract']);
+  assert.deepEqual(readdirSync(join(box.store, 'containers')), []);
+});
+
+test('a detached container is stopped, started, paused, killed and removed', { timeout: 300_000 }, async () => {
+  await using box = await openSandbox();
+  await box.base('busybox');
+  const id = (await box.succeed(['run', '-d', '--name', 'web', 'busybox', 'sh', '-c', loop])).trim();
+  assert.match(await box.succeed(['ps']), /Up .*web/u);
+  assert.equal((await box.jettison(['rm', 'web'])).status, 1, 'it runs');
+  assert.equal(await box.succeed(['stop', 'web']), 'web\n');
+  assert.equal(await stateOf(box, 'web'), 'exited 7');
+  const log = readFileSync(join(box.store, 'containers', id, 'log.json'), 'utf8')
+    .trim()
+    .split('\n');
+  assert.deepEqual(
+    log.map((line) => JSON.parse(line).log),
+    ['up\n', 'bye\n'],
+  );
+  // One of two wins, the other says so or finds it running.
+  const starts = await Promise.all([box.jettison(['start', 'web']), box.jettison(['start', 'web'])]);
+  assert.ok(starts.some(({ status }) => status === 0));
+  for (const { status, stderr } of starts) assert.ok(status === 0 || stderr.includes('is running already'), stderr);
+  await box.succeed(['pause', 'web']);
+  assert.match(await box.succeed(['ps']), /\(Paused\)/u);
+  await box.succeed(['unpause', 'web']);
+  const waiting = box.succeed(['wait', 'web']);
+  await box.succeed(['kill', 'web']);
+  assert.equal(await waiting, '137\n');
+  await box.succeed(['rename', 'web', 'site']);
+  await box.succeed(['restart', 'site']);
+  await box.succeed(['rm', '-f', 'site']);
+  assert.equal(await box.succeed(['ps', '-aq']), '');
+});
+
+test(
+  'policies restart what fails, --rm removes what was detached, a killed monitor leaves nothing running',
+  { timeout: 300_000 },
+  async () => {
+    await using box = await openSandbox();
+    await box.base('busybox');
+    await box.succeed(['run', '-d', '--name', 'fails', '--restart', 'on-failure:2', 'busybox', 'sh', '-c', 'echo try; exit 3']);
+    for (let tries = 0; tries < 100 && (await stateOf(box, 'fails')) !== 'exited 3'; tries++);
+    assert.equal((await box.succeed(['inspect', 'fails', '--format', '{{.RestartCount}}'])).trim(), '2');
+
+    const brief = (await box.succeed(['run', '-d', '--rm', 'busybox', 'sleep', '0.1'])).trim();
+    await box.jettison(['wait', brief]);
+    for (let tries = 0; tries < 50 && existsSync(join(box.store, 'containers', brief)); tries++)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal((await box.jettison(['inspect', brief])).status, 1);
+
+    await box.succeed(['run', '-d', '--name', 'lost', 'busybox', 'sh', '-c', 'echo kept >/file; sleep 1000']);
+    const id = (await box.succeed(['inspect', 'lost', '--format', '{{.Id}}'])).trim();
+    const { process: first } = JSON.parse(readFileSync(join(box.store, 'containers', id, 'state.json'), 'utf8'));
+    const monitor = readdirSync('/proc').find((pid) => /^\d+$/u.test(pid) && commandOf(pid).includes(`monitor-main.ts\0${id}`));
+    assert.ok(monitor);
+    process.kill(Number(monitor), 'SIGKILL');
+    for (let tries = 0; tries < 100 && existsSync(`/proc/${first.pid}`); tries++) await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.ok(!existsSync(`/proc/${first.pid}`), 'its process went with it');
+    assert.equal(await stateOf(box, 'lost'), 'exited 137');
+    await box.succeed(['rm', 'lost', 'fails']);
+  },
+);
+
+/** Runs a command in a terminal of 31 rows and 99 columns: when `wanted` was shown, `typed` is typed. Ends as the command does. */
+const inTerminal = `
+import fcntl, os, pty, struct, sys, termios
+wanted, typed, words = sys.argv[1].encode(), sys.argv[2].encode(), sys.argv[3:]
+pid, terminal = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 31, 99, 0, 0))
+    os.execvp(words[0], words)
+shown, done = b'', False
+while True:
+    try: piece = os.read(terminal, 65536)
+    except OSError: break
+    if not piece: break
+    shown += piece
+    if not done and wanted in shown:
+        os.write(terminal, typed)
+        done = True
+sys.stdout.buffer.write(shown)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`;
+
+test('a terminal: its size, detaching and attaching', { timeout: 300_000 }, async () => {
+  await using box = await openSandbox();
+  await box.base('busybox');
+  const type = async (wanted: string, typed: string, ...words: readonly string[]) =>
+    await runCommand('python3', ['-c', inTerminal, wanted, typed, process.execPath, main, ...words], { environment: box.environment });
+  const sized = await type('?', '', 'run', '--rm', '-it', 'busybox', 'sh', '-c', 'test -t 0 && busybox stty size; exit 5');
+  assert.deepEqual([sized.status, sized.stdout], [5, '31 99\r\n']);
+  const left = await type(
+    'ready',
+    '\x10\x11',
+    'run',
+    '-it',
+    '--name',
+    'shell',
+    'busybox',
+    'sh',
+    '-c',
+    'while ! read -t 1 line; do echo ready; done; exit 6',
+  );
+  assert.equal(left.status, 0);
+  assert.match(left.stdout, /^(?:ready\r\n)+read escape sequence\r\n$/u);
+  assert.equal(await stateOf(box, 'shell'), 'running 0');
+  const back = await type('ready', 'typed\r', 'attach', 'shell');
+  assert.equal(back.status, 6);
+  assert.match(back.stdout, /typed\r\n$/u);
+});
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
