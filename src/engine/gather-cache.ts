@@ -118,7 +118,8 @@ async function layersOf(record: CacheRecord, { engine, caches }: Exporting, sign
   const top = snapshotOf(result);
   if (top === undefined) return [];
   const layers = await layersIn(engine, top, signal);
-  return layers.map(({ diffId, createdAt, snapshot }) => ({ diffId, createdAt, place: { snapshot } }));
+  // The clock of this machine is nobody else's business, and the same layers are the same cache.
+  return layers.map(({ diffId, epoch, snapshot }) => ({ diffId, createdAt: epoch, place: { snapshot } }));
 }
 
 async function layersIn(engine: Engine, top: SnapshotId, signal: AbortSignal) {

@@ -14,7 +14,9 @@ export type LayerChains = {
 
 export const layerChainTables = 'CREATE TABLE layer_chains (top TEXT PRIMARY KEY, layers TEXT NOT NULL) WITHOUT ROWID';
 
-const storedLayers = v.array(v.object({ snapshot: v.string(), diffId: v.string(), size: v.number(), createdAt: v.number() }));
+const storedLayers = v.array(
+  v.object({ snapshot: v.string(), diffId: v.string(), size: v.number(), createdAt: v.number(), epoch: v.optional(v.number()) }),
+);
 
 export function openLayerChains(database: Database): LayerChains {
   const find = database.prepare('SELECT layers FROM layer_chains WHERE top = ?');
@@ -29,12 +31,11 @@ export function openLayerChains(database: Database): LayerChains {
     find: (top) => {
       const row = find.get(top);
       if (row === undefined) return undefined;
-      return v.parse(storedLayers, JSON.parse(String(row['layers']))).map((layer) => ({
-        snapshot: parseSnapshotId(layer.snapshot),
-        diffId: parseDigest(layer.diffId),
-        size: layer.size,
-        createdAt: layer.createdAt,
-      }));
+      const layers = v.parse(storedLayers, JSON.parse(String(row['layers']))).flatMap(({ snapshot, diffId, epoch, ...layer }) =>
+        // An older version did not ask for it.
+        epoch === undefined ? [] : [{ snapshot: parseSnapshotId(snapshot), diffId: parseDigest(diffId), epoch, ...layer }],
+      );
+      return layers.length === 0 ? undefined : layers;
     },
     save: (top, layers) => {
       save.run(top, JSON.stringify(layers));

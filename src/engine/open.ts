@@ -32,7 +32,7 @@ import { indexTables, openIndexStore, type IndexStore } from '#stores/image/inde
 import { manifestListTables } from '#stores/image/manifest-lists.ts';
 import { openOriginals, originalTables, type OriginalStore } from '#stores/image/originals.ts';
 import { lineageTables, openImageLineage, type ImageLineage } from '#stores/image/lineage.ts';
-import { imageTables, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
+import { imageTables, madeHereColumn, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
 import type { FindCredential } from '#stores/registry/credentials.ts';
 import { openVolumeStore, volumeTables, type VolumeStore } from '#stores/volume/store.ts';
@@ -300,6 +300,7 @@ function openEngineDatabase(paths: Paths): Database {
       copiedNameTables,
       manifestListTables,
       volumeTables,
+      madeHereColumn,
     ],
   });
 }

@@ -208,7 +208,7 @@ async function keepTimes(
   const layers = await layersOfChain(snapshot, { chains: engine.layerChains, worker: async () => await engine.worker(signal) }, signal);
   const dated = layers.slice(0, count).map((layer, index) => {
     const time = times[index] ?? Number.NaN;
-    return Number.isNaN(time) ? layer : { ...layer, createdAt: time };
+    return Number.isNaN(time) ? layer : { ...layer, createdAt: time, epoch: time };
   });
   engine.layerChains.save(snapshot, dated);
 }

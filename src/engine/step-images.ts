@@ -9,6 +9,7 @@ import { copiesIn, nameCopied } from '#languages/frontend/copied.ts';
 import type { DraftedImage, DraftedStep, FrontendResult } from '#languages/frontend/contract.ts';
 import { withoutInline } from '#execution/cache/inline-members.ts';
 import { assembleConfig } from '#execution/exporter/assemble.ts';
+import type { MadeHere } from '#stores/image/store.ts';
 import type { SolvedVertex, SolveObserver } from '#execution/solver/contract.ts';
 import type { LayerIdentity } from '#execution/worker/contract.ts';
 import { nameOfCopy } from './copied-names.ts';
@@ -16,7 +17,7 @@ import { layersOfChain } from './layer-chains.ts';
 import type { Engine } from './open.ts';
 import { isRemote, snapshotOf } from './results.ts';
 import type { StepFollower } from './step-follower.ts';
-import { epochOf } from './store-image.ts';
+import { datedLayers, epochOf, madeHere } from './store-image.ts';
 
 /** How many images of steps are kept that nothing else needs. */
 const mostSteps = 1000;
@@ -164,7 +165,7 @@ async function makeImage(state: State, place: number, image: DraftedImage): Prom
   const inherited = baseImage === undefined ? 0 : diffIdsOf(baseImage.config).length;
   const layers = await layersAt(state, place, inherited + image.layers);
   if (layers === undefined) return { imageId: undefined, isNew: false };
-  const { bytes } = await documentOf(state, { imageConfig: config, baseImage }, layers);
+  const { bytes, made } = await documentOf(state, { imageConfig: config, baseImage }, layers);
   const imageId = digestOf(bytes);
   const isKnown = engine.images.get(imageId) !== undefined;
   const missing = chainIds(layers.map(({ diffId }) => diffId)).flatMap((chain, index) => {
@@ -173,7 +174,8 @@ async function makeImage(state: State, place: number, image: DraftedImage): Prom
   });
   if (!isKnown || missing.length > 0)
     engine.database.transaction(() => {
-      engine.images.save({ config: bytes, layers: layers.map(({ diffId, size }) => ({ diffId, size })), now: engine.now() });
+      const sizes = layers.map(({ diffId, size }) => ({ diffId, size }));
+      engine.images.save({ config: bytes, layers: sizes, now: engine.now(), ...(made === undefined ? {} : { made }) });
       for (const [chain, snapshot] of missing) engine.images.setSnapshot(chain, snapshot);
       engine.lineage.note(imageId, parentAt(state, place));
     });
@@ -206,12 +208,12 @@ async function documentOf(
   state: State,
   { imageConfig, baseImage }: Pick<FrontendResult, 'imageConfig' | 'baseImage'>,
   layers: readonly LayerIdentity[],
-): Promise<{ readonly bytes: Uint8Array; readonly named: ImageConfig }> {
+): Promise<{ readonly bytes: Uint8Array; readonly named: ImageConfig; readonly made: MadeHere | undefined }> {
   const inherited = baseImage === undefined ? 0 : diffIdsOf(baseImage.config).length;
   const named = { ...withoutInline(imageConfig), history: await namedHistory(state, imageConfig, layers.slice(inherited)) };
-  const dated = layers.map(({ diffId, createdAt }, index) => ({ diffId, createdAt: index < inherited ? undefined : createdAt }));
-  const { bytes } = assembleConfig(named, dated, epochOf({ ...state.drafted, baseImage }));
-  return { bytes, named };
+  const drafted = { ...state.drafted, baseImage };
+  const { bytes } = assembleConfig(named, datedLayers(layers, drafted), epochOf(drafted));
+  return { bytes, named, made: madeHere(named, layers, drafted) };
 }
 
 async function namedHistory(

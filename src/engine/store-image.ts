@@ -1,13 +1,13 @@
 /** Enters what a build made into the image store. */
-import { diffIdsOf } from '#formats/oci/image-config.ts';
+import { diffIdsOf, type ImageConfig } from '#formats/oci/image-config.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { chainIds } from '#formats/oci/layer-ids.ts';
-import type { ImageRecord } from '#stores/image/store.ts';
+import type { ImageRecord, MadeHere } from '#stores/image/store.ts';
 import { withoutInline } from '#execution/cache/inline-members.ts';
-import { assembleConfig, type Epoch } from '#execution/exporter/assemble.ts';
+import { assembleConfig, type AssembledLayer, type Epoch } from '#execution/exporter/assemble.ts';
 import type { LayerIdentity, SnapshotId } from '#execution/worker/contract.ts';
 import { layersOfChain } from './layer-chains.ts';
 import type { Engine } from './open.ts';
@@ -30,12 +30,13 @@ export async function prepareImage(
   const baseLayers = drafted.baseImage === undefined ? [] : diffIdsOf(drafted.baseImage.config);
   const inherited = baseLayers.length;
   assertComplete(layers, baseLayers, drafted.layers.length);
-  const dated = layers.map((layer, index) => ({ diffId: layer.diffId, createdAt: index < inherited ? undefined : layer.createdAt }));
   const draft = { ...withoutInline(drafted.imageConfig), ...(await addMembers?.(layers)) };
-  const { bytes, digest: imageId } = assembleConfig(draft, dated, epochOf(drafted));
+  const { bytes, digest: imageId } = assembleConfig(draft, datedLayers(layers, drafted), epochOf(drafted));
+  const made = madeHere(draft, layers, drafted);
   const ids = chainIds(layers.map((layer) => layer.diffId));
   const enter = (): ImageRecord => {
-    const record = engine.images.save({ config: bytes, layers: layers.map(({ diffId, size }) => ({ diffId, size })), now: engine.now() });
+    const sizes = layers.map(({ diffId, size }) => ({ diffId, size }));
+    const record = engine.images.save({ config: bytes, layers: sizes, now: engine.now(), ...(made === undefined ? {} : { made }) });
     layers.forEach((layer, index) => {
       const chainId = ids[index];
       if (chainId !== undefined && index >= inherited) engine.images.setSnapshot(chainId, layer.snapshot);
@@ -43,6 +44,31 @@ export async function prepareImage(
     return record;
   };
   return { imageId, enter };
+}
+
+/** Layers with the times that an image's config has of them: never of the clock, so the same inputs give the same config. None is older than the base image says it is. */
+export function datedLayers(layers: readonly LayerIdentity[], { baseImage }: Pick<FrontendResult, 'baseImage'>): readonly AssembledLayer[] {
+  const inherited = baseImage === undefined ? 0 : diffIdsOf(baseImage.config).length;
+  const least = Date.parse(baseImage?.config.created ?? '') || 0;
+  return layers.map(({ diffId, epoch }, index) => ({ diffId, createdAt: index < inherited ? undefined : Math.max(epoch, least) }));
+}
+
+/** When layers and history were made on this machine, which people are shown; undefined where they asked for a time of their own. */
+export function madeHere(
+  draft: ImageConfig,
+  layers: readonly LayerIdentity[],
+  { baseImage, epoch }: Pick<FrontendResult, 'baseImage' | 'epoch'>,
+): MadeHere | undefined {
+  if (epoch !== undefined) return undefined;
+  const inherited = baseImage === undefined ? 0 : diffIdsOf(baseImage.config).length;
+  const clocked = layers.map(({ diffId, createdAt }, index) => ({ diffId, createdAt: index < inherited ? undefined : createdAt }));
+  const { config } = assembleConfig(draft, clocked);
+  return { created: timeOf(config.created), history: (config.history ?? []).map(({ created }) => timeOf(created)) };
+}
+
+/** 0 for no time. */
+function timeOf(text: string | undefined): number {
+  return Date.parse(text ?? '') || 0;
 }
 
 /** When the config is to say that the image was made. */

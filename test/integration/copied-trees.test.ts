@@ -26,7 +26,7 @@ import { systemCode } from '#ground/base/errors.ts';
 import { readAttributes, setAttribute } from '#ground/linux/attributes.ts';
 import { AT_FDCWD, changeTimeAt } from '#ground/linux/syscall.ts';
 import { sharedInode } from '#ground/linux/tree-digest.ts';
-import { dropUnchanged } from '#execution/ops/exec/unchanged.ts';
+import { finishLayer } from '#execution/ops/exec/finish-layer.ts';
 import { layerIdentity } from '#stores/layer/create.ts';
 import { endThreads } from '#stores/layer/threads.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
@@ -182,18 +182,6 @@ function foldersOf(store: SnapshotStore, top: SnapshotId | undefined): readonly 
   return chain.map((each) => each.folder).toReversed();
 }
 
-/** Sets what the clock gave to one time. */
-function stillTimes(folder: string, since: bigint): void {
-  const tree = openChainTree([folder]);
-  const walk = (path: ByteString): void => {
-    for (const entry of tree.list(path)) {
-      if (entry.kind === 'folder') walk(entry.path);
-      if (entry.mtime >= since) changeTimeAt(AT_FDCWD, entry.hostPath, newTime);
-    }
-  };
-  walk(asByteString(''));
-}
-
 /** What `work` makes of a snapshot, committed as a step of a build is. */
 async function runStep(store: SnapshotStore, parent: SnapshotId | undefined, work: (root: string) => void): Promise<SnapshotId> {
   const since = BigInt(Date.now() - 1000) * 1_000_000n;
@@ -202,8 +190,7 @@ async function runStep(store: SnapshotStore, parent: SnapshotId | undefined, wor
     await using mounted = await active.mount(signal);
     work(mounted.path);
   }
-  if (parent !== undefined) dropUnchanged(active.folder, () => foldersOf(store, parent), since);
-  stillTimes(active.folder, since);
+  finishLayer(active.folder, () => foldersOf(store, parent), { began: since, epoch: newTime / 1_000_000_000n });
   return (await active.commit(signal)).id;
 }
 

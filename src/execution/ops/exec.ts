@@ -13,7 +13,8 @@ import { watchForProc } from './exec/missing-proc.ts';
 import { openMounts, type AnswerSsh, type MountTools } from './exec/mounts.ts';
 import { textReporter } from './exec/output.ts';
 import { runInRoot, type RootResult } from './exec/process.ts';
-import { dropUnchanged } from './exec/unchanged.ts';
+import { finishLayer } from './exec/finish-layer.ts';
+import { beginningOf, epochOf } from './epoch.ts';
 import type { TreeSource } from './file.ts';
 
 export type { AnswerSsh };
@@ -48,13 +49,13 @@ export async function runExec(request: ExecRequest, tools: ExecTools, report: Re
   const base = op.root === null ? undefined : request.inputs[op.root];
   if (base?.kind === 'folder') throw new JettisonError('ops/bad-base', 'A folder of the client cannot be a root', { fault: 'bug' });
   await using active = await tools.snapshots.prepare(base?.snapshot, signal);
-  const began = BigInt(tools.now()) * 1_000_000n;
+  const began = beginningOf(Date.now());
   const proc = tools.runtime.name === 'chroot' ? watchForProc() : undefined;
   const { status, tidy } = await runOver(active, request, { ...tools, hear: (bytes) => proc?.take(bytes) }, report, signal);
   if (status.code !== 0) throw processFailed(op.arguments, status, { memory: request.limits?.memory, hint: proc?.hint() });
   tidy(active.folder);
   const below = (): readonly string[] => (base === undefined ? [] : foldersBelow(tools, base.snapshot));
-  if (base !== undefined) dropUnchanged(active.folder, below, began);
+  finishLayer(active.folder, below, { began, epoch: epochOf(tools.snapshots, base?.snapshot) });
   const { needles = [] } = request;
   const layer = needles.length === 0 ? undefined : await layerIdentity({ folder: active.folder, below: below(), needles }, signal);
   const { id } = await active.commit(signal);

@@ -25,6 +25,7 @@ import {
 } from './file/job.ts';
 import { selectedEntries } from '#stores/context/select.ts';
 import type { ContentBlock } from './file/content.ts';
+import { beginningOf, epochOf, noteEpoch, settleAll } from './epoch.ts';
 import { createFileThread, type FileThread, type OnBatch } from './file/thread.ts';
 import { findVersions, keepVersion } from './file/versions.ts';
 
@@ -74,6 +75,7 @@ export async function runFile(request: FileRequest, tools: FileTools, report: Re
   const base = op.base === null ? undefined : request.inputs[op.base];
   if (base?.kind === 'folder') throw new JettisonError('ops/bad-base', 'A folder of the client cannot be a base', { fault: 'bug' });
   await using active = await tools.snapshots.prepare(base?.snapshot, signal);
+  const began = beginningOf(Date.now());
   const job: WriteJob = {
     kind: 'write',
     op,
@@ -93,15 +95,18 @@ export async function runFile(request: FileRequest, tools: FileTools, report: Re
       ...(wanted.digests ? { wantsDigests: true } : {}),
       ...(versions === undefined ? {} : { versions }),
     };
-    const { notes, toldBytes, copied, stamps } = await perform(whole, { thread: tools.thread, onBatch }, signal);
+    const { notes, toldBytes, copied, stamps, newest } = await perform(whole, { thread: tools.thread, onBatch }, signal);
     for (const text of notes) report({ kind: 'note', text });
+    if (newest === undefined) settleAll(active.folder, { began, epoch: epochOf(tools.snapshots, base?.snapshot) });
     const { diffId, digests, isTainted } = await orAborted(follower.finish(), signal);
     const told = diffId === undefined || toldBytes === undefined ? undefined : { diffId, size: toldBytes };
     // What is in all that was told is looked at once more, to say where.
     const isSearched = needles.length === 0 || (told !== undefined && !isTainted);
     const layer = isSearched ? told : await layerIdentity({ folder: active.folder, below: job.base, needles }, signal);
     request.onRead?.((copied ?? []).map((one) => filesRead(one, digests)));
-    const { id } = await active.commit(signal);
+    const committed = await active.commit(signal);
+    const { id } = committed;
+    if (newest !== undefined) noteEpoch(tools.snapshots, committed, newest);
     if (versions !== undefined && stamps !== undefined) keepVersion(tools.snapshots, versions, { id, stamps });
     if (layer !== undefined) request.onLayer?.(id, layer);
     return id;

@@ -57,8 +57,17 @@ export type OpRequest = {
 
 export type LayerFormat = 'tar' | 'gzip' | 'zstd';
 
-/** One layer of a chain: its DiffID, the bytes of its files, and when its snapshot was made (milliseconds since the epoch). */
-export type LayerIdentity = { readonly snapshot: SnapshotId; readonly diffId: Digest; readonly size: number; readonly createdAt: number };
+/**
+ * One layer of a chain: its DiffID and the bytes of its files. In milliseconds since 1970: when its snapshot was made, on this machine's clock, and the newest time of a file in it and below,
+ * which is the same wherever it is made of the same inputs.
+ */
+export type LayerIdentity = {
+  readonly snapshot: SnapshotId;
+  readonly diffId: Digest;
+  readonly size: number;
+  readonly createdAt: number;
+  readonly epoch: number;
+};
 
 /** `segments`: more than one where the file was left in parts. */
 export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number; readonly segments: number };

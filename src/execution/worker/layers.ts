@@ -9,6 +9,7 @@ import { applyLayer } from '#stores/layer/apply.ts';
 import { exportTree, type Exported } from '#stores/layer/export.ts';
 import { layerIdentity, recompressLayer, writeLayer } from '#stores/layer/create.ts';
 import { snapshotNotFound, type Snapshot, type SnapshotId, type SnapshotStore } from '#stores/snapshot/contract.ts';
+import { epochOf, noteEpoch } from '#execution/ops/epoch.ts';
 import { createComingParents } from './coming-parents.ts';
 import type { LayerBlob, LayerIdentity, LayerRequest, TreeRequest, UnpackRequest } from './contract.ts';
 import { isMissing } from './missing.ts';
@@ -33,7 +34,7 @@ export function createLayers(snapshots: SnapshotStore): Layers {
   const unpacking = createSingleFlight<ChainId, SnapshotId>();
   // A chain is asked for after each of its steps, and a snapshot's layer never changes: without this, 100 steps read 10,000 facts.
   const identified = new Map<SnapshotId, Layer>();
-  const times = new Map<SnapshotId, number>();
+  const times = new Map<SnapshotId, Pick<LayerIdentity, 'createdAt' | 'epoch'>>();
   const parents = createComingParents();
 
   const identify = async (id: SnapshotId, signal: AbortSignal): Promise<Layer> => {
@@ -60,9 +61,12 @@ export function createLayers(snapshots: SnapshotStore): Layers {
           // What was stacked over another chain is the same layer as where it was made.
           const layer = identified.get(content) ?? (await identifying(content, async (own) => await identify(content, own), signal));
           identified.set(content, layer);
-          const madeAt = times.get(id) ?? Number(snapshots.getFact(id, facts.madeAt) ?? createdAt);
-          times.set(id, madeAt);
-          return { snapshot: id, ...layer, createdAt: madeAt };
+          const known = times.get(id) ?? {
+            createdAt: Number(snapshots.getFact(id, facts.madeAt) ?? createdAt),
+            epoch: Number(epochOf(snapshots, id)) * 1000,
+          };
+          times.set(id, known);
+          return { snapshot: id, ...layer, ...known };
         }),
       ),
     write: async (request, report, signal) => {
@@ -123,13 +127,15 @@ async function unpackNew(
     report({ kind: 'transfer', direction: 'unpack', item: request.diffId, current, total: 0, state: 'running' });
   using own = childSignal(signal);
   const below = isComing ? foldersOfComing(snapshots, parent, own) : foldersOf(snapshots, parent);
-  const { size, ownRoot } = await applyLayer({ ...blob, folder: active.folder, below }, onProgress, own.signal);
+  const { size, ownRoot, newest } = await applyLayer({ ...blob, folder: active.folder, below }, onProgress, own.signal);
   if (isComing) {
     const over = await orAborted(parent, signal);
     checkChain(snapshots, over, request);
     active.moveOver(over, !ownRoot);
   }
-  const { id } = await active.commit(signal);
+  const committed = await active.commit(signal);
+  const { id } = committed;
+  noteEpoch(snapshots, committed, newest);
   remember(snapshots, id, { diffId: blob.diffId, size });
   snapshots.setFact(id, facts.chainId, chainId);
   if (madeAt !== undefined) snapshots.setFact(id, facts.madeAt, String(madeAt));

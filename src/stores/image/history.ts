@@ -5,7 +5,7 @@ import type { ImageRecord } from './store.ts';
 export type HistoryTableRow = {
   /** The image's id on the newest line, else `<missing>`: no line below has an image of its own. */
   readonly id: string;
-  /** Milliseconds since the epoch; 0 when the config does not say. */
+  /** Milliseconds since the epoch: when it was made here, else what the config says; 0 where nobody says. */
   readonly created: number;
   readonly createdBy: string;
   /** Bytes of the uncompressed layer; 0 where the line made none. */
@@ -16,9 +16,9 @@ export type HistoryTableRow = {
 export function historyRows(image: ImageRecord): readonly HistoryTableRow[] {
   const { history = [] } = decodeImageConfig(image.config, image.imageId);
   let layer = 0;
-  const rows = history.map((entry) => ({
+  const rows = history.map((entry, index) => ({
     id: '<missing>',
-    created: entry.created === undefined ? 0 : Date.parse(entry.created) || 0,
+    created: image.made?.[index] ?? (Date.parse(entry.created ?? '') || 0),
     createdBy: entry.created_by ?? '',
     size: entry.empty_layer === true ? 0 : (image.layers[layer++]?.size ?? 0),
     comment: entry.comment ?? '',

@@ -18,13 +18,18 @@ export type ImageRecord = {
   readonly config: Uint8Array;
   /** Bottom first; `size`: bytes of the layer's files. */
   readonly layers: readonly ImageLayer[];
-  /** Milliseconds since the epoch: the config's `created`, else when it came here. */
+  /** Milliseconds since the epoch: when it was made here, else the config's `created`, else when it came here. */
   readonly created: number;
+  /** When the lines of its history were made, where that was here. */
+  readonly made?: readonly number[];
   /** Milliseconds since the epoch: when it came into this store. */
   readonly stored: number;
   /** Canonical names with tags: `docker.io/library/busybox:latest`. */
   readonly names: readonly string[];
 };
+
+/** When an image and the lines of its history were made on this machine, milliseconds since the epoch; 0 where nobody knows. Its config says what is the same on all machines. */
+export type MadeHere = { readonly created: number; readonly history: readonly number[] };
 
 export type ImageLayer = { readonly diffId: Digest; readonly size: number };
 
@@ -57,7 +62,12 @@ export type ManifestForm = {
 
 export type ImageStore = {
   /** Enters an image (again: nothing changes but what is missing). Throws when `config` is no image config. */
-  save(image: { readonly config: Uint8Array; readonly layers: readonly ImageLayer[]; readonly now: number }): ImageRecord;
+  save(image: {
+    readonly config: Uint8Array;
+    readonly layers: readonly ImageLayer[];
+    readonly now: number;
+    readonly made?: MadeHere;
+  }): ImageRecord;
   /** By name (`latest` when no tag), by `name@digest`, by id, by the beginning of an id. Throws `image/ambiguous`. */
   find(text: string): ImageRecord | undefined;
   get(imageId: Digest): ImageRecord | undefined;
@@ -106,6 +116,9 @@ CREATE TABLE image_chains (chain_id TEXT PRIMARY KEY, snapshot TEXT NOT NULL) WI
 `;
 
 /** Migration of the database, after `imageTables`. */
+export const madeHereColumn = 'ALTER TABLE images ADD COLUMN made TEXT';
+
+/** Migration of the database, after `imageTables`. */
 export const manifestFormTables = `
 CREATE TABLE manifest_forms (image_id TEXT PRIMARY KEY REFERENCES images ON DELETE CASCADE, form TEXT NOT NULL) WITHOUT ROWID;
 `;
@@ -119,7 +132,9 @@ const storedImage = v.object({
   layers: v.string(),
   created: v.number(),
   stored: v.number(),
+  made: v.nullable(v.string()),
 });
+const storedTimes = v.array(v.number());
 const storedManifest = v.object({
   repository: v.string(),
   digest: v.string(),
@@ -129,7 +144,7 @@ const storedManifest = v.object({
 });
 const storedBlob = v.object({ diff_id: v.string(), digest: v.string(), size: v.number(), media_type: v.string(), made_here: v.number() });
 
-/** Over a database that has `imageTables` and `manifestFormTables`. */
+/** Over a database that has `imageTables`, `manifestFormTables` and `madeHereColumn`. */
 export function openImageStore(database: Database): ImageStore {
   const statements = prepareStatements(database);
 
@@ -140,6 +155,7 @@ export function openImageStore(database: Database): ImageStore {
       config: image.config,
       layers: v.parse(storedLayers, JSON.parse(image.layers)).map(({ diffId, size }) => ({ diffId: parseDigest(diffId), size })),
       created: image.created,
+      ...(image.made === null ? {} : { made: v.parse(storedTimes, JSON.parse(image.made)) }),
       stored: image.stored,
       names: statements.namesOf.all(image.image_id).map((name) => String(name['name'])),
     };
@@ -156,10 +172,11 @@ export function openImageStore(database: Database): ImageStore {
 
   return {
     get,
-    save: ({ config, layers, now }) => {
+    save: ({ config, layers, now, made }) => {
       const imageId = digestOf(config);
       const decoded = decodeImageConfig(config, imageId);
-      statements.save.run(imageId, config, JSON.stringify(layers), createdOf(decoded, now), now);
+      const created = made?.created || createdOf(decoded, now);
+      statements.save.run(imageId, config, JSON.stringify(layers), created, now, made === undefined ? null : JSON.stringify(made.history));
       return get(imageId) ?? missing(imageId);
     },
     find: (text) => findByName(text, statements, get) ?? findById(text, statements, get),
@@ -241,7 +258,7 @@ function prepareStatements(database: Database) {
     byManifest: database.prepare('SELECT image_id FROM image_manifests WHERE repository = ? AND (digest = ? OR manifest = ?) LIMIT 1'),
     namesOf: database.prepare('SELECT name FROM image_names WHERE image_id = ? ORDER BY name'),
     save: database.prepare(
-      'INSERT INTO images (image_id, config, layers, created, stored) VALUES (?, ?, ?, ?, ?) ON CONFLICT (image_id) DO UPDATE SET config = excluded.config, layers = excluded.layers, stored = excluded.stored',
+      'INSERT INTO images (image_id, config, layers, created, stored, made) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (image_id) DO UPDATE SET config = excluded.config, layers = excluded.layers, stored = excluded.stored',
     ),
     tag: database.prepare(
       'INSERT INTO image_names (name, image_id) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image_id = excluded.image_id',

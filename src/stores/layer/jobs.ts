@@ -76,8 +76,8 @@ export type Job =
       readonly limits: LayerLimits;
     };
 
-/** `ownRoot`: the layer says what the root folder is like. */
-export type Unpacked = LayerIdentity & { readonly ownRoot: boolean };
+/** `ownRoot`: the layer says what the root folder is like. `newest`: of its entries' times, nanoseconds since 1970. */
+export type Unpacked = LayerIdentity & { readonly ownRoot: boolean; readonly newest: bigint };
 type Results = {
   readonly export: Exported;
   readonly identity: LayerIdentity;

@@ -67,6 +67,8 @@ export type JobResult = {
   readonly copied?: readonly Copied[];
   /** For the next version of this copy. */
   readonly stamps?: string;
+  /** The newest time of what was copied, nanoseconds since the epoch, where all that the op did was copying. */
+  readonly newest?: bigint;
 };
 
 /** What a copy has read of a folder of the client. */
@@ -119,6 +121,7 @@ async function writeAll(job: WriteJob, selections: Selections, { checkpoint, out
   const telling = content !== undefined && wanted.layer ? createTelling(upper, content) : undefined;
   const copied: Copied[] = [];
   let stamps: string | undefined;
+  const newest = { time: 0n };
   const linked: LinkedInodes = new Map();
   const placed = trackPlaces();
   const notes: string[] = [];
@@ -128,7 +131,7 @@ async function writeAll(job: WriteJob, selections: Selections, { checkpoint, out
         const selection = selections[index];
         if (selection)
           stamps = await copy(
-            { job, upper, base, linked, placed, checkpoint, telling, content, copied, name: `${index}` },
+            { job, upper, base, linked, placed, checkpoint, telling, content, copied, newest, name: `${index}` },
             action,
             selection,
           );
@@ -152,6 +155,7 @@ async function writeAll(job: WriteJob, selections: Selections, { checkpoint, out
     copied,
     ...(toldBytes === undefined ? {} : { toldBytes }),
     ...(stamps === undefined ? {} : { stamps }),
+    ...(isOnlyCopying(job.op) ? { newest: newest.time } : {}),
   };
 }
 
@@ -160,9 +164,13 @@ function isOneSource({ op }: WriteJob, selections: Selections): boolean {
   return isOneCopy(op) && selections[0]?.sources.length === 1;
 }
 
-/** Nothing but copying: no archive is unpacked, no text written. */
-export function isOneCopy({ actions }: FileOp): boolean {
-  return actions.length === 1 && actions.every((action) => action.kind === 'copy' && !action.unpack);
+/** No archive is unpacked, no text written. */
+export function isOneCopy(op: FileOp): boolean {
+  return op.actions.length === 1 && isOnlyCopying(op);
+}
+
+function isOnlyCopying({ actions }: FileOp): boolean {
+  return actions.every((action) => action.kind === 'copy' && !action.unpack);
 }
 
 /** Where single files went. */
@@ -208,6 +216,8 @@ type CopyTools = {
   readonly content: Content | undefined;
   /** What was read of the client's folders is added here. */
   readonly copied: Copied[];
+  /** The newest time that was seen. */
+  readonly newest: { time: bigint };
   readonly name: string;
 };
 
@@ -224,7 +234,7 @@ async function copy(on: CopyTools, action: CopyAction, selection: Selection): Pr
   const seen = isRead ? createFingerprint() : undefined;
   const numbers: number[] = [];
   for (const [index, given] of selection.sources.entries()) {
-    const selected = seen === undefined ? given : watched(given, seen);
+    const selected = watched(given, on.newest, seen);
     const placer = createEntryPlacer({
       upper: on.upper,
       source,
@@ -248,15 +258,19 @@ async function copy(on: CopyTools, action: CopyAction, selection: Selection): Pr
   return stamps?.print();
 }
 
-/** The source, each of its entries told to `seen` as it comes by. */
-function watched(source: SelectedSource, seen: Fingerprint): SelectedSource {
+/** The source, each of its entries told to `newest` and `seen` as it comes by. */
+function watched(source: SelectedSource, newest: { time: bigint }, seen: Fingerprint | undefined): SelectedSource {
+  const see = (entry: TreeEntry): void => {
+    if (entry.mtime > newest.time) newest.time = entry.mtime;
+    seen?.add(entry);
+  };
   const below = function* (): Generator<SelectedEntry> {
     for (const selected of source.below) {
-      seen.add(selected.entry);
+      see(selected.entry);
       yield selected;
     }
   };
-  seen.add(source.top);
+  see(source.top);
   return { ...source, below: { [Symbol.iterator]: below } };
 }
 

@@ -19,13 +19,16 @@ export type Destination = {
 export function placeSource(
   on: { readonly upper: Upper; readonly placer: EntryPlacer; readonly checkpoint: () => void },
   source: SelectedSource,
-  to: Destination,
+  asked: Destination,
 ): ByteString {
+  // Folders made on the way are as old as what they were made for: those of the clock would differ with every build.
+  const to = { ...asked, made: { ...asked.made, time: source.top.mtime } };
   if (source.top.kind === 'folder') {
     using folder = openDestination(on.upper, to);
     on.placer.begin(folder.path, source.top.mtime);
     fillFolder(on, folder, source.below);
-    // The folder itself is not copied, but takes the time, as with BuildKit: a new one would else differ with every build.
+    // The folder itself is not copied, but takes the time, as with BuildKit.
+    on.upper.dateFolder(folder.path, source.top.mtime);
     changeTimeAt(folder.file, asByteString('.'), source.top.mtime);
     return folder.path;
   }

@@ -28,7 +28,8 @@ import { isWhiteout } from '#stores/snapshot/whiteout.ts';
 import { recordOwners, recordedOwners } from '#stores/snapshot/owners-file.ts';
 
 /** What a folder gets that is made on the way to a destination. */
-export type Made = { readonly mode: number; readonly uid: number; readonly gid: number };
+/** `time`: nanoseconds since 1970; without it, the clock's. */
+export type Made = { readonly mode: number; readonly uid: number; readonly gid: number; readonly time?: bigint };
 
 export type OpenFolder = Disposable & {
   readonly path: ByteString;
@@ -52,9 +53,11 @@ export type Upper = Disposable & {
   makeFolder(parent: OpenFolder, name: ByteString): OpenFolder;
   /** Takes away what the upper folder itself holds at a name, so that something new can be made there. */
   clear(parent: OpenFolder, name: ByteString): void;
-  /** The time that `finish` gives a folder back; undefined for one that was not copied up. */
+  /** A folder that `makeFolders` made with a time gets another one. */
+  dateFolder(path: ByteString, time: bigint): void;
+  /** The time that `finish` gives a folder; undefined for one that keeps what it has. */
   timeToRestore(path: ByteString): bigint | undefined;
-  /** Gives folders that were only copied up their times back. Last. */
+  /** Gives folders that were only copied up their times back, and those that were made with a time that. Last. */
   finish(): void;
 };
 
@@ -70,6 +73,7 @@ export function openUpper(folder: string, base: Tree): Upper {
   const owned = recordedOwners(folder);
   const states = new Map<string, State | undefined>([['', { inUpper: true, baseVisible: true }]]);
   const copiedUp = new Map<ByteString, bigint>();
+  const dated = new Map<ByteString, bigint>();
 
   const hostPath = (path: ByteString): ByteString => asByteString(path === '' ? hostRoot : `${hostRoot}/${path}`);
   const entry = (path: ByteString): TreeEntry | undefined => {
@@ -133,7 +137,8 @@ export function openUpper(folder: string, base: Tree): Upper {
     const path = joinPath(parent.path, name);
     removeTree(parent.file, name, hostPath(path));
     for (const known of states.keys()) if (known === path || known.startsWith(`${path}/`)) states.delete(known);
-    for (const known of copiedUp.keys()) if (known === path || known.startsWith(`${path}/`)) copiedUp.delete(known);
+    for (const times of [copiedUp, dated])
+      for (const known of times.keys()) if (known === path || known.startsWith(`${path}/`)) times.delete(known);
   };
 
   return {
@@ -152,6 +157,7 @@ export function openUpper(folder: string, base: Tree): Upper {
         using folderMade = makeFolder(parent, nameOf(folderPath));
         setOwnerAt(folderMade.file, asByteString(''), made.uid, made.gid);
         changeModeAt(folderMade.file, asByteString('.'), made.mode);
+        if (made.time !== undefined) dated.set(folderPath, made.time);
       }
       return real;
     },
@@ -161,9 +167,12 @@ export function openUpper(folder: string, base: Tree): Upper {
     },
     makeFolder,
     clear,
-    timeToRestore: (path) => copiedUp.get(path),
+    dateFolder(path, time) {
+      if (dated.has(path)) dated.set(path, time);
+    },
+    timeToRestore: (path) => copiedUp.get(path) ?? dated.get(path),
     finish() {
-      const deepestFirst = [...copiedUp].toSorted(([a], [b]) => (a < b ? 1 : -1));
+      const deepestFirst = [...dated, ...copiedUp].toSorted(([a], [b]) => (a < b ? 1 : -1));
       for (const [path, mtime] of deepestFirst) changeTimeAt(root, path, mtime);
     },
     [Symbol.dispose]() {

@@ -14,8 +14,10 @@ export async function unpackLayer(job: Extract<Job, { kind: 'apply' }>, watch: W
   const below = { isThere: job.below === 'coming' || job.below.length > 0, folders: () => watch.below() };
   using extractor = createExtractor(job.folder, below, job.limits);
   let fileBytes = 0;
+  let newest = 0n;
   const entry = (header: TarEntry): void => {
     if (header.kind === 'file') fileBytes += header.size;
+    if (header.mtime > newest) newest = header.mtime;
     extractor.entry(header);
   };
   const handlers = {
@@ -48,7 +50,7 @@ export async function unpackLayer(job: Extract<Job, { kind: 'apply' }>, watch: W
   } catch (error) {
     throw unpackError(error, extractor.name());
   }
-  return { diffId: job.diffId, size: fileBytes, ownRoot: extractor.ownRoot() };
+  return { diffId: job.diffId, size: fileBytes, ownRoot: extractor.ownRoot(), newest };
 }
 
 function wrongDiffId(said: string, found: string): JettisonError {

@@ -11,6 +11,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -18,14 +19,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fromText } from '#ground/base/byte-string.ts';
 import { setAttribute } from '#ground/linux/attributes.ts';
-import { dropUnchanged } from './unchanged.ts';
+import { finishLayer } from './finish-layer.ts';
 
 const now = BigInt(Date.now()) * 1_000_000n;
 
 function put(folder: string, path: string, text: string, time = 1000): void {
   const file = join(folder, path);
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, text);
+  writeFileSync(file, text, 'latin1');
   utimesSync(file, time, time);
 }
 
@@ -45,7 +46,7 @@ test('a file that is the same in everything goes, its folder keeps its time; its
     put(upper, 'h/1', 'a');
     linkSync(join(upper, 'h/1'), join(upper, 'h/3'));
     utimesSync(join(upper, 'h'), 5, 5);
-    dropUnchanged(upper, () => [lower], now);
+    finishLayer(upper, () => [lower], { began: now, epoch: 0n });
     assert.equal(existsSync(join(upper, 'h/1')), false);
     assert.equal(readFileSync(join(upper, 'h/3'), 'utf8'), 'a');
     assert.equal(lstatSync(join(upper, 'h')).mtimeMs, 5000);
@@ -61,7 +62,7 @@ test('the same size and time with other bytes, modes, owners or attributes stays
     chmodSync(join(upper, 'mode'), 0o600);
     chownSync(join(upper, 'owner'), 1, 1);
     setAttribute(fromText(join(upper, 'attribute')), 'user.a', new Uint8Array([1]));
-    dropUnchanged(upper, () => [lower], now);
+    finishLayer(upper, () => [lower], { began: now, epoch: 0n });
     for (const name of ['bytes', 'mode', 'owner', 'attribute', 'time', 'new']) assert.ok(existsSync(join(upper, name)), name);
   });
 });
@@ -71,7 +72,51 @@ test('a file in a folder that was made anew stays: below it nothing shows throug
     put(lower, 'd/f', 'a');
     put(upper, 'd/f', 'a');
     setAttribute(fromText(join(upper, 'd')), 'trusted.overlay.opaque', new Uint8Array([0x79]));
-    dropUnchanged(upper, () => [lower], now);
+    finishLayer(upper, () => [lower], { began: now, epoch: 0n });
     assert.ok(existsSync(join(upper, 'd/f')));
   });
 });
+
+test('times since the step began become its epoch, those before stay, and compiled files of Python follow their sources', () => {
+  withFolders((upper) => {
+    const later = Number(now / 1_000_000_000n) + 5;
+    put(upper, 'd/new', 'a', later);
+    put(upper, 'd/old', 'a', 1000);
+    put(upper, 'p/mod.py', 'x = 1', later);
+    put(upper, 'p/kept.py', 'x = 1', 1000);
+    put(upper, 'p/__pycache__/mod.cpython-311.pyc', compiled(0, later), later);
+    put(upper, 'p/__pycache__/mod.cpython-312.pyc', compiled(1, later), later);
+    put(upper, 'p/__pycache__/kept.cpython-311.pyc', compiled(0, 1000), later);
+    put(upper, 'p/__pycache__/other.cpython-311.pyc', compiled(0, later), later);
+    put(upper, 'p/mod.pyc', compiled(0, later), later);
+    symlinkSync('mod.py', join(upper, 'p/link'));
+    utimesSync(join(upper, 'd'), later, later);
+    utimesSync(join(upper, 'p'), later, later);
+    finishLayer(upper, () => [], { began: now, epoch: 7n });
+    const timeOf = (path: string): number => lstatSync(join(upper, path)).mtimeMs / 1000;
+    assert.deepEqual(
+      ['d', 'd/new', 'd/old', 'p', 'p/mod.py', 'p/kept.py', 'p/mod.pyc', 'p/link'].map(timeOf),
+      [7, 7, 1000, 7, 7, 1000, 7, 7],
+    );
+    const said = (path: string): number => readFileSync(join(upper, 'p', path)).readUInt32LE(8);
+    assert.deepEqual(
+      [
+        'mod.pyc',
+        '__pycache__/mod.cpython-311.pyc',
+        '__pycache__/mod.cpython-312.pyc',
+        '__pycache__/kept.cpython-311.pyc',
+        '__pycache__/other.cpython-311.pyc',
+      ].map(said),
+      [7, 7, later, 1000, later],
+    );
+    assert.equal(timeOf('p/__pycache__/mod.cpython-311.pyc'), 7);
+  });
+});
+
+/** PEP 552: magic, flags, time of the source, its size. */
+function compiled(flags: number, time: number): string {
+  const head = new DataView(new ArrayBuffer(20));
+  head.setUint32(4, flags, true);
+  head.setUint32(8, time, true);
+  return String.fromCharCode(...new Uint8Array(head.buffer));
+}
