@@ -27,6 +27,11 @@ const checkers = [
   ['git'],
   ['newuidmap'],
   ['mkfs.ext4'],
+  ['ip'],
+  ['ps'],
+  ['openssl'],
+  ['pasta'],
+  ['slirp4netns'],
 ];
 
 /** Each command: the Debian packages it needs, and the program. */
@@ -45,6 +50,9 @@ const packageOf = {
   'ssh-add': 'openssh-client',
   newuidmap: 'uidmap',
   'mkfs.ext4': 'e2fsprogs',
+  ip: 'iproute2',
+  ps: 'procps',
+  pasta: 'passt',
 };
 
 function fail(text) {

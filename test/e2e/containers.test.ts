@@ -32,6 +32,9 @@ test('run, create and exit codes', { timeout: 300_000 }, async () => {
   const scratch = await box.jettison(['run', 'scratch']);
   assert.equal(scratch.status, 125);
   assert.match(scratch.stderr, /'scratch' is a reserved name/u);
+  const blind = await box.jettison(['run', '--rm', '-it', 'busybox', 'true'], input);
+  assert.equal(blind.status, 125);
+  assert.match(blind.stderr, /^ERROR: The input device is not a terminal\nLeave "-t" out$/mu);
 
   const id = (await box.succeed(['create', '--name', 'extract', '-l', 'a=b', 'busybox', 'echo', 'x'])).trim();
   assert.match(id, /^[0-9a-f]{64}$/u);

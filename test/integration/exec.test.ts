@@ -446,7 +446,6 @@ inOwnNamespaces(import.meta.filename, () => {
     assert.equal(onTerminal.code, 5);
     assert.match(onTerminal.out, /^xterm\r?$/m);
     assert.deepEqual(await container(place, { arguments: ['nope'] }), { code: 125, out: '', err: 'runtime/command-not-found\n' });
-    assert.deepEqual(await container(place, { arguments: ['true'], terminal: true }), { code: 125, out: '', err: 'ops/not-a-terminal\n' });
   });
 });
 

@@ -1,0 +1,125 @@
+/** The network of a normal user's containers, by each of the programs that carry it: published ports, what is in the container, and what is left. In a network of the test's own. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { userNetworkPrograms } from '#execution/network/user-network.ts';
+import { normalUser } from '#test/kit/normal-user.ts';
+import { inOwnNamespaces } from '#test/kit/own-namespaces.ts';
+import { openSandbox, runCommand, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
+
+const main = join(import.meta.dirname, '../../src/main.ts');
+const serving = 'mkdir /www; echo hello >/www/index.html; httpd -p 80 -h /www; trap exit TERM; sleep 60 & wait';
+
+/** A way out that leads nowhere, and a device that all users may open. */
+function prepareMachine(folder: string): void {
+  execFileSync('ip', ['link', 'add', 'out0', 'type', 'bridge']);
+  execFileSync('ip', ['addr', 'add', '198.51.100.2/24', 'dev', 'out0']);
+  execFileSync('ip', ['link', 'set', 'out0', 'up']);
+  execFileSync('ip', ['route', 'add', 'default', 'via', '198.51.100.1']);
+  const device = join(folder, 'tun');
+  execFileSync('mknod', ['-m', '666', device, 'c', '10', '200']);
+  execFileSync('mount', ['--bind', device, '/dev/net/tun']);
+}
+
+/** A folder for PATH with all the programs of this machine but some. */
+function programsWithout(names: readonly string[], folder: string): string {
+  mkdirSync(folder);
+  for (const place of ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin'].filter((one) => existsSync(one)))
+    for (const name of readdirSync(place))
+      if (!names.includes(name) && !existsSync(join(folder, name))) symlinkSync(join(place, name), join(folder, name));
+  return folder;
+}
+
+/** The command as a normal user types it, with a store and a base image. */
+async function openUser(sandbox: Sandbox): Promise<(path: string, ...words: readonly string[]) => Promise<Finished>> {
+  await sandbox.base('busybox');
+  const user = normalUser(sandbox.folder);
+  execFileSync('chmod', ['755', sandbox.folder]);
+  const home = join(sandbox.folder, 'home');
+  mkdirSync(home);
+  user.owns(home);
+  const base = join(sandbox.folder, 'base.tar');
+  await sandbox.succeed(['save', '-o', base, 'busybox']);
+  user.owns(base);
+  const environment = { ...sandbox.environment, JETTISON_STORE: join(home, 'store'), HOME: home, JETTISON_NETWORK: '' };
+  const [command, ...before] = user.words;
+  const typed = async (path: string, ...words: readonly string[]): Promise<Finished> =>
+    await runCommand(command, [...before, process.execPath, main, ...words], {
+      cwd: sandbox.folder,
+      environment: { ...environment, PATH: path },
+    });
+  const loaded = await typed(process.env['PATH'] ?? '', 'load', '-q', '-i', base);
+  assert.equal(loaded.status, 0, loaded.stderr);
+  return typed;
+}
+
+/** What a server says, asked until it is there. */
+async function ask(host: string, port: number): Promise<string> {
+  for (let tries = 0; ; tries++) {
+    try {
+      const socket = connect({ host, port });
+      socket.end('GET / HTTP/1.0\r\n\r\n');
+      let text = '';
+      for await (const chunk of socket) text += String(chunk);
+      if (text !== '' || tries === 50) return text;
+    } catch (error) {
+      if (tries === 50) throw error;
+    }
+    await pause(50);
+  }
+}
+
+const namesOf = { pasta: /^(?:pasta|passt)/u, slirp4netns: /^slirp4netns/u } as const;
+
+/** Names of programs that run, other than zombies. */
+const running = (): readonly string[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/u.test(name) && existsSync(`/proc/${name}/comm`))
+    .filter((id) => !/^State:\tZ/mu.test(readFileSync(`/proc/${id}/status`, 'utf8')))
+    .map((id) => readFileSync(`/proc/${id}/comm`, 'utf8').trim());
+
+inOwnNamespaces(
+  import.meta.filename,
+  () => {
+    test('networks of a normal user', async (context) => {
+      await using sandbox = await openSandbox();
+      prepareMachine(sandbox.folder);
+      const typed = await openUser(sandbox);
+      for (const program of userNetworkPrograms) {
+        await context.test(`${program}: -p leads in, a port that is taken is refused, and nothing is left`, async () => {
+          const others = userNetworkPrograms.filter((name) => name !== program);
+          const path = programsWithout(others, join(sandbox.folder, `bin-${program}`));
+          const succeed = async (...words: readonly string[]): Promise<string> => {
+            const done = await typed(path, ...words);
+            assert.equal(done.status, 0, done.stderr);
+            return done.stdout;
+          };
+          assert.match(await succeed('doctor'), new RegExp(`one of their own by ${program}`, 'u'));
+          await succeed('run', '-d', '--name', 'web', '-p', '127.0.0.1:8080:80', 'busybox', 'sh', '-c', serving);
+          assert.match(await ask('127.0.0.1', 8080), /hello/u);
+          assert.equal(await succeed('port', 'web'), '80/tcp -> 127.0.0.1:8080\n');
+          assert.ok(
+            running().some((name) => namesOf[program].test(name)),
+            running().join(),
+          );
+          const second = await typed(path, 'run', '--rm', '-p', '127.0.0.1:8080:80', 'busybox', 'true');
+          assert.match(second.stderr, /Bind for 127\.0\.0\.1:8080 failed: port is already allocated/u);
+          await succeed('rm', '-f', 'web');
+          assert.ok(!running().some((name) => namesOf[program].test(name)), running().join());
+          await assert.rejects(ask('127.0.0.1', 8080));
+        });
+      }
+      await context.test('with neither, -p is refused with what to install', async () => {
+        const path = programsWithout(userNetworkPrograms, join(sandbox.folder, 'bin-none'));
+        const refused = await typed(path, 'run', '--rm', '-p', '8080:80', 'busybox', 'true');
+        assert.match(refused.stderr, /without root that takes the program pasta or slirp4netns, and neither is here/u);
+        assert.equal(refused.status, 125);
+      });
+    });
+  },
+  { network: true },
+);
