@@ -18,7 +18,7 @@ export function confineContainer(
   const devices = spec.settings.devices.map(({ source, target }): ContainerMount => ({ kind: 'device', source, target }));
   return {
     mounts: [...spec.mounts.map((mount) => mountOf(engine, mount)), ...(spec.settings.isPrivileged ? [] : devices)],
-    held: holdOf(spec, network),
+    held: holdOf(spec, network, hostsOf(engine, spec)),
   };
 }
 
@@ -76,9 +76,16 @@ function refuseSubpath(name: string): never {
   });
 }
 
+/** With another's network come the names that it was given. */
+function hostsOf(engine: Engine, { settings, network: { place } }: ContainerSpec): readonly string[] {
+  const other = place.kind === 'container' ? engine.containers.find(place.container) : undefined;
+  return [...(other?.spec.settings.extraHosts ?? []), ...settings.extraHosts];
+}
+
 function holdOf(
   { settings, domainname, network: wish }: ContainerSpec,
   network: Pick<ContainerNetwork, 'gateway' | 'worker'>,
+  extraHosts: readonly string[],
 ): ContainerHold {
   const { limits, ulimits, shmSize, dns } = settings;
   return {
@@ -87,7 +94,7 @@ function holdOf(
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
     ulimits,
     ...(shmSize === null ? {} : { shmSize }),
-    extraHosts: settings.extraHosts.map((line) => line.replace(/:host-gateway$/u, `:${network.gateway ?? '127.0.0.1'}`)),
+    extraHosts: extraHosts.map((line) => line.replace(/:host-gateway$/u, `:${network.gateway ?? '127.0.0.1'}`)),
     ownsNetwork: network.worker.kind !== 'as-is' && wish.place.kind !== 'container',
     ...(dns.servers.length + dns.search.length + dns.options.length === 0 ? {} : { dns }),
     groups: settings.groups,

@@ -26,7 +26,7 @@ function processOf(engine: Engine, name: string) {
   const other = engine.containers.find(name);
   const process = other && processOfContainer(engine, other);
   if (other === undefined || process === undefined) return undefined;
-  return { id: other.id, pid: process.pid, hostname: other.spec.hostname };
+  return { id: other.id, pid: process.pid, hostname: other.spec.hostname, resolving: resolvingOf(other.spec.settings.dns) };
 }
 
 /** What is not said is as the machine has it; `.` as the only domain is none. */

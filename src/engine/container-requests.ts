@@ -4,6 +4,7 @@ import type { NetworkWish } from '#execution/network/wish.ts';
 import type { RestartPolicy, StreamName } from '#execution/container/spec.ts';
 
 export { parseExposed, parsePublished } from '#execution/network/publish.ts';
+export { checkIPv4 } from '#execution/network/wish.ts';
 export type { NetworkWish } from '#execution/network/wish.ts';
 export type { RestartPolicy, StreamName } from '#execution/container/spec.ts';
 export type { ContainerSettings } from '#execution/container/settings.ts';

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { ContainerConfig } from '#formats/oci/image-config.ts';
 import { decodeImageConfig } from '#formats/oci/image-config.ts';
 import { matchPlatform, normalPlatform, platformRank, printPlatform } from '#formats/oci/platform.ts';
-import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import { familiarReference, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { imagesOf } from '#stores/image/indexes.ts';
@@ -13,6 +13,7 @@ import type { ContainerSpec } from '#execution/container/spec.ts';
 import { resultRemoved } from './build-uses.ts';
 import type { CreateRequest } from './container-requests.ts';
 import { fetchImage } from './fetch-image.ts';
+import { findContainer } from './find-container.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
 import { resolveMounts } from './resolve-mounts.ts';
@@ -28,7 +29,7 @@ export async function createContainer(engine: Engine, request: CreateRequest, re
   checkConfig(record);
   const config = decodeImageConfig(record.config, record.imageId).config ?? {};
   const id = randomBytes(32).toString('hex');
-  const spec = resolveSpec(request, { id, record, config });
+  const spec = resolveSpec(request, { id, record, config, network: ofContainerById(engine, request.network) });
   let mounts: SpecMount[] = [];
   engine.database.transaction(() => {
     if (engine.images.get(record.imageId) === undefined) throw resultRemoved();
@@ -63,7 +64,7 @@ async function findOrFetch(engine: Engine, request: CreateRequest, report: Repor
   }
   const reference = withDefaultTag(parseReference(request.image));
   if (request.pull === 'never') throw noSuchImage(printReference(reference), 'Without --pull=never it is pulled');
-  report({ kind: 'note', text: `Unable to find image '${request.image}' locally` });
+  report({ kind: 'note', text: `Unable to find image '${familiarReference(reference)}' locally` });
   const { record } = await fetchImage(engine, { reference, platform }, report, signal);
   return record;
 }
@@ -88,7 +89,12 @@ async function checkPlatform(
 
 function resolveSpec(
   request: CreateRequest,
-  { id, record, config }: { readonly id: string; readonly record: ImageRecord; readonly config: ContainerConfig },
+  {
+    id,
+    record,
+    config,
+    network,
+  }: Pick<ContainerSpec, 'network'> & { readonly id: string; readonly record: ImageRecord; readonly config: ContainerConfig },
 ): Omit<ContainerSpec, 'mounts'> {
   return {
     image: request.image,
@@ -108,10 +114,16 @@ function resolveSpec(
     labels: { ...config.Labels, ...request.labels },
     autoRemove: request.autoRemove,
     restart: request.restart,
-    network: request.network,
+    network,
     settings: request.settings,
     exposedPorts: [...new Set([...Object.keys(config.ExposedPorts ?? {}), ...request.exposedPorts])].toSorted(),
   };
+}
+
+/** The container whose network is shared may get another name. Throws `engine/no-such-container`. */
+function ofContainerById(engine: Engine, wish: CreateRequest['network']): CreateRequest['network'] {
+  const { place } = wish;
+  return place.kind === 'container' ? { ...wish, place: { ...place, container: findContainer(engine, place.container).id } } : wish;
 }
 
 /** ENTRYPOINT and CMD as the docker CLI combines them: an entrypoint given here also drops the image's CMD. */

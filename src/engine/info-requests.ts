@@ -29,7 +29,7 @@ export type SystemInfo = {
   readonly now: number;
 };
 
-export type InspectKind = 'image' | 'container';
+export type InspectKind = 'image' | 'container' | 'network' | 'volume';
 
 export type VersionInfo = {
   readonly version: string;

@@ -5,11 +5,12 @@ import type { Container, ContainerState } from '#execution/container/store.ts';
 import { isUp } from './containers.ts';
 import { runningState } from './container-process.ts';
 import { inspectHold, inspectMounts } from './inspect-held.ts';
+import { inspectNetworkSettings, inspectNetworkWish } from './inspect-network-settings.ts';
 import type { Engine } from './open.ts';
 
 const never = '0001-01-01T00:00:00Z';
 
-export function inspectContainer(engine: Engine, container: Container): Json {
+export async function inspectContainer(engine: Engine, container: Container): Promise<Json> {
   const { id, spec, name, created, restarts } = container;
   return {
     Id: id,
@@ -33,7 +34,7 @@ export function inspectContainer(engine: Engine, container: Container): Json {
     HostConfig: hostConfigOf(container),
     Mounts: inspectMounts(spec, engine.paths.store),
     Config: configOf(container),
-    NetworkSettings: { Ports: {}, Networks: {} },
+    NetworkSettings: await inspectNetworkSettings(engine, container),
   };
 }
 
@@ -58,6 +59,7 @@ function timeOf(time: number | undefined): string {
 }
 
 function configOf({ spec }: Container): Json {
+  const anonymous = spec.mounts.filter((mount) => mount.kind === 'volume' && mount.isAnonymous);
   const ports = Object.fromEntries(spec.exposedPorts.map((port) => [port, {}]));
   return {
     Hostname: spec.hostname,
@@ -73,7 +75,7 @@ function configOf({ spec }: Container): Json {
     Env: [...spec.environment],
     Cmd: spec.command,
     Image: spec.image,
-    Volumes: null,
+    Volumes: anonymous.length === 0 ? null : Object.fromEntries(anonymous.map(({ target }) => [target, {}])),
     WorkingDir: spec.workingDirectory,
     Entrypoint: spec.entrypoint,
     OnBuild: null,
@@ -84,13 +86,10 @@ function configOf({ spec }: Container): Json {
 }
 
 function hostConfigOf({ spec }: Container): Json {
-  const { place } = spec.network;
   return {
-    Binds: null,
     ContainerIDFile: '',
     LogConfig: { Type: 'json-file', Config: {} },
-    NetworkMode: place.kind === 'networks' ? (place.networks[0]?.network ?? 'default') : place.kind,
-    PortBindings: {},
+    ...inspectNetworkWish(spec),
     RestartPolicy: { Name: spec.restart.policy, MaximumRetryCount: spec.restart.maximum },
     AutoRemove: spec.autoRemove,
     ...inspectHold(spec),

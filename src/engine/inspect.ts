@@ -7,16 +7,23 @@ import { inspectContainer } from './inspect-container.ts';
 import { findImage } from './images.ts';
 import type { Engine } from './open.ts';
 import type { InspectKind } from './info-requests.ts';
+import { inspectVolume } from './volumes.ts';
 
-/** A container or an image, in the shape of docker's answer; a container comes first when both have the name. Throws `engine/no-such-object`, of an image `image/not-found`. */
-export function inspect(engine: Engine, name: string, kind?: InspectKind): Json {
-  const container = kind === 'image' ? undefined : engine.containers.find(name);
-  if (container !== undefined) return inspectContainer(engine, container);
+/** What has the name, in the shape of docker's answer: the first of a container, an image, a network and a volume. Throws `engine/no-such-object`, of an image `image/not-found`. */
+export async function inspect(engine: Engine, name: string, kind?: InspectKind): Promise<Json> {
+  const mayBe = (one: InspectKind): boolean => kind === undefined || kind === one;
+  const container = mayBe('container') ? engine.containers.find(name) : undefined;
+  if (container !== undefined) return await inspectContainer(engine, container);
   if (kind === 'image') return inspectNamed(engine, findImage(engine, name), name);
-  const image = kind === 'container' ? undefined : engine.images.find(name);
+  const image = mayBe('image') ? engine.images.find(name) : undefined;
   if (image !== undefined) return inspectNamed(engine, image, name);
+  if (mayBe('network') && (await engine.networks()).find(name) !== undefined) {
+    const { inspectNetwork } = await import('./networks.ts');
+    return await inspectNetwork(engine, name);
+  }
+  if (mayBe('volume') && engine.volumes.find(name) !== undefined) return inspectVolume(engine, name);
   throw new JettisonError('engine/no-such-object', `No such ${kind ?? 'object'}: ${name}`, {
-    hint: '"jettison images" and "jettison ps -a" list what is here',
+    hint: '"jettison ps -a", "images", "network ls" and "volume ls" list what is here',
   });
 }
 

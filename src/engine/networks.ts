@@ -103,7 +103,7 @@ export async function inspectNetwork(engine: Engine, name: string): Promise<Json
 }
 
 /** Nothing needs them but people: it is made up of what it joins. */
-function endpointId({ container, network }: Pick<Endpoint, 'container' | 'network'>): string {
+export function endpointId({ container, network }: Pick<Endpoint, 'container' | 'network'>): string {
   return `${network.slice(0, 32)}${container.slice(0, 32)}`;
 }
 

@@ -168,6 +168,90 @@ inOwnNamespaces(
         },
       );
 
+      await context.test('inspect says where a container stands; --dns and its like reach it, and whoever shares its network', async () => {
+        await typed('network', 'create', '--subnet', '10.78.0.0/24', 'home');
+        const names = ['--dns', '10.78.0.9', '--dns-search', 'example.org', '--dns-option', 'ndots:2', '--add-host', 'box:host-gateway'];
+        const place = ['--network', 'home', '--ip', '10.78.0.7', '--network-alias', 'www', '-p', '8080:80', '--expose', '53/udp'];
+        await typed(
+          'run',
+          '-d',
+          '--name',
+          'told',
+          ...place,
+          ...names,
+          '--sysctl',
+          'net.ipv4.ip_default_ttl=99',
+          'busybox',
+          ...serving('told'),
+        );
+        try {
+          const see = async (template: string): Promise<string> => await typed('inspect', '-f', template, 'told');
+          assert.equal(
+            await see(
+              '{{range .NetworkSettings.Networks}}{{.IPAddress}}/{{.IPPrefixLen}} {{.Gateway}} {{.MacAddress}} {{.Aliases}}{{end}}',
+            ),
+            '10.78.0.7/24 10.78.0.1 02:42:0a:4e:00:07 [www]\n',
+          );
+          const bindings = '[{"HostIp":"0.0.0.0","HostPort":"8080"},{"HostIp":"::","HostPort":"8080"}]';
+          assert.equal(await see('{{json .NetworkSettings.Ports}}'), `{"53/udp":null,"80/tcp":${bindings}}\n`);
+          assert.equal(
+            await see('{{json .HostConfig.PortBindings}} {{.HostConfig.NetworkMode}} {{.NetworkSettings.IPAddress}}'),
+            '{"80/tcp":[{"HostIp":"","HostPort":"8080"}]} home \n',
+          );
+          const files = ['sh', '-c', 'cat /etc/resolv.conf; grep box /etc/hosts; cat /proc/sys/net/ipv4/ip_default_ttl'];
+          assert.equal(
+            await typed('run', '--rm', '--network', 'container:told', 'busybox', ...files),
+            'nameserver 127.0.0.11\nsearch example.org\noptions ndots:2\n10.78.0.1\tbox\n99\n',
+          );
+        } finally {
+          await typed('stop', '-t', '0', 'told');
+        }
+        assert.equal(
+          await typed(
+            'inspect',
+            '-f',
+            '{{json .NetworkSettings.Ports}}{{range $n, $one := .NetworkSettings.Networks}}{{$n}} {{$one.IPAddress}}{{end}}',
+            'told',
+          ),
+          '{}home \n',
+        );
+        await typed('rm', 'told');
+        await typed('network', 'rm', 'home');
+        assert.equal(
+          await typed('run', '--rm', '--dns', '9.9.9.9', '--dns-search', 'a.b', 'busybox', 'cat', '/etc/resolv.conf'),
+          'nameserver 9.9.9.9\nsearch a.b\n',
+        );
+        const odd = await sandbox.jettison(['run', '--ip', 'nope', 'busybox', 'true'], asUsual);
+        assert.deepEqual([odd.status, odd.stderr.split('\n')[0]], [125, 'ERROR: invalid IPv4 address: nope']);
+      });
+
+      await context.test('ports are led in by the first network that something comes into, and by none that is internal', async () => {
+        await typed('network', 'create', '--internal', 'inner');
+        await typed('network', 'create', 'outer');
+        await typed(
+          'run',
+          '-d',
+          '--name',
+          'both',
+          '--network',
+          'inner',
+          '--network',
+          'outer',
+          '-p',
+          '8080:80',
+          'busybox',
+          ...serving('both'),
+        );
+        try {
+          assert.match(await ask('127.0.0.1', 8080), /both/u);
+        } finally {
+          await typed('rm', '-f', 'both');
+        }
+        const shut = await sandbox.jettison(['run', '--rm', '--network', 'inner', '-p', '8080:80', 'busybox', 'true'], asUsual);
+        assert.deepEqual([shut.status, shut.stderr], [0, 'Published ports are discarded: nothing comes into an internal network\n']);
+        await typed('network', 'rm', 'inner', 'outer');
+      });
+
       await context.test('a bridge avoids what the machine has elsewhere, and a subnet that was asked for is refused there', async () => {
         await sandbox.succeed(['network', 'create', '--subnet', '10.99.0.0/16', 'fixed']);
         execFileSync('ip', ['addr', 'add', '172.17.9.9/16', 'dev', 'lo']);

@@ -217,8 +217,8 @@ function contract(only: 'crun' | 'runc'): void {
       ['nope', 'runtime/command-not-found', /^exec: "nope": executable file not found in \$PATH$/],
       ['/plain', 'runtime/command-not-executable', /^exec: "\/plain": permission denied$/],
       ['/tmp', 'runtime/command-not-executable', /permission denied/],
-      ['/script', 'runtime/command-not-found', /^exec \/script: no such file or directory$/],
-      ['/dynamic', 'runtime/command-not-found', /^exec \/dynamic: no such file or directory$/],
+      ['/script', 'runtime/no-interpreter', /^exec \/script: no such file or directory$/],
+      ['/dynamic', 'runtime/no-interpreter', /^exec \/dynamic: no such file or directory$/],
     ];
     for (const [name, code, message] of cases) {
       await assert.rejects(run([name]), (error: Error) => isCode(error, code) && message.test(error.message), name);

@@ -54,8 +54,16 @@ export async function openBridged(
     const upstream = (): readonly string[] => tools.resolving?.nameServers ?? parseResolvConf(readMachineResolvConf()).nameServers;
     undo.use(await serveNames({ namespace, names: namesFor(container.id, store), upstream }));
   }
-  const address = ipv4Text(standing[0]?.address ?? 0);
-  const open = undo.use(await openContainerPorts(container, { wish, address, store }));
+  const leading = standing[places.findIndex(({ network }) => !network.isInternal)];
+  if (leading === undefined && (wish.published.length > 0 || wish.publishAll))
+    note('Published ports are discarded: nothing comes into an internal network');
+  const open = undo.use(
+    await openContainerPorts(container, {
+      wish: leading === undefined ? unpublished(wish) : wish,
+      address: ipv4Text(leading?.address ?? 0),
+      store,
+    }),
+  );
   store.openPorts(container.id, open.ports);
   const stack = undo.move();
   return {
@@ -71,6 +79,10 @@ export async function openBridged(
   };
 }
 
+function unpublished(wish: NetworkWish): NetworkWish {
+  return { ...wish, published: [], publishAll: false };
+}
+
 /** Text of resolv.conf, and whether our name server is in it: where names of containers are known, or the machine's servers are not reached from a bridge. */
 function namingFor(
   networks: readonly Network[],
@@ -79,16 +91,22 @@ function namingFor(
   const resolving = { ...parseResolvConf(readMachineResolvConf()), ...asked };
   const direct = reachableServers(resolving);
   const isOwn = !hasWayOut || direct.length === 0 || networks.some(({ name }) => !isPredefined(name));
-  return { isOwn, text: printResolvConf(isOwn ? withOwnServer(resolving, nameServerAddress) : { ...resolving, nameServers: direct }) };
+  return {
+    isOwn,
+    text: printResolvConf(isOwn ? withOwnServer(resolving, nameServerAddress, asked?.options) : { ...resolving, nameServers: direct }),
+  };
 }
 
-/** The text of resolv.conf of a container that runs; undefined: the machine's. */
-export function resolvConfOf(container: string, store: NetworkStore): string | undefined {
+/** The text of resolv.conf of a container that runs, which was asked for with `resolving`; undefined: the machine's. */
+export function resolvConfOf(container: string, store: NetworkStore, resolving?: Partial<Resolving>): string | undefined {
   const networks = store.memberships(container).map(({ network }) => store.get(network));
-  return networks.length === 0 ? undefined : namingFor(networks, { hasWayOut: true }).text;
+  return networks.length === 0
+    ? undefined
+    : namingFor(networks, { hasWayOut: true, ...(resolving === undefined ? {} : { resolving }) }).text;
 }
 
-function gatewayOf(store: NetworkStore, standing: readonly Endpoint[]): string | undefined {
+/** By which a container reaches the machine. */
+export function gatewayOf(store: NetworkStore, standing: readonly Endpoint[]): string | undefined {
   for (const { network } of standing) {
     const gateway = store.find(network)?.gateway;
     if (gateway !== undefined) return ipv4Text(gateway);

@@ -3,20 +3,27 @@ import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { ipv4Text } from '#ground/base/ipv4.ts';
 import { SystemCallError } from '#ground/linux/libc.ts';
 import { openNetworkNamespace } from '#ground/linux/network-namespace.ts';
-import { openBridged, resolvConfOf, type Place } from './bridged.ts';
+import { gatewayOf, openBridged, resolvConfOf, type Place } from './bridged.ts';
 import { nothingToConnect, type ContainerNetwork, type NetworkedContainer } from './container-network.ts';
 import type { Resolving } from './resolv-conf.ts';
 import { isPredefined, type NetworkStore } from './store.ts';
 import { findUserNetworkProgram, obstacleToUserNetwork, openUserNetwork } from './user-network.ts';
 import { placeOfDefault, type Membership, type NetworkWish } from './wish.ts';
 
+/** A container that runs: its first process, as this process sees it, its host name, and what it was asked to resolve names by. */
+export type NetworkOwner = {
+  readonly id: string;
+  readonly pid: number;
+  readonly hostname: string;
+  readonly resolving: Partial<Resolving>;
+};
+
 export type NetworkTools = {
   readonly store: NetworkStore;
   /** Takes what a person should know. */
   readonly note: (text: string) => void;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** The first process of a container that runs, as this process sees it, and its host name. */
-  readonly processOf: (container: string) => { readonly id: string; readonly pid: number; readonly hostname: string } | undefined;
+  readonly processOf: (container: string) => NetworkOwner | undefined;
   /** What was asked for with --dns and its like. */
   readonly resolving?: Partial<Resolving>;
 };
@@ -70,11 +77,13 @@ function sharedWith(name: string, { store, processOf }: NetworkTools): Container
     });
   }
   const namespace = openNetworkNamespace(`/proc/${other.pid}/ns/net`);
+  const standing = store.memberships(other.id);
   return {
     ...ofMachine('host'),
     worker: { kind: 'within', within: (start) => namespace.within(start) },
-    addresses: store.memberships(other.id).map(({ address }) => ipv4Text(address)),
-    resolvConf: resolvConfOf(other.id, store),
+    addresses: standing.map(({ address }) => ipv4Text(address)),
+    gateway: gatewayOf(store, standing),
+    resolvConf: resolvConfOf(other.id, store, other.resolving),
     hostname: other.hostname,
     [Symbol.asyncDispose]: async () => {
       namespace[Symbol.dispose]();

@@ -48,7 +48,13 @@ export function reachableServers({ nameServers }: Resolving): readonly string[] 
   return nameServers.filter((address) => isIPv4(address) && !address.startsWith('127.'));
 }
 
-/** For a container whose name server is ours. */
-export function withOwnServer({ search, options }: Resolving, address: string): Resolving {
-  return { nameServers: [address], search, options: [...options.filter((option) => !option.startsWith('ndots:')), 'ndots:0'] };
+/** For a container whose name server is ours: a name without dots is one of a container, unless `asked` says otherwise. */
+export function withOwnServer({ search, options }: Resolving, address: string, asked: readonly string[] = []): Resolving {
+  const isNdots = (option: string): boolean => option.startsWith('ndots:');
+  const ndots = asked.filter(isNdots);
+  return {
+    nameServers: [address],
+    search,
+    options: [...options.filter((one) => !isNdots(one)), ...(ndots.length > 0 ? ndots : ['ndots:0'])],
+  };
 }

@@ -10,7 +10,7 @@ import { isCode, JettisonError, systemCode } from '#ground/base/errors.ts';
 import { startTied, tiedFiles } from '#ground/linux/tied-program.ts';
 import type { ContainerNetwork, NetworkedContainer } from './container-network.ts';
 import { openContainerPorts } from './open-ports.ts';
-import { parseResolvConf, printResolvConf, reachableServers, readMachineResolvConf } from './resolv-conf.ts';
+import { parseResolvConf, printResolvConf, reachableServers, readMachineResolvConf, type Resolving } from './resolv-conf.ts';
 import type { NetworkStore } from './store.ts';
 import type { NetworkWish, OpenPort } from './wish.ts';
 
@@ -18,7 +18,7 @@ export const userNetworkPrograms = ['pasta', 'slirp4netns'] as const;
 export type UserNetworkProgram = { readonly name: (typeof userNetworkPrograms)[number]; readonly path: string };
 
 type Environment = Readonly<Record<string, string | undefined>>;
-type Tools = { readonly store: NetworkStore; readonly environment: Environment };
+type Tools = { readonly store: NetworkStore; readonly environment: Environment; readonly resolving?: Partial<Resolving> };
 
 /** By which slirp4netns knows the container, and itself as a name server. */
 const slirpAddress = '10.0.2.100';
@@ -42,7 +42,7 @@ export async function openUserNetwork(
   program: UserNetworkProgram,
   container: NetworkedContainer,
   wish: NetworkWish,
-  { store, environment }: Tools,
+  { store, environment, resolving = {} }: Tools,
 ): Promise<ContainerNetwork> {
   const ports = ofProgram(await findPorts(container, wish, store), program, wish);
   const machine = parseResolvConf(readMachineResolvConf());
@@ -55,7 +55,7 @@ export async function openUserNetwork(
     runtime: 'host',
     addresses: program.name === 'slirp4netns' ? [slirpAddress] : [],
     gateway: undefined,
-    resolvConf: printResolvConf({ ...machine, nameServers: servers }),
+    resolvConf: printResolvConf({ ...machine, nameServers: servers, ...resolving }),
     hostname: undefined,
     ports,
     connect: async (pid, signal) => {

@@ -1,6 +1,7 @@
 /** What a container is to have of the network, as `create` and `run` were asked for it. It is kept with the container. */
 import * as v from 'valibot';
 import { JettisonError } from '#ground/base/errors.ts';
+import { parseIPv4 } from '#ground/base/ipv4.ts';
 
 const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
 
@@ -34,6 +35,12 @@ export type NetworkWish = v.InferOutput<typeof networkWishSchema>;
 export type NetworkPlace = NetworkWish['place'];
 export type Membership = v.InferOutput<typeof membership>;
 export type PublishedPort = v.InferOutput<typeof published>;
+
+/** `--ip`. Throws `network/bad-address` for what is no IPv4 address. */
+export function checkIPv4(text: string): string {
+  if (parseIPv4(text) !== undefined) return text;
+  throw new JettisonError('network/bad-address', `invalid IPv4 address: ${text}`, { hint: 'Four numbers from 0 to 255: "172.30.0.5"' });
+}
 
 /** What `default` means where nothing else is said (`JETTISON_NETWORK`: `bridge`, `host` or `none`). Throws `network/bad-default`. */
 export function placeOfDefault(word: string | undefined): Exclude<NetworkPlace, { kind: 'default' }> {

@@ -10,7 +10,7 @@ const maximumInterpreters = 4;
 
 /**
  * Looks for the program of `request` in the root: through PATH, its execute bits, the interpreter of a script, the loader of an ELF program.
- * What lies below a mount of the request is not looked at. Throws `runtime/command-not-found`, `runtime/command-not-executable`.
+ * What lies below a mount of the request is not looked at. Throws `runtime/command-not-found`, `runtime/command-not-executable`, `runtime/no-interpreter`.
  */
 export function checkCommand(
   tree: RootTree,
@@ -93,7 +93,7 @@ function checkInterpreter(name: string, program: TreeEntry, look: Look): void {
     if (interpreter === undefined) return;
     const seen = look(interpreter.path);
     if (seen.kind === 'missing') {
-      throw new JettisonError('runtime/command-not-found', `exec ${name}: no such file or directory`, { hint: hintFor(name, interpreter) });
+      throw new JettisonError('runtime/no-interpreter', `exec ${name}: no such file or directory`, { hint: hintFor(name, interpreter) });
     }
     if (seen.kind !== 'program') return;
     entry = seen.entry;

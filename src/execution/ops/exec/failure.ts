@@ -40,6 +40,7 @@ export function startFailed(words: readonly string[], error: unknown): unknown {
 
 const startCodes: ReadonlyMap<string, number> = new Map([
   ['runtime/command-not-found', 127],
+  ['runtime/no-interpreter', 127],
   ['runtime/command-not-executable', 126],
   ['runtime/start-failed', 125],
 ]);

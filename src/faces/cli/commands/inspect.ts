@@ -9,11 +9,11 @@ import { compileTemplate, unescapeFormat } from '../output/template.ts';
 import { forEachName } from './for-each-name.ts';
 
 const format = text('format', { short: 'f', help: '"json" or a Go template for each one' });
-const types = ['image', 'container'] as const;
+const types = ['image', 'container', 'network', 'volume'] as const;
 
 export const inspectCommand = defineCommand({
   name: 'inspect',
-  summary: 'Show what is known of images and containers',
+  summary: 'Show what is known of containers, images, networks and volumes',
   usage: '[OPTIONS] NAME|ID [NAME|ID...]',
   options: { format, type: choice('type', { words: types, initial: undefined, help: 'Only look among these' }) },
   notBuilt: 's=size',
@@ -24,7 +24,7 @@ export const inspectCommand = defineCommand({
 export const inspectImageCommand = inspectKind('image', 'Show what is known of images');
 export const inspectContainerCommand = inspectKind('container', 'Show what is known of containers');
 
-function inspectKind(kind: InspectKind, summary: string): Command {
+function inspectKind(kind: Extract<InspectKind, 'image' | 'container'>, summary: string): Command {
   return defineCommand({
     name: `${kind} inspect`,
     summary,
@@ -47,7 +47,7 @@ async function show(wanted: Wanted, around: Parameters<Command['run']>[1]): Prom
   await using engine = await engineFor(around);
   const found: Json[] = [];
   const code = await forEachName(wanted.names, around.streams, async (name) => {
-    const value = await Promise.resolve(inspect(engine, name, wanted.kind));
+    const value = await inspect(engine, name, wanted.kind);
     if (template) around.streams.stdout.write(`${template(value)}\n`);
     else found.push(value);
   });

@@ -1,5 +1,5 @@
 /** The options of `run` and `create` about the container's network. */
-import { parsePublished, type NetworkWish } from '#engine/container-requests.ts';
+import { checkIPv4, parsePublished, type NetworkWish } from '#engine/container-requests.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { badValue, flag, list, text, type ValuesOf } from '../option.ts';
 
@@ -17,7 +17,7 @@ export const networkOptions = {
 export type NetworkOptions = ValuesOf<typeof networkOptions>;
 type Membership = Extract<NetworkWish['place'], { kind: 'networks' }>['networks'][number];
 
-/** Throws `network/bad-port`, `cli/usage`, `cli/flag-value`, `cli/not-built`. */
+/** Throws `network/bad-port`, `network/bad-address`, `cli/usage`, `cli/flag-value`, `cli/not-built`. */
 export function networkWish(options: NetworkOptions): NetworkWish {
   if (options.links.length > 0) {
     throw new JettisonError('cli/not-built', 'The option "--link" is not built', {
@@ -30,6 +30,7 @@ export function networkWish(options: NetworkOptions): NetworkWish {
 
 function placeOf({ networks, networksOld, aliases, ip }: NetworkOptions): NetworkWish['place'] {
   const words = [...networks, ...networksOld];
+  if (ip !== undefined) checkIPv4(ip);
   const [first] = words;
   const isOwn = first !== undefined && first !== 'default';
   if (isOwn && words.length === 1 && (first === 'host' || first === 'none' || first.startsWith('container:'))) {
@@ -66,7 +67,7 @@ function readMembership(word: string): Membership {
     const [name, value] = [field.slice(0, field.indexOf('=')), field.slice(field.indexOf('=') + 1)];
     if (name === 'name') member = { ...member, network: value };
     else if (name === 'alias') member = { ...member, aliases: [...member.aliases, value] };
-    else if (name === 'ip') member = { ...member, address: value };
+    else if (name === 'ip') member = { ...member, address: checkIPv4(value) };
     else throw badValue('network', word, `"${name}" is not built: there is "name", "alias" and "ip"`);
   }
   if (member.network === '') throw badValue('network', word, 'it names no network');

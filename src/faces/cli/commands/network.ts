@@ -9,6 +9,7 @@ import {
   removeNetwork,
   type NetworkRow,
 } from '#engine/networks.ts';
+import { checkIPv4 } from '#engine/container-requests.ts';
 import { badFilter, parseMoment } from '#engine/space-filters.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
@@ -234,7 +235,12 @@ export const connectNetworkCommand = defineCommand({
   arguments: [2, 2],
   async run({ options, arguments: [network = '', container = ''] }, around) {
     await using engine = await engineFor(around);
-    const connection = { network, container, aliases: [...options.aliases], address: options.ip ?? null };
+    const connection = {
+      network,
+      container,
+      aliases: [...options.aliases],
+      address: options.ip === undefined ? null : checkIPv4(options.ip),
+    };
     await connectNetwork(engine, connection, (note) => around.streams.stderr.write(`${note}\n`));
     return 0;
   },

@@ -1,5 +1,5 @@
 /** An error as people see it, printed once. */
-import { clean, fullDisk, fullDiskHint, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import { clean, fullDisk, fullDiskHint, isCode, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import type { Output } from '../command.ts';
 import { harmless } from './text.ts';
 
@@ -39,7 +39,7 @@ export function describeError(error: unknown, colours: boolean): string {
   const hint = known?.hint ?? (fullDisk(error) === undefined ? undefined : fullDiskHint);
   return `${[
     ...notes,
-    `${mistakeCode(error) === undefined ? 'ERROR: ' : ''}${clean(
+    `${isBare(error) ? '' : 'ERROR: '}${clean(
       messageOf(error)
         .trim()
         .replaceAll(/\s*[\r\n]+\s*/gu, ' '),
@@ -48,6 +48,11 @@ export function describeError(error: unknown, colours: boolean): string {
     ...stack,
     ...report,
   ].join('\n')}\n`;
+}
+
+/** Docker's own lines: of mistakes, and what the kernel says of a program that is there while its interpreter is not. */
+function isBare(error: unknown): boolean {
+  return mistakeCode(error) !== undefined || (isCode(error, 'runtime/no-interpreter') && messageOf(error).startsWith('exec '));
 }
 
 function causes(error: Error): readonly string[] {
