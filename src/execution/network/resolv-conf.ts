@@ -50,11 +50,11 @@ export function reachableServers({ nameServers }: Resolving): readonly string[] 
 
 /** For a container whose name server is ours: a name without dots is one of a container, unless `asked` says otherwise. */
 export function withOwnServer({ search, options }: Resolving, address: string, asked: readonly string[] = []): Resolving {
-  const isNdots = (option: string): boolean => option.startsWith('ndots:');
   const ndots = asked.filter(isNdots);
-  return {
-    nameServers: [address],
-    search,
-    options: [...options.filter((one) => !isNdots(one)), ...(ndots.length > 0 ? ndots : ['ndots:0'])],
-  };
+  const others = options.filter((option) => !isNdots(option));
+  return { nameServers: [address], search, options: [...others, ...(ndots.length > 0 ? ndots : ['ndots:0'])] };
+}
+
+function isNdots(option: string): boolean {
+  return option.startsWith('ndots:');
 }
