@@ -12,13 +12,13 @@ const MB = 1024 * 1024;
 const fill = (name: string, megabytes: number): string => `head -c ${megabytes * MB} /dev/urandom > ${name}`;
 
 /** Without the logs of the databases, which come and go. */
-function bytesOf(folder: string): number {
-  return Number(
-    spawnSync('du', ['-s', '--block-size=1', '--exclude=*.db-wal', '--exclude=*.db-shm', folder], { encoding: 'utf8' }).stdout.split(
-      '\t',
-    )[0],
-  );
+function bytesOf(folder: string, without: readonly string[] = ['*.db-wal', '*.db-shm']): number {
+  const words = ['-s', '--block-size=1', ...without.map((pattern) => `--exclude=${pattern}`), folder];
+  return Number(spawnSync('du', words, { encoding: 'utf8' }).stdout.split('\t')[0]);
 }
+
+/** Without the databases, too: they take in their logs when the last one that has them open leaves, and grow by that. */
+const bytesOfFiles = (folder: string): number => bytesOf(folder, ['*.db*']);
 
 /** Until the process that tends the store after a command is through. */
 async function tended(sandbox: Sandbox): Promise<void> {
@@ -40,7 +40,7 @@ CMD ["wc", "-c", "/part"]
   });
   await sandbox.succeed(['build', '-t', 'app', context]);
   await tended(sandbox);
-  const before = bytesOf(sandbox.store);
+  const before = bytesOfFiles(sandbox.store);
   const list = await sandbox.succeed(['du']);
   assert.match(list, /^ID +RECLAIMABLE +SIZE +LAST ACCESSED\n/u);
   assert.match(list, /\n[0-9a-f]{16}-0\* +true +3\.\d+MB +/u);
@@ -62,14 +62,18 @@ CMD ["wc", "-c", "/part"]
   const pruned = await sandbox.succeed(['prune'], { input: 'y\n' });
   assert.match(pruned, /Deleted build cache objects:\n[^]*\n\nTotal reclaimed space: 15\.\d+MB\n$/u);
   // The file that the image has from the stage is the image's now; 12 and 3 of 22 MB are free.
-  assert.ok(before - bytesOf(sandbox.store) > 15 * MB);
+  const freed = before - bytesOfFiles(sandbox.store);
+  assert.ok(freed >= 15 * MB, `${freed}`);
   assert.match(await sandbox.succeed(['du']), /Private: +0B\nReclaimable: +0B\nTotal: +8\.\d+MB\n/u);
   assert.equal(await sandbox.succeed(['run', '--rm', 'app']), `${6 * MB} /part\n`);
 
   await sandbox.succeed(['run', '--name', 'kept', 'app']);
   const refused = await sandbox.jettison(['rmi', 'app']);
   assert.equal(refused.status, 1);
-  assert.match(refused.stderr, /is used by container kept/u);
+  assert.match(
+    refused.stderr,
+    /unable to remove repository reference "app:latest" \(must force\) - container [0-9a-f]{12} is using its referenced image/u,
+  );
   assert.match(await sandbox.succeed(['image', 'prune', '-af']), /^Deleted Images:\nuntagged: busybox:latest\ndeleted: sha256:/u);
   assert.match(await sandbox.succeed(['container', 'prune', '-f']), /^Deleted Containers:\n[0-9a-f]{64}\n\nTotal reclaimed space: /u);
   const all = await sandbox.succeed(['system', 'prune', '-af']);
