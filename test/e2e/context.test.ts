@@ -98,8 +98,10 @@ test('the image holds what the context holds, however its files were changed', a
     assert.deepEqual(await built(place, context), describe(src), what);
   }
   // Only times: nothing is copied, the layer stays.
-  const before = await place.succeed(['inspect', 'files']);
+  // What was built is named anew, and that has a time.
+  const inspect = async (): Promise<string> => (await place.succeed(['inspect', 'files'])).replace(/"LastTagTime": "\S+"/u, '');
+  const before = await inspect();
   for (let f = 0; f < 30; f++) utimesSync(at(`d0/f${f}`), 5, 5);
   await place.succeed(['build', '-t', 'files', context]);
-  assert.equal(await place.succeed(['inspect', 'files']), before);
+  assert.equal(await inspect(), before);
 });

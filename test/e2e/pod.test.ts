@@ -82,8 +82,7 @@ for (const { name, options } of [
     await succeed(...buildWords('/data'));
     assert.equal(await succeed('run', '--rm', 'app'), '1234\n');
     const [mine, roots] = [layersOf(await succeed('inspect', 'app')), layersOf(await sandbox.succeed(['inspect', 'app']))];
-    // Two layers have a folder with the time of its build: where COPY puts a file into it, and WORKDIR's.
-    assert.equal(mine.filter((layer, index) => layer !== roots[index]).length, 2, JSON.stringify([mine, roots]));
+    assert.deepEqual(mine, roots);
     await succeed('save', '-o', '/data/mine.tar', 'app');
     await sandbox.succeed(['save', '-o', join(sandbox.folder, 'roots.tar'), 'app']);
     const base = readImage(join(pod.data, 'base.tar'));

@@ -10,9 +10,8 @@ export type NormalUser = {
   readonly owns: (path: string) => void;
 };
 
-/** `folder` holds the files of /etc; without `ids` the user has none but its own. Needs root. */
-export function normalUser(folder: string, { ids = true }: { readonly ids?: boolean } = {}): NormalUser {
-  const id = 4242;
+/** `folder` holds the files of /etc; without `ids` the user has none but its own; `id` is for those who look for its processes, as other tests run at the same time. Needs root. */
+export function normalUser(folder: string, { ids = true, id = 4242 }: { readonly ids?: boolean; readonly id?: number } = {}): NormalUser {
   const files = join(folder, ids ? 'etc-ids' : 'etc');
   mkdirSync(files, { recursive: true });
   const line = `pilot:x:${id}:${id}::${folder}:/bin/sh\n`;
