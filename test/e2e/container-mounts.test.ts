@@ -40,50 +40,59 @@ for (const seat of seats) {
       await host[Symbol.asyncDispose]();
     });
 
-    test('a VOLUME is an anonymous volume with what the image has, and goes with the container', async () => {
-      const shown = await run('app', 'sh', '-c', 'stat -c "%a %u:%g" /data /data/sub/file; cat /data/link; grep -c " /data " /proc/mounts');
-      assert.equal(shown, '2750 33:33\n644 33:33\ntext\n1\n');
-      assert.deepEqual(await volumes(), []);
-      const name = (await host.succeed(['create', '--name', 'kept', 'app', 'true'])).trim();
-      const [volume = ''] = await volumes();
-      assert.match(volume, /^[0-9a-f]{64}$/);
-      const use = await host.jettison(['volume', 'rm', volume]);
-      assert.match(use.stderr, new RegExp(`remove ${volume}: volume is in use - \\[${name}\\]`));
-      await host.succeed(['rm', 'kept']);
-      assert.deepEqual(await volumes('-f', 'dangling=true'), [volume]);
-      assert.match(await host.succeed(['volume', 'prune', '-f']), new RegExp(`Deleted Volumes:\n${volume}\n\nTotal reclaimed space: 0B`));
-      await host.succeed(['create', '--name', 'gone', 'app', 'true']);
-      await host.succeed(['rm', '-v', 'gone']);
-      assert.deepEqual(await volumes(), []);
-    });
+    // What volumes are is nothing to a runtime: one of root's is enough.
+    const isOther = seat.runtime === 'runc';
+    if (!isOther)
+      test('a VOLUME is an anonymous volume with what the image has, and goes with the container', async () => {
+        const shown = await run(
+          'app',
+          'sh',
+          '-c',
+          'stat -c "%a %u:%g" /data /data/sub/file; cat /data/link; grep -c " /data " /proc/mounts',
+        );
+        assert.equal(shown, '2750 33:33\n644 33:33\ntext\n1\n');
+        assert.deepEqual(await volumes(), []);
+        const name = (await host.succeed(['create', '--name', 'kept', 'app', 'true'])).trim();
+        const [volume = ''] = await volumes();
+        assert.match(volume, /^[0-9a-f]{64}$/);
+        const use = await host.jettison(['volume', 'rm', volume]);
+        assert.match(use.stderr, new RegExp(`remove ${volume}: volume is in use - \\[${name}\\]`));
+        await host.succeed(['rm', 'kept']);
+        assert.deepEqual(await volumes('-f', 'dangling=true'), [volume]);
+        assert.match(await host.succeed(['volume', 'prune', '-f']), new RegExp(`Deleted Volumes:\n${volume}\n\nTotal reclaimed space: 0B`));
+        await host.succeed(['create', '--name', 'gone', 'app', 'true']);
+        await host.succeed(['rm', '-v', 'gone']);
+        assert.deepEqual(await volumes(), []);
+      });
 
-    test('a named volume is filled once, keeps what is written, and is shared with --volumes-from', async () => {
-      await host.succeed(['volume', 'create', '--label', 'what=test', 'store']);
-      assert.equal(
-        await run('-v', 'store:/data', 'app', 'sh', '-c', 'echo more >>/data/sub/file; rm /data/link; cat /data/sub/file'),
-        'text\nmore\n',
-      );
-      assert.equal(await run('-v', 'store:/data:ro', 'app', 'sh', '-c', 'ls /data; touch /data/x 2>/dev/null || echo no'), 'sub\nno\n');
-      assert.equal(await run('-v', 'bare:/data:nocopy', 'app', 'ls', '/data'), '');
-      await host.succeed(['create', '--name', 'first', '-v', 'store:/data', 'app', 'true']);
-      const [first] = JSON.parse(await host.succeed(['container', 'inspect', 'first']));
-      assert.deepEqual(first.HostConfig.Binds, ['store:/data']);
-      assert.deepEqual([first.Mounts[0].Name, first.Mounts[0].Destination, first.Mounts[0].RW], ['store', '/data', true]);
-      assert.equal(
-        await run('--volumes-from', 'first:ro', 'busybox', 'sh', '-c', 'cat /data/sub/file; touch /data/x 2>/dev/null || echo no'),
-        'text\nmore\nno\n',
-      );
-      assert.equal(await run('--mount', 'src=store,dst=/m,volume-subpath=sub', 'busybox', 'cat', '/m/file'), 'text\nmore\n');
-      assert.match(await refused('--mount', 'src=store,dst=/m,volume-subpath=none', 'busybox', 'true'), /cannot access path "\/none"/);
-      const [shown] = JSON.parse(await host.succeed(['volume', 'inspect', 'store']));
-      assert.deepEqual([shown.Name, shown.Driver, shown.Labels], ['store', 'local', { what: 'test' }]);
-      assert.equal(shown.Mountpoint, join(host.store, 'volumes/store/_data'));
-      assert.match(await host.succeed(['system', 'df']), /Local Volumes +2 +0 +10B +0B \(0%\)/);
-      await host.succeed(['rm', 'first']);
-      await host.succeed(['volume', 'rm', 'store', 'bare']);
-      assert.deepEqual(await volumes(), []);
-      assert.equal(existsSync(shown.Mountpoint), false);
-    });
+    if (!isOther)
+      test('a named volume is filled once, keeps what is written, and is shared with --volumes-from', async () => {
+        await host.succeed(['volume', 'create', '--label', 'what=test', 'store']);
+        assert.equal(
+          await run('-v', 'store:/data', 'app', 'sh', '-c', 'echo more >>/data/sub/file; rm /data/link; cat /data/sub/file'),
+          'text\nmore\n',
+        );
+        assert.equal(await run('-v', 'store:/data:ro', 'app', 'sh', '-c', 'ls /data; touch /data/x 2>/dev/null || echo no'), 'sub\nno\n');
+        assert.equal(await run('-v', 'bare:/data:nocopy', 'app', 'ls', '/data'), '');
+        await host.succeed(['create', '--name', 'first', '-v', 'store:/data', 'app', 'true']);
+        const [first] = JSON.parse(await host.succeed(['container', 'inspect', 'first']));
+        assert.deepEqual(first.HostConfig.Binds, ['store:/data']);
+        assert.deepEqual([first.Mounts[0].Name, first.Mounts[0].Destination, first.Mounts[0].RW], ['store', '/data', true]);
+        assert.equal(
+          await run('--volumes-from', 'first:ro', 'busybox', 'sh', '-c', 'cat /data/sub/file; touch /data/x 2>/dev/null || echo no'),
+          'text\nmore\nno\n',
+        );
+        assert.equal(await run('--mount', 'src=store,dst=/m,volume-subpath=sub', 'busybox', 'cat', '/m/file'), 'text\nmore\n');
+        assert.match(await refused('--mount', 'src=store,dst=/m,volume-subpath=none', 'busybox', 'true'), /cannot access path "\/none"/);
+        const [shown] = JSON.parse(await host.succeed(['volume', 'inspect', 'store']));
+        assert.deepEqual([shown.Name, shown.Driver, shown.Labels], ['store', 'local', { what: 'test' }]);
+        assert.equal(shown.Mountpoint, join(host.store, 'volumes/store/_data'));
+        assert.match(await host.succeed(['system', 'df']), /Local Volumes +2 +0 +10B +0B \(0%\)/);
+        await host.succeed(['rm', 'first']);
+        await host.succeed(['volume', 'rm', 'store', 'bare']);
+        assert.deepEqual(await volumes(), []);
+        assert.equal(existsSync(shown.Mountpoint), false);
+      });
 
     test('folders and files of the host: written to, read-only, made when missing, and by --mount never made', async () => {
       const source = join(host.home, `source-${seat.runtime}`);

@@ -55,7 +55,8 @@ ONBUILD COPY --link f /from-trigger
   assert.deepEqual([linked.length, new Set(linked.map(([, state]) => state))], [5, new Set(['CACHED'])]);
   assert.equal(two.steps['WORKDIR /srv'], 'DONE');
   assert.deepEqual(two.layers.slice(-6, -1), one.layers.slice(-6, -1));
-  assert.notEqual(two.layers.at(-7), one.layers.at(-7));
+  // Made again, and it is the same: a folder for a working folder has no time of its own.
+  assert.equal(two.layers.at(-7), one.layers.at(-7));
   assert.doesNotMatch(await sandbox.succeed(['why', '--all']), /--link/u);
   assert.equal(Object.values((await build('2')).steps).includes('DONE'), false);
 
