@@ -43,7 +43,7 @@ test('bash: commands, groups, options, images also behind a colon', async () => 
   ];
   const shown = await run(sandbox, ['bash', '--norc', '-c', `source <(jettison completion bash)\n${lines.map(asks).join('\n')}`]);
   assert.deepEqual(shown.split('\n').slice(0, -1), [
-    'image images',
+    'image images imagetools',
     'list load ls',
     '--no-trunc',
     'team/app:1.0',
