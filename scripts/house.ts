@@ -1,7 +1,7 @@
 /** The rooms of `src/`, bottom to top, each with the rooms it may import. The order itself forbids circles: a room names only rooms above its own line. */
 export const floors = {
   ground: ['base', 'linux'],
-  formats: ['oci', 'tar', 'graph', 'progress', 'packages'],
+  formats: ['oci', 'tar', 'graph', 'progress', 'packages', 'provenance'],
   languages: ['frontend', 'dockerfile', 'tutorial'],
   stores: ['db', 'ssh', 'content', 'registry', 'object', 'transfer', 'context', 'snapshot', 'layer', 'files', 'image', 'volume'],
   execution: ['network', 'runtime', 'cache', 'solver', 'builds', 'ops', 'worker', 'container', 'exporter', 'replay'],
@@ -19,6 +19,7 @@ export const rooms: Readonly<Record<string, string>> = {
   graph: 'base',
   progress: 'base',
   packages: 'base',
+  provenance: 'base oci graph',
   // languages
   frontend: 'base oci graph',
   dockerfile: 'base oci graph frontend',
@@ -32,7 +33,7 @@ export const rooms: Readonly<Record<string, string>> = {
   transfer: 'base oci progress content registry',
   context: 'base linux tar db registry',
   snapshot: 'base linux db',
-  layer: 'base linux oci tar content snapshot',
+  layer: 'base linux oci tar provenance content snapshot',
   files: 'base linux tar snapshot layer',
   image: 'base oci tar db content',
   volume: 'base linux db',
@@ -45,11 +46,11 @@ export const rooms: Readonly<Record<string, string>> = {
   ops: 'base linux oci tar graph progress packages content registry transfer context snapshot layer files runtime',
   worker: 'base linux oci graph progress db content context snapshot layer files volume runtime ops',
   container: 'base oci progress db content files image worker network',
-  exporter: 'base oci tar progress content registry transfer image cache worker',
+  exporter: 'base oci tar progress provenance content registry transfer image cache worker',
   replay: 'base linux tutorial',
   // engine
   engine:
-    'base oci graph progress packages frontend dockerfile db ssh content registry object transfer context files image volume network cache solver builds worker container exporter tutorial replay',
+    'base oci graph progress packages provenance frontend dockerfile db ssh content registry object transfer context files image volume network cache solver builds worker container exporter tutorial replay',
   // faces
   cli: 'base oci progress engine worker',
 };
@@ -61,6 +62,7 @@ export const pureRooms: ReadonlySet<string> = new Set([
   'graph',
   'progress',
   'packages',
+  'provenance',
   'frontend',
   'dockerfile',
   'tutorial',

@@ -20,12 +20,23 @@ import type { PulledBase } from './step-follower.ts';
 export type BaseImages = Outside & {
   /** DiffIDs of an image that this build resolved. */
   diffIdsOf(op: SourceImageOp): readonly Digest[];
+  /** Where an image that this build resolved comes from. */
+  originOf(op: SourceImageOp): ImageOrigin;
   /** The layers that its registry has of an image; none for one that is here. */
   layersToPull(op: SourceImageOp): readonly Descriptor[];
   /** What would be downloaded for its files, as people call it; undefined for one that is here. */
   toPull(op: SourceImageOp): PulledBase | undefined;
   /** The image's files as a snapshot, downloaded when they are not here; undefined for an image without layers. */
   unpack(op: SourceImageOp, report: Report, signal: AbortSignal): Promise<SnapshotId | undefined>;
+};
+
+export type ImageOrigin = {
+  /** As it was asked for, with a tag or a digest; undefined for an image that has no registry. */
+  readonly reference: Reference | undefined;
+  readonly name: string;
+  readonly platform: Platform;
+  /** What its name stands for in the registry; where no registry is known to have it, the image's id. */
+  readonly digest: Digest;
 };
 
 type Known = {
@@ -70,6 +81,12 @@ export function createBaseImages(engine: Engine, request: BuildRequest): BaseIma
       return (await running).image;
     },
     diffIdsOf: (op) => diffIdsOf(knownFor(op).image.config),
+    originOf: (op) => {
+      const { reference, image, platform, record, digest } = knownFor(op);
+      const known = record === undefined ? [] : engine.images.manifestsOf(record.imageId);
+      const there = known.find((one) => one.repository === image.name)?.digest;
+      return { reference, name: image.name, platform, digest: digest ?? there ?? image.manifest };
+    },
     layersToPull: (op) => {
       const known = knownFor(op);
       return known.record === undefined ? (known.layers ?? []) : [];

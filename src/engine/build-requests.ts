@@ -1,6 +1,8 @@
 /** What the faces ask of the engine about builds, as values, and what comes of it; `*-requests.ts` beside this file: the same of other things. The functions stand in the file named after the use case. */
 import type { LayerFormat, ResourceLimits } from '#execution/worker/contract.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
+import type { ProvenanceMode, ProvenanceVersion } from '#formats/provenance/predicate.ts';
+import type { Json } from '#ground/base/canonical-json.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Outline } from '#languages/dockerfile/outline.ts';
 import type { Target } from '#languages/dockerfile/targets.ts';
@@ -26,6 +28,25 @@ export type AnnotationRequest = {
   readonly platform: string | undefined;
   readonly key: string;
   readonly value: string;
+};
+
+/** What is said about an image, beside it. */
+export type AttestationsRequest = {
+  readonly provenance: ProvenanceRequest | undefined;
+  /** Which packages it has. */
+  readonly sbom: boolean;
+};
+
+export type ProvenanceRequest = {
+  readonly mode: ProvenanceMode;
+  readonly version: ProvenanceVersion;
+  /** A URI, or ''. */
+  readonly builderId: string;
+  readonly isReproducible: boolean;
+  /** Only beside images, not among files. */
+  readonly isInlineOnly: boolean;
+  /** Of the file beside those of `type=local` and `type=tar`. */
+  readonly fileName: string;
 };
 
 export type BuildRequest = {
@@ -69,6 +90,10 @@ export type BuildRequest = {
   /** `--cache-to`. */
   readonly cacheTo: readonly CacheTarget[];
   readonly annotations: readonly AnnotationRequest[];
+  /** `--attest`; left out for nothing. */
+  readonly attestations?: AttestationsRequest;
+  /** How much of its provenance the outcome tells; left out for nothing. */
+  readonly told?: ProvenanceMode;
   /** Of the manifest, wherever it is written. */
   readonly format: 'oci' | 'docker';
   /** As the builder before BuildKit: its history, and an image for each step. */
@@ -162,6 +187,8 @@ export type BuildOutcome = {
   /** Names of it in the store and in registries, in full. */
   readonly names: readonly string[];
   readonly steps: { readonly total: number; readonly cached: number };
+  /** By platform, in SLSA's words; none where it was not asked for. */
+  readonly provenance: readonly { readonly platform: string; readonly predicate: Json }[];
 } & BuildEnd;
 
 export type BuiltImage = {

@@ -14,7 +14,7 @@ import { createBaseImages } from './base-images.ts';
 import { createBuildCaches, type BuildCaches } from './build-caches.ts';
 import { createBuildContexts } from './build-contexts.ts';
 import { contextFolders, readBuildSource, type BuildSource } from './build-source.ts';
-import { checkOutputs } from './check-outputs.ts';
+import { checkOutputs, checkScans } from './check-outputs.ts';
 import { deliver } from './deliver.ts';
 import { frontendOptions } from './frontend-options.ts';
 import type { BuiltResult } from './gather-cache.ts';
@@ -100,6 +100,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   // Whatever is wrong with one is said before anything runs.
   for (const platform of platforms) annotationsFor(request, platform);
   checkOutputs(request, tags);
+  checkScans(request, source.text);
   using statCache = openStatCache({ database: engine.database });
   const contexts = await createBuildContexts(contextFolders(request, context, source), statCache);
   recording.open(contexts, statCache);
@@ -142,7 +143,9 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   const results = whole === undefined ? tops : tops.map((result) => ({ ...result, drafted: whole }));
   // By now more passwords of registries may be known.
   checkTexts();
-  const exporting = { guard, engine, request, results, solved, caches, memory: recording.memory, report, stepImages };
+  const { memory } = recording;
+  const origin = { id: recording.id, startedAt: recording.startedAt, bases, remote, source, context: context.path };
+  const exporting = { guard, engine, request, results, solved, caches, memory, report, stepImages, origin };
   const delivered = await deliver(exporting, tags, signal);
   return { ...delivered, steps: countSteps(all, solved) };
 }

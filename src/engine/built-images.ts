@@ -1,12 +1,14 @@
 /** The images of one build as one thing: an image, or several under an index. */
 import { platformRank } from '#formats/oci/platform.ts';
+import { parseReference } from '#formats/oci/reference.ts';
+import { imagePurl } from '#formats/provenance/image-purl.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import type { Digest } from '#ground/base/digest.ts';
-import type { IndexedImage, NewIndex } from '#stores/image/indexes.ts';
+import { digestOf, type Digest } from '#ground/base/digest.ts';
+import type { IndexedImage, IndexMember, NewIndex } from '#stores/image/indexes.ts';
 import type { ImageRecord, ManifestForm } from '#stores/image/store.ts';
 import { annotationsFor, indexAnnotations } from './annotations.ts';
 import type { ImageForm } from './build-requests.ts';
-import type { Exporting } from './gather-cache.ts';
+import type { BuiltResult, Exporting } from './gather-cache.ts';
 import { nativeOrAsked } from './platform.ts';
 
 export type BuiltImages = {
@@ -22,8 +24,18 @@ export type BuiltImages = {
   readonly annotations: Readonly<Record<string, string>>;
 };
 
-/** `images` are those of the results, in their order, as an output with this `form` wants them. */
-export function builtImages({ request, results }: Exporting, images: readonly ImageRecord[], form?: ImageForm): BuiltImages {
+export type ForOutput = {
+  readonly form?: ImageForm;
+  /** What statements call the images: names in full. */
+  readonly names?: readonly string[];
+  /** Docker's archives have no place for statements. */
+  readonly isPlain?: boolean;
+};
+
+/** `images` are those of the results, in their order, as an output wants them. */
+export function builtImages(exporting: Exporting, images: readonly ImageRecord[], output: ForOutput = {}): BuiltImages {
+  const { request, results } = exporting;
+  const { form } = output;
   const ofOutput = form?.annotations ?? [];
   const format = form?.mediaTypes ?? request.format;
   const all = results.flatMap(({ platform }, at) => {
@@ -46,12 +58,32 @@ export function builtImages({ request, results }: Exporting, images: readonly Im
     annotations: annotations['manifest-descriptor'],
     descriptor: null,
   }));
-  const isOne = results.length === 1;
+  const said = output.isPlain === true ? [] : predicatesOf(exporting, images, output.names ?? []);
+  const isOne = results.length === 1 && said.length === 0;
   return {
     images,
     main: main.image,
-    index: isOne ? undefined : { members, format, annotations: ofIndex.index, document: undefined },
+    index: isOne ? undefined : { members: [...members, ...said], format, annotations: ofIndex.index, document: undefined },
     formOf: (imageId) => forms.get(imageId) ?? { format, annotations: {} },
     annotations: isOne ? main.annotations['manifest-descriptor'] : ofIndex['index-descriptor'],
   };
+}
+
+/** What is said about each; two platforms may have the same image. */
+function predicatesOf(
+  { statements = [], results }: Exporting,
+  images: readonly ImageRecord[],
+  names: readonly string[],
+): readonly IndexMember[] {
+  return results.flatMap((result, at): readonly IndexMember[] => {
+    const [image, own = []] = [images[at], statements[at]];
+    if (image === undefined || own.length === 0) return [];
+    const predicates = own.map(({ predicateType, bytes }) => ({ predicateType, digest: digestOf(bytes), size: bytes.length }));
+    return [{ kind: 'predicates', imageId: image.imageId, subjects: subjectsOf(names, result), predicates }];
+  });
+}
+
+/** Names as package URLs. */
+function subjectsOf(names: readonly string[], { platform }: BuiltResult): readonly string[] {
+  return names.map((name) => imagePurl(parseReference(name), platform));
 }

@@ -1,10 +1,10 @@
 /** What can be said against outputs before anything is built. */
 import { JettisonError } from '#ground/base/errors.ts';
 import { annotationsFor } from './annotations.ts';
-import type { BuildRequest } from './build-requests.ts';
+import type { BuildRequest, OutputRequest } from './build-requests.ts';
 import { platformsOf } from './platform.ts';
 
-/** `tags`: names of the build. Throws `engine/no-name` for a push without a name, `engine/index-annotation`, `engine/unsplit-platforms`, `oci/...`. */
+/** `tags`: names of the build. Throws `engine/attested-archive`, `engine/no-name` for a push without a name, `engine/index-annotation`, `engine/unsplit-platforms`, `oci/...`. */
 export function checkOutputs(request: BuildRequest, tags: readonly string[]): void {
   const platforms = platformsOf(request);
   for (const output of request.outputs) {
@@ -18,9 +18,10 @@ export function checkOutputs(request: BuildRequest, tags: readonly string[]): vo
       );
     }
     if (!('form' in output)) continue;
+    checkStatements(request, output);
     for (const platform of platforms) annotationsFor(request, platform, output.form.annotations);
     const lost = output.form.annotations.find(({ place }) => place === 'index' || place === 'index-descriptor');
-    if (lost !== undefined && platforms.length === 1) {
+    if (lost !== undefined && platforms.length === 1 && request.attestations === undefined) {
       throw new JettisonError(
         'engine/index-annotation',
         `index annotations are not supported for an image of a single platform: it has no index for "${lost.key}"`,
@@ -30,6 +31,29 @@ export function checkOutputs(request: BuildRequest, tags: readonly string[]): vo
     if (output.kind !== 'image' || !output.isPushed || (output.names ?? tags).length > 0) continue;
     throw new JettisonError('engine/no-name', 'A tag is needed when pushing to a registry', {
       hint: 'Name the image with "-t NAME" or "name=NAME"',
+    });
+  }
+}
+
+/** Docker's archive has no index that they could stand in; provenance that is only for what has a place for it is left out there. */
+function checkStatements({ attestations }: BuildRequest, { kind }: OutputRequest): void {
+  if (kind !== 'docker' || attestations === undefined) return;
+  if (!attestations.sbom && attestations.provenance?.isInlineOnly !== false) return;
+  throw new JettisonError('engine/attested-archive', "An archive of docker's has no place for attestations", {
+    hint: 'Write "-o type=oci,dest=FILE", or leave the attestations out',
+  });
+}
+
+const scanArgument = /^[ \t]*ARG[ \t][^\n]*?\b(BUILDKIT_SBOM_SCAN_(?:CONTEXT|STAGE))(?:=["']?([^\s"']*))?/gimu;
+
+/** BuildKit's arguments for more lists of packages count only where the Dockerfile declares them. Throws `engine/no-scan`. */
+export function checkScans({ attestations, buildArgs }: BuildRequest, text: string): void {
+  if (attestations?.sbom !== true) return;
+  for (const [, name = '', initial = ''] of text.matchAll(scanArgument)) {
+    const value = buildArgs.get(name) ?? initial;
+    if (['', '0', 'false', 'f'].includes(value.toLowerCase())) continue;
+    throw new JettisonError('engine/no-scan', `Packages of the build context and of other stages are not listed yet: ${name}=${value}`, {
+      hint: `Only those of the result are: "--build-arg ${name}=false", or build the stage with --target and --sbom`,
     });
   }
 }

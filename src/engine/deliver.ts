@@ -8,21 +8,24 @@ import type { BuiltResult, Exporting } from './gather-cache.ts';
 import { snapshotResult } from './results.ts';
 import { prepareImage } from './store-image.ts';
 
-export type Delivered = Pick<BuildOutcome, 'image' | 'names'>;
+export type Delivered = Pick<BuildOutcome, 'image' | 'names' | 'provenance'>;
 
 /** Images get their names (`tags`, in full) when all that can still fail is done. Throws what exporting or writing throws; then no name has moved. */
-export async function deliver(exporting: Exporting, tags: readonly string[], signal: AbortSignal): Promise<Delivered> {
-  const { engine, request } = exporting;
+export async function deliver(plain: Exporting, tags: readonly string[], signal: AbortSignal): Promise<Delivered> {
+  const { engine, request } = plain;
   const { outputs } = request;
   const targets = request.cacheTo.filter((target) => target.kind !== 'inline');
-  const canFail = outputs.length > 0 || targets.length > 0;
+  const isTelling = request.attestations !== undefined || request.told !== undefined;
+  const canFail = outputs.length > 0 || targets.length > 0 || isTelling;
   const isKept = outputs.length === 0 || tags.length > 0 || outputs.some((output) => output.kind === 'image' && output.isStored);
-  const made = isKept || outputs.some(isOfImage) ? await enterImages(exporting, canFail ? [] : tags, signal) : undefined;
+  const made = isKept || outputs.some(isOfImage) ? await enterImages(plain, canFail ? [] : tags, signal) : undefined;
+  const { provenance, ...said } = isTelling ? await tell(plain, made?.images ?? [], signal) : { provenance: [] };
+  const exporting = { ...plain, ...said };
   if (targets.length > 0) await (await import('./export-cache.ts')).exportCaches(exporting, targets, signal);
-  const built = made && builtImages(exporting, made.images);
+  const built = made && builtImages(exporting, made.images, { names: tags });
   if (outputs.length === 0) {
     if (canFail && built !== undefined) engine.database.transaction(() => name(exporting, built, tags));
-    return { image: built && describe(exporting, built, { isKept, manifest: undefined }), names: tags };
+    return { image: built && describe(exporting, built, { isKept, manifest: undefined }), names: tags, provenance };
   }
   const written = await (await import('./outputs.ts')).writeOutputs(exporting, { images: made?.images ?? [], tags }, signal);
   engine.database.transaction(() => {
@@ -34,7 +37,20 @@ export async function deliver(exporting: Exporting, tags: readonly string[], sig
   return {
     image: built && describe(exporting, written.first ?? built, { isKept, manifest: written.manifest }),
     names: [...new Set([...tags, ...written.names])],
+    provenance,
   };
+}
+
+/** What is said about the images; it is kept before an index can name it. */
+async function tell(
+  exporting: Exporting,
+  images: readonly ImageRecord[],
+  signal: AbortSignal,
+): Promise<Pick<Exporting, 'statements'> & Pick<BuildOutcome, 'provenance'>> {
+  const { makeStatements } = await import('./attestations.ts');
+  const made = await makeStatements(exporting, images, signal);
+  for (const { bytes } of made.statements.flat()) await exporting.engine.content.put(bytes, signal);
+  return made;
 }
 
 /** Not files, nor nothing. */

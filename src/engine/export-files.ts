@@ -7,7 +7,8 @@ import { formatSize } from '#ground/base/human.ts';
 import { followFile } from '#stores/content/growing.ts';
 import { removeSegments } from '#stores/content/segment.ts';
 import { writeDraft } from '#stores/image/archive.ts';
-import type { Exported } from '#execution/worker/contract.ts';
+import type { Exported, TreeNote } from '#execution/worker/contract.ts';
+import type { Statement, Statements } from './attestations.ts';
 import type { OutputRequest } from './build-requests.ts';
 import type { BuiltResult } from './gather-cache.ts';
 import type { Engine } from './open.ts';
@@ -15,6 +16,8 @@ import type { Engine } from './open.ts';
 export type ExportFiles = {
   readonly results: readonly BuiltResult[];
   readonly output: Extract<OutputRequest, { kind: 'local' | 'tar' }>;
+  /** About each result; they become files beside its own. */
+  readonly statements: readonly Statements[];
 };
 
 /**
@@ -23,14 +26,17 @@ export type ExportFiles = {
  */
 export async function exportFiles(
   engine: Engine,
-  { results, output }: ExportFiles,
+  { results, output, statements }: ExportFiles,
   { report, say }: { readonly report: Report; readonly say: (line: string) => void },
   signal: AbortSignal,
 ): Promise<void> {
   engine.hold();
   const epoch = results[0]?.drafted.epoch;
   const what = {
-    trees: results.map((result) => treeOf(result, output.isSplit ?? results.length > 1)),
+    trees: results.map((result, at) => ({
+      ...treeOf(result, output.isSplit ?? results.length > 1),
+      notes: (statements[at] ?? []).filter(({ isInlineOnly }) => !isInlineOnly).map(noteOf),
+    })),
     path: fromText(output.source),
     ...(epoch === undefined ? {} : { time: BigInt(epoch) * 1_000_000n }),
   };
@@ -57,6 +63,11 @@ export async function exportFiles(
     const [end] = await Promise.allSettled([complete]);
     removeSegments(file, end.status === 'fulfilled' ? end.value.segments : 1);
   }
+}
+
+/** A statement as a file; whoever exports puts in what it is about. */
+function noteOf({ predicateType, fileName, bytes }: Statement): TreeNote {
+  return { name: fromText(fileName), predicateType, predicate: new TextDecoder().decode(bytes) };
 }
 
 /** BuildKit's name of a platform's folder: `linux_amd64`. */

@@ -9,9 +9,13 @@ import type { CacheRecord } from '#execution/cache/records.ts';
 import type { Solved } from '#execution/solver/contract.ts';
 import type { SnapshotId } from '#execution/worker/contract.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
+import type { Statements } from './attestations.ts';
+import type { BaseImages } from './base-images.ts';
 import type { BuildCaches } from './build-caches.ts';
 import type { ImportedCache } from './import-cache.ts';
 import { layersOfChain } from './layer-chains.ts';
+import type { BuildSource } from './build-source.ts';
+import type { RemoteSources } from './remote-sources.ts';
 import type { Engine } from './open.ts';
 import type { Recording } from './record-build.ts';
 import type { BuildRequest } from './build-requests.ts';
@@ -30,6 +34,18 @@ export type Exporting = {
   readonly memory: Recording['memory'];
   readonly report: Report;
   readonly stepImages?: StepImages | undefined;
+  /** What the build was made from. */
+  readonly origin: BuildOrigin;
+  /** What is said about each image, in the order of the results; undefined for nothing. */
+  readonly statements?: readonly Statements[] | undefined;
+};
+
+export type BuildOrigin = Pick<Recording, 'id' | 'startedAt'> & {
+  readonly bases: BaseImages;
+  readonly remote: RemoteSources;
+  readonly source: BuildSource;
+  /** The folder of the main context. */
+  readonly context: string;
 };
 
 /** The image of one platform. */

@@ -74,8 +74,8 @@ async function writeOutput(output: OutputRequest, given: Given, step: Step): Pro
     case 'local':
     case 'tar': {
       const { exportFiles } = await import('./export-files.ts');
-      const { engine, report, results } = step.exporting;
-      await exportFiles(engine, { results, output }, { report, say: step.say }, step.signal);
+      const { engine, report, results, statements } = step.exporting;
+      await exportFiles(engine, { results, output, statements: statements ?? [] }, { report, say: step.say }, step.signal);
       return undefined;
     }
     case 'oci':
@@ -94,10 +94,11 @@ async function writeImageOutput(output: ImageOutputRequest, { images, tags }: Gi
   const { records, isNew } = output.form.clampsTimes
     ? await clampAll(exporting, { images, form: layers }, signal)
     : { records: images, isNew: [] };
-  const built = builtImages(exporting, records, output.form);
   const byDigest = output.kind === 'image' && output.byDigest;
   const own = byDigest ? output.names?.map(withoutTag) : output.names && fullNames(output.names);
-  const outgoing = { built, names: own ?? (byDigest ? tags.map(withoutTag) : tags), layers };
+  const names = own ?? (byDigest ? tags.map(withoutTag) : tags);
+  const built = builtImages(exporting, records, { form: output.form, names, isPlain: output.kind === 'docker' });
+  const outgoing = { built, names, layers };
   if (output.kind === 'image') {
     const { storeOrPush } = await import('./image-output.ts');
     return { built, isNew, ...(await storeOrPush(engine, { output, outgoing }, { report, say }, signal)), isStored: output.isStored };

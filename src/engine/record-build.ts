@@ -21,6 +21,10 @@ import type { BuildEnd, BuildRequest } from './build-requests.ts';
 import { isRemote } from './results.ts';
 
 export type Recording = {
+  /** Id of the build. */
+  readonly id: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
   readonly report: Report;
   readonly observer: SolveObserver;
   readonly onRead: (key: CacheKey, digests: readonly Digest[]) => void;
@@ -47,9 +51,10 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
   const digests = new Map<CacheKey, readonly Digest[]>();
   let opened: { readonly contexts: BuildContexts; readonly statCache: StatCache } | undefined;
   const startedAt = engine.now();
+  const buildId = randomUUID().replaceAll('-', '').slice(0, 12);
   const recorder = createRecorder(
     {
-      id: randomUUID().replaceAll('-', '').slice(0, 12),
+      id: buildId,
       project: projectOf(engine, recorded),
       startedAt,
       facts: {
@@ -73,6 +78,8 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
     report,
   );
   return {
+    id: buildId,
+    startedAt,
     report: recorder.report,
     observer: recorder.observer,
     memory: recorder.memory,

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { SourceGitOp, SourceHttpOp } from '#formats/graph/op.ts';
 import type { Digest } from '#ground/base/digest.ts';
-import type { GitSources } from '#stores/context/git.ts';
+import type { GitCommit, GitSources } from '#stores/context/git.ts';
 import type { Downloads } from '#stores/context/http.ts';
 import type { SshAgent } from '#stores/ssh/agent.ts';
 import { ownFolder } from './context-folders.ts';
@@ -17,6 +17,8 @@ export type RemoteSources = AsyncDisposable & {
   download(op: SourceHttpOp, signal: AbortSignal): Promise<string>;
   /** What the files of a repository depend on: the commit that its ref names now. */
   gitDigest(op: SourceGitOp, signal: AbortSignal): Promise<Digest>;
+  /** The commit that a source's ref names now. */
+  gitCommit(op: SourceGitOp, signal: AbortSignal): Promise<GitCommit>;
   /** The files in a folder that goes when it is disposed. */
   checkOut(op: SourceGitOp, signal: AbortSignal): Promise<Disposable & { readonly path: string }>;
   /** The files in a folder that is kept: not to be written to. */
@@ -54,6 +56,7 @@ export function lazyRemoteSources(engine: Engine, request: BuildRequest): Remote
       return await web.fetch({ url, name, checksum: checksum ?? undefined }, signal);
     },
     gitDigest: async (op, signal) => await (await openGit()).digest(op, signal),
+    gitCommit: async (op, signal) => await (await openGit()).resolve(op, signal),
     checkOut: async (op, signal) => {
       engine.hold();
       const sources = await openGit();

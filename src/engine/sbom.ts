@@ -1,7 +1,7 @@
 /** `jettison sbom`: which packages an image has, as an SPDX document. */
 import type { Json } from '#ground/base/canonical-json.ts';
 import { distinctPackages } from '#formats/packages/catalog.ts';
-import { spdxDocument } from '#formats/packages/spdx.ts';
+import { spdxDocument, type SpdxSubject } from '#formats/packages/spdx.ts';
 import { purlOf, type Package } from '#formats/packages/package.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { noSuchImage, type ImageRecord } from '#stores/image/store.ts';
@@ -25,10 +25,14 @@ export async function sbomOf(engine: Engine, name: string, report: Report, signa
   const record = engine.images.find(name);
   if (record === undefined) throw noSuchImage(name, '"jettison images" lists what is here; "jettison pull" brings others');
   const list = await withoutLostSnapshots(engine, async () => await packagesOf(engine, record, report, signal), report, signal);
-  const subject = { name, digest: record.imageId, distribution: list.distribution };
-  const origin = { tool: `jettison-${version}`, created: record.created, unread: list.unread };
   const packages = distinctPackages(list.packages, purlOf);
-  return { packages, document: spdxDocument(subject, list.packages, origin), unread: list.unread };
+  return { packages, document: describePackages({ name, digest: record.imageId }, list, record.created), unread: list.unread };
+}
+
+/** The SPDX document of what was found; `created`: milliseconds since the epoch. The same packages give the same document. */
+export function describePackages(subject: Pick<SpdxSubject, 'name' | 'digest'>, list: PackageList, created: number): Json {
+  const { distribution, packages, unread } = list;
+  return spdxDocument({ ...subject, distribution }, packages, { tool: `jettison-${version}`, created, unread });
 }
 
 async function packagesOf(engine: Engine, record: ImageRecord, report: Report, signal: AbortSignal): Promise<PackageList> {

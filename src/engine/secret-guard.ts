@@ -23,6 +23,8 @@ export type SecretGuard = {
   checkDraft(drafted: FrontendResult, source: SourceText): void;
   /** The same for what was typed beside it: names and values by what they were given for. */
   checkGiven(given: Readonly<Record<string, readonly string[]>>): void;
+  /** The same for a document that stands beside the image: every text in it. */
+  checkDocument(place: string, document: unknown): void;
 };
 
 type SourceText = { readonly name: string; readonly text: string };
@@ -95,6 +97,15 @@ export function createSecretGuard(allowed: ReadonlySet<string>, passwords: () =>
       if (find === undefined) return;
       for (const vertex of drafted.goal === undefined ? [] : neededFor(drafted.goal)) checkVertex(vertex, find);
       checkConfig(drafted, source, find);
+    },
+    checkDocument: (place, document) => {
+      const find = searcher();
+      const found =
+        find &&
+        textsIn(document)
+          .map(find)
+          .find((needle) => needle !== undefined);
+      if (found !== undefined) throw standsIn(found, place, []);
     },
     checkGiven: (given) => {
       const find = searcher();

@@ -85,7 +85,8 @@ test('--metadata-file tells what was made, by the keys of buildx', async () => {
   const file = join(sandbox.folder, 'made.json');
   const read = (): Record<string, unknown> => JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
   const id = (await sandbox.succeed(['build', '-q', '-t', 'x', '-t', 'y:2', '--metadata-file', file, context])).trim();
-  const { 'buildx.build.ref': ref, ...image } = read();
+  const { 'buildx.build.ref': ref, 'buildx.build.provenance': provenance, ...image } = read();
+  assert.deepEqual(Object.keys(provenance as object), ['buildDefinition', 'runDetails']);
   assert.match(String(ref), /^default\/default\/[0-9a-f]{12}$/u);
   assert.deepEqual(image, {
     'containerimage.config.digest': id,

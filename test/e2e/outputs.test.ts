@@ -45,7 +45,7 @@ test('files of a result: to a folder, as a tar in a file and on standard output;
   assert.deepEqual([tool.mode & 0o7777, tool.nlink, tool.uid], [0o751, 2, process.getuid?.()]);
   assert.deepEqual(await imagesOf(sandbox), before);
   assert.equal(readFileSync(join(sandbox.folder, 'iid'), 'utf8'), '');
-  assert.deepEqual(Object.keys(metadataOf(sandbox)), ['buildx.build.ref']);
+  assert.deepEqual(Object.keys(metadataOf(sandbox)), ['buildx.build.provenance', 'buildx.build.ref']);
 
   const listed = 'bin/\nbin/tool\nlink\nsame\n';
   await sandbox.succeed([...build, '-q', '-o', 'type=tar,dest=out.tar', '-o', 'type=cacheonly']);

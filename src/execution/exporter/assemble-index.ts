@@ -1,8 +1,9 @@
 /** Image indexes (OCI image spec, image-index.md), and the manifests of attestations that stand in them beside the images. */
-import { digestOf, hexOf, type Digest } from '#ground/base/digest.ts';
+import { digestOf, type Digest } from '#ground/base/digest.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { attestationOf } from '#formats/oci/image-index.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
+import { statementBytes, type Predicated } from '#formats/provenance/statement.ts';
 import type { ManifestForm } from '#stores/image/store.ts';
 import { documentOf, type Document } from './assemble.ts';
 
@@ -28,9 +29,6 @@ export function indexEntry({ mediaType, bytes, digest }: TypedDocument, about: P
   };
 }
 
-/** `predicate`: JSON. */
-export type Predicated = { readonly predicateType: string; readonly predicate: Uint8Array };
-
 export type Attestation = {
   readonly manifest: TypedDocument;
   readonly config: Document;
@@ -50,7 +48,11 @@ export function assembleAttestation(
   subject: { readonly digest: Digest; readonly names: readonly string[] },
   predicates: readonly Predicated[],
 ): Attestation {
-  const statements = predicates.map((one) => ({ predicateType: one.predicateType, ...assembleStatement(subject, one) }));
+  const subjects = (subject.names.length === 0 ? ['_'] : subject.names).map((name) => ({ name, digest: subject.digest }));
+  const statements = predicates.map((one) => {
+    const bytes = statementBytes(subjects, one);
+    return { predicateType: one.predicateType, bytes, digest: digestOf(bytes) };
+  });
   const config = documentOf({
     ...nowhere,
     config: {},
@@ -71,20 +73,4 @@ export function assembleAttestation(
     }),
   };
   return { manifest, config, statements, entry: indexEntry(manifest, { annotations: attestationOf(subject.digest), platform: nowhere }) };
-}
-
-/** In-toto's statement, version 0.1, as BuildKit writes it. The predicate stays as it is, byte for byte. */
-function assembleStatement(
-  { digest, names }: { readonly digest: Digest; readonly names: readonly string[] },
-  { predicateType, predicate }: Predicated,
-): Document {
-  const subject = (names.length === 0 ? ['_'] : names).map((name) => ({ name, digest: { sha256: hexOf(digest) } }));
-  const head = JSON.stringify({ _type: 'https://in-toto.io/Statement/v0.1', predicateType, subject });
-  const encoder = new TextEncoder();
-  const start = encoder.encode(`${head.slice(0, -1)},"predicate":`);
-  const bytes = new Uint8Array(start.length + predicate.length + 1);
-  bytes.set(start);
-  bytes.set(predicate, start.length);
-  bytes.set(encoder.encode('}'), start.length + predicate.length);
-  return { bytes, digest: digestOf(bytes) };
 }

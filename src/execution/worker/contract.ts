@@ -7,7 +7,7 @@ import type { Rung } from '#ground/linux/isolation.ts';
 import type { ByteString } from '#ground/base/byte-string.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Needle } from '#ground/base/needles.ts';
-import type { Exported, ExportTarget } from '#stores/layer/export.ts';
+import type { Exported, ExportTarget, TreeNote } from '#stores/layer/export.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { FilesRead } from '#execution/ops/file.ts';
 import type { PackageList } from '#execution/ops/packages.ts';
@@ -18,7 +18,7 @@ import type { FileLook, LookRequest, ReadRequest, WriteRequest } from '#executio
 import type { ResourceLimits } from '#execution/runtime/contract.ts';
 
 export type { FilesRead } from '#execution/ops/file.ts';
-export type { Exported, ExportTarget } from '#stores/layer/export.ts';
+export type { Exported, ExportTarget, TreeNote } from '#stores/layer/export.ts';
 export type { ResourceLimits } from '#execution/runtime/contract.ts';
 export type { FileChange } from '#execution/ops/container-changes.ts';
 export type { FileLook, FilesPlace, LookRequest, ReadRequest, WriteRequest } from '#execution/ops/container-files.ts';
@@ -101,8 +101,12 @@ export type UnpackRequest = {
 
 /** What of the files of chains goes where; see `layer/export.ts`. */
 export type TreeRequest = {
-  /** undefined: an empty tree; `under`: the folder that its files are put under. */
-  readonly trees: readonly { readonly snapshot: SnapshotId | undefined; readonly under?: ByteString }[];
+  /** undefined: an empty tree; `under`: the folder that its files are put under; `notes`: statements beside them. */
+  readonly trees: readonly {
+    readonly snapshot: SnapshotId | undefined;
+    readonly under?: ByteString;
+    readonly notes?: readonly TreeNote[];
+  }[];
   /** From the root of each tree, links followed inside it: a folder's content, or one file; '' for everything. */
   readonly path: ByteString;
   /** Nanoseconds since the epoch that everything gets as its time. */

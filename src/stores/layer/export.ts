@@ -3,7 +3,7 @@ import type { ByteString } from '#ground/base/byte-string.ts';
 import type { Exported, ExportPart, ExportTarget } from './jobs.ts';
 import { runJob } from './threads.ts';
 
-export type { Exported, ExportPart, ExportTarget } from './jobs.ts';
+export type { Exported, ExportPart, ExportTarget, TreeNote } from './jobs.ts';
 
 export type ExportRequest = {
   readonly parts: readonly ExportPart[];
@@ -18,7 +18,7 @@ export type ExportRequest = {
  * Runs in a thread. In a folder everything belongs to this process's user; modes, times, hard links, extended attributes are kept where the file system
  * takes them, sockets are left out; what is there by the same name is replaced, each file at once. No link in the folder is followed. A tar has the owners
  * of the tree; its file is gone when this rejects. `onProgress` gets bytes so far. Throws `layer/nothing-there`, `layer/not-a-folder`, `layer/folder-in-the-way`,
- * `layer/device-refused`, `layer/disk-full`, `layer/system-error`.
+ * `layer/device-refused`, `layer/name-taken`, `layer/disk-full`, `layer/system-error`.
  */
 export async function exportTree(request: ExportRequest, onProgress: (bytes: number) => void, signal: AbortSignal): Promise<Exported> {
   return await runJob({ ...request, kind: 'export' }, onProgress, signal);

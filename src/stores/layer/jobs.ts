@@ -47,8 +47,11 @@ export type ExportTarget =
   | { readonly kind: 'folder'; readonly path: string }
   | { readonly kind: 'tar'; readonly file: string; readonly passes: boolean };
 
-/** A chain of folders, topmost first (none: an empty tree), and the folder that its files are put under. */
-export type ExportPart = { readonly folders: readonly string[]; readonly under?: ByteString };
+/** A chain of folders, topmost first (none: an empty tree), the folder that its files are put under, and what is said about them. */
+export type ExportPart = { readonly folders: readonly string[]; readonly under?: ByteString; readonly notes?: readonly TreeNote[] };
+
+/** A file that is put beside those of a tree: a statement about each of them. `predicate`: JSON. */
+export type TreeNote = { readonly name: ByteString; readonly predicateType: string; readonly predicate: string };
 
 /** `size`: bytes of the files, or of the tar, which was left in so many `segments`. */
 export type Exported = { readonly entries: number; readonly size: number; readonly segments: number };

@@ -11,6 +11,7 @@ export type BuildWarning = ProgressEvent & { readonly kind: 'warning' };
  */
 export function buildMetadata(made: BuildOutcome, warnings: readonly BuildWarning[] | undefined): string {
   const metadata = {
+    ...provenanceMembers(made.provenance),
     // Builder, node and id: there is one builder, and it has one node.
     'buildx.build.ref': `default/default/${made.id}`,
     ...(warnings === undefined || warnings.length === 0 ? {} : { 'buildx.build.warnings': warnings.map(describe) }),
@@ -18,6 +19,16 @@ export function buildMetadata(made: BuildOutcome, warnings: readonly BuildWarnin
     ...(made.names.length === 0 ? {} : { 'image.name': made.names.join(',') }),
   };
   return JSON.stringify(metadata, undefined, 2);
+}
+
+/** Of one platform without its name, as buildx has it. */
+function provenanceMembers(provenance: BuildOutcome['provenance']): object {
+  const key = 'buildx.build.provenance';
+  const [first, ...others] = provenance;
+  if (first === undefined) return {};
+  return others.length === 0
+    ? { [key]: first.predicate }
+    : Object.fromEntries(provenance.map(({ platform, predicate }) => [`${key}/${platform}`, predicate]));
 }
 
 function imageMembers({ id, all, created, manifest }: NonNullable<BuildOutcome['image']>): object {

@@ -11,6 +11,7 @@ import { badValue, choice, flag, list, parsed, text, type Option, type ValuesOf 
 import { readSize, toMap } from '../option-values.ts';
 import { progressModes, type ProgressMode } from '../output/screen.ts';
 import { readAnnotation } from './build-annotation.ts';
+import { readAttestations } from './build-attest.ts';
 import { readBuildArgs } from './build-args.ts';
 import { limitOptions, readLimits } from './build-limits.ts';
 import { readCacheSource, readCacheTarget } from './build-cache.ts';
@@ -32,6 +33,10 @@ export const buildOptions = {
   annotations: list('annotation', {
     value: 'stringArray',
     help: 'Add an annotation to the manifest: "KEY=VALUE", "manifest-descriptor:KEY=VALUE"',
+  }),
+  attest: list('attest', {
+    value: 'stringArray',
+    help: 'Say something about the image, beside it: "type=provenance,mode=max", "type=sbom"',
   }),
   buildArgs: list('build-arg', { help: 'Set build-time variables: "NAME=VALUE", or "NAME" to pass one on' }),
   buildArgFiles: list('build-arg-file', { value: 'file', help: 'Read build-time variables from a file, one a line; "--build-arg" wins' }),
@@ -84,10 +89,14 @@ export const buildOptions = {
     },
     readProgress,
   ),
+  provenance: text('provenance', {
+    help: 'How the image came about, beside it: "true", "mode=min", "mode=max,version=v0.2" ("--attest type=provenance")',
+  }),
   pull: pullOption(),
   push: flag('push', { help: 'Push the image to a registry, under its names ("-o type=registry")' }),
   quiet: flag('quiet', { short: 'q', help: 'Suppress the build output and print image ID on success' }),
   remove: flag('rm', { help: 'Accepted, changes nothing: no containers are left behind' }, true),
+  sbom: text('sbom', { help: 'Which packages the image has, beside it: "true" ("--attest type=sbom")' }),
   secrets: list('secret', { help: 'Secret to expose to the build: "id=NAME,src=FILE" or "id=NAME,env=VARIABLE"' }),
   ssh: list('ssh', {
     value: 'stringArray',
@@ -102,8 +111,8 @@ export const buildOptions = {
 
 /** What the docker CLI has and this command has not yet. */
 export const notBuiltOptions = `
-  attest builder D=debug disable-content-trust
-  policy provenance save-stages sbom security-opt squash stage-labels`;
+  builder D=debug disable-content-trust
+  policy save-stages security-opt squash stage-labels`;
 
 export type BuildOptions = ValuesOf<typeof buildOptions>;
 
@@ -113,6 +122,7 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     throw new JettisonError('cli/usage', 'Context and Dockerfile cannot both come from standard input', {
       hint: 'Put the Dockerfile into the archive',
     });
+  const attestations = readAttestations(given);
   return {
     context: readContext(context, around),
     text: given.file === '-' ? await orAborted(readText(around.streams.stdin), signal) : undefined,
@@ -138,6 +148,7 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     cacheTo: given.cacheTo.map((target) => readCacheTarget(target, around)),
     outputs: readOutputs(given, around, signal),
     annotations: readAnnotations(given),
+    ...(attestations === undefined ? {} : { attestations }),
     format: given.format,
     jobs: given.jobs,
   };
@@ -241,7 +252,7 @@ function pullOption(): Option<PullPolicy> {
 
 function readAnnotations(given: BuildOptions): BuildRequest['annotations'] {
   const { annotations, outputs, format } = given;
-  const hasIndex = platformsOf({ platforms: platformWords(given) }).length > 1;
+  const hasIndex = platformsOf({ platforms: platformWords(given) }).length > 1 || readAttestations(given) !== undefined;
   const read = annotations.filter((one) => one !== '').flatMap((one) => readAnnotation(one, hasIndex));
   if (format === 'docker' && read.length > 0)
     throw new JettisonError('cli/usage', "A manifest in Docker's form has no annotations", { hint: 'Leave "--format docker" out' });

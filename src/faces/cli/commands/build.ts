@@ -29,7 +29,10 @@ export const buildCommand = defineCommand({
     if (!given.options.remove) throw new JettisonError('cli/not-built', '"--rm=false" is not built yet');
     const mode = progressMode(given.options, { around, wantsClassic });
     const isClassic = wantsClassic || isClassicMode(mode);
-    const request = { ...(await requestOf(given.options, given.arguments[0] ?? '', around, signal)), isClassic };
+    const told =
+      given.options.metadataFile === undefined ? undefined : toldProvenance(around.environment['BUILDX_METADATA_PROVENANCE'] ?? '');
+    const asked = await requestOf(given.options, given.arguments[0] ?? '', around, signal);
+    const request = { ...asked, isClassic, ...(told === undefined ? {} : { told }) };
     if (isClassic && request.outputs.some(toStream))
       throw new JettisonError('cli/usage', 'The steps of the builder before BuildKit and an archive cannot both go to standard output', {
         hint: 'Name a file: "dest=FILE"',
@@ -135,6 +138,15 @@ function isClassicWanted(word: string): boolean {
   const wantsBuildKit = parseBoolean(word);
   if (wantsBuildKit !== undefined) return !wantsBuildKit;
   throw new JettisonError('cli/bad-value', `DOCKER_BUILDKIT expects a boolean value, not "${word}"`);
+}
+
+/** Buildx's variable: `min`, `max`, or no. */
+function toldProvenance(word: string): 'min' | 'max' | undefined {
+  if (word === 'max') return 'max';
+  const isWanted = word === 'min' || word === '' || parseBoolean(word);
+  if (isWanted === undefined && word !== 'disabled')
+    throw new JettisonError('cli/bad-value', `BUILDX_METADATA_PROVENANCE is "min", "max" or "disabled", not "${word}"`);
+  return isWanted === true ? 'min' : undefined;
 }
 
 function writeAtomically(file: string, content: string, what: string): void {

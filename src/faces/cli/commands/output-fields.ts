@@ -16,12 +16,12 @@ const annotationField = /^annotation(?:-(manifest|index|manifest-descriptor|inde
 
 /** What BuildKit has and this program has not, with what to do instead. */
 const notBuiltFields: ReadonlyMap<string, string> = new Map([
-  ['attestation-inline', 'There are no attestations yet'],
-  ['attestation-prefix', 'There are no attestations yet'],
+  ['attestation-inline', 'They are in every index; "--provenance inline-only=true" keeps them from files'],
+  ['attestation-prefix', 'Name the file: "--provenance filename=NAME"'],
   ['buildinfo', 'BuildKit has given it up'],
   ['containerimage', 'Leave it out'],
   ['mode', 'Files of the result are added to the folder; remove the folder before, if nothing else is to be in it'],
-  ['oci-artifact', 'It is the form of attestations, which there are none of yet'],
+  ['oci-artifact', 'Attestations have the form of images, which every registry takes'],
   ['prefer-nondist-layers', 'Layers are pushed as they are'],
   ['nydus', 'Use "gzip" or "zstd"'],
   ['soci', 'Use "gzip" or "zstd"'],

@@ -3,7 +3,7 @@
  * before it, links are never followed, and an entry appears under its name when it is complete.
  */
 import { randomBytes } from 'node:crypto';
-import { fchmodSync, fchownSync, fstatSync, mkdirSync } from 'node:fs';
+import { fchmodSync, fchownSync, fstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { asByteString, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { setAttributeOf } from '#ground/linux/attributes.ts';
@@ -47,6 +47,8 @@ export type ClientFolder = Disposable & {
   dress(look: Look): void;
   /** Gives the file's bytes. */
   copy(name: ByteString, entry: TreeEntry, look: Look): number;
+  /** A file with these bytes. */
+  write(name: ByteString, bytes: Uint8Array, look: Look): void;
   makeLink(name: ByteString, target: ByteString, look: Look): void;
   /** Throws `layer/device-refused`. */
   makeNode(name: ByteString, node: Node, look: Look): void;
@@ -112,6 +114,17 @@ function folderAt(place: Place, handsOnGroup: boolean): ClientFolder {
     dress: (look) => dressOpen(file, look),
     copy: (name, { hostPath, size }, look) =>
       put(name, () => copyFileInto({ from: hostPath, folder: file, name: draft, size, dress: (open) => dressOpen(open, look) })),
+    write: (name, bytes, look) =>
+      put(name, () => {
+        const flags = openFlags.writeOnly | openFlags.create | openFlags.exclusive | openFlags.noFollow;
+        const open = openAt(file, draft, { flags, mode: 0o600, resolve: 0 });
+        try {
+          writeFileSync(open, bytes);
+          dressOpen(open, look);
+        } finally {
+          closeFile(open);
+        }
+      }),
     makeLink: (name, target, look) =>
       put(name, () => {
         makeSymlinkAt(target, file, draft);

@@ -4,6 +4,7 @@ import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
 import type { Exported, Job, Watch } from '../jobs.ts';
 import { fillFolder } from './fill-folder.ts';
+import { notesOf, type Note } from './notes.ts';
 import { writeTreeTar } from './tree-tar.ts';
 
 /** What goes out: the entry, and what it is called there; '' for a folder whose content goes out. */
@@ -15,13 +16,16 @@ export type Export = {
   readonly chosen: Chosen;
   readonly under: ByteString | undefined;
   readonly time: bigint | undefined;
+  /** Files beside it; nothing else has their names. */
+  readonly notes: readonly Note[];
 };
 
-/** Throws `layer/nothing-there` before anything is written. */
+/** Throws `layer/nothing-there`, `layer/name-taken` before anything is written. */
 export function exportFiles({ parts, path, time, to }: Extract<Job, { kind: 'export' }>, watch: Watch): Exported {
-  const exports = parts.map(({ folders, under }): Export => {
+  const exports = parts.map(({ folders, under, notes = [] }): Export => {
     const tree = openChainTree(folders);
-    return { tree, chosen: choose(tree, path), under, time };
+    const chosen = choose(tree, path);
+    return { tree, chosen, under, time, notes: notesOf(tree, chosen, notes, watch) };
   });
   return to.kind === 'folder' ? fillFolder(to.path, exports, watch) : writeTreeTar(to, exports, watch);
 }

@@ -13,7 +13,7 @@ export function fillFolder(path: string, exports: readonly Export[], watch: Watc
   return { entries: sum(({ entries }) => entries), size: sum(({ size }) => size), segments: 0 };
 }
 
-function fill(path: string, { tree, chosen, time }: Export, watch: Watch): Exported {
+function fill(path: string, { tree, chosen, time, notes }: Export, watch: Watch): Exported {
   using root = openClientFolder(path);
   const firstPaths = new Map<string, ByteString>();
   let entries = 0;
@@ -42,6 +42,11 @@ function fill(path: string, { tree, chosen, time }: Export, watch: Watch): Expor
   };
   if (chosen.name !== '') place(root, chosen.name, chosen.entry);
   else for (const child of tree.list(chosen.entry.path)) place(root, nameOf(child.path), child);
+  for (const { name, bytes } of notes) {
+    entries++;
+    size += bytes.length;
+    root.write(name, bytes, { mode: 0o600, mtime: time ?? BigInt(Date.now()) * 1_000_000n, xattrs: new Map() });
+  }
   return { entries, size, segments: 0 };
 }
 

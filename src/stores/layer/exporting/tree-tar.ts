@@ -3,7 +3,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { sharedInode } from '#ground/linux/tree-digest.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
 import { noAttributes, type TarEntry } from '#formats/tar/entry.ts';
-import { encodeHeader } from '#formats/tar/write.ts';
+import { encodeHeader, paddingOf } from '#formats/tar/write.ts';
 import { belongsToLayer } from '../attributes.ts';
 import type { Exported, ExportTarget, Watch } from '../jobs.ts';
 import { createBlobFile } from '../making/blob-file.ts';
@@ -36,7 +36,7 @@ function* treesTar(exports: readonly Export[], onEntry: () => void): Generator<U
   yield* putEnd(output);
 }
 
-function* treeTar({ tree, chosen, under, time }: Export, output: Output, onEntry: () => void): Generator<Uint8Array, void, void> {
+function* treeTar({ tree, chosen, under, time, notes }: Export, output: Output, onEntry: () => void): Generator<Uint8Array, void, void> {
   const firstNames = new Map<string, ByteString>();
   const putEntry = function* (entry: TreeEntry, name: ByteString): Generator<Uint8Array, void, void> {
     if (entry.kind === 'socket') return;
@@ -80,6 +80,12 @@ function* treeTar({ tree, chosen, under, time }: Export, output: Output, onEntry
   const within = under ?? nothing;
   if (under !== undefined) yield* put(output, encodeHeader(folderHeader(under, time ?? 0n)));
   yield* chosen.name === '' ? putFolder(chosen.entry, within) : putEntry(chosen.entry, join(within, chosen.name));
+  for (const { name, bytes } of notes) {
+    onEntry();
+    yield* put(output, encodeHeader({ ...folderHeader(join(within, name), time ?? 0n), kind: 'file', mode: 0o600, size: bytes.length }));
+    yield* put(output, bytes);
+    yield* put(output, new Uint8Array(paddingOf(bytes.length)));
+  }
 }
 
 function join(folder: ByteString, name: ByteString): ByteString {
