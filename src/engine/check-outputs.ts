@@ -4,9 +4,10 @@ import { annotationsFor } from './annotations.ts';
 import type { BuildRequest, OutputRequest } from './build-requests.ts';
 import { platformsOf } from './platform.ts';
 
-/** `tags`: names of the build. Throws `engine/attested-archive`, `engine/no-name` for a push without a name, `engine/index-annotation`, `engine/unsplit-platforms`, `oci/...`. */
+/** `tags`: names of the build. Throws `engine/attested-archive`, `engine/attested-docker-form`, `engine/no-name` for a push without a name, `engine/index-annotation`, `engine/unsplit-platforms`, `oci/...`. */
 export function checkOutputs(request: BuildRequest, tags: readonly string[]): void {
   const platforms = platformsOf(request);
+  if (request.outputs.length === 0) checkForm(request, request.format);
   for (const output of request.outputs) {
     if ('isSplit' in output && output.isSplit === false && platforms.length > 1) {
       throw new JettisonError(
@@ -19,6 +20,7 @@ export function checkOutputs(request: BuildRequest, tags: readonly string[]): vo
     }
     if (!('form' in output)) continue;
     checkStatements(request, output);
+    checkForm(request, output.form.mediaTypes ?? (output.kind === 'docker' ? 'oci' : request.format));
     for (const platform of platforms) annotationsFor(request, platform, output.form.annotations);
     const lost = output.form.annotations.find(({ place }) => place === 'index' || place === 'index-descriptor');
     if (lost !== undefined && platforms.length === 1 && request.attestations === undefined) {
@@ -41,6 +43,14 @@ function checkStatements({ attestations }: BuildRequest, { kind }: OutputRequest
   if (!attestations.sbom && attestations.provenance?.isInlineOnly !== false) return;
   throw new JettisonError('engine/attested-archive', "An archive of docker's has no place for attestations", {
     hint: 'Write "-o type=oci,dest=FILE", or leave the attestations out',
+  });
+}
+
+/** A list of Docker's form names manifests of its form, and attestations have none. */
+function checkForm({ attestations }: BuildRequest, form: 'oci' | 'docker'): void {
+  if (form !== 'docker' || attestations === undefined) return;
+  throw new JettisonError('engine/attested-docker-form', "Attestations have no place beside a manifest in Docker's form", {
+    hint: 'Leave "--format docker" or "oci-mediatypes=false" out, or the attestations',
   });
 }
 

@@ -300,6 +300,8 @@ test('what cannot be said is refused, and no secret is said', async () => {
     [['--provenance', 'version=v2'], /use "v1" or "v0\.2"/u],
     [['--provenance', 'filename=../x'], /without folders/u],
     [['--provenance', 'true', '-o', 'type=docker,dest=x.tar'], /no place for attestations/u],
+    [['--provenance', 'true', '--format', 'docker'], /no place beside a manifest in Docker's form/u],
+    [['--provenance', 'true', '-o', 'type=oci,dest=x.tar,oci-mediatypes=false'], /no place beside/u],
     [
       ['--provenance', 'true', '--secret', 'id=s,src=own/secret', '--build-arg', `UNUSED=${secret}`],
       /secret "s" stands in the provenance/u,
