@@ -5,8 +5,8 @@ import { rolldown } from 'rolldown';
 import { writeLibraryTypes } from './library-types.ts';
 
 const folder = 'dist';
-/** Started by the launcher, which compiles them and all they load with a code cache; the others are started by Node itself. */
-const launched: readonly string[] = ['main', 'worker'];
+/** Started by the launcher, which compiles them and all they load with a code cache; the others, which nobody waits for the start of, are started by Node itself. */
+const launched: readonly string[] = ['main', 'worker', 'monitor'];
 
 rmSync(folder, { recursive: true, force: true });
 const bundle = await rolldown({

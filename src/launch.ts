@@ -1,10 +1,10 @@
 /**
- * How the bundle starts (`scripts/bundle.ts` makes `main.cjs` and `worker.cjs` of it): the chunks beside this file are compiled with V8's code cache.
+ * How the bundle starts (`scripts/bundle.ts` makes `main.cjs`, `worker.cjs` and the like of it): the chunks beside this file are compiled with V8's code cache.
  * Node's own compile cache keeps a module as it was before it ran, without the functions that are compiled when they are first called; a no-op build
  * spends a fifth of its time on compiling those. What is kept here is taken at the end of a run. A chunk's name has its content's hash, so a file in
  * the cache belongs to one text; V8 itself refuses data of another version or other flags, and then the chunk is compiled as if there were none.
  *
- * A build and its worker load some forty chunks each, and opening and compiling these one by one takes longer than what is in them. So the chunks that a first run
+ * A command loads some forty to a hundred chunks, and opening and compiling these one by one takes longer than what is in them. So the chunks that a first run
  * loaded are put together in a *pack*, one file with texts and code, which later runs read instead.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -33,6 +33,8 @@ type Pack = {
   readonly uses: number;
 };
 
+/** Commands that are called often, or waited for, by their first word; each has a pack of its own. */
+const packedCommands = 'build run images image ps container create start stop rm exec logs inspect tag rmi cp'.split(' ');
 /** The code is taken anew after each of so many runs: the first ones differ in what they do. */
 const learningRuns = 3;
 /** So many chunks outside the pack make another one. */
@@ -111,8 +113,9 @@ function readKept(name: string): Buffer | undefined {
 
 /** Undefined for commands that are not worth it. */
 function packName(): string | undefined {
-  if (entry.startsWith('worker-')) return `${entry}.pack`;
-  return process.argv[2] === 'build' ? `${entry}.build.pack` : undefined;
+  if (!entry.startsWith('main-')) return `${entry}.pack`;
+  const word = process.argv[2] ?? '';
+  return packedCommands.includes(word) ? `${entry}.${word}.pack` : undefined;
 }
 
 /** A kept pack: three numbers (how often it was used, bytes of the names, bytes of the text), names, text, and the code at a multiple of eight. */

@@ -7,10 +7,15 @@ import { processOfContainer } from './container-process.ts';
 import type { Engine } from './open.ts';
 
 /**
- * Opens what the container's spec asks for. Dispose it when the container has ended. Start the worker with `network.worker`, then call `network.connect`, and run the container with
+ * Opens what the container's spec asks for. Dispose it when the container has ended. Start the worker with `network.worker`, which `onWorkerNetwork` may be told of sooner, then call `network.connect`, and run the container with
  * `network.runtime`, `addresses` and `resolvConf`. Throws `network/...`.
  */
-export async function openContainerNetwork(engine: Engine, { id, name, spec }: Container, report: Report): Promise<ContainerNetwork> {
+export async function openContainerNetwork(
+  engine: Engine,
+  { id, name, spec }: Container,
+  report: Report,
+  onWorkerNetwork: (network: ContainerNetwork['worker']) => void,
+): Promise<ContainerNetwork> {
   const { openContainerNetwork: open } = await import('#execution/network/open.ts');
   return await open({ id, name, hostname: spec.hostname, exposed: spec.exposedPorts }, spec.network, {
     store: await engine.networks(),
@@ -18,6 +23,7 @@ export async function openContainerNetwork(engine: Engine, { id, name, spec }: C
     environment: engine.environment,
     resolving: resolvingOf(spec.settings.dns),
     processOf: (other) => processOf(engine, other),
+    onWorkerNetwork,
   });
 }
 

@@ -64,8 +64,11 @@ function held(name: string): JettisonError {
 
 async function runUntilOver(engine: Engine, container: Container, holding: Holding, report: Report, signal: AbortSignal): Promise<number> {
   const restarts = createRestarts(engine, container);
-  await using network = await openContainerNetwork(engine, container, report);
-  await using worker = await engine.containerWorker(holding.own === undefined ? 'none' : 'inherit', network.worker, signal);
+  await using start = createWorkerStart(engine, holding.own === undefined ? 'none' : 'inherit', signal);
+  await using network = await openContainerNetwork(engine, container, report, start.begin);
+  // A bridge without ports is left in the kernel.
+  if (network.worker.kind === 'within') engine.leaveGarbage();
+  await using worker = await start.take(network.worker);
   if (worker.pid !== undefined) await network.connect(worker.pid, signal);
   const first = async (): Promise<ContainerOutcome> =>
     await runOnce(engine, container.id, { worker, network, holding, isAgain: false }, report, signal);
@@ -79,6 +82,33 @@ async function runUntilOver(engine: Engine, container: Container, holding: Holdi
     outcome = await runOnce(engine, container.id, { worker, network, holding: again, isAgain: true }, report, signal);
   }
   return outcome.code;
+}
+
+/** The container's worker, begun while the network that it was begun with is still being made. */
+function createWorkerStart(engine: Engine, stdio: 'inherit' | 'none', signal: AbortSignal) {
+  let begun: { readonly network: ContainerNetwork['worker']; readonly worker: Promise<Worker> } | undefined;
+  const begin = (network: ContainerNetwork['worker']): Promise<Worker> => {
+    const worker = engine.containerWorker(stdio, network, signal);
+    worker.catch(() => undefined);
+    begun = { network, worker };
+    return worker;
+  };
+  const drop = async (): Promise<void> => {
+    const left = await begun?.worker.catch(() => undefined);
+    begun = undefined;
+    await left?.[Symbol.asyncDispose]();
+  };
+  return {
+    begin: (network: ContainerNetwork['worker']): void => void begin(network),
+    /** It is the caller's from now on. */
+    async take(network: ContainerNetwork['worker']): Promise<Worker> {
+      if (begun?.network !== network) await drop();
+      const worker = await (begun?.worker ?? begin(network));
+      begun = undefined;
+      return worker;
+    },
+    [Symbol.asyncDispose]: drop,
+  };
 }
 
 function nothing(): void {}

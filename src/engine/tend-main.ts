@@ -3,13 +3,17 @@ import { existsSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { argv, env } from 'node:process';
+import { setTimeout } from 'node:timers/promises';
 import { tendWorkerStore } from '#execution/worker/keeper.ts';
 import { createLog } from '#ground/base/log.ts';
+import { hasBridges } from '#execution/network/bridge.ts';
 import { clearBridges } from '#execution/network/bridged.ts';
 import { keepSpace } from './keep-space.ts';
 import { openEngine } from './open.ts';
 
 const log = createLog('engine');
+/** Milliseconds that a bridge without ports is left. */
+const bridgeRest = 500;
 const [, , store, cacheMax] = argv;
 if (store !== undefined) {
   setPriority(19);
@@ -19,6 +23,8 @@ if (store !== undefined) {
 async function tend(folder: string): Promise<void> {
   // Removed meanwhile: opening it would make a new one.
   if (!existsSync(join(folder, 'engine.db'))) return;
+  // Not at once: the next container of a row of them finds its bridge there. Before the rest, which waits for the disk.
+  if (hasBridges()) await setTimeout(bridgeRest);
   for (const name of clearBridges()) log('bridge %s removed', name);
   await using engine = await openEngine({ environment: { ...env, JETTISON_STORE: folder }, currentFolder: '/' });
   await tendWorkerStore(folder, async (keeper) => {

@@ -1,6 +1,6 @@
 /**
- * Bridges as the kernel has them: made when the first container of a network comes, gone with the last. Who makes, uses or removes one holds a lock of the machine, so that a
- * bridge without ports is always one that a killed process left.
+ * Bridges as the kernel has them: made when the first container of a network comes, gone soon after the last: removing one takes the kernel tens of milliseconds, which the process
+ * that tends the store has. Who makes, uses or removes one holds a lock of the machine, so that a bridge without ports is always one that may go.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -52,10 +52,15 @@ export type Bridge = {
 export function raiseBridge(netlink: Netlink, network: Network, store: NetworkStore): Bridge {
   const name = bridgeName(network);
   const devices = links.listLinks(netlink);
-  const existing = devices.find((link) => link.name === name);
-  const placed = place(netlink, network, store, existing?.index);
+  const found = devices.find((link) => link.name === name);
+  const isUsed = devices.some(({ master }) => master !== undefined && master === found?.index);
+  const placed = place(netlink, network, store, found === undefined ? undefined : { device: found.index, isUsed });
+  // It was left by the last container, and has another subnet than the next one gets.
+  const isPast = found !== undefined && !isUsed && placed.gateway !== network.gateway;
+  if (isPast) links.removeLink(netlink, found.index);
+  const existing = isPast ? undefined : found;
   const mtu = links.outerMtu(netlink) ?? usualMtu;
-  if (existing !== undefined) return { index: existing.index, network: placed, mtu, notes: [] };
+  if (existing !== undefined) return { index: existing.index, network: placed, mtu, notes: openWayOut(name, placed) };
   links.makeBridge(netlink, { name, mac: hardwareAddress(placed.gateway, name) });
   const made = links.findLink(netlink, name);
   if (made === undefined) throw new JettisonError('network/lost-bridge', `The bridge ${name} is gone`, { fault: 'environment' });
@@ -69,11 +74,17 @@ export function raiseBridge(netlink: Netlink, network: Network, store: NetworkSt
   }
 }
 
-function place(netlink: Netlink, network: Network, store: NetworkStore, own: number | undefined): Bridge['network'] {
+function place(
+  netlink: Netlink,
+  network: Network,
+  store: NetworkStore,
+  own: { readonly device: number; readonly isUsed: boolean } | undefined,
+): Bridge['network'] {
   const { subnet, gateway } = network;
-  const others = links.listReaches(netlink).filter(({ device }) => device !== own);
+  const others = links.listReaches(netlink).filter(({ device }) => device !== own?.device);
   const clash = subnet === undefined ? undefined : others.find((other) => overlap(subnet, other));
-  if (subnet !== undefined && gateway !== undefined && (clash === undefined || own !== undefined)) return { ...network, subnet, gateway };
+  if (subnet !== undefined && gateway !== undefined && (clash === undefined || own?.isUsed === true))
+    return { ...network, subnet, gateway };
   if (clash !== undefined && subnet !== undefined && !network.isAutomatic) {
     throw new JettisonError(
       'network/subnet-in-use',
@@ -105,7 +116,9 @@ function openWayOut(name: string, network: Bridge['network']): readonly string[]
   const leaves = network.isInternal ? undefined : network.subnet;
   try {
     using firewall = openNetlink('firewall');
-    writeBridgeRules(firewall, { table: tableStart + name, bridge: name, siblings: bridgeStart, leaves });
+    const table = tableStart + name;
+    // Not written again: the kernel takes longer for that than for all else.
+    if (!listTables(firewall).includes(table)) writeBridgeRules(firewall, { table, bridge: name, siblings: bridgeStart, leaves });
     if (leaves === undefined) return [];
     return [...forwardPackets(), ...listDroppingChains(firewall).map(droppedNote(name))];
   } catch (error) {
@@ -196,6 +209,12 @@ function writeSetting(path: string, value: string): void {
   }
 }
 
+/** Shuts the cable of a container whose namespace is about to go, and the cable with it. Call it with the lock. */
+export function silence(netlink: Netlink, container: string, network: string): void {
+  const cable = links.findLink(netlink, cableName(container, network));
+  if (cable !== undefined) links.setLinkDown(netlink, cable.index);
+}
+
 /** Takes the cable between a container and a network out. Call it with the lock. */
 export function unplug(netlink: Netlink, container: string, network: string): void {
   const cable = links.findLink(netlink, cableName(container, network));
@@ -210,21 +229,24 @@ function cableName(container: string, network: string): string {
 /** Has this machine a bridge of ours? A look, without the lock. */
 export function hasBridges(): boolean {
   try {
-    return readFileSync('/proc/self/net/dev', 'latin1').includes(` ${bridgeStart}`);
+    // A line begins with the name, behind blanks where that is short.
+    const lines = readFileSync('/proc/self/net/dev', 'latin1').split('\n');
+    return lines.some((line) => line.trimStart().startsWith(bridgeStart));
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
     return false;
   }
 }
 
-/** Removes our bridges without ports, and the rules of those that are gone. Call it with the lock. Names of what went. */
-export function sweepBridges(netlink: Netlink): readonly string[] {
+/** Removes our bridges without ports but for those of `wanted` networks, and the rules of those that are gone. Call it with the lock. Names of what went. */
+export function sweepBridges(netlink: Netlink, wanted: readonly Pick<Network, 'id'>[] = []): readonly string[] {
   const devices = links.listLinks(netlink);
   const used = new Set(devices.map(({ master }) => master));
+  const wantedNames = new Set(wanted.map(bridgeName));
   const ours = devices.filter(({ kind, name }) => kind === 'bridge' && name.startsWith(bridgeStart));
-  const unused = ours.filter(({ index }) => !used.has(index));
+  const unused = ours.filter(({ index, name }) => !used.has(index) && !wantedNames.has(name));
   for (const { index } of unused) links.removeLink(netlink, index);
-  sweepRules(new Set(ours.filter(({ index }) => used.has(index)).map(({ name }) => tableStart + name)));
+  sweepRules(new Set(ours.filter((bridge) => !unused.includes(bridge)).map(({ name }) => tableStart + name)));
   return unused.map(({ name }) => name);
 }
 

@@ -1,10 +1,12 @@
 /** The network of a container of root: a namespace of its own, a cable to the bridge of each of its networks, a name server, and its ports. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { ipv4Text, parseIPv4 } from '#ground/base/ipv4.ts';
 import { findLink } from '#ground/linux/links.ts';
 import { openNetlink, type Netlink } from '#ground/linux/netlink.ts';
+import type { ProcessNetwork } from '#ground/linux/namespace.ts';
 import { makeNetworkNamespace, openNetworkNamespace, type NetworkNamespace } from '#ground/linux/network-namespace.ts';
 import { checkAddress, chooseAddress } from './addresses.ts';
-import { hasBridges, plugIn, prepareNamespace, raiseBridge, sweepBridges, unplug, withBridgeLock } from './bridge.ts';
+import { hasBridges, plugIn, prepareNamespace, raiseBridge, silence, sweepBridges, unplug, withBridgeLock } from './bridge.ts';
 import { nothingToConnect, type ContainerNetwork, type NetworkedContainer } from './container-network.ts';
 import { nameServerAddress, serveNames, type Names } from './name-server.ts';
 import { openContainerPorts } from './open-ports.ts';
@@ -18,6 +20,8 @@ export type BridgedTools = {
   readonly note: (text: string) => void;
   /** What was asked for with --dns and its like; undefined: as the machine has it. */
   readonly resolving?: Partial<Resolving>;
+  /** Told what the container's worker can be started with while the rest is made; should the rest fail, that is worth nothing. */
+  readonly onWorkerNetwork?: (network: ProcessNetwork) => void;
 };
 
 /** A network that a container is to stand on. */
@@ -37,12 +41,21 @@ export async function openBridged(
   await using undo = new AsyncDisposableStack();
   const namespace = undo.use(makeNetworkNamespace());
   prepareNamespace(namespace);
+  let hasWorked = false;
   undo.defer(() => {
-    leaveAll(container.id, store);
+    if (hasWorked) leaveQuickly(container.id, store);
+    else leaveAll(container.id, store);
   });
+  const worker = { kind: 'within', within: (start) => namespace.within(start) } satisfies ProcessNetwork;
+  tools.onWorkerNetwork?.(worker);
+  // What was just started is told what it needs before this thread is busy with the rest.
+  await turn();
   const { standing, notes } = withBridgeLock(() => {
     using netlink = openNetlink('route');
-    sweepBridges(netlink);
+    sweepBridges(
+      netlink,
+      places.map(({ network }) => network),
+    );
     return standOn(netlink, { container, places, namespace, store });
   });
   for (const text of notes) note(text);
@@ -65,9 +78,10 @@ export async function openBridged(
     }),
   );
   store.openPorts(container.id, open.ports);
+  hasWorked = true;
   const stack = undo.move();
   return {
-    worker: { kind: 'within', within: (start) => namespace.within(start) },
+    worker,
     runtime: 'host',
     addresses: standing.map((one) => ipv4Text(one.address)),
     gateway: gatewayOf(store, standing),
@@ -164,6 +178,15 @@ function freeDevice(namespace: NetworkNamespace): string {
   });
 }
 
+/** Shuts all cables, which the kernel takes out with the namespace, and gives the addresses back. A bridge that is left without ports is cleared later. */
+function leaveQuickly(container: string, store: NetworkStore): void {
+  withBridgeLock(() => {
+    using netlink = openNetlink('route');
+    for (const { network } of store.memberships(container)) silence(netlink, container, network);
+    store.leave(container);
+  });
+}
+
 /** Takes all cables out, and gives the addresses back. */
 function leaveAll(container: string, store: NetworkStore): void {
   withBridgeLock(() => {
@@ -194,7 +217,7 @@ export function disconnectRunning(container: string, network: string, store: Net
   });
 }
 
-/** Removes what processes that were killed have left in the kernel: bridges without ports, and their rules. Names of the bridges. */
+/** Removes what containers that are gone have left in the kernel: bridges without ports, and their rules. Names of the bridges. */
 export function clearBridges(): readonly string[] {
   if (process.getuid?.() !== 0 || !hasBridges()) return [];
   return withBridgeLock(() => {

@@ -2,6 +2,7 @@
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { ipv4Text } from '#ground/base/ipv4.ts';
 import { SystemCallError } from '#ground/linux/libc.ts';
+import type { ProcessNetwork } from '#ground/linux/namespace.ts';
 import { openNetworkNamespace } from '#ground/linux/network-namespace.ts';
 import { gatewayOf, openBridged, resolvConfOf, type Place } from './bridged.ts';
 import { nothingToConnect, type ContainerNetwork, type NetworkedContainer } from './container-network.ts';
@@ -26,6 +27,8 @@ export type NetworkTools = {
   readonly processOf: (container: string) => NetworkOwner | undefined;
   /** What was asked for with --dns and its like. */
   readonly resolving?: Partial<Resolving>;
+  /** Told, where it is known before all is done, what the container's worker can be started with: what is given then has the very same. */
+  readonly onWorkerNetwork?: (network: ProcessNetwork) => void;
 };
 
 /**
