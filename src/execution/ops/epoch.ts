@@ -7,7 +7,7 @@ import { asByteString, type ByteString } from '#ground/base/byte-string.ts';
 import { AT_FDCWD, changeTimeAt, closeFile, openAt, openFlags } from '#ground/linux/syscall.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
-import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
+import type { Snapshot, SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 
 const fact = 'epoch';
 const second = 1_000_000_000n;
@@ -19,11 +19,20 @@ export function epochOf(snapshots: SnapshotStore, top: SnapshotId | undefined): 
   if (top === undefined) return 0n;
   const noted = snapshots.getFact(top, fact);
   if (noted !== undefined) return BigInt(noted);
+  // From the top: of a chain that a step was just added to, one fact is read.
+  const unknown: Snapshot[] = [];
   let epoch = 0n;
-  for (const { id, folder } of snapshots.chain(top)) {
-    const known = snapshots.getFact(id, fact);
-    epoch = known === undefined ? later(epoch, newestIn(folder)) : BigInt(known);
-    if (known === undefined) snapshots.setFact(id, fact, String(epoch));
+  for (const snapshot of snapshots.chain(top).toReversed()) {
+    const known = snapshots.getFact(snapshot.id, fact);
+    if (known !== undefined) {
+      epoch = BigInt(known);
+      break;
+    }
+    unknown.push(snapshot);
+  }
+  for (const { id, folder } of unknown.toReversed()) {
+    epoch = later(epoch, newestIn(folder));
+    snapshots.setFact(id, fact, String(epoch));
   }
   return epoch;
 }
