@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemCode } from '#ground/base/errors.ts';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
 
 async function prepared(steps: string): Promise<{ readonly sandbox: Sandbox; readonly context: string }> {
@@ -16,11 +17,19 @@ function leftCgroups(): readonly string[] {
   const hierarchies = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .flatMap((line) => (/ - cgroup2? /u.test(line) ? [line.split(' ')[4] ?? ''] : []));
-  const below = (folder: string): readonly string[] =>
-    readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .flatMap((entry) => [join(folder, entry.name), ...below(join(folder, entry.name))]);
+  const below = (folder: string): readonly string[] => foldersIn(folder).flatMap((path) => [path, ...below(path)]);
   return hierarchies.flatMap(below).filter((path) => /\/jettison-[\da-f]/u.test(path));
+}
+
+/** None in a cgroup that is gone by now: others make and remove theirs at the same time. */
+function foldersIn(folder: string): readonly string[] {
+  try {
+    const entries = readdirSync(folder, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => join(folder, entry.name));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 const recordsOf = ({ store }: Sandbox): readonly string[] =>
