@@ -17,9 +17,14 @@ export function confineContainer(
 ): Pick<ContainerRequest, 'mounts' | 'held'> {
   const devices = spec.settings.devices.map(({ source, target }): ContainerMount => ({ kind: 'device', source, target }));
   return {
-    mounts: [...spec.mounts.map((mount) => mountOf(engine, mount)), ...(spec.settings.isPrivileged ? [] : devices)],
+    mounts: [...mountsOf(engine, spec), ...(spec.settings.isPrivileged ? [] : devices)],
     held: holdOf(spec, network, hostsOf(engine, spec)),
   };
+}
+
+/** Without its devices. Volumes are made again where they are gone. */
+export function mountsOf(engine: Engine, { mounts }: Pick<ContainerSpec, 'mounts'>): readonly ContainerMount[] {
+  return mounts.map((mount) => mountOf(engine, mount));
 }
 
 function mountOf(engine: Engine, mount: SpecMount): ContainerMount {

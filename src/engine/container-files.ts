@@ -1,14 +1,16 @@
 /** Where the files of a container are, and the worker that reaches them. */
 import type { Container } from '#execution/container/store.ts';
-import type { FilesPlace, FileStreams, Worker } from '#execution/worker/contract.ts';
+import type { ContainerMount, FilesPlace, FileStreams, Worker } from '#execution/worker/contract.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { checkConfig } from '#stores/image/store.ts';
+import { mountsOf } from './confine-container.ts';
 import { isUp } from './containers.ts';
 import { unpackImage } from './fetch-image.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import { processOfContainer } from './container-process.ts';
+import { removeAnonymousVolumes } from './volumes.ts';
 
 export type FilesWorker = AsyncDisposable & { readonly worker: Worker; readonly streams: FileStreams; readonly place: FilesPlace };
 
@@ -40,6 +42,7 @@ export async function openContainerFiles(
     running === undefined
       ? {
           kind: 'snapshot',
+          mounts: worker.rung.isolation === 'chroot' ? [] : filesMounts(engine, container),
           snapshot: await withoutLostSnapshots(
             engine,
             async () => await snapshotFor(engine, { container, writes, worker }, report, signal),
@@ -50,6 +53,25 @@ export async function openContainerFiles(
       : { kind: 'process', ...running };
   const resources = opened.move();
   return { worker, streams, place, [Symbol.asyncDispose]: async () => await resources.disposeAsync() };
+}
+
+/** What has files when the container does not run. */
+function filesMounts(engine: Engine, { spec }: Container): readonly ContainerMount[] {
+  return mountsOf(engine, spec).filter(({ kind }) => kind === 'volume' || kind === 'bind');
+}
+
+/** Fills the volumes of a container that was never started with what its image has at their places, as docker does when it creates one; a start would do it otherwise. When that fails the container goes again. */
+export async function fillVolumes(engine: Engine, name: string, report: Report, signal: AbortSignal): Promise<void> {
+  const container = findContainer(engine, name);
+  if (!container.spec.mounts.some((mount) => mount.kind === 'volume' && mount.fills)) return;
+  try {
+    await using files = await openContainerFiles(engine, { container, writes: false }, report, signal);
+    await files.worker.lookAtFile({ place: files.place, path: '/', follow: false }, signal);
+  } catch (error) {
+    engine.containers.remove(container.id);
+    removeAnonymousVolumes(engine, container.spec);
+    throw error;
+  }
 }
 
 function lockIdle(engine: Engine, container: Container): Disposable {

@@ -59,7 +59,10 @@ for (const seat of seats) {
         assert.match(use.stderr, new RegExp(`remove ${volume}: volume is in use - \\[${name}\\]`));
         await host.succeed(['rm', 'kept']);
         assert.deepEqual(await volumes('-f', 'dangling=true'), [volume]);
-        assert.match(await host.succeed(['volume', 'prune', '-f']), new RegExp(`Deleted Volumes:\n${volume}\n\nTotal reclaimed space: 0B`));
+        assert.match(
+          await host.succeed(['volume', 'prune', '-f']),
+          new RegExp(`Deleted Volumes:\n${volume}\n\nTotal reclaimed space: 13B`),
+        );
         await host.succeed(['create', '--name', 'gone', 'app', 'true']);
         await host.succeed(['rm', '-v', 'gone']);
         assert.deepEqual(await volumes(), []);
@@ -92,6 +95,38 @@ for (const seat of seats) {
         await host.succeed(['volume', 'rm', 'store', 'bare']);
         assert.deepEqual(await volumes(), []);
         assert.equal(existsSync(shown.Mountpoint), false);
+      });
+
+    if (!isOther)
+      test('volumes are filled by create; cp reaches them, and folders of the host, before a start and after it', async () => {
+        const source = join(host.home, `cp-${seat.runtime}`);
+        const file = join(host.context({ in: 'new\n' }), 'in');
+        const mounts = ['-v', 'early:/data', '-v', `${source}:/host`, '-v', `${file}:/one:ro`];
+        await host.succeed(['create', '--name', 'still', ...mounts, 'app', 'sh', '-c', 'cat /data/in /host/in; echo more >>/data/in']);
+        assert.equal(await run('-v', 'early:/other', 'busybox', 'cat', '/other/sub/file'), 'text\n');
+        const out = join(host.home, `out-${seat.runtime}`);
+        await host.succeed(['cp', 'still:/data/sub', out]);
+        assert.equal(readFileSync(join(out, 'file'), 'utf8'), 'text\n');
+        await host.succeed(['cp', file, 'still:/data/']);
+        await host.succeed(['cp', file, 'still:/host/in']);
+        assert.equal(readFileSync(join(source, 'in'), 'utf8'), 'new\n');
+        assert.equal(await host.succeed(['diff', 'still']), '');
+        assert.equal(await host.succeed(['start', '-a', 'still']), 'new\nnew\n');
+        await host.succeed(['cp', 'still:/data/in', join(out, 'in')]);
+        assert.equal(readFileSync(join(out, 'in'), 'utf8'), 'new\nmore\n');
+        const over = await host.jettison(['cp', file, 'still:/one']);
+        assert.match(over.stderr, /^ERROR: Cannot put a file in "\/": another is mounted in its place\n/);
+        await host.succeed(['rm', 'still']);
+        await host.succeed(['create', '--name', 'fixed', '-v', 'early:/data:ro', 'app', 'true']);
+        const fixed = await host.jettison(['cp', file, 'fixed:/data/']);
+        assert.match(fixed.stderr, /^ERROR: Cannot write to "\/data\/": what is mounted there is marked read-only\n/);
+        await host.succeed(['rm', 'fixed']);
+        await host.succeed(['volume', 'rm', 'early']);
+        const left = await host.jettison(['create', '-v', 'early:/bin/sh', 'app', 'true']);
+        assert.match(left.stderr, /cannot mount volume over existing file, file exists \/bin\/sh/);
+        assert.equal(await host.succeed(['ps', '-aq']), '');
+        await host.succeed(['volume', 'rm', 'early']);
+        assert.deepEqual(await volumes(), []);
       });
 
     test('folders and files of the host: written to, read-only, made when missing, and by --mount never made', async () => {

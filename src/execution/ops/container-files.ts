@@ -1,17 +1,24 @@
-/** The files of a container, for `cp`, `export` and `diff`: as they were left, read through its chain without a mount, or as they are now, beneath the root of its process. */
+/** The files of a container, for `cp`, `export` and `diff`: as they were left, read through its chain without a mount, or with its volumes in a mount of their own; or as they are now, beneath the root of its process. */
 import { readSync, writeSync } from 'node:fs';
 import { asByteString, fromText, toText } from '#ground/base/byte-string.ts';
-import { JettisonError } from '#ground/base/errors.ts';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { archiveFound, archiveTree } from '#stores/files/archive.ts';
 import { openExtraction } from '#stores/files/extract.ts';
 import { findFile, openFilesRoot, openFolderIn, openProcessRoot, type FilesRoot } from '#stores/files/root.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
+import type { ContainerMount } from './container-mounts.ts';
+import { mountFiles } from './container/mounted-files.ts';
 
-/** `isLive`: it is being written, and only its own files are wanted, without mounts. `process`: the tree as a process has it, mounts included; `start` is when it began. */
+/** `isLive`: it is being written, and only its own files are wanted, without mounts. `mounts`: what is to be seen in it; never together with `isLive`. `process`: the tree as a process has it, mounts included; `start` is when it began. */
 export type FilesPlace =
-  | { readonly kind: 'snapshot'; readonly snapshot: SnapshotId | undefined; readonly isLive?: boolean }
+  | {
+      readonly kind: 'snapshot';
+      readonly snapshot: SnapshotId | undefined;
+      readonly isLive?: boolean;
+      readonly mounts?: readonly ContainerMount[];
+    }
   | { readonly kind: 'process'; readonly pid: number; readonly start: string };
 
 /** Paths are absolute, in the container; what ends in `/` is followed if it is a link. */
@@ -39,6 +46,11 @@ export async function lookAtFile(
     using found = findFile(root, fromText(path), follow);
     return found && toLook(found.entry);
   }
+  if (hasMounts(place)) {
+    await using files = await mountFiles({ ...place, writes: false }, snapshots, signal);
+    using found = findFile(files.root, fromText(path), follow);
+    return found && toLook(found.entry);
+  }
   await using held = await holdTree(place, snapshots, signal);
   const found = findInTree(held.tree, path, follow);
   return found && toLook(found);
@@ -52,14 +64,28 @@ export async function readFiles(
 ): Promise<number> {
   if (place.kind === 'process') {
     using root = openProcessRoot(place);
-    using found = findFile(root, fromText(path), follow);
-    if (found === undefined) throw fileNotFound(path);
-    return pour(archiveFound(found, fromText(name), isRootPath(path)), signal);
+    return readBeneath(root, { path, follow, name }, signal);
+  }
+  if (hasMounts(place)) {
+    await using files = await mountFiles({ ...place, writes: false }, snapshots, signal);
+    return readBeneath(files.root, { path, follow, name }, signal);
   }
   await using held = await holdTree(place, snapshots, signal);
   const found = findInTree(held.tree, path, follow);
   if (found === undefined) throw fileNotFound(path);
   return pour(archiveTree(held.tree, found.path, fromText(name)), signal);
+}
+
+function readBeneath(root: FilesRoot, { path, follow, name }: Omit<ReadRequest, 'place'>, signal: AbortSignal): number {
+  using found = findFile(root, fromText(path), follow);
+  if (found === undefined) throw fileNotFound(path);
+  return pour(archiveFound(found, fromText(name), isRootPath(path)), signal);
+}
+
+type OfSnapshot = Extract<FilesPlace, { kind: 'snapshot' }>;
+
+function hasMounts(place: OfSnapshot): place is OfSnapshot & { readonly mounts: readonly ContainerMount[] } {
+  return place.mounts !== undefined && place.mounts.length > 0;
 }
 
 /** Makes the files of the tar that comes on this process's stdin in a folder. Gives their bytes. Throws `ops/no-such-file`, `ops/not-a-folder`, and what extracting throws; what was made before that stays. */
@@ -73,6 +99,10 @@ export async function writeFiles(
     return extractInto(root, path, keepsOwners);
   }
   if (place.snapshot === undefined) throw new JettisonError('ops/no-snapshot', 'Nothing to write to', { fault: 'bug' });
+  if (hasMounts(place)) {
+    await using files = await mountFiles({ ...place, writes: true }, snapshots, signal);
+    return extractInto(files.root, path, keepsOwners);
+  }
   await using active = await snapshots.reopen(place.snapshot, signal);
   await using mounted = await active.mount(signal);
   using root = openFilesRoot(mounted.path);
@@ -90,8 +120,25 @@ function extractInto(root: FilesRoot, path: string, keepsOwners: boolean): numbe
   }
   using extraction = openExtraction({ root, folder, owner: keepsOwners ? 'keep' : { uid: 0, gid: 0 }, followsLinks: true });
   const buffer = new Uint8Array(1 << 18);
-  for (let count = readSync(input, buffer); count > 0; count = readSync(input, buffer)) extraction.push(buffer.subarray(0, count));
-  return extraction.finish();
+  try {
+    for (let count = readSync(input, buffer); count > 0; count = readSync(input, buffer)) extraction.push(buffer.subarray(0, count));
+    return extraction.finish();
+  } catch (error) {
+    throw refused(path, error);
+  }
+}
+
+/** What mounts refuse. */
+function refused(path: string, error: unknown): unknown {
+  const details = { fault: 'environment', cause: error } as const;
+  if (systemCode(error) === 'EROFS')
+    return new JettisonError('ops/read-only', `Cannot write to "${path}": what is mounted there is marked read-only`, details);
+  if (systemCode(error) === 'EBUSY')
+    return new JettisonError('ops/mount-point', `Cannot put a file in "${path}": another is mounted in its place`, {
+      ...details,
+      hint: 'Write to the file of the machine that is mounted there',
+    });
+  return error;
 }
 
 /** In one go: who wants to stop it ends the process, or the pipe. */
@@ -108,11 +155,7 @@ function pour(blocks: Iterable<Uint8Array>, signal: AbortSignal): number {
 type HeldTree = AsyncDisposable & { readonly tree: Tree };
 
 /** While it is held nobody writes on it: something stands on it. */
-async function holdTree(
-  place: Extract<FilesPlace, { kind: 'snapshot' }>,
-  snapshots: SnapshotStore,
-  signal: AbortSignal,
-): Promise<HeldTree> {
+async function holdTree(place: OfSnapshot, snapshots: SnapshotStore, signal: AbortSignal): Promise<HeldTree> {
   const { snapshot, isLive = false } = place;
   const holding = snapshot === undefined || isLive ? undefined : await snapshots.prepare(snapshot, signal);
   const folders = snapshot === undefined ? [] : snapshots.foldersOf(snapshot);

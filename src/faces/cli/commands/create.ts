@@ -1,3 +1,4 @@
+import { fillVolumes } from '#engine/container-files.ts';
 import { createContainer } from '#engine/create-container.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
@@ -20,6 +21,7 @@ export const createCommand = defineCommand({
     await using engine = await engineFor(around, isolation === undefined ? {} : { isolation });
     using screen = options.quiet ? silentTransferScreen() : openTransferScreen(around.streams.stderr, around);
     const id = await createContainer(engine, request, screen.report, signal);
+    await fillVolumes(engine, id, screen.report, signal);
     around.streams.stdout.write(`${id}\n`);
     return 0;
   },
