@@ -201,16 +201,27 @@ export const pruneNetworksCommand = defineCommand({
   },
   arguments: [0, 0],
   async run({ options }, around, signal) {
-    const tests = options.filter.map((filter) => pruneFilter(filter, around.now()));
+    const fits = networksToPrune(options.filter, around.now());
     const question =
       'WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue?';
     if (!options.force && !(await confirm(question, around, signal))) return 0;
     await using engine = await engineFor(around);
-    const names = await pruneNetworks(engine, (row) => tests.every((test) => test(row)));
-    around.streams.stdout.write(names.length === 0 ? '' : `Deleted Networks:\n${names.map((name) => `${name}\n`).join('')}\n`);
+    const names = await pruneNetworks(engine, fits);
+    around.streams.stdout.write(deletedNetworks(names));
     return 0;
   },
 });
+
+/** Throws `engine/bad-filter`. */
+export function networksToPrune(filters: readonly string[], now: number): (row: NetworkRow) => boolean {
+  const tests = filters.map((filter) => pruneFilter(filter, now));
+  return (row) => tests.every((test) => test(row));
+}
+
+/** Empty when nothing was removed. */
+export function deletedNetworks(names: readonly string[]): string {
+  return names.length === 0 ? '' : `Deleted Networks:\n${names.map((name) => `${name}\n`).join('')}\n`;
+}
 
 function pruneFilter(filter: string, now: number): (row: NetworkRow) => boolean {
   if (filter.startsWith('until=')) {

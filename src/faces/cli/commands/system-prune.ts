@@ -1,3 +1,4 @@
+import { pruneNetworks } from '#engine/networks.ts';
 import { pruneBuildCache, pruneContainers, pruneImages } from '#engine/prune.ts';
 import { badFilter, parseCacheFilters } from '#engine/space-filters.ts';
 import { pruneVolumes } from '#engine/volumes.ts';
@@ -7,6 +8,7 @@ import { engineFor } from '../engine.ts';
 import { flag, list } from '../option.ts';
 import { containerPruneRequest, deletedContainers } from './container-prune.ts';
 import { deletedImages, imagePruneRequest } from './image-prune.ts';
+import { deletedNetworks, networksToPrune } from './network.ts';
 import { deletedCache, totalReclaimed } from './prune.ts';
 import { deletedVolumes } from './volume.ts';
 
@@ -28,17 +30,20 @@ export const systemPruneCommand = defineCommand({
     const untils = options.filter.filter((text) => text.startsWith('until='));
     const images = imagePruneRequest(options, around.now());
     const containers = containerPruneRequest(untils, around.now());
+    const networks = networksToPrune(options.filter, around.now());
     const cache = { all: options.all, filters: parseCacheFilters(untils), reserved: undefined, maxUsed: undefined, minFree: undefined };
     if (!options.force && !(await confirm(questionOf(options), around, signal))) return 0;
     await using engine = await engineFor(around);
     // As with docker, what has labels is pruned by them, and the build cache has none.
     const isLabelled = images.labels.length > 0;
     const doneContainers = isLabelled ? { ids: [], bytes: 0 } : await pruneContainers(engine, containers);
+    const doneNetworks = await pruneNetworks(engine, networks);
     const doneVolumes = options.volumes ? pruneVolumes(engine, { all: false, labels: images.labels }) : { names: [], bytes: 0 };
     const doneImages = await pruneImages(engine, images);
     const doneCache = isLabelled ? { items: [], bytes: 0 } : await pruneBuildCache(engine, cache);
     around.streams.stdout.write(
       deletedContainers(doneContainers) +
+        deletedNetworks(doneNetworks) +
         deletedVolumes(doneVolumes) +
         deletedImages(doneImages) +
         deletedCache(doneCache) +
