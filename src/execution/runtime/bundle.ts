@@ -7,6 +7,7 @@ import type { NameFiles, ProcessRequest } from './contract.ts';
 import { countLoops } from './insecure-devices.ts';
 import { mountInside, type NameMount } from './own-mounts.ts';
 import { createSpec, type HostFacts } from './spec.ts';
+import type { RuntimeSpec } from '#formats/oci/runtime-spec.ts';
 
 declare global {
   interface JSON {
@@ -19,6 +20,8 @@ export type Bundle = Disposable & {
   readonly folder: string;
   readonly logFile: string;
   readonly pidFile: string;
+  /** What its first process is. */
+  readonly process: RuntimeSpec['process'];
   /** The container's first process, seen from here; undefined before it is there. */
   firstProcess(): number | undefined;
   /** What the runtime itself had to say of errors, last first; undefined for nothing. */
@@ -41,7 +44,8 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
   undo.defer(() => {
     for (const file of [config, ...names.map(({ source }) => source), logFile, pidFile]) rmSync(file, { force: true });
   });
-  writeFileSync(config, JSON.stringify(createSpec(request, { rootfs }, facts), wholeNumbers), { mode: 0o644 });
+  const spec = createSpec(request, { rootfs }, facts);
+  writeFileSync(config, specText(spec), { mode: 0o644 });
   for (const { source, text } of names) writeFileSync(source, text, { mode: 0o644 });
   mkdirSync(rootfs);
   undo.defer(() => rmdirSync(rootfs));
@@ -54,6 +58,7 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
     folder,
     logFile,
     pidFile,
+    process: spec.process,
     firstProcess() {
       const pid = Number(readIfThere(pidFile));
       return Number.isSafeInteger(pid) && pid > 1 ? pid : undefined;
@@ -79,6 +84,11 @@ function mountOwn(rootfs: string, names: readonly NameMount[], request: ProcessR
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** As a runtime reads it. */
+export function specText(value: object): string {
+  return JSON.stringify(value, wholeNumbers);
 }
 
 /** Limits of 64 bits are no numbers of JavaScript. */
@@ -109,8 +119,8 @@ function readIfThere(file: string): string {
   }
 }
 
-/** Both runtimes write JSON lines with `level` and `msg` when asked to. */
-function lastError(log: string): string | undefined {
+/** What a runtime complained of last in its log; undefined for nothing. Both runtimes write JSON lines with `level` and `msg` when asked to. */
+export function lastError(log: string): string | undefined {
   for (const line of log.split('\n').toReversed()) {
     if (!line.includes('"error"')) continue;
     const message = messageIn(line);

@@ -64,6 +64,9 @@ export function openChrootRuntime(bundles: string): Runtime & Disposable {
       const pid = running.get(id)?.process();
       if (pid !== undefined) sendSignal(pid, number);
     },
+    exec: () => {
+      throw notInChroot('be joined by another ("exec")');
+    },
     pause: refusePause,
     resume: refusePause,
     resized: () => undefined,

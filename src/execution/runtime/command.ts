@@ -16,39 +16,50 @@ export function checkCommand(
   tree: RootTree,
   request: Pick<ProcessRequest, 'arguments' | 'environment' | 'workingDirectory' | 'mounts'>,
 ): void {
-  const [name = ''] = request.arguments;
-  if (name === '')
-    throw new JettisonError('runtime/command-not-found', 'No command to run', {
-      hint: 'The image has no CMD or ENTRYPOINT: name a command',
-    });
   const isCovered = (path: string): boolean =>
     /^\/(?:proc|sys|dev)\//u.test(path) ||
     request.mounts.some(({ target }) => path === target || path.startsWith(target.endsWith('/') ? target : `${target}/`));
-  const look = (path: string): Seen => {
+  const look: Look = (path) => {
     if (isCovered(path)) return { kind: 'unknown' };
     const { path: real, entry } = tree.resolve(path);
     if (isCovered(`/${toText(real)}`)) return { kind: 'unknown' };
     if (!entry) return { kind: 'missing' };
     return entry.kind === 'file' && (entry.mode & 0o111) !== 0 ? { kind: 'program', entry } : { kind: 'not-executable' };
   };
-  const seen = findProgram(name, request, look);
-  if (seen.kind === 'missing') throw notFound(name);
-  if (seen.kind === 'not-executable') {
-    throw new JettisonError('runtime/command-not-executable', `exec: "${name}": permission denied`, {
-      hint: 'The file is not executable: chmod +x it',
-    });
-  }
+  const [name = ''] = request.arguments;
+  const seen = assertProgram(request, look);
   if (seen.kind === 'program') checkInterpreter(name, seen.entry, look);
 }
 
-type Seen =
-  | { readonly kind: 'unknown' }
-  | { readonly kind: 'missing' }
-  | { readonly kind: 'not-executable' }
-  | { readonly kind: 'program'; readonly entry: TreeEntry };
-type Look = (path: string) => Seen;
+type Program = Pick<ProcessRequest, 'arguments' | 'environment' | 'workingDirectory'>;
 
-function findProgram(name: string, request: Pick<ProcessRequest, 'environment' | 'workingDirectory'>, look: Look): Seen {
+/** Looks for the program of `request` by `look`, and gives what that saw of it. Throws `runtime/command-not-found`, `runtime/command-not-executable`. */
+export function assertProgram<S extends { readonly kind: 'unknown' | 'program' }>(
+  request: Program,
+  look: (path: string) => S | NoProgram,
+): S {
+  const [name = ''] = request.arguments;
+  if (name === '')
+    throw new JettisonError('runtime/command-not-found', 'No command to run', {
+      hint: 'The image has no CMD or ENTRYPOINT: name a command',
+    });
+  const seen = findProgram(name, request, look);
+  if (!isNoProgram(seen)) return seen;
+  if (seen.kind === 'missing') throw notFound(name);
+  throw new JettisonError('runtime/command-not-executable', `exec: "${name}": permission denied`, {
+    hint: 'The file is not executable: chmod +x it',
+  });
+}
+
+export type NoProgram = { readonly kind: 'missing' | 'not-executable' };
+type Found = { readonly kind: 'unknown' } | { readonly kind: 'program'; readonly entry: TreeEntry };
+type Look = (path: string) => Found | NoProgram;
+
+function findProgram<S extends { readonly kind: 'unknown' | 'program' }>(
+  name: string,
+  request: Pick<ProcessRequest, 'environment' | 'workingDirectory'>,
+  look: (path: string) => S | NoProgram,
+): S | NoProgram {
   const absolute = (path: string): string => (path.startsWith('/') ? path : `${request.workingDirectory}/${path}`);
   if (name.includes('/')) return look(absolute(name));
   const folders =
@@ -59,10 +70,14 @@ function findProgram(name: string, request: Pick<ProcessRequest, 'environment' |
   let refused = false;
   for (const folder of folders) {
     const seen = look(`${absolute(folder)}/${name}`);
-    if (seen.kind === 'program' || seen.kind === 'unknown') return seen;
+    if (!isNoProgram(seen)) return seen;
     refused ||= seen.kind === 'not-executable';
   }
   return { kind: refused ? 'not-executable' : 'missing' };
+}
+
+function isNoProgram(seen: { readonly kind: string }): seen is NoProgram {
+  return seen.kind === 'missing' || seen.kind === 'not-executable';
 }
 
 /** Where the program of `request` may be, as execvp(3) looks for it: one file, or one for each folder of PATH. */

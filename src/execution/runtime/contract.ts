@@ -141,6 +141,15 @@ export type ProcessRequest = {
 
 export type ProcessStreams = ChildStreams;
 
+/** One more process in a container that runs. */
+export type ExtraProcess = Pick<ProcessRequest, 'arguments' | 'environment' | 'workingDirectory' | 'user' | 'terminal' | 'terminalSize'> & {
+  /** It has all capabilities that can be given. */
+  readonly isPrivileged: boolean;
+};
+
+/** How to start it: these words, in the namespaces of the process that runs the container, with a file 3 that gives `document` and ends, and a file 4 that takes the runtime's own log. */
+export type ExtraCall = { readonly words: readonly string[]; readonly document: string };
+
 /** A process that runs. */
 export type StartedProcess = {
   /** Of its first process, as this one counts. */
@@ -175,6 +184,8 @@ export type Runtime = {
   run(request: ProcessRequest, streams: ProcessStreams, signal: AbortSignal): Promise<ExitStatus>;
   /** Hands a signal (`SIGTERM`) to the first process of a run; nothing when it has ended. */
   signal(id: string, name: string): void;
+  /** How to start one more process in a run; undefined when it has ended. Throws `runtime/not-in-chroot`, `runtime/missing-capability`. */
+  exec(id: string, process: ExtraProcess): ExtraCall | undefined;
   /** Stops all processes of a run where they are, or lets them go on; nothing when it has ended. Throws `runtime/not-in-chroot`. */
   pause(id: string): void;
   resume(id: string): void;

@@ -8,10 +8,10 @@ import { runProcess } from '#ground/linux/spawn.ts';
 import { sendSignal, signalName, startChild, type Child, type ChildExit } from '#ground/linux/child.ts';
 import { orphanedContainers } from '#ground/linux/orphans.ts';
 import { hasExecuted, pauseContainer, resumeContainer } from '#ground/linux/container-processes.ts';
-import { openBundle, type Bundle } from './bundle.ts';
+import { openBundle, specText, type Bundle } from './bundle.ts';
 import type { Cgroups, StepCgroup } from './cgroups.ts';
 import { checkBefore, numberOf } from './check.ts';
-import type { ExitStatus, ProcessRequest, Runtime, StartedProcess } from './contract.ts';
+import type { ExitStatus, ExtraCall, ExtraProcess, ProcessRequest, Runtime, StartedProcess } from './contract.ts';
 import type { HostFacts } from './spec.ts';
 
 export type Program = {
@@ -30,7 +30,7 @@ const log = createLog('runtime');
 /** All that the runtime itself sees of our environment. */
 export const ownEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 
-type Running = { readonly child: Child; readonly bundle: Bundle; readonly stopSignal: number };
+type Running = { readonly child: Child; readonly bundle: Bundle; readonly stopSignal: number; readonly cgroup: StepCgroup | undefined };
 
 export type RuntimeSetting = {
   readonly program: Program;
@@ -61,7 +61,7 @@ export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting
       const [file = '', ...rest] = cgroup === undefined ? words : entering(cgroup, words);
       const command = { file, arguments: rest, environment: ownEnvironment, folder: bundle.folder };
       const child = await startChild(command, streams);
-      const run = { child, bundle, stopSignal };
+      const run = { child, bundle, stopSignal, cgroup };
       running.set(request.id, run);
       if (request.onStart !== undefined) void tellStart(run, [program.file, ...callArguments(program, state, [])], request.onStart);
       try {
@@ -78,6 +78,10 @@ export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting
       const found = running.get(id);
       const number = numberOf(name);
       if (found) sendSignal(found.bundle.firstProcess() ?? found.child.pid, number);
+    },
+    exec(id, process) {
+      const run = running.get(id);
+      return run && execCall(run, { id, process }, { program, state, host });
     },
     pause(id) {
       const first = running.get(id)?.bundle.firstProcess();
@@ -147,6 +151,32 @@ function runArguments(program: Program, state: string, run: { readonly bundle: B
   const logTo = program.name === 'crun' ? `file:${run.bundle.logFile}` : run.bundle.logFile;
   const logging = ['--log', logTo, '--log-format', 'json'];
   return [...callArguments(program, state, logging), 'run', '--bundle', run.bundle.folder, '--pid-file', run.bundle.pidFile, run.id];
+}
+
+type ExecTools = Pick<RuntimeSetting, 'program' | 'host'> & { readonly state: string };
+
+/** All that is not asked for is as the first process has it: capabilities, limits, whether it may get more rights. */
+function execCall(
+  { bundle, cgroup }: Running,
+  { id, process }: { readonly id: string; readonly process: ExtraProcess },
+  { program, state, host }: ExecTools,
+): ExtraCall {
+  const all = { bounding: host.capabilities, effective: host.capabilities, permitted: host.capabilities };
+  const { arguments: args, environment: env, workingDirectory: cwd, user, terminal, terminalSize } = process;
+  const document = {
+    ...bundle.process,
+    args,
+    env,
+    cwd,
+    terminal,
+    user: host.hasOneId === true ? { ...user, additionalGids: [] } : user,
+    consoleSize: terminalSize && { height: terminalSize.rows, width: terminalSize.columns },
+    ...(process.isPrivileged ? { capabilities: all } : {}),
+  };
+  const logFile = '/proc/self/fd/4';
+  const logging = ['--log', program.name === 'crun' ? `file:${logFile}` : logFile, '--log-format', 'json'];
+  const words = [program.file, ...callArguments(program, state, logging), 'exec', '--process', '/proc/self/fd/3', id];
+  return { words: cgroup === undefined ? words : entering(cgroup, words), document: specText(document) };
 }
 
 /** Waits for the end, or brings it about when the signal aborts. */

@@ -21,12 +21,24 @@ const controlRequestSchema = v.variant('kind', [
   v.object({ kind: v.literal('pause') }),
   v.object({ kind: v.literal('unpause') }),
   v.object({ kind: v.literal('resize'), rows: side, columns: side }),
+  /** How one more process is started in the container: see ops/container-exec.ts. */
+  v.object({
+    kind: v.literal('exec'),
+    arguments: v.array(v.string()),
+    environment: v.array(v.string()),
+    user: v.optional(v.string()),
+    workingDirectory: v.optional(v.string()),
+    terminal: v.boolean(),
+    terminalSize: v.optional(v.object({ rows: side, columns: side })),
+    isPrivileged: v.boolean(),
+  }),
   /** Nothing but to be told of the end. */
   v.object({ kind: v.literal('watch') }),
 ]);
 const controlAnswerSchema = v.union([
-  v.object({ ok: v.literal(true) }),
-  v.object({ ok: v.literal(false), code: v.string(), message: v.string() }),
+  /** `exec`: as the runtime has it, of an `exec`. */
+  v.object({ ok: v.literal(true), exec: v.optional(v.object({ words: v.array(v.string()), document: v.string() })) }),
+  v.object({ ok: v.literal(false), code: v.string(), message: v.string(), hint: v.optional(v.string()) }),
 ]);
 
 export type ControlRequest = v.InferOutput<typeof controlRequestSchema>;
@@ -40,7 +52,8 @@ export const frameKinds = { stdin: 0, stdout: 1, stderr: 2, resize: 3, endOfStdi
 
 export type Frame = { readonly kind: number; readonly bytes: Uint8Array };
 
-export const longestLine = 4096;
+/** What `execve(2)` takes, and more. */
+const longestLine = 4 << 20;
 const longestFrame = 1 << 20;
 const head = 5;
 

@@ -10,11 +10,13 @@ import {
   readAnswer,
   readExit,
   sizeBytes,
+  type ControlAnswer,
   type ControlRequest,
   type Frame,
 } from './control-protocol.ts';
 
 export type { ControlRequest } from './control-protocol.ts';
+export type ExecCall = NonNullable<Extract<ControlAnswer, { ok: true }>['exec']>;
 
 /** What comes from a container. */
 export type Attachment = Disposable & {
@@ -37,6 +39,16 @@ export async function askContainer(folder: string, request: ControlRequest): Pro
   const opened = await open(folder, request, () => undefined);
   opened?.connection.destroy();
   return opened !== undefined;
+}
+
+/** How one more process is started in the container; undefined when nobody serves it, or it is just ending. Throws what the preparation throws. */
+export async function askExec(
+  folder: string,
+  request: Omit<Extract<ControlRequest, { kind: 'exec' }>, 'kind'>,
+): Promise<ExecCall | undefined> {
+  const opened = await open(folder, { kind: 'exec', ...request }, () => undefined);
+  opened?.connection.destroy();
+  return opened?.answer.exec;
 }
 
 /** Waits with others for the end of a container; undefined when nobody serves it. */
@@ -85,7 +97,9 @@ async function open(
   folder: string,
   request: ControlRequest,
   onFrame: (frame: Frame) => void,
-): Promise<{ readonly connection: Duplex; readonly closed: Promise<void> } | undefined> {
+): Promise<
+  { readonly connection: Duplex; readonly closed: Promise<void>; readonly answer: Extract<ControlAnswer, { ok: true }> } | undefined
+> {
   const connection = await tryConnect(folder);
   if (connection === undefined) return undefined;
   const closed = Promise.withResolvers<void>();
@@ -107,10 +121,11 @@ async function open(
   const line = await answered.promise;
   if (line === undefined) return undefined;
   const answer = readAnswer(line);
-  if (answer?.ok === true) return { connection, closed: closed.promise };
+  if (answer?.ok === true) return { connection, closed: closed.promise, answer };
   connection.destroy();
   throw new JettisonError(answer?.code ?? 'worker/bad-control', answer?.message ?? 'The container gave no answer', {
     fault: 'environment',
+    ...(answer?.hint === undefined ? {} : { hint: answer.hint }),
   });
 }
 

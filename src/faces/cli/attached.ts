@@ -102,7 +102,8 @@ function passInput(
 
 function nothing(): void {}
 
-function passSignals(tell: (name: NodeJS.Signals) => void): Disposable {
+/** Calls `tell` with the name of each signal that this command gets. */
+export function passSignals(tell: (name: NodeJS.Signals) => void): Disposable {
   const listeners = passedOn.map((name) => [name, () => tell(name)] as const);
   for (const [name, listener] of listeners) process.on(name, listener);
   return {

@@ -155,6 +155,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/ps.ts')).psCommand,
   },
   {
+    names: ['exec', 'container exec'],
+    summary: 'Execute a command in a running container',
+    load: async () => (await import('./commands/exec.ts')).execCommand,
+  },
+  {
     names: ['rm', 'container rm', 'container remove'],
     summary: 'Remove containers',
     load: async () => (await import('./commands/rm.ts')).rmCommand,
@@ -409,13 +414,11 @@ export const commandTable: readonly CommandEntry[] = [
 /** Commands of the docker CLI that are not built yet; those that will not be are in refused-commands.ts. */
 export const notBuiltCommands: ReadonlySet<string> = new Set([
   'events',
-  'exec',
   'logs',
   'stats',
   'top',
   'update',
   'system events',
   'volume',
-  'container exec',
   'container logs',
 ]);

@@ -32,10 +32,20 @@ export function killChildrenElsewhere(): number {
   return found.length;
 }
 
-function childrenOf(parent: number): readonly number[] {
-  return readdirSync(`/proc/${parent}/task`).flatMap((thread) =>
+/** Ids of the children of a process; none where it has ended, or the kernel does not tell (CONFIG_PROC_CHILDREN). */
+export function childrenOf(parent: number): readonly number[] {
+  return threadsOf(parent).flatMap((thread) =>
     (readIfThere(`/proc/${parent}/task/${thread}/children`) ?? '').split(' ').filter(Boolean).map(Number),
   );
+}
+
+function threadsOf(pid: number): readonly string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT' && systemCode(error) !== 'ESRCH') throw error;
+    return [];
+  }
 }
 
 /** Another user's cannot be asked, and this process starts none. What is dead has no root any more; whoever started it waits for it. */

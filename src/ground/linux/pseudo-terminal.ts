@@ -13,16 +13,20 @@ export type PseudoTerminal = {
   /** An open file for the process whose terminal it is. It neither echoes nor changes anything. */
   readonly slave: number;
   resize(size: TerminalSize): void;
+  /** The master's side as an open file for another program, when this one reads it no more. */
+  blockingMaster(): number;
 };
 
 const native = {
   ioctl: libc.func('int ioctl(int, unsigned long, _Inout_ uint8_t*)'),
   syscall: libc.func('long syscall(long, int, int, uint32_t)'),
+  fcntl: libc.func('int fcntl(int, int, int)'),
   getattr: libc.func('int tcgetattr(int, _Out_ uint8_t*)'),
   setattr: libc.func('int tcsetattr(int, int, const uint8_t*)'),
   makeRaw: libc.func('void cfmakeraw(_Inout_ uint8_t*)'),
 };
 
+const F_SETFL = 4;
 const SYS_PIDFD_OPEN = 434;
 const SYS_PIDFD_GETFD = 438;
 const TIOCSPTLCK = 0x40045431;
@@ -42,7 +46,15 @@ export function openPseudoTerminal(size: TerminalSize): PseudoTerminal {
     slave = openSync(`/dev/pts/${new DataView(number.buffer).getUint32(0, true)}`, constants.O_RDWR | constants.O_NOCTTY);
     makeRaw(slave);
     setSize(master, size);
-    return { master: new ReadStream(master), slave, resize: (changed) => setSize(master, changed) };
+    return {
+      master: new ReadStream(master),
+      slave,
+      resize: (changed) => setSize(master, changed),
+      blockingMaster() {
+        native.fcntl(master, F_SETFL, constants.O_RDWR);
+        return master;
+      },
+    };
   } catch (error) {
     if (slave >= 0) closeSync(slave);
     closeSync(master);

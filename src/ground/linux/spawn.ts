@@ -76,9 +76,13 @@ export async function runProcess(options: ProcessOptions, signal: AbortSignal): 
   return { ...exit, stdout: stdout(), stderr: stderr() };
 }
 
-/** Starts a process that outlives this one, without streams, in a session of its own. */
-export function startDetached(options: { readonly command: string; readonly arguments: readonly string[] }): void {
-  const child = spawn(options.command, [...options.arguments], { stdio: 'ignore', detached: true, cwd: '/' });
+/** Starts a process that outlives this one, without streams but for an open file as its input, in a session of its own. */
+export function startDetached(options: { readonly command: string; readonly arguments: readonly string[]; readonly input?: number }): void {
+  const child = spawn(options.command, [...options.arguments], {
+    stdio: [options.input ?? 'ignore', 'ignore', 'ignore'],
+    detached: true,
+    cwd: '/',
+  });
   child.on('error', () => {});
   child.unref();
 }

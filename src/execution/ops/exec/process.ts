@@ -63,7 +63,8 @@ export type RootResult = {
   readonly tidy: (upper: string) => void;
 };
 
-const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** Where no PATH is set. */
+export const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const defaultHostname = 'jettison';
 
 /** Prepares the root, runs, cleans the root. Throws what the parts throw. */

@@ -1,6 +1,8 @@
 /** The control socket of a container that runs: who may open the store may ask what is asked there. */
 import type { Duplex } from 'node:stream';
 import { JettisonError, messageOf, unreachable } from '#ground/base/errors.ts';
+import type { ExecRequest } from '#execution/ops/container-exec.ts';
+import type { ExtraCall } from '#execution/runtime/contract.ts';
 import { serveLocal } from '#ground/linux/local-socket.ts';
 import {
   controlSocket,
@@ -27,6 +29,8 @@ export type Controlled = {
   stop(signal: string, seconds: number): void;
   pause(): void;
   resume(): void;
+  /** undefined when it has no process, or none any more. */
+  exec(request: ExecRequest): ExtraCall | undefined;
   resize(size: { readonly rows: number; readonly columns: number }): void;
   /** The first client is attached. */
   onAttach(): void;
@@ -103,14 +107,14 @@ function takeFrame(connection: Duplex, { kind, bytes }: Frame, of: { readonly co
 
 function obey(request: ControlRequest, container: Controlled): ControlAnswer {
   try {
-    act(request, container);
-    return { ok: true };
+    const exec = act(request, container);
+    return exec === undefined ? { ok: true } : { ok: true, exec: { ...exec, words: [...exec.words] } };
   } catch (error) {
-    return refusal(error instanceof JettisonError ? error.code : 'worker/failed', messageOf(error));
+    return error instanceof JettisonError ? refusal(error.code, error.message, error.hint) : refusal('worker/failed', messageOf(error));
   }
 }
 
-function act(request: ControlRequest, container: Controlled): void {
+function act(request: ControlRequest, container: Controlled): ExtraCall | undefined {
   switch (request.kind) {
     case 'attach':
     case 'watch':
@@ -130,11 +134,14 @@ function act(request: ControlRequest, container: Controlled): void {
     case 'resize':
       container.resize(request);
       break;
+    case 'exec':
+      return container.exec(request);
     default:
       unreachable(request, 'request');
   }
+  return undefined;
 }
 
-function refusal(code: string, message: string): ControlAnswer {
-  return { ok: false, code, message };
+function refusal(code: string, message: string, hint?: string): ControlAnswer {
+  return { ok: false, code, message, ...(hint === undefined ? {} : { hint }) };
 }

@@ -7,6 +7,7 @@ import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { openPseudoTerminal, type PseudoTerminal } from '#ground/linux/pseudo-terminal.ts';
 import { makePipe } from '#ground/linux/syscall.ts';
 import { runContainer, type ContainerOutcome, type ContainerRequest, type ContainerTools } from '#execution/ops/container.ts';
+import { prepareExec } from '#execution/ops/container-exec.ts';
 import type { ProcessStreams, StartedProcess } from '#execution/runtime/contract.ts';
 import type { WireSession } from '../protocol.ts';
 import { serveControl, type Controlled } from './control.ts';
@@ -45,6 +46,7 @@ export async function runSession(
   using streams = request.terminal ? openTerminal(session, outputs) : openPipes(session, outputs);
   const attached = Promise.withResolvers<void>();
   let { size = usualSize } = session;
+  let first: number | undefined;
   const stopping = createStopping(request.id, runtime);
   const { input, terminal } = streams;
   const { stop } = stopping;
@@ -60,6 +62,7 @@ export async function runSession(
     stop,
     pause: () => runtime.pause(request.id),
     resume: () => runtime.resume(request.id),
+    exec: (asked) => (first === undefined ? undefined : prepareExec(asked, { container: request, first }, tools)),
     resize: (asked) => {
       size = asked;
       terminal?.resize(asked);
@@ -78,6 +81,7 @@ export async function runSession(
       onStart: (started: StartedProcess): void => {
         // It may have got another size before there was anybody to tell.
         if (request.terminal) runtime.resized(request.id, size);
+        first = started.pid;
         tools.onStart(started);
       },
     };

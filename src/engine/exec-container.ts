@@ -1,0 +1,81 @@
+/** `exec`: one more process in a container that runs. */
+import { JettisonError, isCode, unreachable } from '#ground/base/errors.ts';
+import { startOf } from '#ground/base/process-identity.ts';
+import type { TerminalSize } from '#execution/worker/contract.ts';
+import { askExec } from '#execution/worker/control.ts';
+import type { ExecProcess } from '#execution/worker/exec-process.ts';
+import { runningState } from './container-process.ts';
+import type { Container } from './find-container.ts';
+import type { Engine } from './open.ts';
+
+export type { ExecProcess } from '#execution/worker/exec-process.ts';
+
+export type ExecWish = {
+  readonly arguments: readonly string[];
+  /** `NAME=value`, beside the container's. */
+  readonly environment: readonly string[];
+  readonly user: string | undefined;
+  readonly workingDirectory: string | undefined;
+  readonly isPrivileged: boolean;
+  /** It has a terminal of its own, of this size. */
+  readonly terminal: TerminalSize | undefined;
+  /** It has this process's stdin. */
+  readonly stdin: boolean;
+  readonly isDetached: boolean;
+};
+
+/** Throws `engine/container-not-running`, `engine/container-paused`, and what keeps the process from starting. */
+export async function execInContainer(engine: Engine, container: Container, wish: ExecWish): Promise<ExecProcess> {
+  assertRuns(container);
+  const { arguments: words, environment, user, workingDirectory, terminal, isPrivileged } = wish;
+  const asked = {
+    arguments: [...words],
+    environment: [...environment],
+    ...(user === undefined ? {} : { user }),
+    ...(workingDirectory === undefined ? {} : { workingDirectory }),
+    terminal: terminal !== undefined,
+    ...(terminal === undefined ? {} : { terminalSize: terminal }),
+    isPrivileged,
+  };
+  const call = await askExec(engine.containers.folder(container.id), asked);
+  const worker = runningState(engine, container)?.worker;
+  if (call === undefined || worker === undefined || worker === null) throw notRunning(container);
+  if (worker.start === null || startOf(worker.pid) !== worker.start)
+    throw new JettisonError('engine/container-elsewhere', `The processes of container ${container.name} cannot be seen from here`, {
+      fault: 'environment',
+      hint: 'Run the command where the container was started: in the same PID namespace',
+    });
+  const { startExec } = await import('#execution/worker/exec-process.ts');
+  const stdin = wish.stdin ? 'own' : 'nothing';
+  return startExec({ worker: worker.pid, call, stdin, terminal, isDetached: wish.isDetached });
+}
+
+/** Exit codes of `docker exec` when it is not the command that failed: no such command, one that cannot be run, anything else. */
+export function execFailureCode(error: unknown): number {
+  if (isCode(error, 'runtime/command-not-found') || isCode(error, 'ops/no-working-directory')) return 127;
+  if (isCode(error, 'worker/exec-failed')) return /no such file|not found/iu.test(error.message) ? 127 : 126;
+  const refused = ['runtime/command-not-executable', 'runtime/unknown-user', 'runtime/unknown-group', 'runtime/bad-user'];
+  return refused.some((code) => isCode(error, code)) ? 126 : 1;
+}
+
+function assertRuns(container: Container): void {
+  const { name, state } = container;
+  switch (state.kind) {
+    case 'running':
+      return;
+    case 'paused':
+      throw new JettisonError('engine/container-paused', `Container ${name} is paused, unpause the container before exec`);
+    case 'restarting':
+      throw new JettisonError('engine/container-restarting', `Container ${name} is restarting, wait until the container is running`);
+    case 'created':
+    case 'exited':
+    case 'dead':
+      throw notRunning(container);
+    default:
+      unreachable(state.kind, 'state');
+  }
+}
+
+function notRunning({ id }: Container): JettisonError {
+  return new JettisonError('engine/container-not-running', `container ${id} is not running`, { hint: 'Start it first' });
+}

@@ -1,0 +1,103 @@
+/** One more process in a container that runs: what `exec` and health checks start. What is in the container may change while it is looked at, and is only ever looked at from inside its root. */
+import { fstatSync, readFileSync } from 'node:fs';
+import { fromText } from '#ground/base/byte-string.ts';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { openRoot, type Root } from '#ground/linux/rooted-path.ts';
+import { openFlags } from '#ground/linux/syscall.ts';
+import { assertProgram, type NoProgram } from '#execution/runtime/command.ts';
+import type { ExtraCall, ProcessRequest } from '#execution/runtime/contract.ts';
+import { accountFileLimit, resolveUser, withGroups } from '#execution/runtime/user.ts';
+import type { ContainerRequest, ContainerTools } from './container.ts';
+import { defaultPath, withDefaults } from './exec/process.ts';
+
+export type ExecRequest = {
+  readonly arguments: readonly string[];
+  /** Beside the container's, which they replace. */
+  readonly environment: readonly string[];
+  /** undefined: the container's. */
+  readonly user?: string | undefined;
+  readonly workingDirectory?: string | undefined;
+  readonly terminal: boolean;
+  readonly terminalSize?: ProcessRequest['terminalSize'];
+  readonly isPrivileged: boolean;
+};
+
+/**
+ * How to start it in the container whose first process is `first`, as this process counts; undefined when that has ended. Throws `runtime/command-not-found`,
+ * `runtime/command-not-executable`, `runtime/unknown-user` and its like, `runtime/not-in-chroot`, `ops/no-working-directory`.
+ */
+export function prepareExec(
+  request: ExecRequest,
+  { container, first }: { readonly container: ContainerRequest; readonly first: number },
+  { runtime }: Pick<ContainerTools, 'runtime'>,
+): ExtraCall | undefined {
+  using root = tryRoot(first);
+  if (root === undefined) return undefined;
+  const files = { passwd: textOf(root, 'etc/passwd'), group: textOf(root, 'etc/group') };
+  const user = withGroups(resolveUser(request.user ?? container.user, files), container.held?.groups ?? [], files);
+  const environment = withDefaults(replaceVariables(container.environment, request.environment), [
+    defaultPath,
+    `HOSTNAME=${container.hostname}`,
+    `HOME=${user.home}`,
+    ...(request.terminal ? ['TERM=xterm'] : []),
+  ]);
+  const workingDirectory = request.workingDirectory ?? container.workingDirectory;
+  if (kindOf(root, workingDirectory) !== 'folder')
+    throw new JettisonError(
+      'ops/no-working-directory',
+      `chdir to cwd ("${workingDirectory}") set in config.json failed: no such file or directory`,
+      { hint: 'Name a folder that the container has with "-w"' },
+    );
+  const { arguments: words, terminal, terminalSize, isPrivileged } = request;
+  assertProgram({ arguments: words, environment, workingDirectory }, (path) => look(root, path));
+  return runtime.exec(container.id, { arguments: words, environment, workingDirectory, user, terminal, terminalSize, isPrivileged });
+}
+
+/** The last of a name counts; it stands where the first stood. */
+function replaceVariables(before: readonly string[], more: readonly string[]): readonly string[] {
+  const all = new Map<string, string>();
+  for (const variable of [...before, ...more]) all.set(variable.split('=')[0] ?? '', variable);
+  return [...all.values()];
+}
+
+function tryRoot(first: number): Root | undefined {
+  try {
+    return openRoot(`/proc/${first}/root`);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ESRCH') return undefined;
+    throw error;
+  }
+}
+
+function look(root: Root, path: string): { readonly kind: 'program' } | NoProgram {
+  const kind = kindOf(root, path);
+  if (kind === undefined) return { kind: 'missing' };
+  return { kind: kind === 'program' ? 'program' : 'not-executable' };
+}
+
+function kindOf(root: Root, path: string): 'folder' | 'program' | 'other' | undefined {
+  using file = tryOpen(root, path, openFlags.path);
+  if (file === undefined) return undefined;
+  const stats = fstatSync(file.file);
+  if (stats.isDirectory()) return 'folder';
+  return stats.isFile() && (stats.mode & 0o111) !== 0 ? 'program' : 'other';
+}
+
+/** undefined where there is no such file, or it is none that can be read to its end. */
+function textOf(root: Root, path: string): string | undefined {
+  using file = tryOpen(root, path, openFlags.readOnly | openFlags.nonBlocking);
+  if (file === undefined) return undefined;
+  const stats = fstatSync(file.file);
+  return stats.isFile() && stats.size <= accountFileLimit ? readFileSync(file.file, 'utf8') : undefined;
+}
+
+const absent = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'ENXIO', 'ENAMETOOLONG', 'EXDEV'];
+
+function tryOpen(root: Root, path: string, flags: number) {
+  try {
+    return root.openFollowing(fromText(path.replace(/^\/+/u, '')), flags);
+  } catch (error) {
+    if (absent.includes(systemCode(error) ?? '')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,198 @@
+/** A process that joins a container that runs: a runtime in the namespaces of the worker that holds the container, with streams of this process. */
+import { closeSync, readlinkSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { constants } from 'node:os';
+import type { Duplex } from 'node:stream';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { sendSignal, signalNumber } from '#ground/linux/child.ts';
+import { hasExecuted } from '#ground/linux/container-processes.ts';
+import { spawnProgram, type SpawnEnd, type SpawnStream } from '#ground/linux/posix-spawn.ts';
+import { childrenOf } from '#ground/linux/process-ties.ts';
+import { openPseudoTerminal, resizeTerminalsOf, type PseudoTerminal, type TerminalSize } from '#ground/linux/pseudo-terminal.ts';
+import { startDetached } from '#ground/linux/spawn.ts';
+import { makePipe } from '#ground/linux/syscall.ts';
+import { lastError } from '#execution/runtime/bundle.ts';
+import type { ExecCall } from './control.ts';
+
+export type ExecStart = {
+  /** The worker's process, as this one counts. */
+  readonly worker: number;
+  readonly call: ExecCall;
+  readonly stdin: 'own' | 'nothing';
+  /** It has a terminal of its own, of this size at first. */
+  readonly terminal: TerminalSize | undefined;
+  /** It has no streams, and goes on when this process has ended. */
+  readonly isDetached: boolean;
+};
+
+export type ExecProcess = {
+  /** Settles when the program runs, or has ended. */
+  readonly started: Promise<void>;
+  /** Gives its exit code, 128 + n for signal n. Rejects with `runtime/exec-failed` when the runtime could not start it. */
+  readonly ended: Promise<number>;
+  /** What it writes to its terminal, and reads from it. */
+  readonly terminal: Duplex | undefined;
+  resize(size: TerminalSize): void;
+  /** Hands a signal (`SIGTERM`) to it. */
+  signal(name: string): void;
+  /** Leaves it running when this process ends: what it writes to its terminal is read, and thrown away. */
+  leave(): void;
+};
+
+const environment = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'];
+
+/** Throws system errors where there is no /bin/sh or no pseudo-terminal. */
+export function startExec(start: ExecStart): ExecProcess {
+  const terminal = start.terminal === undefined ? undefined : openPseudoTerminal(start.terminal);
+  const [document, log] = [makePipe(), makePipe()];
+  const given = [document.readEnd, log.writeEnd, ...(terminal === undefined ? [] : [terminal.slave])];
+  let spawned: ReturnType<typeof spawnProgram>;
+  try {
+    spawned = spawnProgram({
+      file: '/bin/sh',
+      // A session of its own: keys of this process's terminal are not for it, and the end of the terminal is not its end.
+      arguments: ['sh', '-c', 'exec setsid nsenter "$@"', 'sh', ...entrance(start.worker), '--', ...start.call.words],
+      environment,
+      folder: '/',
+      streams: [...streamsOf(start, terminal), document.readEnd, log.writeEnd],
+    });
+  } catch (error) {
+    closeAll([document.writeEnd, log.readEnd]);
+    throw error;
+  } finally {
+    closeAll(given);
+  }
+  sendDocument(document.writeEnd, start.call.document);
+  const { pid } = spawned;
+  const complaint = takeLog(log.readEnd);
+  const ended = endOf(spawned.ended, complaint);
+  ended.catch(() => undefined);
+  const started = waitForStart(start.worker, pid, spawned.ended);
+  if (start.terminal !== undefined) {
+    const { terminal: size } = start;
+    void started.then(() => resizeAll(pid, size));
+  }
+  return {
+    started,
+    ended,
+    terminal: terminal?.master,
+    resize(size) {
+      terminal?.resize(size);
+      resizeAll(pid, size);
+    },
+    signal(name) {
+      const number = signalNumber(name);
+      if (number !== undefined) for (const runtime of childrenOf(pid)) sendSignal(runtime, number);
+    },
+    leave() {
+      complaint.abandon();
+      if (terminal !== undefined) startDetached({ command: 'cat', arguments: [], input: terminal.blockingMaster() });
+    },
+  };
+}
+
+/** The namespaces of the worker. Those of users and of the network only where they are others than ours: a normal user may not enter the one that it is in. */
+function entrance(worker: number): readonly string[] {
+  const isOther = (name: NamespaceName): boolean => namespaceOf(worker, name) !== namespaceOf(process.pid, name);
+  return [
+    '--target',
+    String(worker),
+    ...(isOther('user') ? ['--user', '--preserve-credentials'] : []),
+    '--mount',
+    '--pid',
+    ...(isOther('net') ? ['--net'] : []),
+  ];
+}
+
+function streamsOf(
+  { stdin, isDetached }: ExecStart,
+  terminal: PseudoTerminal | undefined,
+): readonly [SpawnStream, SpawnStream, SpawnStream] {
+  if (terminal !== undefined) return [terminal.slave, terminal.slave, terminal.slave];
+  if (isDetached) return ['nothing', 'nothing', 'nothing'];
+  return [stdin === 'own' ? 0 : 'nothing', 1, 2];
+}
+
+/** As much as a pipe takes at once is not enough for all of them. */
+function sendDocument(file: number, text: string): void {
+  const pipe = new Socket({ fd: file, readable: false, writable: true });
+  // A runtime that ended before it read has its own reasons.
+  pipe.on('error', () => pipe.destroy());
+  pipe.end(text);
+}
+
+const longestLog = 65_536;
+
+/** What the runtime says of itself. */
+function takeLog(file: number): { text(): Promise<string>; abandon(): void } {
+  let said = '';
+  const pipe = new Socket({ fd: file, readable: true, writable: false });
+  const ended = Promise.withResolvers<void>();
+  pipe.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-longestLog)));
+  pipe.once('error', () => pipe.destroy());
+  pipe.once('close', ended.resolve);
+  return {
+    async text() {
+      await ended.promise;
+      return said;
+    },
+    // Whoever holds the other end has nothing to say that anybody would hear; it is told so when it tries.
+    abandon: () => void pipe.unref(),
+  };
+}
+
+const failedCodes = [1, 255];
+
+async function endOf(ended: Promise<SpawnEnd>, log: { text(): Promise<string> }): Promise<number> {
+  const end = await ended;
+  if (!('code' in end)) return 128 + end.signal;
+  if (!failedCodes.includes(end.code)) return end.code;
+  const complaint = lastError(await log.text());
+  if (complaint === undefined) return end.code;
+  throw new JettisonError('worker/exec-failed', `OCI runtime exec failed: exec failed: unable to start container process: ${complaint}`, {
+    fault: 'environment',
+  });
+}
+
+/** The program runs when the runtime has a child in another PID namespace that has become a program. */
+async function waitForStart(worker: number, pid: number, ended: Promise<SpawnEnd>): Promise<void> {
+  const outside = namespaceOf(worker, 'pid');
+  let isOver = false;
+  const over = ended.then(() => (isOver = true));
+  for (let wait = 2; !isOver; wait = Math.min(wait + 1, 50)) {
+    await Promise.race([over, pause(wait)]);
+    const inside = childrenOf(pid).flatMap((runtime) => childrenOf(runtime));
+    if (inside.some((child) => namespaceOf(child, 'pid') !== outside && hasExecuted(child))) return;
+  }
+}
+
+/** runc looks at its own terminal when it is told to; crun 1.8 leaves the one that it made as it was. */
+function resizeAll(pid: number, size: TerminalSize): void {
+  for (const runtime of childrenOf(pid)) {
+    resizeTerminalsOf(runtime, size);
+    sendSignal(runtime, windowChanged);
+  }
+}
+
+const { SIGWINCH: windowChanged } = constants.signals;
+
+type NamespaceName = 'net' | 'pid' | 'user';
+
+function namespaceOf(pid: number, name: NamespaceName): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/${name}`);
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+function closeAll(files: readonly number[]): void {
+  for (const file of files) closeSync(file);
+}
+
+async function pause(milliseconds: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setTimeout(resolve, milliseconds).unref();
+  await promise;
+}

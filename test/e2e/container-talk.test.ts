@@ -1,0 +1,112 @@
+/** Talking to containers that run: `exec`, by root over crun and over runc, and by a normal user. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { openAttackedHost, type AttackedHost } from '#test/kit/attacked-host.ts';
+
+const seats = [
+  { as: 'root', runtime: 'crun' },
+  { as: 'root', runtime: 'runc' },
+  { as: 'user', runtime: 'crun' },
+] as const;
+const idle = ['sh', '-c', 'trap exit TERM; echo $$ >/pid; while :; do sleep 0.1; done'] as const;
+
+for (const seat of seats) {
+  describe(`exec as ${seat.as} over ${seat.runtime}`, { timeout: 300_000 }, () => {
+    let host: AttackedHost;
+    const exec = async (...words: readonly string[]): Promise<string> => await host.succeed(['exec', ...words]);
+    const status = async (...words: readonly string[]) => {
+      const { status: code, stderr } = await host.jettison(['exec', ...words]);
+      return { code, stderr };
+    };
+
+    before(async () => {
+      host = await openAttackedHost(seat);
+      await host.busybox();
+      await host.succeed([
+        'run',
+        '-d',
+        '--name',
+        'c',
+        '--network',
+        'none',
+        '-e',
+        'KEPT=1',
+        '-e',
+        'CHANGED=1',
+        '-w',
+        '/tmp',
+        'busybox',
+        ...idle,
+      ]);
+    });
+    after(async () => {
+      await host.jettison(['rm', '-f', 'c', 'other']);
+      await host[Symbol.asyncDispose]();
+    });
+
+    test('it stands in the namespaces of the container, with its environment, folder and filter', async () => {
+      assert.equal(await exec('c', 'cat', '/pid'), '1\n');
+      const seen = await exec(
+        '-e',
+        'CHANGED=2',
+        'c',
+        'sh',
+        '-c',
+        'echo $KEPT $CHANGED $HOME $PWD; hostname; ls /sys/class/net; kill -0 1 && echo one',
+      );
+      const [environment, hostname, network, one] = seen.split('\n');
+      assert.equal(environment, '1 2 /root /tmp');
+      assert.match(hostname ?? '', /^[0-9a-f]{12}$/);
+      assert.deepEqual([network, one], ['lo', 'one']);
+      const own = await exec('c', 'sh', '-c', 'for n in mnt pid net ipc uts; do readlink /proc/self/ns/$n; readlink /proc/1/ns/$n; done');
+      const lines = own.trim().split('\n');
+      for (let at = 0; at < lines.length; at += 2) assert.equal(lines[at], lines[at + 1]);
+      const rights = 'grep -E "^(CapEff|CapBnd|Seccomp|NoNewPrivs):" /proc/$P/status';
+      assert.equal(await exec('-e', 'P=self', 'c', 'sh', '-c', rights), await exec('-e', 'P=1', 'c', 'sh', '-c', rights));
+      assert.equal((await exec('c', 'sh', '-c', 'ls /proc/self/fd')).split('\n').filter(Boolean).length, 4, 'no file of ours is open');
+    });
+
+    test('streams, users, exit codes', async () => {
+      const both = await host.jettison(['exec', 'c', 'sh', '-c', 'echo out; echo err >&2; exit 5']);
+      assert.deepEqual([both.status, both.stdout, both.stderr], [5, 'out\n', 'err\n']);
+      assert.equal(await host.succeed(['exec', '-i', 'c', 'cat'], { input: 'typed' }), 'typed');
+      assert.equal(await host.succeed(['exec', 'c', 'cat'], { input: 'typed' }), '', 'without -i it has no stdin');
+      assert.equal(await exec('-u', '1:2', '-w', '/', 'c', 'sh', '-c', 'id -u; id -g; pwd'), '1\n2\n/\n');
+      assert.equal((await status('c', 'sh', '-c', 'kill -9 $$')).code, 137);
+      assert.equal((await status('c', 'sh', '-c', 'exit 255')).code, 255);
+      const absent = await status('c', 'nosuch');
+      assert.deepEqual([absent.code, /exec: "nosuch": executable file not found in \$PATH/.test(absent.stderr)], [127, true]);
+      assert.equal((await status('c', '/etc/passwd')).code, 126);
+      assert.equal((await status('-w', '/nosuch', 'c', 'true')).code, 127);
+      assert.equal((await status('-u', 'nobody-here', 'c', 'true')).code, 126);
+      assert.match((await status('nosuch', 'true')).stderr, /No such container: nosuch/);
+      const all = BigInt(`0x${(await exec('--privileged', 'c', 'awk', '/CapEff/{print $2}', '/proc/self/status')).trim()}`);
+      const usual = BigInt(`0x${(await exec('c', 'awk', '/CapEff/{print $2}', '/proc/self/status')).trim()}`);
+      assert.ok(all > usual);
+    });
+
+    test('a terminal of its own', async () => {
+      const { stdout, status: code } = await host.jettison(['exec', '-t', 'c', 'sh', '-c', 'tty; stty size; echo $TERM; exit 3']);
+      assert.match(stdout, /^\/dev\/pts\/\d+\r\n24 80\r\nxterm\r\n$/);
+      assert.equal(code, 3);
+      assert.match((await status('-it', 'c', 'sh')).stderr, /not a terminal/);
+    });
+
+    test('what is detached goes on, and ends with the container; one that does not run, or is paused, is refused', async () => {
+      await host.succeed(['run', '-d', '--name', 'other', '--network', 'none', 'busybox', ...idle]);
+      await exec('-d', 'other', 'sh', '-c', 'echo $$ >/extra; exec sleep 1000');
+      const pid = (await exec('other', 'sh', '-c', 'while [ ! -s /extra ]; do sleep 0.1; done; cat /extra')).trim();
+      assert.match(await exec('other', 'cat', `/proc/${pid}/cmdline`), /sleep/);
+      await host.succeed(['pause', 'other']);
+      assert.match((await status('other', 'true')).stderr, /Container other is paused, unpause the container before exec/);
+      await host.succeed(['unpause', 'other']);
+      const waiting = host.jettison(['exec', 'other', 'sh', '-c', 'echo >/second; exec sleep 1000']);
+      await exec('other', 'sh', '-c', 'while [ ! -e /second ]; do sleep 0.1; done');
+      await host.succeed(['stop', '-t', '5', 'other']);
+      assert.equal((await waiting).status, 137);
+      const refused = await status('other', 'true');
+      assert.deepEqual([refused.code, /container [0-9a-f]{64} is not running/.test(refused.stderr)], [1, true]);
+      await host.succeed(['rm', 'other']);
+    });
+  });
+}
