@@ -71,7 +71,7 @@ export async function build(
     engine.dismissWorker();
     return { ...made, ...(await recording.finish({ status: 'done', imageId: made.image?.id ?? null, error: null })) };
   } catch (error) {
-    const explained = explain(error, source.text, output.describe());
+    const explained = explainFailure(error, source.text, output.describe());
     const told = explained instanceof JettisonError ? guard.maskError(explained) : explained;
     const end = await recording.finish({ status: signal.aborted ? 'cancelled' : 'failed', imageId: null, error: errorOf(told) });
     if (!signal.aborted) failed?.(end);
@@ -213,7 +213,7 @@ function countSteps(drafts: readonly FrontendResult[], solved: Solved | undefine
 }
 
 /** Adds what only this room has: the Dockerfile's lines that the error names, and the last lines that the failed step wrote. */
-function explain(error: unknown, text: string, output: string | undefined): unknown {
+export function explainFailure(error: unknown, text: string, output: string | undefined): unknown {
   if (!(error instanceof JettisonError)) return error;
   const isQuoted = error.at.length === 0 || error.notes.some((note) => note.includes('| >>> '));
   const excerpt = isQuoted ? '' : codeFrame(text, error.at);

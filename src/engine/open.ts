@@ -80,9 +80,9 @@ export type Engine = AsyncDisposable & {
   registry(): Promise<RegistryClient>;
   /**
    * From now on, and until this engine is disposed, what this process uses or makes counts as in use, whoever prunes. Call it before the first look at what must
-   * not go; a prune that was at work then is waited for.
+   * not go; a prune that was at work then is waited for. Gives the name of the lease.
    */
-  hold(): void;
+  hold(): string;
   /** What this process makes counts as in use no longer: for one that goes on and on. */
   letGo(): void;
   /** Since when others, or this process, are at work (milliseconds since the epoch); undefined when nobody is. */
@@ -222,7 +222,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       return await builds;
     },
     now,
-    hold: () => void hold(),
+    hold: () => hold().name,
     letGo: () => {
       lease?.[Symbol.dispose]();
       lease = undefined;

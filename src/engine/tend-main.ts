@@ -10,6 +10,7 @@ import { hasBridges } from '#execution/network/bridge.ts';
 import { clearBridges } from '#execution/network/bridged.ts';
 import { keepSpace } from './keep-space.ts';
 import { openEngine } from './open.ts';
+import { removeRehearsed } from './verify-rehearsal.ts';
 
 const log = createLog('engine');
 /** Milliseconds that a bridge without ports is left. */
@@ -28,6 +29,7 @@ async function tend(folder: string): Promise<void> {
   for (const name of clearBridges()) log('bridge %s removed', name);
   await using engine = await openEngine({ environment: { ...env, JETTISON_STORE: folder }, currentFolder: '/' });
   await tendWorkerStore(folder, async (keeper) => {
+    removeRehearsed(engine, keeper);
     const { items, bytes } = keepSpace(engine, keeper, cacheMax);
     if (items.length > 0) log('%d things removed, %d bytes', items.length, bytes);
     await Promise.resolve();

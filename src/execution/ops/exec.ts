@@ -32,6 +32,8 @@ export type ExecRequest = {
   readonly limits?: ResourceLimits;
   /** SSH agents by id, for this call only. */
   readonly agents: ReadonlyMap<string, AnswerSsh>;
+  /** It sees its folders in the reverse of their order, where trees are overlays. */
+  readonly reversesFolders?: boolean;
   /** What may not stand in the layer: then nothing is committed. */
   readonly needles?: readonly Needle[];
   /** Told the identity of the layer where it was taken, once the snapshot is committed. */
@@ -80,7 +82,7 @@ async function runOver(
 ): Promise<RootResult> {
   const { op } = request;
   const id = randomUUID();
-  await using mounted = await active.mount(signal);
+  await using mounted = await active.mount(signal, request.reversesFolders === true ? 'reversed' : 'usual');
   await using opened = await openMounts(
     { ...request, id, mounts: op.mounts, isConfined: op.security !== 'insecure' },
     tools,

@@ -10,6 +10,7 @@ import type { Needle } from '#ground/base/needles.ts';
 import type { Exported, ExportTarget, TreeNote } from '#stores/layer/export.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { FilesRead } from '#execution/ops/file.ts';
+import type { CompareRequest, LayersCompared } from '#execution/ops/compare-layers.ts';
 import type { PackageList } from '#execution/ops/packages.ts';
 import type { AnswerSsh } from '#execution/ops/exec.ts';
 import type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
@@ -25,6 +26,7 @@ export type { FileLook, FilesPlace, LookRequest, ReadRequest, WriteRequest } fro
 export type { PackageList } from '#execution/ops/packages.ts';
 export type { ContainerHold, ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 export type { ContainerMount } from '#execution/ops/container-mounts.ts';
+export type { CompareRequest, LayerDifference, LayersCompared, LikelyCause } from '#execution/ops/compare-layers.ts';
 
 /** The ids that a worker hands out: opaque to the engine. */
 export { parseSnapshotId, type SnapshotId } from '#stores/snapshot/contract.ts';
@@ -49,6 +51,8 @@ export type OpRequest = {
   readonly agents: ReadonlyMap<string, AnswerSsh>;
   /** The identity of the layer that this op makes will be asked for: it may be taken beside the op. */
   readonly wantsIdentity?: boolean;
+  /** Of a RUN: it sees its folders in the reverse of their order, where trees are overlays. For `verify`: nothing that a step makes should depend on it. */
+  readonly reversesFolders?: boolean;
   /** What may not stand in the layer of this op (`layer/secret-found`), for this call only. */
   readonly needles?: readonly Needle[];
   /** Of a file operation: told once, when all is copied, what was read of folders of the client: one for each action that copied of them, in order. Asking costs a hash of each file. */
@@ -189,6 +193,8 @@ export type Worker = AsyncDisposable & {
   signalContainer(id: string, name: string): void;
   /** Which packages the full tree of a snapshot has (undefined: an empty tree). */
   findPackages(top: SnapshotId | undefined, signal: AbortSignal): Promise<PackageList>;
+  /** What is different in the topmost layers of two chains. Apart from layers' bytes: of two tars only the offset could be told, and layers are not kept as tars. */
+  compareLayers(request: CompareRequest, signal: AbortSignal): Promise<LayersCompared>;
   /** What is at a path of a container; undefined when nothing is. */
   lookAtFile(request: LookRequest, signal: AbortSignal): Promise<FileLook | undefined>;
   /** Writes files of a container to `output` as a tar, and gives its bytes: one such call in the life of a worker. */

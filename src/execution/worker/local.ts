@@ -154,6 +154,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
       return await call('runContainer', [request, session], { report: ignore.report, onReady, onStart: tellStart }, callSignal);
     },
     signalContainer: (container, name) => send({ kind: 'signal', container, name }),
+    compareLayers: async (request, callSignal) => await call('compareLayers', [request], ignore, callSignal),
     findPackages: async (top, callSignal) => await call('findPackages', [top], ignore, callSignal),
     lookAtFile: async (request, callSignal) => await call('lookAtFile', [request], ignore, callSignal),
     readFiles: async (request, callSignal) => await call('readFiles', [request], ignore, callSignal),

@@ -33,6 +33,7 @@ export type Calls = {
       | 'exportTree'
       | 'prepareContainer'
       | 'findPackages'
+      | 'compareLayers'
       | 'lookAtFile'
       | 'readFiles'
       | 'listChanges'

@@ -113,6 +113,8 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
         const { findPackages } = await import('#execution/ops/packages.ts');
         return await findPackages(top, snapshots, signal);
       },
+      compareLayers: async ([request], _back, signal) =>
+        await (await import('#execution/ops/compare-layers.ts')).compareLayers(request, snapshots, signal),
       lookAtFile: async ([request], _back, signal) =>
         await (await import('#execution/ops/container-files.ts')).lookAtFile(request, snapshots, signal),
       readFiles: async ([request], _back, signal) =>

@@ -195,6 +195,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/why.ts')).whyCommand,
   },
   {
+    names: ['verify'],
+    summary: 'Build twice under changed conditions, and name the steps that make other files each time',
+    load: async () => (await import('./commands/verify.ts')).verifyCommand,
+  },
+  {
     names: ['plan'],
     summary: 'Show what a build would run, without running anything',
     load: async () => (await import('./commands/plan.ts')).planCommand,

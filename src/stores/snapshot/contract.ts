@@ -51,9 +51,10 @@ export type ActiveSnapshot = AsyncDisposable & {
   readonly folder: string;
   /**
    * The snapshot's full tree, writable: as an overlay mount, or copied (see `TreeForm`). What was changed in it lies in `folder` once it is disposed; what is written into `folder`
-   * from then on must leave the full tree as it is. When `signal` has aborted by then, nothing is kept of it.
+   * from then on must leave the full tree as it is. When `signal` has aborted by then, nothing is kept of it. `order`: in which the folders of its parent are listed;
+   * `reversed` counts for overlays only.
    */
-  mount(signal: AbortSignal): Promise<MountedSnapshot>;
+  mount(signal: AbortSignal, order?: FolderOrder): Promise<MountedSnapshot>;
   /**
    * Puts what was prepared over nothing over `parent` (committed), before it is mounted or committed. With `takesRoot`, the root folder takes mode
    * and owner of the parent's root. Throws `snapshot/not-found`.
@@ -67,6 +68,8 @@ export type ActiveSnapshot = AsyncDisposable & {
   /** Final: the id stays, the folder may be read and linked by others from now on. Fails while still mounted. */
   commit(signal: AbortSignal): Promise<Snapshot>;
 };
+
+export type FolderOrder = 'usual' | 'reversed';
 
 export type MountedSnapshot = AsyncDisposable & { readonly path: string };
 

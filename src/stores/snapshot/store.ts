@@ -39,7 +39,7 @@ import { mountCopy } from './store/copied-mounts.ts';
 import { discard, giveUp, trashTree } from './store/discard.ts';
 import { diskUsage } from './store/disk-usage.ts';
 import { measureSnapshots } from './store/measure.ts';
-import { inStore, lowersOf, mountActive, track, trashWork, view } from './store/mounts.ts';
+import { inStore, lowersOf, mountActive, mountReversed, track, trashWork, view } from './store/mounts.ts';
 import { leaveTendMark, type Store } from './store/opened.ts';
 import { joinOwners } from './store/owners.ts';
 import { migrations, openRecords, type SnapshotRow } from './store/records.ts';
@@ -199,14 +199,14 @@ function activeOf(store: Store, { id, parent: below, isKept }: Opening): ActiveS
       parent = over;
       if (takesRoot) takeRoot(folder, rootFolderOf(store, over));
     },
-    async mount(mountSignal) {
+    async mount(mountSignal, order = 'usual') {
       mountSignal.throwIfAborted();
       demandActive();
       const lowers = parent === undefined ? [] : lowersOf(store, parent);
       const onUnmount = (): void => void (mounted = undefined);
       mounted =
         store.trees === undefined
-          ? mountActive(store, id, lowers, onUnmount)
+          ? await (order === 'usual' ? mountActive : mountReversed)(store, id, lowers, onUnmount)
           : track(
               store,
               await mountCopy(store.trees, { id, parent, folder, lowers: inStore(store, lowers), isKept: kept }, onUnmount, mountSignal),

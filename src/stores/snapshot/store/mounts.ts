@@ -43,6 +43,31 @@ export function mountActive(store: Store, id: SnapshotId, lowers: readonly strin
   });
 }
 
+/** As `mountActive`; folders of the layers below are listed in the reverse order. */
+export async function mountReversed(
+  store: Store,
+  id: SnapshotId,
+  lowers: readonly string[],
+  onUnmount: () => void,
+): Promise<MountedSnapshot> {
+  if (lowers.length === 0) return mountActive(store, id, lowers, onUnmount);
+  const { coverWithOrder } = await import('./folder-order.ts');
+  const name = `order-${id}`;
+  const places = join(store.folder, 'm', store.owner);
+  mkdirSync(places, { recursive: true });
+  const shown = mountAt(store, { lowers: lowers.length === 1 ? [...lowers, '../empty/a'] : lowers, upper: undefined }, () => {});
+  let order: Disposable;
+  try {
+    order = coverWithOrder(shown.path, join(places, name));
+  } finally {
+    await shown[Symbol.asyncDispose]();
+  }
+  return mountActive(store, id, [...lowers, `../m/${store.owner}/${name}`], () => {
+    order[Symbol.dispose]();
+    onUnmount();
+  });
+}
+
 export async function view(store: Store, id: SnapshotId | undefined, isPrivate: boolean, signal: AbortSignal): Promise<MountedSnapshot> {
   signal.throwIfAborted();
   if (store.trees !== undefined) {

@@ -1,0 +1,211 @@
+/** `jettison verify` on ten projects: four that make the same each time, and six with a fault of one kind each, which is named by line, file and kind. */
+import { after, before, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
+
+let sandbox: Sandbox;
+
+before(async () => {
+  sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  await sandbox.base('debian-gcc');
+});
+after(async () => await sandbox[Symbol.asyncDispose]());
+
+const many = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`src/f${index}`, `${index}\n`]));
+
+const clean: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'a program and a library in C': {
+    'main.c': '#include <stdio.h>\nint twice(int);\nint main(void) { printf("%d\\n", twice(21)); }\n',
+    'twice.c': 'int twice(int x) { return 2 * x; }\n',
+    Dockerfile: `FROM debian-gcc AS build
+WORKDIR /src
+COPY *.c .
+RUN gcc -g -c twice.c && ar rcsD libtwice.a twice.o && gcc -g -o /app main.c -L. -ltwice
+FROM busybox
+COPY --from=build /app /app
+`,
+  },
+  'a package that is installed': {
+    Dockerfile: `FROM debian-gcc
+RUN mkdir -p /p/DEBIAN /p/usr/share/hello \\
+ && printf 'Package: hello-x\\nVersion: 1\\nArchitecture: all\\nMaintainer: m <m@example.org>\\nDescription: x\\n' > /p/DEBIAN/control \\
+ && echo hello > /p/usr/share/hello/text && SOURCE_DATE_EPOCH=0 dpkg-deb --root-owner-group -b /p /p.deb
+RUN dpkg -i /p.deb && rm -rf /p /p.deb /var/log/* /var/cache/* /var/lib/dpkg/*-old
+`,
+  },
+  'files through several stages, with noise that stays behind': {
+    ...many,
+    Dockerfile: `FROM busybox AS list
+COPY src /src
+RUN date > /noise; find /src -type f | sort > /list
+FROM busybox AS sum
+COPY --from=list /src /src
+RUN --mount=type=cache,target=/cache ls /cache > /seen; touch /cache/x; sort /src/* | sha256sum > /sum
+FROM busybox
+COPY --from=list /list /list
+COPY --link --from=sum /sum /seen /
+`,
+  },
+  'an archive with its times set': {
+    ...many,
+    Dockerfile: `FROM debian-gcc
+COPY src /src
+RUN tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C /src -c . | gzip -n > /src.tar.gz
+`,
+  },
+};
+
+const planted: Readonly<
+  Record<
+    string,
+    { readonly files: Readonly<Record<string, string>>; readonly tells: readonly RegExp[]; readonly kind: string; readonly at: string }
+  >
+> = {
+  'a date in a file': {
+    files: { Dockerfile: 'FROM busybox\nRUN mkdir /app\nRUN echo "built $(date)" > /app/version\nRUN cp /app/version /copy\n' },
+    at: 'Dockerfile:3',
+    kind: 'time stamp',
+    tells: [/\/app\/version {2}differs at byte \d+ of \d+/u, /the time of the build, as text/u],
+  },
+  'a UUID in the configuration of another stage': {
+    files: {
+      Dockerfile:
+        'FROM busybox AS conf\nRUN mkdir /conf\n\nRUN echo "id=$(cat /proc/sys/kernel/random/uuid)" > /conf/app\nFROM busybox\nCOPY --from=conf /conf /conf\n',
+    },
+    at: 'Dockerfile:4',
+    kind: 'random',
+    tells: [/\/conf\/app {2}differs at byte 3/u, /a random UUID/u],
+  },
+  'the order of a folder': {
+    files: { ...many, Dockerfile: 'FROM busybox\nCOPY src /src\nRUN find /src -type f > /list\n' },
+    at: 'Dockerfile:3',
+    kind: 'order',
+    tells: [/\/list {2}differs at byte/u, /the same lines in another order/u],
+  },
+  'gzip with the time of its file': {
+    files: { Dockerfile: 'FROM debian-gcc\nRUN echo text > /a.txt && gzip /a.txt\n' },
+    at: 'Dockerfile:2',
+    kind: 'time stamp',
+    tells: [/\/a\.txt\.gz {2}differs at byte 4/u, /the time in the head of gzip data/u, /gzip -n/u],
+  },
+  'the name of a temporary file': {
+    files: { Dockerfile: 'FROM busybox\n\nRUN f=$(mktemp) && echo "log = $f" > /etc/app.conf && rm $f\n' },
+    at: 'Dockerfile:3',
+    kind: 'name',
+    tells: [/\/etc\/app\.conf {2}differs at byte 1\d of/u, /a temporary file or folder/u],
+  },
+  'the time in a program and in a library': {
+    files: {
+      'a.c': '#include <stdio.h>\nint main(void) { puts(__DATE__ " " __TIME__); }\n',
+      Dockerfile: 'FROM debian-gcc\nCOPY a.c /\nRUN gcc -Wl,--build-id=none -o /a /a.c\nRUN ar rcU /liba.a /a.c\n',
+    },
+    at: 'Dockerfile:3',
+    kind: 'time stamp',
+    tells: [/\/a {2}differs at byte \d+ of/u],
+  },
+};
+
+describe('verify', { concurrency: 4 }, () => {
+  for (const [name, files] of Object.entries(clean)) {
+    test(`${name}: no alarm`, async () => {
+      const context = sandbox.files(files, `clean-${name.replaceAll(' ', '-')}`);
+      const { status, stdout, stderr } = await sandbox.jettison(['verify', context]);
+      assert.equal(status, 0, stdout + stderr);
+      assert.match(stdout, /^THE SAME: \d+ steps, run twice, make the image sha256:[0-9a-f]{64}\.$/mu);
+      const built = await sandbox.succeed(['build', '-q', context]);
+      assert.ok(stdout.includes(built.trim()), 'the image that a build makes');
+    });
+  }
+
+  for (const [name, { files, at, kind, tells }] of Object.entries(planted)) {
+    test(`${name}: named`, async () => {
+      const context = sandbox.files(files, `planted-${name.replaceAll(' ', '-')}`);
+      const { status, stdout, stderr } = await sandbox.jettison(['verify', context]);
+      assert.equal(status, 1, stdout + stderr);
+      const causes = stdout.split('\n').filter((line) => line.startsWith('Dockerfile:'));
+      assert.equal(causes[0]?.split(' ')[0], at, stdout);
+      assert.match(stdout, new RegExp(`likely {2}${kind}: `, 'u'), stdout);
+      for (const told of tells) assert.match(stdout, told);
+    });
+  }
+});
+
+test('each cause is told once, also over one that hides it; steps that only got other files are not', async () => {
+  const context = sandbox.files(
+    { Dockerfile: 'FROM busybox\nRUN date > /a\nRUN cp /a /b\nRUN mktemp -u > /c\nRUN cat /a > /d\n' },
+    'several',
+  );
+  const { status, stdout } = await sandbox.jettison(['verify', '--json', context]);
+  assert.equal(status, 1);
+  const { unsteady } = JSON.parse(stdout);
+  assert.deepEqual(
+    unsteady.map(({ line, differences }: { line: number; differences: { path: string; cause: { kind: string } }[] }) => [
+      line,
+      differences[0]?.path,
+      differences[0]?.cause.kind,
+    ]),
+    [
+      [2, '/a', 'time'],
+      [4, '/c', 'path'],
+    ],
+  );
+});
+
+test('nothing of it stays: no image, no record, no snapshot, no cache mount', async () => {
+  await using own = await openSandbox();
+  await own.base('busybox');
+  const context = own.files({ Dockerfile: 'FROM busybox\nRUN --mount=type=cache,target=/c echo a > /c/a; echo b > /b\n' }, 'context');
+  await own.succeed(['build', '-q', '-t', 'app', context]);
+  const before = await stateOf(own);
+  await own.succeed(['verify', context]);
+  await assertSoon(own, before);
+});
+
+test('one that is killed leaves nothing, either', async () => {
+  await using own = await openSandbox();
+  await own.base('busybox');
+  const text = 'FROM busybox\nRUN --mount=type=cache,target=/c echo a > /c/a; echo b > /b\nRUN sleep 60\n';
+  const context = own.files({ Dockerfile: text }, 'context');
+  const before = await stateOf(own);
+  const killed = await own.jettison(['verify', context], {
+    onStart: (process) => {
+      const mounts = join(own.store, 'cache-mounts');
+      const wait = setInterval(() => {
+        if (!existsSync(mounts) || readdirSync(mounts).length === 0) return;
+        clearInterval(wait);
+        setTimeout(() => process.kill('SIGKILL'), 500);
+      }, 20);
+    },
+  });
+  assert.equal(killed.signal, 'SIGKILL');
+  await own.succeed(['build', '-q', own.files({ Dockerfile: 'FROM busybox\n' }, 'other')]);
+  await assertSoon(own, { ...before, cacheMounts: [] }, ['cacheMounts', 'snapshots']);
+});
+
+type State = Awaited<ReturnType<typeof stateOf>>;
+
+/** The store is tended by a process of its own. */
+async function assertSoon(
+  own: Sandbox,
+  expected: State,
+  parts: readonly (keyof State)[] = ['images', 'snapshots', 'cacheMounts', 'builds'],
+) {
+  const of = (state: State) => parts.map((part) => state[part]);
+  const wanted = JSON.stringify(of(expected));
+  for (let left = 60; left > 0 && JSON.stringify(of(await stateOf(own))) !== wanted; left--) await delay(500);
+  assert.deepEqual(of(await stateOf(own)), of(expected));
+}
+
+/** What the store holds. */
+async function stateOf(own: Sandbox) {
+  return {
+    images: await own.succeed(['images', '-a', '-q', '--no-trunc']),
+    snapshots: readdirSync(join(own.store, 'snapshots/s')).toSorted(),
+    cacheMounts: existsSync(join(own.store, 'cache-mounts')) ? readdirSync(join(own.store, 'cache-mounts')).toSorted() : [],
+    builds: (await own.succeed(['builds'])).split('\n').length,
+  };
+}
