@@ -160,9 +160,9 @@ test('nothing of it stays: no image, no record, no snapshot, no cache mount', as
   await own.base('busybox');
   const context = own.files({ Dockerfile: 'FROM busybox\nRUN --mount=type=cache,target=/c echo a > /c/a; echo b > /b\n' }, 'context');
   await own.succeed(['build', '-q', '-t', 'app', context]);
-  const before = await stateOf(own);
+  const earlier = await stateOf(own);
   await own.succeed(['verify', context]);
-  await assertSoon(own, before);
+  await assertSoon(own, earlier);
 });
 
 test('one that is killed leaves nothing, either', async () => {
@@ -170,7 +170,7 @@ test('one that is killed leaves nothing, either', async () => {
   await own.base('busybox');
   const text = 'FROM busybox\nRUN --mount=type=cache,target=/c echo a > /c/a; echo b > /b\nRUN sleep 60\n';
   const context = own.files({ Dockerfile: text }, 'context');
-  const before = await stateOf(own);
+  const earlier = await stateOf(own);
   const killed = await own.jettison(['verify', context], {
     onStart: (process) => {
       const mounts = join(own.store, 'cache-mounts');
@@ -183,7 +183,7 @@ test('one that is killed leaves nothing, either', async () => {
   });
   assert.equal(killed.signal, 'SIGKILL');
   await own.succeed(['build', '-q', own.files({ Dockerfile: 'FROM busybox\n' }, 'other')]);
-  await assertSoon(own, { ...before, cacheMounts: [] }, ['cacheMounts', 'snapshots']);
+  await assertSoon(own, { ...earlier, cacheMounts: [] }, ['cacheMounts', 'snapshots']);
 });
 
 type State = Awaited<ReturnType<typeof stateOf>>;

@@ -26,7 +26,7 @@ export type { FileLook, FilesPlace, LookRequest, ReadRequest, WriteRequest } fro
 export type { PackageList } from '#execution/ops/packages.ts';
 export type { ContainerHold, ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 export type { ContainerMount } from '#execution/ops/container-mounts.ts';
-export type { CompareRequest, LayerDifference, LayersCompared, LikelyCause } from '#execution/ops/compare-layers.ts';
+export type { CompareRequest, LayerDifference, LayersCompared } from '#execution/ops/compare-layers.ts';
 
 /** The ids that a worker hands out: opaque to the engine. */
 export { parseSnapshotId, type SnapshotId } from '#stores/snapshot/contract.ts';
