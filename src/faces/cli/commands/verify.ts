@@ -13,6 +13,7 @@ import { readRetries } from './retry-options.ts';
 /** Those of `build` that say what is built: nothing of it is kept, and no cache is asked. */
 const {
   annotations: _annotations,
+  attest: _attest,
   cacheFrom: _cacheFrom,
   cacheMax: _cacheMax,
   cacheTo: _cacheTo,
@@ -26,7 +27,9 @@ const {
   noCacheStages: _noCacheStages,
   outputs: _outputs,
   progress: _progress,
+  provenance: _provenance,
   push: _push,
+  sbom: _sbom,
   tags: _tags,
   quiet: _quiet,
   ...shared
@@ -62,6 +65,7 @@ function asBuild(given: ValuesOf<typeof options>): BuildOptions {
   return {
     ...given,
     annotations: [],
+    attest: [],
     cacheFrom: [],
     cacheMax: undefined,
     cacheTo: [],
@@ -75,7 +79,9 @@ function asBuild(given: ValuesOf<typeof options>): BuildOptions {
     noCacheStages: [],
     outputs: [],
     progress: undefined,
+    provenance: undefined,
     push: false,
+    sbom: undefined,
     tags: [],
     quiet: false,
   };
