@@ -213,7 +213,7 @@ async function documentOf(
   const named = { ...withoutInline(imageConfig), history: await namedHistory(state, imageConfig, layers.slice(inherited)) };
   const drafted = { ...state.drafted, baseImage };
   const { bytes } = assembleConfig(named, datedLayers(layers, drafted), epochOf(drafted));
-  return { bytes, named, made: madeHere(named, layers, drafted) };
+  return { bytes, named, made: madeHere(named, layers, { ...drafted, now: state.engine.now() }) };
 }
 
 async function namedHistory(

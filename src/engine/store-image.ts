@@ -32,7 +32,7 @@ export async function prepareImage(
   assertComplete(layers, baseLayers, drafted.layers.length);
   const draft = { ...withoutInline(drafted.imageConfig), ...(await addMembers?.(layers)) };
   const { bytes, digest: imageId } = assembleConfig(draft, datedLayers(layers, drafted), epochOf(drafted));
-  const made = madeHere(draft, layers, drafted);
+  const made = madeHere(draft, layers, { ...drafted, now: engine.now() });
   const ids = chainIds(layers.map((layer) => layer.diffId));
   const enter = (): ImageRecord => {
     const sizes = layers.map(({ diffId, size }) => ({ diffId, size }));
@@ -57,13 +57,17 @@ export function datedLayers(layers: readonly LayerIdentity[], { baseImage }: Pic
 export function madeHere(
   draft: ImageConfig,
   layers: readonly LayerIdentity[],
-  { baseImage, epoch }: Pick<FrontendResult, 'baseImage' | 'epoch'>,
+  { baseImage, epoch, now }: Pick<FrontendResult, 'baseImage' | 'epoch'> & { readonly now: number },
 ): MadeHere | undefined {
   if (epoch !== undefined) return undefined;
   const inherited = baseImage === undefined ? 0 : diffIdsOf(baseImage.config).length;
   const clocked = layers.map(({ diffId, createdAt }, index) => ({ diffId, createdAt: index < inherited ? undefined : createdAt }));
   const { config } = assembleConfig(draft, clocked);
-  return { created: timeOf(config.created), history: (config.history ?? []).map(({ created }) => timeOf(created)) };
+  const { history = [] } = config;
+  // What is nothing but settings over its base was made now, if it is new: no layer says so.
+  const settled = layers.length > inherited ? history.length : (baseImage?.config.history?.length ?? 0);
+  const times = history.map(({ created }, index) => (index < settled ? timeOf(created) : now));
+  return { created: settled < history.length ? now : timeOf(config.created), history: times };
 }
 
 /** 0 for no time. */

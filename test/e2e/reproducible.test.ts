@@ -92,6 +92,9 @@ test('people see when it was made here, the config what is the same everywhere',
   assert.match(await first.succeed(['images', 'app']), /seconds? ago|minutes? ago/u);
   const [line] = (await first.succeed(['history', '--format', '{{.CreatedSince}}', 'app'])).split('\n');
   assert.match(line ?? '', /seconds? ago|minutes? ago/u);
+  const settings = first.files({ Dockerfile: 'FROM busybox\nENV B=1\n' }, 'settings');
+  await first.succeed(['build', '-q', '-t', 'settings', settings]);
+  assert.match(await first.succeed(['images', '--format', '{{.CreatedSince}}', 'settings']), /seconds? ago|a second/u);
   const created = Date.parse((await first.succeed(['inspect', '--format', '{{.Created}}', 'app'])).trim());
   const base = Date.parse((await first.succeed(['inspect', '--format', '{{.Created}}', 'busybox'])).trim());
   assert.ok(created >= base && created < Date.now() - 1, `${created} ${base}`);

@@ -7,6 +7,7 @@ const masks: readonly (readonly [RegExp, string])[] = [
   [/\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\s?(?:Z|[+-]\d\d:?\d\d))?(?: [A-Z]{3,4}\b)?/gu, 'TIME'],
   [/\b(?:About an?|Less than a|\d+) (?:second|minute|hour|day|week|month|year)s?(?: ago)?\b/gu, 'AGE'],
   [/(?<![\w.])\d+(?:\.\d+)?\s?(?:[kKMGT]i?B|B|bytes)\b/gu, 'SIZE'],
+  [/\bsize: \d+$/gu, 'size: SIZE'],
   [/(?<![\w.:-])(?:\d+h)?(?:\d+m)?\d+(?:\.\d+)?(?:s|ms|us|µs|ns)(?![\w-])/gu, 'DURATION'],
 ];
 
