@@ -44,7 +44,8 @@ for (const name of launched) {
   const chunk = output.find((each) => each.type === 'chunk' && each.isEntry && each.name === name);
   if (!chunk) throw new Error(`The bundle has no entry "${name}"`);
   const file = join(folder, `${name}.cjs`);
-  writeFileSync(file, `#!/usr/bin/env node\n${made.output[0].code.replace('ENTRY-CHUNK', chunk.fileName)}`);
+  // Node reads an `--env-file` anywhere behind its own name, that of `run` too, unless `--` comes first; and BusyBox's env cannot pass two words.
+  writeFileSync(file, `#!/bin/sh\n':' //; exec node -- "$0" "$@"\n${made.output[0].code.replace('ENTRY-CHUNK', chunk.fileName)}`);
   chmodSync(file, 0o755);
 }
 writeFileSync(

@@ -33,8 +33,15 @@ test('run, create and exit codes', { timeout: 300_000 }, async () => {
   assert.equal(scratch.status, 125);
   assert.match(scratch.stderr, /'scratch' is a reserved name/u);
   const blind = await box.jettison(['run', '--rm', '-it', 'busybox', 'true'], input);
-  assert.equal(blind.status, 125);
-  assert.match(blind.stderr, /^ERROR: The input device is not a terminal\nLeave "-t" out$/mu);
+  assert.equal(blind.status, 1);
+  assert.match(blind.stderr, /^the input device is not a TTY\nLeave "-t" out$/mu);
+  const relative = await box.jettison(['run', '--rm', '-w', 'here', 'busybox', 'pwd']);
+  assert.equal(relative.status, 125);
+  assert.match(relative.stderr, /the working directory 'here' is invalid, it needs to be an absolute path/u);
+  assert.match((await box.jettison(['create', '--name', 'a', 'busybox'])).stderr, /Invalid container name \(a\), only/u);
+  const gone = await box.jettison(['rm', '-f', 'never-there']);
+  assert.deepEqual([gone.status, gone.stdout], [0, '']);
+  assert.match(gone.stderr, /No such container: never-there/u);
 
   const id = (await box.succeed(['create', '--name', 'extract', '-l', 'a=b', 'busybox', 'echo', 'x'])).trim();
   assert.match(id, /^[0-9a-f]{64}$/u);

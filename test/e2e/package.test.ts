@@ -60,6 +60,16 @@ test('the package holds the bundle and what it must say, and brings one dependen
   assert.deepEqual(new Set(packages), new Set(['@koromix', 'jettison', 'koffi']));
 });
 
+test('the file of --env-file is not read by Node, which looks for that word anywhere', async () => {
+  await using sandbox = await openSandbox();
+  writeFileSync(join(sandbox.folder, 'values'), 'JETTISON_STORE=/nonexistent\n');
+  const listed = await call(sandbox, 'images', '--env-file', join(sandbox.folder, 'values'));
+  assert.deepEqual([listed.status, listed.stderr.split('\n')[0]], [125, 'unknown flag: --env-file']);
+  const missing = await call(sandbox, 'run', '--env-file', 'missing', 'busybox');
+  assert.equal(missing.status, 125);
+  assert.match(missing.stderr, /^ERROR: "--env-file missing": /mu);
+});
+
 test('the installed command builds, runs, pushes, pulls, saves and loads', async () => {
   await using sandbox = await openSandbox();
   await using registry = await startDockerRegistry();

@@ -3,9 +3,9 @@ import { JettisonError } from '#ground/base/errors.ts';
 
 /** Throws `container/bad-name`. */
 export function assertName(name: string): void {
-  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/u.test(name)) return;
-  throw new JettisonError('container/bad-name', `Invalid container name "${name}"`, {
-    hint: 'Letters, digits, "_", "." and "-", beginning with a letter or digit',
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}$/u.test(name)) return;
+  throw new JettisonError('container/bad-name', `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`, {
+    hint: 'Two to 255 letters, digits, "_", "." and "-", beginning with a letter or digit',
   });
 }
 

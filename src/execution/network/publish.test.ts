@@ -29,16 +29,16 @@ test('the forms of -p', () => {
 test('what is none is refused in the words of docker', () => {
   const wrong: readonly (readonly [string, string])[] = [
     ['8080:', 'no port specified: 8080:<empty>'],
-    ['x:80', 'invalid hostPort: x'],
-    ['80:x', 'invalid containerPort: x'],
-    ['80:0', 'invalid containerPort: 0'],
-    ['65536:80', 'invalid hostPort: 65536'],
-    ['80:80/http', 'invalid proto: http'],
-    ['80:80/sctp', 'invalid proto: sctp'],
+    ['x:80', 'Invalid hostPort: x'],
+    ['80:x', 'Invalid containerPort: x'],
+    ['80:0', 'Invalid containerPort: 0'],
+    ['65536:80', 'Invalid hostPort: 65536'],
+    ['80:80/http', 'Invalid proto: http'],
+    ['80:80/sctp', 'Invalid proto: sctp'],
     ['8000-8001:80-82', 'invalid ranges specified for container and host Ports: 80-82 and 8000-8001'],
-    ['300.0.0.1:80:80', 'invalid IP address: 300.0.0.1'],
-    ['1:2:3:4', 'invalid IP address: 1:2'],
-    ['82-80', 'invalid containerPort: 82-80'],
+    ['300.0.0.1:80:80', 'Invalid ip address: 300.0.0.1'],
+    ['1:2:3:4', 'Invalid ip address: 1:2'],
+    ['82-80', 'Invalid containerPort: 82-80'],
     ['published=1,target=2,color=red', 'invalid field key color'],
   ];
   for (const [text, message] of wrong) assert.throws(() => parsePublished(text), { code: 'network/bad-port', message }, text);

@@ -47,19 +47,19 @@ function parseFields(text: string): readonly PublishedPort[] {
 function splitParts(ports: string, text: string): { readonly address: string | null; readonly host: string; readonly container: string } {
   const [, bracketed, behind] = /^\[([^\]]*)\]:(.*)$/su.exec(ports) ?? [];
   const parts = (behind ?? ports).split(':');
-  if (parts.length > (bracketed === undefined ? 3 : 2)) throw badPort(`invalid IP address: ${parts.slice(0, -2).join(':')}`, text);
+  if (parts.length > (bracketed === undefined ? 3 : 2)) throw badPort(`Invalid ip address: ${parts.slice(0, -2).join(':')}`, text);
   const container = parts.pop() ?? '';
   if (container === '') throw badPort(`no port specified: ${text}<empty>`);
   const host = parts.pop() ?? '';
   const address = bracketed ?? parts.pop() ?? '';
   if (address === '') return { address: null, host, container };
-  if (!isIPv4(address) && !isIPv6(address)) throw badPort(`invalid IP address: ${address}`);
+  if (!isIPv4(address) && !isIPv6(address)) throw badPort(`Invalid ip address: ${address}`);
   return { address, host, container };
 }
 
 function readRange(text: string, what: 'containerPort' | 'hostPort'): Range {
   const [first, last = first, ...rest] = text.split('-').map((word) => (/^\d{1,5}$/u.test(word) ? Number(word) : Number.NaN));
-  if (rest.length > 0 || !isPort(first) || !isPort(last) || last < first) throw badPort(`invalid ${what}: ${text}`);
+  if (rest.length > 0 || !isPort(first) || !isPort(last) || last < first) throw badPort(`Invalid ${what}: ${text}`);
   return [first, last];
 }
 
@@ -69,9 +69,9 @@ function isPort(port: number | undefined): port is number {
 
 function readProtocol(text: string, rest: readonly string[], whole: string): 'tcp' | 'udp' {
   const protocol = text.toLowerCase();
-  if (rest.length > 0) throw badPort(`invalid proto: ${[text, ...rest].join('/')}`);
+  if (rest.length > 0) throw badPort(`Invalid proto: ${[text, ...rest].join('/')}`);
   if (protocol === 'tcp' || protocol === 'udp') return protocol;
-  throw badPort(`invalid proto: ${text}`, protocol === 'sctp' ? `"${whole}": SCTP is not built yet` : undefined);
+  throw badPort(`Invalid proto: ${text}`, protocol === 'sctp' ? `"${whole}": SCTP is not built yet` : undefined);
 }
 
 function each<T>([first, last]: Range, make: (port: number) => T): readonly T[] {

@@ -58,10 +58,11 @@ function readUlimits(given: readonly string[]): readonly Ulimit[] {
 function readUlimit(given: string): Ulimit {
   const [, name = '', softWord = '', hardWord = softWord] = /^([^=]*)=([^:]*)(?::([^:]*))?$/u.exec(given) ?? [];
   if (!given.includes('=')) throw badValue('ulimit', given, 'use "NAME=SOFT[:HARD]"');
-  if (!ulimitNames.includes(name)) throw badValue('ulimit', given, `there is ${ulimitNames.join(', ')}`);
+  if (!ulimitNames.includes(name)) throw badValue('ulimit', given, `invalid ulimit type: ${name} (there is ${ulimitNames.join(', ')})`);
   const [soft, hard] = [softWord, hardWord].map((word) => readUlimitValue(word, given));
   if (soft === undefined || hard === undefined) throw badValue('ulimit', given, 'use whole numbers, or -1 for unlimited');
-  if (hard !== -1 && (soft === -1 || soft > hard)) throw badValue('ulimit', given, 'the soft limit is not more than the hard one');
+  if (hard !== -1 && (soft === -1 || soft > hard))
+    throw badValue('ulimit', given, `ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`);
   return { name, soft, hard };
 }
 
@@ -90,7 +91,7 @@ const leastMemory = 6 * 2 ** 20;
 function readMemory(word: string): number | undefined {
   if (word === '0') return undefined;
   const memory = readSize('memory', word);
-  if (memory < leastMemory) throw badValue('memory', word, 'the least is 6m');
+  if (memory < leastMemory) throw badValue('memory', word, 'Minimum memory limit allowed is 6MB');
   return memory;
 }
 

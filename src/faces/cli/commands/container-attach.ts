@@ -55,8 +55,8 @@ async function passSignal(engine: Engine, id: string, name: string): Promise<voi
   }
 }
 
-/** Throws `cli/usage` where keys should go to a container's terminal and there is none to type at. */
+/** Throws `cli/no-terminal` where keys should go to a container's terminal and there is none to type at. */
 export function checkTerminal({ spec }: Pick<Container, 'spec'>, { stdin }: Pick<Attaching, 'stdin'>, streams: Streams): void {
   if (!spec.terminal || !spec.openStdin || !stdin || streams.stdin.isTTY === true) return;
-  throw new JettisonError('cli/usage', 'The input device is not a terminal', { hint: 'Leave "-t" out' });
+  throw new JettisonError('cli/no-terminal', 'the input device is not a TTY', { hint: 'Leave "-t" out' });
 }

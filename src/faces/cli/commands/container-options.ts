@@ -76,7 +76,7 @@ export function createRequest(options: ContainerOptions, [image = '', ...words]:
       ...readLineFiles('env-file', options.environmentFiles, (name) => around.environment[name]),
       ...withEnvironment(options.environment, around.environment),
     ],
-    workingDirectory: options.workingDirectory,
+    workingDirectory: checkFolder(options.workingDirectory),
     user: options.user,
     entrypoint: options.entrypoint,
     hostname: options.hostname,
@@ -120,4 +120,9 @@ export function readSeconds(long: string, value: string): number {
   const seconds = /^-?\d{1,9}$/u.test(value) ? Number(value) : NaN;
   if (seconds >= -1) return seconds;
   throw badValue(long, value, 'use a number of seconds, or -1 for no limit');
+}
+
+function checkFolder(folder: string | undefined): string | undefined {
+  if (folder === undefined || folder === '' || folder.startsWith('/')) return folder;
+  throw new JettisonError('cli/usage', `the working directory '${folder}' is invalid, it needs to be an absolute path`);
 }

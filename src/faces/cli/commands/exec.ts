@@ -34,7 +34,7 @@ export const execCommand = defineCommand({
     const { interactive, terminal, detach } = options;
     const isTerminal = around.streams.stdin.isTTY === true;
     if (!detach && terminal && interactive && !isTerminal)
-      throw new JettisonError('cli/usage', 'The input device is not a terminal', { hint: 'Leave "-t" out' });
+      throw new JettisonError('cli/no-terminal', 'the input device is not a TTY', { hint: 'Leave "-t" out' });
     const detachKeys = options.detachKeys ?? usualDetachKeys;
     readDetachKeys(detachKeys);
     const environment = [

@@ -47,7 +47,7 @@ export const runCommand = defineCommand({
       passesSignals: options.signals,
     };
     if (request.terminal && request.openStdin && attaching.stdin && around.streams.stdin.isTTY !== true)
-      throw new JettisonError('cli/usage', 'The input device is not a terminal', { hint: 'Leave "-t" out' });
+      throw new JettisonError('cli/no-terminal', 'the input device is not a TTY', { hint: 'Leave "-t" out' });
     await using engine = await engineFor(around, isolation === undefined ? {} : { isolation });
     using screen = options.quiet ? silentTransferScreen() : openTransferScreen(around.streams.stderr, around);
     const id = await createContainer(engine, request, screen.report, signal);

@@ -13,6 +13,7 @@ const mistakes: ReadonlyMap<string, number> = new Map([
   ['cli/unknown-flag', 125],
   ['cli/flag-value', 125],
   ['cli/argument-count', 1],
+  ['cli/no-terminal', 1],
   ['cli/unknown-command', 1],
 ]);
 
