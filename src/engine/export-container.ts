@@ -1,8 +1,7 @@
 /** `jettison export` */
-import { open, rename, rm } from 'node:fs/promises';
-import { randomBytes } from 'node:crypto';
-import { basename, dirname, join } from 'node:path';
+import { open } from 'node:fs/promises';
 import type { Report } from '#formats/progress/event.ts';
+import { writeDraft } from '#stores/image/archive.ts';
 import { containerSnapshot, findContainer } from './container-files.ts';
 import { receiveFiles } from './file-streams.ts';
 import type { Engine } from './open.ts';
@@ -13,7 +12,7 @@ export type ExportRequest = {
   readonly to: string | ((chunk: Uint8Array) => Promise<void>);
 };
 
-/** All files of a container as one tar, without what is mounted in it. Throws `engine/no-such-container`. */
+/** All files of a container as one tar, without what is mounted in it. Throws `engine/no-such-container`, and what writing a draft throws. */
 export async function exportContainer(
   engine: Engine,
   { container: name, to }: ExportRequest,
@@ -31,13 +30,8 @@ export async function exportContainer(
     await receiveFiles({ worker, streams }, read, to, signal);
     return;
   }
-  const early = join(dirname(to), `.${basename(to)}.${randomBytes(6).toString('hex')}`);
-  try {
-    await using file = await open(early, 'wx', 0o600);
+  await writeDraft(to, async (draft) => {
+    await using file = await open(draft, 'wx', 0o600);
     await receiveFiles({ worker, streams }, read, async (chunk) => void (await file.write(chunk)), signal);
-    await rename(early, to);
-  } catch (error) {
-    await rm(early, { force: true });
-    throw error;
-  }
+  });
 }

@@ -46,6 +46,9 @@ test('export writes the whole tree, to a file that is there only when it is whol
   for (const name of ['app/new', 'app/same', 'added/inner/file', 'bin/busybox', 'app/gone/']) assert.ok(names.includes(name), name);
   for (const name of ['app/old', 'app/gone/inner/', './', '/']) assert.ok(!names.includes(name), name);
   assert.equal(statSync(file).mode & 0o777, 0o600);
+  const nowhere = await box.jettison(['export', '-o', join(box.folder, 'no/where/out.tar'), 'ended']);
+  assert.equal(nowhere.status, 1);
+  assert.match(nowhere.stderr, /Cannot write/u);
   const streamed = await box.jettison(['export', 'fresh']);
   assert.equal(streamed.status, 0);
   assert.ok(streamed.stdout.length > 500_000);

@@ -315,6 +315,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/port.ts')).portCommand,
   },
   {
+    names: ['logs', 'container logs'],
+    summary: 'Fetch the logs of a container',
+    load: async () => (await import('./commands/logs.ts')).logsCommand,
+  },
+  {
     names: ['replay'],
     summary: 'Type the commands of a Markdown tutorial and see whether it shows what they print',
     load: async () => (await import('./commands/replay.ts')).replayCommand,
@@ -417,13 +422,4 @@ export const commandTable: readonly CommandEntry[] = [
 ];
 
 /** Commands of the docker CLI that are not built yet; those that will not be are in refused-commands.ts. */
-export const notBuiltCommands: ReadonlySet<string> = new Set([
-  'events',
-  'logs',
-  'stats',
-  'top',
-  'update',
-  'system events',
-  'volume',
-  'container logs',
-]);
+export const notBuiltCommands: ReadonlySet<string> = new Set(['events', 'stats', 'top', 'update', 'system events', 'volume']);

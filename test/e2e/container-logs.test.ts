@@ -1,0 +1,51 @@
+/** `jettison logs`: what containers wrote, each stream to its own, to the end and on from there. */
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
+
+let sandbox: Sandbox;
+
+before(async () => {
+  sandbox = await openSandbox();
+  await sandbox.base('busybox');
+});
+after(async () => await sandbox[Symbol.asyncDispose]());
+
+test('of one that has ended: both streams, the last lines, times, and only some times', async () => {
+  await sandbox.succeed(['run', '--name', 'done', 'busybox', 'sh', '-c', 'echo one; echo two >&2; sleep 1.2; printf "three\\nfour"']);
+  const all = await sandbox.jettison(['logs', 'done']);
+  assert.deepEqual([all.status, all.stdout, all.stderr], [0, 'one\nthree\nfour', 'two\n']);
+  assert.equal(await sandbox.succeed(['logs', '-n', '2', 'done']), 'three\nfour');
+  assert.equal(await sandbox.succeed(['logs', '--tail', '0', 'done']), '');
+  assert.equal(await sandbox.succeed(['container', 'logs', '--tail', 'all', 'done']), 'one\nthree\nfour');
+  const timed = (await sandbox.succeed(['logs', '-t', 'done'])).split('\n');
+  assert.match(timed[0] ?? '', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z one$/u);
+  const between = new Date(Date.parse((timed[1] ?? '').split(' ')[0] ?? '') - 300).toISOString();
+  assert.equal(await sandbox.succeed(['logs', '--since', between, 'done']), 'three\nfour');
+  assert.equal(await sandbox.succeed(['logs', '--until', between, 'done']), 'one\n');
+  assert.equal(await sandbox.succeed(['logs', '-f', 'done']), 'one\nthree\nfour', 'nothing to wait for');
+});
+
+test('of one that runs: on and on until it ends, no line lost or twice', async () => {
+  const script = 'i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); [ $((i % 50)) = 0 ] && sleep 0.1; done; printf end';
+  await sandbox.succeed(['run', '-d', '--name', 'busy', 'busybox', 'sh', '-c', script]);
+  const expected = `${Array.from({ length: 300 }, (_, index) => `line ${index}\n`).join('')}end`;
+  assert.equal(await sandbox.succeed(['logs', '--follow', 'busy']), expected);
+  assert.equal(await sandbox.succeed(['logs', 'busy']), expected);
+  assert.equal(await sandbox.succeed(['logs', '--tail', '2', 'busy']), 'line 299\nend');
+});
+
+test('of one that waits, that was never started, and that is not there', async () => {
+  await sandbox.succeed(['run', '-d', '--name', 'quiet', 'busybox', 'sh', '-c', 'echo here; sleep 1000']);
+  const followed = await sandbox.jettison(['logs', '-f', 'quiet'], {
+    onStart: (command) => void setTimeout(() => command.kill('SIGINT'), 2500),
+  });
+  assert.deepEqual([followed.status, followed.stdout], [130, 'here\n']);
+  await sandbox.succeed(['rm', '-f', 'quiet']);
+  await sandbox.succeed(['create', '--name', 'new', 'busybox']);
+  assert.equal(await sandbox.succeed(['logs', 'new']), '');
+  const nobody = await sandbox.jettison(['logs', 'nobody']);
+  assert.equal(nobody.status, 1);
+  assert.match(nobody.stderr, /No such container: nobody/u);
+  assert.equal((await sandbox.jettison(['logs', '--tail', 'x', 'new'])).status, 125);
+});
