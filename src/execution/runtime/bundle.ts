@@ -26,6 +26,8 @@ export type Bundle = Disposable & {
   firstProcess(): number | undefined;
   /** What the runtime itself had to say of errors, last first; undefined for nothing. */
   complaint(): string | undefined;
+  /** The whole log of the runtime, a character for each byte. */
+  log(): string;
 };
 
 /** Makes `<parent>/<request.id>`. Disposing unmounts and removes it, never anything of the root file system. */
@@ -64,6 +66,7 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
       return Number.isSafeInteger(pid) && pid > 1 ? pid : undefined;
     },
     complaint: () => lastError(readIfThere(logFile)),
+    log: () => readIfThere(logFile, 'latin1'),
     [Symbol.dispose]: () => stack.dispose(),
   };
 }
@@ -110,9 +113,9 @@ function forbidWriting(root: string): void {
   mountFileSystem({ source: '', target: root, type: '', options: '', flags });
 }
 
-function readIfThere(file: string): string {
+function readIfThere(file: string, encoding: 'utf8' | 'latin1' = 'utf8'): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(file, encoding);
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error;
     return '';

@@ -1,7 +1,8 @@
 /** Drives crun or runc by their common command line: one `run` in the foreground for each process, which ends when the process does. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { asByteString, bytesOf } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
@@ -11,7 +12,8 @@ import { hasExecuted, pauseContainer, resumeContainer } from '#ground/linux/cont
 import { openBundle, specText, type Bundle } from './bundle.ts';
 import type { Cgroups, StepCgroup } from './cgroups.ts';
 import { checkBefore, numberOf } from './check.ts';
-import type { ExitStatus, ExtraCall, ExtraProcess, ProcessRequest, Runtime, StartedProcess } from './contract.ts';
+import type { ExitStatus, ExtraCall, ExtraProcess, ProcessRequest, ProcessStreams, Runtime, StartedProcess } from './contract.ts';
+import { terminalRest } from './terminal-rest.ts';
 import type { HostFacts } from './spec.ts';
 
 export type Program = {
@@ -67,6 +69,7 @@ export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting
       try {
         const exit = await endOf(run, signal);
         if (exit.kind === 'killed' || signal.aborted) await sweep(program, state, { bundle, id: request.id });
+        if (request.terminal && program.name === 'crun') passOnRest(bundle, streams);
         await child.exit;
         signal.throwIfAborted();
         return statusWithin(cgroup, exit, () => statusOf(program, exit, bundle));
@@ -233,6 +236,14 @@ async function sweep(program: Program, state: string, run: { readonly bundle: Bu
   if (code !== 0) log('delete of %s: %s', run.id, new TextDecoder().decode(stderr));
   // It may have been killed before it wrote down what it had started; that would go on, and hold the output open.
   if (pid === undefined || code !== 0) for (const orphan of orphanedContainers()) sendSignal(orphan, 9);
+}
+
+/** See `terminalRest`. */
+function passOnRest(bundle: Bundle, streams: ProcessStreams): void {
+  const bytes = bytesOf(asByteString(terminalRest(bundle.log())));
+  if (bytes.length === 0) return;
+  if (streams.kind === 'files') streams.onRest?.(bytes);
+  else if (streams.kind === 'inherit') writeSync(1, bytes);
 }
 
 function statusOf(program: Program, exit: ChildExit, bundle: Bundle): ExitStatus {

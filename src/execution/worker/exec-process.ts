@@ -3,6 +3,7 @@ import { closeSync, readlinkSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
+import { asByteString, bytesOf, toText } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { sendSignal, signalNumber } from '#ground/linux/child.ts';
 import { hasExecuted } from '#ground/linux/container-processes.ts';
@@ -12,6 +13,7 @@ import { openPseudoTerminal, resizeTerminalsOf, type PseudoTerminal, type Termin
 import { startDetached } from '#ground/linux/spawn.ts';
 import { makePipe } from '#ground/linux/syscall.ts';
 import { lastError } from '#execution/runtime/bundle.ts';
+import { terminalRest } from '#execution/runtime/terminal-rest.ts';
 import type { ExecCall } from './control.ts';
 
 export type ExecStart = {
@@ -32,6 +34,8 @@ export type ExecProcess = {
   readonly ended: Promise<number>;
   /** What it writes to its terminal, and reads from it. */
   readonly terminal: Duplex | undefined;
+  /** What it wrote to its terminal last, where the runtime did not pass that on; when it has ended. */
+  rest(): Promise<Uint8Array>;
   resize(size: TerminalSize): void;
   /** Hands a signal (`SIGTERM`) to it. */
   signal(name: string): void;
@@ -76,6 +80,8 @@ export function startExec(start: ExecStart): ExecProcess {
     started,
     ended,
     terminal: terminal?.master,
+    rest: async () =>
+      bytesOf(asByteString(terminal === undefined || !isCrun(start.call.words) ? '' : terminalRest(await complaint.text()))),
     resize(size) {
       terminal?.resize(size);
       resizeAll(pid, size);
@@ -89,6 +95,10 @@ export function startExec(start: ExecStart): ExecProcess {
       if (terminal !== undefined) startDetached({ command: 'cat', arguments: [], input: terminal.blockingMaster() });
     },
   };
+}
+
+function isCrun(words: readonly string[]): boolean {
+  return words.some((word) => word === 'crun' || word.endsWith('/crun'));
 }
 
 /** The namespaces of the worker. Those of users and of the network only where they are others than ours: a normal user may not enter the one that it is in. */
@@ -128,7 +138,7 @@ function takeLog(file: number): { text(): Promise<string>; abandon(): void } {
   let said = '';
   const pipe = new Socket({ fd: file, readable: true, writable: false });
   const ended = Promise.withResolvers<void>();
-  pipe.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-longestLog)));
+  pipe.setEncoding('latin1').on('data', (text: string) => (said = (said + text).slice(-longestLog)));
   pipe.once('error', () => pipe.destroy());
   pipe.once('close', ended.resolve);
   return {
@@ -147,7 +157,7 @@ async function endOf(ended: Promise<SpawnEnd>, log: { text(): Promise<string> })
   const end = await ended;
   if (!('code' in end)) return 128 + end.signal;
   if (!failedCodes.includes(end.code)) return end.code;
-  const complaint = lastError(await log.text());
+  const complaint = lastError(toText(asByteString(await log.text())));
   if (complaint === undefined) return end.code;
   throw new JettisonError('worker/exec-failed', `OCI runtime exec failed: exec failed: unable to start container process: ${complaint}`, {
     fault: 'environment',

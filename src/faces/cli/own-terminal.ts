@@ -43,7 +43,10 @@ export async function relayTerminal(
   if (end === 'detached') {
     terminal.removeAllListeners('data').pause();
     exec.leave();
-  } else await drained.promise;
+  } else {
+    await drained.promise;
+    streams.stdout.write(await exec.rest());
+  }
   return end;
 }
 

@@ -21,7 +21,13 @@ export type ChildStreams =
   /** This process's own stdin, stdout and stderr. */
   | { readonly kind: 'inherit' }
   /** Open files of this process; `release` is called as soon as the child has them, or will never have them. */
-  | { readonly kind: 'files'; readonly files: readonly [SpawnStream, SpawnStream, SpawnStream]; readonly release: () => void }
+  | {
+      readonly kind: 'files';
+      readonly files: readonly [SpawnStream, SpawnStream, SpawnStream];
+      readonly release: () => void;
+      /** Takes output that came another way than through the files, after all that did. */
+      readonly onRest?: (bytes: Uint8Array) => void;
+    }
   /** stdin is /dev/null; what is written comes in pieces as it arrives. */
   | { readonly kind: 'capture'; readonly stdout: (bytes: Uint8Array) => void; readonly stderr: (bytes: Uint8Array) => void };
 

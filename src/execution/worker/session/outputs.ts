@@ -14,6 +14,8 @@ export type Outputs = {
   add(sink: Sink): () => void;
   /** Nobody reads this output any more: who writes to it is to know. */
   abandon(stream: OutputName): void;
+  /** Hands on what did not come from a source. */
+  give(stream: OutputName, bytes: Uint8Array): Promise<void>;
   /** Settles when all sources have come to their ends. */
   drained(): Promise<void>;
 };
@@ -44,6 +46,7 @@ export function createOutputs(): Outputs {
       sinks.add(sink);
       return () => void sinks.delete(sink);
     },
+    give: async (stream, bytes) => void (await Promise.all([...sinks].flatMap((sink) => sink(stream, bytes) ?? []))),
     abandon: (stream) => void sources.get(stream)?.destroy(),
     drained: async () => void (await Promise.all(ends)),
   };

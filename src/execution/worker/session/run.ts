@@ -93,6 +93,7 @@ export async function runSession(
     streams.given.release();
     input?.destroy();
     await outputs.drained();
+    for (const bytes of streams.rest) await outputs.give('stdout', bytes);
     await own.flushed();
     await control.finish(code, lastPieces);
   }
@@ -102,6 +103,8 @@ type Streams = Disposable & {
   readonly given: Extract<ProcessStreams, { kind: 'files' }>;
   readonly input: Duplex | undefined;
   readonly terminal: PseudoTerminal | undefined;
+  /** Output that came another way, to follow the rest. */
+  readonly rest: readonly Uint8Array[];
 };
 
 /** Real pipes: what writes to a socket could not open /dev/stdout again. */
@@ -119,6 +122,7 @@ function openPipes({ stdin }: WireSession, outputs: Outputs): Streams {
     given: { kind: 'files', files: [first, stdout.writeEnd, stderr.writeEnd], release },
     input,
     terminal: undefined,
+    rest: [],
     [Symbol.dispose]: release,
   };
 }
@@ -129,10 +133,12 @@ function openTerminal({ stdin, size = usualSize }: WireSession, outputs: Outputs
   outputs.follow('stdout', terminal.master);
   const { slave } = terminal;
   const release = closeOnce([slave]);
+  const rest: Uint8Array[] = [];
   return {
-    given: { kind: 'files', files: [slave, slave, slave], release },
+    given: { kind: 'files', files: [slave, slave, slave], release, onRest: (bytes) => void rest.push(bytes) },
     input: stdin === 'clients' ? terminal.master : undefined,
     terminal,
+    rest,
     [Symbol.dispose]: release,
   };
 }
