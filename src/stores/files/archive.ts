@@ -1,5 +1,6 @@
 /** Trees of files as tar archives, while others may write to them. */
 import { readSync, statfsSync } from 'node:fs';
+import { systemCode } from '#ground/base/errors.ts';
 import { asByteString, nodePath, type ByteString } from '#ground/base/byte-string.ts';
 import { readAttributes } from '#ground/linux/attributes.ts';
 import { readOwner } from '#ground/linux/owner.ts';
@@ -43,7 +44,8 @@ type Naming = { readonly name: ByteString; readonly firstNames: Map<string, Byte
 function* itemsOf(found: FoundFile, to: Naming & { readonly isRoot: boolean }): Generator<Item, void, void> {
   const { folder, entry, name } = found;
   if (entry.kind !== 'folder') {
-    yield* single(owned(entry), to, attributesOf(entry.hostPath), () => openFound(found));
+    const look = unlessGone(() => [owned(entry), attributesOf(entry.hostPath)] as const);
+    if (look !== undefined) yield* single(look[0], to, look[1], () => openFound(found));
     return;
   }
   using inner = openInner(folder, name);
@@ -97,6 +99,16 @@ function* single(
 
 function attributesOf(hostPath: ByteString): ReadonlyMap<string, Uint8Array> {
   return new Map([...readAttributes(hostPath)].filter(([name]) => belongsToLayer(name)));
+}
+
+/** A program in the container may take a file away while it is listed: then it was not there. */
+function unlessGone<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** Where files can have one owner only, the recorded one. */

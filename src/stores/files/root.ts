@@ -68,7 +68,10 @@ export function findFile(root: FilesRoot, path: ByteString, follow: boolean): Fo
 
 function findFolder(root: FilesRoot, path: ByteString): FoundFile | undefined {
   const folder = tryFolder(root.file, path, inRoot);
-  if (folder === undefined) return undefined;
+  return folder === undefined ? undefined : openedFolder(folder);
+}
+
+function openedFolder(folder: number): FoundFile {
   return { ...closing(folder), folder, name: itself, entry: describe(folder, itself, fstatSync(folder, { bigint: true })) };
 }
 
@@ -86,6 +89,11 @@ function findTarget(root: FilesRoot, path: ByteString): FoundFile | undefined {
   }
   const stats = fstatSync(file, { bigint: true });
   const hostPath = asByteString(`/proc/self/fd/${file}`);
+  if (stats.isDirectory()) {
+    // It has become one since it was asked for as one.
+    using unread = closing(file);
+    return openedFolder(openAt(AT_FDCWD, `/proc/self/fd/${unread.file}`, { flags: openFlags.readOnly | openFlags.directory, resolve: 0 }));
+  }
   return { ...closing(file), folder: -1, name: hostPath, entry: describeEntry({ path: hostPath, hostPath, layer: 0, stats }) };
 }
 
