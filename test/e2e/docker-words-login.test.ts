@@ -61,11 +61,13 @@ test('a password on the command line is warned of; options that contradict each 
   for (const [words, message] of [
     [['-u', 'a', '-p', 'b', '--password-stdin'], 'conflicting options: cannot specify both --password and --password-stdin'],
     [['--password-stdin'], 'the --password-stdin option requires --username to be set'],
-    [['-u', 'a'], 'Cannot perform an interactive login from a non TTY device'],
+    [['-u', 'a'], undefined],
   ] as const) {
     const refused = await sandbox.jettison(['login', ...words, 'registry.invalid']);
     assert.deepEqual([refused.status, refused.stdout], [1, '']);
-    assert.ok(refused.stderr.startsWith(`ERROR: ${message}\n`), refused.stderr);
+    // What is wrong with the surroundings of a command is said without a prefix.
+    const expected = message === undefined ? 'Cannot perform an interactive login from a non TTY device\n' : `ERROR: ${message}\n`;
+    assert.ok(refused.stderr.startsWith(expected), refused.stderr);
   }
 });
 

@@ -254,7 +254,10 @@ inOwnNamespaces(
         }
         const shut = await sandbox.jettison(['run', '--rm', '--network', 'inner', '-p', '8080:80', 'busybox', 'true'], asUsual);
         assert.deepEqual([shut.status, shut.stderr], [0, 'Published ports are discarded: nothing comes into an internal network\n']);
-        assert.match(await typed('system', 'prune', '-f'), /^Deleted Networks:\ninner\nouter\n\n/u);
+        assert.match(
+          await typed('system', 'prune', '-f'),
+          /^Deleted Containers:\n(?:[0-9a-f]{64}\n)+\nDeleted Networks:\ninner\nouter\n\n/u,
+        );
       });
 
       await context.test('a bridge avoids what the machine has elsewhere, and a subnet that was asked for is refused there', async () => {
