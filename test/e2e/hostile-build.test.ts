@@ -161,7 +161,10 @@ const attacks: readonly Attack[] = [
       await host.succeed(['prune', '-f']);
       assertBuilt(await load(sha256(layer), 'forged'));
       // Other bytes under the DiffID of the real layer.
-      assertOneError(await load(config.rootfs.diff_ids.at(-1) ?? '', 'lying'), /sha256:/u);
+      const lying = await load(config.rootfs.diff_ids.at(-1) ?? '', 'lying');
+      // Where another build has left the very layer (the same inputs give the same one), that is taken, and what the archive has is not looked at.
+      if (lying.status === 0) assert.equal(await host.succeed(['run', '--rm', 'lying']), 'real\n');
+      else assertOneError(lying, /sha256:/u);
       const again = await build(host, lines);
       assertBuilt(again);
       assert.deepEqual(said(again), ['RAN']);
