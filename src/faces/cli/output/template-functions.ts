@@ -187,7 +187,8 @@ function at(value: Json, key: Json): Json {
   }
   if (value === null && typeof key === 'string') return '';
   if (value === null || typeof value !== 'object') throw badCall('error calling index: it needs a list or a map');
-  return (value as { readonly [name: string]: Json | undefined })[printValue(key)] ?? '';
+  const name = printValue(key);
+  return Object.hasOwn(value, name) ? ((value as { readonly [name: string]: Json | undefined })[name] ?? '') : '';
 }
 
 function sliceOf(value: Json, from: Json | undefined, to: Json | undefined): Json {

@@ -126,3 +126,7 @@ test('rows come as a table, as JSON lines or through a template', () => {
   assert.equal(formatRows(rows, '{{range split .Name " "}}{{.}};{{end}}', format), 'first;one;\nb;\n');
   assert.throws(() => formatRows([], '{{.Nmae}}', format), { code: 'cli/bad-template', hint: 'There is .Name .Size .End' });
 });
+
+test('index looks only for what a map has of its own', () => {
+  assert.equal(compileTemplate('{{index . "constructor"}}|{{index . "a"}}|{{index . "__proto__"}}')({ a: 'b' }), '|b|');
+});
