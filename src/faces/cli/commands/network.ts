@@ -123,7 +123,7 @@ function networkFilter(filters: readonly string[]): (row: NetworkRow) => boolean
 
 function readFilter(filter: string): (row: NetworkRow) => boolean {
   const at = filter.indexOf('=');
-  const [name, value] = [filter.slice(0, at), filter.slice(at + 1)];
+  const [name, value] = [filter.slice(0, Math.max(0, at)), filter.slice(at + 1)];
   switch (name) {
     case 'name':
       return (row) => row.name.includes(value);
