@@ -1,15 +1,15 @@
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { build } from '#engine/build.ts';
 import type { EngineOptions } from '#engine/open.ts';
 import type { StepFollower } from '#engine/step-follower.ts';
 import type { BuildEnd, BuildOutcome, BuildRequest } from '#engine/build-requests.ts';
 import type { ProgressEvent, Report } from '#formats/progress/event.ts';
-import { clean, fullDisk, fullDiskHint, JettisonError, messageOf } from '#ground/base/errors.ts';
+import { clean, JettisonError } from '#ground/base/errors.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { badValue, parseBoolean } from '../option.ts';
 import { summaryLine } from '../output/summary.ts';
+import { removeWritten, writeAtomically } from '../output/write-file.ts';
 import { whyLines } from '../output/why.ts';
 import { isClassicMode, isTerminal, openScreen, progressModes, type ProgressMode } from '../output/screen.ts';
 import type { BuildWarning } from './build-metadata.ts';
@@ -47,7 +47,7 @@ export const buildCommand = defineCommand({
     const warnings: BuildWarning[] = [];
     const note = (event: ProgressEvent): void => void (event.kind === 'warning' && warnings.push(event));
     // What an earlier build wrote must not be taken for this one's when it fails.
-    if (given.options.idFile !== undefined) rmSync(resolve(around.currentFolder, given.options.idFile), { force: true });
+    if (given.options.idFile !== undefined) removeWritten(resolve(around.currentFolder, given.options.idFile));
     const { cacheMax, isolation } = given.options;
     const wished = { ...(cacheMax === undefined ? {} : { cacheMax }), ...(isolation === undefined ? {} : { isolation }) };
     const setting = { mode, network: readRetries(given.options), note, ...wished };
@@ -147,20 +147,4 @@ function toldProvenance(word: string): 'min' | 'max' | undefined {
   if (isWanted === undefined && word !== 'disabled')
     throw new JettisonError('cli/bad-value', `BUILDX_METADATA_PROVENANCE is "min", "max" or "disabled", not "${word}"`);
   return isWanted === true ? 'min' : undefined;
-}
-
-function writeAtomically(file: string, content: string, what: string): void {
-  const draft = `${file}.${process.pid}.tmp`;
-  try {
-    writeFileSync(draft, content, { flag: 'wx' });
-    renameSync(draft, file);
-  } catch (error) {
-    rmSync(draft, { force: true });
-    const full = fullDisk(error);
-    throw new JettisonError('cli/cannot-write', `Cannot write ${what} to "${file}": ${full ?? messageOf(error)}`, {
-      fault: 'environment',
-      cause: error,
-      ...(full === undefined ? {} : { hint: fullDiskHint }),
-    });
-  }
 }

@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { sbomOf } from '#engine/sbom.ts';
 import { defineCommand } from '../command.ts';
@@ -8,6 +7,7 @@ import { goJson } from '../output/go-json.ts';
 import { formatTable } from '../output/table.ts';
 import { harmless } from '../output/text.ts';
 import { openTransferScreen } from '../output/transfers.ts';
+import { writeAtomically } from '../output/write-file.ts';
 
 export const sbomCommand = defineCommand({
   name: 'sbom',
@@ -27,16 +27,15 @@ export const sbomCommand = defineCommand({
     using screen = openTransferScreen(around.streams.stderr, around);
     const { packages, document, unread } = await sbomOf(engine, name, screen.report, signal);
     for (const one of unread) around.streams.stderr.write(`WARNING: not read: ${harmless(one, false)}\n`);
-    const rows = packages.map((one) => [
-      one.namespace === undefined ? one.name : `${one.namespace}/${one.name}`,
-      one.version,
-      one.type,
-      `/${one.foundIn}`,
-    ]);
+    const rows = packages.map((one) =>
+      [one.namespace === undefined ? one.name : `${one.namespace}/${one.name}`, one.version, one.type, `/${one.foundIn}`].map((cell) =>
+        harmless(cell, false),
+      ),
+    );
     const shown =
       options.format === 'list' ? formatTable([['PACKAGE', 'VERSION', 'TYPE', 'FOUND IN'], ...rows]) : `${goJson(document, 2)}\n`;
     if (options.output === undefined) around.streams.stdout.write(shown);
-    else writeFileSync(resolve(around.currentFolder, options.output), shown);
+    else writeAtomically(resolve(around.currentFolder, options.output), shown, 'the packages');
     return 0;
   },
 });
