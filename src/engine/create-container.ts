@@ -1,11 +1,12 @@
 /** `jettison create`, and the first half of `run`: finds the image, resolves what was asked for against its config, and enters the container. */
 import { randomBytes } from 'node:crypto';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import type { ContainerConfig } from '#formats/oci/image-config.ts';
 import { decodeImageConfig } from '#formats/oci/image-config.ts';
 import { matchPlatform, normalPlatform, platformRank, printPlatform } from '#formats/oci/platform.ts';
 import { familiarReference, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
-import { JettisonError } from '#ground/base/errors.ts';
+import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { imagesOf } from '#stores/image/indexes.ts';
 import { checkConfig, noSuchImage, type ImageRecord } from '#stores/image/store.ts';
 import type { SpecMount } from '#execution/container/settings.ts';
@@ -23,7 +24,7 @@ const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 /** Gives its id. Nothing of it runs, and nothing is unpacked. Throws what finding the image throws, `engine/no-command`, `container/name-taken`, `engine/id-file`. */
 export async function createContainer(engine: Engine, request: CreateRequest, report: Report, signal: AbortSignal): Promise<string> {
   engine.hold();
-  const idFile = request.idFile === undefined ? undefined : await openIdFile(request.idFile);
+  using idFile = request.idFile === undefined ? undefined : openIdFile(request.idFile);
   const record = await findOrFetch(engine, request, report, signal);
   await checkPlatform(engine, { record, request }, report);
   checkConfig(record);
@@ -38,17 +39,36 @@ export async function createContainer(engine: Engine, request: CreateRequest, re
     engine.containers.create({ id, name: request.name, spec: { ...spec, mounts }, created: engine.now() });
   });
   for (const mount of mounts) if (mount.kind === 'volume') engine.volumes.folderOf(mount.name);
-  idFile?.(id);
+  idFile?.write(id);
   return id;
 }
 
-/** Refused at once where it is there already. */
-async function openIdFile(path: string): Promise<(id: string) => void> {
-  const { existsSync, writeFileSync } = await import('node:fs');
-  if (existsSync(path)) {
-    throw new JettisonError('engine/id-file', `Container ID file found, make sure the other container isn't running or delete ${path}`);
+/** Made at once, so that nothing comes of a container whose file cannot be written; taken away again where no id was written. Throws `engine/id-file`. */
+function openIdFile(path: string): Disposable & { readonly write: (id: string) => void } {
+  let isWritten = false;
+  const file = makeIdFile(path);
+  return {
+    write: (id) => {
+      writeSync(file, id);
+      isWritten = true;
+    },
+    [Symbol.dispose]: () => {
+      closeSync(file);
+      if (!isWritten) rmSync(path, { force: true });
+    },
+  };
+}
+
+function makeIdFile(path: string): number {
+  try {
+    return openSync(path, 'wx', 0o666);
+  } catch (error) {
+    const why =
+      systemCode(error) === 'EEXIST'
+        ? `Container ID file found, make sure the other container isn't running or delete ${path}`
+        : `failed to create the container ID file: ${messageOf(error)}`;
+    throw new JettisonError('engine/id-file', why, { cause: error });
   }
-  return (id) => writeFileSync(path, id, { flag: 'wx', mode: 0o666 });
 }
 
 async function findOrFetch(engine: Engine, request: CreateRequest, report: Report, signal: AbortSignal): Promise<ImageRecord> {
