@@ -1,9 +1,9 @@
 /** `jettison cp CONTAINER:PATH PATH|-`: a worker that may see the container's files sends them as a tar, and this process makes them as the user that it is. */
-import { lstatSync, readlinkSync, statSync } from 'node:fs';
+import { lstatSync, readlinkSync, statSync, type Stats } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Report } from '#formats/progress/event.ts';
 import { fromText, asByteString } from '#ground/base/byte-string.ts';
-import { JettisonError } from '#ground/base/errors.ts';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { assertsFolder, cleanPath, planCopy, sourceName, type CopyDestination, type CopyPlan } from './copy-rules.ts';
 import type { FileLook, ReadRequest } from '#execution/worker/contract.ts';
 import { findContainer, openContainerFiles, type FilesWorker } from './container-files.ts';
@@ -56,14 +56,30 @@ export function noSuchPath(path: string, container: string): JettisonError {
 /** Before anything is started, as the docker CLI does. */
 function checkOutput(path: string): void {
   const folder = dirname(cleanPath(path, '/').replace(/\/\.?$/u, '') || '/');
-  if (statSync(folder, { throwIfNoEntry: false }) === undefined)
+  const around = lookThrough(folder);
+  if (around === undefined)
     throw new JettisonError('engine/no-such-folder', `invalid output path: directory "${folder}" does not exist`, {
       hint: 'Make it first',
     });
+  if (!around.isDirectory()) throw notAFolder(folder);
   const there = statSync(path.replace(/\/\.?$/u, '') || '/', { throwIfNoEntry: false });
   if (there === undefined || there.isDirectory() || there.isFile()) return;
   const kind = there.isFIFO() ? 'named pipe' : there.isSocket() ? 'socket' : 'device';
   throw new JettisonError('engine/bad-output', `invalid output path: "${path}" must be a directory or a regular file: got a ${kind}`);
+}
+
+/** What a path leads to; undefined also where a file stands in its way. */
+function lookThrough(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (systemCode(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+function notAFolder(path: string): JettisonError {
+  return new JettisonError('engine/not-a-folder', 'not a directory', { hint: `"${path}" is a file` });
 }
 
 const mostLinks = 10;
@@ -81,8 +97,7 @@ function lookAtDestination(given: string): CopyDestination {
       path = resolve(dirname(bare), readlinkSync(bare));
       continue;
     }
-    if (assertsFolder(path) && !stats.isDirectory())
-      throw new JettisonError('engine/not-a-folder', 'not a directory', { hint: `"${bare}" is a file` });
+    if (assertsFolder(path) && !stats.isDirectory()) throw notAFolder(bare);
     return { path, exists: true, isFolder: stats.isDirectory() };
   }
 }

@@ -1,13 +1,13 @@
 /** `jettison import`: a tar of a whole file system as an image of one layer. */
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { resolve, join } from 'node:path';
 import type { ImageConfig } from '#formats/oci/image-config.ts';
 import { chainIds } from '#formats/oci/layer-ids.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { parseDigest, type Digest } from '#ground/base/digest.ts';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { documentOf } from '#execution/exporter/assemble.ts';
 import { changeConfig } from './config-changes.ts';
 import { layerSize } from './commit-container.ts';
@@ -99,14 +99,20 @@ async function openSource(
 ): Promise<AsyncIterable<Uint8Array>> {
   if (typeof source !== 'string') return source;
   if (/^https?:\/\//u.test(source)) return createReadStream(await download(engine, source, report, signal));
-  const file = createReadStream(resolve(currentFolder, source));
+  const path = resolve(currentFolder, source);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
+    throw new JettisonError('engine/no-such-file', `read ${source}: is a directory`, {
+      hint: `Pack it first: tar -C ${source} -c . | jettison import -`,
+    });
+  const file = createReadStream(path);
   const { promise, resolve: opened, reject } = Promise.withResolvers<void>();
   file.once('open', () => opened()).once('error', reject);
   try {
     await promise;
   } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error;
-    throw new JettisonError('engine/no-such-file', `open ${source}: no such file or directory`, {
+    if (systemCode(error) === undefined) throw error;
+    const why = systemCode(error) === 'ENOENT' ? 'no such file or directory' : messageOf(error);
+    throw new JettisonError('engine/no-such-file', `open ${source}: ${why}`, {
       cause: error,
       hint: 'A file, an address, or "-" for stdin',
     });
