@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { checkShape, parseJson, type Document } from '#ground/base/decode.ts';
-import { systemCode, type JettisonError } from '#ground/base/errors.ts';
+import { fullDisk, messageOf, systemCode, type JettisonError } from '#ground/base/errors.ts';
 import { makeFolders } from '#ground/base/make-folders.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
 import { registryError } from './errors.ts';
@@ -44,13 +44,22 @@ export function readDockerConfig(file: string): DockerConfig {
   try {
     return checkShape(parseJson(readFileSync(file), document), fileSchema, document);
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return {};
-    throw error;
+    const code = systemCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return {};
+    throw code === undefined ? error : badDockerConfig(messageOf(error), error);
   }
 }
 
-/** Puts the whole document in the file's place at once, for its owner's eyes only; a link stays one. */
+/** Puts the whole document in the file's place at once, for its owner's eyes only; a link stays one. Throws `registry/bad-docker-config`. */
 export function writeDockerConfig(file: string, config: DockerConfig): void {
+  try {
+    replaceWhole(file, config);
+  } catch (error) {
+    throw fullDisk(error) === undefined ? badDockerConfig(messageOf(error), error) : error;
+  }
+}
+
+function replaceWhole(file: string, config: DockerConfig): void {
   makeFolders(dirname(file), 0o700);
   const target = resolveLink(file);
   const draft = join(dirname(target), `.config.json.${process.pid}`);
@@ -149,6 +158,6 @@ function definedOnly(environment: Environment): Record<string, string> {
 }
 
 /** `registry/bad-docker-config` */
-export function badDockerConfig(why: string): JettisonError {
-  return registryError('bad-docker-config', `Cannot use docker's config.json: ${why}`, { fault: 'user' });
+export function badDockerConfig(why: string, cause?: unknown): JettisonError {
+  return registryError('bad-docker-config', `Cannot use docker's config.json: ${why}`, { fault: 'user', cause });
 }
