@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, stat
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import { makeFolders } from '#ground/base/make-folders.ts';
 import { readTutorial } from '#languages/tutorial/read.ts';
 import type { Tutorial } from '#languages/tutorial/tutorial.ts';
 import { rewriteShown } from '#languages/tutorial/rewrite.ts';
@@ -34,13 +35,14 @@ export async function replay(
   const { path, text, tutorial } = open(request.file, currentFolder);
   using scratch = makeScratch();
   const folder = request.folder === undefined ? join(scratch.folder, 'tutorial') : resolve(currentFolder, request.folder);
-  mkdirSync(folder, { recursive: true });
-  if (readdirSync(folder).length > 0) {
+  const copy = request.copy === undefined ? undefined : resolve(currentFolder, request.copy);
+  if (copy !== undefined) checkFolder(copy, 'copied');
+  if (prepare(folder).length > 0) {
     throw new JettisonError('engine/folder-not-empty', `The folder "${folder}" is not empty`, {
       hint: 'What the tutorial writes would mix with what is there: name another',
     });
   }
-  if (request.copy !== undefined) cpSync(resolve(currentFolder, request.copy), folder, { recursive: true, verbatimSymlinks: true });
+  if (copy !== undefined) cpSync(copy, folder, { recursive: true, verbatimSymlinks: true });
   const programs = join(scratch.folder, 'programs');
   mkdirSync(programs);
   for (const alias of new Set(['jettison', ...request.aliases])) writeAlias(join(programs, alias), request.program);
@@ -61,6 +63,28 @@ export async function replay(
       ),
     );
   return done;
+}
+
+/** Gives what is in the folder, which is made where it is missing. Throws `engine/not-a-folder`. */
+function prepare(folder: string): readonly string[] {
+  try {
+    makeFolders(folder);
+    return readdirSync(folder);
+  } catch (error) {
+    throw notAFolder(folder, 'typed in', error);
+  }
+}
+
+function checkFolder(path: string, use: string): void {
+  try {
+    readdirSync(path);
+  } catch (error) {
+    throw notAFolder(path, use, error);
+  }
+}
+
+function notAFolder(path: string, use: string, cause: unknown): JettisonError {
+  return new JettisonError('engine/not-a-folder', `"${path}" cannot be ${use}: ${messageOf(cause)}`, { cause, hint: 'Name a folder' });
 }
 
 function open(file: string, currentFolder: string): { readonly path: string; readonly text: string; readonly tutorial: Tutorial } {

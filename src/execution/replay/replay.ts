@@ -1,6 +1,7 @@
 /** Does what a tutorial says and looks whether the same comes out. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { JettisonError, messageOf } from '#ground/base/errors.ts';
 import { compareOutput, type DifferentLine } from '#languages/tutorial/compare.ts';
 import type { Lines, Tutorial, TutorialStep } from '#languages/tutorial/tutorial.ts';
 import type { Said, Shell } from './shell.ts';
@@ -61,10 +62,18 @@ function asksForTerminal(script: string): boolean {
   return /\b(?:run|exec|start|attach|create)\b(?:\s+\S+)*?\s+-(?:[a-z]*t[a-z]*)\b/u.test(script) && /\s-(?:it|ti|dit|itd)\b/u.test(script);
 }
 
-/** A link that a command left at this place is taken away, not followed. */
-function writeInto(folder: string, { path, text }: Extract<TutorialStep, { kind: 'file' }>): void {
+/** A link that a command left at this place is taken away, not followed. Throws `replay/cannot-write` where commands left something else in the way. */
+function writeInto(folder: string, { path, text, at }: Extract<TutorialStep, { kind: 'file' }>): void {
   const target = join(folder, path);
-  mkdirSync(dirname(target), { recursive: true });
-  rmSync(target, { force: true });
-  writeFileSync(target, text, { mode: text.startsWith('#!') ? 0o755 : 0o644 });
+  try {
+    mkdirSync(dirname(target), { recursive: true });
+    rmSync(target, { force: true });
+    writeFileSync(target, text, { mode: text.startsWith('#!') ? 0o755 : 0o644 });
+  } catch (error) {
+    throw new JettisonError('replay/cannot-write', `Cannot write "${path}" of line ${at.from}: ${messageOf(error)}`, {
+      fault: 'user',
+      cause: error,
+      hint: 'A command before it has made something else there',
+    });
+  }
 }

@@ -40,7 +40,8 @@ export const replayCommand = defineCommand({
       copy: options.copy,
       folder: options.folder,
       aliases: ['docker', ...options.alias],
-      program: [process.execPath, ...process.argv.slice(1, 2)],
+      // Node looks for its own options (`--env-file`) in all words behind it, unless `--` comes first.
+      program: [process.execPath, '--', ...process.argv.slice(1, 2)],
       timeout: options.timeout,
       writes: options.write,
     };
