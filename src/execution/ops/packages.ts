@@ -36,7 +36,7 @@ export async function findPackages(top: SnapshotId | undefined, snapshots: Snaps
     signal.throwIfAborted();
     for (const entry of tree.list(folder)) {
       if (entry.kind === 'folder') waiting.push(entry.path);
-      else if (entry.kind === 'file') packages.push(...packagesIn(tree, entry, distribution));
+      else if (entry.kind === 'file') for (const one of packagesIn(tree, entry, distribution)) packages.push(one);
     }
     // Whoever wants to end this is heard.
     await Promise.resolve();

@@ -85,9 +85,10 @@ export function readPnpmLock(text: string, foundIn: string): readonly Package[] 
   const start = text.search(/^packages:\s*$/mu);
   if (start < 0) return [];
   const [section = ''] = text.slice(start).split(/\n(?=[a-z])/u);
-  return [...section.matchAll(/^ {2}'?\/?(?<name>@?[^@\s'/]+(?:\/[^@\s'/]+)?)[@/](?<version>\d[^:'(_\s]*)[^:]*:\s*$/gmu)].map(
-    ({ groups }) => npmPackage(groups?.['name'] ?? '', groups?.['version'] ?? '', { foundIn }),
-  );
+  return section.split('\n').flatMap((line) => {
+    const { groups } = /^ {2}'?\/?(?<name>@?[^@\s'/]+(?:\/[^@\s'/]+)?)[@/](?<version>\d[^:'(_\s]*)(?:['(_\s][^:]*)?:\s*$/u.exec(line) ?? {};
+    return groups === undefined ? [] : [npmPackage(groups['name'] ?? '', groups['version'] ?? '', { foundIn })];
+  });
 }
 
 function npmPackage(full: string, version: string, rest: Pick<Package, 'foundIn'> & Partial<Package>): Package {

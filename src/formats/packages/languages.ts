@@ -20,9 +20,11 @@ function classifiedLicense(head: string): string | undefined {
 
 /** `requirements.txt`: what is pinned to one version. */
 export function readRequirements(text: string, foundIn: string): readonly Package[] {
-  return [...text.matchAll(/^\s*(?<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*===?\s*(?<version>[\w.+!-]+)/gmu)].map(({ groups }) =>
-    packageOf({ type: 'pypi', name: groups?.['name'] ?? '', version: groups?.['version'] ?? '', foundIn }),
-  );
+  // Line by line: over line ends, a pattern would look at the rest of the file once for each line.
+  return text.split('\n').flatMap((line) => {
+    const { groups } = /^\s*(?<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*===?\s*(?<version>[\w.+!-]+)/u.exec(line) ?? {};
+    return groups === undefined ? [] : [packageOf({ type: 'pypi', name: groups['name'] ?? '', version: groups['version'] ?? '', foundIn })];
+  });
 }
 
 /** `[[package]]` tables with a name and a version: `Cargo.lock`, `poetry.lock`, `uv.lock`. Of a Rust crate only those that came from somewhere: the others are what is built. */

@@ -39,9 +39,9 @@ export function purlOf({ type, namespace, name, version, qualifiers }: Package):
   return `pkg:${type}/${path}${version === '' ? '' : `@${encode(version)}`}${behind === '' ? '' : `?${behind}`}`;
 }
 
-/** The specification leaves letters, digits, `.-_~` and `:` as they are. */
+/** The specification leaves letters, digits, `.-_~` and `:` as they are. JSON may hold halves of characters, which have no encoding. */
 function encode(text: string): string {
-  return encodeURIComponent(text)
+  return encodeURIComponent(text.toWellFormed())
     .replaceAll(/[!'()*]/gu, (character) => `%${(character.codePointAt(0) ?? 0).toString(16).toUpperCase()}`)
     .replaceAll('%3A', ':');
 }

@@ -43,6 +43,23 @@ test('package URLs are encoded as the specification says', () => {
   );
 });
 
+test('a long file that is made to be slow is read in the time of its length, and half a character in a name is shown as none', () => {
+  const long = 400_000;
+  const files = [
+    ['requirements.txt', `${'\n'.repeat(long)}x`],
+    ['requirements.txt', 'a[\n'.repeat(long)],
+    ['pnpm-lock.yaml', `packages:\n${'  a@1\n'.repeat(long)}`],
+    ['pnpm-lock.yaml', `packages:\n  a@${'1'.repeat(long)}`],
+    ['var/lib/dpkg/status', `Package: a\n${' '.repeat(long)}x${'\n'.repeat(long)}`],
+  ] as const;
+  const before = process.cpuUsage();
+  for (const [path, text] of files) urls(path, text);
+  readDebianCopyright(`License: a${' '.repeat(long)}b`);
+  // Some milliseconds each; with a look at the rest of the file from each place, minutes.
+  assert.ok(process.cpuUsage(before).user < 10_000_000);
+  assert.deepEqual(urls('node_modules/a/package.json', '{"name": "a\\ud800", "version": "1"}'), ['pkg:npm/a%EF%BF%BD@1']);
+});
+
 test('dpkg and apk', () => {
   const status = [
     'Package: zlib1g\nStatus: install ok installed\nSource: zlib (1:1.3)\nVersion: 1:1.3.1-1+b1\nArchitecture: amd64\nMaintainer: M <m@x>\nDescription: x\n Version: no\n',

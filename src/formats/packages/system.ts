@@ -41,7 +41,8 @@ function readFields(paragraph: string): ReadonlyMap<string, string> {
 export function readDebianCopyright(text: string): readonly string[] {
   const names = new Set<string>();
   for (const [, value = ''] of text.matchAll(/^License:[ \t]*(\S.*)$/gmu)) {
-    for (const name of value.split(/\s+(?:and|or)\s+|,\s*/u)) if (/^[\w.+-]+$/u.test(name)) names.add(name);
+    // One blank for many first: else a long row of them would be looked at from each of its places.
+    for (const name of value.replaceAll(/\s+/gu, ' ').split(/ (?:and|or) |, ?/u)) if (/^[\w.+-]+$/u.test(name)) names.add(name);
   }
   if (names.size === 0) for (const [, name = ''] of text.matchAll(/\/usr\/share\/common-licenses\/([\w.+-]*\w)/gu)) names.add(name);
   return [...names].toSorted();
