@@ -27,6 +27,15 @@ test('a database keeps rows; it and its folder are private', () => {
   assert.equal(database.prepare('PRAGMA synchronous').get()?.['synchronous'], 1);
 });
 
+test('a statement is compiled when it is first used', () => {
+  using folder = mkdtempDisposableSync('/tmp/jettison-db-');
+  using database = openDatabase({ file: join(folder.path, 'x.db'), migrations });
+  const early = database.prepare('SELECT name FROM later');
+  assert.throws(() => early.all(), /no such table/u);
+  database.prepare('CREATE TABLE later (name TEXT)').run();
+  assert.deepEqual(early.all(), []);
+});
+
 test('an error rolls a transaction back, and a nested one only its own part', () => {
   using folder = mkdtempDisposableSync('/tmp/jettison-db-');
   using database = openDatabase({ file: join(folder.path, 'x.db'), migrations });

@@ -5,7 +5,7 @@
  */
 import { closeSync, existsSync, lstatSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from 'node:sqlite';
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { fullDiskHint, JettisonError, messageOf } from '#ground/base/errors.ts';
 import { isFullDisk } from '#ground/base/full-disk.ts';
 
@@ -22,7 +22,7 @@ export type Statement = {
 export type Database = Disposable & {
   /** What a person should know about opening this file: that a damaged one was put aside. */
   readonly notes: readonly string[];
-  /** Compiles one statement with `?` for its values; keep it and use it again. */
+  /** One statement with `?` for its values; keep it and use it again. It is compiled when it is first used: a command uses few of those that the stores it opens have. */
   prepare(sql: string): Statement;
   /**
    * Instead of closing, in a process that is about to end: what was written stays in the log, where whoever opens the file next finds it, and nobody waits for
@@ -179,13 +179,14 @@ function wrap(database: DatabaseSync, file: string, notes: readonly string[]): D
   return {
     notes,
     prepare(sql) {
-      const statement = guard(() => database.prepare(sql));
+      let compiled: StatementSync | undefined;
+      const statement = (): StatementSync => (compiled ??= database.prepare(sql));
       return {
-        get: (...values) => guard(() => statement.get(...values)),
-        all: (...values) => guard(() => statement.all(...values)),
+        get: (...values) => guard(() => statement().get(...values)),
+        all: (...values) => guard(() => statement().all(...values)),
         run: (...values) =>
           guard(() => {
-            const { changes, lastInsertRowid } = statement.run(...values);
+            const { changes, lastInsertRowid } = statement().run(...values);
             return { changes: Number(changes), lastId: Number(lastInsertRowid) };
           }),
       };
