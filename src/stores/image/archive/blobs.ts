@@ -2,15 +2,22 @@
 import { algorithmOf, createDigester, hexOf } from '#ground/base/digest.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { configLimit, decodeImageConfig, diffIdsOf } from '#formats/oci/image-config.ts';
-import { decodeImageDocument, manifestLimit, type Manifest } from '#formats/oci/manifest.ts';
+import { decodeImageDocument, manifestLimit, type ImageDocument, type Manifest } from '#formats/oci/manifest.ts';
 import { isConfigType } from '#formats/oci/media-types.ts';
 import type { ArchivedImage } from '../archived-image.ts';
 import { badArchive, type TarFile, type TarIndex } from '../tar-index.ts';
 
-/** Without names. undefined for what is no image: an artifact. */
-export function readManifest(index: TarIndex, entry: Descriptor): ArchivedImage | undefined {
+/** A manifest or an index, and the bytes that it was read from. */
+export type ReadDocument = { readonly entry: Descriptor; readonly bytes: Uint8Array; readonly document: ImageDocument };
+
+/** What a descriptor names, checked against its digest. */
+export function readDocument(index: TarIndex, entry: Descriptor): ReadDocument {
   const bytes = readBlob(index, entry, manifestLimit);
-  const document = decodeImageDocument(bytes, [entry.mediaType], entry.digest);
+  return { entry, bytes, document: decodeImageDocument(bytes, [entry.mediaType], entry.digest) };
+}
+
+/** The image of a manifest, without names. undefined for what is no image: an artifact, an index. */
+export function imageOf(index: TarIndex, { entry, bytes, document }: ReadDocument): ArchivedImage | undefined {
   if (document.kind !== 'manifest' || !isConfigType(document.manifest.config.mediaType)) return undefined;
   const manifest = { digest: entry.digest, mediaType: document.mediaType, bytes };
   return { names: [], manifest, ...readImage(index, document.manifest) };
@@ -36,7 +43,7 @@ function readImage(index: TarIndex, manifest: Manifest): Pick<ArchivedImage, 'co
 }
 
 /** Checked against its digest. */
-export function readBlob(index: TarIndex, descriptor: Descriptor, limit: number): Uint8Array {
+function readBlob(index: TarIndex, descriptor: Descriptor, limit: number): Uint8Array {
   const bytes = index.read(blobFile(index, descriptor), limit);
   const digester = createDigester(algorithmOf(descriptor.digest));
   digester.update(bytes);

@@ -1,5 +1,4 @@
 /** Indexes of an archive with all that they name: images for several platforms, and attestations. */
-import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { decodeImageConfig } from '#formats/oci/image-config.ts';
 import { attestedBy } from '#formats/oci/image-index.ts';
 import { decodeImageDocument, manifestLimit } from '#formats/oci/manifest.ts';
@@ -8,14 +7,12 @@ import { matchPlatform, type Platform } from '#formats/oci/platform.ts';
 import { digestOf } from '#ground/base/digest.ts';
 import type { ArchivedImage, ArchivedIndex } from '../archived-image.ts';
 import { badArchive, type TarIndex } from '../tar-index.ts';
-import { blobFile, hasBlob, readBlob, readManifest } from './blobs.ts';
+import { blobFile, hasBlob, imageOf, readDocument, type ReadDocument } from './blobs.ts';
 
 const mostMembers = 200;
 
 /** undefined when something that the index names is not in the archive, or is neither an image nor an attestation of one. */
-export function readIndexed(index: TarIndex, entry: Descriptor): ArchivedIndex | undefined {
-  const bytes = readBlob(index, entry, manifestLimit);
-  const document = decodeImageDocument(bytes, [entry.mediaType], entry.digest);
+export function readIndexed(index: TarIndex, { bytes, document }: ReadDocument): ArchivedIndex | undefined {
   if (document.kind !== 'index') return undefined;
   const { manifests } = document.index;
   if (manifests.length > mostMembers) throw badArchive(`an index of it names more than ${mostMembers} manifests`);
@@ -23,13 +20,14 @@ export function readIndexed(index: TarIndex, entry: Descriptor): ArchivedIndex |
   const images: ArchivedIndex['images'][number][] = [];
   const attestations: ArchivedIndex['attestations'][number][] = [];
   for (const each of manifests) {
+    const member = readDocument(index, each);
     if (attestedBy(each) !== undefined) {
-      const attestation = readAttestation(index, each);
+      const attestation = readAttestation(index, member);
       if (attestation === undefined) return undefined;
       attestations.push(attestation);
       continue;
     }
-    const image = readManifest(index, each);
+    const image = imageOf(index, member);
     if (image === undefined) return undefined;
     images.push({ entry: each, image, platform: each.platform ?? platformOf(image) });
   }
@@ -48,9 +46,7 @@ function platformOf(image: ArchivedImage): Platform {
   return { os, architecture, ...(variant === undefined ? {} : { variant }) };
 }
 
-function readAttestation(index: TarIndex, entry: Descriptor): ArchivedIndex['attestations'][number] | undefined {
-  const bytes = readBlob(index, entry, manifestLimit);
-  const document = decodeImageDocument(bytes, [entry.mediaType], entry.digest);
+function readAttestation(index: TarIndex, { entry, bytes, document }: ReadDocument): ArchivedIndex['attestations'][number] | undefined {
   if (document.kind !== 'manifest') return undefined;
   const descriptors = [document.manifest.config, ...document.manifest.layers];
   if (!descriptors.every((each) => hasBlob(index, each))) return undefined;
@@ -68,8 +64,8 @@ export function withDocuments(index: TarIndex, images: readonly ArchivedImage[])
   const document = decodeImageDocument(index.read(file, manifestLimit), [], 'index.json');
   if (document.kind !== 'index') return images;
   const entries = document.index.manifests.filter((entry) => hasBlob(index, entry));
-  const indexes = entries.flatMap((entry) => (isIndexType(entry.mediaType) ? (readIndexed(index, entry) ?? []) : []));
-  const single = entries.flatMap((entry) => (isManifestType(entry.mediaType) ? (readManifest(index, entry) ?? []) : []));
+  const indexes = entries.flatMap((entry) => (isIndexType(entry.mediaType) ? (readIndexed(index, readDocument(index, entry)) ?? []) : []));
+  const single = entries.flatMap((entry) => (isManifestType(entry.mediaType) ? (imageOf(index, readDocument(index, entry)) ?? []) : []));
   return images.map((image) => {
     const imageId = digestOf(image.config);
     const isSame = (other: ArchivedImage): boolean => digestOf(other.config) === imageId;

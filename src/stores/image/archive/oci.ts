@@ -8,7 +8,7 @@ import type { Platform } from '#formats/oci/platform.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { ArchivedImage } from '../archived-image.ts';
 import { badArchive, type TarIndex } from '../tar-index.ts';
-import { readBlob, readManifest } from './blobs.ts';
+import { imageOf, readDocument } from './blobs.ts';
 import { mainImage, readIndexed } from './indexed.ts';
 
 const mostImages = 1000;
@@ -44,16 +44,16 @@ type Found = { readonly digest: Digest; readonly image: ArchivedImage };
 function readEntry(index: TarIndex, entry: Descriptor, platform: Platform, depth = 0): Found | undefined {
   if (!isIndexType(entry.mediaType) && !isManifestType(entry.mediaType)) return undefined;
   if (depth > mostNesting) throw badArchive('its indexes are nested too deeply');
-  const bytes = readBlob(index, entry, manifestLimit);
-  const document = decodeImageDocument(bytes, [entry.mediaType], entry.digest);
+  const read = readDocument(index, entry);
+  const { document } = read;
   if (document.kind === 'index') {
-    const indexed = depth === 0 ? readIndexed(index, entry) : undefined;
+    const indexed = depth === 0 ? readIndexed(index, read) : undefined;
     const main = indexed && mainImage(indexed, platform);
     if (main !== undefined) return { digest: entry.digest, image: { ...main, index: indexed } };
     const best = selectManifests(document.index, platform, entry.digest)[0];
     return best && readEntry(index, best, platform, depth + 1);
   }
-  const image = readManifest(index, entry);
+  const image = imageOf(index, read);
   return image && { digest: entry.digest, image };
 }
 
