@@ -55,6 +55,7 @@ export function openRehearsal(engine: Engine, signal: AbortSignal): Rehearsal {
       };
     },
     [Symbol.asyncDispose]: async () => {
+      if (made.length === 0) return;
       // Not the caller's signal: it may have been aborted.
       const worker = await engine.worker(new AbortController().signal);
       await worker.release(made, new AbortController().signal);
