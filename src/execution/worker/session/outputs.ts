@@ -1,4 +1,4 @@
-/** From a container's open outputs to all who want what it writes: its log, the command that runs it, clients. The slowest decides how fast it may write. */
+/** From a container's open outputs to all who want what it writes: its log, the command that runs it, clients. The slowest decides how fast it may write, as long as it runs. */
 import { write } from 'node:fs';
 import type { Duplex, Readable } from 'node:stream';
 import { systemCode } from '#ground/base/errors.ts';
@@ -15,8 +15,10 @@ export type Outputs = {
   /** Nobody reads this output any more: who writes to it is to know. */
   abandon(stream: OutputName): void;
   /** Hands on what did not come from a source. */
-  give(stream: OutputName, bytes: Uint8Array): Promise<void>;
-  /** Settles when all sources have come to their ends. */
+  give(stream: OutputName, bytes: Uint8Array): void;
+  /** It is ending: what is left goes to all sinks as fast as it comes, so that one that takes nothing holds up no end. */
+  release(): void;
+  /** Settles when all sources have come to their ends, which it no longer waits with for anybody. */
   drained(): Promise<void>;
 };
 
@@ -24,11 +26,12 @@ export function createOutputs(): Outputs {
   const sinks = new Set<Sink>();
   const sources = new Map<OutputName, Readable>();
   const ends: Promise<void>[] = [];
+  const over = Promise.withResolvers<void>();
   const take = async (stream: OutputName, source: Readable, bytes: Uint8Array): Promise<void> => {
     const busy = [...sinks].flatMap((sink) => sink(stream, bytes) ?? []);
     if (busy.length === 0) return;
     source.pause();
-    await Promise.all(busy);
+    await Promise.race([Promise.all(busy), over.promise]);
     source.resume();
   };
   return {
@@ -46,9 +49,15 @@ export function createOutputs(): Outputs {
       sinks.add(sink);
       return () => void sinks.delete(sink);
     },
-    give: async (stream, bytes) => void (await Promise.all([...sinks].flatMap((sink) => sink(stream, bytes) ?? []))),
+    give(stream, bytes) {
+      for (const sink of sinks) void sink(stream, bytes);
+    },
     abandon: (stream) => void sources.get(stream)?.destroy(),
-    drained: async () => void (await Promise.all(ends)),
+    release: over.resolve,
+    async drained() {
+      over.resolve();
+      await Promise.all(ends);
+    },
   };
 }
 

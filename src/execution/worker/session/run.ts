@@ -1,9 +1,11 @@
 /** A container's run as others see it: its streams, its log, its control socket. */
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { signalNumber } from '#ground/linux/child.ts';
 import { openPseudoTerminal, type PseudoTerminal } from '#ground/linux/pseudo-terminal.ts';
 import { makePipe } from '#ground/linux/syscall.ts';
 import { runContainer, type ContainerOutcome, type ContainerRequest, type ContainerTools } from '#execution/ops/container.ts';
@@ -17,6 +19,9 @@ import { createFileSink, createOutputs, type Outputs } from './outputs.ts';
 /** Milliseconds for clients to take the last that was written, and for the first of them to come. */
 const lastPieces = 2000;
 const firstClient = 10_000;
+/** Milliseconds; Node takes a longer time for none. */
+const longestTimer = 2 ** 31 - 1;
+const { signals } = constants;
 const usualSize = { rows: 24, columns: 80 };
 
 export type SessionTools = ContainerTools & {
@@ -47,7 +52,15 @@ export async function runSession(
   const attached = Promise.withResolvers<void>();
   let { size = usualSize } = session;
   let first: number | undefined;
-  const stopping = createStopping(request.id, runtime);
+  const early: string[] = [];
+  const signalNow = (name: string): void => {
+    runtime.signal(request.id, name);
+    // Before there is a program nobody may hear it: it is said once more then.
+    if (first === undefined) early.push(name);
+    // What passes on the output of a terminal must not wait for clients then.
+    if (signalNumber(name) === signals.SIGKILL) outputs.release();
+  };
+  const stopping = createStopping(signalNow, () => runtime.resume(request.id));
   const { input, terminal } = streams;
   const { stop } = stopping;
   const controlled: Controlled = {
@@ -58,7 +71,7 @@ export async function runSession(
       end: () => void input.end(),
     },
     inputEndsWithClient: session.stdinOnce && !request.terminal,
-    signal: (name) => runtime.signal(request.id, name),
+    signal: signalNow,
     stop,
     pause: () => runtime.pause(request.id),
     resume: () => runtime.resume(request.id),
@@ -82,6 +95,7 @@ export async function runSession(
         // It may have got another size before there was anybody to tell.
         if (request.terminal) runtime.resized(request.id, size);
         first = started.pid;
+        for (const name of early) runtime.signal(request.id, name);
         tools.onStart(started);
       },
     };
@@ -93,7 +107,7 @@ export async function runSession(
     streams.given.release();
     input?.destroy();
     await outputs.drained();
-    for (const bytes of streams.rest) await outputs.give('stdout', bytes);
+    for (const bytes of streams.rest) outputs.give('stdout', bytes);
     await own.flushed();
     await control.finish(code, lastPieces);
   }
@@ -165,14 +179,14 @@ function closeOnce(files: readonly number[]): () => void {
 }
 
 /** A stop signal now, SIGKILL when it has not ended after some seconds. */
-function createStopping(id: string, runtime: ContainerTools['runtime']) {
+function createStopping(signal: (name: string) => void, resume: () => void) {
   let timer: NodeJS.Timeout | undefined;
   return {
     stop: (name: string, seconds: number): void => {
-      runtime.signal(id, name);
-      runtime.resume(id);
+      signal(name);
+      resume();
       clearTimeout(timer);
-      if (seconds >= 0) timer = setTimeout(() => runtime.signal(id, 'SIGKILL'), seconds * 1000);
+      if (seconds >= 0) timer = setTimeout(() => signal('SIGKILL'), Math.min(seconds * 1000, longestTimer));
     },
     end: () => clearTimeout(timer),
   };
