@@ -1,5 +1,7 @@
 /** `stop`, `restart`, `kill`, `wait`, `pause`, `unpause`, `rename`: what is done to containers that are there. */
+import { orAborted } from '#ground/base/abort.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import { sleep } from '#ground/base/retry.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Container } from '#execution/container/store.ts';
 import { askContainer, watchContainer } from '#execution/worker/control.ts';
@@ -68,8 +70,8 @@ export async function waitForContainer(engine: Engine, container: Container, sig
     signal.throwIfAborted();
     if (now.state.kind === 'restarting') return now.state.code;
     using watch = await watchContainer(engine.containers.folder(container.id));
-    if (watch === undefined) await sleep(lookEvery);
-    else last = (await untilAborted(watch.ended, signal)) ?? last;
+    if (watch === undefined) await sleep(lookEvery, signal);
+    else last = (await orAborted(watch.ended, signal)) ?? last;
   }
   const { code = last } = engine.containers.find(container.id)?.state ?? {};
   return code;
@@ -88,8 +90,8 @@ export async function askUntilDown(
     const folder = engine.containers.folder(container.id);
     isAsked ||= await asking(folder);
     using watch = isAsked ? await watchContainer(folder) : undefined;
-    if (watch === undefined) await sleep(lookEvery);
-    else await untilAborted(watch.ended, signal);
+    if (watch === undefined) await sleep(lookEvery, signal);
+    else await orAborted(watch.ended, signal);
   }
 }
 
@@ -114,21 +116,4 @@ async function ask(engine: Engine, { id, state }: Container, request: Parameters
 
 function notRunning({ name, id }: Container, verb: string): JettisonError {
   return new JettisonError('engine/container-not-running', `Cannot ${verb} container: ${name}: container ${id} is not running`);
-}
-
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
-}
-
-async function sleep(milliseconds: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setTimeout(resolve, milliseconds);
-  await promise;
 }

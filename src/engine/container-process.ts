@@ -12,6 +12,8 @@ const processSchema = v.nullable(v.object({ pid: v.number(), start: v.nullable(v
 const stateSchema = v.object({
   /** The worker that holds its namespaces, and its first process, both by their numbers on this machine; null where the kernel does not tell. */
   worker: processSchema,
+  /** Whoever holds the container: its monitor, or the command that runs it. */
+  monitor: v.optional(processSchema, null),
   process: processSchema,
   /** The number of its first process in the worker's namespace. */
   pidInWorker: v.number(),

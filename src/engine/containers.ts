@@ -1,6 +1,7 @@
 /** `jettison ps` and `rm` */
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { formatAge } from '#ground/base/human.ts';
+import { sleep } from '#ground/base/retry.ts';
 import type { Container, ContainerState } from '#execution/container/store.ts';
 import { readContainerFilters } from './container-filters.ts';
 import { findContainer } from './find-container.ts';
@@ -92,12 +93,10 @@ async function removeContainer(
 ): Promise<void> {
   const container = findContainer(engine, name);
   if (force && isUp(container.state)) {
-    const { askUntilDown } = await import('./container-life.ts');
-    const { askContainer } = await import('#execution/worker/control.ts');
-    engine.containers.noteStop(container.id, true);
-    await askUntilDown(engine, container, async (folder) => await askContainer(folder, { kind: 'signal', name: 'KILL' }), signal);
+    const { endContainer } = await import('./end-container.ts');
+    await endContainer(engine, container, signal);
   }
-  using lock = await lockForRemoval(engine, container);
+  using lock = await lockForRemoval(engine, container, signal);
   if (lock === undefined) throw stillRunning(container);
   const { snapshot } = engine.containers.find(container.id) ?? {};
   engine.containers.noteRemoval(container.id);
@@ -111,14 +110,15 @@ async function removeContainer(
 
 /** Milliseconds that the holder of a container which has ended may take to let go of it. */
 const lastMoments = 3000;
+const lookEvery = 20;
 
 /** Undefined while it runs. */
-async function lockForRemoval(engine: Engine, { id, state }: Container): Promise<Disposable | undefined> {
+async function lockForRemoval(engine: Engine, { id, state }: Container, signal: AbortSignal): Promise<Disposable | undefined> {
   for (const until = Date.now() + lastMoments; ;) {
     const lock = engine.containers.lock(id);
     if (lock !== undefined) return lock;
     if (isUp(engine.containers.find(id)?.state ?? state) || Date.now() > until) return undefined;
-    await Promise.resolve();
+    await sleep(lookEvery, signal);
   }
 }
 

@@ -221,6 +221,7 @@ function processOf(pid: number | undefined) {
 function writeState(engine: Engine, { id, spec }: Container, started: ContainerStart): void {
   const state = {
     worker: processOf(started.worker),
+    monitor: processOf(process.pid),
     process: processOf(started.hostPid),
     pidInWorker: started.pid,
     runtime: started.program,

@@ -4,6 +4,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import * as v from 'valibot';
+import { startOf } from '#ground/base/process-identity.ts';
 import { openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -132,6 +134,26 @@ while True:
 sys.stdout.buffer.write(shown)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 `;
+
+test('rm -f ends a container whose worker and monitor answer nobody', { timeout: 300_000 }, async () => {
+  await using box = await openSandbox();
+  await box.base('busybox');
+  const id = (await box.succeed(['run', '-d', '--network', 'none', 'busybox', 'sleep', '1000'])).trim();
+  const state: unknown = JSON.parse(readFileSync(join(box.store, 'containers', id, 'state.json'), 'utf8'));
+  const pids = ['worker', 'monitor'].map((who) => pidOf(state, who));
+  for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  const removed = await box.jettison(['rm', '-f', id]);
+  assert.deepEqual([removed.status, removed.stderr, removed.stdout.trim()], [0, '', id]);
+  assert.equal(await box.succeed(['ps', '-aq']), '');
+  for (const pid of pids) assert.equal(startOf(pid), undefined, 'it has ended');
+});
+
+function pidOf(state: unknown, name: string): number {
+  const schema = v.object({ [name]: v.object({ pid: v.number() }) });
+  const { [name]: found } = v.parse(schema, state);
+  assert.ok(found);
+  return found.pid;
+}
 
 test('a terminal: its size, detaching and attaching', { timeout: 300_000 }, async () => {
   await using box = await openSandbox();

@@ -1,6 +1,8 @@
 /** Asking a container that runs, over the control socket in its folder. */
 import type { Duplex } from 'node:stream';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { startOf } from '#ground/base/process-identity.ts';
+import { sendSignal } from '#ground/linux/child.ts';
 import { connectLocal } from '#ground/linux/local-socket.ts';
 import {
   controlSocket,
@@ -34,7 +36,7 @@ export type Attachment = Disposable & {
 
 export type OnOutput = (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
 
-/** Has the container whose folder this is do something. Gives false when nobody serves it: it does not run. Throws what it refuses with. */
+/** Has the container whose folder this is do something. Gives false when nobody serves it: it does not run. Throws what it refuses with, and `worker/no-answer`, as all that is asked here. */
 export async function askContainer(folder: string, request: ControlRequest): Promise<boolean> {
   const opened = await open(folder, request, () => undefined);
   opened?.connection.destroy();
@@ -92,7 +94,15 @@ async function attach(folder: string, request: ControlRequest, onOutput: OnOutpu
   };
 }
 
-/** Connects, asks and waits for the answer; frames that follow go to `onFrame`. */
+/** Kills a process that holds a container, by what was written down of it, where it is still that one: when nobody answers there. */
+export function endHolder(holder: { readonly pid: number; readonly start: string | null } | null): void {
+  if (holder !== null && holder.start !== null && startOf(holder.pid) === holder.start) sendSignal(holder.pid, 9);
+}
+
+/** Milliseconds. */
+const longestAnswer = 10_000;
+
+/** Connects, asks and waits for the answer; frames that follow go to `onFrame`. Throws `worker/no-answer`. */
 async function open(
   folder: string,
   request: ControlRequest,
@@ -118,7 +128,11 @@ async function open(
     closed.resolve();
   });
   connection.write(`${JSON.stringify(request)}\n`);
-  const line = await answered.promise;
+  const timer = setTimeout(() => {
+    answered.reject(noAnswer());
+    connection.destroy();
+  }, longestAnswer);
+  const line = await answered.promise.finally(() => clearTimeout(timer));
   if (line === undefined) return undefined;
   const answer = readAnswer(line);
   if (answer?.ok === true) return { connection, closed: closed.promise, answer };
@@ -126,6 +140,13 @@ async function open(
   throw new JettisonError(answer?.code ?? 'worker/bad-control', answer?.message ?? 'The container gave no answer', {
     fault: 'environment',
     ...(answer?.hint === undefined ? {} : { hint: answer.hint }),
+  });
+}
+
+function noAnswer(): JettisonError {
+  return new JettisonError('worker/no-answer', `The process that holds the container did not answer in ${longestAnswer / 1000} seconds`, {
+    fault: 'environment',
+    hint: 'It is stopped, or the machine is very busy. "jettison rm -f" ends it in any case, and removes the container',
   });
 }
 
