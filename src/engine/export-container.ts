@@ -32,6 +32,6 @@ export async function exportContainer(
   }
   await writeDraft(to, async (draft) => {
     await using file = await open(draft, 'wx', 0o600);
-    await receiveFiles({ worker, streams }, read, async (chunk) => void (await file.write(chunk)), signal);
+    await receiveFiles({ worker, streams }, read, async (chunk) => await file.writeFile(chunk), signal);
   });
 }
