@@ -1,6 +1,6 @@
 /** Reading and making files in a tree that somebody else changes at the same time. `HOSTILE_ROUNDS=10000` makes the rounds more. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { asByteString, fromText } from '#ground/base/byte-string.ts';
 import { isCode, systemCode } from '#ground/base/errors.ts';
+import { getAttribute, setAttribute } from '#ground/linux/attributes.ts';
 import { startOf } from '#ground/base/process-identity.ts';
 import { archiveFound } from '#stores/files/archive.ts';
 import { openExtraction } from '#stores/files/extract.ts';
@@ -147,6 +148,8 @@ test('modes, owners, links, times, holes and files that change while they are re
   mkdirSync(join(from, 'deep/er'), { recursive: true });
   mkdirSync(to);
   writeFileSync(join(from, 'set'), 'x', { mode: 0o4755 });
+  setAttribute(fromText(join(from, 'set')), 'user.note', Uint8Array.of(1));
+  execFileSync('mkfifo', ['-m', '624', join(from, 'pipe')]);
   symlinkSync('nowhere', join(from, 'link'));
   writeFileSync(join(from, 'deep/er/large'), 'begin');
   truncateSync(join(from, 'deep/er/large'), 300 << 20);
@@ -161,6 +164,9 @@ test('modes, owners, links, times, holes and files that change while they are re
   const large = statSync(join(to, 'deep/er/large'));
   assert.deepEqual([large.size, large.blocks < 1000], [300 << 20, true]);
   assert.equal(statSync(join(to, 'set')).mode & 0o7777, statSync(join(from, 'set')).mode & 0o7777);
+  assert.deepEqual(getAttribute(fromText(join(to, 'set')), 'user.note'), Uint8Array.of(1));
+  const pipe = lstatSync(join(to, 'pipe'));
+  assert.deepEqual([pipe.isFIFO(), pipe.mode & 0o7777], [true, 0o624]);
   assert.ok(lstatSync(join(to, 'link')).isSymbolicLink());
   assert.equal(Math.floor(statSync(join(to, 'deep')).mtimeMs / 1000), Math.floor(statSync(join(from, 'deep')).mtimeMs / 1000));
   // Shorter by the time that it is read: the archive stays whole.

@@ -1,7 +1,7 @@
 /** Extended attributes of a tree's entries. */
 import { statfsSync } from 'node:fs';
 import { constants } from 'node:os';
-import { fromBytes, nodePath, asByteString, type ByteString } from '#ground/base/byte-string.ts';
+import { asByteString, fromBytes, fromText, nodePath, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { SystemCallError, check, lastError, libc, pathBytes } from './libc.ts';
 
@@ -92,7 +92,13 @@ function hasRoom(path: ByteString): boolean {
 
 /** The same of an open file. */
 export function setAttributeOf(file: number, name: string, value: Uint8Array): void {
-  check(native.fsetxattr(file, pathBytes(name), value, value.length, 0), 'fsetxattr', String(file));
+  const error = trySetOf(file, name, value);
+  if (error) throw error;
+}
+
+function trySetOf(file: number, name: string, value: Uint8Array): SystemCallError | undefined {
+  if (native.fsetxattr(file, pathBytes(name), value, value.length, 0) >= 0) return undefined;
+  return new SystemCallError('fsetxattr', lastError(), String(file));
 }
 
 export function removeAttribute(path: ByteString, name: string): void {
@@ -111,6 +117,14 @@ export function setTreeAttribute(path: ByteString, name: string, value: Uint8Arr
   if (!error) return;
   if (!mayBeKept(name, error.code)) throw explain(error, path, { name, value });
   setAttribute(path, keptPrefix + name, value);
+}
+
+/** The same of an open file. */
+export function setTreeAttributeOf(file: number, name: string, value: Uint8Array): void {
+  const error = trySetOf(file, name, value);
+  if (!error) return;
+  const again = mayBeKept(name, error.code) ? trySetOf(file, keptPrefix + name, value) : error;
+  if (again) throw explain(again, fromText(`/proc/self/fd/${file}/`), { name, value });
 }
 
 function mayBeKept(name: string, code: string): boolean {

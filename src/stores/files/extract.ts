@@ -2,10 +2,10 @@
  * Files of a tar in a folder that others may be writing to, and whose names are a stranger's: each entry is made in an open folder by one name. As docker does, a folder takes the place of
  * nothing but a folder, and nothing else takes that of a folder.
  */
-import { fchmodSync, ftruncateSync, writeSync } from 'node:fs';
+import { chmodSync, fchmodSync, ftruncateSync, writeSync } from 'node:fs';
 import { asByteString, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode, unreachable } from '#ground/base/errors.ts';
-import { setTreeAttribute } from '#ground/linux/attributes.ts';
+import { setTreeAttribute, setTreeAttributeOf } from '#ground/linux/attributes.ts';
 import { setOwner, setOwnerAt } from '#ground/linux/owner.ts';
 import {
   changeModeAt,
@@ -177,9 +177,19 @@ function makeFolder(state: State, { folder, name, path }: Place, entry: TarEntry
 /** Owner, then mode (a new owner takes setuid bits away), then attributes, then time. */
 function dress(state: State, { folder, name }: Place, entry: TarEntry): void {
   setOwnerOf(state, folder.file, name, entry);
-  if (entry.kind !== 'symlink') changeModeAt(folder.file, name, entry.mode);
+  if (entry.kind !== 'symlink') changeModeOfNode(folder.file, name, entry.mode);
   setAttributes(state, procPath(folder.file, name), entry);
   changeTimeAt(folder.file, name, entry.mtime);
+}
+
+/** chmod(2) follows links, and somebody may have put one there since the node was made: what is opened is the name itself. */
+function changeModeOfNode(folder: number, name: ByteString, mode: number): void {
+  const file = openAt(folder, name, { flags: openFlags.path | openFlags.noFollow, resolve: oneName });
+  try {
+    chmodSync(`/proc/self/fd/${file}`, mode);
+  } finally {
+    closeFile(file);
+  }
 }
 
 function endFile(state: State): void {
@@ -193,7 +203,7 @@ function endFile(state: State): void {
       setOwner(open.file, uid, gid);
     }
     fchmodSync(open.file, entry.mode);
-    setAttributes(state, asByteString(`/proc/self/fd/${open.file}`), entry);
+    for (const [name, value] of attributesFor(state, entry)) setTreeAttributeOf(open.file, name, value);
     changeTimeOf(open.file, entry.mtime);
   } finally {
     closeFile(open.file);
@@ -206,11 +216,13 @@ function setOwnerOf(state: State, at: number, name: ByteString, entry: TarEntry)
   setOwnerAt(at, name, uid, gid);
 }
 
-function setAttributes({ owner }: State, path: ByteString, { xattrs }: TarEntry): void {
-  for (const [name, value] of xattrs) {
-    if (!belongsToLayer(name) || (owner === 'own' && !name.startsWith('user.'))) continue;
-    setTreeAttribute(path, name, value);
-  }
+/** Of the path itself: a link there is not followed. */
+function setAttributes(state: State, path: ByteString, entry: TarEntry): void {
+  for (const [name, value] of attributesFor(state, entry)) setTreeAttribute(path, name, value);
+}
+
+function attributesFor({ owner }: State, { xattrs }: TarEntry): readonly (readonly [name: string, value: Uint8Array])[] {
+  return [...xattrs].filter(([name]) => belongsToLayer(name) && (owner !== 'own' || name.startsWith('user.')));
 }
 
 /** In reverse: what is in a folder comes before it. */
