@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
 /** Rows of docs/security.md, numbered from 1. */
-const attackRows = 81;
+const attackRows = 83;
 
 type Row = { readonly page: string; readonly id: string; readonly cell: string };
 

@@ -1,6 +1,7 @@
 /** Networks of containers as people type them, in a network of the test's own: bridges, published ports, names, and what a killed process leaves. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { test } from 'node:test';
@@ -258,6 +259,61 @@ inOwnNamespaces(
           await typed('system', 'prune', '-f'),
           /^Deleted Containers:\n(?:[0-9a-f]{64}\n)+\nDeleted Networks:\ninner\nouter\n\n/u,
         );
+      });
+
+      await context.test(
+        'CVE-2024-29018: who is shut in does not reach a name server of the world, nor does anyone beside the machine reach a port that is not published',
+        async () => {
+          await typed('network', 'create', '--internal', 'still');
+          await typed('network', 'create', 'loud');
+          const asked: string[] = [];
+          const server = createSocket('udp4', (question) => void asked.push(question.toString('latin1')));
+          const bound = Promise.withResolvers<void>();
+          server.bind(53, '127.0.0.1', bound.resolve);
+          await bound.promise;
+          try {
+            for (const network of ['still', 'loud']) {
+              const words = ['run', '--rm', '--network', network, '--dns', '127.0.0.1', 'busybox', 'timeout', '1', 'nslookup'];
+              await sandbox.jettison([...words, `word-for-${network}.example`], asUsual);
+            }
+          } finally {
+            server.close();
+          }
+          assert.deepEqual(
+            [asked.some((one) => one.includes('word-for-loud')), asked.some((one) => one.includes('word-for-still'))],
+            [true, false],
+          );
+          const web = await start(sandbox, 'web', ['-p', '8080:80', 'busybox', ...serving('hello')]);
+          const neighbour = spawn('unshare', ['--net', 'sleep', '60']);
+          try {
+            await pause(300);
+            const cable = 'ip link add out type veth peer name far netns';
+            execFileSync('sh', ['-c', `${cable} ${neighbour.pid} && ip addr add 10.200.0.1/24 dev out && ip link set out up`]);
+            const there = (script: string) =>
+              spawnSync('nsenter', ['-t', String(neighbour.pid), '-n', 'sh', '-c', script], { encoding: 'utf8' }).stdout;
+            there('ip addr add 10.200.0.2/24 dev far && ip link set far up && ip route add default via 10.200.0.1');
+            const fetched = (place: string) => there(`timeout 1 busybox wget -qO- http://${place}/`);
+            assert.match(await ask('127.0.0.1', 8080), /hello/u);
+            assert.equal(fetched('10.200.0.1:8080'), 'hello\n');
+            assert.equal(fetched('172.17.0.2'), '');
+            const answer = await inside(sandbox)('bridge', 'ping -c1 -W1 10.200.0.2 >/dev/null && echo heard');
+            assert.equal(answer, 'heard\n');
+          } finally {
+            neighbour.kill('SIGKILL');
+            web.kill('SIGTERM');
+            await web.ended;
+            await typed('network', 'rm', 'still', 'loud');
+          }
+          await onlyStay([]);
+        },
+      );
+
+      await context.test('a bridge that was only half made is made anew, and so are the rules of one that is', async () => {
+        const id = (await typed('network', 'ls', '--no-trunc', '--filter', 'name=bridge', '-q')).trim();
+        execFileSync('ip', ['link', 'add', `jet-${id.slice(0, 11)}`, 'type', 'bridge']);
+        const reach = await inside(sandbox)('bridge', 'ping -c1 -W1 172.17.0.1 >/dev/null && echo reached');
+        assert.equal(reach, 'reached\n');
+        await onlyStay([]);
       });
 
       await context.test('a bridge avoids what the machine has elsewhere, and a subnet that was asked for is refused there', async () => {

@@ -55,19 +55,20 @@ export function raiseBridge(netlink: Netlink, network: Network, store: NetworkSt
   const found = devices.find((link) => link.name === name);
   const isUsed = devices.some(({ master }) => master !== undefined && master === found?.index);
   const placed = place(netlink, network, store, found === undefined ? undefined : { device: found.index, isUsed });
-  // It was left by the last container, and has another subnet than the next one gets.
-  const isPast = found !== undefined && !isUsed && placed.gateway !== network.gateway;
+  // It was left by the last container, and has another subnet than the next one gets; or by who was killed while making it, up being the last that one becomes.
+  const isPast = found !== undefined && !isUsed && (placed.gateway !== network.gateway || !found.isUp);
   if (isPast) links.removeLink(netlink, found.index);
   const existing = isPast ? undefined : found;
   const mtu = links.outerMtu(netlink) ?? usualMtu;
-  if (existing !== undefined) return { index: existing.index, network: placed, mtu, notes: openWayOut(name, placed) };
+  if (existing !== undefined) return { index: existing.index, network: placed, mtu, notes: openWayOut(name, placed, 'unless-there') };
   links.makeBridge(netlink, { name, mac: hardwareAddress(placed.gateway, name) });
   const made = links.findLink(netlink, name);
   if (made === undefined) throw new JettisonError('network/lost-bridge', `The bridge ${name} is gone`, { fault: 'environment' });
   try {
     links.addAddress(netlink, made.index, { address: placed.gateway, prefix: placed.subnet.prefix });
+    const notes = openWayOut(name, placed, 'anew');
     links.setLinkUp(netlink, made.index);
-    return { index: made.index, network: placed, mtu, notes: openWayOut(name, placed) };
+    return { index: made.index, network: placed, mtu, notes };
   } catch (error) {
     links.removeLink(netlink, made.index);
     throw error;
@@ -112,13 +113,15 @@ export function hardwareText(address: Uint8Array): string {
   return Array.from(address, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
-function openWayOut(name: string, network: Bridge['network']): readonly string[] {
+/** `anew`: rules that are there may be of a bridge with another subnet. */
+function openWayOut(name: string, network: Bridge['network'], rules: 'anew' | 'unless-there'): readonly string[] {
   const leaves = network.isInternal ? undefined : network.subnet;
   try {
     using firewall = openNetlink('firewall');
     const table = tableStart + name;
-    // Not written again: the kernel takes longer for that than for all else.
-    if (!listTables(firewall).includes(table)) writeBridgeRules(firewall, { table, bridge: name, siblings: bridgeStart, leaves });
+    // Not written again without need: the kernel takes longer for that than for all else.
+    if (rules === 'anew' || !listTables(firewall).includes(table))
+      writeBridgeRules(firewall, { table, bridge: name, siblings: bridgeStart, leaves });
     if (leaves === undefined) return [];
     return [...forwardPackets(), ...listDroppingChains(firewall).map(droppedNote(name))];
   } catch (error) {

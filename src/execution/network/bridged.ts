@@ -61,10 +61,12 @@ export async function openBridged(
   for (const text of notes) note(text);
   const naming = namingFor(
     places.map(({ network }) => network),
-    { ...tools, hasWayOut: notes.length === 0 },
+    { ...tools, isOpen: notes.length === 0 },
   );
   if (naming.isOwn) {
-    const upstream = (): readonly string[] => tools.resolving?.nameServers ?? parseResolvConf(readMachineResolvConf()).nameServers;
+    // What is shut in may not speak to the world by the names that it asks for (CVE-2024-29018).
+    const upstream = (): readonly string[] =>
+      hasWayOut(container.id, store) ? (tools.resolving?.nameServers ?? parseResolvConf(readMachineResolvConf()).nameServers) : [];
     undo.use(await serveNames({ namespace, names: namesFor(container.id, store), upstream }));
   }
   const leading = standing[places.findIndex(({ network }) => !network.isInternal)];
@@ -100,11 +102,11 @@ function unpublished(wish: NetworkWish): NetworkWish {
 /** Text of resolv.conf, and whether our name server is in it: where names of containers are known, or the machine's servers are not reached from a bridge. */
 function namingFor(
   networks: readonly Network[],
-  { resolving: asked, hasWayOut }: Pick<BridgedTools, 'resolving'> & { readonly hasWayOut: boolean },
+  { resolving: asked, isOpen }: Pick<BridgedTools, 'resolving'> & { readonly isOpen: boolean },
 ): { readonly isOwn: boolean; readonly text: string } {
   const resolving = { ...parseResolvConf(readMachineResolvConf()), ...asked };
   const direct = reachableServers(resolving);
-  const isOwn = !hasWayOut || direct.length === 0 || networks.some(({ name }) => !isPredefined(name));
+  const isOwn = !isOpen || direct.length === 0 || networks.some(({ name }) => !isPredefined(name));
   return {
     isOwn,
     text: printResolvConf(isOwn ? withOwnServer(resolving, nameServerAddress, asked?.options) : { ...resolving, nameServers: direct }),
@@ -114,9 +116,7 @@ function namingFor(
 /** The text of resolv.conf of a container that runs, which was asked for with `resolving`; undefined: the machine's. */
 export function resolvConfOf(container: string, store: NetworkStore, resolving?: Partial<Resolving>): string | undefined {
   const networks = store.memberships(container).map(({ network }) => store.get(network));
-  return networks.length === 0
-    ? undefined
-    : namingFor(networks, { hasWayOut: true, ...(resolving === undefined ? {} : { resolving }) }).text;
+  return networks.length === 0 ? undefined : namingFor(networks, { isOpen: true, ...(resolving === undefined ? {} : { resolving }) }).text;
 }
 
 /** By which a container reaches the machine. */
@@ -202,9 +202,14 @@ export function connectRunning(container: NetworkedContainer, process: number, p
   using namespace = openNetworkNamespace(`/proc/${process}/ns/net`);
   return withBridgeLock(() => {
     using netlink = openNetlink('route');
-    const hasWayOut = store.memberships(container.id).some(({ network }) => store.find(network)?.isInternal === false);
-    return addTo(netlink, { container, place, namespace, store, isWayOut: !hasWayOut && !place.network.isInternal }).notes;
+    const isWayOut = !place.network.isInternal && !hasWayOut(container.id, store);
+    return addTo(netlink, { container, place, namespace, store, isWayOut }).notes;
   });
+}
+
+/** Does a container stand on a network that is not shut in? */
+function hasWayOut(container: string, store: NetworkStore): boolean {
+  return store.memberships(container).some(({ network }) => store.find(network)?.isInternal === false);
 }
 
 /** Takes a container that runs off a network. */

@@ -71,6 +71,8 @@ export async function serveNames({ namespace, names, upstream }: NameServerOptio
   server.once('error', listening.reject);
   server.listen({ fd: files.tcp }, listening.resolve);
   await Promise.all([bound.promise, listening.promise]);
+  // A connection that cannot be accepted (too many open files) is not the end of the others.
+  server.on('error', (error) => log('connections: %o', error));
   return {
     async [Symbol.asyncDispose]() {
       const closed = Promise.withResolvers<void>();

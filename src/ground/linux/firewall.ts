@@ -46,6 +46,8 @@ export function writeBridgeRules(netlink: Netlink, rules: BridgeRules): void {
       : [
           forward,
           rule('forward', ...within, ...without, ...deviceBeginning('out', siblings), verdict('drop')),
+          // Ports are led in by processes of the machine: whoever beside it takes it for a router gets no other port either.
+          rule('forward', ...device('out', bridge, 'is'), ...device('in', bridge, 'is not'), ...noAnswer(), verdict('drop')),
           newChain({ table, name: 'postrouting', type: 'nat', hook: hooks.postRouting, priority: priorities.sourceNat }),
           rule('postrouting', ...from(leaves), ...without, expression('masq')),
         ];
@@ -176,16 +178,25 @@ function deviceBeginning(way: 'in' | 'out', start: string): readonly Uint8Array[
 
 /** Packets whose sender is in the network. */
 function from({ base, prefix }: Subnet): readonly Uint8Array[] {
-  const mask = attribute(4, attribute(1, ipv4Bytes(maskOf(prefix))));
-  const masked = expression(
+  return [payload('network', 12, 4), masked(ipv4Bytes(maskOf(prefix))), compare(ipv4Bytes(base), 'is')];
+}
+
+/** Packets that neither belong to a connection that the other side began, nor tell of one (NF_CT_STATE_BIT of IP_CT_ESTABLISHED and IP_CT_RELATED, in the byte order of the machine). */
+function noAnswer(): readonly Uint8Array[] {
+  const state = expression('ct', attribute(1, big(register)), attribute(2, big(0)));
+  return [state, masked(packed([32, 2 | 4])), compare(packed([32, 0]), 'is')];
+}
+
+/** Leaves the bits of `mask`, of four bytes, in the register. */
+function masked(mask: Uint8Array): Uint8Array {
+  return expression(
     'bitwise',
     attribute(1, big(register)),
     attribute(2, big(register)),
     attribute(3, big(4)),
-    mask,
+    attribute(4, attribute(1, mask)),
     attribute(5, attribute(1, big(0))),
   );
-  return [payload('network', 12, 4), masked, compare(ipv4Bytes(base), 'is')];
 }
 
 /** Takes a fact about the packet (NFT_META_...) into the register. */

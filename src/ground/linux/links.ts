@@ -10,6 +10,7 @@ export type Link = {
   readonly kind: string;
   /** Index of the bridge that it is a port of; 0 for none. */
   readonly master: number;
+  readonly isUp: boolean;
 };
 
 /** An address in its network, of which `prefix` bits are the network's. */
@@ -37,6 +38,7 @@ export function listLinks(netlink: Netlink): readonly Link[] {
       name: textOf(found.get(linkAttributes.name)),
       kind: info === undefined ? '' : textOf(attributesIn(info, 0).get(infoAttributes.kind)),
       master: numberAt(found.get(linkAttributes.master) ?? new Uint8Array(), 0),
+      isUp: (numberAt(body, 8) & up) !== 0,
     };
   });
 }
