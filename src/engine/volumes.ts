@@ -86,12 +86,18 @@ export function removeVolume(engine: Engine, name: string, { force }: { readonly
 
 /** Removes those that no container names: anonymous ones, or `all`. */
 export function pruneVolumes(engine: Engine, request: { readonly all: boolean; readonly labels: readonly LabelFilter[] }): PrunedVolumes {
-  const gone = engine.database.transaction(() => {
+  const isWanted = ({ isAnonymous, labels }: Volume): boolean => (isAnonymous || request.all) && matchesLabels(labels, request.labels);
+  const unused = (): readonly string[] => {
     const users = usersOf(engine);
-    const going = engine.volumes
-      .list()
-      .filter(({ name, isAnonymous, labels }) => (isAnonymous || request.all) && !users.has(name) && matchesLabels(labels, request.labels))
-      .map(({ name }) => ({ name, bytes: volumeSize(engine, name) }));
+    return engine.volumes.list().flatMap((volume) => (isWanted(volume) && !users.has(volume.name) ? [volume.name] : []));
+  };
+  // Measured before: nobody else can write to the database during a transaction.
+  const sizes = new Map(unused().map((name) => [name, volumeSize(engine, name)]));
+  const gone = engine.database.transaction(() => {
+    const going = unused().flatMap((name) => {
+      const bytes = sizes.get(name);
+      return bytes === undefined ? [] : [{ name, bytes }];
+    });
     for (const { name } of going) engine.volumes.remove(name);
     return going;
   });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { asByteString, fromText, nodePath, type ByteString } from '#ground/base/byte-string.ts';
 import { systemCode } from '#ground/base/errors.ts';
 
-/** Bytes of all files below the folder of a volume, one of several names counted once; no link is followed. What goes away meanwhile is not counted. */
+/** Bytes of all files below the folder of a volume, one of several names counted once; no link is followed. What goes away meanwhile is not counted, nor what lies deeper than a path can say. */
 export function volumeBytes(folder: string): number {
   const seen = new Set<string>();
   const waiting: ByteString[] = [fromText(join(folder, '_data'))];
@@ -30,14 +30,19 @@ function isNew(seen: Set<string>, { nlink, dev, ino }: BigIntStats): boolean {
 }
 
 function look(path: ByteString): BigIntStats | undefined {
-  return lstatSync(nodePath(path), { bigint: true, throwIfNoEntry: false });
+  try {
+    return lstatSync(nodePath(path), { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    if (systemCode(error) === 'ENAMETOOLONG') return undefined;
+    throw error;
+  }
 }
 
 function namesIn(folder: ByteString): readonly string[] {
   try {
     return readdirSync(nodePath(folder), 'latin1');
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(systemCode(error) ?? '')) return [];
+    if (['ENOENT', 'ENOTDIR', 'EACCES', 'ENAMETOOLONG'].includes(systemCode(error) ?? '')) return [];
     throw error;
   }
 }
