@@ -131,6 +131,8 @@ export function settleCompiled(entry: TreeEntry, sources: Times, epoch: bigint):
     if (view.getUint32(8, true) !== Number((source / second) & 0xffff_ffffn)) return;
     view.setUint32(8, Number(epoch & 0xffff_ffffn), true);
     writeSync(file, head, 8, 4, 8);
+    // Writing was now: one that was given a time of its own keeps it.
+    changeTimeAt(AT_FDCWD, entry.hostPath, entry.mtime);
   } finally {
     closeFile(file);
   }

@@ -89,6 +89,7 @@ test('times since the step began become its epoch, those before stay, and compil
     put(upper, 'p/__pycache__/kept.cpython-311.pyc', compiled(0, 1000), later);
     put(upper, 'p/__pycache__/other.cpython-311.pyc', compiled(0, later), later);
     put(upper, 'p/mod.pyc', compiled(0, later), later);
+    put(upper, 'p/mod.cpython-311.pyc', compiled(0, later), 1000);
     symlinkSync('mod.py', join(upper, 'p/link'));
     utimesSync(join(upper, 'd'), later, later);
     utimesSync(join(upper, 'p'), later, later);
@@ -110,6 +111,7 @@ test('times since the step began become its epoch, those before stay, and compil
       [7, 7, later, 1000, later],
     );
     assert.equal(timeOf('p/__pycache__/mod.cpython-311.pyc'), 7);
+    assert.deepEqual([said('mod.cpython-311.pyc'), timeOf('p/mod.cpython-311.pyc')], [7, 1000]);
   });
 });
 
