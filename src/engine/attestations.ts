@@ -7,6 +7,7 @@ import type { Predicate } from '#stores/image/indexes.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import type { BuildOutcome } from './build-requests.ts';
 import type { BuiltResult, Exporting } from './gather-cache.ts';
+import { showAsStep } from './show-as-step.ts';
 
 /** About the image of one result. */
 export type Statements = readonly Statement[];
@@ -59,20 +60,20 @@ async function provenanceOf(exporting: Exporting, about: About, signal: AbortSig
   return { statement: [{ predicateType: provenanceTypes[version], bytes: toBytes(document), fileName, isInlineOnly }], told: metadata };
 }
 
-async function packagesOf(exporting: Exporting, { result, image }: About, signal: AbortSignal): Promise<Statement> {
-  const { engine, report, guard } = exporting;
+async function packagesOf({ engine, report, guard }: Exporting, { result, image }: About, signal: AbortSignal): Promise<Statement> {
   const { describePackages } = await import('./sbom.ts');
-  const vertex = digestOf(`sbom of ${printPlatform(result.platform)}`);
-  const time = (): { readonly vertex: typeof vertex; readonly time: number } => ({ vertex, time: engine.now() });
-  report({ kind: 'vertex', vertex, text: `[${printPlatform(result.platform)}] generating sbom` });
-  report({ kind: 'vertex-started', ...time() });
-  const worker = await engine.worker(signal);
-  const list = await worker.findPackages(result.top, signal);
-  const subject = { name: 'sbom', digest: image?.imageId ?? digestOf('') };
-  const document = describePackages(subject, list, image?.created ?? 0);
-  guard.checkDocument('the list of packages', document);
-  if (list.unread.length > 0) report({ kind: 'note', text: `Warning: not in the list of packages: ${list.unread.join(', ')}` });
-  report({ kind: 'vertex-finished', ...time() });
+  const platform = printPlatform(result.platform);
+  const step = { vertex: digestOf(`sbom of ${platform}`), text: `[${platform}] generating sbom` };
+  const work = async (): Promise<Json> => {
+    const worker = await engine.worker(signal);
+    const list = await worker.findPackages(result.top, signal);
+    const subject = { name: 'sbom', digest: image?.imageId ?? digestOf('') };
+    const document = describePackages(subject, list, image?.created ?? 0);
+    guard.checkDocument('the list of packages', document);
+    if (list.unread.length > 0) report({ kind: 'note', text: `Warning: not in the list of packages: ${list.unread.join(', ')}` });
+    return document;
+  };
+  const document = await showAsStep({ engine, report, step }, work, signal);
   return { predicateType: spdxType, bytes: toBytes(document), fileName: 'sbom.spdx.json', isInlineOnly: false };
 }
 

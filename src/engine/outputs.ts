@@ -2,7 +2,7 @@
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { nameOf, parseReference } from '#formats/oci/reference.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
-import { messageOf, unreachable } from '#ground/base/errors.ts';
+import { unreachable } from '#ground/base/errors.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import type { ImageForm, OutputRequest } from './build-requests.ts';
 import { builtImages, type BuiltImages } from './built-images.ts';
@@ -10,6 +10,7 @@ import { clampAll } from './clamp-times.ts';
 import type { Exporting } from './gather-cache.ts';
 import type { BlobForm } from './layer-blobs.ts';
 import { fullNames } from './record-build.ts';
+import { showAsStep } from './show-as-step.ts';
 
 /** What came of all outputs. Names are in full; nothing in the store is named yet. */
 export type Written = {
@@ -132,15 +133,12 @@ const titles: Readonly<Record<Exclude<OutputRequest['kind'], 'none'>, string>> =
 async function showStep<T>(exporting: Exporting, output: OutputRequest, work: (say: Say) => Promise<T>, signal: AbortSignal): Promise<T> {
   const { engine, report, request } = exporting;
   if (output.kind === 'none' || (output.kind === 'image' && !output.isPushed)) return await work(() => undefined);
-  const vertex = digestOf(`${titles[output.kind]} ${request.outputs.indexOf(output)}`);
-  report({ kind: 'vertex', vertex, text: output.kind === 'image' ? 'pushing image' : titles[output.kind] });
-  report({ kind: 'vertex-started', vertex, time: engine.now() });
-  try {
-    const done = await work((line) => report({ kind: 'output', vertex, stream: 'stdout', text: `${line}\n`, time: engine.now() }));
-    report({ kind: 'vertex-finished', vertex, time: engine.now() });
-    return done;
-  } catch (error) {
-    report({ kind: 'vertex-failed', vertex, time: engine.now(), message: messageOf(error), cancelled: signal.aborted });
-    throw error;
-  }
+  const title = titles[output.kind];
+  const step = { vertex: digestOf(`${title} ${request.outputs.indexOf(output)}`), text: output.kind === 'image' ? 'pushing image' : title };
+  return await showAsStep(
+    { engine, report, step },
+    async () =>
+      await work((line) => report({ kind: 'output', vertex: step.vertex, stream: 'stdout', text: `${line}\n`, time: engine.now() })),
+    signal,
+  );
 }
