@@ -78,7 +78,8 @@ function openReader(path: string): Reader {
         bytes.set(piece.subarray(0, length), rest.length);
         const end = bytes.lastIndexOf(lineFeed) + 1;
         for (const line of new TextDecoder().decode(bytes.subarray(0, end)).split('\n')) {
-          if (line !== '') yield v.parse(entryShape, JSON.parse(line));
+          const entry = entryOf(line);
+          if (entry !== undefined) yield entry;
         }
         rest = bytes.slice(end);
       }
@@ -87,6 +88,16 @@ function openReader(path: string): Reader {
       if (file !== undefined) closeSync(file);
     },
   };
+}
+
+/** Undefined for a line that was cut off when the disk was full, or when its writer was killed. */
+function entryOf(line: string): LogEntry | undefined {
+  try {
+    const parsed = v.safeParse(entryShape, JSON.parse(line));
+    return parsed.success ? parsed.output : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Where the last `count` lines of a file begin; its size for none. */

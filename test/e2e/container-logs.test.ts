@@ -1,6 +1,8 @@
 /** `jettison logs`: what containers wrote, each stream to its own, to the end and on from there. */
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { appendFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
 
 let sandbox: Sandbox;
@@ -33,6 +35,15 @@ test('of one that runs: on and on until it ends, no line lost or twice', async (
   assert.equal(await sandbox.succeed(['logs', '--follow', 'busy']), expected);
   assert.equal(await sandbox.succeed(['logs', 'busy']), expected);
   assert.equal(await sandbox.succeed(['logs', '--tail', '2', 'busy']), 'line 299\nend');
+});
+
+test('a line that was cut off is left out, and the others are there', async () => {
+  const id = (await sandbox.succeed(['create', '--name', 'cut', 'busybox', 'echo', 'whole'])).trim();
+  const file = join(sandbox.store, 'containers', id, 'log.json');
+  await sandbox.succeed(['start', '-a', 'cut']);
+  appendFileSync(file, '{"log":"half\n');
+  appendFileSync(file, readFileSync(file, 'utf8').split('\n').slice(0, 1).join('') + '\n');
+  assert.equal(await sandbox.succeed(['logs', 'cut']), 'whole\nwhole\n');
 });
 
 test('of one that waits, that was never started, and that is not there', async () => {

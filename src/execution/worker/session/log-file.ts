@@ -1,6 +1,8 @@
 /** What a container writes, kept in docker's json-file form: one JSON object a line of output (`log`, `stream`, `time`); a line that is longer is in several. */
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { joinBytes } from '#ground/base/bytes.ts';
+import { systemCode } from '#ground/base/errors.ts';
+import { createLog } from '#ground/base/log.ts';
 
 export type OutputName = 'stdout' | 'stderr';
 
@@ -8,6 +10,7 @@ export type ContainerLog = Disposable & {
   write(stream: OutputName, bytes: Uint8Array): void;
 };
 
+const say = createLog('worker');
 /** Bytes of a line, as docker cuts them. */
 const longestEntry = 16_384;
 const lineFeed = 0x0a;
@@ -17,8 +20,19 @@ export function openContainerLog(path: string, now: () => number): ContainerLog 
   const file = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600);
   const pending: Record<OutputName, Uint8Array> = { stdout: new Uint8Array(0), stderr: new Uint8Array(0) };
   const stamp = createStamp(now);
+  let isCut = false;
   const append = (entries: readonly string[]): void => {
-    if (entries.length > 0) writeAll(file, new TextEncoder().encode(entries.join('')));
+    if (entries.length === 0) return;
+    try {
+      // After a write that failed: what comes is on a line of its own.
+      writeAll(file, new TextEncoder().encode(`${isCut ? '\n' : ''}${entries.join('')}`));
+      isCut = false;
+    } catch (error) {
+      // A full disk costs lines of the log, not the container.
+      if (systemCode(error) === undefined) throw error;
+      isCut = true;
+      say('a line of a container is not kept: %s', error);
+    }
   };
   return {
     write(stream, bytes) {
