@@ -4,6 +4,10 @@ import type { Output } from '../command.ts';
 export function writeAll(output: Output, bytes: Uint8Array): Promise<void> | undefined {
   if (output.destroyed || output.write(bytes)) return undefined;
   const { promise, resolve } = Promise.withResolvers<void>();
-  output.once('drain', resolve).once('close', resolve);
+  const done = (): void => {
+    output.off('drain', done).off('close', done);
+    resolve();
+  };
+  output.once('drain', done).once('close', done);
   return promise;
 }
