@@ -1,12 +1,12 @@
 /** `-o`, `--push` and `--load`: where what is built goes, in buildx's forms (docs.docker.com/build/exporters). */
-import { once } from 'node:events';
 import { resolve } from 'node:path';
 import type { ImageForm, OutputDestination, OutputRequest } from '#engine/build-requests.ts';
 import { parseReference } from '#formats/oci/reference.ts';
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
-import type { Output, Surroundings } from '../command.ts';
+import type { Surroundings } from '../command.ts';
 import { badValue } from '../option.ts';
+import { archiveWriter } from '../output/archive-writer.ts';
 import { allowFields, listed, readOutputFields, readSwitch, type OutputFields } from './output-fields.ts';
 
 type Around = Pick<Surroundings, 'currentFolder' | 'streams'>;
@@ -191,18 +191,6 @@ function readLevel({ given, values }: OutputFields, format: keyof typeof mostLev
   throw badValue('output', given, most === 0 ? '"uncompressed" has no levels' : `${format} has the levels 1 to ${most}`);
 }
 
-function stream({ streams: { stdout } }: Around, signal: AbortSignal): Stream {
-  if (stdout.isTTY === true) {
-    throw new JettisonError('cli/usage', 'Refusing to write an archive to a terminal', {
-      hint: 'Name a file with "dest=FILE", or redirect standard output',
-    });
-  }
-  return { kind: 'stream', write: async (chunk) => await writeAll(stdout, chunk, signal) };
-}
-
-/** Waits for a slow reader. */
-async function writeAll(output: Output, chunk: Uint8Array, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  // The chunk is somebody else's buffer, which is filled again as soon as this returns.
-  if (!output.write(chunk.slice())) await once(output, 'drain', { signal });
+function stream(around: Around, signal: AbortSignal): Stream {
+  return { kind: 'stream', write: archiveWriter(around, signal, 'Name a file with "dest=FILE", or redirect standard output') };
 }

@@ -1,10 +1,9 @@
 import { resolve } from 'node:path';
-import { once } from 'node:events';
 import { saveImages } from '#engine/save.ts';
-import { JettisonError } from '#ground/base/errors.ts';
-import { defineCommand, type Output } from '../command.ts';
+import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { choice, text } from '../option.ts';
+import { archiveWriter } from '../output/archive-writer.ts';
 import { openTransferScreen } from '../output/transfers.ts';
 
 export const saveCommand = defineCommand({
@@ -22,23 +21,13 @@ export const saveCommand = defineCommand({
   },
   arguments: [1, Infinity],
   async run({ options, arguments: names }, around, signal) {
-    const { stdout, stderr } = around.streams;
-    if (options.output === undefined && stdout.isTTY === true) {
-      throw new JettisonError('cli/usage', 'Refusing to write an archive to a terminal', { hint: 'Use the -o flag or redirect' });
-    }
     const destination =
       options.output === undefined
-        ? { kind: 'stream' as const, write: async (chunk: Uint8Array) => await writeAll(stdout, chunk, signal) }
+        ? { kind: 'stream' as const, write: archiveWriter(around, signal) }
         : { kind: 'file' as const, path: resolve(around.currentFolder, options.output) };
     await using engine = await engineFor(around);
-    using screen = openTransferScreen(stderr, around);
+    using screen = openTransferScreen(around.streams.stderr, around);
     await saveImages(engine, { names, platform: options.platform, format: options.format, destination }, screen.report, signal);
     return 0;
   },
 });
-
-/** Waits for a slow reader. */
-async function writeAll(output: Output, chunk: Uint8Array, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  if (!output.write(chunk)) await once(output, 'drain', { signal });
-}
