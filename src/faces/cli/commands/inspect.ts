@@ -1,12 +1,8 @@
 import { inspect } from '#engine/inspect.ts';
 import type { InspectKind } from '#engine/info-requests.ts';
-import type { Json } from '#ground/base/canonical-json.ts';
 import { defineCommand, type Command } from '../command.ts';
-import { engineFor } from '../engine.ts';
 import { choice, text } from '../option.ts';
-import { goJson } from '../output/go-json.ts';
-import { compileTemplate, unescapeFormat } from '../output/template.ts';
-import { forEachName } from './for-each-name.ts';
+import { inspectEach } from './inspect-each.ts';
 
 const format = text('format', { short: 'f', help: '"json" or a Go template for each one' });
 const types = ['image', 'container', 'network', 'volume'] as const;
@@ -18,7 +14,8 @@ export const inspectCommand = defineCommand({
   options: { format, type: choice('type', { words: types, initial: undefined, help: 'Only look among these' }) },
   notBuilt: 's=size',
   arguments: [1, Infinity],
-  run: async ({ options, arguments: names }, around) => await show({ names, format: options.format, kind: options.type }, around),
+  run: async ({ options, arguments: names }, around) =>
+    await inspectEach({ names, format: options.format }, around, async (engine, name) => await inspect(engine, name, options.type)),
 });
 
 export const inspectImageCommand = inspectKind('image', 'Show what is known of images');
@@ -32,25 +29,7 @@ function inspectKind(kind: Extract<InspectKind, 'image' | 'container'>, summary:
     options: { format },
     notBuilt: 's=size platform',
     arguments: [1, Infinity],
-    run: async ({ options, arguments: names }, around) => await show({ names, format: options.format, kind }, around),
+    run: async ({ options, arguments: names }, around) =>
+      await inspectEach({ names, format: options.format }, around, async (engine, name) => await inspect(engine, name, kind)),
   });
-}
-
-type Wanted = { readonly names: readonly string[]; readonly format: string | undefined; readonly kind: InspectKind | undefined };
-
-/** What was found is printed, also when some names were not. */
-async function show(wanted: Wanted, around: Parameters<Command['run']>[1]): Promise<number> {
-  const template =
-    wanted.format === undefined || wanted.format === '' || wanted.format === 'json'
-      ? undefined
-      : compileTemplate(unescapeFormat(wanted.format));
-  await using engine = await engineFor(around);
-  const found: Json[] = [];
-  const code = await forEachName(wanted.names, around.streams, async (name) => {
-    const value = await inspect(engine, name, wanted.kind);
-    if (template) around.streams.stdout.write(`${template(value)}\n`);
-    else found.push(value);
-  });
-  if (!template) around.streams.stdout.write(`${goJson(found, wanted.format === 'json' ? 0 : 4)}\n`);
-  return code;
 }

@@ -12,17 +12,15 @@ import {
 import { checkIPv4 } from '#engine/container-requests.ts';
 import { badFilter, parseMoment } from '#engine/space-filters.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import type { Json } from '#ground/base/canonical-json.ts';
 import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { engineFor } from '../engine.ts';
 import { flag, list, text } from '../option.ts';
 import { toMap } from '../option-values.ts';
-import { goJson } from '../output/go-json.ts';
 import { formatRows, type Fields } from '../output/rows.ts';
 import { createdAt, shortId } from '../output/stamp.ts';
-import { compileTemplate, unescapeFormat } from '../output/template.ts';
 import { forEachName } from './for-each-name.ts';
+import { inspectEach } from './inspect-each.ts';
 
 export const createNetworkCommand = defineCommand({
   name: 'network create',
@@ -158,18 +156,7 @@ export const inspectNetworkCommand = defineCommand({
   options: { format: text('format', { short: 'f', help: '"json" or a Go template for each one' }) },
   notBuilt: 'v=verbose',
   arguments: [1, Infinity],
-  async run({ options: { format }, arguments: names }, around) {
-    const template = format === undefined || format === '' || format === 'json' ? undefined : compileTemplate(unescapeFormat(format));
-    await using engine = await engineFor(around);
-    const found: Json[] = [];
-    const code = await forEachName(names, around.streams, async (name) => {
-      const value = await inspectNetwork(engine, name);
-      if (template) around.streams.stdout.write(`${template(value)}\n`);
-      else found.push(value);
-    });
-    if (!template) around.streams.stdout.write(`${goJson(found, format === 'json' ? 0 : 4)}\n`);
-    return code;
-  },
+  run: async ({ options: { format }, arguments: names }, around) => await inspectEach({ names, format }, around, inspectNetwork),
 });
 
 export const removeNetworksCommand = defineCommand({

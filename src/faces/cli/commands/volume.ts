@@ -1,5 +1,4 @@
 /** `volume create`, `ls`, `inspect`, `rm`, `prune` */
-import type { Json } from '#ground/base/canonical-json.ts';
 import { badFilter, parseLabelFilter } from '#engine/space-filters.ts';
 import type { PrunedVolumes, VolumeFilters, VolumeRow } from '#engine/volume-requests.ts';
 import { createVolume, inspectVolume, listVolumes, pruneVolumes, removeVolume } from '#engine/volumes.ts';
@@ -9,10 +8,9 @@ import { confirm } from '../confirm.ts';
 import { engineFor } from '../engine.ts';
 import { flag, list, parseBoolean, text } from '../option.ts';
 import { toMap } from '../option-values.ts';
-import { goJson } from '../output/go-json.ts';
 import { formatRows, type Fields } from '../output/rows.ts';
-import { compileTemplate, unescapeFormat } from '../output/template.ts';
 import { forEachName } from './for-each-name.ts';
+import { inspectEach } from './inspect-each.ts';
 import { noDriver } from './mount-modes.ts';
 import { totalReclaimed } from './prune.ts';
 
@@ -122,18 +120,7 @@ export const volumeInspectCommand = defineCommand({
   usage: '[OPTIONS] VOLUME [VOLUME...]',
   options: { format: text('format', { short: 'f', help: '"json" or a Go template for each one' }) },
   arguments: [1, Infinity],
-  async run({ options: { format }, arguments: names }, around) {
-    const template = format === undefined || format === '' || format === 'json' ? undefined : compileTemplate(unescapeFormat(format));
-    await using engine = await engineFor(around);
-    const found: Json[] = [];
-    const code = await forEachName(names, around.streams, async (name) => {
-      const value = await Promise.resolve(inspectVolume(engine, name));
-      if (template) around.streams.stdout.write(`${template(value)}\n`);
-      else found.push(value);
-    });
-    if (!template) around.streams.stdout.write(`${goJson(found, format === 'json' ? 0 : 4)}\n`);
-    return code;
-  },
+  run: async ({ options: { format }, arguments: names }, around) => await inspectEach({ names, format }, around, inspectVolume),
 });
 
 export const volumeRmCommand = defineCommand({
