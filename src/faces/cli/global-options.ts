@@ -67,10 +67,12 @@ const refuse = (name: string) => (): never => {
 const refuseAll = <T>(names: readonly string[], make: (name: string) => T): Readonly<Record<string, T>> =>
   Object.fromEntries(names.map((name) => [name, make(name)]));
 
-const debug: Switch = (settings, value) => ({
-  ...settings,
-  logLevel: parseBoolean(value ?? 'true') === false ? settings.logLevel : 'debug',
-});
+const debug: Switch = (settings, value = 'true') => {
+  const isOn = parseBoolean(value);
+  if (isOn === undefined)
+    throw new JettisonError('cli/flag-value', `invalid argument "${value}" for "-D, --debug" flag: use "true" or "false"`);
+  return isOn ? { ...settings, logLevel: 'debug' } : settings;
+};
 const switches: Readonly<Record<string, Switch>> = { '-D': debug, '--debug': debug, ...refuseAll(['--tls', '--tlsverify'], refuse) };
 const takers: Readonly<Record<string, Taker>> = {
   '--config': config,
