@@ -81,7 +81,7 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     names: ['inspect'],
-    summary: 'Show what is known of images and containers',
+    summary: 'Show what is known of containers, images, networks and volumes',
     load: async () => (await import('./commands/inspect.ts')).inspectCommand,
   },
   {
@@ -422,4 +422,4 @@ export const commandTable: readonly CommandEntry[] = [
 ];
 
 /** Commands of the docker CLI that are not built yet; those that will not be are in refused-commands.ts. */
-export const notBuiltCommands: ReadonlySet<string> = new Set(['events', 'stats', 'top', 'update', 'system events', 'volume']);
+export const notBuiltCommands: ReadonlySet<string> = new Set(['events', 'stats', 'top', 'update', 'system events', 'volume update']);
