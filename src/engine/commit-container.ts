@@ -123,7 +123,7 @@ async function makeLayer(
 ): Promise<NewLayer | undefined> {
   const worker = await engine.worker(signal);
   const { snapshot } = ownFilesOf(container, worker.rung);
-  if (snapshot === undefined || (await worker.listChanges(snapshot, signal)).length === 0) return undefined;
+  if (snapshot === undefined || (await worker.listChanges({ kind: 'container', snapshot }, signal)).length === 0) return undefined;
   const parent = await unpackImage(engine, base, report, signal);
   const file = engine.content.temporaryPath();
   try {

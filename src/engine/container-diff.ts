@@ -13,5 +13,5 @@ export async function diffContainer(engine: Engine, name: string, _report: Repor
   engine.hold();
   const worker = await engine.worker(signal);
   const { snapshot } = ownFilesOf(container, worker.rung);
-  return snapshot === undefined ? [] : await worker.listChanges(snapshot, signal);
+  return snapshot === undefined ? [] : await worker.listChanges({ kind: 'container', snapshot }, signal);
 }

@@ -1,4 +1,4 @@
-/** `jettison cp CONTAINER:PATH PATH|-`: a worker that may see the container's files sends them as a tar, and this process makes them as the user that it is. */
+/** `jettison cp CONTAINER:PATH PATH|-`, and `cp --from IMAGE PATH PATH|-`: a worker that may see the container's files sends them as a tar, and this process makes them as the user that it is. */
 import { lstatSync, readlinkSync, statSync, type Stats } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Report } from '#formats/progress/event.ts';
@@ -9,17 +9,19 @@ import type { FileLook, ReadRequest } from '#execution/worker/contract.ts';
 import { findContainer, openContainerFiles, type FilesWorker } from './container-files.ts';
 import type { Copied, CopyFromRequest } from './copy-requests.ts';
 import { receiveFiles } from './file-streams.ts';
+import { openImageFiles } from './image-files.ts';
 import type { Engine } from './open.ts';
 
-/** Throws `engine/no-such-container`, `engine/no-such-path`, and in docker's words what its rules of paths refuse. */
+/** Throws `engine/no-such-container`, `image/not-found`, `engine/no-such-path`, and in docker's words what its rules of paths refuse. */
 export async function copyFrom(engine: Engine, request: CopyFromRequest, report: Report, signal: AbortSignal): Promise<Copied> {
-  const container = findContainer(engine, request.container);
+  const { source } = request;
+  const open = findSource(engine, source, report, signal);
   if (typeof request.to === 'string') checkOutput(request.to);
-  await using files = await openContainerFiles(engine, { container, writes: false }, report, signal);
+  await using files = await open();
   const path = cleanPath(request.path, '/');
   const follow = request.followLink;
   const look = await files.worker.lookAtFile({ place: files.place, path, follow }, signal);
-  if (look === undefined) throw noSuchPath(request.path, request.container);
+  if (look === undefined) throw source.kind === 'image' ? notInImage(request.path, source.name) : noSuchPath(request.path, source.name);
   const read = { place: files.place, path, follow };
   if (typeof request.to === 'function') {
     const transferred = await receiveFiles(files, { ...read, name: sourceName({ path }) }, request.to, signal);
@@ -28,6 +30,13 @@ export async function copyFrom(engine: Engine, request: CopyFromRequest, report:
   const plan = planCopy({ path, isFolder: look.kind === 'folder' }, lookAtDestination(request.to));
   const transferred = await extractHere(files, { ...read, name: plan.name }, plan, signal);
   return { content: contentOf(look, transferred), transferred, to: request.to };
+}
+
+/** How its files are opened; what is not there is said before anything is started. */
+function findSource(engine: Engine, source: CopyFromRequest['source'], report: Report, signal: AbortSignal): () => Promise<FilesWorker> {
+  if (source.kind === 'image') return async () => await openImageFiles(engine, source, report, signal);
+  const container = findContainer(engine, source.name);
+  return async () => await openContainerFiles(engine, { container, writes: false }, report, signal);
 }
 
 /** docker counts what it has seen: of a folder only the tar. */
@@ -50,6 +59,12 @@ async function extractHere(files: FilesWorker, read: ReadRequest, plan: CopyPlan
 export function noSuchPath(path: string, container: string): JettisonError {
   return new JettisonError('engine/no-such-path', `Could not find the file ${path} in container ${container}`, {
     hint: `Look what is there: jettison cp ${container}:/ - | tar -t`,
+  });
+}
+
+function notInImage(path: string, image: string): JettisonError {
+  return new JettisonError('engine/no-such-path', `Could not find the file ${path} in image ${image}`, {
+    hint: `Look what is there: jettison cp --from ${image} / - | tar -t`,
   });
 }
 

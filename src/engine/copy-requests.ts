@@ -1,7 +1,9 @@
 /** What `cp` is asked for. */
+import type { ImageChoice } from './image-files.ts';
 
 export type CopyFromRequest = {
-  readonly container: string;
+  /** A container, or an image, whose files are read without a container. */
+  readonly source: { readonly kind: 'container'; readonly name: string } | ({ readonly kind: 'image' } & ImageChoice);
   readonly path: string;
   readonly followLink: boolean;
   /** A path of this machine, absolute, with `/` or `/.` at its end as it was typed; or whoever takes the tar. */

@@ -72,6 +72,8 @@ export type SaveRequest = {
 };
 
 export type LoadRequest = {
+  /** Only the images for it, of an index that one alone. */
+  readonly platform?: string | undefined;
   readonly source:
     | { readonly kind: 'file'; readonly path: string }
     | { readonly kind: 'stream'; readonly chunks: AsyncIterable<Uint8Array> };

@@ -147,6 +147,11 @@ function assertNoMember(image: ImageRecord, [index]: readonly IndexRecord[]): vo
   });
 }
 
+/** Throws `engine/image-in-use` where a container needs the image. */
+export function refuseUsed(engine: Engine, image: ImageRecord): void {
+  mayDelete(engine, { image, by: 'id', force: false });
+}
+
 type Deletion = { readonly image: ImageRecord; readonly by: NamedBy; readonly force: boolean };
 
 /** Docker's rules and words: what has a process is never taken away, but a forced name goes; what has ended gives way to force. */

@@ -4,7 +4,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { inspectImage, inspectIndex } from '#stores/image/inspect.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import { inspectContainer } from './inspect-container.ts';
-import { findImage } from './images.ts';
+import { findForPlatform, findImage } from './images.ts';
 import type { Engine } from './open.ts';
 import type { InspectKind } from './info-requests.ts';
 import { inspectVolume } from './volumes.ts';
@@ -25,6 +25,11 @@ export async function inspect(engine: Engine, name: string, kind?: InspectKind):
   throw new JettisonError('engine/no-such-object', `No such ${kind ?? 'object'}: ${name}`, {
     hint: '"jettison ps -a", "images", "network ls" and "volume ls" list what is here',
   });
+}
+
+/** Of an image for several platforms the one for `platform`, which says nothing of the others. Throws `image/not-found`, `oci/no-such-platform`. */
+export function inspectForPlatform(engine: Engine, name: string, platform: string): Json {
+  return inspectImage(engine.images, findForPlatform(engine, name, platform));
 }
 
 /** A name that stands for several images says so beside what it says of the one. */

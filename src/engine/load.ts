@@ -1,6 +1,9 @@
 /** `jettison load` */
 import { join } from 'node:path';
 import type { Report } from '#formats/progress/event.ts';
+import { decodeImageConfig } from '#formats/oci/image-config.ts';
+import { noSuchPlatform } from '#formats/oci/image-index.ts';
+import { matchPlatform, normalPlatform, platformRank, printPlatform, type Platform } from '#formats/oci/platform.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
 import { familiarReference, parseReference } from '#formats/oci/reference.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
@@ -26,10 +29,26 @@ export async function loadImages(
   signal: AbortSignal,
 ): Promise<readonly LoadedImage[]> {
   const temporaryFolder = join(engine.content.folder, 'ingest');
-  using archive = await openImageArchive({ source: request.source, temporaryFolder, platform: nativeOrAsked(undefined) }, signal);
+  const platform = nativeOrAsked(request.platform);
+  using archive = await openImageArchive({ source: request.source, temporaryFolder, platform }, signal);
+  const images = request.platform === undefined ? archive.images : archive.images.map((image) => forPlatform(image, platform));
   const loaded: LoadedImage[] = [];
-  for (const image of archive.images) loaded.push(await loadImage(engine, image, report, signal));
+  for (const image of images) loaded.push(await loadImage(engine, image, report, signal));
   return loaded;
+}
+
+/** Throws `oci/no-such-platform` before anything is entered. */
+function forPlatform(image: ArchivedImage, wanted: Platform): ArchivedImage {
+  const [full] = image.names;
+  const name = full === undefined ? digestOf(image.config) : familiarReference(parseReference(full));
+  if (image.index !== undefined) {
+    const found = matchPlatform(image.index.images, wanted)[0];
+    if (found !== undefined) return { ...found.image, names: image.names };
+    throw noSuchPlatform(wanted, name, `It has: ${image.index.images.map(({ platform }) => printPlatform(platform)).join(', ')}`);
+  }
+  const own = decodeImageConfig(image.config, name);
+  if (platformRank(own, wanted) !== undefined) return image;
+  throw noSuchPlatform(wanted, name, `It is for ${printPlatform(normalPlatform(own))}`);
 }
 
 /** The archive's own words about a layer's bytes are checked here; its DiffID where it is unpacked. */

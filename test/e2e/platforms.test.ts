@@ -117,3 +117,43 @@ test('an image of an index is not removed alone, is not dangling, and goes with 
   assert.match(await sandbox.succeed(['rmi', 'app:2']), new RegExp(`Deleted: ${foreign}`, 'u'));
   assert.equal((await sandbox.jettison(['inspect', foreign])).status, 1);
 });
+
+test('one platform of several: removed, loaded and inspected alone', async () => {
+  await using sandbox = await openSandbox();
+  sandbox.files({ Dockerfile: 'FROM scratch\nARG TARGETARCH\nCOPY Dockerfile /\nENV FOR=$TARGETARCH\n' });
+  const provenance = ['--provenance', 'mode=min'];
+  await sandbox.succeed(['build', '--platform', 'linux/amd64,linux/arm64,linux/arm/v7', ...provenance, '-t', 'app', 'context']);
+  await sandbox.succeed(['save', '-o', 'all.tar', 'app']);
+  await sandbox.succeed(['tag', 'app', 'kept']);
+  const inspect = async (name: string, ...words: readonly string[]): Promise<Inspected> => {
+    const [found] = JSON.parse(await sandbox.succeed(['image', 'inspect', ...words, name])) as readonly Inspected[];
+    assert.ok(found);
+    return found;
+  };
+  const [amd, arm] = [await inspect('app', '--platform', 'linux/amd64'), await inspect('app', '--platform', 'linux/arm')];
+  assert.deepEqual([amd.Architecture, arm.Architecture, arm.Manifests], ['amd64', 'arm', undefined]);
+  assert.match((await sandbox.jettison(['image', 'inspect', '--platform', 'linux/s390x', 'app'])).stderr, /has no image for linux\/s390x/u);
+
+  await sandbox.succeed(['create', '--name', 'user', 'app', '/none']);
+  assert.match((await sandbox.jettison(['rmi', '--platform', 'linux/amd64', 'app'])).stderr, /used by stopped container/u);
+  await sandbox.succeed(['rm', 'user']);
+
+  // The other name stands for all of them still, so nothing is deleted.
+  assert.equal(await sandbox.succeed(['rmi', '--platform', 'linux/amd64', 'app']), '');
+  const left = await inspect('app');
+  assert.equal(left.Architecture, 'arm64');
+  assert.deepEqual(left.Manifests?.map(({ Kind }) => Kind).toSorted(), ['attestation', 'attestation', 'image', 'image']);
+  assert.equal((await inspect('kept')).Manifests?.length, 6);
+  await sandbox.succeed(['rmi', 'kept']);
+  assert.equal((await sandbox.jettison(['image', 'inspect', amd.Id])).status, 1);
+  assert.match(await sandbox.succeed(['rmi', '--platform', 'linux/arm/v7', 'app']), new RegExp(`^Deleted: ${arm.Id}\n$`, 'u'));
+  assert.match(await sandbox.succeed(['rmi', '--platform', 'linux/arm64', 'app']), /^Untagged: app:latest\nDeleted: /u);
+
+  assert.equal(await sandbox.succeed(['load', '-i', 'all.tar', '--platform', 'linux/arm/v7']), 'Loaded image: app:latest\n');
+  const loaded = await inspect('app');
+  assert.deepEqual([loaded.Id, loaded.Manifests], [arm.Id, undefined]);
+  const missing = await sandbox.jettison(['load', '-i', 'all.tar', '--platform', 'linux/riscv64']);
+  assert.match(missing.stderr, /"app:latest" has no image for linux\/riscv64\nIt has: linux\/amd64, linux\/arm64, linux\/arm\/v7/u);
+});
+
+type Inspected = { readonly Id: string; readonly Architecture: string; readonly Manifests?: readonly { readonly Kind: string }[] };

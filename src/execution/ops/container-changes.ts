@@ -1,4 +1,4 @@
-/** What a container has changed in the files of its image: `diff`. */
+/** What a container has changed in the files of its image, or a layer in those below it: `diff`. */
 import { readdirSync } from 'node:fs';
 import { asByteString, fromText, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { describeEntry, lookAt } from '#ground/linux/tree-read.ts';
@@ -10,7 +10,7 @@ import { isWhiteout } from '#stores/snapshot/whiteout.ts';
 /** `path` begins with `/`. */
 export type FileChange = { readonly kind: 'added' | 'changed' | 'deleted'; readonly path: string };
 
-type Work = { readonly lower: Tree; readonly changes: FileChange[] };
+type Work = { readonly lower: Tree; readonly ofContainer: boolean; readonly changes: FileChange[] };
 
 /** What a start puts into a root that has none, as places for mounts. */
 const mountPoints = new Set([
@@ -31,12 +31,12 @@ const mountPoints = new Set([
 
 /**
  * In byte order of their paths; a folder in which something was changed counts as changed itself, as with docker. Reads names of the snapshot's own folder and of what lies below it. Empty
- * places for mounts do not count.
+ * places for mounts do not count in those of a container.
  */
-export function listChanges(snapshot: SnapshotId, snapshots: SnapshotStore): readonly FileChange[] {
+export function listChanges(snapshot: SnapshotId, ofContainer: boolean, snapshots: SnapshotStore): readonly FileChange[] {
   const [upper, ...lowers] = snapshots.foldersOf(snapshot);
   if (upper === undefined) return [];
-  const work: Work = { lower: openChainTree(lowers), changes: [] };
+  const work: Work = { lower: openChainTree(lowers), ofContainer, changes: [] };
   compareFolder(work, { path: asByteString(''), hostPath: fromText(upper), showsBelow: !isOpaque(fromText(upper)) });
   return work.changes.toSorted((one, other) => (one.path < other.path ? -1 : 1));
 }
@@ -63,7 +63,7 @@ function compareEntry(work: Work, folder: Folder, { name, old }: { readonly name
   }
   const now = describeEntry({ path, hostPath, layer: 0, stats });
   if (now.kind !== 'folder') {
-    if (old === undefined && isMountPoint(now)) return;
+    if (old === undefined && isMountPoint(work, now)) return;
     note(work, old === undefined ? 'added' : 'changed', path);
     return;
   }
@@ -71,7 +71,7 @@ function compareEntry(work: Work, folder: Folder, { name, old }: { readonly name
   compareFolder(work, { path, hostPath, showsBelow: old?.kind === 'folder' && !isOpaque(hostPath) });
   const hasChanges = work.changes.length > count;
   if (old === undefined) {
-    if (hasChanges || !isMountPoint(now)) note(work, 'added', path);
+    if (hasChanges || !isMountPoint(work, now)) note(work, 'added', path);
   } else if (hasChanges || old.kind !== 'folder' || !isSameFolder(old, now)) note(work, 'changed', path);
 }
 
@@ -80,8 +80,8 @@ function isSameFolder(old: TreeEntry, now: TreeEntry): boolean {
   return old.mode === now.mode && old.uid === now.uid && old.gid === now.gid;
 }
 
-function isMountPoint({ path, kind, size }: TreeEntry): boolean {
-  return mountPoints.has(path) && (kind === 'folder' || size === 0);
+function isMountPoint({ ofContainer }: Work, { path, kind, size }: TreeEntry): boolean {
+  return ofContainer && mountPoints.has(path) && (kind === 'folder' || size === 0);
 }
 
 function note(work: Work, kind: FileChange['kind'], path: ByteString): void {

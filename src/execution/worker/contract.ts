@@ -14,6 +14,7 @@ import type { CompareRequest, LayersCompared } from '#execution/ops/compare-laye
 import type { PackageList } from '#execution/ops/packages.ts';
 import type { AnswerSsh } from '#execution/ops/exec.ts';
 import type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
+import type { ChangesRequest } from '#execution/ops/tree-changes.ts';
 import type { FileChange } from '#execution/ops/container-changes.ts';
 import type { FileLook, LookRequest, ReadRequest, WriteRequest } from '#execution/ops/container-files.ts';
 import type { ResourceLimits } from '#execution/runtime/contract.ts';
@@ -22,6 +23,7 @@ export type { FilesRead } from '#execution/ops/file.ts';
 export type { Exported, ExportTarget, TreeNote } from '#stores/layer/export.ts';
 export type { ResourceLimits } from '#execution/runtime/contract.ts';
 export type { FileChange } from '#execution/ops/container-changes.ts';
+export type { ChangesRequest } from '#execution/ops/tree-changes.ts';
 export type { FileLook, FilesPlace, LookRequest, ReadRequest, WriteRequest } from '#execution/ops/container-files.ts';
 export type { PackageList } from '#execution/ops/packages.ts';
 export type { ContainerHold, ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
@@ -199,8 +201,8 @@ export type Worker = AsyncDisposable & {
   lookAtFile(request: LookRequest, signal: AbortSignal): Promise<FileLook | undefined>;
   /** Writes files of a container to `output` as a tar, and gives its bytes: one such call in the life of a worker. */
   readFiles(request: ReadRequest, signal: AbortSignal): Promise<number>;
-  /** What a container's snapshot changes in what lies below it, by path. */
-  listChanges(snapshot: SnapshotId, signal: AbortSignal): Promise<readonly FileChange[]>;
+  /** What a snapshot changes in what lies below it, or in another chain, by path. */
+  listChanges(request: ChangesRequest, signal: AbortSignal): Promise<readonly FileChange[]>;
   /** Makes the files of the tar that comes by `input`, until that ends, in a folder of a container, and gives their bytes: the last call in the life of a worker. */
   writeFiles(request: WriteRequest, signal: AbortSignal): Promise<number>;
   /** Which of these snapshots cannot be used any more, because they or something below them are gone. */

@@ -158,7 +158,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     findPackages: async (top, callSignal) => await call('findPackages', [top], ignore, callSignal),
     lookAtFile: async (request, callSignal) => await call('lookAtFile', [request], ignore, callSignal),
     readFiles: async (request, callSignal) => await call('readFiles', [request], ignore, callSignal),
-    listChanges: async (snapshot, callSignal) => await call('listChanges', [snapshot], ignore, callSignal),
+    listChanges: async (request, callSignal) => await call('listChanges', [request], ignore, callSignal),
     writeFiles: async (request, callSignal) => await call('writeFiles', [request], ignore, callSignal),
     missing: async (snapshots, callSignal) => await call('missing', [snapshots], ignore, callSignal),
     release: async (snapshots, callSignal) => await call('release', [snapshots], ignore, callSignal),

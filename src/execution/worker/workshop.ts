@@ -119,7 +119,8 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
         await (await import('#execution/ops/container-files.ts')).lookAtFile(request, snapshots, signal),
       readFiles: async ([request], _back, signal) =>
         await (await import('#execution/ops/container-files.ts')).readFiles(request, snapshots, signal),
-      listChanges: async ([snapshot]) => (await import('#execution/ops/container-changes.ts')).listChanges(snapshot, snapshots),
+      listChanges: async ([request], _back, signal) =>
+        await (await import('#execution/ops/tree-changes.ts')).findChanges(request, snapshots, signal),
       writeFiles: async ([request], _back, signal) =>
         await (await import('#execution/ops/container-files.ts')).writeFiles(request, snapshots, signal),
       missing: async ([ids]) => await Promise.resolve(ids.filter((id) => isMissing(snapshots, id))),

@@ -125,6 +125,21 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/load.ts')).loadCommand,
   },
   {
+    names: ['unpack', 'image unpack'],
+    summary: 'Make a folder of the files of an image',
+    load: async () => (await import('./commands/unpack.ts')).unpackCommand,
+  },
+  {
+    names: ['image tree'],
+    summary: 'Show the layers of an image',
+    load: async () => (await import('./commands/image-layers.ts')).imageTreeCommand,
+  },
+  {
+    names: ['image diff'],
+    summary: 'List the files that an image changes in the layers below it, or from one image to another',
+    load: async () => (await import('./commands/image-diff.ts')).imageDiffCommand,
+  },
+  {
     names: ['cp', 'container cp'],
     summary: 'Copy files/folders between a container and the local filesystem',
     load: async () => (await import('./commands/cp.ts')).cpCommand,

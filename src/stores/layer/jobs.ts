@@ -42,9 +42,12 @@ type BlobJob = {
   readonly width: number;
 };
 
-/** Absolute paths. `passes`: somebody takes the bytes on as they come, and the tar may be left in segments. */
+/**
+ * Absolute paths. `asRoot`: the folder becomes the root of the tree itself, with its mode and time, and with `keepsOwners` all entries get the owners that they have in it; else
+ * everything is this process's user's. `passes`: somebody takes the bytes on as they come, and the tar may be left in segments.
+ */
 export type ExportTarget =
-  | { readonly kind: 'folder'; readonly path: string }
+  | { readonly kind: 'folder'; readonly path: string; readonly asRoot?: { readonly keepsOwners: boolean } }
   | { readonly kind: 'tar'; readonly file: string; readonly passes: boolean };
 
 /** A chain of folders, topmost first (none: an empty tree), the folder that its files are put under, and what is said about them. */

@@ -8,7 +8,7 @@ import { formatSize } from '#ground/base/human.ts';
 import { cleanPath, parseCopyArgument } from '#engine/copy-rules.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
-import { flag, type Option } from '../option.ts';
+import { flag, text, type Option } from '../option.ts';
 import { archiveWriter } from '../output/archive-writer.ts';
 import { openTransferScreen } from '../output/transfers.ts';
 
@@ -21,17 +21,28 @@ const quiet: Option<boolean | undefined> = {
 export const cpCommand = defineCommand({
   name: 'cp',
   summary: 'Copy files/folders between a container and the local filesystem',
-  usage: '[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n       jettison cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH',
+  usage:
+    '[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n       jettison cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH\n       jettison cp [OPTIONS] --from IMAGE SRC_PATH DEST_PATH|-',
   options: {
     archive: flag('archive', { short: 'a', help: 'Archive mode (copy all uid/gid information)' }),
+    from: text('from', { value: 'image', help: 'Copy out of this image, as "COPY --from" does: SRC_PATH is a path in it' }),
     followLink: flag('follow-link', { short: 'L', help: 'Always follow symlinks in SRC_PATH' }),
+    platform: text('platform', { help: 'With "--from": which image of several, "os/architecture[/variant]"' }),
     quiet,
   },
   arguments: [2, 2],
   async run({ options, arguments: [from = '', to = ''] }, around, signal) {
     if (from === '') throw new JettisonError('cli/usage', 'source can not be empty');
     if (to === '') throw new JettisonError('cli/usage', 'destination can not be empty');
-    const [source, destination] = [parseCopyArgument(from), parseCopyArgument(to)];
+    const image = imageOf(options);
+    const [source, destination] =
+      image === undefined
+        ? [parseCopyArgument(from), parseCopyArgument(to)]
+        : // Paths may hold colons: no container is meant.
+          [
+            { container: undefined, path: from },
+            { container: undefined, path: to },
+          ];
     await using engine = await engineFor(around);
     using screen = openTransferScreen(around.streams.stderr, around);
     const copied = await copy();
@@ -45,9 +56,10 @@ export const cpCommand = defineCommand({
         throw new JettisonError('cli/usage', 'copying between containers is not supported', {
           hint: 'Copy to a folder of this machine first',
         });
-      if (source.container !== undefined) {
+      const place = image ?? (source.container === undefined ? undefined : ({ kind: 'container', name: source.container } as const));
+      if (place !== undefined) {
         const target = destination.path === '-' ? archiveWriter(around, signal) : localPath(destination.path, around);
-        return await copyFrom(engine, { container: source.container, path: source.path, followLink, to: target }, report, signal);
+        return await copyFrom(engine, { source: place, path: source.path, followLink, to: target }, report, signal);
       }
       if (destination.container === undefined) throw new JettisonError('cli/usage', 'must specify at least one container source');
       const stdin: AsyncIterable<Uint8Array> = around.streams.stdin;
@@ -57,6 +69,13 @@ export const cpCommand = defineCommand({
     }
   },
 });
+
+/** A name of an image may hold colons of its own, and a container may be called like any prefix: so an image is no part of the path. Throws `cli/usage`. */
+function imageOf({ from, platform }: { readonly from: string | undefined; readonly platform: string | undefined }) {
+  if (from !== undefined) return { kind: 'image', name: from, platform } as const;
+  if (platform !== undefined) throw new JettisonError('cli/usage', '"--platform" chooses an image: it needs "--from"');
+  return undefined;
+}
 
 function localPath(path: string, { currentFolder }: Surroundings): string {
   return cleanPath(path, resolve(currentFolder));

@@ -16,7 +16,12 @@ export const diffCommand = defineCommand({
     await using engine = await engineFor(around);
     using screen = openTransferScreen(around.streams.stderr, around);
     const changes = await diffContainer(engine, name, screen.report, signal);
-    around.streams.stdout.write(changes.map(({ kind, path }) => `${letters[kind]} ${harmless(path, false)}\n`).join(''));
+    around.streams.stdout.write(changeLines(changes));
     return 0;
   },
 });
+
+/** A line for each change, as docker and podman have it. */
+export function changeLines(changes: readonly FileChange[]): string {
+  return changes.map(({ kind, path }) => `${letters[kind]} ${harmless(path, false)}\n`).join('');
+}

@@ -1,6 +1,5 @@
-import { inspect } from '#engine/inspect.ts';
-import type { InspectKind } from '#engine/info-requests.ts';
-import { defineCommand, type Command } from '../command.ts';
+import { inspect, inspectForPlatform } from '#engine/inspect.ts';
+import { defineCommand } from '../command.ts';
 import { choice, text } from '../option.ts';
 import { inspectEach } from './inspect-each.ts';
 
@@ -18,18 +17,25 @@ export const inspectCommand = defineCommand({
     await inspectEach({ names, format: options.format }, around, async (engine, name) => await inspect(engine, name, options.type)),
 });
 
-export const inspectImageCommand = inspectKind('image', 'Show what is known of images');
-export const inspectContainerCommand = inspectKind('container', 'Show what is known of containers');
+export const inspectImageCommand = defineCommand({
+  name: 'image inspect',
+  summary: 'Show what is known of images',
+  usage: '[OPTIONS] IMAGE [IMAGE...]',
+  options: { format, platform: text('platform', { help: 'Of images for several platforms: "os/architecture[/variant]"' }) },
+  arguments: [1, Infinity],
+  run: async ({ options, arguments: names }, around) =>
+    await inspectEach({ names, format: options.format }, around, async (engine, name) =>
+      options.platform === undefined ? await inspect(engine, name, 'image') : inspectForPlatform(engine, name, options.platform),
+    ),
+});
 
-function inspectKind(kind: Extract<InspectKind, 'image' | 'container'>, summary: string): Command {
-  return defineCommand({
-    name: `${kind} inspect`,
-    summary,
-    usage: `[OPTIONS] ${kind.toUpperCase()} [${kind.toUpperCase()}...]`,
-    options: { format },
-    notBuilt: 's=size platform',
-    arguments: [1, Infinity],
-    run: async ({ options, arguments: names }, around) =>
-      await inspectEach({ names, format: options.format }, around, async (engine, name) => await inspect(engine, name, kind)),
-  });
-}
+export const inspectContainerCommand = defineCommand({
+  name: 'container inspect',
+  summary: 'Show what is known of containers',
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  options: { format },
+  notBuilt: 's=size',
+  arguments: [1, Infinity],
+  run: async ({ options, arguments: names }, around) =>
+    await inspectEach({ names, format: options.format }, around, async (engine, name) => await inspect(engine, name, 'container')),
+});

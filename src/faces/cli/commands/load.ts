@@ -12,9 +12,9 @@ export const loadCommand = defineCommand({
   usage: '[OPTIONS]',
   options: {
     input: text('input', { short: 'i', help: 'Read from a tar archive file, instead of STDIN' }),
+    platform: text('platform', { help: 'Only the images for this platform: "os/architecture[/variant]"' }),
     quiet: flag('quiet', { short: 'q', help: 'Do not show progress' }),
   },
-  notBuilt: 'platform',
   arguments: [0, 0],
   async run({ options }, around, signal) {
     const { stdin, stdout, stderr } = around.streams;
@@ -28,7 +28,7 @@ export const loadCommand = defineCommand({
     await using engine = await engineFor(around);
     const loaded = await (async () => {
       using screen = options.quiet ? silentTransferScreen() : openTransferScreen(stderr, around);
-      return await loadImages(engine, { source }, screen.report, signal);
+      return await loadImages(engine, { source, platform: options.platform }, screen.report, signal);
     })();
     for (const image of loaded) {
       const lines = image.names.length > 0 ? image.names.map((name) => `Loaded image: ${name}\n`) : [`Loaded image ID: ${image.id}\n`];

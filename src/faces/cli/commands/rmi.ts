@@ -1,8 +1,9 @@
 import { removeImages } from '#engine/images.ts';
+import { removePlatforms } from '#engine/remove-platforms.ts';
 import { isCode } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
-import { flag } from '../option.ts';
+import { flag, list } from '../option.ts';
 import { printError } from '../output/error.ts';
 import { forEachName } from './for-each-name.ts';
 
@@ -13,13 +14,19 @@ export const rmiCommand = defineCommand({
   options: {
     force: flag('force', { short: 'f', help: 'Force removal of the image' }),
     noPrune: flag('no-prune', { help: 'Do not delete untagged parents (there are none)' }),
+    platforms: list('platform', { help: 'Of images for several platforms only these: "os/architecture[/variant]"' }),
   },
-  notBuilt: 'platform',
   arguments: [1, Infinity],
   async run({ options, arguments: names }, around, signal) {
+    const { force } = options;
+    const platforms = options.platforms.flatMap((text) => text.split(','));
     await using engine = await engineFor(around);
     const work = async (name: string): Promise<void> => {
-      for (const removed of await removeImages(engine, [name], { force: options.force }, signal)) {
+      const removing =
+        platforms.length === 0
+          ? await removeImages(engine, [name], { force }, signal)
+          : await removePlatforms(engine, { name, platforms, force }, signal);
+      for (const removed of removing) {
         around.streams.stdout.write(removed.kind === 'untagged' ? `Untagged: ${removed.name}\n` : `Deleted: ${removed.id}\n`);
       }
     };
@@ -27,7 +34,7 @@ export const rmiCommand = defineCommand({
       try {
         await work(name);
       } catch (error) {
-        if (!options.force || !isCode(error, 'image/not-found')) throw error;
+        if (!force || !isCode(error, 'image/not-found')) throw error;
         // As docker: said, and no failure.
         printError(error, around.streams.stderr, 0);
       }

@@ -30,8 +30,13 @@ import {
 import type { TreeEntry } from '#ground/linux/tree.ts';
 import { belongsToLayer } from '../attributes.ts';
 
-/** What an entry is to be like; its owner is whoever fills the folder. */
-export type Look = { readonly mode: number; readonly mtime: bigint; readonly xattrs: ReadonlyMap<string, Uint8Array> };
+/** What an entry is to be like; without `owner` (uid, gid) it is that of whoever fills the folder. */
+export type Look = {
+  readonly mode: number;
+  readonly mtime: bigint;
+  readonly xattrs: ReadonlyMap<string, Uint8Array>;
+  readonly owner?: readonly [number, number];
+};
 
 const nodeTypes = { fifo: fileTypes.fifo, 'character-device': fileTypes.character, 'block-device': fileTypes.block } as const;
 
@@ -94,16 +99,20 @@ function folderAt(place: Place, handsOnGroup: boolean): ClientFolder {
       throw error;
     }
   };
+  const ownerOf = ({ owner }: Look): readonly [number, number] | undefined => owner ?? (handsOnGroup ? ownIds() : undefined);
   const dressDraft = (look: Look, isLink: boolean): void => {
-    if (handsOnGroup) changeOwnerAt(file, draft, ...ownIds());
+    const owner = ownerOf(look);
+    if (owner !== undefined) giving(owner, () => changeOwnerAt(file, draft, ...owner));
     if (!isLink) changeModeAt(file, draft, look.mode);
     changeTimeAt(file, draft, look.mtime);
   };
-  const dressOpen = (open: number, { mode, mtime, xattrs }: Look): void => {
-    if (handsOnGroup) fchownSync(open, ...ownIds());
-    fchmodSync(open, mode);
-    setAttributes(open, xattrs);
-    changeTimeOf(open, mtime);
+  const dressOpen = (open: number, look: Look): void => {
+    const owner = ownerOf(look);
+    if (owner !== undefined) giving(owner, () => fchownSync(open, ...owner));
+    // After the owner: a change of owner takes the bits of set-user-ID and capabilities away.
+    fchmodSync(open, look.mode);
+    setAttributes(open, look.xattrs);
+    changeTimeOf(open, look.mtime);
   };
   return {
     pathOf,
@@ -205,6 +214,15 @@ function isSetgid(folder: number): boolean {
 
 function ownIds(): readonly [number, number] {
   return [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+}
+
+/** Throws `layer/owner-refused` where this user cannot give files to `owner`. */
+function giving([uid, gid]: readonly [number, number], change: () => void): void {
+  if (!ignoring(['EPERM', 'EINVAL'], change))
+    throw new JettisonError('layer/owner-refused', `This user cannot give files to ${uid}:${gid}, whose they are in the image`, {
+      fault: 'environment',
+      hint: 'Let them be your own: --no-same-owner',
+    });
 }
 
 /** False where it failed with one of these errors. */

@@ -27,7 +27,7 @@ export function exportFiles({ parts, path, time, to }: Extract<Job, { kind: 'exp
     const chosen = choose(tree, path);
     return { tree, chosen, under, time, notes: notesOf(tree, chosen, notes, watch) };
   });
-  return to.kind === 'folder' ? fillFolder(to.path, exports, watch) : writeTreeTar(to, exports, watch);
+  return to.kind === 'folder' ? fillFolder(to, exports, watch) : writeTreeTar(to, exports, watch);
 }
 
 function choose(tree: Tree, path: ByteString): Chosen {

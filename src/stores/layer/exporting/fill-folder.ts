@@ -1,29 +1,37 @@
 import { asByteString, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { sharedInode } from '#ground/linux/tree-digest.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
-import type { Exported, Watch } from '../jobs.ts';
+import type { Exported, ExportTarget, Watch } from '../jobs.ts';
 import { openClientFolder, type ClientFolder, type Look } from './client-folder.ts';
 import { standsForDevice } from './device.ts';
 import type { Export } from './export-files.ts';
 
-/** Makes the folders and those above it where they are missing; they keep their own mode and time. Throws as `exportTree`. */
-export function fillFolder(path: string, exports: readonly Export[], watch: Watch): Exported {
-  const all = exports.map((one) => fill(one.under === undefined ? path : `${path}/${toText(one.under)}`, one, watch));
+type Folder = Extract<ExportTarget, { kind: 'folder' }>;
+
+/** Makes the folders and those above it where they are missing; they keep their own mode and time, unless one becomes the root. Throws as `exportTree`. */
+export function fillFolder(to: Folder, exports: readonly Export[], watch: Watch): Exported {
+  const all = exports.map((one) => fill(one.under === undefined ? to : { ...to, path: `${to.path}/${toText(one.under)}` }, one, watch));
   const sum = (count: (one: Exported) => number): number => all.reduce((total, one) => total + count(one), 0);
   return { entries: sum(({ entries }) => entries), size: sum(({ size }) => size), segments: 0 };
 }
 
-function fill(path: string, { tree, chosen, time, notes }: Export, watch: Watch): Exported {
+function fill({ path, asRoot }: Folder, { tree, chosen, time, notes }: Export, watch: Watch): Exported {
   using root = openClientFolder(path);
   const firstPaths = new Map<string, ByteString>();
   let entries = 0;
   let size = 0;
 
+  const lookOf = (entry: TreeEntry): Look => ({
+    mode: entry.mode,
+    mtime: time ?? entry.mtime,
+    xattrs: tree.xattrs(entry),
+    ...(asRoot?.keepsOwners === true ? { owner: [entry.uid, entry.gid] } : {}),
+  });
   const place = (folder: ClientFolder, name: ByteString, entry: TreeEntry): void => {
     if (entry.kind === 'socket') return;
     watch.check();
     entries++;
-    const look: Look = { mode: entry.mode, mtime: time ?? entry.mtime, xattrs: tree.xattrs(entry) };
+    const look = lookOf(entry);
     if (entry.kind === 'folder') {
       using inner = folder.enter(name);
       for (const child of tree.list(entry.path)) place(inner, nameOf(child.path), child);
@@ -47,6 +55,7 @@ function fill(path: string, { tree, chosen, time, notes }: Export, watch: Watch)
     size += bytes.length;
     root.write(name, bytes, { mode: 0o600, mtime: time ?? BigInt(Date.now()) * 1_000_000n, xattrs: new Map() });
   }
+  if (asRoot !== undefined && chosen.name === '') root.dress(lookOf(chosen.entry));
   return { entries, size, segments: 0 };
 }
 
