@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { systemCode } from '#ground/base/errors.ts';
+import { JettisonError, systemCode, unreachable } from '#ground/base/errors.ts';
 import { startOf } from '#ground/base/process-identity.ts';
 import type { Container } from '#execution/container/store.ts';
 import type { Engine } from './open.ts';
@@ -43,4 +43,36 @@ export function processOfContainer(engine: Engine, container: Container): { read
   // The number may be another's by now.
   if (process === null || process === undefined || process.start === null || startOf(process.pid) !== process.start) return undefined;
   return { pid: process.pid, start: process.start };
+}
+
+/** Throws `engine/container-not-running`, `engine/container-restarting`, and `engine/container-paused` where `before` names what cannot be done while it is paused. */
+export function assertRuns(container: Container, before?: string): void {
+  const { name, state } = container;
+  switch (state.kind) {
+    case 'running':
+      return;
+    case 'paused':
+      if (before === undefined) return;
+      throw new JettisonError('engine/container-paused', `Container ${name} is paused, unpause the container before ${before}`);
+    case 'restarting':
+      throw new JettisonError('engine/container-restarting', `Container ${name} is restarting, wait until the container is running`);
+    case 'created':
+    case 'exited':
+    case 'dead':
+      throw notRunning(container);
+    default:
+      unreachable(state.kind, 'state');
+  }
+}
+
+export function notRunning({ id }: Pick<Container, 'id'>): JettisonError {
+  return new JettisonError('engine/container-not-running', `container ${id} is not running`, { hint: 'Start it first' });
+}
+
+/** It runs in another PID namespace. */
+export function elsewhere({ name }: Pick<Container, 'name'>): JettisonError {
+  return new JettisonError('engine/container-elsewhere', `The processes of container ${name} cannot be seen from here`, {
+    fault: 'environment',
+    hint: 'Run the command where the container was started: in the same PID namespace',
+  });
 }

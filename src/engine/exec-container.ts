@@ -1,10 +1,10 @@
 /** `exec`: one more process in a container that runs. */
-import { JettisonError, isCode, unreachable } from '#ground/base/errors.ts';
+import { isCode } from '#ground/base/errors.ts';
 import { startOf } from '#ground/base/process-identity.ts';
 import type { TerminalSize } from '#execution/worker/contract.ts';
 import { askExec } from '#execution/worker/control.ts';
 import type { ExecProcess } from '#execution/worker/exec-process.ts';
-import { runningState } from './container-process.ts';
+import { assertRuns, elsewhere, notRunning, runningState } from './container-process.ts';
 import type { Container } from './find-container.ts';
 import type { Engine } from './open.ts';
 
@@ -26,7 +26,7 @@ export type ExecWish = {
 
 /** Throws `engine/container-not-running`, `engine/container-paused`, and what keeps the process from starting. */
 export async function execInContainer(engine: Engine, container: Container, wish: ExecWish): Promise<ExecProcess> {
-  assertRuns(container);
+  assertRuns(container, 'exec');
   const { arguments: words, environment, user, workingDirectory, terminal, isPrivileged } = wish;
   const asked = {
     arguments: [...words],
@@ -40,11 +40,7 @@ export async function execInContainer(engine: Engine, container: Container, wish
   const call = await askExec(engine.containers.folder(container.id), asked);
   const worker = runningState(engine, container)?.worker;
   if (call === undefined || worker === undefined || worker === null) throw notRunning(container);
-  if (worker.start === null || startOf(worker.pid) !== worker.start)
-    throw new JettisonError('engine/container-elsewhere', `The processes of container ${container.name} cannot be seen from here`, {
-      fault: 'environment',
-      hint: 'Run the command where the container was started: in the same PID namespace',
-    });
+  if (worker.start === null || startOf(worker.pid) !== worker.start) throw elsewhere(container);
   const { startExec } = await import('#execution/worker/exec-process.ts');
   const stdin = wish.stdin ? 'own' : 'nothing';
   return startExec({ worker: worker.pid, call, stdin, terminal, isDetached: wish.isDetached });
@@ -56,26 +52,4 @@ export function execFailureCode(error: unknown): number {
   if (isCode(error, 'worker/exec-failed')) return /no such file|not found/iu.test(error.message) ? 127 : 126;
   const refused = ['runtime/command-not-executable', 'runtime/unknown-user', 'runtime/unknown-group', 'runtime/bad-user'];
   return refused.some((code) => isCode(error, code)) ? 126 : 1;
-}
-
-function assertRuns(container: Container): void {
-  const { name, state } = container;
-  switch (state.kind) {
-    case 'running':
-      return;
-    case 'paused':
-      throw new JettisonError('engine/container-paused', `Container ${name} is paused, unpause the container before exec`);
-    case 'restarting':
-      throw new JettisonError('engine/container-restarting', `Container ${name} is restarting, wait until the container is running`);
-    case 'created':
-    case 'exited':
-    case 'dead':
-      throw notRunning(container);
-    default:
-      unreachable(state.kind, 'state');
-  }
-}
-
-function notRunning({ id }: Container): JettisonError {
-  return new JettisonError('engine/container-not-running', `container ${id} is not running`, { hint: 'Start it first' });
 }

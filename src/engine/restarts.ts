@@ -15,13 +15,14 @@ const longestPause = 60_000;
 const goodRun = 10_000;
 const lookEvery = 100;
 
-export function createRestarts(engine: Engine, { id, spec }: Container): Restarts {
-  const { policy, maximum } = spec.restart;
+export function createRestarts(engine: Engine, { id }: Container): Restarts {
   let count = 0;
   let pause = firstPause;
   const isToStop = (): boolean => engine.containers.find(id)?.isToStop !== false;
   return {
     isDue(code) {
+      // It may have another policy by now.
+      const { policy, maximum } = engine.containers.find(id)?.spec.restart ?? { policy: 'no', maximum: 0 };
       if (policy === 'no' || isToStop()) return false;
       return policy !== 'on-failure' || (code !== 0 && (maximum === 0 || count < maximum));
     },

@@ -94,6 +94,69 @@ for (const seat of seats) {
       assert.equal(refused.code, 1);
     });
 
+    test('top: the processes of the container alone, by the ps of this machine or without one', async () => {
+      const lines = (await host.succeed(['top', 'cc'])).trim().split('\n');
+      assert.match(lines[0] ?? '', /^UID +PID +PPID +C +STIME +TTY +TIME +CMD$/);
+      assert.match(lines[1] ?? '', / sh -c trap exit TERM; echo \$\$ >\/pid;/);
+      assert.match(await host.succeed(['top', 'cc', '-o', 'pid,comm']), /^PID +COMMAND\n\d+ +sh\n/);
+      const blind = await host.jettison(['top', 'cc', '-o', 'comm']);
+      assert.deepEqual([blind.status, /Couldn't find PID field in ps output/.test(blind.stderr)], [1, true]);
+      assert.match((await host.jettison(['top', 'cc', '-o', 'x=PID'])).stderr, /specifying "x=PID" is not allowed/);
+    });
+
+    test('stats: what runs is counted, what does not is 0', async () => {
+      await host.succeed(['create', '--name', 'still', '--network', 'none', 'busybox', 'true']);
+      await exec('-d', 'cc', 'sh', '-c', 'exec yes >/dev/null');
+      const table = await host.succeed(['stats', '--no-stream', 'cc', 'still']);
+      assert.match(table, /^CONTAINER ID +NAME +CPU % +MEM USAGE \/ LIMIT +MEM % +NET I\/O +BLOCK I\/O +PIDS\n/);
+      assert.match(table, /still +0\.00% +0B \/ 0B +0\.00% +0B \/ 0B +0B \/ 0B +0\n$/);
+      const words = (await host.succeed(['stats', '--no-stream', '--format', '{{.Name}} {{.CPUPerc}} {{.PIDs}} {{.Source}}', 'cc'])).trim();
+      assert.match(words, /^cc \d+\.\d\d% [2-9] processes$/);
+      assert.ok(parseFloat(words.split(' ')[1] ?? '') > 1, words);
+      await exec('cc', 'killall', 'yes');
+      const gone = await host.jettison(['stats', '--no-stream', 'nosuch']);
+      assert.deepEqual([gone.status, /No such container: nosuch/.test(gone.stderr)], [1, true]);
+      await host.succeed(['rm', 'still']);
+    });
+
+    test('update: limits of what runs, all kept for its next start', async () => {
+      assert.match((await host.jettison(['update', 'cc'])).stderr, /you must provide one or more flags when using this command/);
+      assert.equal(await host.succeed(['update', '--restart', 'on-failure:3', 'cc']), 'cc\n');
+      assert.equal(
+        await host.succeed([
+          'inspect',
+          'cc',
+          '--format',
+          '{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}',
+        ]),
+        'on-failure 3\n',
+      );
+      const asked = await host.jettison(['update', '--memory', '64m', '--pids-limit', '50', 'cc']);
+      if (seat.as === 'user') {
+        assert.match(asked.stderr, /making cgroups takes the rights of the machine's root/);
+        assert.equal(
+          await host.succeed(['inspect', 'cc', '--format', '{{.HostConfig.Memory}}']),
+          '0\n',
+          'nothing is kept of what cannot be',
+        );
+        return;
+      }
+      assert.deepEqual([asked.status, asked.stdout], [0, 'cc\n'], asked.stderr);
+      assert.match(await host.succeed(['stats', '--no-stream', 'cc']), / \/ 64MiB /);
+      assert.match((await status('cc', 'sh', '-c', 'for i in $(seq 60); do sleep 1 & done')).stderr, /can't fork/);
+      const more = await host.jettison(['update', '--memory', '512m', 'cc']);
+      assert.match(more.stderr, /Memory limit should be smaller than already set memoryswap limit/);
+      await host.succeed(['update', '--memory', '512m', '--memory-swap', '1g', '--cpus', '1', 'cc']);
+      const format = '{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}';
+      assert.equal(await host.succeed(['inspect', 'cc', '--format', format]), '536870912 1073741824 1000000000 50\n');
+      assert.match(await host.succeed(['stats', '--no-stream', 'cc']), / \/ 512MiB /);
+      assert.match(
+        (await host.jettison(['update', '--cpu-quota', '50000', 'cc'])).stderr,
+        /CPU Quota cannot be updated as NanoCPUs has already been set/,
+      );
+      assert.match((await host.jettison(['update', '--cpuset-cpus', '99', 'cc'])).stderr, /Cannot use "99" for "cpuset.cpus"/);
+    });
+
     test('what is detached goes on, and ends with the container; one that does not run, or is paused, is refused', async () => {
       await host.succeed(['run', '-d', '--name', 'other', '--network', 'none', 'busybox', ...idle]);
       await exec('-d', 'other', 'sh', '-c', 'echo $$ >/extra; exec sleep 1000');

@@ -3,14 +3,16 @@
  * locked while its owner lives: a cgroup outlives the processes in it, so what a killed owner left is found there and removed later.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import * as v from 'valibot';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { JettisonError, isCode, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { mountHierarchy, readCount, readHierarchies, removeCgroup, type CgroupHierarchy } from '#ground/linux/cgroup.ts';
 import { tryLockFile, type FileLock } from '#ground/linux/lock-file.ts';
 import type { ProcessMount, ResourceLimits } from './contract.ts';
+import { limitRefused, moveAll } from './cgroup-members.ts';
 import { controllerName, controllersOf, limitFiles, type Controller, type LimitFile } from './limits.ts';
+import type { CountingFolder } from './usage.ts';
 
 export type CgroupPlaces = {
   /** Folder of the files that say what was made; of the store. */
@@ -26,7 +28,16 @@ export type StepCgroup = AsyncDisposable & {
   readonly mounts: readonly ProcessMount[];
   /** Was a process killed because memory would have passed the limit? `ended` with SIGKILL helps to tell where the kernel counts no kills. */
   ranOutOfMemory(ended: { readonly killed: boolean }): boolean;
+  /** Where the kernel counts what the process uses. */
+  readonly folders: () => readonly CountingFolder[];
+  /** Puts processes into it that began outside. Throws `runtime/limit-refused`. */
+  take(standing: Standing): void;
+  /** Other limits from now on: all of them, with those that stay. Throws as `open` does; then some of the new limits may hold. */
+  change(limits: ResourceLimits, standing: Standing): void;
 };
+
+/** Processes that run already, asked for until none is new, and where the first of them stands. */
+export type Standing = { readonly processes: () => readonly number[]; readonly hierarchies: readonly CgroupHierarchy[] };
 
 /** A folder that was or will be made. `isLeaf`: else it goes only when nothing is in it. */
 type Made = { readonly version: 1 | 2; readonly name: string; readonly path: string; readonly isLeaf: boolean };
@@ -38,8 +49,8 @@ const removalTries = 100;
 const removalPause = 20;
 
 export type Cgroups = {
-  /** Makes the cgroup `id` with the limits. Throws `runtime/limit-unsupported`, `runtime/limit-refused`. */
-  open(id: string, limits: ResourceLimits): StepCgroup;
+  /** Makes the cgroup `id` with the limits; `hierarchies`: where the process stands that is to be put into it. Throws `runtime/limit-unsupported`, `runtime/limit-refused`. */
+  open(id: string, limits: ResourceLimits, hierarchies?: readonly CgroupHierarchy[]): StepCgroup;
   /** Removes what owners left that are dead. Never throws for it. */
   sweep(): void;
 };
@@ -52,7 +63,7 @@ export function createCgroups(places: CgroupPlaces): Cgroups {
     return root;
   };
   return {
-    open: (id, limits) => openCgroup(id, limits, { places, rootOf }),
+    open: (id, limits, hierarchies = []) => openCgroup(id, { limits, hierarchies }, { places, rootOf }),
     sweep: () => sweepRecords(places, rootOf),
   };
 }
@@ -77,31 +88,81 @@ function mountOrRefuse(hierarchy: Pick<CgroupHierarchy, 'version' | 'name'>, mou
 
 type Tools = { readonly places: CgroupPlaces; readonly rootOf: (hierarchy: Pick<CgroupHierarchy, 'version' | 'name'>) => string };
 
-function openCgroup(id: string, limits: ResourceLimits, { places, rootOf }: Tools): StepCgroup {
-  const branches = branchesFor(limits, rootOf);
-  const leaves = branches.map((branch) => ({ ...branch, path: join(parentOf(branch.hierarchy, limits), `jettison-${id}`) }));
-  const made = leaves.flatMap(missingFolders);
-  const record = writeRecord(places.records, id, made);
-  const undo = (): boolean => made.toReversed().every((each) => removeMade(each, rootOf(each)));
-  try {
-    for (const leaf of leaves) again(() => makeLeaf(leaf, limits));
-  } catch (error) {
-    if (undo()) record.remove();
-    throw error;
-  }
-  const memory = leaves.find(({ controllers }) => controllers.includes('memory'));
+function openCgroup(
+  id: string,
+  { limits, hierarchies }: { readonly limits: ResourceLimits; readonly hierarchies: readonly CgroupHierarchy[] },
+  { places, rootOf }: Tools,
+): StepCgroup {
+  const stood: Leaf[] = [];
+  const undone: { undo(): boolean; readonly record: Record }[] = [];
+  /** Hierarchies in which they have not stood from the beginning. */
+  const late = new Set<string>();
+  const move = (leaves: readonly Leaf[], standing: Standing): void => {
+    const others = leaves.filter(({ hierarchy, path }) => path !== ownPath(id, hierarchy, standing.hierarchies));
+    for (const { hierarchy } of others) late.add(hierarchy.name);
+    moveAll(others.map(entranceOf), standing.processes);
+  };
+  const enter = (wanted: ResourceLimits, stands: readonly CgroupHierarchy[]): readonly Leaf[] => {
+    const pathOf = (hierarchy: CgroupHierarchy): string =>
+      stood.find((leaf) => leaf.hierarchy.name === hierarchy.name)?.path ??
+      ownPath(id, hierarchy, stands) ??
+      join(parentOf(hierarchy, wanted), `jettison-${id}`);
+    const leaves = branchesFor(wanted, rootOf).map((branch) => ({ ...branch, path: pathOf(branch.hierarchy) }));
+    const made = leaves.flatMap(missingFolders);
+    const record = writeRecord(places.records, undone.length === 0 ? id : `${id}.${undone.length}`, made);
+    const undo = (): boolean => made.toReversed().every((each) => removeMade(each, rootOf(each)));
+    try {
+      for (const leaf of leaves) again(() => makeLeaf(leaf, wanted));
+    } catch (error) {
+      if (undo()) record.remove();
+      throw error;
+    }
+    undone.push({ undo, record });
+    const fresh = leaves.filter(({ hierarchy }) => stood.every((leaf) => leaf.hierarchy.name !== hierarchy.name));
+    const others = stood.filter(({ hierarchy }) => leaves.every((leaf) => leaf.hierarchy.name !== hierarchy.name));
+    stood.splice(0, Infinity, ...others, ...leaves);
+    return fresh;
+  };
+  enter(limits, hierarchies);
   return {
-    entrances: leaves.map(({ root, path }) => join(root, path, 'cgroup.procs')),
-    mounts: mountsOf(leaves.map(({ hierarchy, root, path }) => ({ hierarchy, folder: join(root, path) }))),
-    ranOutOfMemory: (ended) => memory !== undefined && sawKill(join(memory.root, memory.path), memory.hierarchy.version, ended),
+    get entrances() {
+      return stood.map(entranceOf);
+    },
+    mounts: mountsOf(stood.map(({ hierarchy, root, path }) => ({ hierarchy, folder: join(root, path) }))),
+    folders: () =>
+      stood.map(({ hierarchy: { version, name }, root, path }) => ({ version, folder: join(root, path), isWhole: !late.has(name) })),
+    ranOutOfMemory(ended) {
+      const memory = stood.find(({ controllers }) => controllers.includes('memory'));
+      return memory !== undefined && sawKill(join(memory.root, memory.path), memory.hierarchy.version, ended);
+    },
+    take: (standing) => move(stood, standing),
+    change: (wanted, standing) => move(enter({ ...wanted, ...keptParent(limits) }, standing.hierarchies), standing),
     async [Symbol.asyncDispose]() {
       for (let attempt = 0; attempt < removalTries; attempt++) {
-        if (undo()) return record.remove();
+        while (undone.at(-1)?.undo() === true) undone.pop()?.record.remove();
+        if (undone.length === 0) return;
         await pause(removalPause);
       }
       log('cgroup jettison-%s stays: processes are still in it', id);
     },
   };
+}
+
+type Leaf = Branch & { readonly path: string };
+
+function entranceOf({ root, path }: Leaf): string {
+  return join(root, path, 'cgroup.procs');
+}
+
+/** The cgroup that a runtime made for the process: it puts those that join the process there, too. */
+function ownPath(id: string, { name }: CgroupHierarchy, hierarchies: readonly CgroupHierarchy[]): string | undefined {
+  const path = hierarchies.find((one) => one.name === name)?.own;
+  return path !== undefined && basename(path).includes(id) ? path : undefined;
+}
+
+/** Where it stands is not a limit that could be changed. */
+function keptParent({ cgroupParent }: ResourceLimits): Pick<ResourceLimits, 'cgroupParent'> {
+  return cgroupParent === undefined ? {} : { cgroupParent };
 }
 
 /** The hierarchies to stand in: those with a controller that a limit needs, and with a parent of the user's all that count something. */
@@ -149,7 +210,7 @@ function slicePath(slice: string): string {
 }
 
 /** Outermost first. */
-function missingFolders({ hierarchy, root, path }: Branch & { readonly path: string }): readonly Made[] {
+function missingFolders({ hierarchy, root, path }: Leaf): readonly Made[] {
   const missing: Made[] = [];
   for (let at = path; at !== '/' && !statSync(join(root, at), { throwIfNoEntry: false }); at = dirname(at))
     missing.unshift({ version: hierarchy.version, name: hierarchy.name, path: at, isLeaf: at === path });
@@ -167,7 +228,7 @@ function again(make: () => void): void {
   }
 }
 
-function makeLeaf(leaf: Branch & { readonly path: string }, limits: ResourceLimits): void {
+function makeLeaf(leaf: Leaf, limits: ResourceLimits): void {
   const { hierarchy, root, path, controllers } = leaf;
   const parts = path.split('/').filter(Boolean);
   let folder = root;
@@ -178,8 +239,17 @@ function makeLeaf(leaf: Branch & { readonly path: string }, limits: ResourceLimi
     makeFolder(folder);
     if (hierarchy.version === 1 && hierarchy.name.split(',').includes('cpuset')) inheritCpuset(parent, folder);
   }
-  for (const controller of controllers) {
-    for (const limit of limitFiles(limits, controller, hierarchy.version)) writeLimit(folder, limit);
+  for (const controller of controllers) writeLimits(folder, limitFiles(limits, controller, hierarchy.version));
+}
+
+/** Of limits that bound each other (version 1: memory, and memory with swap) the order depends on which way they go. */
+function writeLimits(folder: string, files: readonly LimitFile[]): void {
+  try {
+    for (const file of files) writeLimit(folder, file);
+  } catch (error) {
+    if (files.length < 2 || !isCode(error, 'runtime/limit-refused')) throw error;
+    for (const file of files.toReversed()) writeLimit(folder, file);
+    for (const file of files) writeLimit(folder, file);
   }
 }
 
@@ -189,7 +259,7 @@ function makeFolder(folder: string): void {
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return;
     if (systemCode(error) === 'ENOENT') throw error;
-    throw refused('Cannot make a cgroup', error);
+    throw limitRefused('Cannot make a cgroup', error);
   }
 }
 
@@ -201,7 +271,7 @@ function allowBelow(folder: string, controllers: readonly Controller[]): void {
     try {
       writeFileSync(file, `+${controller}`);
     } catch (error) {
-      throw refused(`Cannot use the cgroup controller "${controller}"`, error);
+      throw limitRefused(`Cannot use the cgroup controller "${controller}"`, error);
     }
   }
 }
@@ -220,8 +290,8 @@ function writeLimit(folder: string, { file: name, instead, value, optional }: Li
   } catch (error) {
     if (systemCode(error) === 'ENOENT' && optional) return;
     if (systemCode(error) === 'ENOENT') throw unsupported(`The kernel has no "${file}"`);
-    if (file.startsWith('cpuset.')) throw refused(`Cannot use "${value}" for "${file}": there is ${available(folder, file)}`, error);
-    throw refused(`The kernel does not take "${value}" for "${file}"`, error);
+    if (file.startsWith('cpuset.')) throw limitRefused(`Cannot use "${value}" for "${file}": there is ${available(folder, file)}`, error);
+    throw limitRefused(`The kernel does not take "${value}" for "${file}"`, error);
   }
 }
 
@@ -315,18 +385,6 @@ function unsupported(message: string): JettisonError {
   return new JettisonError('runtime/limit-unsupported', message, {
     fault: 'environment',
     hint: 'Leave the limit out, or turn the controller on in the kernel',
-  });
-}
-
-function refused(message: string, cause: unknown): JettisonError {
-  const why = systemCode(cause) ?? '';
-  return new JettisonError('runtime/limit-refused', `${message}${why === '' ? '' : ` (${why})`}`, {
-    fault: 'environment',
-    cause,
-    hint:
-      why === 'EBUSY'
-        ? 'Processes stand in a cgroup that would have to hand limits on: name another "--cgroup-parent"'
-        : 'Leave the limit out',
   });
 }
 

@@ -69,6 +69,12 @@ export function openChrootRuntime(bundles: string): Runtime & Disposable {
     },
     pause: refusePause,
     resume: refusePause,
+    usage: () => {
+      throw notInChroot('be measured ("stats")');
+    },
+    limit: () => {
+      throw notInChroot('have limits of memory and processors');
+    },
     resized: () => undefined,
     [Symbol.dispose]: () => own[Symbol.dispose](),
   };

@@ -1,5 +1,6 @@
 /** What it takes to run one process over a root file system, whatever program does it. */
 import type { ChildStreams } from '#ground/linux/child.ts';
+import type { Usage } from './usage.ts';
 
 /** Ids as the kernel takes them, 0 to 2^31 - 1. */
 export type ProcessUser = { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
@@ -189,6 +190,10 @@ export type Runtime = {
   /** Stops all processes of a run where they are, or lets them go on; nothing when it has ended. Throws `runtime/not-in-chroot`. */
   pause(id: string): void;
   resume(id: string): void;
+  /** What its processes use and have used; undefined when it has ended. Throws `runtime/not-in-chroot`. */
+  usage(id: string): Usage | undefined;
+  /** Other limits from now on, all of them; nothing when it has ended. Throws `runtime/limit-...`, `runtime/not-in-chroot`, `runtime/no-cgroups`. */
+  limit(id: string, limits: ResourceLimits): Promise<void>;
   /** The terminal that a run has as its streams has another size now. */
   resized(id: string, size: TerminalSize): void;
 };

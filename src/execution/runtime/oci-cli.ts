@@ -5,15 +5,17 @@ import { join } from 'node:path';
 import { asByteString, bytesOf } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
+import { readHierarchies } from '#ground/linux/cgroup.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
 import { sendSignal, signalName, startChild, type Child, type ChildExit } from '#ground/linux/child.ts';
 import { orphanedContainers } from '#ground/linux/orphans.ts';
-import { hasExecuted, pauseContainer, resumeContainer } from '#ground/linux/container-processes.ts';
+import { hasExecuted, pauseContainer, processesOf, resumeContainer } from '#ground/linux/container-processes.ts';
 import { openBundle, specText, type Bundle } from './bundle.ts';
 import type { Cgroups, StepCgroup } from './cgroups.ts';
 import { checkBefore, numberOf } from './check.ts';
 import type { ExitStatus, ExtraCall, ExtraProcess, ProcessRequest, ProcessStreams, Runtime, StartedProcess } from './contract.ts';
 import { terminalRest } from './terminal-rest.ts';
+import { measureRun } from './usage.ts';
 import type { HostFacts } from './spec.ts';
 
 export type Program = {
@@ -32,7 +34,13 @@ const log = createLog('runtime');
 /** All that the runtime itself sees of our environment. */
 export const ownEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 
-type Running = { readonly child: Child; readonly bundle: Bundle; readonly stopSignal: number; readonly cgroup: StepCgroup | undefined };
+type Running = {
+  readonly child: Child;
+  readonly bundle: Bundle;
+  readonly stopSignal: number;
+  /** Its own, or one that it was given while it ran. */
+  readonly cgroup: { of: StepCgroup | undefined };
+};
 
 export type RuntimeSetting = {
   readonly program: Program;
@@ -57,13 +65,14 @@ export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting
     async run(request, streams, signal) {
       signal.throwIfAborted();
       const stopSignal = checkBefore(request);
-      await using cgroup = await openLimits(request, cgroups);
+      await using opened = await openLimits(request, cgroups);
+      const cgroup = opened.of;
       using bundle = openBundle(bundles, { ...request, mounts: [...request.mounts, ...(cgroup?.mounts ?? [])] }, host);
       const words = [program.file, ...runArguments(program, state, { bundle, id: request.id })];
       const [file = '', ...rest] = cgroup === undefined ? words : entering(cgroup, words);
       const command = { file, arguments: rest, environment: ownEnvironment, folder: bundle.folder };
       const child = await startChild(command, streams);
-      const run = { child, bundle, stopSignal, cgroup };
+      const run: Running = { child, bundle, stopSignal, cgroup: opened };
       running.set(request.id, run);
       if (request.onStart !== undefined) void tellStart(run, [program.file, ...callArguments(program, state, [])], request.onStart);
       try {
@@ -72,7 +81,7 @@ export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting
         if (request.terminal && program.name === 'crun') passOnRest(bundle, streams);
         await child.exit;
         signal.throwIfAborted();
-        return statusWithin(cgroup, exit, () => statusOf(program, exit, bundle));
+        return statusWithin(opened.of, exit, () => statusOf(program, exit, bundle));
       } finally {
         running.delete(request.id);
       }
@@ -93,6 +102,21 @@ export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting
     resume(id) {
       const first = running.get(id)?.bundle.firstProcess();
       if (first !== undefined) resumeContainer(first);
+    },
+    usage(id) {
+      const run = running.get(id);
+      const first = run?.bundle.firstProcess();
+      return run === undefined || first === undefined ? undefined : measureRun(first, run.cgroup.of?.folders() ?? []);
+    },
+    async limit(id, limits) {
+      const run = running.get(id);
+      const first = run?.bundle.firstProcess();
+      if (run === undefined || first === undefined) return;
+      const hierarchies = readHierarchies(readFileSync(`/proc/${first}/cgroup`, 'utf8'));
+      const standing = { processes: () => processesOf(first), hierarchies };
+      if (run.cgroup.of !== undefined) return run.cgroup.of.change(limits, standing);
+      run.cgroup.of = (await needCgroups(cgroups)).open(id, limits, hierarchies);
+      run.cgroup.of.take(standing);
     },
     resized(id, size) {
       const found = running.get(id);
@@ -121,10 +145,18 @@ async function tellStart({ child, bundle }: Running, program: readonly string[],
   }
 }
 
-async function openLimits({ id, limits }: ProcessRequest, cgroups: RuntimeSetting['cgroups']): Promise<StepCgroup | undefined> {
-  if (limits === undefined) return undefined;
+/** Disposing removes what it has by then. */
+async function openLimits(
+  { id, limits }: ProcessRequest,
+  cgroups: RuntimeSetting['cgroups'],
+): Promise<Running['cgroup'] & AsyncDisposable> {
+  const opened: Running['cgroup'] = { of: limits === undefined ? undefined : (await needCgroups(cgroups)).open(id, limits) };
+  return Object.assign(opened, { [Symbol.asyncDispose]: async () => await opened.of?.[Symbol.asyncDispose]() });
+}
+
+async function needCgroups(cgroups: RuntimeSetting['cgroups']): Promise<Cgroups> {
   if (cgroups === undefined) throw new JettisonError('runtime/no-cgroups', 'This runtime takes no limits', { fault: 'bug' });
-  return (await cgroups()).open(id, limits);
+  return await cgroups();
 }
 
 /** A process goes into a cgroup by itself (0) before it becomes the runtime: nothing of it is ever outside. */
@@ -179,7 +211,7 @@ function execCall(
   const logFile = '/proc/self/fd/4';
   const logging = ['--log', program.name === 'crun' ? `file:${logFile}` : logFile, '--log-format', 'json'];
   const words = [program.file, ...callArguments(program, state, logging), 'exec', '--process', '/proc/self/fd/3', id];
-  return { words: cgroup === undefined ? words : entering(cgroup, words), document: specText(document) };
+  return { words: cgroup.of === undefined ? words : entering(cgroup.of, words), document: specText(document) };
 }
 
 /** Waits for the end, or brings it about when the signal aborts. */

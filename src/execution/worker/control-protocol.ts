@@ -13,6 +13,20 @@ const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 const side = v.pipe(whole, v.maxValue(65_535));
 const signalText = v.pipe(v.string(), v.maxLength(20));
 
+const limitsSchema = v.object({
+  memory: v.exactOptional(v.number()),
+  memorySwap: v.exactOptional(v.number()),
+  memoryReservation: v.exactOptional(v.number()),
+  memorySwappiness: v.exactOptional(v.number()),
+  cpuShares: v.exactOptional(v.number()),
+  cpuPeriod: v.exactOptional(v.number()),
+  cpuQuota: v.exactOptional(v.number()),
+  cpusetCpus: v.exactOptional(v.string()),
+  cpusetMems: v.exactOptional(v.string()),
+  pids: v.exactOptional(v.number()),
+  blkioWeight: v.exactOptional(v.number()),
+});
+
 const controlRequestSchema = v.variant('kind', [
   v.object({ kind: v.literal('attach'), stdin: v.boolean(), stdout: v.boolean(), stderr: v.boolean() }),
   v.object({ kind: v.literal('signal'), name: signalText }),
@@ -32,12 +46,31 @@ const controlRequestSchema = v.variant('kind', [
     terminalSize: v.optional(v.object({ rows: side, columns: side })),
     isPrivileged: v.boolean(),
   }),
+  /** What it uses. */
+  v.object({ kind: v.literal('usage') }),
+  /** What it may use from now on: all limits, also those that stay. */
+  v.object({ kind: v.literal('limit'), limits: limitsSchema }),
   /** Nothing but to be told of the end. */
   v.object({ kind: v.literal('watch') }),
 ]);
+const traffic = v.object({ in: v.number(), out: v.number() });
+const countedBy = v.picklist(['cgroup', 'processes']);
+const usageSchema = v.object({
+  cpu: v.number(),
+  memory: v.number(),
+  memoryLimit: v.number(),
+  network: traffic,
+  disk: traffic,
+  pids: v.number(),
+  countedBy: v.object({ cpu: countedBy, memory: countedBy, disk: countedBy }),
+});
 const controlAnswerSchema = v.union([
-  /** `exec`: as the runtime has it, of an `exec`. */
-  v.object({ ok: v.literal(true), exec: v.optional(v.object({ words: v.array(v.string()), document: v.string() })) }),
+  v.object({
+    ok: v.literal(true),
+    /** Of an `exec`: as the runtime has it. */
+    exec: v.optional(v.object({ words: v.array(v.string()), document: v.string() })),
+    usage: v.optional(usageSchema),
+  }),
   v.object({ ok: v.literal(false), code: v.string(), message: v.string(), hint: v.optional(v.string()) }),
 ]);
 

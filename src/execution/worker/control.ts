@@ -4,6 +4,7 @@ import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { startOf } from '#ground/base/process-identity.ts';
 import { sendSignal } from '#ground/linux/child.ts';
 import { connectLocal } from '#ground/linux/local-socket.ts';
+import type { Usage } from '#execution/runtime/usage.ts';
 import {
   controlSocket,
   createControlReader,
@@ -18,6 +19,7 @@ import {
 } from './control-protocol.ts';
 
 export type { ControlRequest } from './control-protocol.ts';
+export type { Usage } from '#execution/runtime/usage.ts';
 export type ExecCall = NonNullable<Extract<ControlAnswer, { ok: true }>['exec']>;
 
 /** What comes from a container. */
@@ -51,6 +53,13 @@ export async function askExec(
   const opened = await open(folder, { kind: 'exec', ...request }, () => undefined);
   opened?.connection.destroy();
   return opened?.answer.exec;
+}
+
+/** What the container uses; undefined when nobody serves it, or it is just beginning or ending. */
+export async function askUsage(folder: string): Promise<Usage | undefined> {
+  const opened = await open(folder, { kind: 'usage' }, () => undefined);
+  opened?.connection.destroy();
+  return opened?.answer.usage;
 }
 
 /** Waits with others for the end of a container; undefined when nobody serves it. */

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { systemCode } from '#ground/base/errors.ts';
 import type { Isolation } from '#ground/linux/isolation.ts';
+import { childrenOf } from '#ground/linux/process-ties.ts';
 
 /**
  * `started`: what the worker was started by; `pid`: as the worker counts. Without namespaces both count alike. Where the kernel does not tell of children (CONFIG_PROC_CHILDREN) only
@@ -21,20 +22,12 @@ export function locateProcess(
 
 /** The first, nearest before farther, whose ids in its PID namespaces are as wanted. */
 function findBelow(root: number, isWanted: (ids: readonly number[]) => boolean): number | undefined {
-  const waiting = childrenOf(root);
+  const waiting = [...childrenOf(root)];
   for (let pid = waiting.shift(); pid !== undefined; pid = waiting.shift()) {
     if (isWanted(idsOf(pid))) return pid;
     waiting.push(...childrenOf(pid));
   }
   return undefined;
-}
-
-/** Of its main thread, which starts nearly all. */
-function childrenOf(pid: number): number[] {
-  return readText(`/proc/${pid}/task/${pid}/children`)
-    .split(' ')
-    .filter((word) => word !== '')
-    .map(Number);
 }
 
 /** In each PID namespace, from this one's on. */

@@ -170,6 +170,21 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/ps.ts')).psCommand,
   },
   {
+    names: ['top', 'container top'],
+    summary: 'Display the running processes of a container',
+    load: async () => (await import('./commands/top.ts')).topCommand,
+  },
+  {
+    names: ['stats', 'container stats'],
+    summary: 'Display a live stream of container(s) resource usage statistics',
+    load: async () => (await import('./commands/stats.ts')).statsCommand,
+  },
+  {
+    names: ['update', 'container update'],
+    summary: 'Update configuration of one or more containers',
+    load: async () => (await import('./commands/update.ts')).updateCommand,
+  },
+  {
     names: ['exec', 'container exec'],
     summary: 'Execute a command in a running container',
     load: async () => (await import('./commands/exec.ts')).execCommand,
@@ -437,4 +452,4 @@ export const commandTable: readonly CommandEntry[] = [
 ];
 
 /** Commands of the docker CLI that are not built yet; those that will not be are in refused-commands.ts. */
-export const notBuiltCommands: ReadonlySet<string> = new Set(['events', 'stats', 'top', 'update', 'system events', 'volume update']);
+export const notBuiltCommands: ReadonlySet<string> = new Set(['events', 'system events', 'volume update']);

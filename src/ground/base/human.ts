@@ -12,6 +12,18 @@ export function formatSize(bytes: number, figures = 3): string {
   return `${Number(value.toPrecision(figures))}${units[unit]}`;
 }
 
+/** Units of 1024 with four figures, as the docker CLI prints memory: `1.5MiB`, `7.653GiB`. */
+export function formatMemory(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${Number(value.toPrecision(4))}${units[unit]}`;
+}
+
 /** `0.1s`, `12.3s`, `1m 4s`. */
 export function formatDuration(milliseconds: number): string {
   const seconds = milliseconds / 1000;

@@ -2,7 +2,8 @@
 import type { Duplex } from 'node:stream';
 import { JettisonError, messageOf, unreachable } from '#ground/base/errors.ts';
 import type { ExecRequest } from '#execution/ops/container-exec.ts';
-import type { ExtraCall } from '#execution/runtime/contract.ts';
+import type { ExtraCall, ResourceLimits } from '#execution/runtime/contract.ts';
+import type { Usage } from '#execution/runtime/usage.ts';
 import { serveLocal } from '#ground/linux/local-socket.ts';
 import {
   controlSocket,
@@ -32,6 +33,9 @@ export type Controlled = {
   /** undefined when it has no process, or none any more. */
   exec(request: ExecRequest): ExtraCall | undefined;
   resize(size: { readonly rows: number; readonly columns: number }): void;
+  /** undefined when it has no process. */
+  usage(): Usage | undefined;
+  limit(limits: ResourceLimits): Promise<void>;
   /** The first client is attached. */
   onAttach(): void;
 };
@@ -60,6 +64,10 @@ function serveClient(connection: Duplex, container: Controlled, waiting: Set<Dup
   let attached: AttachRequest | undefined;
   const onLine = (line: string): void => {
     const request = readRequest(line);
+    if (request?.kind === 'limit') {
+      void applyLimits(request.limits, container).then((answer) => connection.write(`${JSON.stringify(answer)}\n`));
+      return;
+    }
     const answer = request === undefined ? refusal('worker/bad-control', 'Not a request') : obey(request, container);
     connection.write(`${JSON.stringify(answer)}\n`);
     if (!answer.ok || (request?.kind !== 'attach' && request?.kind !== 'watch')) return;
@@ -105,19 +113,40 @@ function takeFrame(connection: Duplex, { kind, bytes }: Frame, of: { readonly co
   } else if (kind === frameKinds.endOfStdin && of.hasStdin && inputEndsWithClient) input?.end();
 }
 
-function obey(request: ControlRequest, container: Controlled): ControlAnswer {
+type SoonDone = Exclude<ControlRequest, { kind: 'limit' }>;
+
+function obey(request: SoonDone, container: Controlled): ControlAnswer {
   try {
+    const usage = request.kind === 'usage' ? container.usage() : undefined;
     const exec = act(request, container);
-    return exec === undefined ? { ok: true } : { ok: true, exec: { ...exec, words: [...exec.words] } };
+    return {
+      ok: true,
+      ...(exec === undefined ? {} : { exec: { ...exec, words: [...exec.words] } }),
+      ...(usage === undefined ? {} : { usage }),
+    };
   } catch (error) {
-    return error instanceof JettisonError ? refusal(error.code, error.message, error.hint) : refusal('worker/failed', messageOf(error));
+    return refusalOf(error);
   }
 }
 
-function act(request: ControlRequest, container: Controlled): ExtraCall | undefined {
+async function applyLimits(limits: ResourceLimits, container: Controlled): Promise<ControlAnswer> {
+  try {
+    await container.limit(limits);
+    return { ok: true };
+  } catch (error) {
+    return refusalOf(error);
+  }
+}
+
+function refusalOf(error: unknown): ControlAnswer {
+  return error instanceof JettisonError ? refusal(error.code, error.message, error.hint) : refusal('worker/failed', messageOf(error));
+}
+
+function act(request: SoonDone, container: Controlled): ExtraCall | undefined {
   switch (request.kind) {
     case 'attach':
     case 'watch':
+    case 'usage':
       break;
     case 'signal':
       container.signal(request.name);

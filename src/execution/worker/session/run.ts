@@ -76,6 +76,8 @@ export async function runSession(
     pause: () => runtime.pause(request.id),
     resume: () => runtime.resume(request.id),
     exec: (asked) => (first === undefined ? undefined : prepareExec(asked, { container: request, first }, tools)),
+    usage: () => runtime.usage(request.id),
+    limit: async (limits) => await runtime.limit(request.id, limits),
     resize: (asked) => {
       size = asked;
       terminal?.resize(asked);

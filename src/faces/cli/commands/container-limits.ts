@@ -1,6 +1,7 @@
 /** Limits of a container: those that a build has for its steps, and more, in the docker CLI's forms and units. */
 import { availableParallelism } from 'node:os';
 import type { ContainerSettings } from '#engine/container-requests.ts';
+import type { UpdateRequest } from '#engine/update-container.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { badValue, parsed, type ValuesOf } from '../option.ts';
 import { readSize } from '../option-values.ts';
@@ -39,13 +40,33 @@ export const containerLimitOptions = {
 
 type Given = ValuesOf<typeof containerLimitOptions>;
 
+/** Limits of a container that is there: those that do not go together are found when they meet what it has. */
+export function readUpdate(
+  given: Omit<Given, 'cgroupParent' | 'ulimits' | 'oomScore' | 'memorySwappiness'>,
+): Omit<UpdateRequest, 'restart'> {
+  const { cpus, ...rest } = given;
+  refuseBoth(given);
+  const { memorySwap, ...more } = rest;
+  const asked = Object.fromEntries(Object.entries({ ...more, memorySwap }).filter(([, value]) => value !== undefined));
+  return { limits: { ...asked, ...quotaOf(cpus) }, nanoCpus: Math.round(cpus * 1e9) };
+}
+
+function refuseBoth({ cpus, cpuPeriod, cpuQuota }: Pick<Given, 'cpus' | 'cpuPeriod' | 'cpuQuota'>): void {
+  if (cpus === 0 || (cpuPeriod === undefined && cpuQuota === undefined)) return;
+  throw new JettisonError(
+    'cli/usage',
+    `Conflicting options: Nano CPUs and CPU ${cpuPeriod === undefined ? 'Quota' : 'Period'} cannot both be set`,
+  );
+}
+
+function quotaOf(cpus: number): Pick<ContainerSettings['limits'], 'cpuPeriod' | 'cpuQuota'> {
+  return cpus === 0 ? {} : { cpuPeriod: period, cpuQuota: Math.round(cpus * period) };
+}
+
 /** Throws `cli/bad-value`, `cli/usage` for limits that do not go together. */
 export function readContainerLimits(given: Given): Pick<ContainerSettings, 'limits' | 'ulimits' | 'nanoCpus' | 'oomScore'> {
   const { memory, memoryReservation, memorySwappiness, pids, blkioWeight, cpus } = given;
-  if (cpus !== 0 && (given.cpuPeriod !== undefined || given.cpuQuota !== undefined)) {
-    const other = given.cpuPeriod === undefined ? 'Quota' : 'Period';
-    throw new JettisonError('cli/usage', `Conflicting options: Nano CPUs and CPU ${other} cannot both be set`);
-  }
+  refuseBoth(given);
   if (memory !== undefined && memoryReservation !== undefined && memory < memoryReservation)
     throw new JettisonError('cli/usage', 'Minimum memory limit can not be less than memory reservation limit, see usage');
   const { limits, ulimits, cgroupParent } = readLimits(given);
@@ -53,7 +74,7 @@ export function readContainerLimits(given: Given): Pick<ContainerSettings, 'limi
     limits: {
       ...limits,
       ...(cgroupParent === undefined ? {} : { cgroupParent }),
-      ...(cpus === 0 ? {} : { cpuPeriod: period, cpuQuota: Math.round(cpus * period) }),
+      ...quotaOf(cpus),
       ...(memoryReservation === undefined ? {} : { memoryReservation }),
       ...(memorySwappiness === undefined ? {} : { memorySwappiness }),
       ...(pids === undefined ? {} : { pids }),

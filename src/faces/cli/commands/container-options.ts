@@ -107,7 +107,8 @@ function readStream(word: string): CreateRequest['attach'][number] {
   throw badValue('attach', word, 'use "stdin", "stdout", "stderr"');
 }
 
-function readRestart(value: string): CreateRequest['restart'] {
+/** `no`, `on-failure:5`, `always`, `unless-stopped`; '' is no policy. Throws `cli/bad-value`. */
+export function readRestart(value: string): CreateRequest['restart'] {
   const [, policy = '', maximum] = /^([a-z-]*)(?::(\d{1,9}))?$/u.exec(value) ?? [];
   if (policy === '' && value === '') return { policy: 'no', maximum: 0 };
   if (policy === 'on-failure') return { policy, maximum: Number(maximum ?? 0) };

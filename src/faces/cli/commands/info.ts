@@ -1,6 +1,7 @@
 import { systemInfo } from '#engine/info.ts';
 import type { SystemInfo } from '#engine/info-requests.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
+import { formatMemory } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { text } from '../option.ts';
@@ -114,11 +115,4 @@ function describe(info: SystemInfo, isDebug: boolean): string {
     ' Live Restore Enabled: false',
     '',
   ].join('\n');
-}
-
-/** In units of 1024, as docker has it here and nowhere else: `23.54GiB`. */
-function formatMemory(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const unit = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
-  return `${Number((bytes / 1024 ** unit).toPrecision(4))}${units[unit]}`;
 }

@@ -3,12 +3,12 @@
 const padding = 3;
 const narrowest = 10;
 
-/** Lines of a table, each with its line break. Rows may be of different lengths. Widths count characters, as Go's tabwriter does. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
+/** Lines of a table, each with its line break; columns are `least` wide at least. Rows may be of different lengths. Widths count characters, as Go's tabwriter does. */
+export function formatTable(rows: readonly (readonly string[])[], least = narrowest): string {
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.slice(0, -1).entries()) {
-      widths[column] = Math.max(widths[column] ?? narrowest, characterCount(cell) + padding);
+      widths[column] = Math.max(widths[column] ?? least, characterCount(cell) + padding);
     }
   }
   return rows.map((row) => `${row.map((cell, column) => pad(cell, column, row, widths)).join('')}\n`).join('');
