@@ -3,7 +3,21 @@ export const floors = {
   ground: ['base', 'linux'],
   formats: ['oci', 'tar', 'graph', 'progress', 'packages', 'provenance'],
   languages: ['frontend', 'dockerfile', 'tutorial'],
-  stores: ['db', 'ssh', 'content', 'registry', 'object', 'transfer', 'context', 'snapshot', 'layer', 'files', 'image', 'volume'],
+  stores: [
+    'db',
+    'ssh',
+    'content',
+    'registry',
+    'distribution',
+    'object',
+    'transfer',
+    'context',
+    'snapshot',
+    'layer',
+    'files',
+    'image',
+    'volume',
+  ],
   execution: ['network', 'runtime', 'cache', 'solver', 'builds', 'ops', 'worker', 'container', 'exporter', 'replay'],
   engine: ['engine'],
   faces: ['cli'],
@@ -29,6 +43,7 @@ export const rooms: Readonly<Record<string, string>> = {
   ssh: 'base linux',
   content: 'base oci db',
   registry: 'base linux oci',
+  distribution: 'base oci db content',
   object: 'base oci registry',
   transfer: 'base oci progress content registry',
   context: 'base linux tar db registry',
@@ -50,7 +65,7 @@ export const rooms: Readonly<Record<string, string>> = {
   replay: 'base linux tutorial',
   // engine
   engine:
-    'base oci graph progress packages provenance frontend dockerfile db ssh content registry object transfer context files image volume network cache solver builds worker container exporter tutorial replay',
+    'base oci graph progress packages provenance frontend dockerfile db ssh content registry distribution object transfer context files image volume network cache solver builds worker container exporter tutorial replay',
   // faces
   cli: 'base oci progress engine worker',
 };
@@ -75,9 +90,9 @@ export const purePackages: ReadonlySet<string> = new Set(['valibot']);
 export const reservedModules: Readonly<Record<string, readonly string[]>> = {
   'node:child_process': ['linux'],
   'node:sqlite': ['db'],
-  'node:http': ['registry', 'context', 'worker'],
-  'node:https': ['registry', 'context', 'worker'],
-  'node:net': ['linux', 'network', 'worker'],
+  'node:http': ['registry', 'distribution', 'context', 'worker'],
+  'node:https': ['registry', 'distribution', 'context', 'worker'],
+  'node:net': ['linux', 'network', 'worker', 'distribution'],
   'node:http2': [],
 };
 

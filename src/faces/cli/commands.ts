@@ -435,6 +435,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/buildx.ts')).buildxVersionCommand,
   },
   {
+    names: ['registry serve'],
+    summary: 'Keep images on this machine, for pushes and pulls',
+    load: async () => (await import('./commands/registry-serve.ts')).serveRegistryCommand,
+  },
+  {
     names: ['login'],
     summary: 'Show a registry who you are, and keep that for pulls and pushes',
     load: async () => (await import('./commands/login.ts')).loginCommand,

@@ -76,6 +76,15 @@ function suffix(reference: Reference): string {
   return `${reference.tag === undefined ? '' : `:${reference.tag}`}${reference.digest === undefined ? '' : `@${reference.digest}`}`;
 }
 
+/** Is it the name of a repository within a registry: `library/busybox`? */
+export function isRepositoryName(text: string): boolean {
+  return text.length <= longestName && repositoryGrammar.test(text);
+}
+
+export function isTag(text: string): boolean {
+  return tagGrammar.test(text);
+}
+
 /** The first part is a registry when it looks like a host: a dot, a colon, `localhost`, or a capital letter in it. */
 function splitName(name: string): { readonly registry: string; readonly repository: string } {
   const slash = name.indexOf('/');
