@@ -9,6 +9,7 @@ import type { RequestListener } from 'node:http';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { digestOf } from '#ground/base/digest.ts';
 import { isCode } from '#ground/base/errors.ts';
 import { parseReference } from '#formats/oci/reference.ts';
 import { startRegistry } from '#test/kit/registry.ts';
@@ -88,6 +89,9 @@ test('an unknown certificate is refused by name; a known one is taken, also wher
     for (const config of [{}, { [server.host]: { plainHttp: false } }]) {
       using client = clientFor(config);
       await client.ping(server.host, signal);
+      // Its first request is HEAD, whose answer says nothing.
+      using fresh = clientFor(config);
+      assert.equal(await fresh.hasBlob(parseReference(`${server.host}/app`), digestOf('x'), signal), true);
     }
   } finally {
     setDefaultCACertificates(before);

@@ -50,15 +50,26 @@ export function createSpeaker(transport: Transport, auth: Auth): Speaker {
     async ask(endpoint, request, signal) {
       const current = secure.has(endpoint.host) ? inTls(endpoint) : endpoint;
       const answer = await once(current, request, signal);
-      if (!current.guessed || answer.status !== 400 || request.method === 'HEAD') return answer;
-      // What net/http and nginx say when plain HTTP reaches a TLS port.
-      using refusal = answer;
-      const failure = await failureOf(refusal, request.method);
-      if (!/https/iu.test(failure.message)) throw failure;
+      if (!current.guessed || answer.status !== 400) return answer;
+      if (request.method === 'HEAD') {
+        // Such an answer does not say why.
+        using told = await once(current, { method: 'GET', path: '/v2/', scopes: [] }, signal);
+        if (told.status !== 400 || !isForTls(await failureOf(told, 'GET'))) return answer;
+        answer[Symbol.dispose]();
+      } else {
+        using refusal = answer;
+        const failure = await failureOf(refusal, request.method);
+        if (!isForTls(failure)) throw failure;
+      }
       secure.add(endpoint.host);
       return await once(inTls(endpoint), request, signal);
     },
   };
+}
+
+/** What net/http and nginx say when plain HTTP reaches a TLS port. */
+function isForTls(failure: Error): boolean {
+  return /https/iu.test(failure.message);
 }
 
 function inTls(endpoint: Endpoint): Endpoint {
