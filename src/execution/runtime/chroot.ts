@@ -76,6 +76,7 @@ export function openChrootRuntime(bundles: string): Runtime & Disposable {
       throw notInChroot('have limits of memory and processors');
     },
     resized: () => undefined,
+    relays: () => [],
     [Symbol.dispose]: () => own[Symbol.dispose](),
   };
 }

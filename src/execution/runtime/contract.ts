@@ -196,4 +196,6 @@ export type Runtime = {
   limit(id: string, limits: ResourceLimits): Promise<void>;
   /** The terminal that a run has as its streams has another size now. */
   resized(id: string, size: TerminalSize): void;
+  /** The processes that pass on what a run writes to its terminal. */
+  relays(id: string): readonly number[];
 };

@@ -125,6 +125,10 @@ export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting
       if (program.name === 'runc') sendSignal(found.child.pid, windowChanged);
       else void import('#ground/linux/pseudo-terminal.ts').then(({ resizeTerminalsOf }) => resizeTerminalsOf(found.child.pid, size));
     },
+    relays(id) {
+      const found = running.get(id);
+      return found === undefined ? [] : [found.child.pid];
+    },
   };
 }
 

@@ -7,6 +7,7 @@ import { asByteString, bytesOf, toText } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { sendSignal, signalNumber } from '#ground/linux/child.ts';
 import { hasExecuted } from '#ground/linux/container-processes.ts';
+import { createLineBreaks } from '#ground/linux/line-breaks.ts';
 import { spawnProgram, type SpawnEnd, type SpawnStream } from '#ground/linux/posix-spawn.ts';
 import { childrenOf } from '#ground/linux/process-ties.ts';
 import { openPseudoTerminal, resizeTerminalsOf, type PseudoTerminal, type TerminalSize } from '#ground/linux/pseudo-terminal.ts';
@@ -34,6 +35,8 @@ export type ExecProcess = {
   readonly ended: Promise<number>;
   /** What it writes to its terminal, and reads from it. */
   readonly terminal: Duplex | undefined;
+  /** Takes each piece that was read from the terminal, in order; gives it as it was meant. */
+  readonly asWritten: (bytes: Uint8Array) => Uint8Array;
   /** What it wrote to its terminal last, where the runtime did not pass that on; when it has ended. */
   rest(): Promise<Uint8Array>;
   resize(size: TerminalSize): void;
@@ -80,6 +83,7 @@ export function startExec(start: ExecStart): ExecProcess {
     started,
     ended,
     terminal: terminal?.master,
+    asWritten: isCrun(start.call.words) ? (bytes) => bytes : createLineBreaks(() => childrenOf(pid)),
     rest: async () =>
       bytesOf(asByteString(terminal === undefined || !isCrun(start.call.words) ? '' : terminalRest(await complaint.text()))),
     resize(size) {

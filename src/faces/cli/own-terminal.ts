@@ -22,7 +22,7 @@ export async function relayTerminal(
   const detached = Promise.withResolvers<'detached'>();
   const drained = Promise.withResolvers<void>();
   terminal.on('data', (bytes: Uint8Array) => {
-    const busy = writeAll(streams.stdout, bytes);
+    const busy = writeAll(streams.stdout, exec.asWritten(bytes));
     if (busy === undefined) return;
     terminal.pause();
     void busy.then(() => terminal.resume());

@@ -32,6 +32,9 @@ const SYS_PIDFD_GETFD = 438;
 const TIOCSPTLCK = 0x40045431;
 const TIOCGPTN = 0x80045430;
 const TIOCSWINSZ = 0x5414;
+const OPOST = 1;
+/** Where c_oflag stands in a termios. */
+const outputFlags = 4;
 /** More than what any libc's termios takes (glibc: 60 bytes). */
 const termiosSize = 256;
 
@@ -45,6 +48,7 @@ export function openPseudoTerminal(size: TerminalSize): PseudoTerminal {
     check(native.ioctl(master, TIOCGPTN, number), 'ioctl', 'TIOCGPTN');
     slave = openSync(`/dev/pts/${new DataView(number.buffer).getUint32(0, true)}`, constants.O_RDWR | constants.O_NOCTTY);
     makeRaw(slave);
+    forbidChanges(slave);
     setSize(master, size);
     return {
       master: new ReadStream(master),
@@ -76,11 +80,39 @@ export function makeRaw(file: number): () => void {
   return () => void native.setattr(file, 0, before);
 }
 
+/** Whoever switches the changing of output on again (OPOST: runc does) has switched on nothing. */
+function forbidChanges(file: number): void {
+  const settings = new Uint8Array(termiosSize);
+  check(native.getattr(file, settings), 'tcgetattr', String(file));
+  new DataView(settings.buffer).setUint32(outputFlags, 0, true);
+  check(native.setattr(file, 0, settings), 'tcsetattr', String(file));
+}
+
+export type TerminalSettings = {
+  /** What is written to it is not passed on as it is: line feeds get carriage returns, for one (OPOST). */
+  readonly changesOutput: boolean;
+};
+
+/** How the terminal is set whose master's side the process `pid` holds; undefined where it holds none, or it cannot be told (see `resizeTerminalsOf`). */
+export function readTerminal(pid: number): TerminalSettings | undefined {
+  let found: TerminalSettings | undefined;
+  eachMaster(pid, (master) => {
+    const settings = new Uint8Array(termiosSize);
+    if (native.getattr(master, settings) < 0) return;
+    found = { changesOutput: (new DataView(settings.buffer).getUint32(outputFlags, true) & OPOST) !== 0 };
+  });
+  return found;
+}
+
 /**
  * Gives the terminals whose master's side the process `pid` holds another size: pidfd_getfd(2). Nothing happens where the kernel is older than 5.6, the process has ended, or it is none of
  * ours.
  */
 export function resizeTerminalsOf(pid: number, size: TerminalSize): void {
+  eachMaster(pid, (master) => setSize(master, size));
+}
+
+function eachMaster(pid: number, use: (master: number) => void): void {
   const process = Number(native.syscall(SYS_PIDFD_OPEN, pid, 0, 0));
   if (process < 0) return;
   try {
@@ -88,7 +120,7 @@ export function resizeTerminalsOf(pid: number, size: TerminalSize): void {
       const own = Number(native.syscall(SYS_PIDFD_GETFD, process, file, 0));
       if (own < 0) continue;
       try {
-        setSize(own, size);
+        use(own);
       } finally {
         closeSync(own);
       }
@@ -100,13 +132,17 @@ export function resizeTerminalsOf(pid: number, size: TerminalSize): void {
 
 function mastersOf(pid: number): readonly number[] {
   const folder = `/proc/${pid}/fd`;
+  const files = unlessGone(() => readdirSync(folder)) ?? [];
+  // One that is closed meanwhile is none of a terminal in use.
+  return files.filter((name) => unlessGone(() => readlinkSync(`${folder}/${name}`))?.endsWith('/ptmx')).map(Number);
+}
+
+function unlessGone<T>(look: () => T): T | undefined {
   try {
-    return readdirSync(folder)
-      .filter((name) => readlinkSync(`${folder}/${name}`).endsWith('/ptmx'))
-      .map(Number);
+    return look();
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
-    return [];
+    return undefined;
   }
 }
 

@@ -8,8 +8,8 @@ import type { OutputName } from './log-file.ts';
 export type Sink = (stream: OutputName, bytes: Uint8Array) => Promise<void> | undefined;
 
 export type Outputs = {
-  /** Takes what comes from `source` to its end. */
-  follow(stream: OutputName, source: Readable): void;
+  /** Takes what comes from `source` to its end, each piece as `asWritten` makes it. */
+  follow(stream: OutputName, source: Readable, asWritten?: (bytes: Uint8Array) => Uint8Array): void;
   /** Gives what ends it again. */
   add(sink: Sink): () => void;
   /** Nobody reads this output any more: who writes to it is to know. */
@@ -35,11 +35,11 @@ export function createOutputs(): Outputs {
     source.resume();
   };
   return {
-    follow(stream, source) {
+    follow(stream, source, asWritten = (bytes) => bytes) {
       sources.set(stream, source);
       const ended = Promise.withResolvers<void>();
       ends.push(ended.promise);
-      source.on('data', (bytes: Uint8Array) => void take(stream, source, bytes));
+      source.on('data', (bytes: Uint8Array) => void take(stream, source, asWritten(bytes)));
       // A terminal whose last process has ended says so by an error.
       source.once('error', () => source.destroy());
       source.once('end', () => source.destroy());

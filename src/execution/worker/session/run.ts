@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { signalNumber } from '#ground/linux/child.ts';
+import { createLineBreaks } from '#ground/linux/line-breaks.ts';
 import { openPseudoTerminal, type PseudoTerminal } from '#ground/linux/pseudo-terminal.ts';
 import { makePipe } from '#ground/linux/syscall.ts';
 import { runContainer, type ContainerOutcome, type ContainerRequest, type ContainerTools } from '#execution/ops/container.ts';
 import { prepareExec } from '#execution/ops/container-exec.ts';
-import type { ProcessStreams, StartedProcess } from '#execution/runtime/contract.ts';
+import type { ProcessStreams, Runtime, StartedProcess } from '#execution/runtime/contract.ts';
 import type { WireSession } from '../protocol.ts';
 import { serveControl, type Controlled } from './control.ts';
 import { openContainerLog } from './log-file.ts';
@@ -48,7 +49,7 @@ export async function runSession(
     outputs.abandon(stream),
   );
   outputs.add(own.sink);
-  using streams = request.terminal ? openTerminal(session, outputs) : openPipes(session, outputs);
+  using streams = request.terminal ? openTerminal(session, outputs, lineBreaksOf(request.id, runtime)) : openPipes(session, outputs);
   const attached = Promise.withResolvers<void>();
   let { size = usualSize } = session;
   let first: number | undefined;
@@ -144,9 +145,9 @@ function openPipes({ stdin }: WireSession, outputs: Outputs): Streams {
 }
 
 /** The runtime passes on what goes between this terminal and the one that it makes inside. */
-function openTerminal({ stdin, size = usualSize }: WireSession, outputs: Outputs): Streams {
+function openTerminal({ stdin, size = usualSize }: WireSession, outputs: Outputs, asWritten: (bytes: Uint8Array) => Uint8Array): Streams {
   const terminal = tryTerminal(size);
-  outputs.follow('stdout', terminal.master);
+  outputs.follow('stdout', terminal.master, asWritten);
   const { slave } = terminal;
   const release = closeOnce([slave]);
   const rest: Uint8Array[] = [];
@@ -157,6 +158,10 @@ function openTerminal({ stdin, size = usualSize }: WireSession, outputs: Outputs
     rest,
     [Symbol.dispose]: release,
   };
+}
+
+function lineBreaksOf(id: string, runtime: Runtime): (bytes: Uint8Array) => Uint8Array {
+  return runtime.name === 'runc' ? createLineBreaks(() => runtime.relays(id)) : (bytes) => bytes;
 }
 
 function tryTerminal(size: { readonly rows: number; readonly columns: number }): PseudoTerminal {
