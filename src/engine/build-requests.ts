@@ -7,6 +7,7 @@ import type { Digest } from '#ground/base/digest.ts';
 import type { Outline } from '#languages/dockerfile/outline.ts';
 import type { Target } from '#languages/dockerfile/targets.ts';
 import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
+import type { FailedStep } from '#execution/builds/failed-step.ts';
 import type { Why } from '#execution/builds/past-build.ts';
 import type { CacheSource, CacheTarget } from './cache-requests.ts';
 
@@ -98,6 +99,12 @@ export type BuildRequest = {
   readonly format: 'oci' | 'docker';
   /** As the builder before BuildKit: its history, and an image for each step. */
   readonly isClassic?: boolean;
+  /** Cached steps say once more what they said when they ran. */
+  readonly replays?: boolean;
+  /** Another command in the place of the RUN that begins on this line of the Dockerfile; `source`: the digest that its text has to have. */
+  readonly edit?: { readonly line: number; readonly command: string; readonly source: string };
+  /** How it was typed: the words behind `build`, and where; undefined where nobody typed it. So a build that failed can be asked for again. */
+  readonly asked?: { readonly words: readonly string[]; readonly folder: string };
   /** How many steps at once; undefined: as many as the machine has cores, at least 4. */
   readonly jobs: number | undefined;
 };
@@ -211,6 +218,8 @@ export type BuildEnd = {
   readonly timing: BuildTiming;
   /** Why steps ran again; undefined when none did, or when nothing like this was built before. */
   readonly why: Why | undefined;
+  /** The step that failed it, where its state is kept. */
+  readonly failed?: FailedStep | undefined;
 };
 
 export type BuildTiming = {

@@ -2,12 +2,12 @@
 import { neededFor } from '#formats/graph/vertex.ts';
 import type { Platform } from '#formats/oci/platform.ts';
 import type { ProgressEvent, Report } from '#formats/progress/event.ts';
-import { JettisonError } from '#ground/base/errors.ts';
+import { JettisonError, messageOf } from '#ground/base/errors.ts';
 import { codeFrame } from '#ground/base/span.ts';
 import { dockerfileFrontend } from '#languages/dockerfile/frontend.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
 import { openStatCache } from '#stores/context/stat-cache.ts';
-import type { Result, Solved } from '#execution/solver/contract.ts';
+import type { Result, Solved, SolveObserver } from '#execution/solver/contract.ts';
 import type { SnapshotId } from '#execution/worker/contract.ts';
 import { annotationsFor } from './annotations.ts';
 import { createBaseImages } from './base-images.ts';
@@ -18,6 +18,7 @@ import { checkOutputs, checkScans } from './check-outputs.ts';
 import { deliver } from './deliver.ts';
 import { frontendOptions } from './frontend-options.ts';
 import type { BuiltResult } from './gather-cache.ts';
+import { keepFailure, type StepFailure } from './keep-failure.ts';
 import { followOutput } from './last-output.ts';
 import { openContext, type OpenContext } from './open-context.ts';
 import { forgetLostInCrash, withoutLostSnapshots } from './lost-snapshots.ts';
@@ -54,19 +55,28 @@ export async function build(
   using _ = engine.waits.toldTo(report);
   await using remote = lazyRemoteSources(engine, request);
   using context = await openContext(engine, { request, remote }, signal);
-  const source = readBuildSource(request, context, engine.currentFolder);
+  const read = readBuildSource(request, context, engine.currentFolder);
+  const source = request.edit === undefined ? read : (await import('./edit-source.ts')).editSource(read, request.edit);
   if (follower !== undefined)
     follower.context((await import('./context-size.ts')).contextSize({ request, context, source, currentFolder: engine.currentFolder }));
   const guard = createSecretGuard(new Set(request.allowedSecrets), () => engine.passwords());
-  const output = followOutput(report);
+  const replay =
+    request.replays === true ? (await import('./replay-logs.ts')).replayLogs(await engine.builds(), engine.buildFolder, report) : undefined;
+  const output = followOutput(replay?.report ?? report);
   const isProbing = request.isClassic === true && request.cacheFrom.length > 0;
   const elsewhere = isProbing ? (await import('./probe-history.ts')).withoutLocalCaches(engine, request) : request;
   const caches = createBuildCaches(engine, elsewhere, (event) => recording.report(event), signal);
   const recorded = recordBuild(engine, { request, context, source, tags, told: caches.told, mask: guard.mask }, output.report);
   const recording = { ...recorded, report: guard.maskReport(recorded.report) };
+  const failures: StepFailure[] = [];
+  const observers = replay === undefined ? [] : [replay.observer];
   try {
     const work = async (): Promise<ImageMade> =>
-      await buildSource(engine, { request, remote, context, source, tags, recording, caches, guard, follower }, signal);
+      await buildSource(
+        engine,
+        { request, remote, context, source, tags, recording, caches, guard, follower, failures, observers },
+        signal,
+      );
     const made = await withoutLostSnapshots(engine, async () => await caches.withoutBad(work), recording.report, signal);
     engine.dismissWorker();
     return { ...made, ...(await recording.finish({ status: 'done', imageId: made.image?.id ?? null, error: null })) };
@@ -74,7 +84,19 @@ export async function build(
     const explained = explainFailure(error, source.text, output.describe());
     const told = explained instanceof JettisonError ? guard.maskError(explained) : explained;
     const end = await recording.finish({ status: signal.aborted ? 'cancelled' : 'failed', imageId: null, error: errorOf(told) });
-    if (!signal.aborted) failed?.(end);
+    if (!signal.aborted) {
+      const [failure] = failures;
+      const given = {
+        build: { id: recording.id, project: recording.project },
+        request,
+        source,
+        message: messageOf(told),
+        mask: guard.mask,
+      };
+      const kept =
+        failure && (await keepFailure(engine, { ...given, failure, log: recording.logOf(failure.vertex.digest) }, recording.report));
+      failed?.({ ...end, failed: kept });
+    }
     throw told;
   }
 }
@@ -89,12 +111,15 @@ type Work = {
   readonly caches: BuildCaches;
   readonly guard: SecretGuard;
   readonly follower: StepFollower | undefined;
+  /** Those that failed, in their order. */
+  readonly failures: StepFailure[];
+  readonly observers: readonly SolveObserver[];
 };
 
 type ImageMade = Omit<BuildOutcome, keyof BuildEnd>;
 
 async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Promise<ImageMade> {
-  const { request, remote, context, source, tags, recording, caches, guard, follower } = work;
+  const { request, remote, context, source, tags, recording, caches, guard, follower, failures, observers } = work;
   const { report } = recording;
   const platforms = platformsOf(request);
   // Whatever is wrong with one is said before anything runs.
@@ -136,6 +161,8 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
     stepImages,
     follower,
     contextFolder: context.path,
+    onFailure: (failure: StepFailure) => void failures.push(failure),
+    observers,
   };
   const solved = await solveDraft(engine, draft, signal);
   const tops = await withTops(drafts, solved, async (result) => await caches.snapshotOf(result, signal));

@@ -11,8 +11,9 @@ import type { Copied, CopyFromRequest } from './copy-requests.ts';
 import { receiveFiles } from './file-streams.ts';
 import { openImageFiles } from './image-files.ts';
 import type { Engine } from './open.ts';
+import { isFailedName } from './step-place.ts';
 
-/** Throws `engine/no-such-container`, `image/not-found`, `engine/no-such-path`, and in docker's words what its rules of paths refuse. */
+/** Of a container, an image, or the failed step (`@fail`). Throws `engine/no-such-container`, `engine/no-failed-step`, `image/not-found`, `engine/no-such-path`, and in docker's words what its rules of paths refuse. */
 export async function copyFrom(engine: Engine, request: CopyFromRequest, report: Report, signal: AbortSignal): Promise<Copied> {
   const { source } = request;
   const open = findSource(engine, source, report, signal);
@@ -35,6 +36,7 @@ export async function copyFrom(engine: Engine, request: CopyFromRequest, report:
 /** How its files are opened; what is not there is said before anything is started. */
 function findSource(engine: Engine, source: CopyFromRequest['source'], report: Report, signal: AbortSignal): () => Promise<FilesWorker> {
   if (source.kind === 'image') return async () => await openImageFiles(engine, source, report, signal);
+  if (isFailedName(source.name)) return async () => await (await import('./failed-files.ts')).openFailedFiles(engine, source.name, signal);
   const container = findContainer(engine, source.name);
   return async () => await openContainerFiles(engine, { container, writes: false }, report, signal);
 }

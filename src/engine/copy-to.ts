@@ -10,9 +10,12 @@ import { noSuchPath } from './copy-from.ts';
 import type { Copied, CopyToRequest } from './copy-requests.ts';
 import { sendFiles } from './file-streams.ts';
 import type { Engine } from './open.ts';
+import { isFailedName } from './step-place.ts';
 
 /** Throws `engine/no-such-container`, `engine/no-such-path`, and in docker's words what its rules of paths refuse. */
 export async function copyTo(engine: Engine, request: CopyToRequest, report: Report, signal: AbortSignal): Promise<Copied> {
+  if (isFailedName(request.container))
+    throw new JettisonError('engine/failed-step-stays', `Cannot copy to "${request.container}": what a failed step left stays as it was`);
   const container = findContainer(engine, request.container);
   const { from } = request;
   await using source = typeof from === 'string' ? await openSource(from, request.followLink) : undefined;

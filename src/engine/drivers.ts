@@ -10,11 +10,12 @@ import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { cacheKey, contentKeyOf, type CacheKey } from '#execution/cache/key.ts';
 import { missingSource } from '#stores/context/errors.ts';
 import type { DriverFor, OpDriver, Result, UnkeyedRun } from '#execution/solver/contract.ts';
-import type { FilesRead, OpRequest, ResourceLimits, SnapshotId, TreeSource, Worker } from '#execution/worker/contract.ts';
+import type { FilesRead, KeptFailure, OpRequest, ResourceLimits, SnapshotId, TreeSource, Worker } from '#execution/worker/contract.ts';
 import { requireRunnable } from '#execution/worker/platforms.ts';
 import type { BaseImages } from './base-images.ts';
 import type { BuildContexts } from './build-contexts.ts';
 import type { RemoteSources } from './remote-sources.ts';
+import type { StepFailure } from './keep-failure.ts';
 import { nativeOrAsked } from './platform.ts';
 import { folderOf, folderResult, snapshotResult } from './results.ts';
 import type { SecretGuard } from './secret-guard.ts';
@@ -43,6 +44,8 @@ export type DriverDeps = {
   readonly isLayer: (vertex: Vertex) => boolean;
   /** Told of each vertex that ran, so that what is wanted of it next can begin beside the other steps. */
   readonly onRun: (vertex: Vertex, result: Result) => void;
+  /** Told what is left of a RUN whose process fails; without it nothing is. */
+  readonly onFailure?: (failure: StepFailure) => void;
   /** Told of images that are downloaded. */
   readonly onPull?: (vertex: Vertex, image: PulledBase) => void;
 };
@@ -209,10 +212,12 @@ async function runInWorker(
   using step = childSignal(signal);
   const secrets = secretsFor(op, deps.secrets);
   const hiding = deps.guard.hideOutput(deps.report);
+  const sources = await Promise.all(inputs.map(async (input) => await sourceOf(input, deps, signal)));
+  const { onFailure } = deps;
   const request = {
     vertex: vertex.digest,
     op,
-    inputs: await Promise.all(inputs.map(async (input) => await sourceOf(input, deps, signal))),
+    inputs: sources,
     quietEnvironment: vertex.label.quietEnvironment ?? [],
     secrets,
     ...(op.kind === 'exec' && deps.limits !== undefined ? { limits: deps.limits } : {}),
@@ -220,6 +225,9 @@ async function runInWorker(
     wantsIdentity: deps.isLayer(vertex),
     ...(mayKeep(op, deps.isLayer(vertex), secrets) ? { needles: deps.guard.needles() } : {}),
     ...(onRead === undefined ? {} : { onRead }),
+    ...(op.kind !== 'exec' || onFailure === undefined
+      ? {}
+      : { onFailure: (kept: KeptFailure) => onFailure({ vertex, op, inputs: sources, kept }) }),
   };
   const over = (): void => {
     hiding.flush();

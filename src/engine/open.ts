@@ -2,7 +2,8 @@
 import { getCompileCacheDir } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { buildTables } from '#execution/builds/keep.ts';
+import type { FailedSteps } from '#execution/builds/failed-steps.ts';
+import { buildTables, failedStepTables } from '#execution/builds/keep.ts';
 import type { BuildStore } from '#execution/builds/store.ts';
 import {
   cacheTables,
@@ -76,6 +77,8 @@ export type Engine = AsyncDisposable & {
   readonly buildFolder: string;
   /** The past builds; opened by the first who asks. */
   builds(): Promise<BuildStore>;
+  /** What is left of steps that failed. */
+  failedSteps(): Promise<FailedSteps>;
   readonly now: () => number;
   registry(): Promise<RegistryClient>;
   /**
@@ -221,6 +224,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       builds ??= import('#execution/builds/store.ts').then(({ openBuildStore }) => openBuildStore(database, join(paths.store, 'builds')));
       return await builds;
     },
+    failedSteps: async () => (await import('#execution/builds/failed-steps.ts')).openFailedSteps(database),
     now,
     hold: () => hold().name,
     letGo: () => {
@@ -301,6 +305,7 @@ function openEngineDatabase(paths: Paths): Database {
       manifestListTables,
       volumeTables,
       madeHereColumn,
+      failedStepTables,
     ],
   });
 }

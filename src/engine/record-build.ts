@@ -5,6 +5,7 @@ import type { CacheKey } from '#execution/cache/key.ts';
 import { buildKeeper } from '#execution/builds/keep.ts';
 import { createRecorder, type BuildEnding, type Recorder } from '#execution/builds/recorder.ts';
 import { timingOf } from '#execution/builds/timing.ts';
+import type { BuildStep } from '#execution/builds/past-build.ts';
 import type { SolveObserver } from '#execution/solver/contract.ts';
 import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
@@ -23,6 +24,7 @@ import { isRemote } from './results.ts';
 export type Recording = {
   /** Id of the build. */
   readonly id: string;
+  readonly project: string;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly report: Report;
@@ -33,6 +35,8 @@ export type Recording = {
   /** What an exported cache may tell of this build; see `execution/builds/tell.ts`. */
   readonly memory: Recorder['memory'];
   finish(end: Omit<BuildEnding, 'readBytes'>): Promise<BuildEnd>;
+  /** Name of the log of a step, once the build is over; undefined when it wrote nothing. */
+  logOf(vertex: Digest): string | undefined;
 };
 
 export type Recorded = {
@@ -52,10 +56,12 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
   let opened: { readonly contexts: BuildContexts; readonly statCache: StatCache } | undefined;
   const startedAt = engine.now();
   const buildId = randomUUID().replaceAll('-', '').slice(0, 12);
+  const project = projectOf(engine, recorded);
+  let finished: readonly BuildStep[] = [];
   const recorder = createRecorder(
     {
       id: buildId,
-      project: projectOf(engine, recorded),
+      project,
       startedAt,
       facts: {
         names: [...tags],
@@ -79,6 +85,7 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
   );
   return {
     id: buildId,
+    project,
     startedAt,
     report: recorder.report,
     observer: recorder.observer,
@@ -87,9 +94,11 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
     open: (contexts, statCache) => {
       opened = { contexts, statCache };
     },
+    logOf: (vertex) => finished.find((step) => step.vertex === vertex)?.log,
     async finish(end) {
       const readBytes = opened?.statCache.readBytes() ?? 0;
       const build = await recorder.finish({ ...end, readBytes });
+      finished = build.steps;
       const { wall, chain } = timingOf(build.steps, build.finishedAt - startedAt);
       const timing = {
         wall,

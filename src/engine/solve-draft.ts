@@ -13,6 +13,7 @@ import type { BuildContexts } from './build-contexts.ts';
 import { followUses } from './build-uses.ts';
 import { createDrivers } from './drivers.ts';
 import type { Engine } from './open.ts';
+import type { StepFailure } from './keep-failure.ts';
 import type { Recording } from './record-build.ts';
 import type { RemoteSources } from './remote-sources.ts';
 import type { BuildRequest } from './build-requests.ts';
@@ -41,6 +42,9 @@ export type Draft = {
   readonly contextFolder: string;
   readonly stepImages?: StepImages | undefined;
   readonly follower?: StepFollower | undefined;
+  readonly onFailure: (failure: StepFailure) => void;
+  /** Others who are told what becomes of the vertices. */
+  readonly observers: readonly SolveObserver[];
 };
 
 /** Runs what is not cached, for all platforms together; undefined when there is nothing to make. Its results are those of the drafts that have a goal. Throws the first error of a step. */
@@ -85,7 +89,7 @@ export async function solveDraft(engine: Engine, draft: Draft, signal: AbortSign
     moreRecords: async (own: AbortSignal) => await caches.load(own),
     jobs: request.jobs ?? Math.max(4, availableParallelism()),
     now: engine.now,
-    observer: stepImages === undefined ? recording.observer : both(recording.observer, stepImages.observer),
+    observer: [...(stepImages === undefined ? [] : [stepImages.observer]), ...draft.observers].reduce(both, recording.observer),
     // Starting takes longer than all that is left to do before the first step.
     onMissing: (missing: readonly Vertex[]) => missing.some(needsWorker) && void worker(signal).catch(() => undefined),
   };

@@ -5,6 +5,7 @@
  *     work in progress   --> what it has used or made since its lease began
  *     cache records      --> snapshots; nobody holds these, they are kept for what they save
  *     a snapshot         --> what it stands on
+ *     failed steps       --> what they left: kept like a cache record, until their project is built again (`builds/failed-steps.ts`)
  *     images of steps    --> nothing: they go with their files (`stores/image/lineage.ts`)
  *
  * What nobody holds and no record knows is garbage: the loser of a step that ran twice, layers of an image that is gone.
@@ -15,6 +16,7 @@ import { chainIds } from '#formats/oci/layer-ids.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { documentsOf } from '#stores/image/indexes.ts';
 import { listDownloads } from '#stores/context/kept-downloads.ts';
+import { openFailedSteps } from '#execution/builds/failed-steps.ts';
 import type { ListedRecord } from '#execution/cache/records.ts';
 import { parseSnapshotId } from '#execution/worker/contract.ts';
 import type { KeptCacheMount, KeptSnapshot } from '#execution/worker/keeper.ts';
@@ -100,13 +102,18 @@ function snapshotItems(
 ): readonly SpaceItem[] {
   const records = Map.groupBy(engine.records.list(), (record) => record.resultId);
   const holders = snapshotHolders(engine);
+  const failed = new Map(
+    openFailedSteps(engine.database)
+      .snapshots()
+      .map(({ snapshot, text }) => [snapshot, text]),
+  );
   const drafts = new Map<string, Draft>();
   // Children first: what they are to anybody, that which they stand on is, too.
   for (const { id, parent, content, createdAt } of snapshots.toReversed()) {
     const known = records.get(snapshotResult(id).id) ?? [];
     const lastUsedAt = Math.max(createdAt, ...known.map((record) => record.lastUsedAt), drafts.get(id)?.lastUsedAt ?? 0);
     const holder = holders.get(id) ?? drafts.get(id)?.holder ?? inUse(lastUsedAt);
-    const garbage = holder === undefined && known.length === 0 && (drafts.get(id)?.garbage ?? true);
+    const garbage = holder === undefined && known.length === 0 && !failed.has(id) && (drafts.get(id)?.garbage ?? true);
     drafts.set(id, { holder, lastUsedAt, garbage });
     for (const under of supportsOf({ id, parent, content })) {
       const below = drafts.get(under);
@@ -119,7 +126,9 @@ function snapshotItems(
   }
   return snapshots.map((snapshot) => {
     const draft = drafts.get(snapshot.id) ?? { holder: undefined, lastUsedAt: snapshot.createdAt, garbage: false };
-    return { ...describeSnapshot(snapshot, records.get(snapshotResult(snapshot.id).id) ?? []), ...draft };
+    const step = failed.get(snapshot.id);
+    const left = step === undefined ? {} : { description: `left by a step that failed: ${step}` };
+    return { ...describeSnapshot(snapshot, records.get(snapshotResult(snapshot.id).id) ?? []), ...left, ...draft };
   });
 }
 

@@ -1,4 +1,5 @@
 /** Removing cached results and whatever else may go: what is remembered of them first, so that a process that is killed half-way leaves nothing that points into the void. */
+import { openFailedSteps } from '#execution/builds/failed-steps.ts';
 import { chooseEvictions } from '#execution/cache/worth.ts';
 import { parseSnapshotId } from '#execution/worker/contract.ts';
 import type { Keeper } from '#execution/worker/keeper.ts';
@@ -55,6 +56,7 @@ function decide(engine: Engine, disk: OnDisk, prune: CachePrune) {
   const snapshots = items.filter((item) => item.kind === 'snapshot').map((item) => parseSnapshotId(item.id));
   forgetStepsOn(engine, new Set(snapshots));
   for (const snapshot of snapshots) forgetSnapshot(engine, snapshot, eviction);
+  openFailedSteps(engine.database).forget(snapshots);
   if (prune.forgetsHeld) {
     for (const item of account) {
       if (item.kind === 'snapshot' && item.holder !== 'build' && item.holder !== undefined && prune.mayGo(item))

@@ -11,6 +11,10 @@ export const buildTables = `
   CREATE INDEX build_project ON build (project, number);
   CREATE TABLE step_key (key TEXT NOT NULL PRIMARY KEY, content TEXT NOT NULL) STRICT, WITHOUT ROWID;`;
 
+/** Migration: the last failed step of each project (`failed-steps.ts`); `step` is JSON (`failed-step.ts`). */
+export const failedStepTables = `CREATE TABLE failed_step (
+  project TEXT NOT NULL PRIMARY KEY, build TEXT, failed_at INTEGER NOT NULL, snapshot TEXT, text TEXT NOT NULL, step TEXT NOT NULL) STRICT, WITHOUT ROWID`;
+
 /** Enters a build, or what has become of it since; gives its number. `process`: who makes it, while it runs. */
 export type KeepBuild = (build: PastBuildDetails, process?: string) => number;
 

@@ -1,5 +1,5 @@
 /** Reads what `logs.ts` wrote. */
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { systemCode } from '#ground/base/errors.ts';
 import { logPath, type LogPiece } from './logs.ts';
@@ -17,6 +17,39 @@ export async function* readLog(folder: string, name: string): AsyncGenerator<Log
     if (systemCode(error) !== 'ENOENT') throw error;
   } finally {
     stream.destroy();
+  }
+}
+
+const chunk = 1 << 20;
+
+/** The same at once, for reports that may not wait. */
+export function* readLogNow(folder: string, name: string): Generator<LogPiece> {
+  const file = openLog(logPath(folder, name));
+  if (file === undefined) return;
+  try {
+    const decoder = new TextDecoder();
+    const bytes = new Uint8Array(chunk);
+    let rest = '';
+    for (let count = readSync(file, bytes); count > 0; count = readSync(file, bytes)) {
+      const lines = (rest + decoder.decode(bytes.subarray(0, count), { stream: true })).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) {
+        const piece = readPiece(line);
+        if (piece === undefined) return;
+        yield piece;
+      }
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function openLog(path: string): number | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    return undefined;
   }
 }
 

@@ -1,6 +1,7 @@
 /** A container's process: `jettison run`. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Mount } from '#formats/graph/op.ts';
 import { JettisonError, messageOf } from '#ground/base/errors.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import type {
@@ -14,6 +15,8 @@ import type {
 } from '#execution/runtime/contract.ts';
 import type { DnsSettings } from '#execution/runtime/dns.ts';
 import { openContainerMounts, type ContainerMount } from './container-mounts.ts';
+import type { MountTools, OpenMounts } from './exec/mounts.ts';
+import type { TreeSource } from './file.ts';
 import { runInRoot, withDefaults, type Naming, type RootMount, type RootProcess } from './exec/process.ts';
 
 export type ContainerRequest = {
@@ -31,6 +34,8 @@ export type ContainerRequest = {
   readonly terminal: boolean;
   readonly stopSignal: string;
   readonly mounts?: readonly ContainerMount[];
+  /** It stands in the place of a RUN: what that has mounted, and the trees that it takes them from. Secrets and agents are not among them. */
+  readonly step?: { readonly mounts: readonly Mount[]; readonly inputs: readonly (TreeSource | undefined)[] };
   readonly held?: ContainerHold;
   /** The container's own snapshot (see `prepareContainer`): it is written on, whatever becomes of this process. Undefined: a new one over `image`. */
   readonly snapshot?: SnapshotId;
@@ -64,7 +69,12 @@ export type ContainerOutcome = {
   readonly snapshot: SnapshotId | undefined;
 };
 
-export type ContainerTools = { readonly snapshots: SnapshotStore; readonly runtime: Runtime };
+export type ContainerTools = {
+  readonly snapshots: SnapshotStore;
+  readonly runtime: Runtime;
+  /** For `ContainerRequest.step`. */
+  readonly forSteps?: MountTools;
+};
 
 /** What becomes of its streams, and who is told that it runs. */
 export type ContainerSurroundings = {
@@ -106,13 +116,30 @@ export async function runContainer(
     await using mounted = await active.mount(signal);
     setNetwork(request);
     using opened = openContainerMounts(request.mounts ?? [], { rootfs: mounted.path, runtime: tools.runtime }, signal);
+    await using ofStep = await openStepMounts(request, tools, signal);
     return await runInRoot(
-      { ...processOf(request, mounted.path, opened.mounts), onStart: tools.onStart, terminalSize: tools.terminalSize },
+      {
+        ...processOf(request, mounted.path, [...opened.mounts, ...(ofStep?.mounts ?? [])]),
+        onStart: tools.onStart,
+        terminalSize: tools.terminalSize,
+      },
       tools.runtime,
       tools.streams,
       signal,
     );
   }
+}
+
+async function openStepMounts(
+  { id, step, held }: ContainerRequest,
+  { forSteps }: ContainerTools,
+  signal: AbortSignal,
+): Promise<OpenMounts | undefined> {
+  if (step === undefined || forSteps === undefined) return undefined;
+  const mounts = step.mounts.filter(({ kind }) => kind !== 'secret' && kind !== 'ssh');
+  const { openMounts } = await import('./exec/mounts.ts');
+  const given = { id, mounts, inputs: step.inputs, isConfined: held?.isPrivileged !== true, secrets: new Map(), agents: new Map() };
+  return await openMounts(given, forSteps, () => undefined, signal);
 }
 
 /** Hands a signal (`SIGTERM`) to the first process of a running container; nothing when it has ended. Throws `runtime/unknown-signal`. */

@@ -8,7 +8,8 @@ import type { Needle } from '#ground/base/needles.ts';
 import { layerIdentity, type LayerIdentity } from '#stores/layer/create.ts';
 import type { ActiveSnapshot, SnapshotId } from '#stores/snapshot/contract.ts';
 import type { ResourceLimits, Runtime } from '#execution/runtime/contract.ts';
-import { processFailed, startFailed } from './exec/failure.ts';
+import { processFailed, startCode, startFailed } from './exec/failure.ts';
+import { keepFailure, type KeptFailure } from './exec/keep-failure.ts';
 import { watchForProc } from './exec/missing-proc.ts';
 import { openMounts, type AnswerSsh, type MountTools } from './exec/mounts.ts';
 import { textReporter } from './exec/output.ts';
@@ -17,7 +18,7 @@ import { finishLayer } from './exec/finish-layer.ts';
 import { beginningOf, epochOf } from './epoch.ts';
 import type { TreeSource } from './file.ts';
 
-export type { AnswerSsh };
+export type { AnswerSsh, KeptFailure };
 
 export type ExecRequest = {
   readonly vertex: Digest;
@@ -38,12 +39,14 @@ export type ExecRequest = {
   readonly needles?: readonly Needle[];
   /** Told the identity of the layer where it was taken, once the snapshot is committed. */
   readonly onLayer?: (snapshot: SnapshotId, layer: LayerIdentity) => void;
+  /** Told what is left of a process that failed; without it, nothing is. */
+  readonly onFailure?: (kept: KeptFailure) => void;
 };
 
 export type ExecTools = MountTools & { readonly runtime: Runtime; readonly now: () => number };
 
 /**
- * Gives the committed snapshot; when the process fails or `signal` aborts, nothing stays behind. What it writes is reported as `output`.
+ * Gives the committed snapshot; when the process fails or `signal` aborts, nothing stays behind, but for what `onFailure` is told of. What it writes is reported as `output`.
  * Throws `ops/process-failed` for an exit code that is not 0, `layer/secret-found`, and what finding the user, the program and the mounts says.
  */
 export async function runExec(request: ExecRequest, tools: ExecTools, report: Report, signal: AbortSignal): Promise<SnapshotId> {
@@ -53,12 +56,18 @@ export async function runExec(request: ExecRequest, tools: ExecTools, report: Re
   await using active = await tools.snapshots.prepare(base?.snapshot, signal);
   const began = beginningOf(Date.now());
   const proc = tools.runtime.name === 'chroot' ? watchForProc() : undefined;
-  const { status, tidy } = await runOver(active, request, { ...tools, hear: (bytes) => proc?.take(bytes) }, report, signal);
-  if (status.code !== 0) throw processFailed(op.arguments, status, { memory: request.limits?.memory, hint: proc?.hint() });
-  tidy(active.folder);
   const below = (): readonly string[] => (base === undefined ? [] : foldersBelow(tools, base.snapshot));
+  const { needles = [], onFailure } = request;
+  const { status, tidy } = await runOver(active, request, { ...tools, hear: (bytes) => proc?.take(bytes) }, report, signal);
+  if (status.code !== 0) {
+    if (onFailure !== undefined && !signal.aborted) {
+      tidy(active.folder);
+      onFailure(await keepFailure(active, { code: status.code, below, needles }, signal));
+    }
+    throw processFailed(op.arguments, status, { memory: request.limits?.memory, hint: proc?.hint() });
+  }
+  tidy(active.folder);
   finishLayer(active.folder, below, { began, epoch: epochOf(tools.snapshots, base?.snapshot) });
-  const { needles = [] } = request;
   const layer = needles.length === 0 ? undefined : await layerIdentity({ folder: active.folder, below: below(), needles }, signal);
   const { id } = await active.commit(signal);
   if (layer !== undefined) request.onLayer?.(id, layer);
@@ -117,6 +126,8 @@ async function runOver(
       signal,
     );
   } catch (error) {
+    const code = startCode(error);
+    if (code !== undefined) request.onFailure?.({ code, snapshot: undefined });
     throw startFailed(op.arguments, error);
   } finally {
     stdout?.end();

@@ -12,7 +12,7 @@ import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { FilesRead } from '#execution/ops/file.ts';
 import type { CompareRequest, LayersCompared } from '#execution/ops/compare-layers.ts';
 import type { PackageList } from '#execution/ops/packages.ts';
-import type { AnswerSsh } from '#execution/ops/exec.ts';
+import type { AnswerSsh, KeptFailure } from '#execution/ops/exec.ts';
 import type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 import type { ChangesRequest } from '#execution/ops/tree-changes.ts';
 import type { FileChange } from '#execution/ops/container-changes.ts';
@@ -20,6 +20,7 @@ import type { FileLook, LookRequest, ReadRequest, WriteRequest } from '#executio
 import type { ResourceLimits } from '#execution/runtime/contract.ts';
 
 export type { FilesRead } from '#execution/ops/file.ts';
+export type { KeptFailure } from '#execution/ops/exec.ts';
 export type { Exported, ExportTarget, TreeNote } from '#stores/layer/export.ts';
 export type { ResourceLimits } from '#execution/runtime/contract.ts';
 export type { FileChange } from '#execution/ops/container-changes.ts';
@@ -59,6 +60,8 @@ export type OpRequest = {
   readonly needles?: readonly Needle[];
   /** Of a file operation: told once, when all is copied, what was read of folders of the client: one for each action that copied of them, in order. Asking costs a hash of each file. */
   readonly onRead?: (read: readonly FilesRead[]) => void;
+  /** Of a RUN: told what is left of its process when that fails, before the call does; a snapshot in it is the caller's. Without it nothing is left. */
+  readonly onFailure?: (kept: KeptFailure) => void;
 };
 
 export type LayerFormat = 'tar' | 'gzip' | 'zstd';
@@ -175,7 +178,7 @@ export type Worker = AsyncDisposable & {
   readonly pid: number | undefined;
   /** Tries what steps need, for `doctor`. */
   examine(signal: AbortSignal): Promise<Examination>;
-  /** Runs an op to a committed snapshot. Nothing stays behind when it fails. */
+  /** Runs an op to a committed snapshot. Nothing stays behind when it fails, but for what `onFailure` is told of. */
   run(request: OpRequest, report: Report, signal: AbortSignal): Promise<SnapshotId>;
   /** Digest of what a copy action would take from a tree: names, modes, owners, xattrs, links, bytes; no times. */
   contentDigest(source: TreeSource, action: CopyAction, signal: AbortSignal): Promise<Digest>;

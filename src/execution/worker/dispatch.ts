@@ -109,13 +109,18 @@ async function answer(
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the engine's proxy sends what the contract's types say
     const method = workshop.answers[call.name] as (take: readonly unknown[], back: CallBack, signal: AbortSignal) => Promise<unknown>;
     const tellRead: CallBack['tellRead'] = (read) => to.send({ kind: 'read', id: call.id, read });
+    const tellKept: CallBack['tellKept'] = (kept) => to.send({ kind: 'kept', id: call.id, kept });
     const tellReachable: CallBack['tellReachable'] = () => to.send({ kind: 'reachable', id: call.id });
     const tellStart: CallBack['tellStart'] = ({ pid, program }) => to.send({ kind: 'started', id: call.id, pid, program });
     const ask: AskAgent = async (agent, message) => await to.ask(call.id, agent, message);
     to.send({
       kind: 'done',
       id: call.id,
-      give: await method(call.take, { report, ask, tellRead, tellReachable, tellStart, comingParent: to.comingParent }, own.signal),
+      give: await method(
+        call.take,
+        { report, ask, tellRead, tellKept, tellReachable, tellStart, comingParent: to.comingParent },
+        own.signal,
+      ),
     });
   } catch (error) {
     to.send({ kind: 'failed', id: call.id, error: toWire(own.signal.aborted ? own.signal.reason : error, to.store) });

@@ -41,6 +41,7 @@ type Outside = {
   readonly report: Report;
   readonly agents?: OpRequest['agents'];
   readonly onRead?: OpRequest['onRead'];
+  readonly onFailure?: OpRequest['onFailure'];
   readonly onReady?: (() => void) | undefined;
   readonly onStart?: (pid: number, program: readonly string[]) => void;
   readonly parent?: Promise<SnapshotId>;
@@ -132,9 +133,9 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     rung: { isolation, tree: opened },
     pid: child.pid,
     streams: child.streams,
-    run: async ({ agents, onRead, ...request }, report, callSignal) => {
-      const wire = { ...request, agents: [...agents.keys()], wantsDigests: onRead !== undefined };
-      return await call('run', [wire], { report, agents, onRead }, callSignal);
+    run: async ({ agents, onRead, onFailure, ...request }, report, callSignal) => {
+      const wire = { ...request, agents: [...agents.keys()], wantsDigests: onRead !== undefined, keepsFailure: onFailure !== undefined };
+      return await call('run', [wire], { report, agents, onRead, onFailure }, callSignal);
     },
     examine: async (callSignal) => await call('examine', [], ignore, callSignal),
     contentDigest: async (source, action, callSignal) => await call('contentDigest', [source, action], ignore, callSignal),
@@ -190,6 +191,9 @@ function receive(
       break;
     case 'read':
       to.pending.get(message.id)?.outside.onRead?.(message.read);
+      break;
+    case 'kept':
+      to.pending.get(message.id)?.outside.onFailure?.(message.kept);
       break;
     case 'reachable':
       to.pending.get(message.id)?.outside.onReady?.();

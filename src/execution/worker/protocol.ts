@@ -7,10 +7,23 @@ import type { AlmostRung, TreeForm } from '#ground/linux/isolation.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
-import type { ContainerOutcome, ContainerRequest, FilesRead, OpRequest, SessionRequest, UnpackRequest, Worker } from './contract.ts';
+import type {
+  ContainerOutcome,
+  ContainerRequest,
+  FilesRead,
+  KeptFailure,
+  OpRequest,
+  SessionRequest,
+  UnpackRequest,
+  Worker,
+} from './contract.ts';
 
-/** An op's request as it crosses: of its agents only the ids, and whether somebody wants to know what is read. */
-export type WireOpRequest = Omit<OpRequest, 'agents' | 'onRead'> & { readonly agents: readonly string[]; readonly wantsDigests?: boolean };
+/** An op's request as it crosses: of its agents only the ids, and whether somebody wants to know what is read, and what is left of a failure. */
+export type WireOpRequest = Omit<OpRequest, 'agents' | 'onRead' | 'onFailure'> & {
+  readonly agents: readonly string[];
+  readonly wantsDigests?: boolean;
+  readonly keepsFailure?: boolean;
+};
 
 /** A layer to unpack as it crosses: a parent that is not there yet is told later. */
 export type WireUnpackRequest = Omit<UnpackRequest, 'parent'> & { readonly parent: SnapshotId | undefined | 'coming' };
@@ -73,6 +86,8 @@ export type FromWorker =
   | { readonly kind: 'note'; readonly text: string }
   /** What the file operation of call `id` has read. */
   | { readonly kind: 'read'; readonly id: number; readonly read: readonly FilesRead[] }
+  /** What is left of the step of call `id`, which fails. */
+  | { readonly kind: 'kept'; readonly id: number; readonly kept: KeptFailure }
   /** The container of call `id` can be reached; it runs. */
   | { readonly kind: 'reachable'; readonly id: number }
   | { readonly kind: 'started'; readonly id: number; readonly pid: number; readonly program: readonly string[] }

@@ -14,7 +14,7 @@ import type { ExecTools } from '#execution/ops/exec.ts';
 import { contentDigest, openFileThread, runFile, type FileRequest, type FileTools } from '#execution/ops/file.ts';
 import { runMerge } from '#execution/ops/merge.ts';
 import type { StartedProcess } from '#execution/runtime/contract.ts';
-import type { FilesRead, OpRequest, Worker } from './contract.ts';
+import type { FilesRead, KeptFailure, OpRequest, Worker } from './contract.ts';
 import { createLayers, type Layers } from './layers.ts';
 import { isMissing } from './missing.ts';
 import type { CallName, Calls, WireOpRequest } from './protocol.ts';
@@ -30,6 +30,7 @@ export type CallBack = {
   readonly tellReachable: () => void;
   readonly tellStart: (started: StartedProcess) => void;
   readonly tellRead: (read: readonly FilesRead[]) => void;
+  readonly tellKept: (kept: KeptFailure) => void;
 };
 type Answers = { readonly [K in CallName]: (take: Calls[K]['take'], back: CallBack, signal: AbortSignal) => Promise<Calls[K]['give']> };
 
@@ -103,7 +104,8 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
       runContainer: async ([request, session], { tellReachable, tellStart }, signal) => {
         const { runSession } = await import('./session/run.ts');
         try {
-          const tools = { ...(await execTools(signal)), onReady: tellReachable, onStart: tellStart };
+          const forSteps = await execTools(signal);
+          const tools = { ...forSteps, forSteps, onReady: tellReachable, onStart: tellStart };
           return await runSession(request, session, tools, signal);
         } finally {
           if (request.snapshot !== undefined) layers.forget(request.snapshot);
@@ -147,7 +149,12 @@ const never = new AbortController().signal;
 
 type Tools = { readonly files: FileTools; readonly layers: Layers; readonly execTools: (signal: AbortSignal) => Promise<ExecTools> };
 
-async function runOp(request: WireOpRequest, tools: Tools, { report, ask, tellRead }: CallBack, signal: AbortSignal): Promise<SnapshotId> {
+async function runOp(
+  request: WireOpRequest,
+  tools: Tools,
+  { report, ask, tellRead, tellKept }: CallBack,
+  signal: AbortSignal,
+): Promise<SnapshotId> {
   const { op, needles = [] } = request;
   const onLayer: FileRequest['onLayer'] = (id, layer) => tools.layers.remember(id, layer);
   switch (op.kind) {
@@ -163,7 +170,10 @@ async function runOp(request: WireOpRequest, tools: Tools, { report, ask, tellRe
       const { runExec } = await import('#execution/ops/exec.ts');
       const agents = new Map(request.agents.map((id) => [id, async (message: Uint8Array) => await ask(id, message)] as const));
       return await runExec(
-        { ...request, op, agents, onLayer } satisfies OpRequest & { op: ExecOp; onLayer: unknown },
+        { ...request, op, agents, onLayer, ...(request.keepsFailure === true ? { onFailure: tellKept } : {}) } satisfies OpRequest & {
+          op: ExecOp;
+          onLayer: unknown;
+        },
         await tools.execTools(signal),
         report,
         signal,

@@ -55,7 +55,11 @@ type Definition<O> = {
   /** It looks at or removes what a worker wrote: without root that needs the worker's ids. */
   readonly touchesSnapshots?: true;
   readonly run: (
-    given: { readonly options: ValuesOf<O>; readonly arguments: readonly string[] },
+    given: {
+      readonly options: ValuesOf<O>;
+      readonly arguments: readonly string[];
+      /** As typed, options and all. */ readonly words: readonly string[];
+    },
     around: Surroundings,
     signal: AbortSignal,
   ) => Promise<number>;
@@ -74,7 +78,7 @@ export function defineCommand<O extends Readonly<Record<string, Option<unknown>>
       const given = readWords(definition, words);
       if (given !== undefined) {
         const isElsewhere = definition.touchesSnapshots === true && process.getuid?.() !== 0;
-        return isElsewhere ? await runAgain(around, signal) : await definition.run(given, around, signal);
+        return isElsewhere ? await runAgain(around, signal) : await definition.run({ ...given, words }, around, signal);
       }
       const { commandHelp } = await import('./help.ts');
       around.streams.stdout.write(commandHelp(definition));

@@ -220,6 +220,16 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/volume.ts')).volumePruneCommand,
   },
   {
+    names: ['debug'],
+    summary: 'Open a shell where a build failed',
+    load: async () => (await import('./commands/debug.ts')).debugCommand,
+  },
+  {
+    names: ['resume'],
+    summary: 'Go on with the build that failed, from its failed step',
+    load: async () => (await import('./commands/resume.ts')).resumeCommand,
+  },
+  {
     names: ['why'],
     summary: 'Say why the steps of a build ran again',
     load: async () => (await import('./commands/why.ts')).whyCommand,

@@ -28,7 +28,7 @@ export function processFailed(
 
 /** A process that could not even start: the error keeps its code and hint. */
 export function startFailed(words: readonly string[], error: unknown): unknown {
-  const code = error instanceof JettisonError ? startCodes.get(error.code) : undefined;
+  const code = startCode(error);
   if (!(error instanceof JettisonError) || code === undefined) return error;
   return new JettisonError(error.code, `${describe(words)}: exit code: ${code}: ${error.message}`, {
     fault: error.fault,
@@ -36,6 +36,11 @@ export function startFailed(words: readonly string[], error: unknown): unknown {
     cause: error,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
   });
+}
+
+/** The exit code that a shell would give for a process that could not start; undefined for other errors. */
+export function startCode(error: unknown): number | undefined {
+  return error instanceof JettisonError ? startCodes.get(error.code) : undefined;
 }
 
 const startCodes: ReadonlyMap<string, number> = new Map([

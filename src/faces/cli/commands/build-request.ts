@@ -95,6 +95,7 @@ export const buildOptions = {
   pull: pullOption(),
   push: flag('push', { help: 'Push the image to a registry, under its names ("-o type=registry")' }),
   quiet: flag('quiet', { short: 'q', help: 'Suppress the build output and print image ID on success' }),
+  replays: flag('replay', { help: 'Print once more what cached steps said when they ran; "--progress" is "plain" then unless it is said' }),
   remove: flag('rm', { help: 'Accepted, changes nothing: no containers are left behind' }, true),
   sbom: text('sbom', { help: 'Which packages the image has, beside it: "true" ("--attest type=sbom")' }),
   secrets: list('secret', { help: 'Secret to expose to the build: "id=NAME,src=FILE" or "id=NAME,env=VARIABLE"' }),
@@ -151,6 +152,7 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     ...(attestations === undefined ? {} : { attestations }),
     format: given.format,
     jobs: given.jobs,
+    replays: given.replays,
   };
 }
 

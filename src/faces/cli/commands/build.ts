@@ -24,49 +24,60 @@ export const buildCommand = defineCommand({
   options: buildOptions,
   notBuilt: notBuiltOptions,
   arguments: [1, 1],
-  async run(given, around, signal) {
-    const wantsClassic = isClassicWanted(around.environment['DOCKER_BUILDKIT'] ?? '');
-    if (!given.options.remove) throw new JettisonError('cli/not-built', '"--rm=false" is not built yet');
-    const mode = progressMode(given.options, { around, wantsClassic });
-    const isClassic = wantsClassic || isClassicMode(mode);
-    const told =
-      given.options.metadataFile === undefined ? undefined : toldProvenance(around.environment['BUILDX_METADATA_PROVENANCE'] ?? '');
-    const asked = await requestOf(given.options, given.arguments[0] ?? '', around, signal);
-    const request = { ...asked, isClassic, ...(told === undefined ? {} : { told }) };
-    if (isClassic && request.outputs.some(toStream))
-      throw new JettisonError('cli/usage', 'The steps of the builder before BuildKit and an archive cannot both go to standard output', {
-        hint: 'Name a file: "dest=FILE"',
-      });
-    const call = given.options.check ? { ...given.options.call, kind: 'check' as const } : given.options.call;
-    if (call.kind !== 'build') {
-      if (given.options.metadataFile !== undefined)
-        throw new JettisonError('cli/usage', `"--call=${call.kind}" builds nothing that "--metadata-file" could tell of`);
-      const { callBuild } = await import('./build-call.ts');
-      return await callBuild(request, call, around, signal);
-    }
-    const warnings: BuildWarning[] = [];
-    const note = (event: ProgressEvent): void => void (event.kind === 'warning' && warnings.push(event));
-    // What an earlier build wrote must not be taken for this one's when it fails.
-    if (given.options.idFile !== undefined) removeWritten(resolve(around.currentFolder, given.options.idFile));
-    const { cacheMax, isolation } = given.options;
-    const wished = { ...(cacheMax === undefined ? {} : { cacheMax }), ...(isolation === undefined ? {} : { isolation }) };
-    const setting = { mode, network: readRetries(given.options), note, ...wished };
-    const outcome = await buildOnScreen(request, setting, around, signal).catch((error: unknown) => classicEnd(error, isClassic, around));
-    if (typeof outcome === 'number') return outcome;
-    if (given.options.idFile !== undefined)
-      writeAtomically(resolve(around.currentFolder, given.options.idFile), outcome.image?.id ?? '', 'the image ID');
-    if (given.options.metadataFile !== undefined) {
-      const { buildMetadata } = await import('./build-metadata.ts');
-      const wanted = parseBoolean(around.environment['BUILDX_METADATA_WARNINGS'] ?? '') === true;
-      const text = buildMetadata(outcome, wanted ? warnings : undefined);
-      writeAtomically(resolve(around.currentFolder, given.options.metadataFile), text, 'the metadata');
-    }
-    // Nothing else goes to stdout.
-    if (mode === 'quiet' && outcome.image !== undefined && !request.outputs.some(toStream))
-      around.streams.stdout.write(`${outcome.image.id}\n`);
-    return 0;
-  },
+  run: async (given, around, signal) => await runBuild(given, around, signal),
 });
+
+type Given = { readonly options: BuildOptions; readonly arguments: readonly string[]; readonly words: readonly string[] };
+
+/** What `build` does; `change`: what else its request is to be. */
+export async function runBuild(
+  given: Given,
+  around: Surroundings,
+  signal: AbortSignal,
+  change: Partial<BuildRequest> = {},
+): Promise<number> {
+  const wantsClassic = isClassicWanted(around.environment['DOCKER_BUILDKIT'] ?? '');
+  if (!given.options.remove) throw new JettisonError('cli/not-built', '"--rm=false" is not built yet');
+  const mode = progressMode(given.options, { around, wantsClassic });
+  const isClassic = wantsClassic || isClassicMode(mode);
+  const told =
+    given.options.metadataFile === undefined ? undefined : toldProvenance(around.environment['BUILDX_METADATA_PROVENANCE'] ?? '');
+  const asked = await requestOf(given.options, given.arguments[0] ?? '', around, signal);
+  const typed = { words: given.words, folder: around.currentFolder };
+  const request = { ...asked, isClassic, ...(told === undefined ? {} : { told }), asked: typed, ...change };
+  if (isClassic && request.outputs.some(toStream))
+    throw new JettisonError('cli/usage', 'The steps of the builder before BuildKit and an archive cannot both go to standard output', {
+      hint: 'Name a file: "dest=FILE"',
+    });
+  const call = given.options.check ? { ...given.options.call, kind: 'check' as const } : given.options.call;
+  if (call.kind !== 'build') {
+    if (given.options.metadataFile !== undefined)
+      throw new JettisonError('cli/usage', `"--call=${call.kind}" builds nothing that "--metadata-file" could tell of`);
+    const { callBuild } = await import('./build-call.ts');
+    return await callBuild(request, call, around, signal);
+  }
+  const warnings: BuildWarning[] = [];
+  const note = (event: ProgressEvent): void => void (event.kind === 'warning' && warnings.push(event));
+  // What an earlier build wrote must not be taken for this one's when it fails.
+  if (given.options.idFile !== undefined) removeWritten(resolve(around.currentFolder, given.options.idFile));
+  const { cacheMax, isolation } = given.options;
+  const wished = { ...(cacheMax === undefined ? {} : { cacheMax }), ...(isolation === undefined ? {} : { isolation }) };
+  const setting = { mode, network: readRetries(given.options), note, ...wished };
+  const outcome = await buildOnScreen(request, setting, around, signal).catch((error: unknown) => classicEnd(error, isClassic, around));
+  if (typeof outcome === 'number') return outcome;
+  if (given.options.idFile !== undefined)
+    writeAtomically(resolve(around.currentFolder, given.options.idFile), outcome.image?.id ?? '', 'the image ID');
+  if (given.options.metadataFile !== undefined) {
+    const { buildMetadata } = await import('./build-metadata.ts');
+    const wanted = parseBoolean(around.environment['BUILDX_METADATA_WARNINGS'] ?? '') === true;
+    const text = buildMetadata(outcome, wanted ? warnings : undefined);
+    writeAtomically(resolve(around.currentFolder, given.options.metadataFile), text, 'the metadata');
+  }
+  // Nothing else goes to stdout.
+  if (mode === 'quiet' && outcome.image !== undefined && !request.outputs.some(toStream))
+    around.streams.stdout.write(`${outcome.image.id}\n`);
+  return 0;
+}
 
 type Setting = { readonly mode: ProgressMode; readonly note: Report } & Pick<EngineOptions, 'network' | 'cacheMax' | 'isolation'>;
 
@@ -74,20 +85,41 @@ async function buildOnScreen(request: BuildRequest, setting: Setting, around: Su
   const { mode, note, ...given } = setting;
   const dockerfile = request.file === undefined ? 'Dockerfile' : basename(request.file);
   let lastLines: readonly string[] = [];
-  using left = new DisposableStack();
+  using behind = new DisposableStack();
   // When the screen is left, and before the error.
-  left.defer(() => void around.streams.stderr.write(lastLines.map((line) => `${line}\n`).join('')));
+  behind.defer(() => void around.streams.stderr.write(lastLines.map((line) => `${line}\n`).join('')));
   await using engine = await engineFor(around, given);
   using screen = await openScreen(mode, around);
   const report: Report = (event) => (note(event), screen.report(event));
-  const failed = ({ why }: BuildEnd): void => {
-    if (tellsMore(mode)) lastLines = whyLines(why, dockerfile);
+  let left: BuildEnd['failed'];
+  const failed = (end: BuildEnd): void => {
+    if (!tellsMore(mode)) return;
+    lastLines = whyLines(end.why, dockerfile);
+    left = end.failed;
   };
   const { steps = silentSteps } = screen;
-  const made = await build(engine, request, { report, failed, ...(request.isClassic === true ? { steps } : {}) }, signal);
+  const made = await build(engine, request, { report, failed, ...(request.isClassic === true ? { steps } : {}) }, signal).catch(
+    async (error: unknown) => await withLastLine(error, left),
+  );
   const closing = !tellsMore(mode) ? [] : [...whyLines(made.why, dockerfile), summaryLine(made)];
   screen.finish({ imageId: made.image?.isKept === true ? made.image.id : undefined, names: made.names, closing });
   return made;
+}
+
+/** What can be done with what a failed step left is said behind its error. */
+async function withLastLine(error: unknown, left: BuildEnd['failed']): Promise<never> {
+  if (left === undefined || !(error instanceof JettisonError)) throw error;
+  const { lookInside } = await import('../output/failed-step.ts');
+  const { code, message, fault, at, notes, retryable, hint } = error;
+  const line = lookInside(left.wrote);
+  throw new JettisonError(code, message, {
+    fault,
+    at,
+    notes,
+    retryable,
+    cause: error,
+    hint: hint === undefined ? line : `${hint}\n${line}`,
+  });
 }
 
 /** Whoever wants the steps kept but sees them in another form. */
@@ -117,7 +149,10 @@ type Wishes = { readonly around: Surroundings; readonly wantsClassic: boolean };
 
 function progressMode(given: BuildOptions, { around, wantsClassic }: Wishes): ProgressMode {
   if (given.quiet) return 'quiet';
-  const asked = given.progress ?? (wantsClassic ? 'classic' : modeOf(around.environment['BUILDKIT_PROGRESS'] ?? ''));
+  const asked =
+    given.progress ??
+    (given.replays && !wantsClassic ? 'plain' : undefined) ??
+    (wantsClassic ? 'classic' : modeOf(around.environment['BUILDKIT_PROGRESS'] ?? ''));
   if (asked === 'tty' && !isTerminal(around.streams.stderr, around.environment)) {
     throw badValue('progress', 'tty', 'standard error is not a terminal');
   }

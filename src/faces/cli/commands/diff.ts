@@ -1,6 +1,8 @@
 import { diffContainer, type FileChange } from '#engine/container-diff.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
+import { flag } from '../option.ts';
+import { goJson } from '../output/go-json.ts';
 import { openTransferScreen } from '../output/transfers.ts';
 import { harmless } from '../output/text.ts';
 
@@ -8,15 +10,16 @@ const letters: Readonly<Record<FileChange['kind'], string>> = { added: 'A', chan
 
 export const diffCommand = defineCommand({
   name: 'diff',
-  summary: "Inspect changes to files or directories on a container's filesystem",
-  usage: 'CONTAINER',
-  options: {},
+  summary: "Inspect changes to files or directories on a container's filesystem, or what a failed step had written",
+  usage: '[OPTIONS] CONTAINER|@fail',
+  options: { json: flag('json', { help: 'Print JSON' }) },
   arguments: [1, 1],
-  async run({ arguments: [name = ''] }, around, signal) {
+  async run({ options, arguments: [name = ''] }, around, signal) {
     await using engine = await engineFor(around);
     using screen = openTransferScreen(around.streams.stderr, around);
     const changes = await diffContainer(engine, name, screen.report, signal);
-    around.streams.stdout.write(changeLines(changes));
+    const text = options.json ? `${goJson(changes.map(({ kind, path }) => ({ kind, path })))}\n` : changeLines(changes);
+    around.streams.stdout.write(text);
     return 0;
   },
 });

@@ -1,0 +1,172 @@
+/** What is kept of a step that failed, without anything switched on before: looked at, copied from and run again by other processes, later. */
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { assertNothingLeft, assertTidySnapshots } from '#test/kit/aftermath.ts';
+import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
+
+const dockerfile = `FROM busybox AS build
+ENV COLOR=red
+WORKDIR /work
+RUN --mount=type=cache,target=/counts echo earlier >> /counts/runs
+COPY given given
+RUN --mount=type=secret,id=key --mount=type=cache,target=/counts \\
+    mkdir /out && echo '<junit/>' > /out/junit.xml && rm given && echo 'said this' && exit 3
+FROM scratch
+COPY --from=build /out /
+`;
+
+async function openProject(text = dockerfile): Promise<Sandbox & { readonly context: string }> {
+  const sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const context = sandbox.files({ Dockerfile: text, given: 'given' });
+  return { ...sandbox, context };
+}
+
+test('a failed step can be looked into from another process, with its files, variables and folders, until it is built again', async () => {
+  await using sandbox = await openProject();
+  const { context } = sandbox;
+  sandbox.files({ key: 'k3y-of-the-house' }, '.');
+  const failed = await sandbox.jettison(['build', '--secret', `id=key,src=${join(sandbox.folder, 'key')}`, context]);
+  assert.equal(failed.status, 1);
+  assert.match(failed.stderr, /exit code: 3\nLook inside: jettison debug .*\n$/u);
+
+  assert.equal(
+    await sandbox.succeed(['diff', '@fail']),
+    'C /work\nD /work/given\nA /out\nA /out/junit.xml\n'.split('\n').toSorted(byPath).join('\n').trimStart() + '\n',
+  );
+  assert.deepEqual(JSON.parse(await sandbox.succeed(['diff', '--json', '@fail'])), [
+    { kind: 'added', path: '/out' },
+    { kind: 'added', path: '/out/junit.xml' },
+    { kind: 'changed', path: '/work' },
+    { kind: 'deleted', path: '/work/given' },
+  ]);
+  await sandbox.succeed(['cp', '@fail:/out/junit.xml', '.']);
+  assert.equal(readFileSync(join(sandbox.folder, 'junit.xml'), 'utf8'), '<junit/>\n');
+
+  const looked = await sandbox.jettison([
+    'debug',
+    '@fail',
+    '--',
+    'sh',
+    '-c',
+    'pwd; echo $COLOR; cat /counts/runs; ls /run/secrets; touch /left; exit 7',
+  ]);
+  assert.equal(looked.status, 7, looked.stderr);
+  assert.equal(looked.stdout, '/work\nred\nearlier\n');
+  assert.match(looked.stderr, /^Not here, as they are never kept: secret "key"$/mu);
+  // A shell where there is no terminal reads its standard input.
+  const piped = await sandbox.jettison(['debug'], { input: 'cat /out/junit.xml; test -e /left || exit 5\n' });
+  assert.equal(piped.stdout, '<junit/>\n');
+  assert.equal(piped.status, 5, 'what is written there goes when it ends');
+  assert.equal((await sandbox.jettison(['debug', '@fail', 'nothing-like-it'])).status, 127);
+  const told: unknown = JSON.parse(await sandbox.succeed(['debug', '--json']));
+  assert.deepEqual(pick(told, ['exitCode', 'stage', 'line', 'workingDirectory']), {
+    exitCode: 3,
+    stage: 'build',
+    line: 6,
+    workingDirectory: '/work',
+  });
+  assert.doesNotMatch(JSON.stringify(told), /k3y-of/u);
+  const again = await sandbox.jettison(['debug', '--again']);
+  assert.deepEqual([again.status, again.stdout], [3, 'said this\n']);
+  await sandbox.succeed(['debug', '@fail', 'sh', '-c', 'test $(wc -l < /counts/runs) = 1']);
+  assert.equal((await sandbox.jettison(['diff', '@other'])).status, 1);
+  assert.equal((await sandbox.jettison(['cp', 'junit.xml', '@fail:/'])).status, 1);
+
+  // What failed is no image, no cached result and no garbage.
+  await sandbox.succeed(['builder', 'prune', '-f', '--filter', 'until=24h']);
+  await sandbox.succeed(['diff', '@fail']);
+  sandbox.files({ Dockerfile: dockerfile.replace('exit 3', 'exit 0') });
+  await sandbox.succeed(['build', '--secret', `id=key,src=${join(sandbox.folder, 'key')}`, context]);
+  assert.match((await sandbox.jettison(['diff', '@fail'])).stderr, /^ERROR: No failed step is kept$/mu);
+  await assertNothingLeft(sandbox);
+  await assertTidySnapshots(sandbox.store);
+});
+
+test('a state in which a secret stands is not kept; the files before it are', async () => {
+  await using sandbox = await openProject(
+    `FROM busybox\nRUN echo before > /before\nRUN --mount=type=secret,id=key cp /run/secrets/key /leaked && exit 4\n`,
+  );
+  sandbox.files({ key: 'k3y-of-the-house-of-cards' }, '.');
+  const failed = await sandbox.jettison(['build', '--secret', `id=key,src=${join(sandbox.folder, 'key')}`, sandbox.context]);
+  assert.match(failed.stderr, /exit code: 4/u);
+  const looked = await sandbox.jettison(['debug', '@fail', 'sh', '-c', 'cat /before; test ! -e /leaked']);
+  assert.equal(looked.stdout, 'before\n');
+  assert.equal(looked.status, 0);
+  assert.match(looked.stderr, /^What it wrote is not kept \(.*"key".*\): these are the files before it$/mu);
+  assert.match((await sandbox.jettison(['diff', '@fail'])).stderr, /is not kept/u);
+  assert.deepEqual(filesWith(sandbox.store, 'k3y-of-the-house-of-cards'), []);
+});
+
+test('resume goes on with an edited command, and no earlier step runs again', async () => {
+  await using sandbox = await openProject();
+  const { context } = sandbox;
+  const earlier = async (): Promise<string> =>
+    (await sandbox.jettison(['debug', '@fail', 'cat', '/counts/runs'])).stdout.replaceAll('\n', ' ').trim();
+  await sandbox.jettison(['build', '--no-cache', '-t', 'resumed', 'context'], { cwd: sandbox.folder });
+  assert.equal(await earlier(), 'earlier');
+  const same = await sandbox.jettison(['resume', '--progress=x']);
+  assert.equal(same.status, 125, same.stderr);
+  const again = await sandbox.jettison(['resume']);
+  assert.equal(again.status, 1);
+  assert.match(again.stderr, /exit code: 3/u);
+  const other = await sandbox.jettison(['resume', '--run', 'echo fine > /work/x; exit 5']);
+  assert.match(other.stderr, /exit code: 5/u);
+  assert.equal(await sandbox.succeed(['diff', '@fail']).then((text) => text.includes('/work/x')), true);
+  const done = await sandbox.jettison(['resume', '--run', 'mkdir /out\necho whole > /out/whole; wc -l < /counts/runs'], { cwd: '/' });
+  assert.equal(done.status, 0, done.stderr);
+  assert.match(done.stderr, /^#\d+ [\d.]+ 1$/mu, 'the earlier step ran once');
+  assert.match(done.stderr, /another command than Dockerfile:6 has/u);
+  assert.equal(await sandbox.succeed(['run', '--rm', '--entrypoint', '/bin/busybox', 'busybox', 'true']), '');
+  assert.equal(await sandbox.succeed(['history', '-q', 'resumed']).then((text) => text.length > 0), true);
+  assert.match((await sandbox.jettison(['resume'])).stderr, /No failed step is kept/u);
+
+  await sandbox.jettison(['build', context]);
+  sandbox.files({ Dockerfile: `# new\n${dockerfile}` });
+  assert.match((await sandbox.jettison(['resume', '--run', 'true'])).stderr, /was changed since the step failed/u);
+  await sandbox.jettison(['build', '-'], { input: 'FROM busybox\nRUN false\n' });
+  assert.match((await sandbox.jettison(['resume'], { cwd: '/' })).stderr, /came on standard input/u);
+});
+
+test('a cached step says once more what it said, whole, where --replay asks for it', async () => {
+  await using sandbox = await openProject(
+    'FROM busybox AS long\nRUN i=0; while [ $i -lt 20000 ]; do echo "line $i of the long log"; i=$((i+1)); done; echo the last >&2; echo x > /x\nFROM busybox\nCOPY --from=long /x /x\nRUN echo short\n',
+  );
+  const { context } = sandbox;
+  await sandbox.succeed(['build', context]);
+  assert.doesNotMatch((await sandbox.jettison(['build', '--progress=plain', context])).stderr, /^#\d+ [\d.]+ /mu);
+  const { stderr } = await sandbox.jettison(['build', '--replay', context]);
+  const lines = stderr.split('\n');
+  assert.equal(lines.filter((line) => /^#\d+ \d\.\d+ line \d+ of the long log$/u.test(line)).length, 20_000);
+  assert.match(stderr, /^#(\d+) [\d.]+ the last\n#\1 CACHED$/mu);
+  assert.match(stderr, /^#(\d+) [\d.]+ short\n#\1 CACHED$/mu);
+  // What was said again is not kept again.
+  assert.match(await sandbox.succeed(['builds', 'logs']), /the last/u);
+});
+
+test('the state of a failed step goes with a prune of all, and its record with it', async () => {
+  await using sandbox = await openProject();
+  await sandbox.jettison(['build', sandbox.context]);
+  assert.match(await sandbox.succeed(['builder', 'du', '--verbose']), /left by a step that failed: RUN/u);
+  await sandbox.succeed(['builder', 'prune', '-a', '-f']);
+  assert.match((await sandbox.jettison(['debug', '@fail', 'true'])).stderr, /No failed step is kept/u);
+  assert.doesNotMatch(await sandbox.succeed(['builder', 'du', '--verbose']), /left by/u);
+});
+
+function byPath(one: string, other: string): number {
+  return one.slice(2) < other.slice(2) ? -1 : 1;
+}
+
+function pick(value: unknown, names: readonly string[]): unknown {
+  return Object.fromEntries(Object.entries(Object(value) as object).filter(([name]) => names.includes(name)));
+}
+
+/** Files below a folder whose bytes hold the text. */
+function filesWith(folder: string, text: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => readFileSync(path).includes(text));
+}
