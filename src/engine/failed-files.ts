@@ -18,7 +18,7 @@ export async function diffFailedStep(engine: Engine, name: string, signal: Abort
   if (!kept.step.wrote || place.snapshot === undefined) return [];
   const worker = await engine.worker(signal);
   await checkThere(worker, place, signal);
-  return await worker.listChanges(place.snapshot, signal);
+  return await worker.listChanges({ kind: 'layer', snapshot: place.snapshot }, signal);
 }
 
 /** A worker with its files. Throws as above. */
