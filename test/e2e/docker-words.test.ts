@@ -156,3 +156,37 @@ test('inspect, version, info and system df answer the templates that scripts hav
     'default\n',
   );
 });
+
+test('a builder is made, used, asked and removed, as tutorials type it; those of other machines are refused', async () => {
+  await using sandbox = await openSandbox();
+  const buildx = async (...words: readonly string[]): Promise<string> => await sandbox.succeed(['buildx', ...words]);
+  const refused = async (...words: readonly string[]): Promise<string> => {
+    const done = await sandbox.jettison(['buildx', ...words]);
+    assert.equal(done.status, 1, words.join(' '));
+    return done.stderr;
+  };
+  assert.equal(
+    await buildx('create', '--name', 'multi', '--driver', 'docker-container', '--driver-opt', 'network=host', '--use', '--bootstrap'),
+    'multi\n',
+  );
+  assert.match(
+    await buildx('ls'),
+    /^NAME\/NODE +DRIVER\/ENDPOINT +STATUS +BUILDKIT +PLATFORMS *\nmulti\* +jettison *\n \\_ multi +\\_ default +running +v\S+ +linux\/.*\ndefault +jettison *\n/u,
+  );
+  assert.match(await buildx('inspect', '--bootstrap'), /^Name: {3}multi\nDriver: jettison\n/u);
+  assert.equal(await buildx('ls', '--format', '{{.Name}}'), 'multi*\n \\_ multi\ndefault\n \\_ default\n');
+  const folder = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
+  assert.match(await buildx('build', '-q', '--builder', 'multi', folder), /^sha256:/u);
+  assert.match(await refused('build', '-q', '--builder', 'other', folder), /^ERROR: no builder "other" found/u);
+  assert.match(
+    (await sandbox.jettison(['build', folder], { environment: { BUILDX_BUILDER: 'other' } })).stderr,
+    /no builder "other" found/u,
+  );
+  assert.equal(await buildx('stop', 'multi'), '');
+  assert.equal(await buildx('rm', 'multi'), 'multi removed\n');
+  assert.match(await buildx('inspect'), /^Name: {3}default\n/u);
+  assert.match(await refused('create', '--driver', 'kubernetes'), /means other machines/u);
+  assert.match(await refused('create', 'ssh://somewhere'), /builds on this machine only/u);
+  assert.match(await refused('create', '--driver-opt', 'image=moby/buildkit:master'), /no image of BuildKit is run/u);
+  assert.match(await refused('create', '--buildkitd-flags', '--debug'), /there is no such daemon/u);
+});

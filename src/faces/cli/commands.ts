@@ -390,8 +390,23 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/context.ts')).inspectContextCommand,
   },
   {
+    names: ['buildx create'],
+    summary: 'Give the builder one more name',
+    load: async () => (await import('./commands/buildx-create.ts')).createBuilderCommand,
+  },
+  {
+    names: ['buildx rm'],
+    summary: 'Take names from the builder',
+    load: async () => (await import('./commands/buildx-create.ts')).removeBuilderCommand,
+  },
+  {
+    names: ['buildx stop'],
+    summary: 'Stop the builder (it runs only while it builds)',
+    load: async () => (await import('./commands/buildx-create.ts')).stopBuilderCommand,
+  },
+  {
     names: ['buildx ls'],
-    summary: 'List builders (there is one)',
+    summary: 'List the names of the builder',
     load: async () => (await import('./commands/buildx.ts')).listBuildersCommand,
   },
   {
@@ -401,7 +416,7 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     names: ['buildx use'],
-    summary: 'Set the builder (there is one)',
+    summary: 'Choose a name of the builder',
     load: async () => (await import('./commands/buildx.ts')).useBuilderCommand,
   },
   {

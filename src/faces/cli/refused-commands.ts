@@ -2,9 +2,6 @@
 
 const noSwarm = 'jettison runs containers on this machine only and has no swarm: use an orchestrator such as Kubernetes for services';
 const noPlugins = 'jettison is one program: what plugins do for docker (volumes, networks, logs) it does itself or not at all';
-const oneBuilder =
-  'There is one builder, jettison itself, which needs no setting up: leave this line out, and "--builder" where a build names one';
-
 /** By the words that name the command or a whole group of commands. */
 const instead: ReadonlyMap<string, string> = new Map([
   ['checkpoint', 'Processes cannot be frozen into a file: "jettison commit" keeps the files of a container'],
@@ -26,9 +23,6 @@ const instead: ReadonlyMap<string, string> = new Map([
   ['system dial-stdio', 'There is no daemon to speak to: run jettison on the other machine, over SSH'],
   ['builder inspect', 'Use "jettison buildx inspect" or "jettison info"'],
   ['buildx bake', 'Run "jettison build --target" once for each target; what they share is built once'],
-  ['buildx create', oneBuilder],
-  ['buildx rm', oneBuilder],
-  ['buildx stop', 'There is no daemon to stop: a builder runs while it builds'],
   ['buildx dial-stdio', 'There is no daemon to speak to: run jettison on the other machine, over SSH'],
   ['buildx debug', 'Run "jettison build --target" up to the step before, then "jettison run" what it made'],
   ['buildx history', 'Use "jettison builds", "jettison builds inspect", "jettison builds logs" and "jettison why"'],

@@ -20,6 +20,7 @@ import { readAllow } from './build-allow.ts';
 import { readOutputs } from './build-output.ts';
 import { readSecret } from './build-secret.ts';
 import { readSsh } from './build-ssh.ts';
+import { builderOption } from './builder-option.ts';
 import { isolationOption } from './isolation-option.ts';
 import { retryOptions } from './retry-options.ts';
 
@@ -58,6 +59,7 @@ export const buildOptions = {
     value: 'stringArray',
     help: 'Caches of other builds: "type=registry,ref=IMAGE", "type=local,src=FOLDER", "type=gha", "type=s3,...", or the name of an image with a cache in it',
   }),
+  builder: builderOption(),
   cacheTo: list('cache-to', {
     value: 'stringArray',
     help: 'Where this build\'s cache goes: "type=registry,ref=IMAGE", "type=local,dest=FOLDER", "type=gha", "type=s3,...", "type=inline"; "mode=max" for all stages',
@@ -112,7 +114,7 @@ export const buildOptions = {
 
 /** What the docker CLI has and this command has not yet. */
 export const notBuiltOptions = `
-  builder D=debug disable-content-trust
+  D=debug disable-content-trust
   policy save-stages security-opt squash stage-labels`;
 
 export type BuildOptions = ValuesOf<typeof buildOptions>;

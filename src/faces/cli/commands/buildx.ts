@@ -1,7 +1,8 @@
-/** Words of the buildx plugin about builders: there is one, jettison itself. */
+/** Words of the buildx plugin about builders: there is one, jettison itself, by whatever name. */
+import { builderNames, checkBuilder, defaultBuilder, selectBuilder } from '#engine/builders.ts';
 import { platformsHere, versionInfo } from '#engine/info.ts';
-import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
+import { builderOption } from './builder-option.ts';
 import { flag, text } from '../option.ts';
 import { formatRows } from '../output/rows.ts';
 
@@ -22,32 +23,47 @@ export const buildxVersionCommand = defineCommand({
 
 export const listBuildersCommand = defineCommand({
   name: 'buildx ls',
-  summary: 'List builders (there is one)',
+  summary: 'List the names of the builder',
   usage: '[OPTIONS]',
-  options: { format: text('format', { help: '"table", "table TEMPLATE", "json" or a Go template' }) },
-  notBuilt: 'no-trunc',
+  options: {
+    format: text('format', { help: '"table", "table TEMPLATE", "json" or a Go template' }),
+    noTrunc: flag('no-trunc', { help: 'Show all platforms, as always' }),
+  },
   arguments: [0, 0],
   run: async ({ options }, around) => {
-    const { version } = versionInfo();
-    const builder = { Name: 'default*', DriverEndpoint: 'jettison', Status: '', Buildkit: '', Platforms: '' };
-    const node = {
-      Name: ' \\_ default',
-      DriverEndpoint: ' \\_ default',
-      Status: 'running',
-      Buildkit: `v${version}`,
-      Platforms: platformNames(),
-    };
+    const { names, current } = builderNames(around.environment);
+    const all = [...names, defaultBuilder];
     around.streams.stdout.write(
       options.format === 'json'
-        ? formatRows([{ Name: 'default', Driver: 'jettison', Current: 'true', Status: 'running', Version: version }], 'json', {
-            titles,
-            table,
-          })
-        : formatRows([builder, node], options.format, { titles, table }),
+        ? all.map((name) => `${JSON.stringify(describe(name, current))}\n`).join('')
+        : formatRows(
+            all.flatMap((name) => rowsOf(name, current)),
+            options.format,
+            { titles, table },
+          ),
     );
     return await Promise.resolve(0);
   },
 });
+
+function rowsOf(name: string, current: string) {
+  const builder = { Name: name === current ? `${name}*` : name, DriverEndpoint: 'jettison', Status: '', Buildkit: '', Platforms: '' };
+  const node = {
+    Name: ` \\_ ${name}`,
+    DriverEndpoint: ' \\_ default',
+    Status: 'running',
+    Buildkit: `v${versionInfo().version}`,
+    Platforms: platformNames(),
+  };
+  return [builder, node];
+}
+
+/** As buildx has it. */
+function describe(name: string, current: string): object {
+  const Platforms = platformsHere().map(({ platform }) => platform);
+  const node = { Endpoint: 'default', Name: name, Platforms, Status: 'running', Version: `v${versionInfo().version}` };
+  return { Current: name === current, Driver: 'jettison', Dynamic: false, Name: name, Nodes: [node] };
+}
 
 export const inspectBuilderCommand = defineCommand({
   name: 'buildx inspect',
@@ -55,18 +71,20 @@ export const inspectBuilderCommand = defineCommand({
   usage: '[NAME]',
   options: {
     bootstrap: flag('bootstrap', { help: 'Make it ready before (it always is)' }),
-    builder: text('builder', { help: 'Only "default"' }),
+    builder: builderOption(),
   },
   arguments: [0, 1],
-  run: async ({ options, arguments: [name] }, around) => {
-    checkBuilder(name ?? options.builder ?? 'default');
+  run: async ({ options, arguments: [given] }, around) => {
+    const { environment } = around;
+    const name = given ?? options.builder ?? (environment['BUILDX_BUILDER'] || builderNames(environment).current);
+    checkBuilder(name, environment);
     const { version } = versionInfo();
     const lines = [
-      'Name:   default',
+      `Name:   ${name}`,
       'Driver: jettison',
       '',
       'Nodes:',
-      'Name:             default',
+      `Name:             ${name}`,
       'Endpoint:         default',
       'Status:           running',
       `BuildKit version: v${version} (jettison)`,
@@ -80,13 +98,13 @@ export const inspectBuilderCommand = defineCommand({
 
 export const useBuilderCommand = defineCommand({
   name: 'buildx use',
-  summary: 'Set the builder (there is one)',
+  summary: 'Choose a name of the builder',
   usage: '[OPTIONS] NAME',
   options: { isDefault: flag('default', { help: 'Set it for this machine, which it is already' }) },
-  notBuilt: 'global',
+  notBuilt: 'builder global',
   arguments: [1, 1],
-  run: async ({ arguments: [name = ''] }) => {
-    checkBuilder(name);
+  run: async ({ arguments: [name = ''] }, around) => {
+    selectBuilder(name, around.environment);
     return await Promise.resolve(0);
   },
 });
@@ -96,9 +114,4 @@ function platformNames(): string {
   return platformsHere()
     .map(({ platform }) => platform)
     .join(', ');
-}
-
-function checkBuilder(name: string): void {
-  if (name === 'default') return;
-  throw new JettisonError('cli/no-builder', `no builder "${name}" found`, { hint: 'There is one builder, "default"' });
 }

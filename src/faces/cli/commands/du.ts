@@ -2,6 +2,7 @@ import { listCacheUse } from '#engine/disk-use.ts';
 import type { CacheUse } from '#engine/space-requests.ts';
 import { parseCacheFilters } from '#engine/space-filters.ts';
 import { formatSize } from '#ground/base/human.ts';
+import { builderOption, checkBuilderOption } from './builder-option.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, list, text } from '../option.ts';
@@ -31,6 +32,7 @@ export const duCommand = defineCommand({
   summary: 'Show what the build cache takes up',
   usage: '[OPTIONS]',
   options: {
+    builder: builderOption(),
     filter: list('filter', {
       value: 'filter',
       help: 'Show what fits: "id=", "type=", "until=24h", "inuse", "shared", "private", "description~="',
@@ -38,10 +40,11 @@ export const duCommand = defineCommand({
     format: text('format', { help: '"table", "table TEMPLATE", "json", "pretty" or a Go template for each thing' }),
     verbose: flag('verbose', { help: 'Shorthand for "--format=pretty"' }),
   },
-  notBuilt: 'builder timeout',
+  notBuilt: 'timeout',
   arguments: [0, 0],
   touchesSnapshots: true,
   async run({ options }, around) {
+    await checkBuilderOption(options.builder, around.environment);
     const filters = parseCacheFilters(options.filter);
     await using engine = await engineFor(around);
     const uses = await listCacheUse(engine, filters);

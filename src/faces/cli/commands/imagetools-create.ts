@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { createIndex } from '#engine/create-index.ts';
 import { parseJson } from '#ground/base/decode.ts';
 import { JettisonError, messageOf } from '#ground/base/errors.ts';
+import { builderOption, checkBuilderOption } from './builder-option.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { choice, flag, list, parsed, parseBoolean, badValue } from '../option.ts';
@@ -17,6 +18,7 @@ export const createImageCommand = defineCommand({
   summary: 'Make an image of images in registries',
   usage: '[OPTIONS] [SOURCE...]',
   options: {
+    builder: builderOption(),
     annotations: list('annotation', {
       value: 'stringArray',
       help: 'Add an annotation: "index:KEY=VALUE", "manifest-descriptor[PLATFORM]:KEY=VALUE"',
@@ -38,9 +40,10 @@ export const createImageCommand = defineCommand({
     tags: list('tag', { short: 't', value: 'stringArray', help: 'Name of the new image' }),
     ...retryOptions,
   },
-  notBuilt: 'builder metadata-file',
+  notBuilt: 'metadata-file',
   arguments: [0, Infinity],
   async run({ options, arguments: names }, around, signal) {
+    await checkBuilderOption(options.builder, around.environment);
     const { stdout, stderr } = around.streams;
     const sources = [...options.files.map((file) => readSourceFile(resolve(around.currentFolder, file))), ...names];
     if (sources.length === 0) throw new JettisonError('cli/usage', 'Name a source, or a file with "--file"');

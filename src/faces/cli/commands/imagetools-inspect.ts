@@ -5,6 +5,7 @@ import type { Json } from '#ground/base/canonical-json.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { printPlatform } from '#formats/oci/platform.ts';
 import { nameOf, parseReference } from '#formats/oci/reference.ts';
+import { builderOption, checkBuilderOption } from './builder-option.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
@@ -17,13 +18,14 @@ export const inspectRemoteCommand = defineCommand({
   summary: 'Show an image in its registry',
   usage: '[OPTIONS] NAME',
   options: {
+    builder: builderOption(),
     format: text('format', { help: 'A Go template of Name, Manifest, Image, Provenance, SBOM (default: a table)' }),
     raw: flag('raw', { help: 'Show the manifest or index as it is' }),
     ...retryOptions,
   },
-  notBuilt: 'builder',
   arguments: [1, 1],
   async run({ options, arguments: [name = ''] }, around, signal) {
+    await checkBuilderOption(options.builder, around.environment);
     const { stdout } = around.streams;
     const template = options.format === undefined || options.format === '' ? undefined : compileTemplate(unescapeFormat(options.format));
     await using engine = await engineFor(around, { network: readRetries(options) });

@@ -3,6 +3,7 @@ import type { CachePruneRequest, PrunedCache } from '#engine/space-requests.ts';
 import { parseCacheFilters } from '#engine/space-filters.ts';
 import { parseBytes } from '#engine/space-limit.ts';
 import { formatSize } from '#ground/base/human.ts';
+import { builderOption, checkBuilderOption } from './builder-option.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { engineFor } from '../engine.ts';
@@ -43,11 +44,16 @@ export const buildxPruneCommand = defineCommand({
   name: 'buildx prune',
   summary: 'Remove build cache',
   usage: '[OPTIONS]',
-  options: { ...pruneOptions, verbose: flag('verbose', { help: 'Show all that is known of what is removed' }) },
-  notBuilt: 'builder timeout',
+  options: {
+    builder: builderOption(),
+    ...pruneOptions,
+    verbose: flag('verbose', { help: 'Show all that is known of what is removed' }),
+  },
+  notBuilt: 'timeout',
   arguments: [0, 0],
   touchesSnapshots: true,
   async run({ options }, around, signal) {
+    await checkBuilderOption(options.builder, around.environment);
     const pruned = await ask(options, around, signal);
     if (pruned === undefined) return 0;
     const { items, bytes } = pruned;
