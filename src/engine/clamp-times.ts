@@ -1,5 +1,4 @@
 /** `rewrite-timestamp=true`: other images, whose layers have no file that is younger than SOURCE_DATE_EPOCH. */
-import * as v from 'valibot';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { diffIdsOf } from '#formats/oci/image-config.ts';
 import { chainIds } from '#formats/oci/layer-ids.ts';
@@ -7,6 +6,7 @@ import type { ImageRecord } from '#stores/image/store.ts';
 import { parseSnapshotId } from '#execution/worker/contract.ts';
 import type { Exporting } from './gather-cache.ts';
 import { keepAsIs, missingLayer, type BlobForm } from './layer-blobs.ts';
+import { withLayers } from './other-layers.ts';
 
 export type ClampAll = {
   /** Of the results, in their order. */
@@ -14,8 +14,6 @@ export type ClampAll = {
   /** Of the layers that are made. */
   readonly form: BlobForm;
 };
-
-const configSchema = v.looseObject({ rootfs: v.looseObject({ diff_ids: v.array(v.string()) }) });
 
 /**
  * The images in the store, without names: `isNew` are those that were not there. Layers of base images stay as they are, as with BuildKit. Without SOURCE_DATE_EPOCH nothing
@@ -65,10 +63,7 @@ async function clamp(
     const clamped = index < inherited ? diffId : await clampLayer(exporting, { snapshot, diffId, latest, form }, signal);
     layers.push({ diffId: clamped, size });
   }
-  const document = v.parse(configSchema, JSON.parse(new TextDecoder().decode(built.config)));
-  const diffIds = layers.map(({ diffId }) => diffId);
-  const config = { ...document, rootfs: { ...document.rootfs, diff_ids: diffIds } };
-  return { config: new TextEncoder().encode(JSON.stringify(config)), layers };
+  return withLayers(built, layers);
 }
 
 async function clampLayer(
@@ -82,6 +77,5 @@ async function clampLayer(
   const file = engine.content.temporaryPath();
   const source = { snapshot: parseSnapshotId(layer.snapshot), latest: BigInt(layer.latest) * 1_000_000n };
   const made = await worker.writeLayer({ ...source, format, file, ...(level === undefined ? {} : { level }) }, report, signal);
-  await keepAsIs(engine, { file, blob: made, diffId: made.diffId }, layer.form, signal);
-  return made.diffId;
+  return await keepAsIs(engine, { file, made }, layer.form, signal);
 }

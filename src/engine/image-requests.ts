@@ -51,8 +51,8 @@ export type PushRequest = {
   /** Of an index this image alone. */
   readonly platform?: string | undefined;
   /** Of layers that were made here; gzip when not said. */
-  readonly compression: 'tar' | 'gzip' | 'zstd' | undefined;
-  /** gzip 1 to 9, zstd 1 to 19. */
+  readonly compression: 'tar' | 'gzip' | 'zstd' | 'estargz' | undefined;
+  /** gzip and estargz 1 to 9, zstd 1 to 19. */
   readonly level?: number;
 };
 

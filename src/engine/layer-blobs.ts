@@ -11,11 +11,16 @@ import type { Needle } from '#ground/base/needles.ts';
 import { removeSegments } from '#stores/content/segment.ts';
 import type { Blob } from '#stores/content/store.ts';
 import type { ImageRecord, LayerBlobForm } from '#stores/image/store.ts';
-import { parseSnapshotId, type LayerFormat, type SnapshotId } from '#execution/worker/contract.ts';
+import { parseSnapshotId, type LayerBlob, type LayerFormat, type SnapshotId } from '#execution/worker/contract.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 
-const ociTypes: Readonly<Record<LayerFormat, string>> = { tar: mediaTypes.layer, gzip: mediaTypes.layerGzip, zstd: mediaTypes.layerZstd };
+const ociTypes: Readonly<Record<LayerFormat, string>> = {
+  tar: mediaTypes.layer,
+  gzip: mediaTypes.layerGzip,
+  zstd: mediaTypes.layerZstd,
+  estargz: mediaTypes.layerGzip,
+};
 
 /** Layers made at a time: each is compressed on all cores. */
 const madeAtOnce = 2;
@@ -27,6 +32,9 @@ export type BlobForm = {
   /** Blobs that came from elsewhere are made anew where they are of another format. */
   readonly isForced?: boolean;
 };
+
+/** Of images whose eStargz layers are blobs already: these stay as they are. */
+export const estargzAsIs = { format: 'gzip' } as const satisfies BlobForm;
 
 /** How a layer comes to a blob: it is in the content store, or it has to be made from its snapshot, or from a blob of another form. */
 export type LayerPlan =
@@ -139,8 +147,8 @@ export async function makeLayerBlob(engine: Engine, layer: OwnLayer & BlobForm, 
   return await keepBlob(engine, { ...making, diffId: layer.diffId, blob: await making.complete }, layer, signal);
 }
 
-function describe(form: Pick<LayerBlobForm, 'mediaType' | 'digest' | 'size'>): Descriptor {
-  return { mediaType: ociTypes[layerCompression(form.mediaType)], digest: form.digest, size: form.size };
+function describe({ mediaType, digest, size, annotations }: Omit<LayerBlobForm, 'diffId' | 'madeHere'>): Descriptor {
+  return { mediaType: ociTypes[layerCompression(mediaType)], digest, size, ...(annotations === undefined ? {} : { annotations }) };
 }
 
 /** `needles`: what may not stand in it. */
@@ -178,16 +186,37 @@ export async function startBlob(
   return { file, complete };
 }
 
-/** Keeps a complete blob of a layer that no snapshot makes: it stays as long as an image has it. */
+/** Keeps a complete blob of a layer that no snapshot makes: it stays as long as an image has it. Gives the layer's DiffID. */
 export async function keepAsIs(
   engine: Engine,
-  { file, blob, diffId }: { readonly file: string; readonly blob: Blob; readonly diffId: Digest },
+  { file, made }: { readonly file: string; readonly made: LayerBlob },
   { format }: BlobForm,
   signal: AbortSignal,
-): Promise<void> {
-  const { digest, size } = blob;
+): Promise<Digest> {
+  const { digest, size, estargz } = made;
+  const diffId = estargz?.diffId ?? made.diffId;
   await engine.content.adopt(file, { digest, size }, signal);
-  engine.images.noteBlob({ diffId, digest, size, mediaType: ociTypes[format], madeHere: false });
+  engine.images.noteBlob({
+    diffId,
+    digest,
+    size,
+    mediaType: ociTypes[format],
+    madeHere: false,
+    ...(estargz === undefined ? {} : { annotations: estargzAnnotations(estargz) }),
+  });
+  return diffId;
+}
+
+/** By which a reader trusts the table of contents (stargz-snapshotter, docs/estargz.md), and what BuildKit says beside it. */
+const tocDigest = 'containerd.io/snapshot/stargz/toc.digest';
+
+function estargzAnnotations(estargz: NonNullable<LayerBlob['estargz']>): Readonly<Record<string, string>> {
+  return { [tocDigest]: estargz.tocDigest, 'io.containers.estargz.uncompressed-size': String(estargz.size) };
+}
+
+/** Was the layer made as eStargz? */
+export function isEstargz(engine: Engine, diffId: Digest): boolean {
+  return engine.images.blobsOf(diffId).some(({ annotations }) => annotations?.[tocDigest] !== undefined);
 }
 
 /** Keeps a complete blob unless it was left in segments, and remembers which layer it is. */
@@ -205,7 +234,8 @@ export async function keepBlob(
   return describe(form);
 }
 
-function layerChanged(said: Digest, found: Digest): JettisonError {
+/** `engine/layer-changed` */
+export function layerChanged(said: Digest, found: Digest): JettisonError {
   return new JettisonError('engine/layer-changed', `Layer ${said} is ${found} now: its files in the store were changed`, {
     fault: 'environment',
     hint: 'Build the image again with --no-cache',

@@ -33,7 +33,14 @@ import { indexTables, openIndexStore, type IndexStore } from '#stores/image/inde
 import { manifestListTables } from '#stores/image/manifest-lists.ts';
 import { openOriginals, originalTables, type OriginalStore } from '#stores/image/originals.ts';
 import { lineageTables, openImageLineage, type ImageLineage } from '#stores/image/lineage.ts';
-import { imageTables, madeHereColumn, manifestFormTables, openImageStore, type ImageStore } from '#stores/image/store.ts';
+import {
+  imageTables,
+  blobAnnotationsColumn,
+  madeHereColumn,
+  manifestFormTables,
+  openImageStore,
+  type ImageStore,
+} from '#stores/image/store.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
 import type { FindCredential } from '#stores/registry/credentials.ts';
 import { openVolumeStore, volumeTables, type VolumeStore } from '#stores/volume/store.ts';
@@ -306,6 +313,7 @@ function openEngineDatabase(paths: Paths): Database {
       volumeTables,
       madeHereColumn,
       failedStepTables,
+      blobAnnotationsColumn,
     ],
   });
 }

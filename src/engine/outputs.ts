@@ -8,7 +8,7 @@ import type { ImageForm, OutputRequest } from './build-requests.ts';
 import { builtImages, type BuiltImages } from './built-images.ts';
 import { clampAll } from './clamp-times.ts';
 import type { Exporting } from './gather-cache.ts';
-import type { BlobForm } from './layer-blobs.ts';
+import { estargzAsIs, type BlobForm } from './layer-blobs.ts';
 import { fullNames } from './record-build.ts';
 import { showAsStep } from './show-as-step.ts';
 
@@ -92,14 +92,12 @@ async function writeImageOutput(output: ImageOutputRequest, { images, tags }: Gi
   const { exporting, say, signal } = step;
   const { engine, report } = exporting;
   const layers = layersOf(output);
-  const { records, isNew } = output.form.clampsTimes
-    ? await clampAll(exporting, { images, form: layers }, signal)
-    : { records: images, isNew: [] };
+  const { records, isNew } = await asWanted(output, { images, layers }, step);
   const byDigest = output.kind === 'image' && output.byDigest;
   const own = byDigest ? output.names?.map(withoutTag) : output.names && fullNames(output.names);
   const names = own ?? (byDigest ? tags.map(withoutTag) : tags);
   const built = builtImages(exporting, records, { form: output.form, names, isPlain: output.kind === 'docker' });
-  const outgoing = { built, names, layers };
+  const outgoing = { built, names, layers: layers.format === 'estargz' ? estargzAsIs : layers };
   if (output.kind === 'image') {
     const { storeOrPush } = await import('./image-output.ts');
     return { built, isNew, ...(await storeOrPush(engine, { output, outgoing }, { report, say }, signal)), isStored: output.isStored };
@@ -107,10 +105,21 @@ async function writeImageOutput(output: ImageOutputRequest, { images, tags }: Gi
   const { writeImages } = await import('./save.ts');
   const { main: record, index, formOf, annotations } = built;
   const image = { record, index, formOf, names: outgoing.names, annotations };
-  const archive = { images: [image], format: output.kind, layers, destination: output.destination };
+  const archive = { images: [image], format: output.kind, layers: outgoing.layers, destination: output.destination };
   const [descriptor] = await writeImages(engine, archive, report, signal);
   if (descriptor !== undefined) say(`exporting manifest ${descriptor.digest} done`);
   return { built, isNew, descriptor, names: outgoing.names, isStored: false };
+}
+
+type Wanted = { readonly images: readonly ImageRecord[]; readonly layers: BlobForm };
+
+/** Other images than were built, where times or the form of layers make them so. */
+async function asWanted({ form }: ImageOutputRequest, { images, layers }: Wanted, { exporting, signal }: Step) {
+  const clamped = form.clampsTimes ? await clampAll(exporting, { images, form: layers }, signal) : { records: images, isNew: [] };
+  if (layers.format !== 'estargz') return clamped;
+  const { toEstargz } = await import('./estargz-images.ts');
+  const { records, isNew } = await toEstargz(exporting.engine, { images: clamped.records, form: layers }, exporting.report, signal);
+  return { records, isNew: [...clamped.isNew, ...isNew] };
 }
 
 function layersOf({ kind, form: { compression, level, isForced } }: ImageOutputRequest): BlobForm {

@@ -7,7 +7,7 @@ import { assembleIndex, indexEntry, type TypedDocument } from '#execution/export
 import { imagesOf, type NewIndex } from '#stores/image/indexes.ts';
 import { checkConfig, type ImageRecord } from '#stores/image/store.ts';
 import { findForPlatform, findImage } from './images.ts';
-import type { BlobForm } from './layer-blobs.ts';
+import { estargzAsIs, type BlobForm } from './layer-blobs.ts';
 import { makeManifest } from './make-manifest.ts';
 import { originalManifest } from './original-manifest.ts';
 import type { Engine } from './open.ts';
@@ -28,9 +28,17 @@ export async function push(engine: Engine, request: PushRequest, report: Report,
   const index = request.platform === undefined ? engine.indexes.find(name) : undefined;
   const main =
     index === undefined && request.platform !== undefined ? findForPlatform(engine, name, request.platform) : findImage(engine, name);
-  const made = await pushImages(engine, { main, index, reference, form }, report, signal);
-  noteManifests(engine, reference, made);
+  const made = form.format === 'estargz' ? await pushEstargz() : await pushImages(engine, { main, index, reference, form }, report, signal);
+  if (form.format !== 'estargz') noteManifests(engine, reference, made);
   return { digest: made.top.digest, size: made.top.bytes.length };
+
+  /** Other images than these, which the store does not keep: it remembers nothing of them. */
+  async function pushEstargz(): Promise<Indexed> {
+    const { withEstargz } = await import('./estargz-images.ts');
+    const pushThem = async (images: Pick<ImagesToPush, 'main' | 'index'>) =>
+      await pushImages(engine, { ...images, reference, form: { ...estargzAsIs, isAsked: true } }, report, signal);
+    return await withEstargz(engine, { main, index, form }, pushThem, { report, signal });
+  }
 }
 
 export type ImagesToPush = {

@@ -5,6 +5,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startDockerRegistry } from '#test/kit/docker-registry.ts';
+import { readEstargz } from '#test/kit/estargz-reader.ts';
 import { normalUser } from '#test/kit/normal-user.ts';
 import { openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
 
@@ -147,6 +148,79 @@ test('an image goes to registries under all its names, by digest, in the form th
 
   const nameless = await sandbox.jettison([...build, '--push']);
   assert.match(nameless.stderr, /A tag is needed when pushing/u);
+});
+
+type Layout = {
+  readonly config: { readonly digest: string };
+  readonly layers: readonly { readonly digest: string; readonly annotations?: Readonly<Record<string, string>> }[];
+};
+
+/** Checks each eStargz layer of a layout folder against its manifest and config; gives for each layer whether it is one. */
+function checkEstargz(layout: string): readonly boolean[] {
+  const blob = (digest: string): Buffer => readFileSync(join(layout, 'blobs', digest.replace(':', '/')));
+  const [top] = (JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as { manifests: readonly { digest: string }[] }).manifests;
+  const manifest = JSON.parse(blob(top?.digest ?? '').toString()) as Layout;
+  const config = JSON.parse(blob(manifest.config.digest).toString()) as { rootfs: { diff_ids: readonly string[] } };
+  return manifest.layers.map(({ digest, annotations }, at) => {
+    if (annotations === undefined) return false;
+    const read = readEstargz(blob(digest));
+    const said = {
+      'containerd.io/snapshot/stargz/toc.digest': read.tocDigest,
+      'io.containers.estargz.uncompressed-size': String(read.size),
+    };
+    assert.deepEqual(annotations, said);
+    assert.equal(config.rootfs.diff_ids[at], read.diffId);
+    return true;
+  });
+}
+
+test('eStargz layers: pushed by a build and by push, kept in the store, the same each time; other programs read them as gzip', async () => {
+  await using sandbox = await open();
+  await using registry = await startDockerRegistry();
+  const at = (name: string): string => join(sandbox.folder, name);
+  const build = ['build', '--target=image', '--metadata-file', 'm.json', 'context'];
+  const digest = (): unknown => metadataOf(sandbox)['containerimage.digest'];
+  const fetch = (name: string, to: string): readonly boolean[] => {
+    execFileSync('skopeo', ['copy', '-q', '--src-tls-verify=false', `docker://${registry.host}/${name}`, `oci:${at(to)}:x`]);
+    return checkEstargz(at(to));
+  };
+  await sandbox.succeed([...build, '-t', 'plain', '-o', `type=registry,name=${registry.host}/built,compression=estargz`]);
+  const [built, before] = [digest(), await sandbox.succeed(['images', '-a', '-q'])];
+  const layers = fetch('built', 'built');
+  // Those of the base image came from elsewhere, and stay as they are.
+  assert.deepEqual([layers[0], layers.at(-1)], [false, true]);
+
+  await sandbox.succeed(['tag', 'plain', `${registry.host}/pushed`]);
+  assert.ok((await sandbox.succeed(['push', '--compression', 'estargz', `${registry.host}/pushed`])).includes(`digest: ${String(built)} `));
+  await sandbox.succeed(['rmi', `${registry.host}/pushed`]);
+  assert.equal(await sandbox.succeed(['images', '-a', '-q']), before);
+
+  const forced = 'compression=estargz,force-compression=true,compression-level=9';
+  await sandbox.succeed([...build, '-o', `type=oci,dest=forced,tar=false,name=app:1,${forced}`]);
+  assert.ok(checkEstargz(at('forced')).every((one) => one));
+  execFileSync('umoci', ['unpack', '--image', `${at('forced')}:1`, ...(process.getuid?.() === 0 ? [] : ['--rootless']), at('unpacked')]);
+  assert.equal(readFileSync(at('unpacked/rootfs/made'), 'utf8'), 'made\n');
+  assert.equal(existsSync(at('unpacked/rootfs/stargz.index.json')), false);
+
+  await sandbox.succeed([...build, '-o', `type=image,name=${registry.host}/kept,compression=estargz`]);
+  assert.ok((await sandbox.succeed(['push', `${registry.host}/kept`])).includes(`digest: ${String(built)} `));
+  assert.equal(await sandbox.succeed(['run', '--rm', `${registry.host}/kept`, 'cat', '/made']), 'made\n');
+
+  await using other = await open();
+  other.configure({ registries: { [registry.host]: { plainHttp: true } } });
+  await other.succeed(['pull', '-q', `${registry.host}/built`]);
+  const listed = await other.succeed(['run', '--rm', `${registry.host}/built`, 'ls', '/']);
+  assert.match(listed, /^made$/mu);
+  assert.doesNotMatch(listed, /stargz/u);
+  await other.succeed([...build, '-o', `type=oci,dest=x.tar,compression=estargz`]);
+  assert.equal(metadataOf(other)['containerimage.digest'], built);
+  const dated = await other.jettison([...build, '-o', 'type=oci,dest=dated,tar=false,compression=estargz,rewrite-timestamp=true'], {
+    environment: { SOURCE_DATE_EPOCH: '1600000000' },
+  });
+  assert.equal(dated.status, 0, dated.stderr);
+  assert.equal(checkEstargz(join(other.folder, 'dated')).at(-1), true);
+  const refused = await other.jettison([...build, '-o', 'type=oci,dest=y.tar,compression=estargz,oci-mediatypes=false']);
+  assert.match(refused.stderr, /no place for eStargz layers/u);
 });
 
 test('rewrite-timestamp: no file of the build is younger than SOURCE_DATE_EPOCH, so the image is the same at any time', async () => {

@@ -66,6 +66,8 @@ export function assembleManifest(
   const mediaType = isDocker ? mediaTypes.dockerManifest : mediaTypes.manifest;
   const hasAnnotations = Object.keys(form.annotations).length > 0;
   if (isDocker && hasAnnotations) throw notInDockerForm('annotations', 'Build it with "--format oci"');
+  if (isDocker && layers.some((layer) => layer.annotations !== undefined))
+    throw notInDockerForm('eStargz layers, whose table of contents an annotation vouches for', 'Use gzip, or build it with "--format oci"');
   const document = documentOf({
     schemaVersion: 2,
     mediaType,

@@ -7,6 +7,7 @@ import type { Rung } from '#ground/linux/isolation.ts';
 import type { ByteString } from '#ground/base/byte-string.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Needle } from '#ground/base/needles.ts';
+import type { LayerBlob, LayerFormat } from '#stores/layer/create.ts';
 import type { Exported, ExportTarget, TreeNote } from '#stores/layer/export.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { FilesRead } from '#execution/ops/file.ts';
@@ -21,6 +22,7 @@ import type { ResourceLimits } from '#execution/runtime/contract.ts';
 
 export type { FilesRead } from '#execution/ops/file.ts';
 export type { KeptFailure } from '#execution/ops/exec.ts';
+export type { LayerBlob, LayerFormat } from '#stores/layer/create.ts';
 export type { Exported, ExportTarget, TreeNote } from '#stores/layer/export.ts';
 export type { ResourceLimits } from '#execution/runtime/contract.ts';
 export type { FileChange } from '#execution/ops/container-changes.ts';
@@ -64,8 +66,6 @@ export type OpRequest = {
   readonly onFailure?: (kept: KeptFailure) => void;
 };
 
-export type LayerFormat = 'tar' | 'gzip' | 'zstd';
-
 /**
  * One layer of a chain: its DiffID and the bytes of its files. In milliseconds since 1970: when its snapshot was made, on this machine's clock, and the newest time of a file in it and below,
  * which is the same wherever it is made of the same inputs.
@@ -77,9 +77,6 @@ export type LayerIdentity = {
   readonly createdAt: number;
   readonly epoch: number;
 };
-
-/** `segments`: more than one where the file was left in parts. */
-export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number; readonly segments: number };
 
 /** Of a snapshot, where no entry is younger than `latest` (nanoseconds since the epoch); or of the same layer's blob in another form, by its absolute path. */
 export type LayerRequest = ({ readonly snapshot: SnapshotId; readonly latest?: bigint } | { readonly blob: string }) & {

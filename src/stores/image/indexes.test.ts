@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { indexTables, openIndexStore, type IndexStore, type NewIndex } from './indexes.ts';
-import { imageTables, madeHereColumn, manifestFormTables, openImageStore, type ImageStore } from './store.ts';
+import { blobAnnotationsColumn, imageTables, madeHereColumn, manifestFormTables, openImageStore, type ImageStore } from './store.ts';
 
 type World = { readonly images: ImageStore; readonly indexes: IndexStore; readonly ids: readonly [Digest, Digest] };
 
@@ -16,7 +16,7 @@ function withStores(work: (world: World) => void): void {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-indexes-'));
   using database = openDatabase({
     file: join(folder.path, 'test.db'),
-    migrations: [imageTables, manifestFormTables, madeHereColumn, indexTables],
+    migrations: [imageTables, manifestFormTables, madeHereColumn, blobAnnotationsColumn, indexTables],
   });
   const images = openImageStore(database);
   const [first, second] = ['amd64', 'arm64'].map(

@@ -10,7 +10,15 @@ import { inspectImage } from './inspect.ts';
 import { matchesPattern } from './name-pattern.ts';
 import { removeImage } from './remove.ts';
 import { imageRows } from './rows.ts';
-import { imageTables, madeHereColumn, manifestFormTables, openImageStore, type ImageRecord, type ImageStore } from './store.ts';
+import {
+  blobAnnotationsColumn,
+  imageTables,
+  madeHereColumn,
+  manifestFormTables,
+  openImageStore,
+  type ImageRecord,
+  type ImageStore,
+} from './store.ts';
 
 const layers = [
   { diffId: digestOf('one'), size: 100 },
@@ -33,7 +41,10 @@ const config = {
 
 function withStore(work: (store: ImageStore, save: (author: string) => ImageRecord) => void): void {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-image-'));
-  using database = openDatabase({ file: join(folder.path, 'test.db'), migrations: [imageTables, manifestFormTables, madeHereColumn] });
+  using database = openDatabase({
+    file: join(folder.path, 'test.db'),
+    migrations: [imageTables, manifestFormTables, madeHereColumn, blobAnnotationsColumn],
+  });
   const store = openImageStore(database);
   work(store, (author) => store.save({ config: new TextEncoder().encode(JSON.stringify({ ...config, author })), layers, now: 1 }));
 }

@@ -5,11 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf } from '#ground/base/digest.ts';
 import { openDatabase } from '#stores/db/open.ts';
-import { imageTables, madeHereColumn, manifestFormTables, openImageStore, type ImageStore } from './store.ts';
+import { blobAnnotationsColumn, imageTables, madeHereColumn, manifestFormTables, openImageStore, type ImageStore } from './store.ts';
 
 function withStore(work: (store: ImageStore) => void): void {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-image-'));
-  using database = openDatabase({ file: join(folder.path, 'test.db'), migrations: [imageTables, manifestFormTables, madeHereColumn] });
+  using database = openDatabase({
+    file: join(folder.path, 'test.db'),
+    migrations: [imageTables, manifestFormTables, madeHereColumn, blobAnnotationsColumn],
+  });
   work(openImageStore(database));
 }
 

@@ -52,6 +52,8 @@ export type LayerBlobForm = {
   readonly mediaType: string;
   /** Made from a snapshot of this store, so it can be made again. */
   readonly madeHere: boolean;
+  /** What its descriptor says beside this. */
+  readonly annotations?: Readonly<Record<string, string>>;
 };
 
 /** What the manifest of an image is to be like when it is made for an archive or a registry. */
@@ -119,6 +121,9 @@ CREATE TABLE image_chains (chain_id TEXT PRIMARY KEY, snapshot TEXT NOT NULL) WI
 export const madeHereColumn = 'ALTER TABLE images ADD COLUMN made TEXT';
 
 /** Migration of the database, after `imageTables`. */
+export const blobAnnotationsColumn = 'ALTER TABLE layer_blobs ADD COLUMN annotations TEXT';
+
+/** Migration of the database, after `imageTables`. */
 export const manifestFormTables = `
 CREATE TABLE manifest_forms (image_id TEXT PRIMARY KEY REFERENCES images ON DELETE CASCADE, form TEXT NOT NULL) WITHOUT ROWID;
 `;
@@ -142,9 +147,17 @@ const storedManifest = v.object({
   media_type: v.string(),
   bytes: v.instance(Uint8Array),
 });
-const storedBlob = v.object({ diff_id: v.string(), digest: v.string(), size: v.number(), media_type: v.string(), made_here: v.number() });
+const storedBlob = v.object({
+  diff_id: v.string(),
+  digest: v.string(),
+  size: v.number(),
+  media_type: v.string(),
+  made_here: v.number(),
+  annotations: v.nullable(v.string()),
+});
+const storedAnnotations = v.record(v.string(), v.string());
 
-/** Over a database that has `imageTables`, `manifestFormTables` and `madeHereColumn`. */
+/** Over a database that has `imageTables`, `manifestFormTables`, `madeHereColumn` and `blobAnnotationsColumn`. */
 export function openImageStore(database: Database): ImageStore {
   const statements = prepareStatements(database);
 
@@ -216,8 +229,9 @@ export function openImageStore(database: Database): ImageStore {
     forgetManifests: (imageId, repository) => {
       statements.forgetManifests.run(imageId, repository);
     },
-    noteBlob: ({ diffId, digest, size, mediaType, madeHere }) => {
-      statements.noteBlob.run(diffId, digest, size, mediaType, madeHere ? 1 : 0);
+    noteBlob: ({ diffId, digest, size, mediaType, madeHere, annotations }) => {
+      const text = annotations === undefined ? null : JSON.stringify(annotations);
+      statements.noteBlob.run(diffId, digest, size, mediaType, madeHere ? 1 : 0, text);
     },
     blobsOf: (diffId) =>
       statements.blobsOf.all(diffId).map((row) => {
@@ -228,6 +242,7 @@ export function openImageStore(database: Database): ImageStore {
           size: blob.size,
           mediaType: blob.media_type,
           madeHere: blob.made_here === 1,
+          ...(blob.annotations === null ? {} : { annotations: v.parse(storedAnnotations, JSON.parse(blob.annotations)) }),
         };
       }),
     forgetBlob: (digest) => {
@@ -273,7 +288,9 @@ function prepareStatements(database: Database) {
     form: database.prepare('SELECT form FROM manifest_forms WHERE image_id = ?'),
     setForm: database.prepare('INSERT OR REPLACE INTO manifest_forms (image_id, form) VALUES (?, ?)'),
     manifestsOf: database.prepare('SELECT * FROM image_manifests WHERE image_id = ? ORDER BY rowid'),
-    noteBlob: database.prepare('INSERT OR REPLACE INTO layer_blobs (diff_id, digest, size, media_type, made_here) VALUES (?, ?, ?, ?, ?)'),
+    noteBlob: database.prepare(
+      'INSERT OR REPLACE INTO layer_blobs (diff_id, digest, size, media_type, made_here, annotations) VALUES (?, ?, ?, ?, ?, ?)',
+    ),
     blobsOf: database.prepare('SELECT * FROM layer_blobs WHERE diff_id = ? ORDER BY rowid'),
     forgetBlob: database.prepare('DELETE FROM layer_blobs WHERE digest = ?'),
     setSnapshot: database.prepare(

@@ -30,7 +30,9 @@ import { setAttribute } from '#ground/linux/attributes.ts';
 import type { TarEntry } from '#formats/tar/entry.ts';
 import { createTarReader } from '#formats/tar/read.ts';
 import { removeSegments, segmentLength, segmentPath } from '#stores/content/segment.ts';
-import { layerIdentity, writeLayer, type LayerFormat } from './create.ts';
+import { readEstargz } from '#test/kit/estargz-reader.ts';
+import { estargzChunk } from './compressing/estargz.ts';
+import { layerIdentity, recompressLayer, writeLayer, type LayerFormat } from './create.ts';
 import { createBlobFile } from './making/blob-file.ts';
 import { layerTar } from './making/layer-tar.ts';
 import { identifySmallLayer, smallLayerLength } from './making/small.ts';
@@ -230,7 +232,7 @@ test('every format and width gives the same tar; gzip and zstd are ordinary file
     assert.equal(blob.size, bytes.length);
     assert.equal(digests.get(format) ?? blob.digest, blob.digest, `${format} ${width}`);
     digests.set(format, blob.digest);
-    const unpack: Record<LayerFormat, (data: Uint8Array) => Uint8Array> = {
+    const unpack: Record<Exclude<LayerFormat, 'estargz'>, (data: Uint8Array) => Uint8Array> = {
       tar: (data) => data,
       gzip: gunzipSync,
       zstd: zstdDecompressSync,
@@ -247,6 +249,87 @@ test('every format and width gives the same tar; gzip and zstd are ordinary file
   const least = await writeLayer({ folder, format: 'gzip', level: 1, file: join(temp.path, 'level-1') }, () => undefined, never);
   assert.equal(sha256(gunzipSync(readFileSync(join(temp.path, 'level-1')))), identity.diffId);
   assert.notEqual(least.digest, digests.get('gzip'), 'a level changes the bytes');
+});
+
+test('eStargz: a table of contents by which each chunk is found and checked; the same bytes on any number of cores; the tar is in it as it was', async () => {
+  using temp = tempFolder();
+  const folder = join(temp.path, 'tree');
+  mkdirSync(join(folder, 'deep/er'), { recursive: true });
+  const large = Buffer.concat([randomBytes(estargzChunk), Buffer.alloc(estargzChunk, 'b'), Buffer.from('end')]);
+  const contents: Readonly<Record<string, Uint8Array>> = {
+    'a-text': Buffer.from('text\n'),
+    'b-empty': Buffer.alloc(0),
+    'c-large': large,
+    'd-exact': Buffer.alloc(estargzChunk, 'd'),
+    'deep/er/m\u00fcsli': Buffer.alloc(70_000, 'x'),
+    'z-last': Buffer.from('z'),
+  };
+  for (const [name, bytes] of Object.entries(contents)) writeFileSync(join(folder, name), bytes);
+  for (const name of Object.keys(contents)) utimesSync(join(folder, name), 1_600_000_000, 1_600_000_000);
+  linkSync(join(folder, 'a-text'), join(folder, 'e-name'));
+  symlinkSync('../a-text', join(folder, 'deep/link'));
+  setAttribute(fromText(join(folder, 'a-text')), 'user.note', Buffer.from([0, 0xff]));
+  const write = async (format: LayerFormat, width: number, file: string) =>
+    await writeLayer({ folder, format, width, level: 1, file: join(temp.path, file) }, quiet, never);
+  const [tar, one, five] = [await write('tar', 1, 'tar'), await write('estargz', 1, 'one'), await write('estargz', 5, 'five')];
+  assert.equal(one.diffId, tar.diffId);
+  assert.deepEqual(five, one);
+  const blob = readFileSync(join(temp.path, 'one'));
+  assert.equal(one.digest, sha256(blob));
+  const read = readEstargz(blob);
+  assert.deepEqual(one.estargz, { tocDigest: read.tocDigest, diffId: read.diffId, size: read.size });
+  assert.deepEqual(gunzipSync(blob).subarray(0, tar.size), readFileSync(join(temp.path, 'tar')));
+  assert.deepEqual([...read.files.keys()], Object.keys(contents));
+  for (const [name, bytes] of Object.entries(contents))
+    assert.ok(Buffer.from(bytes).equals(read.files.get(name) ?? Buffer.from('?')), name);
+  const entry = (name: string): object | undefined => read.entries.find((found) => found.name === name);
+  const owner = { mode: 0o644, uid: process.getuid?.(), gid: process.getgid?.() };
+  const { offset: _offset, digest, chunkDigest, ...rest } = { ...read.entries[0] };
+  assert.deepEqual(rest, {
+    name: 'a-text',
+    type: 'reg',
+    size: 5,
+    modtime: '2020-09-13T12:26:40Z',
+    ...owner,
+    xattrs: { 'user.note': 'AP8=' },
+  });
+  assert.equal(digest, chunkDigest);
+  assert.deepEqual(entry('e-name'), { name: 'e-name', type: 'hardlink', modtime: '2020-09-13T12:26:40Z', linkName: 'a-text', ...owner });
+  assert.deepEqual(
+    read.entries.filter(({ name }) => name === 'c-large').map(({ type, chunkOffset, chunkSize }) => [type, chunkOffset, chunkSize]),
+    [
+      ['reg', undefined, estargzChunk],
+      ['chunk', estargzChunk, estargzChunk],
+      ['chunk', 2 * estargzChunk, undefined],
+    ],
+  );
+  assert.deepEqual(
+    read.entries.map(({ type }) => type).filter((type) => !['reg', 'chunk', 'hardlink'].includes(type)),
+    ['dir', 'dir', 'symlink'],
+  );
+
+  // Of a blob in another form the same comes out, byte for byte.
+  const packed = await write('gzip', 2, 'packed');
+  const again = await recompressLayer(
+    { blob: join(temp.path, 'packed'), format: 'estargz', level: 1, file: join(temp.path, 'again') },
+    quiet,
+    never,
+  );
+  assert.deepEqual(again, { ...one, diffId: packed.diffId });
+  // Made of such a layer, it would hold two tables.
+  writeFileSync(join(folder, 'stargz.index.json'), '{}');
+  await assert.rejects(write('estargz', 1, 'twice'), (error) => isCode(error, 'layer/not-for-estargz'));
+  assert.equal(existsSync(join(temp.path, 'twice')), false);
+});
+
+test('eStargz of a layer from elsewhere with a sparse file is refused: the bytes of the archive are not those of the file', async () => {
+  using temp = tempFolder();
+  const [file, blob] = [join(temp.path, 'holes'), join(temp.path, 'tar')];
+  writeFileSync(file, 'start');
+  truncateSync(file, 1 << 20);
+  execFileSync('tar', ['--sparse', '-cf', blob, '-C', temp.path, 'holes']);
+  const written = recompressLayer({ blob, format: 'estargz', file: join(temp.path, 'out') }, quiet, never);
+  await assert.rejects(written, (error) => isCode(error, 'layer/not-for-estargz'));
 });
 
 test('the identity of a layer is that of its tar, small or not', async () => {

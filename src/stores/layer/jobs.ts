@@ -4,12 +4,21 @@ import type { Digest } from '#ground/base/digest.ts';
 import type { Needle } from '#ground/base/needles.ts';
 import type { Fault } from '#ground/base/errors.ts';
 
-export type LayerFormat = 'tar' | 'gzip' | 'zstd';
+export type LayerFormat = 'tar' | 'gzip' | 'zstd' | 'estargz';
 
 /** `size`: bytes of all files, each inode once, as docker counts layers. */
 export type LayerIdentity = { readonly diffId: Digest; readonly size: number };
-/** `digest` and `size` (bytes) of the file written, which is left in so many `segments`, if not in one. */
-export type LayerBlob = { readonly diffId: Digest; readonly digest: Digest; readonly size: number; readonly segments: number };
+/**
+ * `digest` and `size` (bytes) of the file written, which is left in so many `segments`, if not in one. `estargz`: its table of contents makes it a layer of its own, with another DiffID
+ * and size of its tar than those it was made of.
+ */
+export type LayerBlob = {
+  readonly diffId: Digest;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly segments: number;
+  readonly estargz?: { readonly tocDigest: Digest; readonly diffId: Digest; readonly size: number };
+};
 
 /** Most that is taken of a layer from outside. */
 export type LayerLimits = {

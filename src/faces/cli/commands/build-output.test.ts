@@ -82,7 +82,6 @@ test('--push makes images that are wanted anyway be pushed, else it is an output
 
 test('what is not there, or not here, is named, with the nearest that is', () => {
   for (const [text, named] of [
-    ['type=oci,dest=x,compression=estargz', 'estargz'],
     ['type=oci,dest=x,oci-artifact=true', 'oci-artifact'],
     ['type=local,dest=x,mode=delete', 'mode'],
     ['type=registry,registry.insecure=true', 'registry.insecure'],

@@ -16,7 +16,7 @@ const types = ['local', 'tar', 'oci', 'docker', 'image', 'registry', 'cacheonly'
 const fileFields = ['dest', 'src', 'platform-split'];
 const imageFields = ['name', 'compression', 'compression-level', 'force-compression', 'oci-mediatypes', 'rewrite-timestamp'];
 const storeFields = ['push', 'push-by-digest', 'name-canonical', 'dangling-name-prefix', 'unpack', 'store', 'registry.insecure'];
-const mostLevels = { gzip: 9, zstd: 19, tar: 0 } as const;
+const mostLevels = { gzip: 9, estargz: 9, zstd: 19, tar: 0 } as const;
 
 type Given = { readonly outputs: readonly string[]; readonly push: boolean; readonly load: boolean };
 
@@ -174,12 +174,8 @@ function readCompression({ given, values }: OutputFields): ImageForm['compressio
   const word = values.get('compression');
   if (word === undefined) return undefined;
   if (word === 'uncompressed' || word === 'tar') return 'tar';
-  if (word === 'gzip' || word === 'zstd') return word;
-  if (word === 'estargz')
-    throw new JettisonError('cli/not-built', '"compression=estargz" is not built yet', {
-      hint: 'There is "gzip", "zstd" and "uncompressed"',
-    });
-  throw badValue('output', given, 'there is "gzip", "zstd" and "uncompressed" compression');
+  if (word === 'gzip' || word === 'zstd' || word === 'estargz') return word;
+  throw badValue('output', given, 'there is "gzip", "zstd", "estargz" and "uncompressed" compression');
 }
 
 /** BuildKit counts gzip from 0; what is beyond its levels of zstd (22) would need more memory than a layer is worth. */

@@ -14,13 +14,13 @@ export const pushCommand = defineCommand({
   usage: '[OPTIONS] NAME[:TAG]',
   options: {
     compression: choice('compression', {
-      words: ['gzip', 'zstd', 'uncompressed'],
+      words: ['gzip', 'zstd', 'estargz', 'uncompressed'],
       initial: undefined,
       help: 'How layers that were built here are compressed (default gzip)',
     }),
     level: parsed(
       'compression-level',
-      { value: 'int', initial: undefined, help: 'How hard it tries: gzip 1 to 9 (default 5), zstd 1 to 19 (default 3)' },
+      { value: 'int', initial: undefined, help: 'How hard it tries: gzip and estargz 1 to 9 (default 5), zstd 1 to 19 (default 3)' },
       parseLevel,
     ),
     platform: text('platform', { help: 'Only the image for this platform: "os/architecture[/variant]"' }),
@@ -48,7 +48,7 @@ export const pushCommand = defineCommand({
   },
 });
 
-const mostLevels = { gzip: 9, zstd: 19, uncompressed: 0 } as const;
+const mostLevels = { gzip: 9, estargz: 9, zstd: 19, uncompressed: 0 } as const;
 
 function parseLevel(word: string): number | undefined {
   if (/^[1-9]\d?$/u.test(word)) return Number(word);

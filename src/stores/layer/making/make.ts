@@ -1,5 +1,6 @@
 import { createDigester } from '#ground/base/digest.ts';
-import { createCompressor, decompressed } from '../compression.ts';
+import { createEstargz, type EstargzFacts } from '../compressing/estargz.ts';
+import { createCompressor, decompressed, usualGzipLevel, type Compressor } from '../compression.ts';
 import type { Job, LayerBlob, LayerIdentity, Watch } from '../jobs.ts';
 import { createBlobFile, type BlobFile } from './blob-file.ts';
 import { flush, put as putBytes, sameBuffer, startOutput } from './layer-tar.ts';
@@ -71,9 +72,7 @@ async function writeTo(file: BlobFile, job: BlobJob, give: Parameters<typeof wri
     if (!isPlain) for (const piece of pieces) fileDigester.update(piece);
     file.write(pieces, read);
   };
-  const { format: compression, width, level } = job;
-  const compressor =
-    compression === 'tar' ? undefined : createCompressor({ compression, width, sink, ...(level === undefined ? {} : { level }) });
+  const compressor = compressorFor(job, sink);
   const put = async (block: Uint8Array): Promise<void> => {
     watch.check();
     tarDigester.update(block);
@@ -83,7 +82,16 @@ async function writeTo(file: BlobFile, job: BlobJob, give: Parameters<typeof wri
     watch.progress(read);
   };
   await give(put, compressor && (() => compressor.buffer()));
-  await compressor?.finish();
+  const estargz = await compressor?.finish();
   const diffId = tarDigester.finish();
-  return { diffId, digest: isPlain ? diffId : fileDigester.finish(), size: file.size, segments: file.segments };
+  const blob = { diffId, digest: isPlain ? diffId : fileDigester.finish(), size: file.size, segments: file.segments };
+  return estargz === undefined ? blob : { ...blob, estargz };
+}
+
+type Packer = Omit<Compressor, 'finish'> & { finish(): Promise<EstargzFacts | void> };
+
+function compressorFor({ format: compression, width, level }: BlobJob, sink: (pieces: readonly Uint8Array[]) => void): Packer | undefined {
+  if (compression === 'tar') return undefined;
+  if (compression !== 'estargz') return createCompressor({ compression, width, sink, ...(level === undefined ? {} : { level }) });
+  return { ...createEstargz({ width, sink, level: level ?? usualGzipLevel }), buffer: sameBuffer() };
 }
