@@ -17,6 +17,7 @@ import { findContainer, ownFilesOf } from './container-files.ts';
 import { unpackImage } from './fetch-image.ts';
 import { newImageName } from './images.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
+import { inspectHealthCheck } from './container-health.ts';
 import type { Engine } from './open.ts';
 
 export type CommitRequest = {
@@ -109,6 +110,7 @@ function configOf(spec: ContainerSpec, image: ContainerConfig): ContainerConfig 
     ...(Object.keys(spec.labels).length === 0 ? {} : { Labels: spec.labels }),
     ...(spec.exposedPorts.length === 0 ? {} : { ExposedPorts: Object.fromEntries(spec.exposedPorts.map((port) => [port, {}])) }),
     ...(spec.stopSignal === '' ? {} : { StopSignal: spec.stopSignal }),
+    ...inspectHealthCheck(spec),
   };
 }
 

@@ -1,6 +1,7 @@
 /** `--filter` of `ps`: docker's names. Filters of one name are alternatives, but for labels; those of different names all have to fit. */
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Container } from '#execution/container/store.ts';
+import { healthOf } from './container-health.ts';
 import { findContainer } from './find-container.ts';
 import type { Engine } from './open.ts';
 
@@ -64,7 +65,7 @@ function filterOf(engine: Engine, name: FilterName, value: string): Matches {
     case 'health': {
       if (!['starting', 'healthy', 'unhealthy', 'none'].includes(value))
         throw badFilter(`health=${value}`, 'use starting, healthy, unhealthy, none');
-      return () => value === 'none';
+      return (container) => (healthOf(engine, container)?.status ?? 'none') === value;
     }
     case 'before':
     case 'since': {

@@ -7,6 +7,7 @@ export { parseExposed, parsePublished } from '#execution/network/publish.ts';
 export { checkIPv4 } from '#execution/network/wish.ts';
 export type { NetworkWish } from '#execution/network/wish.ts';
 export type { RestartPolicy, StreamName } from '#execution/container/spec.ts';
+export { parseDuration } from '#languages/frontend/go-format.ts';
 export type { ContainerSettings } from '#execution/container/settings.ts';
 
 /** A mount as it is asked for: volumes are still to be made. */
@@ -51,6 +52,18 @@ export type CreateRequest = {
   readonly mounts: readonly AskedMount[];
   readonly volumesFrom: readonly { readonly container: string; readonly readOnly: boolean }[];
   readonly settings: ContainerSettings;
+  /** What of the image's HEALTHCHECK is another; `command` undefined: the image's command. */
+  readonly health: HealthWish;
+};
+
+/** Durations in nanoseconds; 0 and undefined: the image's. */
+export type HealthWish = {
+  readonly command: string | undefined;
+  readonly interval: number;
+  readonly timeout: number;
+  readonly startPeriod: number;
+  readonly startInterval: number;
+  readonly retries: number;
 };
 
 export type ContainerRow = {

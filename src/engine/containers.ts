@@ -3,6 +3,7 @@ import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { formatAge } from '#ground/base/human.ts';
 import { sleep } from '#ground/base/retry.ts';
 import type { Container, ContainerState } from '#execution/container/store.ts';
+import { healthOf, type Health } from './container-health.ts';
 import { readContainerFilters } from './container-filters.ts';
 import { findContainer } from './find-container.ts';
 import type { Engine } from './open.ts';
@@ -33,7 +34,7 @@ export function listContainers(engine: Engine, { all, filters = [], last }: List
       labels: container.spec.labels,
       command: commandLine(container.spec.arguments),
       created: container.created,
-      status: statusOf(container, engine.now()),
+      status: statusOf(container, healthOf(engine, container), engine.now()),
     }));
 }
 
@@ -53,14 +54,14 @@ export function isUp({ kind }: ContainerState): boolean {
 }
 
 /** The words of the docker CLI. */
-function statusOf({ state, created }: Container, now: number): string {
+function statusOf({ state, created }: Container, health: Health | undefined, now: number): string {
   const up = `Up ${formatAge(now - (state.started ?? created))}`;
   const ended = `(${state.code}) ${formatAge(now - (state.ended ?? created))} ago`;
   switch (state.kind) {
     case 'created':
       return 'Created';
     case 'running':
-      return up;
+      return health === undefined ? up : `${up} (${health.status === 'starting' ? 'health: starting' : health.status})`;
     case 'paused':
       return `${up} (Paused)`;
     case 'restarting':

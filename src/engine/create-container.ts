@@ -9,6 +9,7 @@ import type { Report } from '#formats/progress/event.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { imagesOf } from '#stores/image/indexes.ts';
 import { checkConfig, noSuchImage, type ImageRecord } from '#stores/image/store.ts';
+import { assertHealthCheck, probeWords, type HealthCheck } from '#execution/container/health.ts';
 import type { SpecMount } from '#execution/container/settings.ts';
 import type { ContainerSpec } from '#execution/container/spec.ts';
 import { resultRemoved } from './build-uses.ts';
@@ -136,8 +137,26 @@ function resolveSpec(
     restart: request.restart,
     network,
     settings: request.settings,
+    health: healthOf(request, config),
     exposedPorts: [...new Set([...Object.keys(config.ExposedPorts ?? {}), ...request.exposedPorts])].toSorted(),
   };
+}
+
+/** What was asked for, and the image's for the rest. Throws `container/bad-health-check`. */
+function healthOf({ health: asked, settings }: CreateRequest, { Healthcheck: own, Shell }: ContainerConfig): HealthCheck | null {
+  if (settings.lacksHealthcheck) return null;
+  const test = asked.command === undefined ? (own?.Test ?? []) : ['CMD-SHELL', asked.command];
+  const check = {
+    test: [...test],
+    interval: asked.interval || (own?.Interval ?? 0),
+    timeout: asked.timeout || (own?.Timeout ?? 0),
+    startPeriod: asked.startPeriod || (own?.StartPeriod ?? 0),
+    startInterval: asked.startInterval || (own?.StartInterval ?? 0),
+    retries: asked.retries || (own?.Retries ?? 0),
+    shell: Shell === undefined || Shell.length === 0 ? ['/bin/sh', '-c'] : [...Shell],
+  };
+  assertHealthCheck(check);
+  return probeWords(check) === undefined && test[0] !== 'NONE' && Object.values(asked).every((value) => !value) ? null : check;
 }
 
 /** The container whose network is shared may get another name. Throws `engine/no-such-container`. */

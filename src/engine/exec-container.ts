@@ -22,6 +22,8 @@ export type ExecWish = {
   /** It has this process's stdin. */
   readonly stdin: boolean;
   readonly isDetached: boolean;
+  /** What it writes is kept for `captured`, and goes nowhere else. */
+  readonly isCaptured?: boolean;
 };
 
 /** Throws `engine/container-not-running`, `engine/container-paused`, and what keeps the process from starting. */
@@ -43,7 +45,7 @@ export async function execInContainer(engine: Engine, container: Container, wish
   if (worker.start === null || startOf(worker.pid) !== worker.start) throw elsewhere(container);
   const { startExec } = await import('#execution/worker/exec-process.ts');
   const stdin = wish.stdin ? 'own' : 'nothing';
-  return startExec({ worker: worker.pid, call, stdin, terminal, isDetached: wish.isDetached });
+  return startExec({ worker: worker.pid, call, stdin, terminal, isDetached: wish.isDetached, isCaptured: wish.isCaptured === true });
 }
 
 /** Exit codes of `docker exec` when it is not the command that failed: no such command, one that cannot be run, anything else. */

@@ -13,6 +13,7 @@ import { unpackImage } from './fetch-image.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import { noSuchContainer } from './find-container.ts';
 import type { Engine } from './open.ts';
+import { watchHealth } from './probe-health.ts';
 import { createRestarts, type Restarts } from './restarts.ts';
 import { removeAnonymousVolumes } from './volumes.ts';
 
@@ -143,6 +144,7 @@ async function runOnce(
   const image = await unpackImage(engine, record, report, signal);
   const folder = engine.containers.folder(id);
   const snapshot = container.spec.autoRemove ? undefined : await ownSnapshot(engine, container, { worker, image }, signal);
+  const health = watchHealth(engine, container);
   let isNoted = false;
   const noteStart = (): void => {
     if (isNoted) return;
@@ -157,15 +159,20 @@ async function runOnce(
     onStart: (started) => {
       noteStart();
       writeState(engine, container, started);
+      health.begin();
       holding.onStart();
       // From now on the row says what it needs. A command that ends with its container keeps its lease, as all commands do.
       if (holding.own === undefined) engine.letGo();
     },
   };
   const request = { ...requestOf(container, { image, snapshot, network }), ...confineContainer(engine, container.spec, network) };
-  const outcome = await runForwarding(worker, { request, session }, signal);
-  noteStart();
-  return outcome;
+  try {
+    const outcome = await runForwarding(worker, { request, session }, signal);
+    noteStart();
+    return outcome;
+  } finally {
+    await health.end();
+  }
 }
 
 async function ownSnapshot(

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Json } from '#ground/base/canonical-json.ts';
 import type { Container, ContainerState } from '#execution/container/store.ts';
 import { isUp } from './containers.ts';
+import { inspectHealth, inspectHealthCheck } from './container-health.ts';
 import { runningState } from './container-process.ts';
 import { inspectHold, inspectMounts } from './inspect-held.ts';
 import { inspectNetworkSettings, inspectNetworkWish } from './inspect-network-settings.ts';
@@ -17,7 +18,7 @@ export async function inspectContainer(engine: Engine, container: Container): Pr
     Created: new Date(created).toISOString(),
     Path: spec.arguments[0] ?? '',
     Args: spec.arguments.slice(1),
-    State: stateOf(container.state, runningState(engine, container)?.process?.pid ?? 0),
+    State: { ...stateOf(container.state, runningState(engine, container)?.process?.pid ?? 0), ...inspectHealth(engine, container) },
     Image: spec.imageId,
     ResolvConfPath: '',
     HostnamePath: '',
@@ -38,7 +39,7 @@ export async function inspectContainer(engine: Engine, container: Container): Pr
   };
 }
 
-function stateOf(state: ContainerState, pid: number): Json {
+function stateOf(state: ContainerState, pid: number): Readonly<Record<string, Json>> {
   return {
     Status: state.kind,
     Running: isUp(state),
@@ -80,6 +81,7 @@ function configOf({ spec }: Container): Json {
     Entrypoint: spec.entrypoint,
     OnBuild: null,
     Labels: { ...spec.labels },
+    ...inspectHealthCheck(spec),
     ...(spec.stopSignal === '' ? {} : { StopSignal: spec.stopSignal }),
     ...(spec.stopTimeout === null ? {} : { StopTimeout: spec.stopTimeout }),
   };

@@ -40,7 +40,7 @@ for (const seat of seats) {
       ]);
     });
     after(async () => {
-      await host.jettison(['rm', '-f', 'cc', 'other']);
+      await host.jettison(['rm', '-f', 'cc', 'other', 'sick', 'slow']);
       await host[Symbol.asyncDispose]();
     });
 
@@ -155,6 +155,53 @@ for (const seat of seats) {
         /CPU Quota cannot be updated as NanoCPUs has already been set/,
       );
       assert.match((await host.jettison(['update', '--cpuset-cpus', '99', 'cc'])).stderr, /Cannot use "99" for "cpuset.cpus"/);
+    });
+
+    test('health: a check runs in the container, its answers are shown and chosen by', async () => {
+      const shown = async (health: string): Promise<void> => {
+        // The container is as it should be in a moment, or the test is ended by its time.
+        while ((await host.succeed(['ps', '-q', '-f', `health=${health}`])) === '');
+      };
+      const check = ['--health-cmd', 'test -e /ok && echo "fine $KEPT"', '--health-interval', '200ms', '--health-retries', '1'];
+      await host.succeed(['run', '-d', '--name', 'sick', '--network', 'none', '-e', 'KEPT=1', ...check, 'busybox', ...idle]);
+      await shown('unhealthy');
+      assert.match(await host.succeed(['ps', '-f', 'name=sick', '--format', '{{.Status}}']), /^Up .* \(unhealthy\)\n$/);
+      await exec('sick', 'touch', '/ok');
+      await shown('healthy');
+      const health = JSON.parse(await host.succeed(['inspect', 'sick', '--format', '{{json .State.Health}}']));
+      assert.deepEqual(
+        [health.Status, health.FailingStreak, health.Log.at(-1).ExitCode, health.Log.at(-1).Output],
+        ['healthy', 0, 0, 'fine 1\n'],
+      );
+      assert.deepEqual(JSON.parse(await host.succeed(['inspect', 'sick', '--format', '{{json .Config.Healthcheck}}'])), {
+        Test: ['CMD-SHELL', check[1]],
+        Interval: 200e6,
+        Retries: 1,
+      });
+      await host.succeed(['stop', 'sick']);
+      assert.equal(await host.succeed(['inspect', 'sick', '--format', '{{.State.Health.Status}}']), 'unhealthy\n');
+      await host.succeed(['rm', 'sick']);
+
+      const slow = [
+        '--health-cmd',
+        'echo begun; sleep 1000',
+        '--health-interval',
+        '100ms',
+        '--health-timeout',
+        '200ms',
+        '--health-retries',
+        '1',
+      ];
+      await host.succeed(['run', '-d', '--name', 'slow', '--network', 'none', ...slow, 'busybox', ...idle]);
+      await shown('unhealthy');
+      const [first] = JSON.parse(await host.succeed(['inspect', 'slow', '--format', '{{json .State.Health.Log}}']));
+      assert.equal(first.ExitCode, -1);
+      assert.match(first.Output, /^Health check exceeded timeout \(200ms\)/);
+      await host.succeed(['rm', '-f', 'slow']);
+      assert.match(
+        (await host.jettison(['create', '--no-healthcheck', '--health-retries', '1', 'busybox'])).stderr,
+        /--no-healthcheck conflicts/,
+      );
     });
 
     test('what is detached goes on, and ends with the container; one that does not run, or is paused, is refused', async () => {

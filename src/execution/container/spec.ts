@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { stringMap } from '#ground/base/decode.ts';
 import { networkWishSchema } from '#execution/network/wish.ts';
 import { isDigest, parseDigest } from '#ground/base/digest.ts';
+import { healthCheckSchema } from './health.ts';
 import { mountSchema, settingsSchema } from './settings.ts';
 
 const words = v.array(v.string());
@@ -50,6 +51,8 @@ const containerSpecSchema = v.object({
   network: v.optional(networkWishSchema, {}),
   /** `8080/tcp`: of the image and of --expose. */
   exposedPorts: v.optional(words, []),
+  /** null: its health is not looked after. */
+  health: v.optional(v.nullable(healthCheckSchema), null),
   mounts: v.optional(v.array(mountSchema), []),
   settings: v.optional(settingsSchema, {}),
 });

@@ -26,6 +26,8 @@ export type ExecStart = {
   readonly terminal: TerminalSize | undefined;
   /** It has no streams, and goes on when this process has ended. */
   readonly isDetached: boolean;
+  /** What it writes is kept, up to a bound, and goes nowhere else. */
+  readonly isCaptured?: boolean;
 };
 
 export type ExecProcess = {
@@ -42,6 +44,10 @@ export type ExecProcess = {
   resize(size: TerminalSize): void;
   /** Hands a signal (`SIGTERM`) to it. */
   signal(name: string): void;
+  /** Ends it, whatever it does. */
+  kill(): void;
+  /** What it wrote where that is captured: when it has ended. Whom it left behind is not waited for. */
+  captured(): Promise<string>;
   /** Leaves it running when this process ends: what it writes to its terminal is read, and thrown away. */
   leave(): void;
 };
@@ -52,7 +58,9 @@ const environment = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 export function startExec(start: ExecStart): ExecProcess {
   const terminal = start.terminal === undefined ? undefined : openPseudoTerminal(start.terminal);
   const [document, log] = [makePipe(), makePipe()];
+  const capture = start.isCaptured === true ? makePipe() : undefined;
   const given = [document.readEnd, log.writeEnd, ...(terminal === undefined ? [] : [terminal.slave])];
+  if (capture !== undefined) given.push(capture.writeEnd);
   let spawned: ReturnType<typeof spawnProgram>;
   try {
     spawned = spawnProgram({
@@ -61,10 +69,10 @@ export function startExec(start: ExecStart): ExecProcess {
       arguments: ['sh', '-c', 'exec setsid nsenter "$@"', 'sh', ...entrance(start.worker), '--', ...start.call.words],
       environment,
       folder: '/',
-      streams: [...streamsOf(start, terminal), document.readEnd, log.writeEnd],
+      streams: [...streamsOf(start, terminal, capture?.writeEnd), document.readEnd, log.writeEnd],
     });
   } catch (error) {
-    closeAll([document.writeEnd, log.readEnd]);
+    closeAll([document.writeEnd, log.readEnd, ...(capture === undefined ? [] : [capture.readEnd])]);
     throw error;
   } finally {
     closeAll(given);
@@ -72,6 +80,7 @@ export function startExec(start: ExecStart): ExecProcess {
   sendDocument(document.writeEnd, start.call.document);
   const { pid } = spawned;
   const complaint = takeLog(log.readEnd);
+  const output = capture === undefined ? undefined : takeOutput(capture.readEnd);
   const ended = endOf(spawned.ended, complaint);
   ended.catch(() => undefined);
   const started = waitForStart(start.worker, pid, spawned.ended);
@@ -93,6 +102,13 @@ export function startExec(start: ExecStart): ExecProcess {
     signal(name) {
       const number = signalNumber(name);
       if (number !== undefined) for (const runtime of childrenOf(pid)) sendSignal(runtime, number);
+    },
+    kill() {
+      for (const inside of insideOf(start.worker, pid)) sendSignal(inside, killed);
+    },
+    async captured() {
+      await spawned.ended;
+      return (await output?.text()) ?? '';
     },
     leave() {
       complaint.abandon();
@@ -121,7 +137,9 @@ function entrance(worker: number): readonly string[] {
 function streamsOf(
   { stdin, isDetached }: ExecStart,
   terminal: PseudoTerminal | undefined,
+  capture: number | undefined,
 ): readonly [SpawnStream, SpawnStream, SpawnStream] {
+  if (capture !== undefined) return ['nothing', capture, capture];
   if (terminal !== undefined) return [terminal.slave, terminal.slave, terminal.slave];
   if (isDetached) return ['nothing', 'nothing', 'nothing'];
   return [stdin === 'own' ? 0 : 'nothing', 1, 2];
@@ -155,6 +173,31 @@ function takeLog(file: number): { text(): Promise<string>; abandon(): void } {
   };
 }
 
+/** Characters of what is captured; docker keeps as many of a health check. */
+const longestOutput = 4096;
+/** Milliseconds for what is left in the pipe, which others may hold open. */
+const lastPieces = 500;
+
+function takeOutput(file: number): { text(): Promise<string> } {
+  let taken = '';
+  let isCut = false;
+  const pipe = new Socket({ fd: file, readable: true, writable: false });
+  const closed = Promise.withResolvers<void>();
+  pipe.setEncoding('utf8').on('data', (text: string) => {
+    isCut ||= taken.length + text.length > longestOutput;
+    taken = (taken + text).slice(0, longestOutput);
+  });
+  pipe.once('error', () => pipe.destroy());
+  pipe.once('close', closed.resolve);
+  return {
+    async text() {
+      await Promise.race([closed.promise, pause(lastPieces)]);
+      pipe.destroy();
+      return isCut ? `${taken}...` : taken;
+    },
+  };
+}
+
 const failedCodes = [1, 255];
 
 async function endOf(ended: Promise<SpawnEnd>, log: { text(): Promise<string> }): Promise<number> {
@@ -170,14 +213,19 @@ async function endOf(ended: Promise<SpawnEnd>, log: { text(): Promise<string> })
 
 /** The program runs when the runtime has a child in another PID namespace that has become a program. */
 async function waitForStart(worker: number, pid: number, ended: Promise<SpawnEnd>): Promise<void> {
-  const outside = namespaceOf(worker, 'pid');
   let isOver = false;
   const over = ended.then(() => (isOver = true));
   for (let wait = 2; !isOver; wait = Math.min(wait + 1, 50)) {
     await Promise.race([over, pause(wait)]);
-    const inside = childrenOf(pid).flatMap((runtime) => childrenOf(runtime));
-    if (inside.some((child) => namespaceOf(child, 'pid') !== outside && hasExecuted(child))) return;
+    if (insideOf(worker, pid).some(hasExecuted)) return;
   }
+}
+
+/** The process in the container, while it runs: a child of the runtime in another PID namespace than that has. */
+function insideOf(worker: number, pid: number): readonly number[] {
+  const outside = namespaceOf(worker, 'pid');
+  const children = childrenOf(pid).flatMap((runtime) => childrenOf(runtime));
+  return children.filter((child) => namespaceOf(child, 'pid') !== outside);
 }
 
 /** runc looks at its own terminal when it is told to; crun 1.8 leaves the one that it made as it was. */
@@ -188,7 +236,7 @@ function resizeAll(pid: number, size: TerminalSize): void {
   }
 }
 
-const { SIGWINCH: windowChanged } = constants.signals;
+const { SIGWINCH: windowChanged, SIGKILL: killed } = constants.signals;
 
 type NamespaceName = 'net' | 'pid' | 'user';
 

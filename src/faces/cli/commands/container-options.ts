@@ -8,12 +8,14 @@ import { parseExposed } from '#engine/container-requests.ts';
 import { isolationOption } from './isolation-option.ts';
 import { networkOptions, networkWish } from './network-options.ts';
 import { containerLimitOptions, readContainerLimits } from './container-limits.ts';
+import { healthOptions, readHealthWish } from './health-options.ts';
 import { holdOptions, readHold } from './hold-options.ts';
 import { readLineFiles } from './line-files.ts';
 import { mountOptions, readMounts } from './mount-options.ts';
 
 export const containerOptions = {
   ...containerLimitOptions,
+  ...healthOptions,
   ...holdOptions,
   ...mountOptions,
   attach: list('attach', { short: 'a', value: 'list', help: 'Attach to "stdin", "stdout" or "stderr"' }),
@@ -56,8 +58,7 @@ export const containerOptions = {
 /** Options of both that are not there yet. */
 export const containerOptionsNotBuilt = `
   blkio-weight-device cpu-count cpu-percent cpu-rt-period cpu-rt-runtime device-cgroup-rule device-read-bps
-  device-read-iops device-write-bps device-write-iops disable-content-trust gpus health-cmd health-interval health-retries
-  health-start-interval health-start-period health-timeout io-maxbandwidth io-maxiops ip6 kernel-memory link-local-ip
+  device-read-iops device-write-bps device-write-iops disable-content-trust gpus io-maxbandwidth io-maxiops ip6 kernel-memory link-local-ip
   log-driver log-opt mac-address oom-kill-disable runtime storage-opt use-api-socket`;
 
 export type ContainerOptions = ValuesOf<typeof containerOptions>;
@@ -97,6 +98,7 @@ export function createRequest(options: ContainerOptions, [image = '', ...words]:
     platform: options.platform,
     mounts,
     volumesFrom,
+    health: readHealthWish(options),
     settings: { ...readHold(options), ...readContainerLimits(options), ...kept },
   };
 }

@@ -20,7 +20,6 @@ export const holdOptions = {
   hasInit: flag('init', { help: 'Run a small init that forwards signals and reaps processes' }),
   ipc: namespace('ipc', 'IPC mode to use: "private", "host" or "none"', ['private', 'host', 'none', 'shareable']),
   isPrivileged: flag('privileged', { help: 'Give the container all that there is: capabilities, devices, system calls' }),
-  lacksHealthcheck: flag('no-healthcheck', { help: "Do without the image's HEALTHCHECK" }),
   pid: namespace('pid', 'PID namespace to use: "private"', ['private']),
   readOnlyRoot: flag('read-only', { help: "Mount the container's root filesystem as read only" }),
   securityOptions: list('security-opt', { value: 'list', help: 'no-new-privileges, seccomp=FILE|unconfined, systempaths=unconfined' }),
@@ -32,7 +31,7 @@ export const holdOptions = {
   uts: namespace('uts', 'UTS namespace to use: "private" or "host"', ['private', 'host']),
 } as const;
 
-type Given = ValuesOf<typeof holdOptions>;
+type Given = ValuesOf<typeof holdOptions> & { readonly lacksHealthcheck: boolean };
 
 /** Throws `cli/bad-value`, `cli/not-built`. */
 export function readHold(
