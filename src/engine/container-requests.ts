@@ -1,5 +1,6 @@
 /** Creating and running containers, and the containers there are. */
 import type { ContainerSettings, SpecMount } from '#execution/container/settings.ts';
+import type { Logging } from '#execution/container/logging.ts';
 import type { NetworkWish } from '#execution/network/wish.ts';
 import type { RestartPolicy, StreamName } from '#execution/container/spec.ts';
 
@@ -44,6 +45,7 @@ export type CreateRequest = {
   readonly labels: Readonly<Record<string, string>>;
   readonly autoRemove: boolean;
   readonly restart: RestartPolicy;
+  readonly logging: Logging;
   readonly exposedPorts: readonly string[];
   /** A file that gets the id; it must not be there. */
   readonly idFile: string | undefined;

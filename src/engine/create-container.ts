@@ -11,6 +11,7 @@ import { imagesOf } from '#stores/image/indexes.ts';
 import { checkConfig, noSuchImage, type ImageRecord } from '#stores/image/store.ts';
 import { assertHealthCheck, probeWords, type HealthCheck } from '#execution/container/health.ts';
 import type { SpecMount } from '#execution/container/settings.ts';
+import { checkLogging } from '#execution/container/logging.ts';
 import type { ContainerSpec } from '#execution/container/spec.ts';
 import { resultRemoved } from './build-uses.ts';
 import type { CreateRequest } from './container-requests.ts';
@@ -22,8 +23,9 @@ import { resolveMounts } from './resolve-mounts.ts';
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Gives its id. Nothing of it runs, and nothing is unpacked. Throws what finding the image throws, `engine/no-command`, `container/name-taken`, `engine/id-file`. */
+/** Gives its id. Nothing of it runs, and nothing is unpacked. Throws what finding the image throws, `engine/no-command`, `container/name-taken`, `engine/id-file`, and what refuses the logging. */
 export async function createContainer(engine: Engine, request: CreateRequest, report: Report, signal: AbortSignal): Promise<string> {
+  checkLogging(request.logging);
   engine.hold();
   using idFile = request.idFile === undefined ? undefined : openIdFile(request.idFile);
   const record = await findOrFetch(engine, request, report, signal);
@@ -135,6 +137,7 @@ function resolveSpec(
     labels: { ...config.Labels, ...request.labels },
     autoRemove: request.autoRemove,
     restart: request.restart,
+    logging: request.logging,
     network,
     settings: request.settings,
     health: healthOf(request, config),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Report } from '#formats/progress/event.ts';
 import { JettisonError, isCode, messageOf } from '#ground/base/errors.ts';
 import { startOf } from '#ground/base/process-identity.ts';
+import { logKeepingOf } from '#execution/container/logging.ts';
 import type { Container } from '#execution/container/store.ts';
 import type { ContainerOutcome, ContainerRequest, ContainerStart, SessionRequest, SnapshotId, Worker } from '#execution/worker/contract.ts';
 import type { ContainerNetwork } from '#execution/network/container-network.ts';
@@ -153,6 +154,7 @@ async function runOnce(
   };
   const session: SessionRequest = {
     folder,
+    log: logKeepingOf(container.spec.logging, container),
     ...streamsOf(container, holding),
     ...(holding.size === undefined ? {} : { size: holding.size }),
     onReady: holding.onReady,

@@ -23,7 +23,7 @@ export async function inspectContainer(engine: Engine, container: Container): Pr
     ResolvConfPath: '',
     HostnamePath: '',
     HostsPath: '',
-    LogPath: join(engine.paths.store, 'containers', id, 'log.json'),
+    LogPath: spec.logging.driver === 'json-file' ? join(engine.paths.store, 'containers', id, 'log.json') : '',
     Name: `/${name}`,
     RestartCount: restarts,
     Driver: 'overlayfs',
@@ -90,7 +90,7 @@ function configOf({ spec }: Container): Json {
 function hostConfigOf({ spec }: Container): Json {
   return {
     ContainerIDFile: '',
-    LogConfig: { Type: 'json-file', Config: {} },
+    LogConfig: { Type: spec.logging.driver, Config: { ...spec.logging.options } },
     ...inspectNetworkWish(spec),
     RestartPolicy: { Name: spec.restart.policy, MaximumRetryCount: spec.restart.maximum },
     AutoRemove: spec.autoRemove,

@@ -60,3 +60,39 @@ test('of one that waits, that was never started, and that is not there', async (
   assert.match(nobody.stderr, /No such container: nobody/u);
   assert.equal((await sandbox.jettison(['logs', '--tail', 'x', 'new'])).status, 125);
 });
+
+test('log drivers: details, files that are full while somebody follows, none, and services', async () => {
+  const details = [
+    '--label',
+    'tier=front end',
+    '-e',
+    'A=1',
+    '--log-opt',
+    'labels=tier',
+    '--log-opt',
+    'env=A',
+    '--log-opt',
+    'tag={{.Name}}',
+  ];
+  await sandbox.succeed(['run', '--name', 'told', ...details, 'busybox', 'echo', 'hi']);
+  assert.equal(await sandbox.succeed(['logs', '--details', 'told']), 'A=1,tag=told,tier=front+end hi\n');
+  assert.equal(await sandbox.succeed(['logs', 'told']), 'hi\n');
+  // More files than are filled: nothing goes, and the follower has to find its way from each to the next.
+  const script = 'i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); [ $((i % 10)) = 0 ] && sleep 0.05; done';
+  const kept = ['--log-driver', 'local', '--log-opt', 'max-size=600', '--log-opt', 'max-file=100'];
+  await sandbox.succeed(['run', '-d', '--name', 'turning', ...kept, 'busybox', 'sh', '-c', script]);
+  const lines = Array.from({ length: 200 }, (_, index) => `line ${index}\n`);
+  assert.equal(await sandbox.succeed(['logs', '-f', 'turning']), lines.join(''));
+  assert.equal(await sandbox.succeed(['logs', 'turning']), lines.join(''));
+  assert.equal(await sandbox.succeed(['logs', '--tail', '12', 'turning']), lines.slice(-12).join(''), 'from two files');
+
+  await sandbox.succeed(['run', '--name', 'unkept', '--log-driver', 'none', 'busybox', 'echo', 'hi']);
+  const refused = await sandbox.jettison(['logs', 'unkept']);
+  assert.deepEqual([refused.status, /configured logging driver does not support reading/u.test(refused.stderr)], [1, true]);
+  assert.equal(await sandbox.succeed(['inspect', '-f', '{{.HostConfig.LogConfig.Type}}{{.LogPath}}', 'unkept']), 'none\n');
+  const service = await sandbox.jettison(['run', '--rm', '--log-driver', 'syslog', 'busybox', 'true']);
+  assert.deepEqual(
+    [service.status, /log driver "syslog", which hands lines to a service, is not built/u.test(service.stderr)],
+    [125, true],
+  );
+});

@@ -7,6 +7,7 @@ import { stringMap } from '#ground/base/decode.ts';
 import { networkWishSchema } from '#execution/network/wish.ts';
 import { isDigest, parseDigest } from '#ground/base/digest.ts';
 import { healthCheckSchema } from './health.ts';
+import { loggingSchema, usualLogging } from './logging.ts';
 import { mountSchema, settingsSchema } from './settings.ts';
 
 const words = v.array(v.string());
@@ -48,6 +49,7 @@ const containerSpecSchema = v.object({
   autoRemove: v.optional(v.boolean(), false),
   /** `maximum`: of restarts after failures, 0 without a limit. */
   restart: v.optional(v.object({ policy: v.picklist(restartPolicies), maximum: whole }), { policy: 'no', maximum: 0 }),
+  logging: v.optional(loggingSchema, usualLogging),
   network: v.optional(networkWishSchema, {}),
   /** `8080/tcp`: of the image and of --expose. */
   exposedPorts: v.optional(words, []),

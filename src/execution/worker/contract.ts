@@ -121,9 +121,21 @@ export type TreeRequest = {
 };
 
 /** How a container's run is seen from outside. */
+/** What the files of a container's log are to be. */
+export type LogKeeping = {
+  /** Bytes from which on a new file is begun; undefined: never. */
+  readonly maxSize: number | undefined;
+  /** So many files are kept, the one that is written to among them. */
+  readonly maxFiles: number;
+  /** Said with each entry. */
+  readonly attributes: Readonly<Record<string, string>>;
+};
+
 export type SessionRequest = {
   /** The container's folder: for its log and its control socket. */
   readonly folder: string;
+  /** How its log is kept; undefined: not at all. */
+  readonly log: LogKeeping | undefined;
   /** `nothing`: /dev/null; `own`: that of this process; `clients`: of whoever is attached. */
   readonly stdin: 'nothing' | 'own' | 'clients';
   /** Its stdin ends with that of a client. */

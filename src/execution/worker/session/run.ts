@@ -2,7 +2,6 @@
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
-import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { signalNumber } from '#ground/linux/child.ts';
@@ -39,7 +38,7 @@ export async function runSession(
   signal: AbortSignal,
 ): Promise<ContainerOutcome> {
   const { runtime } = tools;
-  using log = openContainerLog(join(session.folder, 'log.json'), tools.now);
+  using log = openContainerLog(session.folder, session.log, tools.now);
   const outputs = createOutputs();
   outputs.add((stream, bytes) => {
     log.write(stream, bytes);

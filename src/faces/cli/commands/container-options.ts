@@ -29,6 +29,8 @@ export const containerOptions = {
   isolation: isolationOption(),
   labelFiles: list('label-file', { value: 'list', help: 'Read in a line delimited file of labels' }),
   labels: list('label', { short: 'l', help: 'Set meta data on a container: "NAME=VALUE"' }),
+  logDriver: text('log-driver', { help: 'How what it writes is kept: "json-file", "local" or "none" (default "json-file")' }),
+  logOptions: list('log-opt', { help: 'Log driver options: "max-size=10m", "max-file=3", "labels=NAME", "env=NAME", "tag=TEXT"' }),
   name: text('name', { help: 'Assign a name to the container' }),
   ...networkOptions,
   platform: text('platform', { help: 'Which image of several: "os/architecture[/variant]"' }),
@@ -59,7 +61,9 @@ export const containerOptions = {
 export const containerOptionsNotBuilt = `
   blkio-weight-device cpu-count cpu-percent cpu-rt-period cpu-rt-runtime device-cgroup-rule device-read-bps
   device-read-iops device-write-bps device-write-iops disable-content-trust gpus io-maxbandwidth io-maxiops ip6 kernel-memory link-local-ip
-  log-driver log-opt mac-address oom-kill-disable runtime storage-opt use-api-socket`;
+  mac-address oom-kill-disable runtime storage-opt use-api-socket`;
+
+const usualLogDriver = 'json-file';
 
 export type ContainerOptions = ValuesOf<typeof containerOptions>;
 
@@ -92,6 +96,7 @@ export function createRequest(options: ContainerOptions, [image = '', ...words]:
     labels: Object.fromEntries(toMap([...readLineFiles('label-file', options.labelFiles, () => ''), ...options.labels])),
     autoRemove: options.remove,
     restart: options.restart,
+    logging: { driver: options.logDriver || usualLogDriver, options: Object.fromEntries(toMap(options.logOptions)) },
     exposedPorts: options.expose.flatMap((one) => parseExposed(one)),
     idFile: options.idFile,
     pull: options.pull,

@@ -1,7 +1,8 @@
-import { readLogs } from '#engine/container-logs.ts';
+import { readLogs, type LogEntry } from '#engine/container-logs.ts';
 import { parseMoment } from '#engine/space-filters.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
+import { writeAll } from '../output/write-all.ts';
 import { badValue, flag, parsed, text } from '../option.ts';
 
 export const logsCommand = defineCommand({
@@ -9,6 +10,7 @@ export const logsCommand = defineCommand({
   summary: 'Fetch the logs of a container',
   usage: '[OPTIONS] CONTAINER',
   options: {
+    details: flag('details', { help: 'Show extra details provided to logs' }),
     follow: flag('follow', { short: 'f', help: 'Follow log output' }),
     since: text('since', { help: 'Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)' }),
     tail: parsed(
@@ -19,7 +21,6 @@ export const logsCommand = defineCommand({
     timestamps: flag('timestamps', { short: 't', help: 'Show timestamps' }),
     until: text('until', { help: 'Show logs before a timestamp or relative (e.g. "42m" for 42 minutes)' }),
   },
-  notBuilt: 'details',
   arguments: [1, 1],
   async run({ options, arguments: [container = ''] }, around, signal) {
     await using engine = await engineFor(around);
@@ -35,12 +36,23 @@ export const logsCommand = defineCommand({
     await readLogs(
       engine,
       request,
-      ({ log, stream, time }) => around.streams[stream].write(options.timestamps ? `${time} ${log}` : log),
+      ({ log, stream, time, attrs }) => {
+        const details = options.details ? `${attributesText(attrs)} ` : '';
+        return writeAll(around.streams[stream], encoder.encode(`${options.timestamps ? `${time} ` : ''}${details}${log}`));
+      },
       signal,
     );
     return 0;
   },
 });
+
+const encoder = new TextEncoder();
+
+/** As docker: sorted by name, and quoted as in an address. */
+function attributesText(attributes: LogEntry['attrs'] = {}): string {
+  const named = Object.entries(attributes).toSorted(([one], [other]) => (one < other ? -1 : 1));
+  return named.map((pair) => pair.map((part) => new URLSearchParams({ '': part }).toString().slice(1)).join('=')).join(',');
+}
 
 /** As docker: a number, `all`, and what is negative is all. */
 function readCount(value: string): number | undefined {
