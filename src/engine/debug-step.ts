@@ -42,6 +42,7 @@ export async function debugPlace(
   const attached = Promise.withResolvers<unknown>();
   const session: SessionRequest = {
     folder,
+    log: undefined,
     stdin: terminal === undefined ? 'own' : 'clients',
     stdinOnce: true,
     own: { stdout: terminal === undefined, stderr: terminal === undefined },
