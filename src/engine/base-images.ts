@@ -8,6 +8,7 @@ import { matchPlatform, platformRank, type Platform } from '#formats/oci/platfor
 import { familiarReference, nameOf, parseReference, printReference, withDefaultTag, type Reference } from '#formats/oci/reference.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import { admitImage } from '#languages/frontend/admit.ts';
 import type { Outside, ResolvedImage } from '#languages/frontend/contract.ts';
 import { imagesOf } from '#stores/image/indexes.ts';
 import { checkConfig, isWhole, type ImageRecord } from '#stores/image/store.ts';
@@ -63,7 +64,7 @@ export function createBaseImages(engine: Engine, request: BuildRequest): BaseIma
   const resolve = async (text: string, platform: Platform, signal: AbortSignal): Promise<Known> => {
     const layout = contexts.get(layoutNamed(text) ?? '');
     if (layout?.kind === 'layout') return keep(await loadLayout(engine, layout, platform, signal));
-    const reference = withDefaultTag(parseReference(text));
+    const reference = withDefaultTag(parseReference(request.admit === undefined ? text : admitImage(request.admit, text)));
     return keep(await findBase(engine, { reference, platform, policy: request.pull }, signal));
   };
   const knownFor = (op: SourceImageOp): Known => {

@@ -115,9 +115,9 @@ function withoutPassword(text: string): string {
 }
 
 async function contextOf({ request, origin }: Exporting, signal: AbortSignal): Promise<BuildFacts['context']> {
-  const { context } = request;
+  const { context, admit } = request;
   if (context.kind !== 'remote') return undefined;
-  const op = remoteOp(context.address, { keepGitFolder: false });
+  const op = remoteOp(context.address, { keepGitFolder: false, admit });
   const [found] = op.kind === 'source-git' ? [await gitOrigin(origin, op, signal)] : [await webOrigin(origin, op, signal)];
   return { ...found, uri: withoutPassword(context.address) };
 }
@@ -125,9 +125,9 @@ async function contextOf({ request, origin }: Exporting, signal: AbortSignal): P
 /** Images, repositories and files of the web, each once, in this order, each sorted; the context, too, when it came from elsewhere. */
 async function materialsOf(exporting: Exporting, vertices: readonly Vertex[], signal: AbortSignal): Promise<readonly Origin[]> {
   const { origin, request } = exporting;
-  const { context } = request;
+  const { context, admit } = request;
   const images = opsOf(vertices, 'source-image').map((op) => imageOrigin(origin.bases.originOf(op)));
-  const main = context.kind === 'remote' ? [remoteOp(context.address, { keepGitFolder: false })] : [];
+  const main = context.kind === 'remote' ? [remoteOp(context.address, { keepGitFolder: false, admit })] : [];
   const repositories: Origin[] = [];
   const files: Origin[] = [];
   for (const op of [...main, ...vertices.map((vertex) => vertex.op)]) {

@@ -7,6 +7,7 @@ import type { Digest } from '#ground/base/digest.ts';
 import type { Outline } from '#languages/dockerfile/outline.ts';
 import type { Target } from '#languages/dockerfile/targets.ts';
 import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
+import type { Admit } from '#languages/frontend/admit.ts';
 import type { FailedStep } from '#execution/builds/failed-step.ts';
 import type { Why } from '#execution/builds/past-build.ts';
 import type { CacheSource, CacheTarget } from './cache-requests.ts';
@@ -91,6 +92,8 @@ export type BuildRequest = {
   /** `--cache-to`. */
   readonly cacheTo: readonly CacheTarget[];
   readonly annotations: readonly AnnotationRequest[];
+  /** Which sources may be used, and what stands for others; left out where all may. */
+  readonly admit?: Admit;
   /** `--attest`; left out for nothing. */
   readonly attestations?: AttestationsRequest;
   /** How much of its provenance the outcome tells; left out for nothing. */

@@ -30,6 +30,7 @@ export function frontendOptions(request: BuildRequest, source: BuildSource, plat
     ignorePatterns: source.ignore,
     contexts: namedContexts(request),
     isClassic: request.isClassic ?? false,
+    ...(request.admit === undefined ? {} : { admit: request.admit }),
   };
 }
 
@@ -50,7 +51,8 @@ function namedContexts(request: BuildRequest): ReadonlyMap<string, NamedContext>
   return new Map(
     [...contextsByName(request)].map(([name, context]): [string, NamedContext] => {
       if (context.kind === 'folder') return [name, { kind: 'folder' }];
-      if (context.kind === 'remote') return [name, { kind: 'remote', op: remoteOp(context.address, { keepGitFolder: false }) }];
+      if (context.kind === 'remote')
+        return [name, { kind: 'remote', op: remoteOp(context.address, { keepGitFolder: false, admit: request.admit }) }];
       const reference =
         context.kind === 'image' ? printReference(withDefaultTag(parseReference(context.reference))) : layoutReference(name);
       return [name, { kind: 'image', reference }];

@@ -9,6 +9,7 @@ import { ownFolder } from './context-folders.ts';
 import type { Engine } from './open.ts';
 import { contextFile, isWebAddress, remoteOp, webOp } from './remote-address.ts';
 import type { RemoteSources } from './remote-sources.ts';
+import { admitFolder, type Admit } from '#languages/frontend/admit.ts';
 import type { BuildRequest } from './build-requests.ts';
 
 export type OpenContext = Disposable & {
@@ -28,13 +29,14 @@ const startLength = 512;
  * Throws `context/...`, `tar/...`, `frontend/bad-git-address`, `engine/dockerfile-too-large`, `engine/bad-address`.
  */
 export async function openContext(engine: Engine, { request, remote }: Given, signal: AbortSignal): Promise<OpenContext> {
-  const { context } = request;
+  const { context, admit } = request;
+  if (admit !== undefined) admitFolders(admit, request);
   const text = request.text ?? (await dockerfileFromWeb(request, remote, signal));
   switch (context.kind) {
     case 'folder':
       return { path: context.path, text, [Symbol.dispose]: () => undefined };
     case 'remote': {
-      const op = remoteOp(context.address, { keepGitFolder: keepsGitFolder(request) });
+      const op = remoteOp(context.address, { keepGitFolder: keepsGitFolder(request), admit: request.admit });
       if (op.kind === 'source-git') return { path: await remote.keep(op, signal), text, [Symbol.dispose]: () => undefined };
       return await fromDownload(engine, { folder: await remote.download(op, signal), text }, signal);
     }
@@ -47,13 +49,23 @@ export async function openContext(engine: Engine, { request, remote }: Given, si
   }
 }
 
+/** What the client has. The Dockerfile and the main context are asked for, whatever of them is used. Throws what `Admit` throws. */
+function admitFolders(admit: Admit, { context, file, contexts }: BuildRequest): void {
+  if (file === undefined || !isWebAddress(file)) admitFolder(admit, 'local://dockerfile');
+  if (context.kind !== 'remote') admitFolder(admit, 'local://context');
+  for (const [name, { kind }] of contexts) {
+    if (kind === 'folder') admitFolder(admit, `local://${name}`);
+    if (kind === 'layout') admitFolder(admit, `oci-layout://${name}`);
+  }
+}
+
 /** BuildKit's switch for the main context. */
 function keepsGitFolder({ buildArgs }: BuildRequest): boolean {
   return /^(?:1|t|true)$/iu.test(buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR') ?? '');
 }
 
-async function dockerfileFromWeb({ file }: BuildRequest, remote: RemoteSources, signal: AbortSignal): Promise<string | undefined> {
-  return file !== undefined && isWebAddress(file) ? readDownload(await remote.download(webOp(file), signal)) : undefined;
+async function dockerfileFromWeb({ file, admit }: BuildRequest, remote: RemoteSources, signal: AbortSignal): Promise<string | undefined> {
+  return file !== undefined && isWebAddress(file) ? readDownload(await remote.download(webOp(file, admit), signal)) : undefined;
 }
 
 /** The file lies alone in its folder, which is the context when it is a Dockerfile: as in BuildKit. */

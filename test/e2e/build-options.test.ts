@@ -1,6 +1,7 @@
 /** Options of `build` that change what an image says of itself, or where its parts come from. */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { existsSync, readFileSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
@@ -167,4 +168,60 @@ test('a folder that COPY makes takes no special bits of --chmod, as with BuildKi
   assert.equal(await built('--build-arg', 'N=1'), '755\n1\n');
   assert.equal(await built('--build-arg', 'N=2'), '755\n1\n2\n');
   assert.equal(await built('--build-arg', 'N=3', '--build-arg', 'BUILDKIT_CACHE_MOUNT_NS=other'), '755\n3\n');
+});
+
+test('a source policy: what it denies is an error with its line, what it converts is used, counts in keys and shows in provenance', async () => {
+  await using sandbox = await openSandbox();
+  await using web = await serve((request, response) => void response.end(request.url?.slice(1)));
+  const origin = `http://${web.host}`;
+  const context = sandbox.files({
+    Dockerfile: `FROM scratch AS base\nADD ${origin}/one /file\nFROM base\n`,
+    'other/Dockerfile': 'FROM old:1\nCOPY Dockerfile /\n',
+  });
+  const policy = (name: string, ...rules: readonly object[]): string =>
+    join(sandbox.files({ [name]: JSON.stringify({ rules }) }, 'policies'), name);
+  const denied = policy('deny.json', { action: 'DENY', selector: { identifier: `${origin}/*` } });
+  const two = policy('two.json', {
+    action: 'CONVERT',
+    selector: { identifier: `${origin}/one` },
+    updates: { identifier: `${origin}/two`, attrs: { 'http.checksum': `sha256:${hash('sha256', 'two')}` } },
+  });
+  const files = async (words: readonly string[], environment: Record<string, string> = {}): Promise<string> => {
+    const out = join(sandbox.folder, 'out');
+    await sandbox.succeed(['build', '--provenance=mode=max', '-o', out, ...words, context], { environment });
+    return `${readFileSync(join(out, 'file'), 'utf8')} ${/"uri":\s*"([^"]*\/(?:one|two))"/u.exec(readFileSync(join(out, 'provenance.json'), 'utf8'))?.[1]}`;
+  };
+  assert.equal(await files([]), `one ${origin}/one`);
+  assert.equal(await files(['--source-policy-file', two]), `two ${origin}/two`);
+  assert.equal(await files([], { EXPERIMENTAL_BUILDKIT_SOURCE_POLICY: two }), `two ${origin}/two`);
+  const refused = await sandbox.jettison(['build', '--source-policy-file', denied, context]);
+  assert.match(
+    refused.stderr,
+    /^Dockerfile:2\n[^]*>>> ADD http[^]*\nERROR: source "http:\/\/[^"]*\/one" denied by policy\nRule 1 of "[^"]*deny\.json" denies it/mu,
+  );
+  assert.equal(refused.status, 1);
+
+  await sandbox.succeed(['build', '-q', '-t', 'new:2', context]);
+  const image = policy('image.json', {
+    action: 'CONVERT',
+    selector: { identifier: 'docker-image://docker.io/library/old:*' },
+    updates: { identifier: 'docker-image://docker.io/library/new:2' },
+  });
+  const other = join(context, 'other');
+  await sandbox.succeed(['build', '-q', '-t', 'made', '--source-policy-file', image, other]);
+  assert.equal((await sandbox.succeed(['inspect', '--format', '{{len .RootFS.Layers}}', 'made'])).trim(), '2');
+  const local = policy('local.json', { action: 'DENY', selector: { identifier: 'docker-image://*' } });
+  assert.match(
+    (await sandbox.jettison(['build', '--source-policy-file', local, other])).stderr,
+    />>> FROM old:1[^]*ERROR: source "docker-image:\/\/docker\.io\/library\/old:1" denied by policy/u,
+  );
+  const all = policy('all.json', { action: 'DENY', selector: { identifier: '*' } });
+  assert.match(
+    (await sandbox.jettison(['build', '--source-policy-file', all, other])).stderr,
+    /ERROR: source "local:\/\/dockerfile" denied by policy/u,
+  );
+  assert.match(
+    (await sandbox.jettison(['plan', '--source-policy-file', 'missing.json', other])).stderr,
+    /failed to read policy file: open missing\.json/u,
+  );
 });

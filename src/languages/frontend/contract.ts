@@ -6,6 +6,7 @@ import type { ImageConfig } from '#formats/oci/image-config.ts';
 import type { Platform } from '#formats/oci/platform.ts';
 import type { Diagnostic } from './diagnostics.ts';
 import type { NamedContext } from './named-context.ts';
+import type { Admit } from './admit.ts';
 
 export type FrontendOptions = {
   /** Name of the source text for messages and spans: `Dockerfile`. */
@@ -34,6 +35,8 @@ export type FrontendOptions = {
   readonly ignorePatterns?: readonly string[];
   /** By their names in the form of `contextName`. One takes the place of an image, and of a stage of its name. */
   readonly contexts?: ReadonlyMap<string, NamedContext>;
+  /** What a source policy makes of files from the web and repositories (images are asked for by `Outside`, which knows it); left out where there is none. */
+  readonly admit?: Admit;
   /** The history in the words of the builder before BuildKit, and an image for each step (`FrontendResult.steps`); left out for BuildKit's history. */
   readonly isClassic?: boolean;
 };

@@ -20,7 +20,7 @@ import { readAllow } from './build-allow.ts';
 import { readOutputs } from './build-output.ts';
 import { readSecret } from './build-secret.ts';
 import { readSsh } from './build-ssh.ts';
-import { builderOption } from './builder-option.ts';
+import { builderOption, checkBuilderOption } from './builder-option.ts';
 import { isolationOption } from './isolation-option.ts';
 import { retryOptions } from './retry-options.ts';
 
@@ -101,6 +101,9 @@ export const buildOptions = {
   remove: flag('rm', { help: 'Accepted, changes nothing: no containers are left behind' }, true),
   sbom: text('sbom', { help: 'Which packages the image has, beside it: "true" ("--attest type=sbom")' }),
   secrets: list('secret', { help: 'Secret to expose to the build: "id=NAME,src=FILE" or "id=NAME,env=VARIABLE"' }),
+  policyFile: text('source-policy-file', {
+    help: "Which sources may be used, and what stands for others: BuildKit's source policy (also EXPERIMENTAL_BUILDKIT_SOURCE_POLICY)",
+  }),
   ssh: list('ssh', {
     value: 'stringArray',
     help: 'SSH agent or keys to expose to the build: "default" for the agent of SSH_AUTH_SOCK, "ID=SOCKET" or "ID=KEY[,KEY]"',
@@ -125,7 +128,9 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     throw new JettisonError('cli/usage', 'Context and Dockerfile cannot both come from standard input', {
       hint: 'Put the Dockerfile into the archive',
     });
+  await checkBuilderOption(given.builder, around.environment);
   const attestations = readAttestations(given);
+  const admit = await readPolicy(given.policyFile, around);
   return {
     context: readContext(context, around),
     text: given.file === '-' ? await orAborted(readText(around.streams.stdin), signal) : undefined,
@@ -151,11 +156,20 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     cacheTo: given.cacheTo.map((target) => readCacheTarget(target, around)),
     outputs: readOutputs(given, around, signal),
     annotations: readAnnotations(given),
+    ...(admit === undefined ? {} : { admit }),
     ...(attestations === undefined ? {} : { attestations }),
     format: given.format,
     jobs: given.jobs,
     replays: given.replays,
   };
+}
+
+/** buildx's variable, and the option of Buildah and Podman, which wins. */
+async function readPolicy(given: string | undefined, { environment, currentFolder }: Surroundings): Promise<BuildRequest['admit']> {
+  const file = given ?? environment['EXPERIMENTAL_BUILDKIT_SOURCE_POLICY'];
+  if (file === undefined || file === '') return undefined;
+  const { readPolicyFile } = await import('#engine/source-policy.ts');
+  return readPolicyFile(resolve(currentFolder, file), file);
 }
 
 /** A folder that is there wins over an address that looks like it (`github.com/user/name`). */

@@ -13,7 +13,6 @@ import { removeWritten, writeAtomically } from '../output/write-file.ts';
 import { whyLines } from '../output/why.ts';
 import { isClassicMode, isTerminal, openScreen, progressModes, type ProgressMode } from '../output/screen.ts';
 import type { BuildWarning } from './build-metadata.ts';
-import { checkBuilderOption } from './builder-option.ts';
 import { toStream } from './build-output.ts';
 import { readRetries } from './retry-options.ts';
 import { buildOptions, notBuiltOptions, requestOf, type BuildOptions } from './build-request.ts';
@@ -39,7 +38,6 @@ export async function runBuild(
 ): Promise<number> {
   const wantsClassic = isClassicWanted(around.environment['DOCKER_BUILDKIT'] ?? '');
   if (!given.options.remove) throw new JettisonError('cli/not-built', '"--rm=false" is not built yet');
-  await checkBuilderOption(given.options.builder, around.environment);
   const mode = progressMode(given.options, { around, wantsClassic });
   const isClassic = wantsClassic || isClassicMode(mode);
   const told =

@@ -2,8 +2,10 @@
 import { isDigest, parseDigest } from '#ground/base/digest-form.ts';
 import { clean, JettisonError } from '#ground/base/errors.ts';
 import type { Span } from '#ground/base/span.ts';
+import type { SourceGitOp, SourceHttpOp } from '#formats/graph/op.ts';
 import type { Edge } from '#formats/graph/vertex.ts';
 import { gitOp, isHashPrefix, parseGitAddress, type GitAddress } from '#languages/frontend/git-address.ts';
+import { admitRemote, type Admit } from '#languages/frontend/admit.ts';
 import type { AddInstruction, CopyInstruction } from '../ast.ts';
 import { expand, placeOf, type StepContext } from './state.ts';
 
@@ -37,10 +39,11 @@ export function remoteTree(
   remote: Remote,
   { instruction, checksum }: RemoteOptions,
 ): { readonly files: Edge; readonly path: string } {
+  const allowed = (op: SourceHttpOp | SourceGitOp): SourceHttpOp | SourceGitOp => admitted(op, conversion.plan.options.admit, at);
   if (remote.kind === 'web') {
     const name = nameInUrl(remote.url);
     const op = { kind: 'source-http', url: remote.url, name, checksum: checksum === undefined ? null : parseDigest(checksum) } as const;
-    return { files: conversion.makeEdge(op, [], { text: clean(remote.url), at }), path: `/${name}` };
+    return { files: conversion.makeEdge(allowed(op), [], { text: clean(remote.url), at }), path: `/${name}` };
   }
   const { address } = remote;
   const keepGitFolder = instruction.kind === 'add' ? instruction.keepGitFolder : undefined;
@@ -51,7 +54,16 @@ export function remoteTree(
     });
   }
   const op = gitOp(address, { keepGitFolder, checksum: checksum ?? '' });
-  return { files: conversion.makeEdge(op, [], { text: clean(remote.text), at }), path: '/' };
+  return { files: conversion.makeEdge(allowed(op), [], { text: clean(remote.text), at }), path: '/' };
+}
+
+/** As the source policy has it, where there is one. */
+function admitted(op: SourceHttpOp | SourceGitOp, admit: Admit | undefined, at: readonly Span[]): SourceHttpOp | SourceGitOp {
+  try {
+    return admit === undefined ? op : admitRemote(admit, op);
+  } catch (error) {
+    throw error instanceof JettisonError ? error.with({ at }) : error;
+  }
 }
 
 const unnamed = '__unnamed__';

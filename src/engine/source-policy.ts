@@ -1,0 +1,27 @@
+/** `--source-policy-file`: the file of a source policy. */
+import { readFileSync, statSync } from 'node:fs';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import type { Admit } from '#languages/frontend/admit.ts';
+import { readSourcePolicy } from '#languages/frontend/source-policy.ts';
+
+const longestPolicy = 1 << 20;
+
+/** `path` is absolute, `name` is how it was typed. Throws `engine/no-policy`, `frontend/bad-policy`. */
+export function readPolicyFile(path: string, name: string): Admit {
+  try {
+    const { size } = statSync(path);
+    if (size > longestPolicy) throw noPolicy(name, `it has ${size} bytes`);
+    return readSourcePolicy(readFileSync(path), name);
+  } catch (error) {
+    if (error instanceof JettisonError) throw error;
+    const code = systemCode(error);
+    throw noPolicy(name, code === 'ENOENT' ? 'no such file or directory' : (code ?? String(error)), error);
+  }
+}
+
+function noPolicy(name: string, why: string, cause?: unknown): JettisonError {
+  return new JettisonError('engine/no-policy', `failed to read policy file: open ${name}: ${why}`, {
+    hint: 'Nothing is built without the policy that was asked for',
+    cause,
+  });
+}
