@@ -6,7 +6,14 @@ import { JettisonError, isCode, messageOf } from '#ground/base/errors.ts';
 import { startOf } from '#ground/base/process-identity.ts';
 import { logKeepingOf } from '#execution/container/logging.ts';
 import type { Container } from '#execution/container/store.ts';
-import type { ContainerOutcome, ContainerRequest, ContainerStart, SessionRequest, SnapshotId, Worker } from '#execution/worker/contract.ts';
+import type {
+  ContainerOutcome,
+  ContainerRequest,
+  ContainerStart,
+  ContainerWorker,
+  SessionRequest,
+  SnapshotId,
+} from '#execution/worker/contract.ts';
 import type { ContainerNetwork } from '#execution/network/container-network.ts';
 import { confineContainer } from './confine-container.ts';
 import { openContainerNetwork } from './container-network.ts';
@@ -88,8 +95,8 @@ async function runUntilOver(engine: Engine, container: Container, holding: Holdi
 
 /** The container's worker, begun while the network that it was begun with is still being made. */
 function createWorkerStart(engine: Engine, stdio: 'inherit' | 'none', signal: AbortSignal) {
-  let begun: { readonly network: ContainerNetwork['worker']; readonly worker: Promise<Worker> } | undefined;
-  const begin = (network: ContainerNetwork['worker']): Promise<Worker> => {
+  let begun: { readonly network: ContainerNetwork['worker']; readonly worker: Promise<ContainerWorker> } | undefined;
+  const begin = (network: ContainerNetwork['worker']): Promise<ContainerWorker> => {
     const worker = engine.containerWorker(stdio, network, signal);
     worker.catch(() => undefined);
     begun = { network, worker };
@@ -103,7 +110,7 @@ function createWorkerStart(engine: Engine, stdio: 'inherit' | 'none', signal: Ab
   return {
     begin: (network: ContainerNetwork['worker']): void => void begin(network),
     /** It is the caller's from now on. */
-    async take(network: ContainerNetwork['worker']): Promise<Worker> {
+    async take(network: ContainerNetwork['worker']): Promise<ContainerWorker> {
       if (begun?.network !== network) await drop();
       const worker = await (begun?.worker ?? begin(network));
       begun = undefined;
@@ -126,7 +133,7 @@ function endOf(engine: Engine, outcome: ContainerOutcome) {
   return { code: outcome.code, at: engine.now(), isOutOfMemory: outcome.isOutOfMemory };
 }
 
-type Run = { readonly network: ContainerNetwork; readonly worker: Worker; readonly holding: Holding; readonly isAgain: boolean };
+type Run = { readonly network: ContainerNetwork; readonly worker: ContainerWorker; readonly holding: Holding; readonly isAgain: boolean };
 
 async function runOnce(
   engine: Engine,
@@ -180,7 +187,7 @@ async function runOnce(
 async function ownSnapshot(
   engine: Engine,
   { id, snapshot }: Container,
-  { worker, image }: { readonly worker: Pick<Worker, 'prepareContainer'>; readonly image: SnapshotId | undefined },
+  { worker, image }: { readonly worker: ContainerWorker; readonly image: SnapshotId | undefined },
   signal: AbortSignal,
 ): Promise<SnapshotId> {
   if (snapshot !== undefined) return snapshot;
@@ -244,7 +251,7 @@ function writeState(engine: Engine, { id, spec }: Container, started: ContainerS
 
 /** Runs the container; an abort becomes a signal to it, so that it ends in its own way. */
 async function runForwarding(
-  worker: Pick<Worker, 'runContainer' | 'signalContainer'>,
+  worker: ContainerWorker,
   { request, session }: { readonly request: ContainerRequest; readonly session: SessionRequest },
   signal: AbortSignal,
 ): Promise<ContainerOutcome> {

@@ -19,7 +19,7 @@ import { containerSpecs, containerTables, openContainerStore, type ContainerStor
 import type { ContainerNetwork } from '#execution/network/container-network.ts';
 import type { NetworkStore } from '#execution/network/store.ts';
 import { networkTables } from '#execution/network/tables.ts';
-import type { Worker } from '#execution/worker/contract.ts';
+import type { ContainerWorker, Worker } from '#execution/worker/contract.ts';
 import type { IsolationWish } from '#execution/worker/isolation.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { openContentStore, type ContentStore } from '#stores/content/store.ts';
@@ -106,7 +106,7 @@ export type Engine = AsyncDisposable & {
   /** Nobody wants more of the worker for now: it ends beside what is left to do. Whoever asks for one after that gets another. */
   dismissWorker(): void;
   /** A worker of its own for one container; `inherit`: its standard streams are this process's. */
-  containerWorker(stdio: 'inherit' | 'none', network: ContainerNetwork['worker'], signal: AbortSignal): Promise<Worker>;
+  containerWorker(stdio: 'inherit' | 'none', network: ContainerNetwork['worker'], signal: AbortSignal): Promise<ContainerWorker>;
   /** A worker of its own that files go in and out of; `beside`: a process whose user namespace it joins. */
   filesWorker(beside: number | undefined, signal: AbortSignal): Promise<Worker>;
 };
@@ -182,8 +182,20 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       signal,
     );
     // The worker takes its time to start.
-    tending.prepare();
+    void tending.prepare();
     return await starting;
+  };
+  let isInner = false;
+  /** In this process, where that may be, and nobody is told of a rung that is not the best. */
+  const openInner = async (outer: ContainerNetwork['worker'], signal: AbortSignal): Promise<ContainerWorker | undefined> => {
+    if (isInner || options.untilExit !== true || process.getuid?.() !== 0 || outer.kind === 'own') return undefined;
+    const { rungsFor } = await import('#execution/worker/rungs.ts');
+    if (rungsFor(paths.store, wish, options.environment['PATH'] ?? '')[0] !== 'oci') return undefined;
+    isInner = true;
+    hold();
+    const { openInnerWorker } = await import('#execution/worker/inner.ts');
+    const given = { store: paths.store, tree: wish.tree ?? 'auto', now, report, network: outer } as const;
+    return await openInnerWorker({ ...given, before: async () => await tending.prepare() }, signal);
   };
   const dismissWorker = (): void => {
     if (worker === undefined) return;
@@ -260,7 +272,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       return await worker;
     },
     dismissWorker,
-    containerWorker: async (stdio, outer, signal) => await startWorker(stdio, signal, { network: outer }),
+    containerWorker: async (stdio, outer, signal) =>
+      (stdio === 'inherit' ? await openInner(outer, signal) : undefined) ?? (await startWorker(stdio, signal, { network: outer })),
     filesWorker: async (beside, signal) => await startWorker('pipe', signal, beside === undefined ? {} : { beside }),
     [Symbol.asyncDispose]: async () => await resources.disposeAsync(),
   };

@@ -2,8 +2,8 @@
 import { fileURLToPath } from 'node:url';
 
 export type Tending = {
-  /** A worker is at work, and will have left something to do: from now on the end of this process is enough, however it comes about. */
-  prepare(): void;
+  /** A worker is at work, and will have left something to do: when this resolves, the end of this process is enough, however it comes about. Never rejects. */
+  prepare(): Promise<void>;
   /** There is something to remove, worker or not. */
   leaveMark(): void;
   /** Everything has been given back. */
@@ -15,11 +15,11 @@ export function createTending(store: string, options: { readonly cacheMax?: stri
   let isMarked = false;
   const words = options.cacheMax === undefined ? [] : [options.cacheMax];
   return {
-    prepare() {
+    async prepare() {
       waiting ??= import('#execution/worker/tending.ts').then(({ startTendingWorkerStoreAfterwards: start }) =>
         start(store, script(), words),
       );
-      waiting.catch(() => undefined);
+      await waiting.catch(() => undefined);
     },
     leaveMark() {
       isMarked = true;

@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { startOf } from '#ground/base/process-identity.ts';
-import { openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
+import { assertTidySnapshots } from '#test/kit/aftermath.ts';
+import { mountsWith, openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const loop = 'trap "echo bye; exit 7" TERM; echo up; while :; do sleep 0.1; done';
@@ -147,6 +149,46 @@ test('rm -f ends a container whose worker and monitor answer nobody', { timeout:
   assert.equal(await box.succeed(['ps', '-aq']), '');
   for (const pid of pids) assert.equal(startOf(pid), undefined, 'it has ended');
 });
+
+test(
+  "root's run in the foreground is one process with its container's; kill -9 of it, or of the runtime, leaves nothing",
+  { timeout: 300_000 },
+  async () => {
+    await using box = await openSandbox();
+    await box.base('busybox');
+    // The first finds out which runtime works.
+    await box.succeed(['run', '--rm', '--network', 'none', 'busybox', 'true']);
+    const words = ['run', '--name', 'held', 'busybox', 'sleep', '4243'];
+    for (const victim of ['monitor', 'worker'] as const) {
+      let command = 0;
+      const running = box.jettison(words, { onStart: ({ pid }) => (command = pid) });
+      while (!(await box.succeed(['ps', '-q', '-f', 'name=held'])).trim()) await sleep(20);
+      const [id = ''] = readdirSync(join(box.store, 'containers'));
+      const state: unknown = JSON.parse(readFileSync(join(box.store, 'containers', id, 'state.json'), 'utf8'));
+      assert.equal(pidOf(state, 'monitor'), command);
+      const [runtime, first] = [pidOf(state, 'worker'), pidOf(state, 'process')];
+      assert.match(readText(`/proc/${runtime}/comm`), /^(?:crun|runc)/u);
+      assert.match(readText(`/proc/${runtime}/status`), new RegExp(`^PPid:\t${command}$`, 'mu'), 'the runtime is its child');
+      assert.match(await box.succeed(['exec', 'held', 'ps']), /^ +1 root +sleep 4243$/mu);
+      process.kill(pidOf(state, victim), 'SIGKILL');
+      const done = await running;
+      assert.equal(done.status, victim === 'monitor' ? null : 125, done.stderr);
+      await ended(first, runtime);
+      assert.deepEqual(mountsWith(box.store), []);
+      assert.match(await stateOf(box, 'held'), /^exited (?:137|128)$/u);
+      await box.succeed(['rm', 'held']);
+    }
+    await assertTidySnapshots(box.store);
+  },
+);
+
+async function ended(...pids: readonly number[]): Promise<void> {
+  while (pids.some((pid) => startOf(pid) !== undefined)) await sleep(20);
+}
+
+function readText(path: string): string {
+  return readFileSync(path, 'utf8');
+}
 
 function pidOf(state: unknown, name: string): number {
   const schema = v.object({ [name]: v.object({ pid: v.number() }) });

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { isCode } from '#ground/base/errors.ts';
-import { openRuntime } from '#execution/runtime/choose.ts';
+import { openRuntime, type RuntimeChoice } from '#execution/runtime/choose.ts';
 import type { ProcessRequest, Runtime } from '#execution/runtime/contract.ts';
 import { dockerCapabilities } from '#execution/runtime/rights.ts';
 import { makeBusyboxRoot } from '#test/kit/busybox.ts';
@@ -25,7 +25,10 @@ import { runStep, stepRequest, type Said } from '#test/kit/step.ts';
 const never = new AbortController().signal;
 
 inOwnNamespaces(import.meta.filename, () => {
-  for (const only of ['crun', 'runc'] as const) describe(only, () => contract(only));
+  for (const only of ['crun', 'runc'] as const) {
+    describe(only, () => contract(only));
+    describe(`${only}, tied to a process without a PID namespace of its own`, () => contract(only, { within: (start) => start() }));
+  }
 
   test('the choice is remembered until something changes, and says what is missing', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'jettison-choose-'));
@@ -47,7 +50,7 @@ inOwnNamespaces(import.meta.filename, () => {
   });
 });
 
-function contract(only: 'crun' | 'runc'): void {
+function contract(only: 'crun' | 'runc', ties?: RuntimeChoice['ties']): void {
   let folder = '';
   let rootfs = '';
   let runtime: Runtime;
@@ -66,7 +69,13 @@ function contract(only: 'crun' | 'runc'): void {
     mkdirSync(rootfs);
     makeBusyboxRoot(rootfs);
     runtime = await openRuntime(
-      { folder: join(folder, 'run'), memory: join(folder, 'runtime.json'), cgroupRecords: join(folder, 'cgroups'), only },
+      {
+        folder: join(folder, 'run'),
+        memory: join(folder, 'runtime.json'),
+        cgroupRecords: join(folder, 'cgroups'),
+        only,
+        ...(ties === undefined ? {} : { ties }),
+      },
       (text) => notes.push(text),
       never,
     );
@@ -312,7 +321,7 @@ function contract(only: 'crun' | 'runc'): void {
     assertNothingLeft();
   });
 
-  test('100 starts', async () => {
+  test('100 starts', { skip: ties !== undefined }, async () => {
     const start = performance.now();
     for (let index = 0; index < 100; index++) await run(['true']);
     console.log(`# ${only} ${runtime.version}: ${((performance.now() - start) / 100).toFixed(1)} ms a start`);

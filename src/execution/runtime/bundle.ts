@@ -20,6 +20,8 @@ export type Bundle = Disposable & {
   readonly folder: string;
   readonly logFile: string;
   readonly pidFile: string;
+  /** For a program that starts the runtime. */
+  readonly tieFile: string;
   /** What its first process is. */
   readonly process: RuntimeSpec['process'];
   /** The container's first process, seen from here; undefined before it is there. */
@@ -39,12 +41,13 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
   const config = inside('config.json');
   const logFile = inside('log');
   const pidFile = inside('pid');
+  const tieFile = inside('tie');
   using undo = new DisposableStack();
   mkdirSync(folder, { mode: 0o700 });
   undo.defer(() => rmdirSync(folder));
   const names = textsOf(request.names).map(([name, text]) => ({ source: inside(name), target: `/etc/${name}`, text }));
   undo.defer(() => {
-    for (const file of [config, ...names.map(({ source }) => source), logFile, pidFile]) rmSync(file, { force: true });
+    for (const file of [config, ...names.map(({ source }) => source), logFile, pidFile, tieFile]) rmSync(file, { force: true });
   });
   const spec = createSpec(request, { rootfs }, facts);
   writeFileSync(config, specText(spec), { mode: 0o644 });
@@ -60,6 +63,7 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
     folder,
     logFile,
     pidFile,
+    tieFile,
     process: spec.process,
     firstProcess() {
       const pid = Number(readIfThere(pidFile));

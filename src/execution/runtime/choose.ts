@@ -34,6 +34,7 @@ import { readCapabilities } from './capabilities.ts';
 import { smallProgram, type SmallProgram } from './small-programs.ts';
 import { sandboxProfile } from './rights.ts';
 import type { HostFacts } from './spec.ts';
+import type { Ties } from './tied-runs.ts';
 import { messagePlaces, usualDevices, type RootDevices } from './spec-mounts.ts';
 
 export type RuntimeChoice = {
@@ -45,7 +46,14 @@ export type RuntimeChoice = {
   readonly cgroupRecords?: string;
   /** Restricts the choice. */
   readonly only?: 'crun' | 'runc';
+  /** What this process asked for before it took mounts of its own. */
+  readonly known?: KnownRuntime;
+  /** This process has mounts of its own, but no PID namespace. */
+  readonly ties?: Ties;
 };
+
+/** Which runtime works here, as an earlier run has found out. */
+export type KnownRuntime = { readonly way: Remembered; readonly facts: HostFacts };
 
 /** One way to call a runtime. */
 type Way = { readonly program: Program; readonly cgroup: CgroupCover; readonly devices: RootDevices['kind'] };
@@ -63,10 +71,10 @@ const cgroupFolder = '/sys/fs/cgroup';
  * mounted where others see it. Throws `runtime/not-installed`, `runtime/does-not-work`.
  */
 export async function openRuntime(choice: RuntimeChoice, note: (text: string) => void, signal: AbortSignal): Promise<Runtime> {
-  const found = findPrograms(choice.only);
-  if (found.length === 0) throw notInstalled(choice.only);
+  const found = choice.known === undefined ? findPrograms(choice.only) : [];
+  if (choice.known === undefined && found.length === 0) throw notInstalled(choice.only);
   mkdirSync(choice.folder, { recursive: true, mode: 0o700 });
-  if (hasOwnMounts())
+  if (choice.ties !== undefined || hasOwnMounts())
     mountFileSystem({
       source: 'tmpfs',
       target: choice.folder,
@@ -74,22 +82,43 @@ export async function openRuntime(choice: RuntimeChoice, note: (text: string) =>
       flags: mountFlags.noSuid | mountFlags.noDevice,
       options: 'mode=0700',
     });
-  const facts = hostFacts();
-  const key = memoryKey(found, facts);
-  const remembered = recall(choice.memory, key);
-  const way = remembered ?? (await tryAll(found, { folder: choice.folder, facts }, signal));
-  if (!remembered) remember(choice.memory, key, way);
-  else coverCgroups(way.cgroup);
+  const { way, facts } = choice.known ?? (await findWay(choice, found, signal));
+  if (choice.known !== undefined) mountCover(way.cgroup);
   if (way.program.name === 'runc' && isOldRunc(way.program.version)) {
     note(`runc ${way.program.version} has known holes (CVE-2025-31133, CVE-2025-52881): install crun, or runc 1.2.8 or later`);
   }
   const host = { ...factsFor(way, choice.folder, facts), compiledFilter: way.filter };
-  return createRuntime({ program: way.program, folder: choice.folder, host, ...(await cgroupsFor(choice)) });
+  const ties = choice.ties === undefined ? {} : { ties: choice.ties };
+  return createRuntime({ program: way.program, folder: choice.folder, host, ...ties, ...(await cgroupsFor(choice)) });
+}
+
+/**
+ * What `openRuntime` would take without trying anything, in a process that has, or is about to take, mounts of its own; undefined when something must be tried, or there is none.
+ */
+export function knownRuntime(memory: string): KnownRuntime | undefined {
+  const found = findPrograms(undefined);
+  if (found.length === 0) return undefined;
+  const facts = hostFacts();
+  const way = recall(memory, memoryKey(found, facts, true));
+  return way && { way, facts };
+}
+
+async function findWay(choice: RuntimeChoice, found: ReturnType<typeof findPrograms>, signal: AbortSignal): Promise<KnownRuntime> {
+  const facts = hostFacts();
+  const key = memoryKey(found, facts, hasOwnMounts());
+  const remembered = recall(choice.memory, key);
+  if (remembered !== undefined) {
+    coverCgroups(remembered.cgroup);
+    return { way: remembered, facts };
+  }
+  const way = await tryAll(found, { folder: choice.folder, facts }, signal);
+  remember(choice.memory, key, way);
+  return { way, facts };
 }
 
 /** What they need is loaded and mounted for the first process with limits, or when a dead owner left something. */
-async function cgroupsFor({ folder, cgroupRecords: records }: RuntimeChoice): Promise<Pick<RuntimeSetting, 'cgroups'>> {
-  if (records === undefined || !hasOwnMounts()) return {};
+async function cgroupsFor({ folder, cgroupRecords: records, ties }: RuntimeChoice): Promise<Pick<RuntimeSetting, 'cgroups'>> {
+  if (records === undefined || (ties === undefined && !hasOwnMounts())) return {};
   let opened: Promise<Cgroups> | undefined;
   const cgroups = async (): Promise<Cgroups> => {
     opened ??= import('./cgroups.ts').then(({ createCgroups }) => createCgroups({ records, mountPoint: join(folder, 'cgroups') }));
@@ -210,7 +239,11 @@ function waysOf(program: Program): readonly Way[] {
 }
 
 function coverCgroups(cover: CgroupCover): void {
-  if (cover === 'none' || !hasOwnMounts()) return;
+  if (hasOwnMounts()) mountCover(cover);
+}
+
+function mountCover(cover: CgroupCover): void {
+  if (cover === 'none') return;
   mountFileSystem({
     source: cover,
     target: cgroupFolder,
@@ -355,9 +388,9 @@ const memorySchema = v.object({
 });
 
 /** Changes with the binaries, the kernel's start, our rights and our rules. */
-function memoryKey(found: ReturnType<typeof findPrograms>, facts: HostFacts): string {
+function memoryKey(found: ReturnType<typeof findPrograms>, facts: HostFacts, ownMounts: boolean): string {
   const programs = found.map(({ name, file }) => ({ name, file, changed: statSync(file, { bigint: true }).mtimeNs.toString() }));
-  const text = JSON.stringify({ programs, boot: bootId(), facts, ownMounts: hasOwnMounts(), profile: sandboxProfile(facts) });
+  const text = JSON.stringify({ programs, boot: bootId(), facts, ownMounts, profile: sandboxProfile(facts) });
   return createHash('sha256').update(text).digest('hex');
 }
 

@@ -155,6 +155,8 @@ export type ExtraCall = { readonly words: readonly string[]; readonly document: 
 export type StartedProcess = {
   /** Of its first process, as this one counts. */
   readonly pid: number;
+  /** Of the runtime that runs it, as this one counts, where that is a process. */
+  readonly runtime?: number;
   /** The runtime that holds it, and what stands before its commands: empty where there is none that others could ask. */
   readonly program: readonly string[];
 };

@@ -15,6 +15,7 @@ import type { Cgroups, StepCgroup } from './cgroups.ts';
 import { checkBefore, numberOf } from './check.ts';
 import type { ExitStatus, ExtraCall, ExtraProcess, ProcessRequest, ProcessStreams, Runtime, StartedProcess } from './contract.ts';
 import { terminalRest } from './terminal-rest.ts';
+import { forget, locateFirst, startTied, type Ties } from './tied-runs.ts';
 import { measureRun } from './usage.ts';
 import type { HostFacts } from './spec.ts';
 
@@ -40,6 +41,8 @@ type Running = {
   readonly stopSignal: number;
   /** Its own, or one that it was given while it ran. */
   readonly cgroup: { of: StepCgroup | undefined };
+  /** Its first process, as this one counts; undefined before it is there. */
+  readonly first: () => number | undefined;
 };
 
 export type RuntimeSetting = {
@@ -49,9 +52,11 @@ export type RuntimeSetting = {
   readonly host: HostFacts;
   /** For processes with limits; asked for when the first comes. Without it they are refused. */
   readonly cgroups?: () => Promise<Cgroups>;
+  /** This process has no PID namespace of its own: see `tied-runs.ts`. */
+  readonly ties?: Ties;
 };
 
-export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting): Runtime {
+export function createRuntime({ program, folder, host, cgroups, ties }: RuntimeSetting): Runtime {
   const running = new Map<string, Running>();
   const state = join(folder, 'state');
   const bundles = join(folder, 'bundles');
@@ -71,13 +76,15 @@ export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting
       const words = [program.file, ...runArguments(program, state, { bundle, id: request.id })];
       const [file = '', ...rest] = cgroup === undefined ? words : entering(cgroup, words);
       const command = { file, arguments: rest, environment: ownEnvironment, folder: bundle.folder };
-      const child = await startChild(command, streams);
-      const run: Running = { child, bundle, stopSignal, cgroup: opened };
+      const child = ties === undefined ? await startChild(command, streams) : await startTied(command, bundle, streams, ties);
+      const first = ties === undefined ? (): number | undefined => bundle.firstProcess() : locateFirst(child, bundle);
+      const run: Running = { child, bundle, stopSignal, cgroup: opened, first };
       running.set(request.id, run);
       if (request.onStart !== undefined) void tellStart(run, [program.file, ...callArguments(program, state, [])], request.onStart);
       try {
         const exit = await endOf(run, signal);
-        if (exit.kind === 'killed' || signal.aborted) await sweep(program, state, { bundle, id: request.id });
+        if (ties !== undefined) forget(state, request.id);
+        else if (exit.kind === 'killed' || signal.aborted) await sweep(program, state, { bundle, id: request.id });
         if (request.terminal && program.name === 'crun') passOnRest(bundle, streams);
         await child.exit;
         signal.throwIfAborted();
@@ -89,28 +96,28 @@ export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting
     signal(id, name) {
       const found = running.get(id);
       const number = numberOf(name);
-      if (found) sendSignal(found.bundle.firstProcess() ?? found.child.pid, number);
+      if (found) sendSignal(found.first() ?? found.child.pid, number);
     },
     exec(id, process) {
       const run = running.get(id);
       return run && execCall(run, { id, process }, { program, state, host });
     },
     pause(id) {
-      const first = running.get(id)?.bundle.firstProcess();
+      const first = running.get(id)?.first();
       if (first !== undefined) pauseContainer(first);
     },
     resume(id) {
-      const first = running.get(id)?.bundle.firstProcess();
+      const first = running.get(id)?.first();
       if (first !== undefined) resumeContainer(first);
     },
     usage(id) {
       const run = running.get(id);
-      const first = run?.bundle.firstProcess();
+      const first = run?.first();
       return run === undefined || first === undefined ? undefined : measureRun(first, run.cgroup.of?.folders() ?? []);
     },
     async limit(id, limits) {
       const run = running.get(id);
-      const first = run?.bundle.firstProcess();
+      const first = run?.first();
       if (run === undefined || first === undefined) return;
       const hierarchies = readHierarchies(readFileSync(`/proc/${first}/cgroup`, 'utf8'));
       const standing = { processes: () => processesOf(first), hierarchies };
@@ -135,16 +142,16 @@ export function createRuntime({ program, folder, host, cgroups }: RuntimeSetting
 const { SIGWINCH: windowChanged } = constants.signals;
 
 /** Looks until the program runs: there is a first process, and it is no copy of the runtime any more. */
-async function tellStart({ child, bundle }: Running, program: readonly string[], tell: (started: StartedProcess) => void): Promise<void> {
+async function tellStart({ child, first }: Running, program: readonly string[], tell: (started: StartedProcess) => void): Promise<void> {
   let ended = false;
   void child.ended.finally(() => {
     ended = true;
   });
   for (let wait = 2; !ended; wait = Math.min(wait + 1, 50)) {
     await Promise.race([child.ended, pause(wait)]);
-    const pid = ended ? undefined : bundle.firstProcess();
+    const pid = ended ? undefined : first();
     if (pid === undefined || !hasExecuted(pid)) continue;
-    tell({ pid, program });
+    tell({ pid, runtime: child.pid, program });
     return;
   }
 }
@@ -231,7 +238,7 @@ async function endOf(running: Running, signal: AbortSignal): Promise<ChildExit> 
 }
 
 /** The stop signal where the first process handles it (the first of a pid namespace gets no other), SIGKILL at once or after the grace. With it all others of its namespace end. */
-async function stopProcess({ child, bundle, stopSignal }: Running): Promise<void> {
+async function stopProcess({ child, first, stopSignal }: Running): Promise<void> {
   let ended = false;
   void child.ended.finally(() => {
     ended = true;
@@ -239,7 +246,7 @@ async function stopProcess({ child, bundle, stopSignal }: Running): Promise<void
   const until = Date.now() + grace;
   let asked = false;
   while (!ended) {
-    const pid = bundle.firstProcess();
+    const pid = first();
     if (pid === undefined && Date.now() > until) child.kill('SIGKILL');
     if (pid !== undefined && !asked && catches(pid, stopSignal)) sendSignal(pid, stopSignal);
     else if (pid !== undefined && (!asked || Date.now() > until)) sendSignal(pid, 9);

@@ -222,3 +222,6 @@ export type Worker = AsyncDisposable & {
   /** Forgets snapshots; their files go. */
   release(snapshots: readonly SnapshotId[], signal: AbortSignal): Promise<void>;
 };
+
+/** What holds a container while it runs: a worker, or a part of this process that does the same (`inner.ts`). */
+export type ContainerWorker = AsyncDisposable & Pick<Worker, 'pid' | 'prepareContainer' | 'runContainer' | 'signalContainer'>;

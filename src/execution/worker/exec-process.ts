@@ -9,7 +9,7 @@ import { sendSignal, signalNumber } from '#ground/linux/child.ts';
 import { hasExecuted } from '#ground/linux/container-processes.ts';
 import { createLineBreaks } from '#ground/linux/line-breaks.ts';
 import { spawnProgram, type SpawnEnd, type SpawnStream } from '#ground/linux/posix-spawn.ts';
-import { childrenOf } from '#ground/linux/process-ties.ts';
+import { childrenOf } from '#ground/linux/nested-processes.ts';
 import { openPseudoTerminal, resizeTerminalsOf, type PseudoTerminal, type TerminalSize } from '#ground/linux/pseudo-terminal.ts';
 import { startDetached } from '#ground/linux/spawn.ts';
 import { makePipe } from '#ground/linux/syscall.ts';

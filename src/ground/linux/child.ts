@@ -2,7 +2,7 @@
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { JettisonError, systemCode, unreachable } from '#ground/base/errors.ts';
-import { spawnProgram, type SpawnedProcess, type SpawnStream } from './posix-spawn.ts';
+import { spawnProgram, type SpawnedProcess, type SpawnRequest, type SpawnStream } from './posix-spawn.ts';
 import { closeFile, makePipe } from './syscall.ts';
 
 export type ChildExit = { readonly kind: 'exited'; readonly code: number } | { readonly kind: 'killed'; readonly signal: string };
@@ -36,6 +36,10 @@ export type ChildCommand = {
   readonly arguments: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly folder: string;
+  /** Open files of this process that the child gets as 3, 4, ... */
+  readonly extraFiles?: readonly number[];
+  /** The start happens inside this call. */
+  readonly around?: (start: () => SpawnedProcess) => SpawnedProcess;
 };
 
 /**
@@ -48,13 +52,15 @@ export async function startChild(command: ChildCommand, streams: ChildStreams): 
   let spawned: SpawnedProcess | undefined;
   let failure: unknown;
   try {
-    spawned = spawnProgram({
+    const request = {
       file: command.file,
       arguments: [command.file, ...command.arguments],
       environment: Object.entries(command.environment).map(([name, value]) => `${name}=${value}`),
       folder: command.folder,
-      streams: filesOf(streams, outputs),
-    });
+      streams: [...filesOf(streams, outputs), ...(command.extraFiles ?? [])],
+    } satisfies SpawnRequest;
+    const { around = (start) => start() } = command;
+    spawned = around(() => spawnProgram(request));
   } catch (error) {
     failure = error;
   }

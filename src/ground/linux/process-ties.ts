@@ -1,8 +1,9 @@
 /** What binds processes together where no PID namespace does it: who dies with whom, and who gets the children of the dead (prctl(2)). */
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { systemCode } from '#ground/base/errors.ts';
 import { sendSignal } from './child.ts';
 import { check, libc } from './libc.ts';
+import { childrenOf } from './nested-processes.ts';
 
 const native = {
   prctl: libc.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
@@ -32,22 +33,6 @@ export function killChildrenElsewhere(): number {
   return found.length;
 }
 
-/** Ids of the children of a process; none where it has ended, or the kernel does not tell (CONFIG_PROC_CHILDREN). */
-export function childrenOf(parent: number): readonly number[] {
-  return threadsOf(parent).flatMap((thread) =>
-    (readIfThere(`/proc/${parent}/task/${thread}/children`) ?? '').split(' ').filter(Boolean).map(Number),
-  );
-}
-
-function threadsOf(pid: number): readonly string[] {
-  try {
-    return readdirSync(`/proc/${pid}/task`);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT' && systemCode(error) !== 'ESRCH') throw error;
-    return [];
-  }
-}
-
 /** Another user's cannot be asked, and this process starts none. What is dead has no root any more; whoever started it waits for it. */
 function isElsewhere(child: number): boolean {
   try {
@@ -56,15 +41,6 @@ function isElsewhere(child: number): boolean {
     const code = systemCode(error);
     if (code === 'ENOENT' || code === 'ESRCH') return false;
     if (code === 'EACCES' || code === 'EPERM') return true;
-    throw error;
-  }
-}
-
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'latin1');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ESRCH') return undefined;
     throw error;
   }
 }

@@ -5,7 +5,7 @@
  * program.
  */
 import { isElfArchitecture, type ElfArchitecture } from '../elf.ts';
-import { callProgram, type Call, type Piece } from './call-program.ts';
+import { callProgram, type Call, type Piece } from '../call-program.ts';
 
 export type StepPlan = {
   readonly architecture: ElfArchitecture;

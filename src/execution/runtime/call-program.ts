@@ -1,9 +1,9 @@
 /**
- * Programs that are a list of system calls: written for one step as a static ELF file, they need nothing of the place they run in and start in a fraction of a
+ * Programs that are a list of system calls: written for one use as a static ELF file, they need nothing of the place they run in and start in a fraction of a
  * millisecond. What such a program does is all said by its list; the few machine instructions here only go from call to call, as results tell.
  */
 import { unreachable } from '#ground/base/errors.ts';
-import { assemble, dataAddress, elfProgram, type ElfArchitecture } from '../elf.ts';
+import { assemble, dataAddress, elfProgram, type ElfArchitecture } from './elf.ts';
 
 /** Bytes in the program's memory. Pointers are other pieces; null is the pointer to nothing. */
 export type Piece = { readonly bytes: Uint8Array } | { readonly pointers: readonly (Piece | null)[] };
@@ -54,8 +54,10 @@ const numbers = {
   rt_sigtimedwait: { x64: 128, arm64: 137 },
   prctl: { x64: 157, arm64: 167 },
   chroot: { x64: 161, arm64: 51 },
+  mount: { x64: 165, arm64: 40 },
   exit_group: { x64: 231, arm64: 94 },
   openat: { x64: 257, arm64: 56 },
+  unshare: { x64: 272, arm64: 97 },
   prlimit64: { x64: 302, arm64: 261 },
 } as const satisfies Readonly<Record<string, Readonly<Record<ElfArchitecture, number>>>>;
 
