@@ -97,7 +97,7 @@ async function runUntilOver(engine: Engine, container: Container, holding: Holdi
 function createWorkerStart(engine: Engine, stdio: 'inherit' | 'none', signal: AbortSignal) {
   let begun: { readonly network: ContainerNetwork['worker']; readonly worker: Promise<ContainerWorker> } | undefined;
   const begin = (network: ContainerNetwork['worker']): Promise<ContainerWorker> => {
-    const worker = engine.containerWorker(stdio, network, signal);
+    const worker = engine.containerHolder(stdio, network, signal);
     worker.catch(() => undefined);
     begun = { network, worker };
     return worker;

@@ -106,7 +106,9 @@ export type Engine = AsyncDisposable & {
   /** Nobody wants more of the worker for now: it ends beside what is left to do. Whoever asks for one after that gets another. */
   dismissWorker(): void;
   /** A worker of its own for one container; `inherit`: its standard streams are this process's. */
-  containerWorker(stdio: 'inherit' | 'none', network: ContainerNetwork['worker'], signal: AbortSignal): Promise<ContainerWorker>;
+  containerWorker(stdio: 'inherit' | 'none', network: ContainerNetwork['worker'], signal: AbortSignal): Promise<Worker>;
+  /** What holds a container: this process itself where that may be, else such a worker. */
+  containerHolder(stdio: 'inherit' | 'none', network: ContainerNetwork['worker'], signal: AbortSignal): Promise<ContainerWorker>;
   /** A worker of its own that files go in and out of; `beside`: a process whose user namespace it joins. */
   filesWorker(beside: number | undefined, signal: AbortSignal): Promise<Worker>;
 };
@@ -272,7 +274,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       return await worker;
     },
     dismissWorker,
-    containerWorker: async (stdio, outer, signal) =>
+    containerWorker: async (stdio, outer, signal) => await startWorker(stdio, signal, { network: outer }),
+    containerHolder: async (stdio, outer, signal) =>
       (stdio === 'inherit' ? await openInner(outer, signal) : undefined) ?? (await startWorker(stdio, signal, { network: outer })),
     filesWorker: async (beside, signal) => await startWorker('pipe', signal, beside === undefined ? {} : { beside }),
     [Symbol.asyncDispose]: async () => await resources.disposeAsync(),

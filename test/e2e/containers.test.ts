@@ -158,6 +158,14 @@ test(
     await box.base('busybox');
     // The first finds out which runtime works.
     await box.succeed(['run', '--rm', '--network', 'none', 'busybox', 'true']);
+    // What is set of its network is not set of the machine's.
+    const setting = '/proc/sys/net/ipv4/ip_default_ttl';
+    const before = readText(setting);
+    assert.equal(
+      await box.succeed(['run', '--rm', '--network=bridge', '--sysctl=net.ipv4.ip_default_ttl=99', 'busybox', 'cat', setting]),
+      '99\n',
+    );
+    assert.equal(readText(setting), before);
     const words = ['run', '--name', 'held', 'busybox', 'sleep', '4243'];
     for (const victim of ['monitor', 'worker'] as const) {
       let command = 0;

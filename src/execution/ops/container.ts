@@ -72,6 +72,8 @@ export type ContainerOutcome = {
 export type ContainerTools = {
   readonly snapshots: SnapshotStore;
   readonly runtime: Runtime;
+  /** What is done to the container's network happens inside this call; left out: this process is in it. */
+  readonly withinNetwork?: <T>(act: () => T) => T;
   /** For `ContainerRequest.step`. */
   readonly forSteps?: MountTools;
 };
@@ -114,7 +116,8 @@ export async function runContainer(
 
   async function runMounted() {
     await using mounted = await active.mount(signal);
-    setNetwork(request);
+    const { withinNetwork = (act) => act() } = tools;
+    withinNetwork(() => setNetwork(request));
     using opened = openContainerMounts(request.mounts ?? [], { rootfs: mounted.path, runtime: tools.runtime }, signal);
     await using ofStep = await openStepMounts(request, tools, signal);
     return await runInRoot(

@@ -44,6 +44,7 @@ export async function openInnerWorker(options: InnerWorkerOptions, signal: Abort
   const { store, network, report } = options;
   const memory = join(store, 'runtime.json');
   const note = (text: string): void => report({ kind: 'note', text });
+  const within = <T>(act: () => T): T => (network.kind === 'within' ? network.within(act) : act());
   if (!isTieArchitecture(process.arch) || !existsSync(childrenFile)) return undefined;
   const known = knownRuntime(memory);
   if (known === undefined) return undefined;
@@ -60,8 +61,7 @@ export async function openInnerWorker(options: InnerWorkerOptions, signal: Abort
     await using stack = new AsyncDisposableStack();
     const snapshots = stack.use(await openSnapshotStore({ folder: folder('snapshots'), now: clock, tree, untilExit: true }));
     for (const text of snapshots.notes) note(text);
-    const ties = { within: <T>(start: () => T): T => (network.kind === 'within' ? network.within(start) : start()) };
-    const places = { folder: folder('bundles'), memory, cgroupRecords: join(store, 'cgroups'), known, ties };
+    const places = { folder: folder('bundles'), memory, cgroupRecords: join(store, 'cgroups'), known, ties: { within } };
     const runtime = await openRuntime(places, note, signal);
     const opened = stack.move();
     return {
@@ -70,7 +70,7 @@ export async function openInnerWorker(options: InnerWorkerOptions, signal: Abort
       runContainer: async (request, { onReady = nothing, onStart = nothing, ...session }, own) => {
         const tell = ({ pid, runtime: holder = pid, program }: { pid: number; runtime?: number; program: readonly string[] }): void =>
           onStart({ worker: holder, pid, hostPid: pid, program } satisfies ContainerStart);
-        const tools = { snapshots, runtime, onReady, onStart: tell, now: Date.now };
+        const tools = { snapshots, runtime, withinNetwork: within, onReady, onStart: tell, now: Date.now };
         return await explained(store, async () => await runSession(request, session, tools, own));
       },
       signalContainer: (id, name) => signalContainer(id, name, { runtime }),
