@@ -104,6 +104,10 @@ export type BuildRequest = {
   readonly isClassic?: boolean;
   /** Cached steps say once more what they said when they ran. */
   readonly replays?: boolean;
+  /** `--gate`: stages that must succeed, too, before anything is delivered; those that the Dockerfile marks are among them anyway. */
+  readonly gates?: readonly string[];
+  /** `--report`. */
+  readonly reports?: readonly ReportRequest[];
   /** Another command in the place of the RUN that begins on this line of the Dockerfile; `source`: the digest that its text has to have. */
   readonly edit?: { readonly line: number; readonly command: string; readonly source: string };
   /** How it was typed: the words behind `build`, and where; undefined where nobody typed it. So a build that failed can be asked for again. */
@@ -111,6 +115,9 @@ export type BuildRequest = {
   /** How many steps at once; undefined: as many as the machine has cores, at least 4. */
   readonly jobs: number | undefined;
 };
+
+/** `path` of a stage, a folder's content or one file, goes to `folder`, an absolute path of this machine. */
+export type ReportRequest = { readonly stage: string; readonly path: string; readonly folder: string };
 
 /**
  * A stream holds a tar archive, or a Dockerfile that needs no context. The path is absolute. `remote`: an address of a Git repository, or of

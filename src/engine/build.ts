@@ -1,10 +1,11 @@
 /** `jettison build`: from a Dockerfile and a folder to an image in the store and, when asked for, an archive. */
-import { neededFor } from '#formats/graph/vertex.ts';
+import { neededFor, type Edge } from '#formats/graph/vertex.ts';
 import type { Platform } from '#formats/oci/platform.ts';
 import type { ProgressEvent, Report } from '#formats/progress/event.ts';
 import { JettisonError, messageOf } from '#ground/base/errors.ts';
 import { codeFrame } from '#ground/base/span.ts';
 import { dockerfileFrontend } from '#languages/dockerfile/frontend.ts';
+import { gateStages } from '#languages/dockerfile/gates.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
 import { openStatCache } from '#stores/context/stat-cache.ts';
 import type { Result, Solved, SolveObserver } from '#execution/solver/contract.ts';
@@ -25,6 +26,7 @@ import { forgetLostInCrash, withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import type { BuildEnd, BuildOutcome, BuildRequest } from './build-requests.ts';
 import { platformsOf } from './platform.ts';
+import type { BuildReports } from './reports.ts';
 import { lazyRemoteSources, type RemoteSources } from './remote-sources.ts';
 import { errorOf, fullNames, recordBuild, type Recording } from './record-build.ts';
 import { readSecrets, requireKnown } from './secrets.ts';
@@ -69,12 +71,19 @@ export async function build(
   const recorded = recordBuild(engine, { request, context, source, tags, told: caches.told, mask: guard.mask }, output.report);
   const recording = { ...recorded, report: guard.maskReport(recorded.report) };
   const failures: StepFailure[] = [];
-  const observers = replay === undefined ? [] : [replay.observer];
+  const reports =
+    request.reports === undefined || request.reports.length === 0
+      ? undefined
+      : (await import('./reports.ts')).createReports(engine, request.reports, {
+          report: recording.report,
+          snapshotOf: async (result, own) => await caches.snapshotOf(result, own),
+        });
+  const observers = [...(replay === undefined ? [] : [replay.observer]), ...(reports === undefined ? [] : [reports.observer])];
   try {
     const work = async (): Promise<ImageMade> =>
       await buildSource(
         engine,
-        { request, remote, context, source, tags, recording, caches, guard, follower, failures, observers },
+        { request, remote, context, source, tags, recording, caches, guard, follower, failures, observers, reports },
         signal,
       );
     const made = await withoutLostSnapshots(engine, async () => await caches.withoutBad(work), recording.report, signal);
@@ -96,6 +105,7 @@ export async function build(
       const kept =
         failure && (await keepFailure(engine, { ...given, failure, log: recording.logOf(failure.vertex.digest) }, recording.report));
       failed?.({ ...end, failed: kept });
+      await reports?.write(failure, signal);
     }
     throw told;
   }
@@ -114,12 +124,13 @@ type Work = {
   /** Those that failed, in their order. */
   readonly failures: StepFailure[];
   readonly observers: readonly SolveObserver[];
+  readonly reports: BuildReports | undefined;
 };
 
 type ImageMade = Omit<BuildOutcome, keyof BuildEnd>;
 
 async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Promise<ImageMade> {
-  const { request, remote, context, source, tags, recording, caches, guard, follower, failures, observers } = work;
+  const { request, remote, context, source, tags, recording, caches, guard, follower, failures, observers, reports } = work;
   const { report } = recording;
   const platforms = platformsOf(request);
   // Whatever is wrong with one is said before anything runs.
@@ -146,6 +157,17 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   checkTexts();
   const all = drafts.map(({ drafted }) => drafted);
   reportFindings(all, report);
+  const goalOf = async (stage: string): Promise<Edge | undefined> => {
+    const [platform, ...others] = platforms;
+    if (platform === undefined || others.length > 0) throw severalPlatforms('Gates and reports are stages of one platform only');
+    const options = { ...frontendOptions(request, source, platform), target: stage };
+    return (await dockerfileFrontend(source.text, options, bases, signal)).goal;
+  };
+  const moreGoals = [...((await reports?.plan(goalOf)) ?? [])];
+  for (const gate of new Set([...(request.gates ?? []), ...gateStages(source.text)])) {
+    const goal = await goalOf(gate);
+    if (goal !== undefined) moreGoals.push(goal);
+  }
   const stepImages = await openStepImages(engine, { ...work, drafts: all }, signal);
   const draft = {
     request,
@@ -163,8 +185,10 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
     contextFolder: context.path,
     onFailure: (failure: StepFailure) => void failures.push(failure),
     observers,
+    moreGoals,
   };
   const solved = await solveDraft(engine, draft, signal);
+  await reports?.write(undefined, signal);
   const tops = await withTops(drafts, solved, async (result) => await caches.snapshotOf(result, signal));
   const whole = await stepImages?.finish();
   const results = whole === undefined ? tops : tops.map((result) => ({ ...result, drafted: whole }));
@@ -209,12 +233,15 @@ async function openStepImages(
 ): Promise<StepImages | undefined> {
   const [drafted, ...others] = drafts;
   if (drafted?.steps === undefined || follower === undefined) return undefined;
-  if (others.length > 0)
-    throw new JettisonError('engine/several-platforms', 'Steps are shown and kept one after the other of one platform only', {
-      hint: 'Name one platform, or leave "--progress classic" and DOCKER_BUILDKIT=0 out',
-    });
+  if (others.length > 0) throw severalPlatforms('Steps are shown and kept one after the other of one platform only');
   const given = { drafted, steps: drafted.steps, follower, mask: guard.mask, noCache: request.noCache, context: context.path };
   return (await import('./step-images.ts')).createStepImages(engine, given, signal);
+}
+
+function severalPlatforms(message: string): JettisonError {
+  return new JettisonError('engine/several-platforms', message, {
+    hint: 'Name one platform, or leave out what wants one ("--progress classic" and DOCKER_BUILDKIT=0, gates, "--report")',
+  });
 }
 
 /** What is found for several platforms is told once. */

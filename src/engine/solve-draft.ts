@@ -43,16 +43,18 @@ export type Draft = {
   readonly stepImages?: StepImages | undefined;
   readonly follower?: StepFollower | undefined;
   readonly onFailure: (failure: StepFailure) => void;
+  /** What is to be made beside the images. */
+  readonly moreGoals: readonly Edge[];
   /** Others who are told what becomes of the vertices. */
   readonly observers: readonly SolveObserver[];
 };
 
-/** Runs what is not cached, for all platforms together; undefined when there is nothing to make. Its results are those of the drafts that have a goal. Throws the first error of a step. */
+/** Runs what is not cached, for all platforms together; undefined when there is nothing to make. Its results are those of the drafts that have a goal, and then those of the other goals. Throws the first error of a step. */
 export async function solveDraft(engine: Engine, draft: Draft, signal: AbortSignal): Promise<Solved | undefined> {
   const { request, drafts, caches, recording, stepImages, follower } = draft;
   const uses = followUses(engine);
   const final = new Set<Digest>(drafts.flatMap(wantedLayers));
-  const goals = drafts.flatMap(({ goal }) => goal ?? []);
+  const goals = [...drafts.flatMap(({ goal }) => goal ?? []), ...draft.moreGoals];
   const standing = layersOfMerges(goals, final);
   const worker = announcing(engine, recording.report);
   const driverFor = createDrivers({

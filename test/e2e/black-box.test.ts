@@ -146,6 +146,46 @@ test('a cached step says once more what it said, whole, where --replay asks for 
   assert.match(await sandbox.succeed(['builds', 'logs']), /the last/u);
 });
 
+test('reports leave the build whether it succeeds or fails; a gate that fails leaves the name where it was', async () => {
+  const text = (code: number, marked: string): string =>
+    `FROM busybox AS build\nRUN echo one > /one\n${marked}FROM build AS test\nRUN mkdir /out && echo '<junit/>' > /out/junit.xml && exit ${code}\nFROM build\nRUN echo ${code} > /two\n`;
+  await using sandbox = await openProject(text(0, ''));
+  const { folder } = sandbox;
+  const build = async (...words: string[]) => await sandbox.jettison(['build', '-t', 'gated', ...words, 'context'], { cwd: folder });
+  const image = async (): Promise<string> => await sandbox.succeed(['images', '-q', '--no-trunc', 'gated']);
+  const report = (name: string): string => readFileSync(join(folder, name, 'junit.xml'), 'utf8');
+
+  const good = await build('--report', 'test:/out=./good', '--report', 'test:/none=./none', '--report', 'build:/one=./one');
+  assert.equal(good.status, 0, good.stderr);
+  assert.equal(report('good'), '<junit/>\n');
+  assert.equal(readFileSync(join(folder, 'one/one'), 'utf8'), 'one\n');
+  assert.match(good.stderr, /^report test:\/none: not written: /mu);
+  const before = await image();
+  // All of it cached.
+  assert.equal((await build('--report', 'test:/out=./cached')).status, 0);
+  assert.equal(report('cached'), '<junit/>\n');
+
+  sandbox.files({ Dockerfile: text(3, '') });
+  assert.equal((await build()).status, 0, 'nobody asked for the tests');
+  const moved = await image();
+  assert.notEqual(moved, before);
+  sandbox.files({ Dockerfile: text(4, '') });
+  const bad = await build('--gate', 'test', '--report', 'test:/out=./bad');
+  assert.equal(bad.status, 1);
+  assert.match(bad.stderr, /exit code: 4\n/u);
+  assert.equal(report('bad'), '<junit/>\n');
+  assert.equal(await image(), moved);
+  sandbox.files({ Dockerfile: text(5, '# jettison:gate\n') });
+  assert.match((await build()).stderr, /exit code: 5\n/u);
+  assert.equal(await image(), moved);
+  assert.match((await build('--gate', 'nothing')).stderr, /"nothing" could not be found/u);
+  assert.match((await build('--report', 'test=x')).stderr, /use "STAGE:\/PATH=FOLDER"/u);
+  sandbox.files({ Dockerfile: text(0, '# jettison:gate\n') });
+  assert.equal((await build()).status, 0);
+  assert.notEqual(await image(), moved);
+  assert.equal((await sandbox.jettison(['run', '--rm', 'gated', 'test', '-e', '/out'])).status, 1, 'nothing of a gate is in the image');
+});
+
 test('the state of a failed step goes with a prune of all, and its record with it', async () => {
   await using sandbox = await openProject();
   await sandbox.jettison(['build', sandbox.context]);

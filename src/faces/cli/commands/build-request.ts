@@ -18,6 +18,7 @@ import { readCacheSource, readCacheTarget } from './build-cache.ts';
 import { readCall, type BuildCall } from './build-call-option.ts';
 import { readAllow } from './build-allow.ts';
 import { readOutputs } from './build-output.ts';
+import { readReport } from './build-report.ts';
 import { readSecret } from './build-secret.ts';
 import { readSsh } from './build-ssh.ts';
 import { builderOption, checkBuilderOption } from './builder-option.ts';
@@ -67,6 +68,10 @@ export const buildOptions = {
   file: text('file', { short: 'f', help: 'Name or web address of the Dockerfile (default "PATH/Dockerfile")' }),
   format: choice('format', { words: ['oci', 'docker'], initial: 'oci', help: 'Form of the manifest (default "oci")' }),
   forceRemove: flag('force-rm', { help: 'Accepted, changes nothing: no containers are left behind' }),
+  gates: list('gate', {
+    value: 'stages',
+    help: 'Build these stages, too ("test,lint"), and name, push or write nothing unless they succeed; in the Dockerfile: "# jettison:gate" above a FROM',
+  }),
   idFile: text('iidfile', { help: 'Write the image ID to the file' }),
   isolation: isolationOption(),
   jobs: parsed('jobs', { value: 'number', initial: undefined, help: 'How many steps run at once' }, readJobs),
@@ -98,6 +103,10 @@ export const buildOptions = {
   push: flag('push', { help: 'Push the image to a registry, under its names ("-o type=registry")' }),
   quiet: flag('quiet', { short: 'q', help: 'Suppress the build output and print image ID on success' }),
   replays: flag('replay', { help: 'Print once more what cached steps said when they ran; "--progress" is "plain" then unless it is said' }),
+  reports: list('report', {
+    value: 'stringArray',
+    help: 'Write files of a stage to a folder, whether the build succeeds or fails: "STAGE:/PATH=FOLDER"; the stage is built, too',
+  }),
   remove: flag('rm', { help: 'Accepted, changes nothing: no containers are left behind' }, true),
   sbom: text('sbom', { help: 'Which packages the image has, beside it: "true" ("--attest type=sbom")' }),
   secrets: list('secret', { help: 'Secret to expose to the build: "id=NAME,src=FILE" or "id=NAME,env=VARIABLE"' }),
@@ -161,6 +170,8 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     format: given.format,
     jobs: given.jobs,
     replays: given.replays,
+    gates: given.gates.flatMap((stages) => stages.split(',')).filter((stage) => stage !== ''),
+    reports: given.reports.map((report) => readReport(report, around.currentFolder)),
   };
 }
 
