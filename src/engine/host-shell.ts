@@ -26,6 +26,11 @@ export function shellFolder(
   return { source, target, words: [join(target, 'busybox'), 'sh', '-c', `PATH="$PATH:${target}" exec ${join(target, 'busybox')} sh`] };
 }
 
+/** Are these the words of `shellFolder`? */
+export function isBorrowed([program = '']: readonly string[]): boolean {
+  return program.startsWith(target);
+}
+
 const interpreter = 3;
 
 /** An ELF file of 64 bits without an interpreter (ELF specification: e_phoff at 32, e_phentsize and e_phnum at 54 and 56, p_type first in each program header). */

@@ -6,6 +6,7 @@ import { messageOf } from '#ground/base/errors.ts';
 import type { KeptFailure, TreeSource } from '#execution/worker/contract.ts';
 import type { FailedInput, FailedStep } from '#execution/builds/failed-step.ts';
 import type { Report } from '#formats/progress/event.ts';
+import { rememberedWords } from './asked.ts';
 import type { BuildRequest } from './build-requests.ts';
 import type { BuildSource } from './build-source.ts';
 import type { Engine } from './open.ts';
@@ -60,10 +61,10 @@ function toInput(source: TreeSource | undefined): FailedInput {
   return source.kind === 'snapshot' ? source : { ...source, ignore: [...source.ignore] };
 }
 
-/** What came on standard input is gone, and no secret is written down. */
-function requestOf({ request: { asked, context, text, edit }, source, mask, failure }: FailureToKeep): FailedStep['request'] {
-  if (asked === undefined || context.kind === 'stream' || text !== undefined) return null;
-  if (asked.words.some((word) => mask(word) !== word)) return null;
+function requestOf({ request, source, mask, failure }: FailureToKeep): FailedStep['request'] {
+  const asked = rememberedWords(request, mask);
+  if (asked === undefined) return null;
+  const { edit } = request;
   // The edited command failed once more: it is still the line of the file that was edited.
   const isEdited = edit !== undefined && failure.vertex.label.at?.[0]?.start.line === edit.line;
   return { words: [...asked.words], folder: asked.folder, source: isEdited ? edit.source : digestOf(source.text) };

@@ -15,10 +15,10 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { createBuildCaches } from './build-caches.ts';
 import { createBaseImages, type BaseImages } from './base-images.ts';
 import { createBuildContexts } from './build-contexts.ts';
-import { contextFolders, readBuildSource } from './build-source.ts';
+import { contextFolders, readBuildSource, type BuildSource } from './build-source.ts';
 import { createDrivers } from './drivers.ts';
 import { frontendOptions } from './frontend-options.ts';
-import { openContext } from './open-context.ts';
+import { openContext, type OpenContext } from './open-context.ts';
 import type { Engine } from './open.ts';
 import { fullNames, projectOf } from './record-build.ts';
 import type { BuildPlan, BuildRequest, PlannedStep } from './build-requests.ts';
@@ -30,44 +30,70 @@ import { openSshAgents } from './ssh.ts';
 /** How many earlier builds are asked how long steps took. */
 const asked = 30;
 
-/** Throws what the build itself would say of Dockerfile, context and base images. */
-export async function planBuild(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<BuildPlan> {
-  await using remote = lazyRemoteSources(engine, request);
-  using context = await openContext(engine, { request, remote }, signal);
+/** What a build would read, and what its steps would find; dispose it. */
+export type Foreseeing = AsyncDisposable & {
+  readonly source: BuildSource;
+  readonly bases: BaseImages;
+  readonly context: OpenContext;
+  /** Of caches elsewhere that could not be read, and the like; complete after `foresee`. */
+  readonly warnings: readonly string[];
+  /** Inputs before what reads them. */
+  foresee(goals: readonly Edge[], signal: AbortSignal): Promise<readonly ForeseenVertex[]>;
+};
+
+/** Throws what the build itself would say of Dockerfile and context. */
+export async function openForeseeing(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<Foreseeing> {
+  await using opened = new AsyncDisposableStack();
+  const remote = opened.use(lazyRemoteSources(engine, request));
+  const context = opened.use(await openContext(engine, { request, remote }, signal));
   const source = readBuildSource(request, context, engine.currentFolder);
   // Never disposed: what it learns would be written.
   const statCache = openStatCache({ database: engine.database });
   const contexts = await createBuildContexts(contextFolders(request, context, source), statCache);
   const bases = createBaseImages(engine, request);
+  const warnings: string[] = [];
+  const resources = opened.move();
+  return {
+    source,
+    bases,
+    context,
+    warnings,
+    async foresee(goals, own) {
+      const driverFor = createDrivers({
+        contexts,
+        bases,
+        worker: async () => await Promise.reject(mustNotRun()),
+        filesOf: async () => await Promise.reject(mustNotRun()),
+        report: () => undefined,
+        secrets: new Map(),
+        guard: createSecretGuard(new Set(), () => new Map()),
+        limits: undefined,
+        path: engine.environment['PATH'] ?? '',
+        agents: await openSshAgents(new Map(), undefined),
+        onRead: () => undefined,
+        remote,
+        isLayer: () => false,
+        onRun: () => undefined,
+      });
+      const caches = createBuildCaches(engine, request, (event) => void (event.kind === 'note' && warnings.push(event.text)), own);
+      await caches.load(own);
+      return await foresee({ goals, driverFor: withoutDownloads(driverFor), cache: caches.over(engine.records), now: engine.now }, own);
+    },
+    [Symbol.asyncDispose]: async () => await resources.disposeAsync(),
+  };
+}
+
+/** Throws what the build itself would say of Dockerfile, context and base images. */
+export async function planBuild(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<BuildPlan> {
+  await using foreseeing = await openForeseeing(engine, request, signal);
+  const { source, context, bases, warnings } = foreseeing;
   const goals: Edge[] = [];
   for (const platform of platformsOf(request)) {
     const { goal } = await dockerfileFrontend(source.text, frontendOptions(request, source, platform), bases, signal);
     if (goal !== undefined) goals.push(goal);
   }
   if (goals.length === 0) return { file: source.name, steps: [], expected: 0, atMost: 0, pull: 0, warnings: [] };
-  const driverFor = createDrivers({
-    contexts,
-    bases,
-    worker: async () => await Promise.reject(mustNotRun()),
-    filesOf: async () => await Promise.reject(mustNotRun()),
-    report: () => undefined,
-    secrets: new Map(),
-    guard: createSecretGuard(new Set(), () => new Map()),
-    limits: undefined,
-    path: engine.environment['PATH'] ?? '',
-    agents: await openSshAgents(new Map(), undefined),
-    onRead: () => undefined,
-    remote,
-    isLayer: () => false,
-    onRun: () => undefined,
-  });
-  const warnings: string[] = [];
-  const caches = createBuildCaches(engine, request, (event) => void (event.kind === 'note' && warnings.push(event.text)), signal);
-  await caches.load(signal);
-  const foreseen = await foresee(
-    { goals, driverFor: withoutDownloads(driverFor), cache: caches.over(engine.records), now: engine.now },
-    signal,
-  );
+  const foreseen = await foreseeing.foresee(goals, signal);
   const tags = fullNames(request.tags);
   const builds = await engine.builds();
   const past = builds.stepsOf(projectOf(engine, { request, context, tags }), tags, asked).flatMap((build) => build.steps);

@@ -13,6 +13,7 @@ import type { Digest } from '#ground/base/digest.ts';
 import { clean, JettisonError, messageOf } from '#ground/base/errors.ts';
 import type { FileList } from '#stores/context/file-list.ts';
 import type { StatCache } from '#stores/context/stat-cache.ts';
+import { rememberedWords } from './asked.ts';
 import type { BuildCaches } from './build-caches.ts';
 import type { BuildContexts } from './build-contexts.ts';
 import type { BuildSource } from './build-source.ts';
@@ -57,6 +58,7 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
   const startedAt = engine.now();
   const buildId = randomUUID().replaceAll('-', '').slice(0, 12);
   const project = projectOf(engine, recorded);
+  const typed = rememberedWords(request, mask);
   let finished: readonly BuildStep[] = [];
   const recorder = createRecorder(
     {
@@ -69,6 +71,7 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
         context: shownContext(request),
         target: request.target ?? null,
         platform: request.platforms.length === 0 ? null : request.platforms.join(','),
+        asked: typed === undefined ? null : { words: [...typed.words], folder: typed.folder },
       },
       forcedBy: request.noCache ? '--no-cache' : '--no-cache-filter',
       folder: engine.buildFolder,

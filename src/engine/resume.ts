@@ -21,7 +21,7 @@ export async function resumeBuild(engine: Engine, command: string | undefined): 
   if (request === null)
     throw new JettisonError(
       'engine/cannot-resume',
-      `The build of "${titleOf(step)}" cannot be asked for again: what it was made of came on standard input, or from elsewhere`,
+      `The build of "${titleOf(step)}" cannot be asked for again: what it was made of came on standard input or from elsewhere, or its words held a secret`,
       {
         hint: 'Build it again as before: steps that ran are found in the cache',
       },

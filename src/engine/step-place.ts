@@ -41,11 +41,16 @@ export async function findFailedStep(engine: Engine, name = failedName): Promise
     throw new JettisonError('engine/no-failed-step', `There is no "${name}"`, { hint: `"${failedName}" is the step that failed last` });
   const all = (await engine.failedSteps()).list();
   const here = engine.currentFolder;
-  const found = all.find(({ project }) => project.startsWith(`${here} `) || project.startsWith(`${here}${sep}`)) ?? all[0];
+  const found = all.find(({ project }) => isOfFolder(project, here)) ?? all[0];
   if (found !== undefined) return found;
   throw new JettisonError('engine/no-failed-step', 'No failed step is kept', {
     hint: 'The last one is, until its Dockerfile is built again or the build cache is pruned',
   });
+}
+
+/** Is it a project of this folder, or of one below it? */
+export function isOfFolder(project: string, folder: string): boolean {
+  return project.startsWith(`${folder} `) || project.startsWith(`${folder}${sep}`);
 }
 
 /** Where the failed step stopped. */

@@ -147,9 +147,7 @@ test('a cached step says once more what it said, whole, where --replay asks for 
 });
 
 test('reports leave the build whether it succeeds or fails; a gate that fails leaves the name where it was', async () => {
-  const text = (code: number, marked: string): string =>
-    `FROM busybox AS build\nRUN echo one > /one\n${marked}FROM build AS test\nRUN mkdir /out && echo '<junit/>' > /out/junit.xml && exit ${code}\nFROM build\nRUN echo ${code} > /two\n`;
-  await using sandbox = await openProject(text(0, ''));
+  await using sandbox = await openProject(gated(0, ''));
   const { folder } = sandbox;
   const build = async (...words: string[]) => await sandbox.jettison(['build', '-t', 'gated', ...words, 'context'], { cwd: folder });
   const image = async (): Promise<string> => await sandbox.succeed(['images', '-q', '--no-trunc', 'gated']);
@@ -165,25 +163,57 @@ test('reports leave the build whether it succeeds or fails; a gate that fails le
   assert.equal((await build('--report', 'test:/out=./cached')).status, 0);
   assert.equal(report('cached'), '<junit/>\n');
 
-  sandbox.files({ Dockerfile: text(3, '') });
+  sandbox.files({ Dockerfile: gated(3, '') });
   assert.equal((await build()).status, 0, 'nobody asked for the tests');
   const moved = await image();
   assert.notEqual(moved, before);
-  sandbox.files({ Dockerfile: text(4, '') });
+  sandbox.files({ Dockerfile: gated(4, '') });
   const bad = await build('--gate', 'test', '--report', 'test:/out=./bad');
   assert.equal(bad.status, 1);
   assert.match(bad.stderr, /exit code: 4\n/u);
   assert.equal(report('bad'), '<junit/>\n');
   assert.equal(await image(), moved);
-  sandbox.files({ Dockerfile: text(5, '# jettison:gate\n') });
+  sandbox.files({ Dockerfile: gated(5, '# jettison:gate\n') });
   assert.match((await build()).stderr, /exit code: 5\n/u);
   assert.equal(await image(), moved);
   assert.match((await build('--gate', 'nothing')).stderr, /"nothing" could not be found/u);
   assert.match((await build('--report', 'test=x')).stderr, /use "STAGE:\/PATH=FOLDER"/u);
-  sandbox.files({ Dockerfile: text(0, '# jettison:gate\n') });
+  sandbox.files({ Dockerfile: gated(0, '# jettison:gate\n') });
   assert.equal((await build()).status, 0);
   assert.notEqual(await image(), moved);
   assert.equal((await sandbox.jettison(['run', '--rm', 'gated', 'test', '-e', '/out'])).status, 1, 'nothing of a gate is in the image');
+});
+
+test('debug opens a stage by name, or as it is behind a line, cached or not, and brings a shell where there is none', async () => {
+  await using sandbox = await openProject(
+    'FROM busybox AS build\nARG WHO\nENV COLOR=red\nWORKDIR /work\nRUN echo $WHO > one\nENV COLOR=blue\nRUN echo two > two\nFROM scratch\nCOPY --from=build /work /\nUSER 7\n',
+  );
+  const { context, folder } = sandbox;
+  const inPlace = async (...words: string[]) => {
+    const done = await sandbox.jettison(['debug', ...words], { cwd: context });
+    return `${done.stdout}${done.status ?? ''}`;
+  };
+  assert.match(
+    (await sandbox.jettison(['debug', 'build'], { cwd: context })).stderr,
+    /is not in the cache.*\nBuild it: jettison build --target build/u,
+  );
+  // Asked for in another folder, and in the words of that build from then on.
+  await sandbox.succeed(['build', '--build-arg', 'WHO=me', 'context'], { cwd: folder });
+  await sandbox.succeed(['build', '--build-arg', 'WHO=me', 'context'], { cwd: folder });
+  assert.equal(await inPlace('build', '--', 'sh', '-c', 'pwd; ls; echo $COLOR; cat one'), '/work\none\ntwo\nblue\nme\n0');
+  assert.equal(await inPlace('build:5', 'sh', '-c', 'ls; echo $COLOR; exit 3'), 'one\nred\n3');
+  assert.equal(await inPlace('Dockerfile:4', 'ls'), '0');
+  assert.equal(await inPlace('1', 'nothing'), '127');
+  const borrowed = await sandbox.jettison(['debug', '1'], { cwd: context, input: 'cat /two; id -u; exit 6\n' });
+  assert.equal(borrowed.stdout, 'two\n7\n', borrowed.stderr);
+  assert.equal(borrowed.status, 6);
+  assert.match(borrowed.stderr, /no shell in these files/u);
+  assert.match((await sandbox.jettison(['debug', 'nowhere'], { cwd: context })).stderr, /Stages are: build, 1;/u);
+  sandbox.files({ Dockerfile: 'FROM busybox AS build\nRUN echo changed\n' });
+  assert.match((await sandbox.jettison(['debug', 'build'], { cwd: context })).stderr, /"RUN echo changed" would have to run first/u);
+  // Nobody writes a secret down.
+  await sandbox.succeed(['build', '--build-arg', 'API_TOKEN=t0ken-of-mine', 'context'], { cwd: folder });
+  assert.deepEqual(filesWith(sandbox.store, 't0ken-of-mine'), []);
 });
 
 test('the state of a failed step goes with a prune of all, and its record with it', async () => {
@@ -194,6 +224,10 @@ test('the state of a failed step goes with a prune of all, and its record with i
   assert.match((await sandbox.jettison(['debug', '@fail', 'true'])).stderr, /No failed step is kept/u);
   assert.doesNotMatch(await sandbox.succeed(['builder', 'du', '--verbose']), /left by/u);
 });
+
+function gated(code: number, marked: string): string {
+  return `FROM busybox AS build\nRUN echo one > /one\n${marked}FROM build AS test\nRUN mkdir /out && echo '<junit/>' > /out/junit.xml && exit ${code}\nFROM build\nRUN echo ${code} > /two\n`;
+}
 
 function byPath(one: string, other: string): number {
   return one.slice(2) < other.slice(2) ? -1 : 1;

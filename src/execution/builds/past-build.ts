@@ -104,6 +104,8 @@ const facts = v.object({
   /** Bytes of the context that were read, and that were downloaded. */
   readBytes: v.number(),
   pulledBytes: v.number(),
+  /** The words behind `build`, and where they were typed; null where they are not written down. */
+  asked: v.optional(v.nullable(v.object({ words: v.array(v.string()), folder: v.string() })), null),
 });
 
 export type BuildFacts = v.InferOutput<typeof facts>;

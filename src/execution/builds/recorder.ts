@@ -32,7 +32,7 @@ export type RecorderOptions = {
   readonly id: string;
   readonly project: string;
   readonly startedAt: number;
-  readonly facts: Pick<BuildFacts, 'names' | 'dockerfile' | 'context' | 'target' | 'platform'>;
+  readonly facts: Pick<BuildFacts, 'names' | 'dockerfile' | 'context' | 'target' | 'platform' | 'asked'>;
   /** The option that makes steps run although their results are known. */
   readonly forcedBy: string;
   /** This room's part of the store. */

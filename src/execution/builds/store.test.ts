@@ -55,6 +55,7 @@ function pastBuild(id: string, more: Partial<PastBuildDetails> = {}): PastBuildD
     warnings: 0,
     readBytes: 0,
     pulledBytes: 0,
+    asked: null,
     steps: [step(id)],
     why: undefined,
     ...more,

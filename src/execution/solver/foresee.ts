@@ -2,7 +2,7 @@
 import { childSignal } from '#ground/base/abort.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Vertex } from '#formats/graph/vertex.ts';
-import type { SolveRequest } from './contract.ts';
+import type { Result, SolveRequest } from './contract.ts';
 import { createAttempts } from './solving/attempts.ts';
 import { certainToRun } from './solving/certain.ts';
 import { draftAll } from './solving/drafts.ts';
@@ -16,6 +16,8 @@ export type ForeseenVertex = {
    * that has to run first, or that has to be read.
    */
   readonly state: 'source' | 'cached' | 'skipped' | 'run' | 'unknown';
+  /** Of what is cached. */
+  readonly result?: Result;
 };
 
 /** Inputs before what reads them. Ops that are never cached are "run": their drivers must not do more than look. */
@@ -36,6 +38,6 @@ export async function foresee(
     const draft = drafts.get(vertex.digest);
     if (missing.has(vertex.digest)) return { vertex, state: certain.has(vertex.digest) ? 'run' : 'unknown' };
     if (draft?.result !== undefined) return { vertex, state: 'source' };
-    return { vertex, state: draft?.record === undefined ? 'skipped' : 'cached' };
+    return draft?.record === undefined ? { vertex, state: 'skipped' } : { vertex, state: 'cached', result: { id: draft.record.resultId } };
   });
 }

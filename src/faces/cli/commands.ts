@@ -221,7 +221,7 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     names: ['debug'],
-    summary: 'Open a shell where a build failed',
+    summary: 'Open a shell where a build failed, or in a stage of it',
     load: async () => (await import('./commands/debug.ts')).debugCommand,
   },
   {

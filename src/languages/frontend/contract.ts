@@ -79,7 +79,8 @@ export type FrontendResult = {
 
 /** One instruction, for faces that show the steps in the order of the file, and for the image that there is after it. */
 export type DraftedStep = {
-  /** As it was written, on one line. */
+  readonly line?: number;
+  /** As it was written, on one line; where it begins: for a trigger, the FROM that set it off. */
   readonly text: string;
   /** `global`: ARG above the first FROM; `run`: a process, or a folder that a container made; `settings`: only the config. */
   readonly kind: 'global' | 'from' | 'run' | 'copy' | 'settings';

@@ -1,7 +1,7 @@
+import { isBorrowed } from '#engine/host-shell.ts';
 import { debugFailureCode, debugPlace, repeatStep, type DebugWish } from '#engine/debug-step.ts';
 import { findFailedStep, isFailedName, placeOfFailed, type StepPlace } from '#engine/step-place.ts';
 import type { Engine } from '#engine/open.ts';
-import { JettisonError } from '#ground/base/errors.ts';
 import { attachStreams, terminalSize } from '../attached.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { usualDetachKeys } from '../detach-keys.ts';
@@ -9,12 +9,12 @@ import { engineFor } from '../engine.ts';
 import { flag, list, text } from '../option.ts';
 import { goJson } from '../output/go-json.ts';
 import { harmless } from '../output/text.ts';
-import { failedDocument, shownWords } from '../output/failed-step.ts';
+import { failedDocument, placeDocument, shownWords } from '../output/failed-step.ts';
 
 export const debugCommand = defineCommand({
   name: 'debug',
-  summary: 'Open a shell where a build failed',
-  usage: '[OPTIONS] [@fail] [-- COMMAND [ARG...]]',
+  summary: 'Open a shell where a build failed, or in a stage of it',
+  usage: '[OPTIONS] [@fail|STAGE|STAGE:LINE|Dockerfile:LINE] [-- COMMAND [ARG...]]',
   options: {
     again: flag('again', { help: 'Run the step once more as it was, over the files before it, and exit as it does' }),
     environment: list('env', { short: 'e', help: 'Set environment variables: "NAME=VALUE"' }),
@@ -28,12 +28,10 @@ export const debugCommand = defineCommand({
   async run({ options, arguments: [name = '@fail', ...rest] }, around, signal) {
     const words = rest[0] === '--' ? rest.slice(1) : rest;
     await using engine = await engineFor(around);
-    if (!isFailedName(name))
-      throw new JettisonError('cli/usage', `"${name}" is not a failed step`, { hint: 'It is called "@fail"; a command stands behind it' });
-    const kept = await findFailedStep(engine, name);
-    const place = placeOfFailed(kept);
+    const kept = isFailedName(name) ? await findFailedStep(engine, name) : undefined;
+    const place = kept === undefined ? await openStage(engine, name, around, signal) : placeOfFailed(kept);
     if (options.json) {
-      around.streams.stdout.write(`${goJson(failedDocument(kept))}\n`);
+      around.streams.stdout.write(`${goJson(kept === undefined ? placeDocument(place) : failedDocument(kept))}\n`);
       return 0;
     }
     if (options.again) return await runAgain(engine, place, around, signal);
@@ -42,14 +40,25 @@ export const debugCommand = defineCommand({
     const { user, workingDirectory } = options;
     const wish: DebugWish = { arguments: words, environment, user, workingDirectory, terminal: terminalFor(around) };
     const tell = (line: string): void => void around.streams.stderr.write(`${line}\n`);
-    const opened = (): void => {
+    const opened = (shell: readonly string[]): void => {
+      if (isBorrowed(shell)) tell('There is no shell in these files: this is the busybox of this machine, at /.jettison-shell');
       if (wish.terminal === undefined) return;
-      tell(harmless(`${place.title}, as it was when it ended with ${kept.step.code}. What is written here goes when you leave.`, false));
+      const state = kept === undefined ? 'as it is behind this line' : `as it was when it ended with ${kept.step.code}`;
+      tell(harmless(`${place.title}, ${state}. What is written here goes when you leave.`, false));
       if (place.op !== undefined) tell(`It ran: ${harmless(shownWords(place.op.arguments), false)}`);
     };
     return await debugPlace(engine, place, wish, opened, signal);
   },
 });
+
+/** A stage of the build that was asked for last, in this folder or at all. */
+async function openStage(engine: Engine, name: string, around: Surroundings, signal: AbortSignal): Promise<StepPlace> {
+  const { lastAsked, placeInStage } = await import('#engine/stage-place.ts');
+  const { requestOfWords } = await import('./build-words.ts');
+  const { words, folder } = (await lastAsked(engine)) ?? { words: ['.'], folder: around.currentFolder };
+  const request = await requestOfWords(words, folder, around, signal);
+  return await placeInStage({ ...engine, currentFolder: folder }, request, name, signal);
+}
 
 async function runAgain(engine: Engine, place: StepPlace, around: Surroundings, signal: AbortSignal): Promise<number> {
   const { stdout, stderr } = around.streams;

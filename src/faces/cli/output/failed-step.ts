@@ -1,6 +1,6 @@
 /** A step that failed, for people and for tools. */
 import type { Json } from '#ground/base/canonical-json.ts';
-import type { KeptFailedStep } from '#engine/step-place.ts';
+import type { KeptFailedStep, StepPlace } from '#engine/step-place.ts';
 
 /** What a person would type to run these words in a shell. */
 export function shownWords(words: readonly string[]): string {
@@ -28,6 +28,11 @@ export function failedDocument({ build, failedAt, step }: KeptFailedStep): Json 
     leftOut: step.leftOut,
     keeps: { written: step.wrote, reason: step.reason },
   };
+}
+
+/** The same of a stage. */
+export function placeDocument({ title, environment, workingDirectory, user, shell }: StepPlace): Json {
+  return { text: title, environment: [...environment], workingDirectory, user, shell: [...shell] };
 }
 
 /** The last line of a build that failed: what can be done with what it left. */
