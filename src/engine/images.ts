@@ -13,6 +13,7 @@ import { noSuchImage, type ImageRecord } from '#stores/image/store.ts';
 import { isUp } from './containers.ts';
 import type { Engine } from './open.ts';
 import { removeMembers } from './index-members.ts';
+import { refuseMounted, usedImages } from './mounted-images.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { ImageListRequest, ImageRow, RemovedImage } from './image-requests.ts';
 import { matchesLabels } from './space-filters.ts';
@@ -147,7 +148,7 @@ function assertNoMember(image: ImageRecord, [index]: readonly IndexRecord[]): vo
   });
 }
 
-/** Throws `engine/image-in-use` where a container needs the image. */
+/** Throws `engine/image-in-use`, `engine/image-mounted` where a container or a mount needs the image. */
 export function refuseUsed(engine: Engine, image: ImageRecord): void {
   mayDelete(engine, { image, by: 'id', force: false });
 }
@@ -157,6 +158,7 @@ type Deletion = { readonly image: ImageRecord; readonly by: NamedBy; readonly fo
 /** Docker's rules and words: what has a process is never taken away, but a forced name goes; what has ended gives way to force. */
 function mayDelete(engine: Engine, { image, by, force }: Deletion): 'all' | 'names only' {
   refuseParent(engine, image);
+  refuseMounted(engine, image.imageId);
   const users = engine.containers.list().filter((container) => container.spec.imageId === image.imageId);
   const user = users.find((one) => isUp(one.state)) ?? users[0];
   if (user === undefined) return 'all';
@@ -192,11 +194,12 @@ function refuseParent(engine: Engine, { imageId, names }: ImageRecord): void {
 /** The image of a step and those below it, as far as nothing else was made from them and no container uses them. */
 export function removeSteps(engine: Engine, from: Digest | undefined): readonly RemovedImage[] {
   const removed: RemovedImage[] = [];
+  const used = usedImages(engine);
   for (let id = from; id !== undefined;) {
-    const { lineage, images, containers } = engine;
+    const { lineage, images } = engine;
     if (!lineage.isStep(id) || lineage.hasChildren(id) || (images.get(id)?.names.length ?? 1) > 0) break;
     const own = id;
-    if (containers.list().some(({ spec }) => spec.imageId === own)) break;
+    if (used.has(own)) break;
     id = lineage.parentOf(own);
     images.remove(own);
     removed.push({ kind: 'deleted', id: own });

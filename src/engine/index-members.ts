@@ -2,16 +2,17 @@
 import type { Digest } from '#ground/base/digest.ts';
 import { documentsOf, imagesOf, type IndexRecord } from '#stores/image/indexes.ts';
 import type { RemovedImage } from './image-requests.ts';
+import { usedImages } from './mounted-images.ts';
 import type { Engine } from './open.ts';
 import { blobsOfImage } from './space/account.ts';
 
 export type RemovedMembers = { readonly removed: readonly RemovedImage[]; readonly blobs: readonly Digest[] };
 
-/** Of those `indexes` that are no longer in the store. An image that another index has, or a container uses, stays. Call it in a transaction. */
+/** Of those `indexes` that are no longer in the store. An image that another index has, or a container or a mount uses, stays. Call it in a transaction. */
 export function removeMembers(engine: Engine, indexes: readonly IndexRecord[]): RemovedMembers {
   const gone = indexes.filter(({ indexId }) => engine.indexes.get(indexId) === undefined);
   if (gone.length === 0) return { removed: [], blobs: [] };
-  const used = new Set(engine.containers.list().map((container) => container.spec.imageId));
+  const used = usedImages(engine);
   const blobs: Digest[] = gone.flatMap(documentsOf);
   const removed = new Set(gone.flatMap((index) => imagesOf(index).map(({ imageId }) => imageId)));
   for (const imageId of removed) {

@@ -46,6 +46,7 @@ import type { FindCredential } from '#stores/registry/credentials.ts';
 import { openVolumeStore, volumeTables, type VolumeStore } from '#stores/volume/store.ts';
 import { readConfig, type Config } from './config.ts';
 import { copiedNameTables, openCopiedNames, type CopiedNames } from './copied-names.ts';
+import { imageMountTables } from './mounted-images.ts';
 import { layerChainTables, openLayerChains, type LayerChains } from './layer-chains.ts';
 import { findPaths, type Paths } from './paths.ts';
 import { parseSpaceLimit } from './space-limit.ts';
@@ -330,6 +331,7 @@ function openEngineDatabase(paths: Paths): Database {
       madeHereColumn,
       failedStepTables,
       blobAnnotationsColumn,
+      imageMountTables,
     ],
   });
 }

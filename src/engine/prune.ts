@@ -7,6 +7,7 @@ import type { ImageRecord } from '#stores/image/store.ts';
 import type { ContainerState } from '#execution/container/store.ts';
 import { openKeeper, type Keeper } from '#execution/worker/keeper.ts';
 import { removeMembers } from './index-members.ts';
+import { usedImages } from './mounted-images.ts';
 import { removeSteps } from './images.ts';
 import type { Engine } from './open.ts';
 import { diskOf } from './keep-space.ts';
@@ -71,7 +72,7 @@ export async function pruneImages(engine: Engine, request: ImagePruneRequest): P
   await using keeper = await openKeeper(engine.paths.store);
   const blobs: Digest[] = [];
   const removed = engine.database.transaction(() => {
-    const used = new Set(engine.containers.list().map((container) => container.spec.imageId));
+    const used = usedImages(engine);
     const since = engine.leasedSince() ?? Infinity;
     const members = engine.indexes.members();
     const isMember = (image: ImageRecord): boolean => image.names.length === 0 && members.has(image.imageId);

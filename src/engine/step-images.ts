@@ -14,6 +14,7 @@ import type { SolvedVertex, SolveObserver } from '#execution/solver/contract.ts'
 import type { LayerIdentity } from '#execution/worker/contract.ts';
 import { nameOfCopy } from './copied-names.ts';
 import { layersOfChain } from './layer-chains.ts';
+import { usedImages } from './mounted-images.ts';
 import type { Engine } from './open.ts';
 import { isRemote, snapshotOf } from './results.ts';
 import type { StepFollower } from './step-follower.ts';
@@ -113,7 +114,7 @@ export function createStepImages(engine: Engine, given: Given, signal: AbortSign
       const place = state.steps.length - 1;
       engine.lineage.note(imageId, parentAt(state, place));
       engine.lineage.keep(imageId);
-      engine.lineage.forgetOldest(mostSteps, (id) => engine.containers.list().some(({ spec }) => spec.imageId === id));
+      engine.lineage.forgetOldest(mostSteps, (id) => usedImages(engine).has(id));
       given.follower.image(place, { imageId, isNew: !state.isLastKnown || given.noCache });
     },
   };

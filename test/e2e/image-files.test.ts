@@ -1,7 +1,7 @@
 /** The files of images without a container: unpacked, copied out, listed by what changed. */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
@@ -77,3 +77,48 @@ test('files of an image: unpacked as a root, one path copied out, changes and la
   );
   assert.equal(existsSync(at('root/gone')), true);
 });
+
+const main = join(import.meta.dirname, '../../src/main.ts');
+
+test(
+  'a mounted image: read-only, counted, held by nothing but the kernel; it stays in the store until it is unmounted',
+  { skip: process.getuid?.() !== 0 },
+  async () => {
+    await using sandbox = await open();
+    // In a mount namespace of the script's own: nothing of it is seen on this machine, and what it leaves mounted goes with it, as with a boot.
+    const run = (script: string) =>
+      spawnSync('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', `j() { "$NODE" "$MAIN" "$@"; }; ${script}`], {
+        env: { ...process.env, ...sandbox.environment, NODE: process.execPath, MAIN: main },
+        encoding: 'utf8',
+      });
+    const shown = run(
+      'P=$(j image mount second) && cat $P/swapped && ! touch $P/new && j image mount second && grep -c " $P overlay ro,nosuid,nodev" /proc/mounts; j image mount',
+    );
+    const [content, path = '', count, listed] = shown.stdout.split('\n');
+    assert.deepEqual([content, count, listed], ['b', '1', `second:latest\t${path}`], shown.stderr);
+    assert.match(path, /\/mounts\/[0-9a-f]{64}$/u);
+    assert.match(shown.stderr, /Read-only file system/u);
+
+    const held = run(
+      'P=$(j image mount second); j image mount second; j rmi -f second; j tag second other; j rmi other; j image prune -af; cat $P/swapped; ' +
+        'j image unmount second && cat $P/swapped && j image unmount second && ls $P; j image unmount second; j image mount second && j image mount second && j image umount -a; j image mount; j rmi second',
+    );
+    assert.match(held.stderr, /unable to delete \w{12} \(cannot be forced\) - image is mounted at \//u);
+    assert.match(held.stderr, /Image second is not mounted/u);
+    assert.match(held.stdout, /Untagged: other:latest\n/u);
+    assert.match(held.stdout, /untagged: first:latest\n/u);
+    assert.equal(held.stdout.match(/^b$/gmu)?.length, 2, held.stdout);
+    assert.match(held.stdout, /\nUntagged: second:latest\nDeleted: sha256:\w+\n$/u);
+    assert.deepEqual(readdirSync(join(sandbox.store, 'mounts')), ['lock']);
+
+    const folder = sandbox.files({ file: 'x' });
+    await sandbox.succeed(['build', '-q', '-t', 'left', '-f', '-', folder], { input: 'FROM scratch\nCOPY file /\n' });
+    const left = run('P=$(j image mount left) && cat $P/file; j image mount --format json');
+    assert.deepEqual((JSON.parse(left.stdout.slice(1)) as readonly { Repositories: object }[])[0]?.Repositories, ['left:latest']);
+    // The namespace is gone, and the mount with it.
+    assert.equal(await sandbox.succeed(['image', 'mount']), '');
+    const copies = await sandbox.jettison(['image', 'mount', 'left'], { environment: { JETTISON_ISOLATION: 'chroot' } });
+    assert.match(copies.stderr, /no overlays.*\n.*jettison unpack left FOLDER/u);
+    await sandbox.succeed(['rmi', 'left']);
+  },
+);

@@ -21,6 +21,7 @@ import type { ListedRecord } from '#execution/cache/records.ts';
 import { parseSnapshotId } from '#execution/worker/contract.ts';
 import type { KeptCacheMount, KeptSnapshot } from '#execution/worker/keeper.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
+import { listMounts } from '../mounted-images.ts';
 import type { Engine } from '../open.ts';
 import { snapshotResult } from '../results.ts';
 
@@ -206,10 +207,11 @@ export function heldBlobs(engine: Engine): ReadonlySet<Digest> {
   return held;
 }
 
-/** The image of a step holds nothing: it is there as long as its files are. */
+/** The image of a step holds nothing, unless it is mounted: it is there as long as its files are. */
 function holdingImages(engine: Engine): readonly ImageRecord[] {
   const steps = engine.lineage.steps();
-  return engine.images.list().filter(({ imageId }) => !steps.has(imageId));
+  const mounted = new Set(listMounts(engine).map(({ id }) => id));
+  return engine.images.list().filter(({ imageId }) => !steps.has(imageId) || mounted.has(imageId));
 }
 
 /** Digests of an image's config, manifests and layers as blobs, whether these are there or not. */

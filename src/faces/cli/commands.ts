@@ -130,6 +130,16 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/unpack.ts')).unpackCommand,
   },
   {
+    names: ['image mount'],
+    summary: 'Mount images for root, read-only, and print where; or list what is mounted',
+    load: async () => (await import('./commands/image-mount.ts')).mountImageCommand,
+  },
+  {
+    names: ['image unmount', 'image umount'],
+    summary: 'Take mounts of images away, and print the ids of the images',
+    load: async () => (await import('./commands/image-mount.ts')).unmountImageCommand,
+  },
+  {
     names: ['image tree'],
     summary: 'Show the layers of an image',
     load: async () => (await import('./commands/image-layers.ts')).imageTreeCommand,
