@@ -38,7 +38,7 @@ export async function loadImages(
 }
 
 /** Throws `oci/no-such-platform` before anything is entered. */
-function forPlatform(image: ArchivedImage, wanted: Platform): ArchivedImage {
+export function forPlatform(image: ArchivedImage, wanted: Platform): ArchivedImage {
   const [full] = image.names;
   const name = full === undefined ? digestOf(image.config) : familiarReference(parseReference(full));
   if (image.index !== undefined) {
@@ -61,7 +61,8 @@ async function ingest(engine: Engine, { chunks, size, digest }: Pick<ArchivedLay
   }
 }
 
-async function loadImage(engine: Engine, image: ArchivedImage, report: Report, signal: AbortSignal): Promise<LoadedImage> {
+/** Enters an image with its names and, where the archive has it whole, its index. */
+export async function loadImage(engine: Engine, image: ArchivedImage, report: Report, signal: AbortSignal): Promise<LoadedImage> {
   const record = await enterImage(engine, image, report, signal);
   const index = image.index && (await enterIndex(engine, image.index, report, signal));
   engine.database.transaction(() => {

@@ -64,8 +64,11 @@ export type ArchiveRequest = {
   readonly format: 'docker' | 'oci';
   /** Not said: as the format has it: `docker` uncompressed, `oci` gzip. */
   readonly layers?: BlobForm;
-  /** A folder becomes an OCI image layout, or gets the images beside those that it has. */
-  readonly destination: ArchiveDestination | { readonly kind: 'folder'; readonly path: string };
+  /** A folder becomes an OCI image layout, or gets the images beside those that it has; a directory (`dir:`) gets the one image. */
+  readonly destination:
+    | ArchiveDestination
+    | { readonly kind: 'folder'; readonly path: string }
+    | { readonly kind: 'directory'; readonly path: string };
 };
 
 /** With an index, all of its images, of which `record` is the one that a name leads to. */
@@ -109,8 +112,14 @@ async function writeOnce(engine: Engine, request: ArchiveRequest, report: Report
     saved.push({ ...one, names, annotations });
   }
   if (destination.kind === 'folder') await (await import('#stores/image/write-layout.ts')).writeLayout(saved, destination.path, signal);
+  else if (destination.kind === 'directory') await writeOneDirectory(saved, destination.path, signal);
   else await writeArchive(format === 'docker' ? dockerArchive(saved) : ociArchive(saved), destination, signal);
   return saved.map((one) => descriptorOf('kind' in one ? one.index : one.manifest));
+}
+
+async function writeOneDirectory(saved: readonly (SavedImage | SavedIndex)[], path: string, signal: AbortSignal): Promise<void> {
+  const { writeDirectory } = await import('#stores/image/directory.ts');
+  for (const one of saved) await writeDirectory(one, path, signal);
 }
 
 function descriptorOf({ mediaType, digest, bytes }: TypedDocument): Descriptor {

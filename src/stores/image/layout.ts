@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Platform } from '#formats/oci/platform.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { fileChunks } from './archive.ts';
-import { readOciArchive } from './archive/oci.ts';
+import { entryOf, readOciArchive } from './archive/oci.ts';
 import type { ArchivedImage } from './archived-image.ts';
 import { badArchive, type TarFile, type TarIndex } from './tar-index.ts';
 
@@ -23,12 +23,14 @@ export type LayoutImage = {
  */
 export function readLayoutImage(wanted: LayoutImage, platform: Platform): ArchivedImage {
   const { path, tag, digest } = wanted;
-  const entries = readOciArchive(openFolder(path), platform, (entry, all) => {
-    if (digest !== undefined) return entry.digest === digest;
-    const ref = entry.annotations?.['org.opencontainers.image.ref.name'] ?? '';
-    const named = (name: string): boolean => ref === name || ref.endsWith(`:${name}`);
-    return named(tag ?? 'latest') || (tag === undefined && all === 1);
-  });
+  const byTag = entryOf(tag);
+  const folder = openFolder(path);
+  if (folder.find('index.json') === undefined) {
+    throw new JettisonError('image/cannot-read', `Cannot read the OCI layout "${path}": it has no index.json`, {
+      hint: 'Name the folder that has "index.json", "oci-layout" and "blobs"',
+    });
+  }
+  const entries = readOciArchive(folder, platform, (entry, all) => (digest === undefined ? byTag(entry, all) : entry.digest === digest));
   const [image, ...more] = entries;
   if (image !== undefined && more.length === 0) return image;
   const what = digest ?? `tag "${tag ?? 'latest'}"`;
@@ -42,7 +44,7 @@ export function readLayoutImage(wanted: LayoutImage, platform: Platform): Archiv
 }
 
 /** The files of a folder by their names in it. Blobs are checked by whoever reads them. */
-function openFolder(path: string): TarIndex {
+export function openFolder(path: string): TarIndex {
   return {
     find: (name) => describe(path, name),
     chunks: (file) => fileChunks(join(path, file.name)),

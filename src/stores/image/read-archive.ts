@@ -10,42 +10,49 @@ import type { Platform } from '#formats/oci/platform.ts';
 import { fileChunks } from './archive.ts';
 import { readDockerArchive } from './archive/docker.ts';
 import { withDocuments } from './archive/indexed.ts';
-import { readOciArchive } from './archive/oci.ts';
-import type { ImageArchive } from './archived-image.ts';
+import { entryOf, readOciArchive } from './archive/oci.ts';
+import type { ArchivedImage, ImageArchive } from './archived-image.ts';
 import { badArchive, openTarIndex } from './tar-index.ts';
 
 export type ArchiveSource =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'stream'; readonly chunks: AsyncIterable<Uint8Array> };
 
+export type ArchiveOptions = {
+  readonly source: ArchiveSource;
+  readonly temporaryFolder: string;
+  readonly platform: Platform;
+  /** It is read as an OCI layout, of which one image is wanted: see `entryOf`. */
+  readonly layout?: { readonly tag: string | undefined } | undefined;
+};
+
 /**
  * Opens an archive and decodes its documents; layers are read when asked for. `temporaryFolder` gets a copy of what is packed or a stream,
  * which goes when the archive is disposed. `platform` chooses where an OCI index offers several.
  * Throws `image/cannot-read`, `image/bad-archive`, `image/no-space`, and the errors of the documents (`oci/...`, `tar/...`).
  */
-export async function openImageArchive(
-  options: { readonly source: ArchiveSource; readonly temporaryFolder: string; readonly platform: Platform },
-  signal: AbortSignal,
-): Promise<ImageArchive> {
+export async function openImageArchive(options: ArchiveOptions, signal: AbortSignal): Promise<ImageArchive> {
   const { source } = options;
-  if (source.kind === 'file' && !packing(startOf(source.path))) return openPlain(source.path, options.platform, undefined);
+  if (source.kind === 'file' && !packing(startOf(source.path))) return openPlain(source.path, options, undefined);
   const copy = join(options.temporaryFolder, `archive-${randomUUID()}.tar`);
   try {
     await unpackTo(copy, source.kind === 'file' ? fileStart(source.path) : source.chunks, signal);
-    return openPlain(copy, options.platform, copy);
+    return openPlain(copy, options, copy);
   } catch (error) {
     rmSync(copy, { force: true });
     throw error;
   }
 }
 
-function openPlain(path: string, platform: Platform, copy: string | undefined): ImageArchive {
+function openPlain(path: string, { platform, layout }: ArchiveOptions, copy: string | undefined): ImageArchive {
   const index = openTarIndex(path);
   const close = (): void => {
     index[Symbol.dispose]();
     if (copy !== undefined) rmSync(copy, { force: true });
   };
   try {
+    if (layout !== undefined)
+      return { images: [oneOf(readOciArchive(index, platform, entryOf(layout.tag)), layout.tag)], [Symbol.dispose]: close };
     const manifest = index.find('manifest.json');
     const images = manifest ? withDocuments(index, readDockerArchive(index, manifest)) : readOciArchive(index, platform);
     return { images, [Symbol.dispose]: close };
@@ -53,6 +60,11 @@ function openPlain(path: string, platform: Platform, copy: string | undefined): 
     close();
     throw error;
   }
+}
+
+function oneOf([image, ...more]: readonly ArchivedImage[], tag: string | undefined): ArchivedImage {
+  if (image !== undefined && more.length === 0) return image;
+  throw badArchive(`it has ${image === undefined ? 'no' : 'more than one'} image for "${tag ?? 'latest'}"`);
 }
 
 async function* fileStart(path: string): AsyncGenerator<Uint8Array> {

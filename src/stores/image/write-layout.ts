@@ -29,7 +29,7 @@ export async function writeLayout(images: readonly (SavedImage | SavedIndex)[], 
     const merged = before === undefined ? index : await mergeIndex(before, index);
     await writePiece(join(folder, 'index.json'), merged, signal);
   } catch (error) {
-    throw explain(error, folder);
+    throw explainWriting(error, folder);
   }
 }
 
@@ -69,7 +69,8 @@ function sizeOf(path: string): number | undefined {
   return found?.isFile() === true ? found.size : undefined;
 }
 
-async function writePiece(path: string, piece: Piece, signal: AbortSignal): Promise<void> {
+/** A file that is complete or not there. */
+export async function writePiece(path: string, piece: Piece, signal: AbortSignal): Promise<void> {
   mkdirSync(dirname(path), { recursive: true });
   const draft = `${path}.${process.pid}-${process.hrtime.bigint()}.tmp`;
   try {
@@ -98,12 +99,13 @@ async function writeNew(path: string, { name, size, open }: Piece, signal: Abort
   }
 }
 
-function explain(error: unknown, folder: string): unknown {
+/** Node's errors of writing into `folder` as ours. */
+export function explainWriting(error: unknown, folder: string): unknown {
   if (systemCode(error) === undefined || error instanceof JettisonError) return error;
   const full = fullDisk(error);
   return new JettisonError(
     full === undefined ? 'image/cannot-write' : 'image/no-space',
-    `Cannot write the layout "${folder}": ${full ?? messageOf(error)}`,
+    `Cannot write the image to "${folder}": ${full ?? messageOf(error)}`,
     {
       fault: 'environment',
       cause: error,

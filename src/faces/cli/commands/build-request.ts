@@ -144,7 +144,7 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     context: readContext(context, around),
     text: given.file === '-' ? await orAborted(readText(around.streams.stdin), signal) : undefined,
     file: readFile(given.file),
-    tags: given.tags,
+    tags: given.tags.map(checkTag),
     target: given.target,
     buildArgs: readBuildArgs(given, around),
     labels: toMap(given.labels),
@@ -173,6 +173,14 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     gates: given.gates.flatMap((stages) => stages.split(',')).filter((stage) => stage !== ''),
     reports: given.reports.map((report) => readReport(report, around.currentFolder)),
   };
+}
+
+/** Buildah writes to places by `-t`; a name there that no image can have would only be called badly written. */
+function checkTag(tag: string): string {
+  if (!/^(?:(?:docker-archive|oci-archive|containers-storage|docker-daemon):|(?:oci|dir):.*[/:]|docker:\/\/)/u.test(tag)) return tag;
+  throw new JettisonError('cli/not-built', `"--tag ${tag}" is a place, and "--tag" names images`, {
+    hint: 'Use "--output type=oci,dest=FILE" or "type=docker,dest=FILE", "--push", or "jettison push NAME PLACE" afterwards',
+  });
 }
 
 /** buildx's variable, and the option of Buildah and Podman, which wins. */

@@ -2,35 +2,41 @@ import { push } from '#engine/push.ts';
 import type { PushRequest } from '#engine/image-requests.ts';
 import { nameOf, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { defineCommand } from '../command.ts';
+import { parseTransport } from '#engine/transports.ts';
+import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
-import { badValue, choice, flag, parsed, text } from '../option.ts';
+import { badValue, choice, flag, parsed, text, type ValuesOf } from '../option.ts';
 import { readRetries, retryOptions } from './retry-options.ts';
 import { openTransferScreen, silentTransferScreen } from '../output/transfers.ts';
+
+const pushOptions = {
+  compression: choice('compression', {
+    words: ['gzip', 'zstd', 'estargz', 'uncompressed'],
+    initial: undefined,
+    help: 'How layers that were built here are compressed (default gzip)',
+  }),
+  level: parsed(
+    'compression-level',
+    { value: 'int', initial: undefined, help: 'How hard it tries: gzip and estargz 1 to 9 (default 5), zstd 1 to 19 (default 3)' },
+    parseLevel,
+  ),
+  platform: text('platform', { help: 'Only the image for this platform: "os/architecture[/variant]"' }),
+  ...retryOptions,
+  quiet: flag('quiet', { short: 'q', help: 'Only print the name of what was pushed' }),
+};
+
+type PushOptions = ValuesOf<typeof pushOptions>;
 
 export const pushCommand = defineCommand({
   name: 'push',
   summary: 'Upload an image to a registry',
-  usage: '[OPTIONS] NAME[:TAG]',
-  options: {
-    compression: choice('compression', {
-      words: ['gzip', 'zstd', 'estargz', 'uncompressed'],
-      initial: undefined,
-      help: 'How layers that were built here are compressed (default gzip)',
-    }),
-    level: parsed(
-      'compression-level',
-      { value: 'int', initial: undefined, help: 'How hard it tries: gzip and estargz 1 to 9 (default 5), zstd 1 to 19 (default 3)' },
-      parseLevel,
-    ),
-    platform: text('platform', { help: 'Only the image for this platform: "os/architecture[/variant]"' }),
-    ...retryOptions,
-    quiet: flag('quiet', { short: 'q', help: 'Only print the name of what was pushed' }),
-  },
+  usage: '[OPTIONS] NAME[:TAG] [TRANSPORT:PLACE]',
+  options: pushOptions,
   notBuilt: 'a=all-tags disable-content-trust',
-  arguments: [1, 1],
-  async run({ options, arguments: [name = ''] }, around, signal) {
+  arguments: [1, 2],
+  async run({ options, arguments: [name = '', place] }, around, signal) {
     const { stdout } = around.streams;
+    if (place !== undefined) return await pushElsewhere({ name, place }, options, around, signal);
     const reference = withDefaultTag(parseReference(name));
     if (reference.digest !== undefined)
       throw new JettisonError('cli/usage', 'Cannot push a digest reference', { hint: 'Push a name with a tag' });
@@ -47,6 +53,26 @@ export const pushCommand = defineCommand({
     return 0;
   },
 });
+
+/** As buildah has it: the image goes to the place, whatever its name. */
+async function pushElsewhere(
+  { name, place }: { readonly name: string; readonly place: string },
+  options: PushOptions,
+  around: Surroundings,
+  signal: AbortSignal,
+): Promise<number> {
+  const { stdout } = around.streams;
+  const to = parseTransport(place, { folder: around.currentFolder, hint: 'place' }) ?? { kind: 'docker' as const, reference: place };
+  const request = { reference: name, platform: options.platform, ...compressionOf(options) };
+  const { pushTo } = await import('#engine/push-to.ts');
+  await using engine = await engineFor(around, { network: readRetries(options) });
+  const pushed = await (async () => {
+    using screen = options.quiet ? silentTransferScreen() : openTransferScreen(stdout, around);
+    return await pushTo(engine, { to, request }, screen.report, signal);
+  })();
+  stdout.write(options.quiet ? `${place}\n` : `${place}: digest: ${pushed.digest} size: ${pushed.size}\n`);
+  return 0;
+}
 
 const mostLevels = { gzip: 9, estargz: 9, zstd: 19, uncompressed: 0 } as const;
 

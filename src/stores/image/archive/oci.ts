@@ -16,6 +16,15 @@ const mostNesting = 4;
 
 type Choose = (entry: Descriptor, count: number) => boolean;
 
+/** Chooses what has this tag, or is called so altogether; without one `latest`, or the only one. */
+export function entryOf(tag: string | undefined): Choose {
+  return (entry, all) => {
+    const ref = entry.annotations?.['org.opencontainers.image.ref.name'] ?? '';
+    const named = (name: string): boolean => ref === name || ref.endsWith(`:${name}`);
+    return named(tag ?? 'latest') || (tag === undefined && all === 1);
+  };
+}
+
 /**
  * Images of `index.json`, each once with all its names; of a nested index the one for `platform`, with the index where all that it names is there. `choose` is asked of each entry, with
  * how many there are; when it takes none, there are none.
