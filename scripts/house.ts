@@ -1,7 +1,7 @@
 /** The rooms of `src/`, bottom to top, each with the rooms it may import. The order itself forbids circles: a room names only rooms above its own line. */
 export const floors = {
   ground: ['base', 'linux'],
-  formats: ['oci', 'tar', 'graph', 'progress', 'packages', 'provenance'],
+  formats: ['oci', 'tar', 'graph', 'progress', 'packages', 'provenance', 'elf', 'payload'],
   languages: ['frontend', 'dockerfile', 'tutorial'],
   stores: [
     'db',
@@ -34,6 +34,8 @@ export const rooms: Readonly<Record<string, string>> = {
   progress: 'base',
   packages: 'base',
   provenance: 'base oci graph',
+  elf: 'base',
+  payload: 'base elf',
   // languages
   frontend: 'base oci graph',
   dockerfile: 'base oci graph frontend',
@@ -58,14 +60,14 @@ export const rooms: Readonly<Record<string, string>> = {
   cache: 'base oci graph db content transfer',
   solver: 'base graph progress cache',
   builds: 'base frontend graph progress db context cache solver',
-  ops: 'base linux oci tar graph progress packages content registry transfer context snapshot layer files runtime',
+  ops: 'base linux oci tar graph progress packages elf payload content registry transfer context snapshot layer files runtime',
   worker: 'base linux oci graph progress db content context snapshot layer files volume runtime ops',
   container: 'base oci progress db content files image worker network',
   exporter: 'base oci tar progress provenance content registry transfer image cache worker',
   replay: 'base linux tutorial',
   // engine
   engine:
-    'base oci graph progress packages provenance frontend dockerfile db ssh content registry distribution object transfer context files image volume network cache solver builds worker container exporter tutorial replay',
+    'base oci graph progress packages provenance payload frontend dockerfile db ssh content registry distribution object transfer context files image volume network cache solver builds worker container exporter tutorial replay',
   // faces
   cli: 'base oci progress engine worker',
 };
@@ -78,6 +80,8 @@ export const pureRooms: ReadonlySet<string> = new Set([
   'progress',
   'packages',
   'provenance',
+  'elf',
+  'payload',
   'frontend',
   'dockerfile',
   'tutorial',

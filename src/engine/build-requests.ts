@@ -10,6 +10,7 @@ import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
 import type { Admit } from '#languages/frontend/admit.ts';
 import type { FailedStep } from '#execution/builds/failed-step.ts';
 import type { Why } from '#execution/builds/past-build.ts';
+import type { CheckMode, PayloadCheck } from './payload-requests.ts';
 import type { CacheSource, CacheTarget } from './cache-requests.ts';
 
 export type { Diagnostic } from '#languages/frontend/diagnostics.ts';
@@ -112,6 +113,8 @@ export type BuildRequest = {
   readonly edit?: { readonly line: number; readonly command: string; readonly source: string };
   /** How it was typed: the words behind `build`, and where; undefined where nobody typed it. So a build that failed can be asked for again. */
   readonly asked?: { readonly words: readonly string[]; readonly folder: string };
+  /** What becomes of an image that would not start; left out for `off`. */
+  readonly check?: CheckMode;
   /** How many steps at once; undefined: as many as the machine has cores, at least 4. */
   readonly jobs: number | undefined;
 };
@@ -206,6 +209,8 @@ export type BuildOutcome = {
   readonly steps: { readonly total: number; readonly cached: number };
   /** By platform, in SLSA's words; none where it was not asked for. */
   readonly provenance: readonly { readonly platform: string; readonly predicate: Json }[];
+  /** Of images that are new in the store, where they were looked at. */
+  readonly payloads: readonly PayloadCheck[];
 } & BuildEnd;
 
 export type BuiltImage = {

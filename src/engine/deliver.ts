@@ -5,10 +5,11 @@ import type { BuildOutcome, BuildRequest, OutputRequest } from './build-requests
 import { confirmUses } from './build-uses.ts';
 import { builtImages, type BuiltImages } from './built-images.ts';
 import type { BuiltResult, Exporting } from './gather-cache.ts';
+import type { PayloadCheck } from './payload-requests.ts';
 import { snapshotResult } from './results.ts';
 import { prepareImage } from './store-image.ts';
 
-export type Delivered = Pick<BuildOutcome, 'image' | 'names' | 'provenance'>;
+export type Delivered = Pick<BuildOutcome, 'image' | 'names' | 'provenance' | 'payloads'>;
 
 /** Images get their names (`tags`, in full) when all that can still fail is done. Throws what exporting or writing throws; then no name has moved. */
 export async function deliver(plain: Exporting, tags: readonly string[], signal: AbortSignal): Promise<Delivered> {
@@ -21,11 +22,12 @@ export async function deliver(plain: Exporting, tags: readonly string[], signal:
   const made = isKept || outputs.some(isOfImage) ? await enterImages(plain, canFail ? [] : tags, signal) : undefined;
   const { provenance, ...said } = isTelling ? await tell(plain, made?.images ?? [], signal) : { provenance: [] };
   const exporting = { ...plain, ...said };
+  const payloads = made?.payloads ?? [];
   if (targets.length > 0) await (await import('./export-cache.ts')).exportCaches(exporting, targets, signal);
   const built = made && builtImages(exporting, made.images, { names: tags });
   if (outputs.length === 0) {
     if (canFail && built !== undefined) engine.database.transaction(() => name(exporting, built, tags));
-    return { image: built && describe(exporting, built, { isKept, manifest: undefined }), names: tags, provenance };
+    return { image: built && describe(exporting, built, { isKept, manifest: undefined }), names: tags, provenance, payloads };
   }
   const written = await (await import('./outputs.ts')).writeOutputs(exporting, { images: made?.images ?? [], tags }, signal);
   engine.database.transaction(() => {
@@ -38,6 +40,7 @@ export async function deliver(plain: Exporting, tags: readonly string[], signal:
     image: built && describe(exporting, written.first ?? built, { isKept, manifest: written.manifest }),
     names: [...new Set([...tags, ...written.names])],
     provenance,
+    payloads,
   };
 }
 
@@ -87,13 +90,18 @@ function name({ engine }: Exporting, { main, index, images, formOf }: BuiltImage
 }
 
 /** `isNew`: those that were not there before. */
-type Entered = { readonly images: readonly ImageRecord[]; readonly isNew: readonly ImageRecord['imageId'][] };
+type Entered = {
+  readonly images: readonly ImageRecord[];
+  readonly isNew: readonly ImageRecord['imageId'][];
+  readonly payloads: readonly PayloadCheck[];
+};
 
 /** All of them, or none. */
 async function enterImages(exporting: Exporting, tags: readonly string[], signal: AbortSignal): Promise<Entered> {
   const { engine, results, stepImages } = exporting;
   const entering: Awaited<ReturnType<typeof prepareImage>>[] = [];
   for (const result of results) entering.push(await prepare(exporting, result, signal));
+  const payloads = await checkNew(exporting, entering, signal);
   return engine.database.transaction(() => {
     confirm(exporting);
     const isNew = entering.flatMap(({ imageId }) => (engine.images.get(imageId) === undefined ? [imageId] : []));
@@ -101,8 +109,23 @@ async function enterImages(exporting: Exporting, tags: readonly string[], signal
     name(exporting, builtImages(exporting, images), tags);
     const [first] = images;
     if (first !== undefined) stepImages?.entered(first.imageId);
-    return { images, isNew };
+    return { images, isNew, payloads };
   });
+}
+
+/** A build that makes nothing new loads nothing for this, unless it is told to fail. */
+async function checkNew(
+  exporting: Exporting,
+  entering: readonly { readonly imageId: ImageRecord['imageId'] }[],
+  signal: AbortSignal,
+): Promise<readonly PayloadCheck[]> {
+  const { engine, results, request } = exporting;
+  if (request.check === undefined || request.check === 'off') return [];
+  const images = results.flatMap((result, at) => {
+    const imageId = entering[at]?.imageId;
+    return imageId === undefined || (request.check !== 'error' && engine.images.get(imageId) !== undefined) ? [] : [{ result, imageId }];
+  });
+  return images.length === 0 ? [] : await (await import('./check-built.ts')).checkBuilt(exporting, images, signal);
 }
 
 async function prepare(exporting: Exporting, result: BuiltResult, signal: AbortSignal): ReturnType<typeof prepareImage> {

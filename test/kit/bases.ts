@@ -77,3 +77,20 @@ function findRootfs(name: 'debian' | 'debian-gcc', cache: string): string {
   renameSync(unfinished, file);
   return file;
 }
+
+/** musl's loader and library as Debian has them, as a tar: made by mmdebstrap when it is not there yet. */
+export function findMusl(cache: string): string {
+  const file = join(cache, `musl-${suite}.tar`);
+  if (existsSync(file)) return file;
+  mkdirSync(cache, { recursive: true });
+  const unfinished = `${file}.${process.pid}.tar`;
+  const made = spawnSync('mmdebstrap', ['--quiet', '--variant=extract', '--skip=output/dev', '--include=musl', suite, unfinished], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  if (made.status !== 0) {
+    rmSync(unfinished, { force: true });
+    throw new Error('mmdebstrap could not make musl');
+  }
+  renameSync(unfinished, file);
+  return file;
+}

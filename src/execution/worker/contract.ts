@@ -14,6 +14,7 @@ import type { FilesRead } from '#execution/ops/file.ts';
 import type { CompareRequest, LayersCompared } from '#execution/ops/compare-layers.ts';
 import type { PackageList } from '#execution/ops/packages.ts';
 import type { AnswerSsh, KeptFailure } from '#execution/ops/exec.ts';
+import type { PayloadFound, PayloadWish } from '#execution/ops/payload.ts';
 import type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 import type { ChangesRequest } from '#execution/ops/tree-changes.ts';
 import type { FileChange } from '#execution/ops/container-changes.ts';
@@ -29,6 +30,7 @@ export type { FileChange } from '#execution/ops/container-changes.ts';
 export type { ChangesRequest } from '#execution/ops/tree-changes.ts';
 export type { FileLook, FilesPlace, LookRequest, ReadRequest, WriteRequest } from '#execution/ops/container-files.ts';
 export type { PackageList } from '#execution/ops/packages.ts';
+export type { CopiedLayer, FoundRemedy, PayloadFinding, PayloadFound, PayloadWish } from '#execution/ops/payload.ts';
 export type { ContainerHold, ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 export type { ContainerMount } from '#execution/ops/container-mounts.ts';
 export type { CompareRequest, LayerDifference, LayersCompared } from '#execution/ops/compare-layers.ts';
@@ -207,6 +209,8 @@ export type Worker = AsyncDisposable & {
   signalContainer(id: string, name: string): void;
   /** Which packages the full tree of a snapshot has (undefined: an empty tree). */
   findPackages(top: SnapshotId | undefined, signal: AbortSignal): Promise<PackageList>;
+  /** Whether a container of an image would start, and what it lacks: of its files and those of the stages that have it. */
+  findPayload(wish: PayloadWish, signal: AbortSignal): Promise<PayloadFound>;
   /** What is different in the topmost layers of two chains. Apart from layers' bytes: of two tars only the offset could be told, and layers are not kept as tars. */
   compareLayers(request: CompareRequest, signal: AbortSignal): Promise<LayersCompared>;
   /** What is at a path of a container; undefined when nothing is. */

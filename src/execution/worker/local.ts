@@ -157,6 +157,7 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     signalContainer: (container, name) => send({ kind: 'signal', container, name }),
     compareLayers: async (request, callSignal) => await call('compareLayers', [request], ignore, callSignal),
     findPackages: async (top, callSignal) => await call('findPackages', [top], ignore, callSignal),
+    findPayload: async (wish, callSignal) => await call('findPayload', [wish], ignore, callSignal),
     lookAtFile: async (request, callSignal) => await call('lookAtFile', [request], ignore, callSignal),
     readFiles: async (request, callSignal) => await call('readFiles', [request], ignore, callSignal),
     listChanges: async (request, callSignal) => await call('listChanges', [request], ignore, callSignal),

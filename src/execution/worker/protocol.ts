@@ -46,6 +46,7 @@ export type Calls = {
       | 'exportTree'
       | 'prepareContainer'
       | 'findPackages'
+      | 'findPayload'
       | 'compareLayers'
       | 'lookAtFile'
       | 'readFiles'

@@ -115,6 +115,7 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
         const { findPackages } = await import('#execution/ops/packages.ts');
         return await findPackages(top, snapshots, signal);
       },
+      findPayload: async ([wish], _back, signal) => await (await import('#execution/ops/payload.ts')).findPayload(wish, snapshots, signal),
       compareLayers: async ([request], _back, signal) =>
         await (await import('#execution/ops/compare-layers.ts')).compareLayers(request, snapshots, signal),
       lookAtFile: async ([request], _back, signal) =>

@@ -320,6 +320,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/system-prune.ts')).systemPruneCommand,
   },
   {
+    names: ['check'],
+    summary: 'Tell whether a container of an image would start, and what it lacks',
+    load: async () => (await import('./commands/check.ts')).checkCommand,
+  },
+  {
     names: ['sbom'],
     summary: 'List the packages that an image has',
     load: async () => (await import('./commands/sbom.ts')).sbomCommand,

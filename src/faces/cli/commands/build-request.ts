@@ -22,6 +22,7 @@ import { readReport } from './build-report.ts';
 import { readSecret } from './build-secret.ts';
 import { readSsh } from './build-ssh.ts';
 import { builderOption, checkBuilderOption } from './builder-option.ts';
+import { checkOption } from './check-option.ts';
 import { isolationOption } from './isolation-option.ts';
 import { retryOptions } from './retry-options.ts';
 
@@ -55,7 +56,7 @@ export const buildOptions = {
     value: 'size',
     help: 'What the build cache may take up afterwards: "10g", "20%" of the disk, "none" for no limit',
   }),
-  check: flag('check', { help: 'Look for faults without building ("--call=check")' }),
+  check: checkOption(),
   cacheFrom: list('cache-from', {
     value: 'stringArray',
     help: 'Caches of other builds: "type=registry,ref=IMAGE", "type=local,src=FOLDER", "type=gha", "type=s3,...", or the name of an image with a cache in it',

@@ -1,5 +1,6 @@
 import { basename, resolve } from 'node:path';
 import { build } from '#engine/build.ts';
+import type { CheckMode } from '#engine/payload-requests.ts';
 import type { EngineOptions } from '#engine/open.ts';
 import type { StepFollower } from '#engine/step-follower.ts';
 import type { BuildEnd, BuildOutcome, BuildRequest } from '#engine/build-requests.ts';
@@ -12,6 +13,7 @@ import { summaryLine } from '../output/summary.ts';
 import { removeWritten, writeAtomically } from '../output/write-file.ts';
 import { whyLines } from '../output/why.ts';
 import { isClassicMode, isTerminal, openScreen, progressModes, type ProgressMode } from '../output/screen.ts';
+import type { CheckChoice } from './check-option.ts';
 import type { BuildWarning } from './build-metadata.ts';
 import { toStream } from './build-output.ts';
 import { readRetries } from './retry-options.ts';
@@ -44,12 +46,13 @@ export async function runBuild(
     given.options.metadataFile === undefined ? undefined : toldProvenance(around.environment['BUILDX_METADATA_PROVENANCE'] ?? '');
   const asked = await requestOf(given.options, given.arguments[0] ?? '', around, signal);
   const typed = { words: given.words, folder: around.currentFolder };
-  const request = { ...asked, isClassic, ...(told === undefined ? {} : { told }), asked: typed, ...change };
+  const check = checkMode(given.options.check, mode);
+  const request = { ...asked, isClassic, check, ...(told === undefined ? {} : { told }), asked: typed, ...change };
   if (isClassic && request.outputs.some(toStream))
     throw new JettisonError('cli/usage', 'The steps of the builder before BuildKit and an archive cannot both go to standard output', {
       hint: 'Name a file: "dest=FILE"',
     });
-  const call = given.options.check ? { ...given.options.call, kind: 'check' as const } : given.options.call;
+  const call = given.options.check === 'lint' ? { ...given.options.call, kind: 'check' as const } : given.options.call;
   if (call.kind !== 'build') {
     if (given.options.metadataFile !== undefined)
       throw new JettisonError('cli/usage', `"--call=${call.kind}" builds nothing that "--metadata-file" could tell of`);
@@ -101,7 +104,7 @@ async function buildOnScreen(request: BuildRequest, setting: Setting, around: Su
   const made = await build(engine, request, { report, failed, ...(request.isClassic === true ? { steps } : {}) }, signal).catch(
     async (error: unknown) => await withLastLine(error, left),
   );
-  const closing = !tellsMore(mode) ? [] : [...whyLines(made.why, dockerfile), summaryLine(made)];
+  const closing = !tellsMore(mode) ? [] : [...(await tellPayloads(made)), ...whyLines(made.why, dockerfile), summaryLine(made)];
   screen.finish({ imageId: made.image?.isKept === true ? made.image.id : undefined, names: made.names, closing });
   return made;
 }
@@ -124,6 +127,16 @@ async function withLastLine(error: unknown, left: BuildEnd['failed']): Promise<n
 
 /** Whoever wants the steps kept but sees them in another form. */
 const silentSteps: StepFollower = { context: () => undefined, plan: () => undefined, pulling: () => undefined, image: () => undefined };
+
+async function tellPayloads({ payloads }: BuildOutcome): Promise<readonly string[]> {
+  return payloads.length === 0 ? [] : (await import('../output/payload.ts')).payloadLines(payloads);
+}
+
+/** Nobody looks for what nobody is told. */
+function checkMode(chosen: CheckChoice, mode: ProgressMode): CheckMode {
+  if (chosen === 'error' || chosen === 'warn' || chosen === 'off') return chosen;
+  return tellsMore(mode) ? 'warn' : 'off';
+}
 
 /** Is anything said beside the steps? */
 function tellsMore(mode: ProgressMode): boolean {

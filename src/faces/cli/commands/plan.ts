@@ -53,7 +53,7 @@ function asBuild(given: ValuesOf<typeof options>): BuildOptions {
   return {
     ...given,
     call: buildOptions.call.initial,
-    check: false,
+    check: undefined,
     cacheMax: undefined,
     format: buildOptions.format.initial,
     idFile: undefined,

@@ -70,7 +70,7 @@ function asBuild(given: ValuesOf<typeof options>): BuildOptions {
     cacheMax: undefined,
     cacheTo: [],
     call: buildOptions.call.initial,
-    check: false,
+    check: undefined,
     format: buildOptions.format.initial,
     idFile: undefined,
     load: false,

@@ -1,0 +1,48 @@
+/** The payload check at the end of a build: of images that are not in the store yet, or whose check somebody insists on. */
+import { neededFor } from '#formats/graph/vertex.ts';
+import { cacheKey } from '#execution/cache/key.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import { checkFiles } from './check-payload.ts';
+import type { BuiltResult, Exporting } from './gather-cache.ts';
+import type { PayloadCheck } from './payload-requests.ts';
+import type { StepFact } from './payload-steps.ts';
+import { snapshotOf } from './results.ts';
+
+/** Throws `engine/payload` for an image that is certain not to start, where the request asks for that; then no image has been entered. */
+export async function checkBuilt(
+  exporting: Exporting,
+  images: readonly { readonly result: BuiltResult; readonly imageId: Digest }[],
+  signal: AbortSignal,
+): Promise<readonly PayloadCheck[]> {
+  const { engine, origin, request } = exporting;
+  const checks: PayloadCheck[] = [];
+  for (const { result, imageId } of images) {
+    const { top, drafted } = result;
+    const config = drafted.imageConfig;
+    checks.push(
+      await checkFiles(engine, { imageId, config, top, steps: stepsOf(exporting, result), dockerfile: origin.source.name }, signal),
+    );
+  }
+  const errors = checks.flatMap(({ findings }) => findings.filter(({ severity }) => severity === 'error'));
+  const [first] = errors;
+  if (request.check !== 'error' || first === undefined) return checks;
+  const lines = [...new Set(checks.flatMap((check) => check.lines))];
+  const notes = errors.slice(1).map(({ message }) => message);
+  const hint = lines.length > 0 ? `Add to the final stage:\n${lines.join('\n')}` : first.hint;
+  throw new JettisonError('engine/payload', `The image would not start: ${first.message}`, {
+    notes,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+function stepsOf({ solved, engine }: Exporting, { drafted }: BuiltResult): readonly StepFact[] {
+  if (drafted.goal === undefined || solved === undefined) return [];
+  return neededFor(drafted.goal).map(({ digest, label }) => {
+    const state = solved.vertices.get(digest);
+    // What nothing had to be read of may be known all the same.
+    const known = state?.result?.id ?? state?.lookedUpBy.flatMap((parts) => engine.records.find(cacheKey(parts))?.resultId ?? [])[0];
+    const snapshot = known?.startsWith('snapshot:') === true ? snapshotOf({ id: known }) : undefined;
+    return { text: label.text, stage: label.stage, line: label.at?.[0]?.start.line, snapshot };
+  });
+}

@@ -1,0 +1,118 @@
+/** `jettison check`, and the end of `jettison build`: would a container of the image start, and what does it lack? */
+import { decodeImageConfig, type ContainerConfig, type ImageConfig } from '#formats/oci/image-config.ts';
+import { printPlatform } from '#formats/oci/platform.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import type { Report } from '#formats/progress/event.ts';
+import type { FoundRemedy, PayloadFinding, PayloadWish, SnapshotId } from '#execution/worker/contract.ts';
+import type { ImageRecord } from '#stores/image/store.ts';
+import { unpackImage } from './fetch-image.ts';
+import { findForPlatform, findImage } from './images.ts';
+import { withoutLostSnapshots } from './lost-snapshots.ts';
+import type { Engine } from './open.ts';
+import type { CheckedFinding, Fix, PayloadCheck } from './payload-requests.ts';
+import { copiedLayers, stagesOf, type StepFact } from './payload-steps.ts';
+import { snapshotOf } from './results.ts';
+
+/** What a container has other than its image. */
+export type StartChange = Pick<ContainerConfig, 'Entrypoint' | 'Cmd' | 'Env' | 'User' | 'WorkingDir' | 'Healthcheck'>;
+
+/** An image of the store. What is known of the build that made it helps: its stages and lines. Throws `image/not-found`, `oci/no-such-platform`. */
+export async function checkImage(
+  engine: Engine,
+  { name, platform, start }: { readonly name: string; readonly platform: string | undefined; readonly start?: StartChange },
+  report: Report,
+  signal: AbortSignal,
+): Promise<PayloadCheck> {
+  engine.hold();
+  const record = platform === undefined ? findImage(engine, name) : findForPlatform(engine, name, platform);
+  const check = async (): Promise<PayloadCheck> => {
+    const top = await unpackImage(engine, record, report, signal);
+    const past = await pastSteps(engine, record);
+    const { config, ...rest } = decodeImageConfig(record.config, record.imageId);
+    return await checkFiles(
+      engine,
+      {
+        imageId: record.imageId,
+        config: { ...rest, config: { ...config, ...start } },
+        top,
+        steps: past?.steps ?? [],
+        dockerfile: past?.dockerfile,
+      },
+      signal,
+    );
+  };
+  return await withoutLostSnapshots(engine, check, report, signal);
+}
+
+export type CheckedImage = {
+  readonly imageId: Digest;
+  readonly config: ImageConfig;
+  readonly top: SnapshotId | undefined;
+  /** Of the build that made it; none where nobody knows. */
+  readonly steps: readonly StepFact[];
+  readonly dockerfile: string | undefined;
+};
+
+export async function checkFiles(
+  engine: Engine,
+  { imageId, config, top, steps, dockerfile }: CheckedImage,
+  signal: AbortSignal,
+): Promise<PayloadCheck> {
+  const worker = await engine.worker(signal);
+  const wish = { top, ...wishOf(config), stages: stagesOf(steps), copies: copiedLayers(steps) };
+  const gone = new Set(
+    await worker.missing([...wish.stages.map((stage) => stage.top), ...wish.copies.map(({ snapshot }) => snapshot)], signal),
+  );
+  const here = {
+    ...wish,
+    stages: wish.stages.filter((stage) => !gone.has(stage.top)),
+    copies: wish.copies.filter(({ snapshot }) => !gone.has(snapshot)),
+  };
+  const found = await worker.findPayload(here, signal);
+  const findings = found.findings.map((finding) => describe(finding, steps));
+  const lines = [...new Set(findings.flatMap(({ fixes }) => fixes.map(({ line }) => line)))];
+  return { imageId, platform: printPlatform(config), findings, programs: found.programs, lines, dockerfile };
+}
+
+function wishOf({ architecture, config = {} }: ImageConfig): Pick<PayloadWish, 'settings' | 'user'> {
+  return {
+    user: config.User ?? '',
+    settings: {
+      entrypoint: config.Entrypoint ?? [],
+      command: config.Cmd ?? [],
+      environment: config.Env ?? [],
+      workingDirectory: config.WorkingDir ?? '',
+      healthcheck: config.Healthcheck?.Test ?? [],
+      shell: config.Shell ?? [],
+      architecture,
+    },
+  };
+}
+
+function describe({ layer, remedies, ...finding }: PayloadFinding, steps: readonly StepFact[]): CheckedFinding {
+  const step = layer === undefined ? undefined : steps.findLast(({ snapshot, text }) => snapshot === layer && !/^FROM\b/iu.test(text));
+  return { ...finding, origin: step && { text: step.text, stage: step.stage, line: step.line }, fixes: remedies.map(fixOf) };
+}
+
+/** What a COPY takes for a pattern or for the end of a word is written as JSON, each on its own. */
+function fixOf({ stage, source, destination }: FoundRemedy): Fix {
+  const escaped = source.replaceAll(/[*?[\\]/gu, '\\$&');
+  const paths = /[\s"$]/u.test(source + destination) ? JSON.stringify([escaped, destination]) : `${escaped} ${destination}`;
+  return { stage, source, destination, line: `COPY --from=${stage} ${paths}` };
+}
+
+/** The newest build that made the image, as far as it is remembered. */
+async function pastSteps(
+  engine: Engine,
+  { imageId }: ImageRecord,
+): Promise<{ readonly steps: readonly StepFact[]; readonly dockerfile: string } | undefined> {
+  const builds = await engine.builds();
+  const past = builds.list().find((build) => build.imageId === imageId && build.status === 'done');
+  if (past === undefined) return undefined;
+  const steps = builds.get(past.id).steps.map(({ text, stage, line, key, recordKey }): StepFact => {
+    const record = [recordKey, key].flatMap((one) => (one === undefined ? [] : (engine.records.find(one) ?? [])))[0];
+    const snapshot = record?.resultId.startsWith('snapshot:') === true ? snapshotOf({ id: record.resultId }) : undefined;
+    return { text, stage: stage ?? undefined, line: line ?? undefined, snapshot };
+  });
+  return { steps, dockerfile: past.dockerfile };
+}

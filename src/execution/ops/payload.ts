@@ -1,0 +1,181 @@
+/** Will a container of this tree start? Snapshots are read where they lie: nothing is run or mounted. */
+import { closeSync, readSync } from 'node:fs';
+import { asByteString, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
+import { isCode, JettisonError } from '#ground/base/errors.ts';
+import { openEntryFile } from '#ground/linux/tree-read.ts';
+import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
+import type { FileBytes } from '#formats/elf/file-bytes.ts';
+import { checkPayload, type PayloadReport, type PayloadRequest, type StartSettings } from '#formats/payload/check.ts';
+import type { Remedy } from '#formats/payload/closure.ts';
+import type { PayloadEntry, PayloadFiles } from '#formats/payload/files.ts';
+import type { Finding } from '#formats/payload/finding.ts';
+import { accountFileLimit, resolveUser } from '#execution/runtime/user.ts';
+import { openChainTree } from '#stores/snapshot/chain-tree.ts';
+import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
+import { originIn, type CopiedLayer } from './payload/origin.ts';
+
+export type { CopiedLayer } from './payload/origin.ts';
+
+export type PayloadWish = {
+  /** The image's files; undefined for none. */
+  readonly top: SnapshotId | undefined;
+  readonly settings: StartSettings;
+  /** As in the image's config. */
+  readonly user: string;
+  readonly stages: readonly { readonly name: string; readonly top: SnapshotId }[];
+  /** Layers of the image that were copied, bottom first. */
+  readonly copies: readonly CopiedLayer[];
+};
+
+/** Paths as people read them. */
+export type FoundRemedy = { readonly [K in keyof Remedy]: string };
+
+/** `layer`: the snapshot of the image that has the file. */
+export type PayloadFinding = Omit<Finding, 'remedies'> & {
+  readonly remedies: readonly FoundRemedy[];
+  readonly layer: SnapshotId | undefined;
+};
+
+export type PayloadFound = Omit<PayloadReport, 'findings'> & { readonly findings: readonly PayloadFinding[] };
+
+/** More programs than this were not written for this image: a whole distribution is in the layer. */
+const mostPrograms = 2000;
+
+/** Throws `snapshot/not-found`. */
+export async function findPayload(wish: PayloadWish, snapshots: SnapshotStore, signal: AbortSignal): Promise<PayloadFound> {
+  const chain = wish.top === undefined ? [] : snapshots.chain(wish.top).toReversed();
+  const tree = openChainTree(chain.map(({ folder }) => folder));
+  const files = filesOf(tree);
+  const stages = wish.stages.map(({ name, top }) => ({ name, files: filesOf(treeOf(top, snapshots)) }));
+  const layerOf = (path: ByteString): SnapshotId | undefined => {
+    const entry = tree.entry(path);
+    return entry === undefined ? undefined : chain[entry.layer]?.content;
+  };
+  const byStage = new Map(stages.map((stage) => [stage.name, stage.files]));
+  const copies = wish.copies.map((copy) => ({ ...copy, content: snapshots.chain(copy.snapshot).at(-1)?.content ?? copy.snapshot }));
+  const cameFrom: PayloadRequest['cameFrom'] = (path) => {
+    const inside = asByteString(path.slice(1));
+    const entry = tree.entry(inside);
+    const copy = copies.findLast(({ content }) => content === layerOf(inside));
+    return entry && copy && originIn(copy, { path, size: entry.size }, byStage);
+  };
+  const brought: ByteString[] = [];
+  for (const copy of copies) {
+    if (!copy.isChecked) continue;
+    for (const path of await programsIn(copy.snapshot, { snapshots, tree, layerOf, content: copy.content }, signal)) brought.push(path);
+  }
+  const report = checkPayload({ files, settings: wish.settings, user: userOf(wish.user, tree), stages, brought, cameFrom });
+  return {
+    ...report,
+    findings: report.findings.map((finding) => ({
+      ...finding,
+      remedies: finding.remedies.map(({ stage, source, destination }) => ({
+        stage,
+        source: toText(source),
+        destination: toText(destination),
+      })),
+      layer: finding.file === undefined ? undefined : layerOf(tree.resolve(fromText(finding.file), true).path),
+    })),
+  };
+}
+
+function treeOf(top: SnapshotId, snapshots: SnapshotStore): Tree {
+  return openChainTree(
+    snapshots
+      .chain(top)
+      .map(({ folder }) => folder)
+      .toReversed(),
+  );
+}
+
+type Around = {
+  readonly snapshots: SnapshotStore;
+  /** Of the image. */
+  readonly tree: Tree;
+  readonly layerOf: (path: ByteString) => SnapshotId | undefined;
+  readonly content: SnapshotId;
+};
+
+/** Files with an execute bit that a layer put into the image and that are still those; nothing for a whole distribution. */
+async function programsIn(
+  layer: SnapshotId,
+  { snapshots, tree, layerOf, content }: Around,
+  signal: AbortSignal,
+): Promise<readonly ByteString[]> {
+  const own = snapshots.chain(layer).at(-1);
+  if (own === undefined) return [];
+  const layerTree = openChainTree([own.folder]);
+  if (['etc/os-release', 'usr/lib/os-release'].some((path) => layerTree.entry(fromText(path)) !== undefined)) return [];
+  const found: ByteString[] = [];
+  const waiting: ByteString[] = [asByteString('')];
+  for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
+    signal.throwIfAborted();
+    for (const entry of layerTree.list(folder)) {
+      if (entry.kind === 'folder') waiting.push(entry.path);
+      else if (
+        entry.kind === 'file' &&
+        (entry.mode & 0o111) !== 0 &&
+        tree.entry(entry.path)?.kind === 'file' &&
+        layerOf(entry.path) === content
+      )
+        found.push(asByteString(`/${entry.path}`));
+    }
+    if (found.length > mostPrograms) return [];
+    // Whoever wants to end this is heard.
+    await Promise.resolve();
+  }
+  return found;
+}
+
+function userOf(spec: string, tree: Tree): PayloadRequest['user'] {
+  const text = (path: string): string | undefined => {
+    const { entry } = tree.resolve(fromText(path), true);
+    return entry?.kind === 'file' ? new TextDecoder().decode(tree.readFile(entry, accountFileLimit)) : undefined;
+  };
+  try {
+    const { uid, gid, additionalGids } = resolveUser(spec, { passwd: text('etc/passwd'), group: text('etc/group') });
+    return { uid, gids: [gid, ...additionalGids] };
+  } catch (error) {
+    if (error instanceof JettisonError && error.fault === 'user') return { message: error.message, hint: error.hint };
+    throw error;
+  }
+}
+
+function filesOf(tree: Tree): PayloadFiles {
+  const known = new Map<ByteString, TreeEntry>();
+  return {
+    find(path) {
+      const entry = resolved(tree, path);
+      if (entry === undefined) return undefined;
+      known.set(entry.path, entry);
+      const { mode, uid, gid, size } = entry;
+      return { path: entry.path, kind: entry.kind === 'file' || entry.kind === 'folder' ? entry.kind : 'other', mode, uid, gid, size };
+    },
+    use<T>({ path }: PayloadEntry, read: (bytes: FileBytes) => T): T {
+      const entry = known.get(path);
+      if (entry?.kind !== 'file') return read({ size: 0, read: () => new Uint8Array(0) });
+      const file = openEntryFile(entry);
+      try {
+        return read({
+          size: entry.size,
+          read(offset, length) {
+            const bytes = new Uint8Array(Math.max(0, Math.min(length, entry.size - offset)));
+            return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, offset));
+          },
+        });
+      } finally {
+        closeSync(file);
+      }
+    },
+  };
+}
+
+/** What the kernel would find: something below a file, or links in a circle, is nothing. */
+function resolved(tree: Tree, path: ByteString): TreeEntry | undefined {
+  try {
+    return tree.resolve(asByteString(path.slice(1)), true).entry;
+  } catch (error) {
+    if (isCode(error, 'linux/symlink-loop')) return undefined;
+    throw error;
+  }
+}

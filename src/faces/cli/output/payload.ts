@@ -1,0 +1,68 @@
+/** What an image would not start for, or lacks, in words and as JSON. */
+import type { CheckedFinding, PayloadCheck } from '#engine/payload-requests.ts';
+import type { Json } from '#ground/base/canonical-json.ts';
+import { harmless } from './text.ts';
+
+const mostFindings = 10;
+
+/** The last lines of a build: what was found, and what to add. Nothing where nothing was found. */
+export function payloadLines(checks: readonly PayloadCheck[]): readonly string[] {
+  return checks.flatMap((check) => {
+    const { findings, platform, lines } = check;
+    const shown = findings
+      .slice(0, mostFindings)
+      .map((one) => `check: ${checks.length > 1 ? `[${platform}] ` : ''}${findingLine(one, check)}`);
+    const more = findings.length - shown.length;
+    const rest = more > 0 ? [`check: ${more} more finding${more === 1 ? '' : 's'}: see "jettison check"`] : [];
+    const added = lines.length > 0 ? ['check: add to the final stage:', ...lines.map((line) => `check:   ${harmless(line, false)}`)] : [];
+    return [...shown, ...rest, ...added];
+  });
+}
+
+/** What `jettison check` prints. */
+export function payloadText(check: PayloadCheck): string {
+  const { findings, programs, lines } = check;
+  if (findings.length === 0)
+    return `Nothing found that would keep it from starting (${programs} program${programs === 1 ? '' : 's'} looked at).\n`;
+  const added = lines.length > 0 ? ['', 'Add to the final stage:', ...lines.map((line) => `  ${harmless(line, false)}`)] : [];
+  return [...findings.map((one) => findingLine(one, check)), ...added, ''].join('\n');
+}
+
+/** `ERROR: ENTRYPOINT: "/app" was linked for ... (COPY --from=build /app /app, Dockerfile:5)` */
+function findingLine(finding: CheckedFinding, { dockerfile }: PayloadCheck): string {
+  const { severity, root, message, origin, hint, fixes } = finding;
+  const line = origin?.line === undefined ? '' : `, ${dockerfile ?? 'Dockerfile'}:${origin.line}`;
+  const place = origin === undefined ? '' : ` (${origin.text}${line})`;
+  const stages = [...new Set(fixes.map(({ stage }) => stage))];
+  const has =
+    stages.length === 0
+      ? ''
+      : `; stage ${stages.map((stage) => `"${stage}"`).join(', ')} has ${fixes.length === 1 ? 'it' : 'what it needs'}`;
+  return harmless(
+    `${severity === 'error' ? 'ERROR' : 'WARNING'}: ${root}: ${message}${has}${place}${hint === undefined ? '' : `. ${hint}`}`,
+    false,
+  );
+}
+
+/** The document of `jettison check --format json`: docs/check.md says what its members are. */
+export function payloadJson({ imageId, platform, findings, programs, lines, dockerfile }: PayloadCheck): Json {
+  return {
+    version: 1,
+    image: imageId,
+    platform,
+    dockerfile: dockerfile ?? null,
+    programs,
+    findings: findings.map(({ rule, severity, root, file, message, missing, hint, origin, fixes }) => ({
+      rule,
+      severity,
+      root,
+      file: file ?? null,
+      message,
+      missing: missing ?? null,
+      hint: hint ?? null,
+      origin: origin === undefined ? null : { instruction: origin.text, stage: origin.stage ?? null, line: origin.line ?? null },
+      fixes: fixes.map(({ stage, source, destination, line }) => ({ stage, source, destination, line })),
+    })),
+    lines: [...lines],
+  };
+}

@@ -1,0 +1,166 @@
+/** Will the container start? Looks at what an image starts and at what was copied into it; nothing of it is run. */
+import { asByteString, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
+import type { Closure, World } from './closure.ts';
+import { closedFolder, joined, type PayloadFiles, type PayloadUser } from './files.ts';
+import type { Finding, FindingRoot } from './finding.ts';
+import { readLoaderCache } from './loader-cache.ts';
+import { lookAt } from './look.ts';
+import { shebang } from './command.ts';
+import { startCommand, startFile, type Start } from './start.ts';
+import { checkSurroundings } from './surroundings.ts';
+
+/** What an image's config says of its start. */
+export type StartSettings = {
+  readonly entrypoint: readonly string[];
+  readonly command: readonly string[];
+  /** `NAME=value`. */
+  readonly environment: readonly string[];
+  /** '' for the root. */
+  readonly workingDirectory: string;
+  /** Of HEALTHCHECK, with its first word; none for nothing. */
+  readonly healthcheck: readonly string[];
+  /** Of SHELL; none for the usual one. */
+  readonly shell: readonly string[];
+  /** As OCI names it. */
+  readonly architecture: string;
+};
+
+export type PayloadRequest = {
+  readonly files: PayloadFiles;
+  readonly settings: StartSettings;
+  /** Who it runs as; or why nobody knows that. */
+  readonly user: PayloadUser | { readonly message: string; readonly hint: string | undefined };
+  /** Stages of the same build: those whose files were copied first. */
+  readonly stages: readonly { readonly name: string; readonly files: PayloadFiles }[];
+  /** Real paths, absolute, of files that were copied into the image. */
+  readonly brought: readonly ByteString[];
+  /** The file of a stage that was copied to a real path. */
+  readonly cameFrom: World['cameFrom'];
+};
+
+export type PayloadReport = {
+  /** Errors first. */
+  readonly findings: readonly Finding[];
+  /** How many programs were followed. */
+  readonly programs: number;
+};
+
+/** As runtimes set it where an image says nothing. */
+const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Throws what `files` throws. */
+export function checkPayload(request: PayloadRequest): PayloadReport {
+  const { settings } = request;
+  const world = worldOf(request);
+  const closures = new Map<ByteString, Closure>();
+  const at = (root: FindingRoot, isCertain: boolean): Start => ({
+    world,
+    architecture: settings.architecture,
+    root,
+    isCertain,
+    onProgram: (closure) => {
+      const [program] = closure.objects;
+      if (program !== undefined) closures.set(program.path, closure);
+    },
+  });
+  const findings = [
+    ...userFindings(request),
+    ...folderFindings(world),
+    ...startFindings(settings, at),
+    ...healthFindings(settings, at),
+    ...broughtFindings(request.brought, world, at),
+    ...checkSurroundings([...closures.values()], world),
+  ];
+  return { findings: distinct(findings), programs: closures.size };
+}
+
+function worldOf({ files, settings, user, stages, cameFrom }: PayloadRequest): World {
+  const environment = new Map<string, string>([['PATH', usualPath]]);
+  for (const line of settings.environment) {
+    const at = line.indexOf('=');
+    if (at > 0) environment.set(line.slice(0, at), line.slice(at + 1));
+  }
+  return {
+    look: lookAt(files, readLoaderCache),
+    stages: stages.map((stage) => ({ name: stage.name, look: lookAt(stage.files, readLoaderCache) })),
+    environment,
+    workingDirectory: joined('/', fromText(settings.workingDirectory)),
+    user: 'uid' in user ? user : { uid: 0, gids: [0] },
+    cameFrom,
+  };
+}
+
+function userFindings({ user }: PayloadRequest): readonly Finding[] {
+  if ('uid' in user) return [];
+  return [
+    { rule: 'unknown-user', severity: 'error', root: 'USER', file: undefined, missing: undefined, remedies: [], ...user, hint: user.hint },
+  ];
+}
+
+/** A folder that is not there is made when the container starts. */
+function folderFindings(world: World): readonly Finding[] {
+  const { look, workingDirectory, user } = world;
+  const entry = look.find(workingDirectory);
+  if (entry === undefined) return [];
+  const shown = toText(workingDirectory);
+  const common = { rule: 'working-directory', root: 'WORKDIR', file: shown, missing: undefined, remedies: [] } as const;
+  if (entry.kind !== 'folder')
+    return [{ ...common, severity: 'error', message: `The working directory "${shown}" is not a folder`, hint: 'Name a folder' }];
+  const closed = closedFolder(user, { ...entry, path: asByteString(`${entry.path}/.`) }, look);
+  if (closed === undefined) return [];
+  const message = `The image's user (uid ${user.uid}) may not go into the working directory "${shown}"`;
+  return [{ ...common, severity: 'error', message, hint: `Give "${toText(closed)}" the mode 755, or another owner` }];
+}
+
+function startFindings({ entrypoint, command }: StartSettings, at: (root: FindingRoot, isCertain: boolean) => Start): readonly Finding[] {
+  if (entrypoint.length > 0) return startCommand([...entrypoint, ...command], at('ENTRYPOINT', true));
+  return command.length > 0 ? startCommand(command, at('CMD', true)) : [];
+}
+
+function healthFindings({ healthcheck, shell }: StartSettings, at: (root: FindingRoot, isCertain: boolean) => Start): readonly Finding[] {
+  const [kind = '', ...words] = healthcheck;
+  if (kind === 'CMD' && words.length > 0) return startCommand(words, at('HEALTHCHECK', false));
+  if (kind !== 'CMD-SHELL') return [];
+  return startCommand([...(shell.length > 0 ? shell : ['/bin/sh', '-c']), ...words], at(shell.length > 0 ? 'SHELL' : 'HEALTHCHECK', false));
+}
+
+/** Programs, and scripts where commands lie: in other folders scripts are data as often as not. */
+function broughtFindings(
+  paths: readonly ByteString[],
+  world: World,
+  at: (root: FindingRoot, isCertain: boolean) => Start,
+): readonly Finding[] {
+  const searched = new Set((world.environment.get('PATH') ?? '').split(':').map((folder) => joined('/', fromText(folder))));
+  return paths.flatMap((path) => {
+    const entry = world.look.find(path);
+    if (entry?.kind !== 'file' || (entry.mode & 0o111) === 0) return [];
+    if (shebang(world.look.head(entry)) !== undefined)
+      return isWhereCommandsAre(path, searched) ? startFile(path, at('COPY', false), 0) : [];
+    const elf = world.look.elf(entry);
+    if ('fault' in elf || (elf.kind !== 'program' && elf.interpreter === undefined)) return [];
+    return startFile(path, at('COPY', false), 0);
+  });
+}
+
+function isWhereCommandsAre(path: string, searched: ReadonlySet<string>): boolean {
+  const folder = path.slice(0, path.lastIndexOf('/')) || '/';
+  return searched.has(folder) || (/\/s?bin$/u.test(folder) && !folder.includes('/node_modules/'));
+}
+
+/** What several roots run into is said once, of the gravest. */
+function distinct(findings: readonly Finding[]): readonly Finding[] {
+  const ordered = [
+    ...findings.filter(({ severity }) => severity === 'error'),
+    ...findings.filter(({ severity }) => severity === 'warning'),
+  ];
+  const seen = new Set<string>();
+  return ordered.filter(({ rule, file, missing, message }) => {
+    const key =
+      rule === 'missing-library' || rule === 'missing-version' || rule === 'missing-loader'
+        ? `${rule} ${file ?? ''} ${missing ?? ''}`
+        : `${rule} ${message}`;
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}

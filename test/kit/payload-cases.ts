@@ -1,0 +1,177 @@
+/** Starts of the payloads of test/fixtures/payloads, good and bad, and how they end. */
+
+export type PayloadCase = {
+  readonly name: string;
+  /** The stage of the Dockerfile. */
+  readonly tree: 'bare' | 'box' | 'deb' | 'deb-cached' | 'deb-system' | 'musl' | 'musl-system' | 'old';
+  readonly words: readonly string[];
+  /** undefined: whatever the runtime does, which depends on the machine's own C library. */
+  readonly starts: boolean | undefined;
+  readonly environment?: readonly string[];
+  /** uid and gid. */
+  readonly user?: number;
+  readonly folder?: string;
+};
+
+type More = Partial<Omit<PayloadCase, 'tree' | 'words' | 'starts'>>;
+
+function good(tree: PayloadCase['tree'], words: string | readonly string[], more: More = {}): PayloadCase {
+  return caseOf(tree, words, { ...more, starts: true });
+}
+
+function bad(tree: PayloadCase['tree'], words: string | readonly string[], more: More = {}): PayloadCase {
+  return caseOf(tree, words, { ...more, starts: false });
+}
+
+function caseOf(tree: PayloadCase['tree'], words: string | readonly string[], more: More & Pick<PayloadCase, 'starts'>): PayloadCase {
+  const all = typeof words === 'string' ? [words] : words;
+  const { environment = [], user, folder } = more;
+  const name = [
+    tree,
+    ...environment,
+    ...(user === undefined ? [] : [`uid ${user}`]),
+    ...(folder === undefined ? [] : [folder]),
+    JSON.stringify(all),
+  ].join(' ');
+  return { name, tree, words: all, ...more };
+}
+
+const libraryPath = (path: string): More => ({ environment: [`LD_LIBRARY_PATH=${path}`] });
+const path = (folders: string): More => ({ environment: [`PATH=${folders}`] });
+const user = 1000;
+
+const programs: readonly PayloadCase[] = [
+  good('bare', '/p/bin/static'),
+  good('bare', '/p/bin/static-pie'),
+  bad('bare', '/p/bin/dynamic'),
+  bad('bare', '/p/bin/fixed'),
+  bad('box', '/p/bin/dynamic'),
+  good('deb', '/p/bin/dynamic'),
+  good('deb', '/p/bin/fixed'),
+  good('deb', '/p/bin/parses'),
+  caseOf('old', '/p/bin/dynamic', { starts: undefined }),
+  caseOf('old', '/p/bin/parses', { starts: undefined }),
+  bad('deb', '/p/bin/no-loader'),
+  good('deb', '/p/bin/relative-loader'),
+  bad('deb', '/p/bin/relative-loader', { folder: '/p' }),
+  bad('deb', '/p/bin/closed-loader'),
+  bad('deb', '/p/bin/arm-loader'),
+  bad('deb', '/p/bin/text-loader'),
+  bad('bare', '/p/bin/arm'),
+  bad('bare', '/p/bin/relocatable'),
+  bad('bare', '/p/bin/cut'),
+  bad('bare', '/p/bin/empty'),
+  bad('bare', '/p/bin/no-x'),
+  bad('bare', '/p/bin/folder'),
+  bad('bare', '/p/bin/nothing'),
+  bad('bare', '/p/bin/static/x'),
+  good('bare', '/p/bin/owner-only'),
+  bad('bare', '/p/bin/owner-only', { user }),
+  good('bare', '/p/closed/program'),
+  bad('bare', '/p/closed/program', { user }),
+  good('bare', '/p/bin/static', { user }),
+];
+
+const libraries: readonly PayloadCase[] = [
+  bad('deb', '/p/bin/foo'),
+  good('deb', '/p/bin/foo', libraryPath('/p/lib')),
+  good('deb', '/p/bin/foo', libraryPath('/nowhere:/p/opt')),
+  good('deb', '/p/bin/foo', { ...libraryPath(':/nowhere'), folder: '/p/lib' }),
+  good('deb', '/p/bin/foo', { ...libraryPath('lib'), folder: '/p' }),
+  good('deb-system', '/p/bin/foo'),
+  good('deb-cached', '/p/bin/foo'),
+  bad('deb', '/p/bin/foo-origin'),
+  good('deb', '/p/bin/foo-origin', { folder: '/p/lib', ...libraryPath('.') }),
+  good('deb', '/p/bin/foo-braces'),
+  good('deb', '/p/bin/foo-rpath'),
+  bad('deb', '/p/bin/foo-runpath'),
+  good('deb', '/p/bin/foo-runpath', libraryPath('/p/lib')),
+  bad('deb', '/p/bin/foo-nowhere'),
+  bad('deb', '/p/bin/foo-empty'),
+  good('deb', '/p/bin/foo-empty', { folder: '/p/lib', ...libraryPath('/p/lib') }),
+  good('deb-system', '/p/bin/foo-lib'),
+  good('deb-system', '/p/bin/foo-platform'),
+  good('deb', '/p/bin/needs-path', { folder: '/p' }),
+  bad('deb', '/p/bin/needs-path'),
+  bad('deb', '/p/bin/half-runpath'),
+  good('deb', '/p/bin/half-rpath'),
+  ...['text', 'arm', 'empty', 'dangling', 'loop', 'folder'].map((folder) => bad('deb', '/p/bin/foo', libraryPath(`/p/odd/${folder}`))),
+  good('deb', '/p/bin/foo', libraryPath('/p/odd/arm:/p/lib')),
+  bad('deb', '/p/bin/foo', libraryPath('/p/odd/text:/p/lib')),
+  good('deb', '/p/bin/foo', libraryPath('/p/odd/dangling:/p/lib')),
+  good('deb', '/p/bin/foo', libraryPath('/p/odd/link')),
+  good('deb', '/p/bin/foo', libraryPath('/p/odd/unreadable')),
+  bad('deb', '/p/bin/foo', { ...libraryPath('/p/odd/unreadable'), user }),
+  good('deb', '/p/bin/versioned', libraryPath('/p/v2')),
+  bad('deb', '/p/bin/versioned', libraryPath('/p/v1')),
+  good('deb', '/p/bin/versioned', libraryPath('/p/v0')),
+];
+
+const scripts: readonly PayloadCase[] = [
+  ...['sh', 'spaces', 'env', 'env-split', 'script-of-script', 'relative'].map((name) => good('deb', `/p/scripts/${name}`)),
+  good('box', '/p/scripts/sh'),
+  good('box', '/p/scripts/sh-body-crlf'),
+  good('deb', '/p/scripts/bash'),
+  bad('box', '/p/scripts/bash'),
+  bad('bare', '/p/scripts/sh'),
+  good('deb', '/p/scripts/dynamic-interpreter'),
+  bad('box', '/p/scripts/dynamic-interpreter'),
+  bad('deb', '/p/scripts/relative', { folder: '/p' }),
+  ...[
+    'sh-crlf',
+    'sh-option-crlf',
+    'env-crlf',
+    'env-two',
+    'env-missing',
+    'env-split-missing',
+    'nowhere',
+    'empty-name',
+    'no-shebang',
+    'itself',
+  ].map((name) => bad('deb', `/p/scripts/${name}`)),
+  ...['folder', 'plain-interpreter', 'text-interpreter', 'long'].map((name) => bad('deb', `/p/scripts/${name}`)),
+  bad('box', '/p/scripts/sh-option-crlf'),
+  good('deb', '/p/scripts/unreadable'),
+  bad('deb', '/p/scripts/unreadable', { user }),
+  bad('box', '/p/scripts/env-crlf'),
+];
+
+const commands: readonly PayloadCase[] = [
+  good('bare', 'tool', path('/p/path1:/p/path2')),
+  bad('bare', 'tool', path('/p/path1')),
+  bad('bare', 'tool', path('/p/bin')),
+  bad('bare', 'tool'),
+  good('bare', 'linked', path('/p/path2')),
+  bad('bare', 'dangling', path('/p/path2')),
+  bad('bare', 'loop', path('/p/path2')),
+  good('bare', './static', { folder: '/p/bin' }),
+  good('bare', 'bin/static', { folder: '/p' }),
+  bad('bare', './static', { folder: '/p' }),
+  good('deb', ['/bin/sh', '-c', '/p/bin/static']),
+  good('deb', ['/bin/sh', '-c', 'exec /p/bin/dynamic --flag']),
+  good('deb', ['/bin/sh', '-c', 'echo started']),
+  good('deb', ['/bin/sh', '-c', '/p/bin/nothing || echo started']),
+  good('deb', ['/bin/sh', '-c', '/p/scripts/no-shebang']),
+  bad('deb', ['/bin/sh', '-c', '/p/bin/nothing']),
+  bad('deb', ['/bin/sh', '-c', '/p/bin/no-x']),
+  bad('deb', ['/bin/sh', '-c', 'nothing --flag']),
+  bad('deb', ['/bin/bash', '-c', '/p/bin/foo']),
+  bad('bare', ['/bin/sh', '-c', '/p/bin/static']),
+  good('box', ['sh', '-c', '/p/bin/static']),
+  bad('box', ['sh', '-c', '/p/bin/dynamic']),
+];
+
+const musl: readonly PayloadCase[] = [
+  good('musl', '/p/musl/plain'),
+  bad('deb', '/p/musl/plain'),
+  bad('box', '/p/musl/plain'),
+  bad('musl', '/p/bin/dynamic'),
+  bad('musl', '/p/musl/foo'),
+  good('musl-system', '/p/musl/foo'),
+  good('musl', '/p/musl/foo', libraryPath('/p/musl/lib')),
+  bad('musl', '/p/musl/foo', libraryPath('/p/musl/text')),
+  good('musl', '/p/musl/foo-origin'),
+  good('musl', '/p/musl/deep-runpath'),
+];
+
+export const payloadCases: readonly PayloadCase[] = [...programs, ...libraries, ...scripts, ...commands, ...musl];
