@@ -1,8 +1,11 @@
 import { createContainer } from '#engine/create-container.ts';
+import type { FailedStart } from '#engine/explain-start.ts';
 import { findContainer } from '#engine/find-container.ts';
 import { holdContainer } from '#engine/hold-container.ts';
 import { launch } from '#engine/launch.ts';
 import type { CreateRequest } from '#engine/container-requests.ts';
+import type { Engine } from '#engine/open.ts';
+import type { Report } from '#formats/progress/event.ts';
 import { isCode, JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { usualDetachKeys } from '../detach-keys.ts';
@@ -63,9 +66,24 @@ export const runCommand = defineCommand({
     if (outlivesCommand(request, options.signals))
       return await startAttached(engine, container, { attaching, report: screen.report }, around, signal);
     const holding = { own: attaching, awaitsClient: false, size: undefined, onReady: nothing, onStart: nothing };
-    return await holdContainer(engine, id, holding, screen.report, signal);
+    try {
+      return await holdContainer(engine, id, holding, screen.report, signal);
+    } catch (error) {
+      throw await explained(engine, { spec: container.spec, error }, screen.report, signal);
+    }
   },
 });
+
+/** The same error, with what the image lacks in the place of its hint. */
+async function explained(engine: Engine, failed: FailedStart, report: Report, signal: AbortSignal): Promise<unknown> {
+  const { error } = failed;
+  if (!(error instanceof JettisonError) || !error.code.startsWith('runtime/')) return error;
+  const { explainStart } = await import('#engine/explain-start.ts');
+  const check = await explainStart(engine, failed, report, signal);
+  if (check === undefined) return error;
+  const { payloadHint } = await import('../output/payload.ts');
+  return new JettisonError(error.code, error.message, { fault: error.fault, notes: error.notes, cause: error, hint: payloadHint(check) });
+}
 
 function nothing(): void {}
 

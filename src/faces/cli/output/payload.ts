@@ -28,9 +28,18 @@ export function payloadText(check: PayloadCheck): string {
   return [...findings.map((one) => findingLine(one, check)), ...added, ''].join('\n');
 }
 
+/** Behind the error of a start that failed. */
+export function payloadHint(check: PayloadCheck): string {
+  const added = check.lines.length > 0 ? ['Add to the final stage:', ...check.lines.map((line) => `  ${harmless(line, false)}`)] : [];
+  return [...check.findings.map((one) => wordsOf(one, check)), ...added].join('\n');
+}
+
 /** `ERROR: ENTRYPOINT: "/app" was linked for ... (COPY --from=build /app /app, Dockerfile:5)` */
-function findingLine(finding: CheckedFinding, { dockerfile }: PayloadCheck): string {
-  const { severity, root, message, origin, hint, fixes } = finding;
+function findingLine(finding: CheckedFinding, check: PayloadCheck): string {
+  return `${finding.severity === 'error' ? 'ERROR' : 'WARNING'}: ${finding.root}: ${wordsOf(finding, check)}`;
+}
+
+function wordsOf({ message, origin, hint, fixes }: CheckedFinding, { dockerfile }: PayloadCheck): string {
   const line = origin?.line === undefined ? '' : `, ${dockerfile ?? 'Dockerfile'}:${origin.line}`;
   const place = origin === undefined ? '' : ` (${origin.text}${line})`;
   const stages = [...new Set(fixes.map(({ stage }) => stage))];
@@ -38,10 +47,7 @@ function findingLine(finding: CheckedFinding, { dockerfile }: PayloadCheck): str
     stages.length === 0
       ? ''
       : `; stage ${stages.map((stage) => `"${stage}"`).join(', ')} has ${fixes.length === 1 ? 'it' : 'what it needs'}`;
-  return harmless(
-    `${severity === 'error' ? 'ERROR' : 'WARNING'}: ${root}: ${message}${has}${place}${hint === undefined ? '' : `. ${hint}`}`,
-    false,
-  );
+  return harmless(`${message}${has}${place}${hint === undefined ? '' : `. ${hint}`}`, false);
 }
 
 /** The document of `jettison check --format json`: docs/check.md says what its members are. */
