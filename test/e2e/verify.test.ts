@@ -1,7 +1,7 @@
 /** `jettison verify` on ten projects: four that make the same each time, and six with a fault of one kind each, which is named by line, file and kind. */
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
@@ -132,6 +132,37 @@ describe('verify', { concurrency: 4 }, () => {
       for (const told of tells) assert.match(stdout, told);
     });
   }
+
+  test('an image: built as it was the last time and compared; what cannot be built again is refused by reason', async () => {
+    const folder = sandbox.files(
+      { file: 'one\n', Dockerfile: 'FROM busybox\nARG WORD\nCOPY file /\nRUN echo $WORD > /word\n' },
+      'of-image/context',
+    );
+    const build = ['build', '-q', '-t', 'steady', '--build-arg', 'WORD=x', '--label', 'a=b', '-f', 'context/Dockerfile', 'context'];
+    const cwd = join(folder, '..');
+    const id = (await sandbox.succeed(build, { cwd })).trim();
+    const same = await sandbox.jettison(['verify', 'steady']);
+    assert.equal(same.status, 0, same.stdout + same.stderr);
+    assert.ok(same.stdout.includes(`make the image ${id}.\nIt is the image steady.\n`), same.stdout);
+
+    sandbox.files({ file: 'two\n' }, 'of-image/context');
+    const other = await sandbox.jettison(['verify', '--json', 'steady']);
+    assert.equal(other.status, 1, other.stdout + other.stderr);
+    const told = JSON.parse(other.stdout) as { readonly isSame: boolean; readonly image: object };
+    assert.deepEqual([told.isSame, told.image], [true, { name: 'steady', id, isSame: false }]);
+
+    const refuse = async (words: readonly string[], why: RegExp): Promise<void> => {
+      const refused = await sandbox.jettison(['verify', ...words]);
+      assert.equal(refused.status, 1, refused.stdout);
+      assert.match(refused.stderr, why);
+    };
+    await refuse(['--target', 'x', 'steady'], /"--target" does not go with an image/u);
+    await refuse(['busybox'], /Image busybox cannot be built again: no build that is listed here gave it/u);
+    await sandbox.succeed(['build', '-q', '-t', 'piped', '-f', '-', folder], { input: 'FROM busybox\nCOPY file /piped\n' });
+    await refuse(['piped'], /its build is not written down as it was typed\n.*standard input/u);
+    renameSync(cwd, `${cwd}-gone`);
+    await refuse(['steady'], /the folder "[^"]*of-image", where it was built, is gone/u);
+  });
 });
 
 test('each cause is told once, also over one that hides it; steps that only got other files are not', async () => {

@@ -1,14 +1,23 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { buildOfImage } from '#engine/build-of-image.ts';
+import type { BuildRequest } from '#engine/build-requests.ts';
+import type { Engine } from '#engine/open.ts';
 import { verifyBuild } from '#engine/verify.ts';
 import type { Unsteady, Verified } from '#engine/verify-requests.ts';
+import type { Digest } from '#ground/base/digest.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
 import type { LayerDifference } from '#execution/worker/contract.ts';
-import { defineCommand } from '../command.ts';
+import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
-import { flag, type ValuesOf } from '../option.ts';
+import { flag, type Option, type ValuesOf } from '../option.ts';
 import { goJson } from '../output/go-json.ts';
 import { harmless } from '../output/text.ts';
 import { buildOptions, notBuiltOptions, requestOf, type BuildOptions } from './build-request.ts';
-import { readRetries } from './retry-options.ts';
+import { requestOfWords } from './build-words.ts';
+import { readRetries, retryOptions } from './retry-options.ts';
 
 /** Those of `build` that say what is built: nothing of it is kept, and no cache is asked. */
 const {
@@ -39,27 +48,68 @@ const options = { ...shared, json: flag('json', { help: 'Print JSON' }) };
 export const verifyCommand = defineCommand({
   name: 'verify',
   summary: 'Build twice under changed conditions, and name the steps that make other files each time',
-  usage: '[OPTIONS] PATH | ADDRESS | -',
+  usage: '[OPTIONS] PATH | ADDRESS | - | IMAGE',
   options,
   notBuilt: notBuiltOptions,
   arguments: [1, 1],
   async run(given, around, signal) {
     const { isolation, json } = given.options;
     const { stdout, stderr } = around.streams;
-    const request = await requestOf(asBuild(given.options), given.arguments[0] ?? '', around, signal);
+    const [what = ''] = given.arguments;
     await using engine = await engineFor(around, {
       network: readRetries(given.options),
       ...(isolation === undefined ? {} : { isolation }),
     });
+    const isImage = what !== '-' && !existsSync(resolve(around.currentFolder, what)) && engine.images.find(what) !== undefined;
+    const { request, image } = isImage
+      ? await requestOfImage(engine, { name: what, given: given.options }, around, signal)
+      : { request: await requestOf(asBuild(given.options), what, around, signal), image: undefined };
     const report = (event: ProgressEvent): void => {
       if (event.kind === 'note') stderr.write(`${harmless(event.text, false)}\n`);
       else if (event.kind === 'warning') stderr.write(`WARNING: ${harmless(event.message, false)}\n`);
     };
     const verified = await verifyBuild(engine, request, report, signal);
-    stdout.write(json ? `${goJson(documentOf(verified))}\n` : describe(verified));
-    return verified.isSame ? 0 : 1;
+    const rebuilt = image && { ...image, isSame: verified.images.some(({ first }) => first === image.id) };
+    if (json) stdout.write(`${goJson({ ...documentOf(verified), ...(rebuilt === undefined ? {} : { image: rebuilt }) })}\n`);
+    else stdout.write(`${describe(verified)}${rebuilt === undefined || !verified.isSame ? '' : rebuiltText(rebuilt)}`);
+    return verified.isSame && rebuilt?.isSame !== false ? 0 : 1;
   },
 });
+
+type NamedImage = { readonly name: string; readonly id: Digest };
+type OfImage = { readonly name: string; readonly given: ValuesOf<typeof options> };
+
+/** As it was built the last time: of the options only those count that say how, not what. Throws `cli/usage` for others. */
+async function requestOfImage(
+  engine: Engine,
+  { name, given }: OfImage,
+  around: Surroundings,
+  signal: AbortSignal,
+): Promise<{ readonly request: BuildRequest; readonly image: NamedImage }> {
+  const how: ReadonlySet<Option<unknown>> = new Set<Option<unknown>>([
+    options.json,
+    options.jobs,
+    options.isolation,
+    ...Object.values(retryOptions),
+  ]);
+  const values: Readonly<Record<string, unknown>> = given;
+  const other = Object.entries(options).find(([key, option]) => !how.has(option) && !isDeepStrictEqual(values[key], option.initial));
+  if (other !== undefined)
+    throw new JettisonError('cli/usage', `"--${other[1].long}" does not go with an image, which is built as it was the last time`, {
+      hint: 'Name the folder of its context instead',
+    });
+  const { image, asked } = await buildOfImage(engine, name);
+  const typed = await requestOfWords(asked.words, asked.folder, around, signal);
+  // This process stands in another folder than the one that it was typed in.
+  const file = typed.file !== undefined && typed.context.kind === 'folder' ? resolve(asked.folder, typed.file) : typed.file;
+  const request = { ...typed, file, jobs: given.jobs ?? typed.jobs };
+  return { request, image: { name, id: image.imageId } };
+}
+
+function rebuiltText({ name, id, isSame }: NamedImage & { readonly isSame: boolean }): string {
+  if (isSame) return `It is the image ${name}.\n`;
+  return `NOT ${name}, which is ${id}: what it is made of has changed since it was built.\n`;
+}
 
 function asBuild(given: ValuesOf<typeof options>): BuildOptions {
   return {
