@@ -5,6 +5,7 @@ export const floors = {
   languages: ['frontend', 'dockerfile', 'tutorial'],
   stores: [
     'db',
+    'events',
     'ssh',
     'content',
     'registry',
@@ -42,6 +43,7 @@ export const rooms: Readonly<Record<string, string>> = {
   tutorial: 'base',
   // stores
   db: 'base',
+  events: 'base db',
   ssh: 'base linux',
   content: 'base oci db',
   registry: 'base linux oci',
@@ -67,7 +69,7 @@ export const rooms: Readonly<Record<string, string>> = {
   replay: 'base linux tutorial',
   // engine
   engine:
-    'base oci graph progress packages provenance payload frontend dockerfile db ssh content registry distribution object transfer context files image volume network cache solver builds worker container exporter tutorial replay',
+    'base oci graph progress packages provenance payload frontend dockerfile db events ssh content registry distribution object transfer context files image volume network cache solver builds worker container exporter tutorial replay',
   // faces
   cli: 'base oci progress engine worker',
 };

@@ -18,6 +18,7 @@ import { unpackImage } from './fetch-image.ts';
 import { newImageName } from './images.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import { inspectHealthCheck } from './container-health.ts';
+import { noteContainer, noteTags } from './note-events.ts';
 import type { Engine } from './open.ts';
 
 export type CommitRequest = {
@@ -37,12 +38,11 @@ export async function commitContainer(engine: Engine, request: CommitRequest, re
   const container = findContainer(engine, request.container);
   engine.hold();
   await using _ = container.state.kind === 'running' && request.pauses ? await standStill(engine, container) : undefined;
-  return await withoutLostSnapshots(
-    engine,
-    async () => await commitOnce(engine, { request, container, name }, report, signal),
-    report,
-    signal,
-  );
+  const commit = async () => await commitOnce(engine, { request, container, name }, report, signal);
+  const id = await withoutLostSnapshots(engine, commit, report, signal);
+  noteContainer(engine, container, 'commit', { comment: request.message, imageID: id, imageRef: name[0] ?? '' });
+  noteTags(engine, id, name);
+  return id;
 }
 
 /** Until it is disposed. It may have ended by then. */

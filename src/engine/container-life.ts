@@ -8,6 +8,7 @@ import { askContainer, watchContainer } from '#execution/worker/control.ts';
 import { isUp } from './containers.ts';
 import { findContainer } from './find-container.ts';
 import { startContainer } from './launch.ts';
+import { noteContainer, signalText } from './note-events.ts';
 import type { Engine } from './open.ts';
 
 /** Seconds until a container that should stop is killed, where nobody says otherwise. */
@@ -32,7 +33,9 @@ export async function stopContainer(engine: Engine, container: Container, reques
     signal: request.signal ?? (spec.stopSignal || 'SIGTERM'),
     seconds: request.seconds ?? spec.stopTimeout ?? usualTimeout,
   } as const;
+  noteContainer(engine, container, 'kill', { signal: signalText(asked.signal) });
   await askUntilDown(engine, container, async (folder) => await askContainer(folder, asked), signal);
+  noteContainer(engine, container, 'stop');
 }
 
 /** Stops it where it runs, and starts it. */
@@ -45,6 +48,7 @@ export async function restartContainer(
 ): Promise<void> {
   await stopContainer(engine, container, request, signal);
   await startContainer(engine, findContainer(engine, container.id), report, signal);
+  noteContainer(engine, container, 'restart');
 }
 
 /** Sends a signal (`KILL`, `SIGHUP`, `9`). Throws `engine/container-not-running`, `runtime/unknown-signal`. */
@@ -53,6 +57,7 @@ export async function killContainer(engine: Engine, container: Container, name: 
   // A signal that is meant to end it is as good as a stop.
   if (stopSignal === '' || isSameSignal(name, 'SIGKILL') || isSameSignal(name, stopSignal)) engine.containers.noteStop(container.id, true);
   if (!(await ask(engine, container, { kind: 'signal', name }))) throw notRunning(container, 'kill');
+  noteContainer(engine, container, 'kill', { signal: signalText(name) });
 }
 
 function isSameSignal(one: string, other: string): boolean {
@@ -101,6 +106,7 @@ export async function pauseContainer(engine: Engine, container: Container): Prom
     throw new JettisonError('engine/container-paused', `Container ${container.name} is already paused`);
   if (!(await ask(engine, container, { kind: 'pause' }))) throw notRunning(container, 'pause');
   engine.containers.notePause(container.id, true);
+  noteContainer(engine, container, 'pause');
 }
 
 /** Throws `engine/container-not-paused`. */
@@ -108,6 +114,13 @@ export async function unpauseContainer(engine: Engine, container: Container): Pr
   if (container.state.kind !== 'paused' || !(await ask(engine, container, { kind: 'unpause' })))
     throw new JettisonError('engine/container-not-paused', `Container ${container.name} is not paused`);
   engine.containers.notePause(container.id, false);
+  noteContainer(engine, container, 'unpause');
+}
+
+/** Throws `container/name-taken`, `container/bad-name`. */
+export function renameContainer(engine: Engine, container: Container, name: string): void {
+  engine.containers.rename(container.id, name);
+  noteContainer(engine, findContainer(engine, container.id), 'rename', { oldName: `/${container.name}` });
 }
 
 async function ask(engine: Engine, { id, state }: Container, request: Parameters<typeof askContainer>[1]): Promise<boolean> {

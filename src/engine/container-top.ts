@@ -3,6 +3,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { Container } from '#execution/container/store.ts';
 import type { ProcessList } from '#execution/worker/top.ts';
 import { assertRuns, elsewhere, processOfContainer, runningState } from './container-process.ts';
+import { noteContainer } from './note-events.ts';
 import type { Engine } from './open.ts';
 
 export type { ProcessList } from '#execution/worker/top.ts';
@@ -28,5 +29,6 @@ export async function listContainerProcesses(
   const first = processOfContainer(engine, container)?.pid;
   if (first === undefined) throw elsewhere(container);
   const { listProcesses } = await import('#execution/worker/top.ts');
+  noteContainer(engine, container, 'top');
   return await listProcesses(first, { words, now: engine.now(), path: engine.environment['PATH'] ?? '' }, signal);
 }

@@ -6,6 +6,7 @@ import type { Container, ContainerState } from '#execution/container/store.ts';
 import { healthOf, type Health } from './container-health.ts';
 import { readContainerFilters } from './container-filters.ts';
 import { findContainer } from './find-container.ts';
+import { noteContainer } from './note-events.ts';
 import type { Engine } from './open.ts';
 import type { ContainerRow } from './container-requests.ts';
 import { removeAnonymousVolumes } from './volumes.ts';
@@ -106,6 +107,7 @@ async function removeContainer(
     await worker.release([snapshot], signal);
   }
   engine.containers.remove(container.id);
+  noteContainer(engine, container, 'destroy');
   if (volumes) removeAnonymousVolumes(engine, container.spec);
 }
 

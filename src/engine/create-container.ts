@@ -17,6 +17,7 @@ import { resultRemoved } from './build-uses.ts';
 import type { CreateRequest } from './container-requests.ts';
 import { fetchImage } from './fetch-image.ts';
 import { findContainer } from './find-container.ts';
+import { noteContainer } from './note-events.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
 import { resolveMounts } from './resolve-mounts.ts';
@@ -43,6 +44,7 @@ export async function createContainer(engine: Engine, request: CreateRequest, re
   });
   for (const mount of mounts) if (mount.kind === 'volume') engine.volumes.folderOf(mount.name);
   idFile?.write(id);
+  noteContainer(engine, findContainer(engine, id), 'create');
   return id;
 }
 

@@ -1,6 +1,7 @@
 /** What a build leaves behind: its images in the store, caches elsewhere, what `-o` asked for, and last the names. */
 import { printPlatform } from '#formats/oci/platform.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
+import { noteTags } from './note-events.ts';
 import type { BuildOutcome, BuildRequest, OutputRequest } from './build-requests.ts';
 import { confirmUses } from './build-uses.ts';
 import { builtImages, type BuiltImages } from './built-images.ts';
@@ -85,7 +86,10 @@ function confirm({ engine, results, solved }: Exporting): void {
 
 function name({ engine }: Exporting, { main, index, images, formOf }: BuiltImages, names: readonly string[]): void {
   for (const { imageId } of images) engine.images.setForm(imageId, formOf(imageId));
+  // A build that changes nothing is nothing that happened.
+  const moved = names.filter((one) => engine.images.find(one)?.imageId !== main.imageId);
   engine.images.tag(main.imageId, names);
+  noteTags(engine, main.imageId, moved);
   if (index !== undefined && names.length > 0) engine.indexes.save(index, names);
 }
 

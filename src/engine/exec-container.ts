@@ -1,4 +1,5 @@
 /** `exec`: one more process in a container that runs. */
+import { randomBytes } from 'node:crypto';
 import { isCode } from '#ground/base/errors.ts';
 import { startOf } from '#ground/base/process-identity.ts';
 import type { TerminalSize } from '#execution/worker/contract.ts';
@@ -6,6 +7,7 @@ import { askExec } from '#execution/worker/control.ts';
 import type { ExecProcess } from '#execution/worker/exec-process.ts';
 import { assertRuns, elsewhere, notRunning, runningState } from './container-process.ts';
 import type { Container } from './find-container.ts';
+import { noteContainer } from './note-events.ts';
 import type { Engine } from './open.ts';
 
 export type { ExecProcess } from '#execution/worker/exec-process.ts';
@@ -45,7 +47,22 @@ export async function execInContainer(engine: Engine, container: Container, wish
   if (worker.start === null || startOf(worker.pid) !== worker.start) throw elsewhere(container);
   const { startExec } = await import('#execution/worker/exec-process.ts');
   const stdin = wish.stdin ? 'own' : 'nothing';
-  return startExec({ worker: worker.pid, call, stdin, terminal, isDetached: wish.isDetached, isCaptured: wish.isCaptured === true });
+  const exec = startExec({ worker: worker.pid, call, stdin, terminal, isDetached: wish.isDetached, isCaptured: wish.isCaptured === true });
+  // Checks of health come again and again: what they find is told where it changes something.
+  if (wish.isCaptured !== true) noteExec(engine, container, { words, exec });
+  return exec;
+}
+
+function noteExec(
+  engine: Engine,
+  container: Container,
+  { words, exec }: { readonly words: readonly string[]; readonly exec: ExecProcess },
+): void {
+  const execID = randomBytes(32).toString('hex');
+  noteContainer(engine, container, `exec_create: ${words.join(' ')}`, { execID });
+  noteContainer(engine, container, `exec_start: ${words.join(' ')}`, { execID });
+  const noteEnd = (code: number): void => noteContainer(engine, container, 'exec_die', { execID, exitCode: String(code) });
+  exec.ended.then(noteEnd, () => undefined);
 }
 
 /** Exit codes of `docker exec` when it is not the command that failed: no such command, one that cannot be run, anything else. */

@@ -4,6 +4,7 @@ import type { Report } from '#formats/progress/event.ts';
 import { writeDraft } from '#stores/image/archive.ts';
 import { containerSnapshot, findContainer } from './container-files.ts';
 import { receiveFiles } from './file-streams.ts';
+import { noteContainer } from './note-events.ts';
 import type { Engine } from './open.ts';
 
 export type ExportRequest = {
@@ -21,6 +22,7 @@ export async function exportContainer(
 ): Promise<void> {
   const container = findContainer(engine, name);
   engine.hold();
+  noteContainer(engine, container, 'export');
   await using worker = await engine.filesWorker(undefined, signal);
   const place = await containerSnapshot(engine, { container, worker }, report, signal);
   const streams = worker.streams;

@@ -17,6 +17,7 @@ import type {
 import type { ContainerNetwork } from '#execution/network/container-network.ts';
 import { confineContainer } from './confine-container.ts';
 import { openContainerNetwork } from './container-network.ts';
+import { noteContainer } from './note-events.ts';
 import { unpackImage } from './fetch-image.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import { noSuchContainer } from './find-container.ts';
@@ -55,6 +56,7 @@ export async function holdContainer(engine: Engine, id: string, holding: Holding
     // While the lock is held: nobody can start what is about to go.
     if (found.spec.autoRemove) {
       engine.containers.remove(id);
+      noteContainer(engine, found, 'destroy');
       removeAnonymousVolumes(engine, found.spec);
     }
   }
@@ -158,6 +160,7 @@ async function runOnce(
     if (isNoted) return;
     isNoted = true;
     engine.containers.noteStart(id, engine.now(), isAgain);
+    noteContainer(engine, container, 'start');
   };
   const session: SessionRequest = {
     folder,
@@ -178,10 +181,19 @@ async function runOnce(
   try {
     const outcome = await runForwarding(worker, { request, session }, signal);
     noteStart();
+    noteDeath(engine, id, outcome);
     return outcome;
   } finally {
     await health.end();
   }
+}
+
+function noteDeath(engine: Engine, id: string, { code, isOutOfMemory }: ContainerOutcome): void {
+  const container = engine.containers.find(id);
+  if (container === undefined) return;
+  if (isOutOfMemory) noteContainer(engine, container, 'oom');
+  const seconds = Math.floor((engine.now() - (container.state.started ?? engine.now())) / 1000);
+  noteContainer(engine, container, 'die', { execDuration: String(seconds), exitCode: String(code) });
 }
 
 async function ownSnapshot(

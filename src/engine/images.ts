@@ -11,6 +11,7 @@ import { removeImage, type NamedBy } from '#stores/image/remove.ts';
 import { imageRows } from '#stores/image/rows.ts';
 import { noSuchImage, type ImageRecord } from '#stores/image/store.ts';
 import { isUp } from './containers.ts';
+import { noteImage, noteTags } from './note-events.ts';
 import type { Engine } from './open.ts';
 import { removeMembers } from './index-members.ts';
 import { refuseMounted, usedImages } from './mounted-images.ts';
@@ -102,6 +103,12 @@ export function tagImage(engine: Engine, source: string, target: string): void {
     engine.images.tag(image.imageId, [name]);
     if (index !== undefined) engine.indexes.save(index, [name]);
   });
+  noteTags(engine, image.imageId, [name]);
+}
+
+/** `untag` for each name that went, `delete` for each image. */
+export function noteRemoved(engine: Engine, removed: readonly RemovedImage[]): void {
+  for (const one of removed) noteImage(engine, one.kind === 'untagged' ? 'untag' : 'delete', one.kind === 'untagged' ? one.name : one.id);
 }
 
 /** Takes names away, and images when their last name goes. Throws `image/not-found`, `image/in-use`, `engine/image-in-use`. */
@@ -114,7 +121,9 @@ export async function removeImages(
   const removed: RemovedImage[] = [];
   for (const name of names) {
     signal.throwIfAborted();
-    removed.push(...removeOne(engine, name, options));
+    const gone = removeOne(engine, name, options);
+    noteRemoved(engine, gone);
+    removed.push(...gone);
   }
   return await Promise.resolve(removed);
 }

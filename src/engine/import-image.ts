@@ -12,6 +12,7 @@ import { documentOf } from '#execution/exporter/assemble.ts';
 import { changeConfig } from './config-changes.ts';
 import { layerSize } from './commit-container.ts';
 import { newImageName } from './images.ts';
+import { noteImage } from './note-events.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
 import { version } from './version.ts';
@@ -48,12 +49,14 @@ export async function importImage(engine: Engine, request: ImportRequest, report
     rootfs: { type: 'layers', diff_ids: [layer.diffId] },
     history: [{ created, comment }],
   } satisfies ImageConfig);
-  return engine.database.transaction(() => {
+  const id = engine.database.transaction(() => {
     const record = engine.images.save({ config: document.bytes, layers: [layer], now: engine.now() });
     engine.images.noteBlob({ ...layer.blob, diffId: layer.diffId, mediaType: mediaTypes.layer, madeHere: false });
     engine.images.tag(record.imageId, names);
     return record.imageId;
   });
+  noteImage(engine, 'import', id, names[0]);
+  return id;
 }
 
 /** The tar, unpacked from its compression, as a blob: its digest is the layer's DiffID. */

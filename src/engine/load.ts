@@ -17,6 +17,7 @@ import { badArchive } from '#stores/image/tar-index.ts';
 import { unpackImage } from './fetch-image.ts';
 import { layersOfChain } from './layer-chains.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
+import { noteImage } from './note-events.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { LoadedImage, LoadRequest } from './image-requests.ts';
@@ -69,6 +70,7 @@ export async function loadImage(engine: Engine, image: ArchivedImage, report: Re
     engine.images.tag(record.imageId, image.names);
     if (index !== undefined && image.names.length > 0) engine.indexes.save(index, image.names);
   });
+  noteImage(engine, 'load', record.imageId);
   return { id: record.imageId, names: image.names.map((name) => familiarReference(parseReference(name))) };
 }
 

@@ -8,6 +8,7 @@ import type { Endpoint, Network } from '#execution/network/store.ts';
 import type { Membership, NetworkPlace, OpenPort } from '#execution/network/wish.ts';
 import { isUp } from './containers.ts';
 import { processOfContainer } from './container-process.ts';
+import { noteNetwork } from './note-events.ts';
 import type { Engine } from './open.ts';
 
 export type { CreateNetwork } from '#execution/network/create.ts';
@@ -34,7 +35,9 @@ export async function createNetwork(engine: Engine, request: CreateNetwork): Pro
     });
   }
   const { createNetwork: create } = await import('#execution/network/create.ts');
-  return create(await engine.networks(), request, engine.now()).id;
+  const network = create(await engine.networks(), request, engine.now());
+  noteNetwork(engine, 'create', network);
+  return network.id;
 }
 
 /** By name. */
@@ -109,7 +112,10 @@ export function endpointId({ container, network }: Pick<Endpoint, 'container' | 
 
 /** Throws `network/not-found`, `network/in-use`, `network/predefined`. */
 export async function removeNetwork(engine: Engine, name: string): Promise<void> {
-  (await engine.networks()).remove(name);
+  const store = await engine.networks();
+  const network = store.get(name);
+  store.remove(name);
+  noteNetwork(engine, 'destroy', network);
 }
 
 /** Removes networks that nobody stands on and that fit; gives their names. */
@@ -143,6 +149,7 @@ export async function connectNetwork(
     for (const one of connectRunning(running, mustRun(engine, container), placeOf(membership, store), store)) note(one);
   }
   changePlace(engine, container, [...members, membership]);
+  noteNetwork(engine, 'connect', network, container.id);
 }
 
 type Where = { readonly network: string; readonly container: string };
@@ -166,6 +173,7 @@ export async function disconnectNetwork(engine: Engine, { network: name, contain
     container,
     members.filter((one) => !isSame(one, network)),
   );
+  noteNetwork(engine, 'disconnect', network, container.id);
 }
 
 function isSame(member: Membership, network: Network): boolean {

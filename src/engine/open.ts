@@ -41,6 +41,7 @@ import {
   openImageStore,
   type ImageStore,
 } from '#stores/image/store.ts';
+import { openEventRecord, type EventRecord } from '#stores/events/record.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
 import type { FindCredential } from '#stores/registry/credentials.ts';
 import { openVolumeStore, volumeTables, type VolumeStore } from '#stores/volume/store.ts';
@@ -48,6 +49,7 @@ import { readConfig, type Config } from './config.ts';
 import { copiedNameTables, openCopiedNames, type CopiedNames } from './copied-names.ts';
 import { imageMountTables } from './mounted-images.ts';
 import { layerChainTables, openLayerChains, type LayerChains } from './layer-chains.ts';
+import { tellingVolumes } from './note-events.ts';
 import { findPaths, type Paths } from './paths.ts';
 import { parseSpaceLimit } from './space-limit.ts';
 import { makeStoreFolder } from './store-folder.ts';
@@ -77,6 +79,8 @@ export type Engine = AsyncDisposable & {
   /** Networks of containers; opened by the first who asks. */
   networks(): Promise<NetworkStore>;
   readonly volumes: VolumeStore;
+  /** What happened last to containers, images, volumes and networks. */
+  readonly events: EventRecord;
   readonly content: ContentStore;
   readonly records: CacheRecords;
   /** What this and other processes are running now. */
@@ -216,6 +220,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   });
 
   const containers = openContainerStore(database, join(paths.store, 'containers'));
+  const events = openEventRecord(join(paths.store, 'events'), now);
   const resources = opened.move();
   return {
     paths,
@@ -237,7 +242,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       networks ??= import('#execution/network/store.ts').then(({ openNetworkStore }) => openNetworkStore(database, containers.isHeld, now));
       return await networks;
     },
-    volumes: openVolumeStore(database, join(paths.store, 'volumes')),
+    volumes: tellingVolumes(openVolumeStore(database, join(paths.store, 'volumes')), events),
+    events,
     content: openContentStore({ folder: join(paths.store, 'content') }),
     records: openCacheRecords(database),
     claims: openClaims(database, { own: () => hold().name, isHeld: (name) => isLeaseHeld(leases, name) }),

@@ -17,6 +17,7 @@ import {
 import { formatDuration } from '#languages/frontend/go-format.ts';
 import { execInContainer } from './exec-container.ts';
 import type { Container } from './find-container.ts';
+import { noteContainer } from './note-events.ts';
 import type { Engine } from './open.ts';
 
 export type HealthWatch = {
@@ -50,7 +51,9 @@ export function watchHealth(engine: Engine, container: Container): HealthWatch {
       if (now?.state.kind !== 'running') continue;
       const result = await probe(engine, now, { check, command }, over.signal);
       over.signal.throwIfAborted();
+      const before = health.status;
       keep(withResult(health, result, { check, started }));
+      if (health.status !== before) noteContainer(engine, now, `health_status: ${health.status}`);
     }
   };
   return {

@@ -8,7 +8,8 @@ import type { ContainerState } from '#execution/container/store.ts';
 import { openKeeper, type Keeper } from '#execution/worker/keeper.ts';
 import { removeMembers } from './index-members.ts';
 import { usedImages } from './mounted-images.ts';
-import { removeSteps } from './images.ts';
+import { noteRemoved, removeSteps } from './images.ts';
+import { noteContainer, notePrune } from './note-events.ts';
 import type { Engine } from './open.ts';
 import { diskOf } from './keep-space.ts';
 import type {
@@ -91,6 +92,8 @@ export async function pruneImages(engine: Engine, request: ImagePruneRequest): P
     });
   });
   const bytes = dropBlobs(engine, blobs) + collectGarbage(engine, keeper);
+  noteRemoved(engine, removed);
+  notePrune(engine, 'image', bytes);
   return { removed, bytes };
 }
 
@@ -117,14 +120,18 @@ export async function pruneContainers(engine: Engine, request: ContainerPruneReq
   const ended = engine.containers.list().filter(({ state, created }) => isOver(state) && (request.until ?? Infinity) >= created);
   if (ended.length === 0) return { ids: [], bytes: 0 };
   await using keeper = await openKeeper(engine.paths.store);
-  const ids = ended.flatMap(({ id }) => {
+  const ids = ended.flatMap((container) => {
+    const { id } = container;
     // Somebody may be starting it.
     using lock = engine.containers.lock(id);
     if (lock === undefined) return [];
     engine.containers.remove(id);
+    noteContainer(engine, container, 'destroy');
     return [id];
   });
-  return { ids, bytes: collectGarbage(engine, keeper) };
+  const bytes = collectGarbage(engine, keeper);
+  notePrune(engine, 'container', bytes);
+  return { ids, bytes };
 }
 
 function isOver({ kind }: ContainerState): boolean {

@@ -1,8 +1,9 @@
 /** `jettison pull` */
 import type { Report } from '#formats/progress/event.ts';
-import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import { familiarReference, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import { fetchImage } from './fetch-image.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
+import { noteImage } from './note-events.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { PulledImage, PullRequest } from './image-requests.ts';
@@ -20,6 +21,7 @@ export async function pull(engine: Engine, request: PullRequest, report: Report,
     const { keepIndex } = await import('./pull-index.ts');
     await keepIndex(engine, { reference, index: found.index.digest, main: record, all: request.allPlatforms === true }, report, signal);
   }
+  noteImage(engine, 'pull', familiarReference(reference), printReference(reference));
   return {
     id: record.imageId,
     digest: (found.index ?? found.manifest).digest,

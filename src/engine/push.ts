@@ -1,5 +1,5 @@
 /** `jettison push` */
-import { nameOf, parseReference, printReference, withDefaultTag, type Reference } from '#formats/oci/reference.ts';
+import { familiarReference, nameOf, parseReference, printReference, withDefaultTag, type Reference } from '#formats/oci/reference.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
@@ -10,6 +10,7 @@ import { findForPlatform, findImage } from './images.ts';
 import { estargzAsIs, type BlobForm } from './layer-blobs.ts';
 import { makeManifest } from './make-manifest.ts';
 import { originalManifest } from './original-manifest.ts';
+import { noteImage } from './note-events.ts';
 import type { Engine } from './open.ts';
 import type { PushedImage, PushRequest } from './image-requests.ts';
 import { documentsBeside, isAsItWas, type FormOf, type Indexed } from './saved-image.ts';
@@ -30,6 +31,7 @@ export async function push(engine: Engine, request: PushRequest, report: Report,
     index === undefined && request.platform !== undefined ? findForPlatform(engine, name, request.platform) : findImage(engine, name);
   const made = form.format === 'estargz' ? await pushEstargz() : await pushImages(engine, { main, index, reference, form }, report, signal);
   if (form.format !== 'estargz') noteManifests(engine, reference, made);
+  noteImage(engine, 'push', familiarReference(reference), name);
   return { digest: made.top.digest, size: made.top.bytes.length };
 
   /** Other images than these, which the store does not keep: it remembers nothing of them. */

@@ -16,6 +16,7 @@ import type { ImageRecord } from '#stores/image/store.ts';
 import { findForPlatform, findImage } from './images.ts';
 import type { BlobForm } from './layer-blobs.ts';
 import { savedImage, savedIndex, type FormOf, type IndexToWrite } from './saved-image.ts';
+import { noteImage } from './note-events.ts';
 import type { Engine } from './open.ts';
 import type { SaveRequest } from './image-requests.ts';
 
@@ -38,6 +39,7 @@ export async function saveImages(engine: Engine, request: SaveRequest, report: R
     ]),
   );
   await writeImages(engine, { images: [...merged.values()], format: request.format, destination: request.destination }, report, signal);
+  for (const { record } of merged.values()) noteImage(engine, 'save', record.imageId);
 }
 
 /** With `platform` the image of an index alone. */

@@ -5,6 +5,7 @@ import type { ContainerSettings } from '#execution/container/settings.ts';
 import type { RestartPolicy } from '#execution/container/spec.ts';
 import { askContainer } from '#execution/worker/control.ts';
 import { isUp } from './containers.ts';
+import { noteContainer } from './note-events.ts';
 import type { Engine } from './open.ts';
 
 type Limits = ContainerSettings['limits'];
@@ -34,6 +35,7 @@ export async function updateContainer(engine: Engine, container: Container, requ
     restart: request.restart ?? now.restart,
     settings: { ...now.settings, limits, nanoCpus: request.nanoCpus === 0 ? now.settings.nanoCpus : request.nanoCpus },
   });
+  noteContainer(engine, container, 'update');
 }
 
 function mergeLimits({ limits, nanoCpus }: ContainerSettings, asked: UpdateRequest): Limits {

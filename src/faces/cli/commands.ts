@@ -195,6 +195,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/update.ts')).updateCommand,
   },
   {
+    names: ['events', 'system events'],
+    summary: 'Tell what happens to containers, images, networks and volumes, as it happens',
+    load: async () => (await import('./commands/events.ts')).eventsCommand,
+  },
+  {
     names: ['exec', 'container exec'],
     summary: 'Execute a command in a running container',
     load: async () => (await import('./commands/exec.ts')).execCommand,
@@ -497,4 +502,4 @@ export const commandTable: readonly CommandEntry[] = [
 ];
 
 /** Commands of the docker CLI that are not built yet; those that will not be are in refused-commands.ts. */
-export const notBuiltCommands: ReadonlySet<string> = new Set(['events', 'system events', 'volume update']);
+export const notBuiltCommands: ReadonlySet<string> = new Set(['volume update']);

@@ -1,4 +1,4 @@
-import { killContainer, pauseContainer, unpauseContainer, waitForContainer } from '#engine/container-life.ts';
+import { killContainer, pauseContainer, renameContainer, unpauseContainer, waitForContainer } from '#engine/container-life.ts';
 import { findContainer } from '#engine/find-container.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
@@ -51,7 +51,7 @@ export const renameCommand = defineCommand({
   arguments: [2, 2],
   async run({ arguments: [name = '', next = ''] }, around) {
     await using engine = await engineFor(around);
-    engine.containers.rename(findContainer(engine, name).id, next);
+    renameContainer(engine, findContainer(engine, name), next);
     return 0;
   },
 });
