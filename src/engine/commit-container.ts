@@ -40,7 +40,7 @@ export async function commitContainer(engine: Engine, request: CommitRequest, re
   await using _ = container.state.kind === 'running' && request.pauses ? await standStill(engine, container) : undefined;
   const commit = async () => await commitOnce(engine, { request, container, name }, report, signal);
   const id = await withoutLostSnapshots(engine, commit, report, signal);
-  noteContainer(engine, container, 'commit', { comment: request.message, imageID: id, imageRef: name[0] ?? '' });
+  noteContainer(engine, container, 'commit', { comment: request.message, imageID: id, imageRef: request.name ?? '' });
   noteTags(engine, id, name);
   return id;
 }

@@ -8,10 +8,24 @@ import type { Engine } from './open.ts';
 type Matches = (container: Container) => boolean;
 
 const states = ['created', 'restarting', 'running', 'removing', 'paused', 'exited', 'dead'] as const;
-const known = ['ancestor', 'before', 'exited', 'expose', 'health', 'id', 'label', 'name', 'network', 'since', 'status'] as const;
+const known = [
+  'ancestor',
+  'before',
+  'exited',
+  'expose',
+  'health',
+  'id',
+  'label',
+  'name',
+  'network',
+  'publish',
+  'since',
+  'status',
+  'volume',
+] as const;
 type FilterName = (typeof known)[number];
 /** Of what containers do not have here yet. */
-const notBuilt = ['is-task', 'publish', 'volume'];
+const notBuilt = ['is-task'];
 
 export type ContainerFilters = {
   readonly matches: Matches;
@@ -78,12 +92,28 @@ function filterOf(engine: Engine, name: FilterName, value: string): Matches {
       const port = /\/(?:tcp|udp|sctp)$/u.test(value) ? value : `${value}/tcp`;
       return ({ spec }) => spec.exposedPorts.includes(port);
     }
+    case 'publish':
+      return published(value);
+    case 'volume':
+      return ({ spec }) =>
+        spec.mounts.some(
+          (mount) => mount.target === value || (mount.kind === 'volume' ? mount.name : mount.kind === 'bind' && mount.source) === value,
+        );
     case 'network':
       return ({ spec: { network } }) =>
         network.place.kind === 'networks' ? network.place.networks.some((one) => one.network === value) : network.place.kind === value;
     default:
       throw badFilter(name, 'unknown');
   }
+}
+
+/** `80`, `80/udp`, `8000-8080`: the port in the container, or that of the machine. */
+function published(value: string): Matches {
+  const [, first = '', last = first, protocol = 'tcp'] = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp))?$/u.exec(value) ?? [];
+  if (first === '') throw badFilter(`publish=${value}`, 'use PORT[/tcp|udp], or a range of them');
+  const isIn = (port: number): boolean => port >= Number(first) && port <= Number(last);
+  return ({ spec }) =>
+    spec.network.published.some((one) => one.protocol === protocol && (isIn(one.port) || (one.host !== null && isIn(one.host[0]))));
 }
 
 function readPattern(text: string): RegExp {

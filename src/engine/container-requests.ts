@@ -78,4 +78,11 @@ export type ContainerRow = {
   readonly command: string;
   readonly created: number;
   readonly status: string;
+  /** Volume's name or folder of the host, of each. */
+  readonly mounts: readonly string[];
+  readonly localVolumes: number;
+  readonly networks: readonly string[];
 };
+
+/** Bytes: of what it wrote, and of its image with that. */
+export type ContainerSize = { readonly own: number; readonly all: number };

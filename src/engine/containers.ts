@@ -8,7 +8,7 @@ import { readContainerFilters } from './container-filters.ts';
 import { findContainer } from './find-container.ts';
 import { noteContainer } from './note-events.ts';
 import type { Engine } from './open.ts';
-import type { ContainerRow } from './container-requests.ts';
+import type { ContainerRow, ContainerSize } from './container-requests.ts';
 import { removeAnonymousVolumes } from './volumes.ts';
 
 export type ListRequest = {
@@ -36,7 +36,31 @@ export function listContainers(engine: Engine, { all, filters = [], last }: List
       command: commandLine(container.spec.arguments),
       created: container.created,
       status: statusOf(container, healthOf(engine, container), engine.now()),
+      mounts: container.spec.mounts.flatMap((mount) =>
+        mount.kind === 'tmpfs' ? [] : [mount.kind === 'volume' ? mount.name : mount.source],
+      ),
+      localVolumes: container.spec.mounts.filter(({ kind }) => kind === 'volume').length,
+      networks: networkNames(container),
     }));
+}
+
+function networkNames({ spec }: Container): readonly string[] {
+  const { place } = spec.network;
+  if (place.kind === 'networks') return place.networks.map(({ network }) => network);
+  return place.kind === 'container' ? [] : [place.kind === 'default' ? 'bridge' : place.kind];
+}
+
+/** By id. Reads all names of what containers wrote. */
+export async function containerSizes(engine: Engine, containers = engine.containers.list()): Promise<ReadonlyMap<string, ContainerSize>> {
+  const { openKeeper } = await import('#execution/worker/keeper.ts');
+  await using keeper = await openKeeper(engine.paths.store);
+  return new Map(
+    containers.map(({ id, snapshot, spec }) => {
+      const own = snapshot === undefined ? 0 : keeper.fileBytes(snapshot);
+      const image = engine.images.get(spec.imageId)?.layers.reduce((sum, { size }) => sum + size, 0) ?? 0;
+      return [id, { own, all: own + image }];
+    }),
+  );
 }
 
 /** The name that it was asked for by, as long as that is the same image. */

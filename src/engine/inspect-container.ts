@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Json } from '#ground/base/canonical-json.ts';
 import type { Container, ContainerState } from '#execution/container/store.ts';
-import { isUp } from './containers.ts';
+import { containerSizes, isUp } from './containers.ts';
 import { inspectHealth, inspectHealthCheck } from './container-health.ts';
 import { runningState } from './container-process.ts';
 import { inspectHold, inspectMounts } from './inspect-held.ts';
@@ -11,7 +11,9 @@ import type { Engine } from './open.ts';
 
 const never = '0001-01-01T00:00:00Z';
 
-export async function inspectContainer(engine: Engine, container: Container): Promise<Json> {
+/** `measures`: with what it wrote, for which all names of that are read. */
+export async function inspectContainer(engine: Engine, container: Container, measures: boolean): Promise<Json> {
+  const size = measures ? (await containerSizes(engine, [container])).get(container.id) : undefined;
   const { id, spec, name, created, restarts } = container;
   return {
     Id: id,
@@ -33,6 +35,7 @@ export async function inspectContainer(engine: Engine, container: Container): Pr
     AppArmorProfile: '',
     ExecIDs: null,
     HostConfig: hostConfigOf(container),
+    ...(size === undefined ? {} : { SizeRw: size.own, SizeRootFs: size.all }),
     Mounts: inspectMounts(spec, engine.paths.store),
     Config: configOf(container),
     NetworkSettings: await inspectNetworkSettings(engine, container),

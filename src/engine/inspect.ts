@@ -9,11 +9,16 @@ import type { Engine } from './open.ts';
 import type { InspectKind } from './info-requests.ts';
 import { inspectVolume } from './volumes.ts';
 
+export type InspectOptions = {
+  /** Of a container: what it wrote is measured. */
+  readonly size?: boolean;
+};
+
 /** What has the name, in the shape of docker's answer: the first of a container, an image, a network and a volume. Throws `engine/no-such-object`, of an image `image/not-found`. */
-export async function inspect(engine: Engine, name: string, kind?: InspectKind): Promise<Json> {
+export async function inspect(engine: Engine, name: string, kind?: InspectKind, { size = false }: InspectOptions = {}): Promise<Json> {
   const mayBe = (one: InspectKind): boolean => kind === undefined || kind === one;
   const container = mayBe('container') ? engine.containers.find(name) : undefined;
-  if (container !== undefined) return await inspectContainer(engine, container);
+  if (container !== undefined) return await inspectContainer(engine, container, size);
   if (kind === 'image') return inspectNamed(engine, findImage(engine, name), name);
   const image = mayBe('image') ? engine.images.find(name) : undefined;
   if (image !== undefined) return inspectNamed(engine, image, name);

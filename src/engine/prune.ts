@@ -117,7 +117,11 @@ function collectGarbage(engine: Engine, keeper: Keeper): number {
 
 /** Removes containers that have ended, and the files they wrote. */
 export async function pruneContainers(engine: Engine, request: ContainerPruneRequest): Promise<PrunedContainers> {
-  const ended = engine.containers.list().filter(({ state, created }) => isOver(state) && (request.until ?? Infinity) >= created);
+  const ended = engine.containers
+    .list()
+    .filter(
+      ({ state, created, spec }) => isOver(state) && (request.until ?? Infinity) >= created && matchesLabels(spec.labels, request.labels),
+    );
   if (ended.length === 0) return { ids: [], bytes: 0 };
   await using keeper = await openKeeper(engine.paths.store);
   const ids = ended.flatMap((container) => {

@@ -43,7 +43,7 @@ export type ImagePruneRequest = {
 
 export type PrunedImages = { readonly removed: readonly RemovedImage[]; readonly bytes: number };
 
-export type ContainerPruneRequest = { readonly until: number | undefined };
+export type ContainerPruneRequest = { readonly until: number | undefined; readonly labels: readonly LabelFilter[] };
 
 export type PrunedContainers = { readonly ids: readonly string[]; readonly bytes: number };
 

@@ -1,7 +1,10 @@
 /** Containers through their life, by the commands that people type. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -115,6 +118,93 @@ test(
     await box.succeed(['rm', 'lost', 'fails']);
   },
 );
+
+test(
+  'what happens is told, as it happens and afterwards; a build that changes nothing is nothing that happens',
+  { timeout: 300_000 },
+  async () => {
+    await using box = await openSandbox();
+    await box.base('busybox');
+    const past = async (...words: readonly string[]): Promise<string> =>
+      await box.succeed(['events', '--since', '1h', '--until', '0s', ...words]);
+    const context = box.files({ Dockerfile: 'FROM busybox\nLABEL a=b\n' });
+    await box.succeed(['build', '-t', 'told', context]);
+    await box.succeed(['build', '-t', 'told', context]);
+    assert.match(await past('-f', 'event=tag', '-f', 'image=told'), /^\S+ image tag sha256:[0-9a-f]{64} \(name=told:latest\)\n$/u, 'once');
+
+    const [command, ...rest] = [
+      process.execPath,
+      main,
+      'events',
+      '-f',
+      'container=web',
+      '--format',
+      '{{.Action}} {{.Actor.Attributes.name}}',
+    ];
+    const watching = spawn(command, rest, { env: { ...process.env, ...box.environment }, stdio: ['ignore', 'pipe', 'inherit'] });
+    const over = once(watching, 'close');
+    const lines = createInterface({ input: watching.stdout })[Symbol.asyncIterator]();
+    // Until it watches, nobody is told: it is asked again and again.
+    await box.succeed(['create', '--name', 'web', '-l', 'tier=front', 'busybox', 'sh', '-c', loop]);
+    const first = lines.next();
+    let isTold = false;
+    void first.then(() => (isTold = true));
+    while (!isTold) await box.succeed(['update', '--restart', 'no', 'web']);
+    await box.succeed(['start', 'web']);
+    await box.succeed(['stop', 'web']);
+    await box.succeed(['rm', 'web']);
+    const told: string[] = [String((await first).value)];
+    while (!told.at(-1)?.startsWith('destroy')) told.push(String((await lines.next()).value));
+    watching.kill('SIGINT');
+    await over;
+    assert.deepEqual(
+      told.filter((line) => line !== 'update web' && line !== 'create web'),
+      ['start web', 'kill web', 'die web', 'stop web', 'destroy web'],
+    );
+
+    const [death] = (await past('-f', 'event=die', '-f', 'label=tier=front', '--format', 'json')).split('\n');
+    const { Actor, timeNano: _, time, ...document } = JSON.parse(death ?? '');
+    assert.deepEqual(document, { status: 'die', id: Actor.ID, from: 'busybox', Type: 'container', Action: 'die', scope: 'local' });
+    assert.deepEqual([Actor.Attributes.exitCode, Actor.Attributes.tier, Math.abs(time - Date.now() / 1000) < 300], ['7', 'front', true]);
+    const wrong = await box.jettison(['events', '-f', 'type=planet']);
+    assert.deepEqual([wrong.status, /invalid filter 'type'/u.test(wrong.stderr)], [1, true]);
+    assert.match((await box.jettison(['events', '-f', 'plugin=x'])).stderr, /The filter "plugin" is not built/u);
+  },
+);
+
+test('ps tells sizes, mounts, networks and labels, and is chosen by them; prune spares by labels', { timeout: 300_000 }, async () => {
+  await using box = await openSandbox();
+  await box.base('busybox');
+  const write = ['sh', '-c', 'head -c 5000 /dev/zero >/file'];
+  await box.succeed(['run', '--name', 'wrote', '-v', 'kept:/v', '-l', 'com.example.the-tier=front', 'busybox', ...write]);
+  await box.succeed(['create', '--name', 'bound', '-v', '/tmp:/host', '--network', 'none', '-p', '8080:80', 'busybox', 'true']);
+  const format = 'table {{.Names}}\t{{.Mounts}}\t{{.LocalVolumes}}\t{{.Networks}}\t{{.Label "com.example.the-tier"}}';
+  assert.equal(
+    await box.succeed(['ps', '-a', '--format', format]),
+    [
+      'NAMES     MOUNTS    LOCAL VOLUMES   NETWORKS   the tier',
+      'bound     /tmp      0               none       ',
+      'wrote     kept      1               bridge     front',
+      '',
+    ].join('\n'),
+  );
+  assert.match(await box.succeed(['ps', '-as']), / SIZE\n.* 0B \(virtual [\d.]+MB\)\n.* 5kB \(virtual [\d.]+MB\)\n$/u);
+  const names = async (filter: string): Promise<string> => (await box.succeed(['ps', '-a', '-f', filter, '--format', '{{.Names}}'])).trim();
+  assert.deepEqual(
+    [
+      await names('volume=kept'),
+      await names('volume=/host'),
+      await names('publish=80'),
+      await names('publish=8000-9000'),
+      await names('publish=81'),
+    ],
+    ['wrote', 'bound', 'bound', 'bound', ''],
+  );
+  await box.succeed(['container', 'prune', '-f', '--filter', 'label!=com.example.the-tier']);
+  assert.equal(await box.succeed(['ps', '-a', '--format', '{{.Names}}']), 'wrote\n');
+  await box.succeed(['container', 'prune', '-f', '--filter', 'label=com.example.the-tier=front']);
+  assert.equal(await box.succeed(['ps', '-aq']), '');
+});
 
 /** Runs a command in a terminal of 31 rows and 99 columns: when `wanted` was shown, `typed` is typed. Ends as the command does. */
 const inTerminal = `

@@ -32,6 +32,8 @@ export type Keeper = {
   /** Oldest first. */
   snapshots(): readonly KeptSnapshot[];
   cacheMounts(): readonly KeptCacheMount[];
+  /** Bytes of the files in a snapshot, by their lengths: also of one that a container writes on. */
+  fileBytes(id: SnapshotId): number;
   /**
    * Removes snapshots, but for those that a worker has found for somebody at `usedBefore` or later (milliseconds since the epoch); what others stand on goes
    * with these. Gives those that are gone, and the bytes that are free once they are deleted.
@@ -100,6 +102,7 @@ function keeperOver(snapshots: SnapshotStore, store: string): Keeper {
       return snapshots.list().map(({ size, ...snapshot }) => ({ ...snapshot, bytes: size?.bytes ?? 0, linked: size?.linked ?? 0 }));
     },
     cacheMounts: () => listCacheMounts(mounts),
+    fileBytes: (id) => snapshots.fileBytes(id),
     release: (ids, usedBefore) => snapshots.reclaim(ids, usedBefore),
     endFuture: (now) => snapshots.endFuture(now),
     removeCacheMounts: (ids) => removeCacheMounts(mounts, ids),

@@ -53,7 +53,7 @@ type Definition<O> = {
   readonly optionsEndAtArgument?: boolean;
   readonly failureCode?: (error: unknown) => number;
   /** It looks at or removes what a worker wrote: without root that needs the worker's ids. */
-  readonly touchesSnapshots?: true;
+  readonly touchesSnapshots?: true | ((options: ValuesOf<O>) => boolean);
   readonly run: (
     given: {
       readonly options: ValuesOf<O>;
@@ -77,7 +77,8 @@ export function defineCommand<O extends Readonly<Record<string, Option<unknown>>
     run: async (words, around, signal) => {
       const given = readWords(definition, words);
       if (given !== undefined) {
-        const isElsewhere = definition.touchesSnapshots === true && process.getuid?.() !== 0;
+        const { touchesSnapshots: touches = false } = definition;
+        const isElsewhere = (typeof touches === 'function' ? touches(given.options) : touches) && process.getuid?.() !== 0;
         return isElsewhere ? await runAgain(around, signal) : await definition.run({ ...given, words }, around, signal);
       }
       const { commandHelp } = await import('./help.ts');

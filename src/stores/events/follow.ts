@@ -39,7 +39,7 @@ export async function followEvents(
 /** The file that is written, and the one before it: who opened that earlier may still write a line to it. */
 function createTails(folder: string, from: 'beginning' | 'end') {
   const tails = [openTail(folder, eventFiles.before), openTail(folder, eventFiles.current)].filter((tail) => tail !== undefined);
-  if (from === 'end') for (const tail of tails) tail.at = Number(fstatSync(tail.file).size);
+  if (from === 'end') for (const tail of tails) tail.at = fstatSync(tail.file).size;
   return {
     read(): readonly StoreEvent[] {
       const next = openTail(folder, eventFiles.current);
@@ -86,21 +86,20 @@ function readTail(tail: Tail): readonly StoreEvent[] {
 
 /** Tells when something in a folder has changed. */
 function createChanges(folder: string, signal: AbortSignal) {
-  let wake: () => void = () => undefined;
+  let wake = Promise.withResolvers<void>();
   let isChanged = false;
   const change = (): void => {
     isChanged = true;
-    wake();
+    wake.resolve();
   };
   const watcher = tryWatch(folder, change);
   signal.addEventListener('abort', change, { once: true });
   return {
     /** Waits at most so many milliseconds. */
     async next(longest: number): Promise<void> {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      wake = resolve;
-      const timer = setTimeout(resolve, longest);
-      if (!isChanged) await promise;
+      wake = Promise.withResolvers<void>();
+      const timer = setTimeout(wake.resolve, longest);
+      if (!isChanged) await wake.promise;
       clearTimeout(timer);
       isChanged = false;
     },

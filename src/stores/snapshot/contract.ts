@@ -118,6 +118,8 @@ export type SnapshotStore = {
   measure(): void;
   /** Bytes on disk of the snapshot's own folder; 0 for one that shares another's. */
   usage(id: SnapshotId): number;
+  /** Bytes of the files in the snapshot's own folder, by their lengths: also of one that is being written on. */
+  fileBytes(id: SnapshotId): number;
   /** Remembers a fact about a snapshot (`diffId`, the size of its tar) for as long as the snapshot lives; a later text replaces it. Throws `snapshot/not-found`. */
   setFact(id: SnapshotId, name: string, text: string): void;
   getFact(id: SnapshotId, name: string): string | undefined;

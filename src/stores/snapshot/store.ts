@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { bootId } from '#ground/base/boot.ts';
 import { fromText } from '#ground/base/byte-string.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import { treeBytes } from '#ground/linux/tree-size.ts';
 import type { TreeForm } from '#ground/linux/isolation.ts';
 import { readOwner, setOwnerAt } from '#ground/linux/owner.ts';
 import { ownRights } from '#ground/linux/own-rights.ts';
@@ -114,6 +115,7 @@ export async function openSnapshotStore({ folder, now, tree, untilExit }: Snapsh
     list: () => store.records.list(),
     measure: () => measureSnapshots(folder, store.records),
     usage: (id) => usage(store, id),
+    fileBytes: (id) => treeBytes(join(store.folder, 's', id)),
     setFact: (id, name, text) => store.records.setFact(id, name, text),
     getFact: (id, name) => store.records.getFact(id, name),
     findByFact: (name, text) => store.records.findByFact(name, text),

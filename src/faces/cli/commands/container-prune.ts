@@ -1,6 +1,6 @@
 import { pruneContainers } from '#engine/prune.ts';
 import type { ContainerPruneRequest, PrunedContainers } from '#engine/space-requests.ts';
-import { badFilter, parseMoment } from '#engine/space-filters.ts';
+import { badFilter, parseLabelFilter, parseMoment, type LabelFilter } from '#engine/space-filters.ts';
 import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { engineFor } from '../engine.ts';
@@ -12,7 +12,7 @@ export const containerPruneCommand = defineCommand({
   summary: 'Remove all containers that have ended',
   usage: '[OPTIONS]',
   options: {
-    filter: list('filter', { value: 'filter', help: 'Remove only what fits: "until=24h"' }),
+    filter: list('filter', { value: 'filter', help: 'Remove only what fits: "until=24h", "label=NAME[=VALUE]", "label!=..."' }),
     force: flag('force', { short: 'f', help: 'Do not prompt for confirmation' }),
   },
   arguments: [0, 0],
@@ -28,14 +28,18 @@ export const containerPruneCommand = defineCommand({
   },
 });
 
-/** Throws `engine/bad-filter`: containers have no labels here. */
+/** Throws `engine/bad-filter`. */
 export function containerPruneRequest(filters: readonly string[], now: number): ContainerPruneRequest {
   let until: number | undefined;
+  const labels: LabelFilter[] = [];
   for (const text of filters) {
-    if (!text.startsWith('until=')) throw badFilter(text, 'there is "until"');
+    const label = parseLabelFilter(text);
+    if (label !== undefined) labels.push(label);
+    if (label !== undefined) continue;
+    if (!text.startsWith('until=')) throw badFilter(text, 'there is "until" and "label"');
     until = parseMoment(text, text.slice('until='.length), now);
   }
-  return { until };
+  return { until, labels };
 }
 
 /** Empty when nothing was removed. */

@@ -4,6 +4,7 @@ import type { Json } from '#ground/base/canonical-json.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { list, text } from '../option.ts';
+import { untilInterrupted } from '../until-interrupted.ts';
 import { goJson } from '../output/go-json.ts';
 import { compileTemplate, unescapeFormat } from '../output/template.ts';
 import { harmless } from '../output/text.ts';
@@ -29,14 +30,15 @@ export const eventsCommand = defineCommand({
       value === undefined ? undefined : parseMoment(`--${name} ${value}`, value, engine.now());
     const print = printer(options.format);
     const wish = { filters: options.filter, since: moment('since', options.since), until: moment('until', options.until) };
-    await watchEvents(engine, wish, (event) => around.streams.stdout.write(`${print(event)}\n`), signal);
-    return 0;
+    return await untilInterrupted(async () => {
+      await watchEvents(engine, wish, (event) => around.streams.stdout.write(`${print(event)}\n`), signal);
+    });
   },
 });
 
 function printer(format: string | undefined): (event: StoreEvent) => string {
   if (format === undefined || format === '') return lineOf;
-  if (format === 'json') return (event) => goJson(documentOf(event));
+  if (format === 'json' || format === '{{json .}}') return jsonOf;
   const template = compileTemplate(unescapeFormat(format));
   return (event) => template(fieldsOf(event));
 }
@@ -54,13 +56,25 @@ function localTime({ at, nanoseconds }: StoreEvent): string {
   const time = new Date(at);
   const offset = -time.getTimezoneOffset();
   const local = new Date(at + offset * 60_000).toISOString().slice(0, -1);
-  const two = (number: number): string => String(Math.floor(Math.abs(number))).padStart(2, '0');
   const zone = offset === 0 ? 'Z' : `${offset < 0 ? '-' : '+'}${two(offset / 60)}:${two(offset % 60)}`;
   return `${local}${String(nanoseconds).padStart(6, '0')}${zone}`;
 }
 
+function two(number: number): string {
+  return String(Math.floor(Math.abs(number))).padStart(2, '0');
+}
+
+/** The time has more digits than a number has here. */
+function jsonOf(event: StoreEvent): string {
+  return goJson(documentOf(event)).replace(/"timeNano":0\}$/u, `"timeNano":${nanosecondsOf(event)}}`);
+}
+
+function nanosecondsOf({ at, nanoseconds }: StoreEvent): string {
+  return `${at}${String(nanoseconds).padStart(6, '0')}`;
+}
+
 /** In the order of docker's document. Older fields are there for what had them. */
-function documentOf({ type, action, id, attributes, at, nanoseconds }: StoreEvent): Json {
+function documentOf({ type, action, id, attributes, at }: StoreEvent): Json {
   const from = type === 'container' ? attributes['image'] : undefined;
   const older = type === 'container' || type === 'image' ? { status: action, id, ...(from === undefined ? {} : { from }) } : {};
   return {
@@ -70,20 +84,19 @@ function documentOf({ type, action, id, attributes, at, nanoseconds }: StoreEven
     Actor: { ID: id, Attributes: { ...attributes } },
     scope: 'local',
     time: Math.floor(at / 1000),
-    // More digits than a number has here.
-    timeNano: at * 1e6 + nanoseconds,
+    timeNano: 0,
   };
 }
 
 function fieldsOf(event: StoreEvent): Json {
-  const { type, action, id, attributes, at, nanoseconds } = event;
+  const { type, action, id, attributes, at } = event;
   return {
     Type: type,
     Action: action,
     Actor: { ID: id, Attributes: { ...attributes } },
     Scope: 'local',
     Time: Math.floor(at / 1000),
-    TimeNano: at * 1e6 + nanoseconds,
+    TimeNano: nanosecondsOf(event),
     Status: action,
     ID: id,
     From: type === 'container' ? (attributes['image'] ?? '') : '',

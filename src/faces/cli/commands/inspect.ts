@@ -1,20 +1,25 @@
 import { inspect, inspectForPlatform } from '#engine/inspect.ts';
 import { defineCommand } from '../command.ts';
-import { choice, text } from '../option.ts';
+import { choice, flag, text } from '../option.ts';
 import { inspectEach } from './inspect-each.ts';
 
 const format = text('format', { short: 'f', help: '"json" or a Go template for each one' });
+const size = flag('size', { short: 's', help: 'Display total file sizes of containers' });
 const types = ['image', 'container', 'network', 'volume'] as const;
 
 export const inspectCommand = defineCommand({
   name: 'inspect',
   summary: 'Show what is known of containers, images, networks and volumes',
   usage: '[OPTIONS] NAME|ID [NAME|ID...]',
-  options: { format, type: choice('type', { words: types, initial: undefined, help: 'Only look among these' }) },
-  notBuilt: 's=size',
+  options: { format, size, type: choice('type', { words: types, initial: undefined, help: 'Only look among these' }) },
+  touchesSnapshots: ({ size }) => size,
   arguments: [1, Infinity],
   run: async ({ options, arguments: names }, around) =>
-    await inspectEach({ names, format: options.format }, around, async (engine, name) => await inspect(engine, name, options.type)),
+    await inspectEach(
+      { names, format: options.format },
+      around,
+      async (engine, name) => await inspect(engine, name, options.type, options),
+    ),
 });
 
 export const inspectImageCommand = defineCommand({
@@ -33,9 +38,9 @@ export const inspectContainerCommand = defineCommand({
   name: 'container inspect',
   summary: 'Show what is known of containers',
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
-  options: { format },
-  notBuilt: 's=size',
+  options: { format, size },
+  touchesSnapshots: ({ size }) => size,
   arguments: [1, Infinity],
   run: async ({ options, arguments: names }, around) =>
-    await inspectEach({ names, format: options.format }, around, async (engine, name) => await inspect(engine, name, 'container')),
+    await inspectEach({ names, format: options.format }, around, async (engine, name) => await inspect(engine, name, 'container', options)),
 });

@@ -1,6 +1,7 @@
-import { listContainers } from '#engine/containers.ts';
+import { containerSizes, listContainers } from '#engine/containers.ts';
 import { portsByContainer, type ContainerPorts } from '#engine/networks.ts';
-import type { ContainerRow } from '#engine/container-requests.ts';
+import type { ContainerRow, ContainerSize } from '#engine/container-requests.ts';
+import { formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { badValue, flag, list, parsed, text } from '../option.ts';
@@ -21,6 +22,10 @@ const titles = {
   Names: 'NAMES',
   State: 'STATE',
   Labels: 'LABELS',
+  Mounts: 'MOUNTS',
+  Networks: 'NETWORKS',
+  LocalVolumes: 'LOCAL VOLUMES',
+  Size: 'SIZE',
 };
 const table = '{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}';
 
@@ -44,20 +49,28 @@ export const psCommand = defineCommand({
     latest: flag('latest', { short: 'l', help: 'Show the latest created container' }),
     noTruncation: flag('no-trunc', { help: 'Do not truncate output' }),
     quiet: flag('quiet', { short: 'q', help: 'Only display container IDs' }),
+    size: flag('size', { short: 's', help: 'Display total file sizes' }),
   },
-  notBuilt: 's=size',
+  touchesSnapshots: (options) => wantsSize(options),
   arguments: [0, 0],
   async run({ options }, around) {
     await using engine = await engineFor(around);
     const ports = await portsByContainer(engine);
-    const rows = listContainers(engine, { all: options.all, filters: options.filter, last: options.latest ? 1 : options.last }).map((row) =>
+    const sizes = wantsSize(options) ? await containerSizes(engine) : undefined;
+    const listed = listContainers(engine, { all: options.all, filters: options.filter, last: options.latest ? 1 : options.last });
+    const rows = listed.map((row) =>
       sorted({
         ...fieldsOf(row, { now: around.now(), full: options.noTruncation }),
         Ports: portsText(ports.get(row.id)),
+        Size: printSize(sizes?.get(row.id)),
       }),
     );
+    const labels = new Map(listed.map((row, index) => [rows[index], row.labels]));
+    const labelOf = (row: Fields, name: string): string => labels.get(row)?.[name] ?? '';
     around.streams.stdout.write(
-      options.quiet ? rows.map((row) => `${row['ID']}\n`).join('') : formatRows(rows, options.format, { titles, table }),
+      options.quiet
+        ? rows.map((row) => `${row['ID']}\n`).join('')
+        : formatRows(rows, options.format, { titles, table: options.size ? `${table}\t{{.Size}}` : table, labelOf }),
     );
     return 0;
   },
@@ -74,11 +87,23 @@ function fieldsOf(row: ContainerRow, show: { readonly now: number; readonly full
       .map(([name, value]) => `${name}=${value}`)
       .toSorted()
       .join(','),
+    LocalVolumes: String(row.localVolumes),
+    Mounts: row.mounts.map((mount) => (show.full ? mount : ellipsis(mount, 15))).join(','),
     Names: row.name,
+    Networks: row.networks.join(','),
     RunningFor: since(row.created, show.now),
     State: row.state,
     Status: row.status,
   };
+}
+
+/** Also where a template shows it. */
+function wantsSize({ size, format }: { readonly size: boolean; readonly format: string | undefined }): boolean {
+  return size || /\{\{[^}]*\.Size\b/u.test(format ?? '');
+}
+
+function printSize(size: ContainerSize | undefined): string {
+  return size === undefined ? '0B' : `${formatSize(size.own)} (virtual ${formatSize(size.all)})`;
 }
 
 /** As docker writes it with `--format json`. */

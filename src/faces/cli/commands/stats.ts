@@ -4,6 +4,7 @@ import { sleep } from '#ground/base/retry.ts';
 import { defineCommand, type Output } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
+import { untilInterrupted } from '../until-interrupted.ts';
 import { formatRows, type Fields } from '../output/rows.ts';
 import { shortId } from '../output/stamp.ts';
 
@@ -39,12 +40,14 @@ export const statsCommand = defineCommand({
     // A template that cannot be used is said before anything is measured.
     formatRows([], options.format, { titles, table });
     const reader = createStatsReader(engine, { names, all: options.all });
-    for (let isFirst = true; ; isFirst = false) {
-      const rows = (await reader.look(signal)).map((row, index) => fieldsOf(row, { asked: names[index], full: options.noTruncation }));
-      show(around.streams.stdout, formatRows(rows, options.format, { titles, table }), { isFirst, isOnly: options.noStream });
-      if (options.noStream) return 0;
-      await sleep(interval, signal);
-    }
+    return await untilInterrupted(async () => {
+      for (let isFirst = true; ; isFirst = false) {
+        const rows = (await reader.look(signal)).map((row, index) => fieldsOf(row, { asked: names[index], full: options.noTruncation }));
+        show(around.streams.stdout, formatRows(rows, options.format, { titles, table }), { isFirst, isOnly: options.noStream });
+        if (options.noStream) return;
+        await sleep(interval, signal);
+      }
+    });
   },
 });
 

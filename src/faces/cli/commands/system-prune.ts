@@ -18,7 +18,7 @@ export const systemPruneCommand = defineCommand({
   usage: '[OPTIONS]',
   options: {
     all: flag('all', { short: 'a', help: 'Remove all images that no container uses, and all build cache' }),
-    filter: list('filter', { value: 'filter', help: 'Remove only what fits: "until=24h", "label=NAME[=VALUE]" (images)' }),
+    filter: list('filter', { value: 'filter', help: 'Remove only what fits: "until=24h", "label=NAME[=VALUE]"' }),
     force: flag('force', { short: 'f', help: 'Do not prompt for confirmation' }),
     volumes: flag('volumes', { help: 'Prune anonymous volumes, too' }),
   },
@@ -29,14 +29,14 @@ export const systemPruneCommand = defineCommand({
       throw badFilter('until', 'it does not go with "--volumes"');
     const untils = options.filter.filter((text) => text.startsWith('until='));
     const images = imagePruneRequest(options, around.now());
-    const containers = containerPruneRequest(untils, around.now());
+    const containers = containerPruneRequest(options.filter, around.now());
     const networks = networksToPrune(options.filter, around.now());
     const cache = { all: options.all, filters: parseCacheFilters(untils), reserved: undefined, maxUsed: undefined, minFree: undefined };
     if (!options.force && !(await confirm(questionOf(options), around, signal))) return 0;
     await using engine = await engineFor(around);
     // As with docker, what has labels is pruned by them, and the build cache has none.
     const isLabelled = images.labels.length > 0;
-    const doneContainers = isLabelled ? { ids: [], bytes: 0 } : await pruneContainers(engine, containers);
+    const doneContainers = await pruneContainers(engine, containers);
     const doneNetworks = await pruneNetworks(engine, networks);
     const doneVolumes = options.volumes ? pruneVolumes(engine, { all: false, labels: images.labels }) : { names: [], bytes: 0 };
     const doneImages = await pruneImages(engine, images);

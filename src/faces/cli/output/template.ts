@@ -10,6 +10,8 @@ export type Template = (value: Json) => string;
 export type TemplateOptions = {
   /** The value holds column titles: functions that change a text leave it as it is. */
   readonly forTitles?: boolean;
+  /** What stands behind a field's name is handed to it: `.Label "a"`. */
+  readonly methods?: Readonly<Record<string, (dot: Json, argument: string) => string>>;
 };
 
 /** Makes a function of a template's text. Throws `cli/bad-template`, also later for a field that a value does not have. */
@@ -146,6 +148,11 @@ function runCommand([first, ...rest]: readonly Operand[], before: Json | undefin
     return callFunction(first.name, before === undefined ? values : [...values, before], run.options);
   }
   if (first && rest.length === 0 && before === undefined) return valueOf(first, run);
+  if (first?.kind === 'field' && rest.length === 1 && before === undefined) {
+    const method = run.options.methods?.[first.path.join('.')];
+    const argument = rest[0] === undefined ? null : valueOf(rest[0], run);
+    if (method !== undefined && typeof argument === 'string') return method(run.dot, argument);
+  }
   throw badCall(`can't give argument to non-function ${first === undefined ? '' : describe(first)}`);
 }
 
