@@ -12,7 +12,7 @@ export const inspectCommand = defineCommand({
   summary: 'Show what is known of containers, images, networks and volumes',
   usage: '[OPTIONS] NAME|ID [NAME|ID...]',
   options: { format, size, type: choice('type', { words: types, initial: undefined, help: 'Only look among these' }) },
-  touchesSnapshots: ({ size }) => size,
+  touchesSnapshots: (options) => options.size,
   arguments: [1, Infinity],
   run: async ({ options, arguments: names }, around) =>
     await inspectEach(
@@ -39,7 +39,7 @@ export const inspectContainerCommand = defineCommand({
   summary: 'Show what is known of containers',
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
   options: { format, size },
-  touchesSnapshots: ({ size }) => size,
+  touchesSnapshots: (options) => options.size,
   arguments: [1, Infinity],
   run: async ({ options, arguments: names }, around) =>
     await inspectEach({ names, format: options.format }, around, async (engine, name) => await inspect(engine, name, 'container', options)),
