@@ -117,8 +117,9 @@ export async function unpauseContainer(engine: Engine, container: Container): Pr
   noteContainer(engine, container, 'unpause');
 }
 
-/** Throws `container/name-taken`, `container/bad-name`. */
+/** Throws `container/name-taken`, `container/bad-name`, `engine/same-name`. */
 export function renameContainer(engine: Engine, container: Container, name: string): void {
+  if (name === container.name) throw new JettisonError('engine/same-name', 'Renaming a container with the same name as its current name');
   engine.containers.rename(container.id, name);
   noteContainer(engine, findContainer(engine, container.id), 'rename', { oldName: `/${container.name}` });
 }

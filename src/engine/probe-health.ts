@@ -101,7 +101,8 @@ async function probe(engine: Engine, container: Container, { check, command }: P
       return { start, end: engine.now(), code: -1, output: `${error.message}${output === '' ? '' : `: ${output}`}` };
     }
   } catch (error) {
-    if (signal.aborted || !(error instanceof JettisonError)) throw error;
+    if (signal.aborted) throw error;
+    // Whatever keeps a check from running: it is no reason for the container to end, whose process this is.
     return { start, end: engine.now(), code: -1, output: messageOf(error) };
   }
 }

@@ -44,7 +44,7 @@ test('mistakes on the command line: exit code 1, one error, nothing on stdout', 
     ['swarm init', 'ERROR: "jettison swarm" is not part of jettison\njettison runs containers on this machine only', 1],
     ['compose -f x up', 'ERROR: "jettison compose" is not part of jettison\nBuild each service', 1],
     ['buildx bake', 'ERROR: "jettison buildx bake" is not part of jettison\n', 1],
-    ['events', 'ERROR: "jettison events" is not built yet', 1],
+    ['volume update', 'ERROR: "jettison volume update" is not built yet', 1],
     ['help frob', 'jettison: unknown command: jettison frob\n', 1],
     ['build', "jettison: 'jettison build' requires 1 argument\n\nUsage:  jettison build", 1],
     [

@@ -88,12 +88,15 @@ function documentOf({ type, action, id, attributes, at }: StoreEvent): Json {
   };
 }
 
+/** Words of others, such as those of an `exec`, are no commands to a terminal. */
 function fieldsOf(event: StoreEvent): Json {
-  const { type, action, id, attributes, at } = event;
+  const { type, id, at } = event;
+  const action = harmless(event.action, false);
+  const attributes = Object.fromEntries(Object.entries(event.attributes).map(([name, value]) => [name, harmless(value, false)]));
   return {
     Type: type,
     Action: action,
-    Actor: { ID: id, Attributes: { ...attributes } },
+    Actor: { ID: id, Attributes: attributes },
     Scope: 'local',
     Time: Math.floor(at / 1000),
     TimeNano: nanosecondsOf(event),
