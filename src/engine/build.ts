@@ -19,7 +19,7 @@ import { checkOutputs, checkScans } from './check-outputs.ts';
 import { deliver } from './deliver.ts';
 import { frontendOptions } from './frontend-options.ts';
 import type { BuiltResult } from './gather-cache.ts';
-import { keepFailure, type StepFailure } from './keep-failure.ts';
+import type { keepFailure as KeepFailureFunction, StepFailure } from './keep-failure.ts';
 import { followOutput } from './last-output.ts';
 import { openContext, type OpenContext } from './open-context.ts';
 import { forgetLostInCrash, withoutLostSnapshots } from './lost-snapshots.ts';
@@ -102,8 +102,7 @@ export async function build(
         message: messageOf(told),
         mask: guard.mask,
       };
-      const kept =
-        failure && (await keepFailure(engine, { ...given, failure, log: recording.logOf(failure.vertex.digest) }, recording.report));
+      const kept = failure && (await keep(engine, { ...given, failure, log: recording.logOf(failure.vertex.digest) }, recording.report));
       failed?.({ ...end, failed: kept });
       await reports?.write(failure, signal);
     }
@@ -223,6 +222,12 @@ async function withTops(
     results.push({ ...draft, top: result && (await snapshotOf(result)) });
   }
   return results;
+}
+
+/** Loaded for a build that has failed alone. */
+async function keep(...given: Parameters<typeof KeepFailureFunction>): ReturnType<typeof KeepFailureFunction> {
+  const { keepFailure } = await import('./keep-failure.ts');
+  return await keepFailure(...given);
 }
 
 /** Where each step is kept, for a build that wants that; several platforms have no steps in common. */

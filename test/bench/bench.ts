@@ -6,13 +6,14 @@ import { provideBases } from './base-images.ts';
 import type { Builder, Place } from './builder.ts';
 import { openBuildah } from './builders/buildah.ts';
 import { openBuildx } from './builders/buildx.ts';
-import { openJettison } from './builders/jettison.ts';
+import { openJettison, ownCommand } from './builders/jettison.ts';
 import { openTemplates } from './builders/template.ts';
 import { stopRunning } from './measure.ts';
 import { readOptions, usage, type Options } from './options.ts';
 import { startRegistry } from './registry.ts';
 import { goalLines, megabytes, seconds, tableOf } from './report.ts';
 import { runWorkload, type Run } from './rounds.ts';
+import { benchStart } from './start.ts';
 
 /** Stores of all rounds stay until the end. */
 const wantedSpace = 20e9;
@@ -45,6 +46,11 @@ async function bench(options: Options): Promise<number> {
   process.once('SIGINT', () => void leaveNow(130));
   process.once('SIGTERM', () => void leaveNow(143));
   try {
+    if (options.start) {
+      describe([openJettison({ folder, registry: '' })], folder);
+      benchStart(folder, (...words) => ownCommand(folder, 'store', words), options.runs);
+      return 0;
+    }
     warnAboutSpace(folder);
     await using registry = await startRegistry(join(folder, 'registry'));
     const place = { folder, registry: registry.address };

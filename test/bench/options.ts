@@ -8,9 +8,12 @@ export type Options = {
   readonly peers: readonly string[] | undefined;
   readonly runs: number;
   readonly json: string | undefined;
+  /** How containers start, instead of builds. */
+  readonly start: boolean;
 };
 
-export const usage = `usage: npm run bench -- [WORKLOAD...] [--peers NAME,...] [--runs N] [--json FILE]
+export const usage = `usage: npm run bench -- [start | WORKLOAD...] [--peers NAME,...] [--runs N] [--json FILE]
+  start      run and images, beside bare runc and crun (alone; 20 rounds and more are worth it)
   WORKLOAD   ${workloads.map((workload) => workload.name).join(' ')}
              (default: ${usualWorkloads.join(' ')})
   --peers    which of buildah, buildx and JETTISON_BENCH_PEERS take part ("none": no peer); default: all that are installed
@@ -26,7 +29,8 @@ export function readOptions(words: readonly string[]): Options {
     allowPositionals: true,
     options: { peers: { type: 'string' }, runs: { type: 'string', default: '3' }, json: { type: 'string' } },
   });
-  const chosen = (positionals.length > 0 ? positionals : usualWorkloads).map((name) => {
+  const start = positionals.length === 1 && positionals[0] === 'start';
+  const chosen = (start ? [] : positionals.length > 0 ? positionals : usualWorkloads).map((name) => {
     const found = workloads.find((workload) => workload.name.toLowerCase() === name.toLowerCase());
     if (found === undefined) throw new Error(`No workload "${name}"`);
     return found;
@@ -34,5 +38,5 @@ export function readOptions(words: readonly string[]): Options {
   const runs = Number(values.runs);
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs ${values.runs}: not a whole number from 1 on`);
   const peers = values.peers === undefined ? undefined : values.peers.split(',').filter((name) => name !== '' && name !== 'none');
-  return { workloads: chosen, peers, runs, json: values.json };
+  return { workloads: chosen, peers, runs, json: values.json, start };
 }

@@ -1,7 +1,6 @@
 /** Child processes: started without a shell, their exit a value, their output limited or streamed, ended when the signal aborts. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { joinBytes } from '#ground/base/bytes.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
@@ -112,6 +111,7 @@ export async function startReporting(options: {
   await started.promise;
   const [, , , report] = child.stdio;
   if (!(report instanceof Readable)) throw new JettisonError('linux/cannot-start', 'No pipe was made', { fault: 'bug' });
+  const { createInterface } = await import('node:readline');
   return {
     lines: createInterface({ input: report }),
     leave() {

@@ -7,23 +7,29 @@ import { firstLine, runQuietly, type Command } from '../command.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** Each `forget` goes on with a new store; the old one stays where it is until the bench ends. */
-export function openJettison(place: Place): Builder {
-  const bundle = join(root, 'dist/main.cjs');
-  const main = existsSync(bundle) ? bundle : join(root, 'src/main.ts');
-  const home = join(place.folder, 'jettison');
-  mkdirSync(home, { recursive: true });
-  let store = 0;
-  const command = (...words: readonly string[]): Command => ({
+const bundle = join(root, 'dist/main.cjs');
+const main = existsSync(bundle) ? bundle : join(root, 'src/main.ts');
+
+/** A command of ours with everything of its own in the folder `home`. */
+export function ownCommand(home: string, store: string, words: readonly string[]): Command {
+  return {
     program: process.execPath,
     words: [main, ...words],
     environment: {
-      JETTISON_STORE: join(home, `store-${store}`),
+      JETTISON_STORE: join(home, store),
       JETTISON_CONFIG: join(home, 'config.json'),
       XDG_CACHE_HOME: join(home, 'cache'),
       DOCKER_CONFIG: join(home, 'docker'),
     },
-  });
+  };
+}
+
+/** Each `forget` goes on with a new store; the old one stays where it is until the bench ends. */
+export function openJettison(place: Place): Builder {
+  const home = join(place.folder, 'jettison');
+  mkdirSync(home, { recursive: true });
+  let store = 0;
+  const command = (...words: readonly string[]): Command => ownCommand(home, `store-${store}`, words);
   const commit = firstLine({ program: 'git', words: ['-C', root, 'describe', '--always', '--dirty'] }) ?? 'unknown commit';
   return {
     name: 'jettison',

@@ -10,7 +10,6 @@ import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { badValue, parseBoolean } from '../option.ts';
 import { summaryLine } from '../output/summary.ts';
-import { removeWritten, writeAtomically } from '../output/write-file.ts';
 import { whyLines } from '../output/why.ts';
 import { isClassicMode, isTerminal, openScreen, progressModes, type ProgressMode } from '../output/screen.ts';
 import type { CheckChoice } from './check-option.ts';
@@ -62,19 +61,20 @@ export async function runBuild(
   const warnings: BuildWarning[] = [];
   const note = (event: ProgressEvent): void => void (event.kind === 'warning' && warnings.push(event));
   // What an earlier build wrote must not be taken for this one's when it fails.
-  if (given.options.idFile !== undefined) removeWritten(resolve(around.currentFolder, given.options.idFile));
+  const { idFile, metadataFile } = given.options;
+  const files = idFile === undefined && metadataFile === undefined ? undefined : await import('../output/write-file.ts');
+  if (idFile !== undefined) files?.removeWritten(resolve(around.currentFolder, idFile));
   const { cacheMax, isolation } = given.options;
   const wished = { ...(cacheMax === undefined ? {} : { cacheMax }), ...(isolation === undefined ? {} : { isolation }) };
   const setting = { mode, network: readRetries(given.options), note, ...wished };
   const outcome = await buildOnScreen(request, setting, around, signal).catch((error: unknown) => classicEnd(error, isClassic, around));
   if (typeof outcome === 'number') return outcome;
-  if (given.options.idFile !== undefined)
-    writeAtomically(resolve(around.currentFolder, given.options.idFile), outcome.image?.id ?? '', 'the image ID');
-  if (given.options.metadataFile !== undefined) {
+  if (idFile !== undefined) files?.writeAtomically(resolve(around.currentFolder, idFile), outcome.image?.id ?? '', 'the image ID');
+  if (metadataFile !== undefined) {
     const { buildMetadata } = await import('./build-metadata.ts');
     const wanted = parseBoolean(around.environment['BUILDX_METADATA_WARNINGS'] ?? '') === true;
     const text = buildMetadata(outcome, wanted ? warnings : undefined);
-    writeAtomically(resolve(around.currentFolder, given.options.metadataFile), text, 'the metadata');
+    files?.writeAtomically(resolve(around.currentFolder, metadataFile), text, 'the metadata');
   }
   // Nothing else goes to stdout.
   if (mode === 'quiet' && outcome.image !== undefined && !request.outputs.some(toStream))
