@@ -187,7 +187,18 @@ test('an image with attestations beside it is pulled, saved, loaded and pushed w
 
   const inspect = async (format: string): Promise<string> =>
     await sandbox.succeed(['buildx', 'imagetools', 'inspect', '--format', format, `${host}/app:attested`]);
-  assert.equal(await inspect('{{.Provenance.SLSA.buildDefinition.buildType}} {{json .SBOM.SPDX}}'), 'test {"SPDXID":"SPDXRef-DOCUMENT"}\n');
+  assert.equal(
+    await inspect('{{.Provenance.SLSA.buildDefinition.buildType}} {{json .SBOM.SPDX}}'),
+    'test {\n  "SPDXID": "SPDXRef-DOCUMENT"\n}\n',
+  );
+  assert.equal(
+    await inspect(
+      '{{.Name}} {{(index .Manifest.Manifests 0).Digest}} {{range .Manifest.Manifests}}{{.Platform.OS}} {{end}}{{.Image.RootFS.Type}}',
+    ),
+    `${host}/app:attested ${image.digest} linux unknown layers\n`,
+  );
+  assert.deepEqual(Object.keys(JSON.parse(await inspect('{{json .}}')) as object), ['name', 'manifest', 'image']);
+  assert.match(await inspect('{{.Manifest}}'), /^Name: .*\nMediaType: .*\nDigest: /u);
 
   await using other = await openSandbox();
   await other.succeed(['pull', '-q', `${host}/app:attested`]);
@@ -247,7 +258,8 @@ test('statements attached to an image here go with it to archives and registries
     predicate: JSON.parse(predicate) as object,
   });
   const parts = ['imagetools', 'inspect', '--format', '{{json .Provenance}} {{json .SBOM}}', name];
-  assert.equal(await sandbox.succeed(parts), '{"linux/amd64":{"SLSA":{"a":1}}} {"linux/arm64":{"SPDX":{"SPDXID":"SPDXRef-DOCUMENT"}}}\n');
+  const shown = [{ 'linux/amd64': { SLSA: { a: 1 } } }, { 'linux/arm64': { SPDX: { SPDXID: 'SPDXRef-DOCUMENT' } } }];
+  assert.equal(await sandbox.succeed(parts), `${shown.map((one) => JSON.stringify(one, undefined, 2)).join(' ')}\n`);
 
   // In an archive, too, and on from there.
   await sandbox.succeed(['save', '--format', 'oci', '-o', 'app.tar', name]);

@@ -27,24 +27,30 @@ export const inspectRemoteCommand = defineCommand({
   async run({ options, arguments: [name = ''] }, around, signal) {
     await checkBuilderOption(options.builder, around.environment);
     const { stdout } = around.streams;
-    const template = options.format === undefined || options.format === '' ? undefined : compileTemplate(unescapeFormat(options.format));
+    const template =
+      options.format === undefined || options.format === ''
+        ? undefined
+        : compileTemplate(unescapeFormat(options.format), { goNames: true, indent: 2 });
     await using engine = await engineFor(around, { network: readRetries(options) });
     const found = await lookUpDocument(engine, name, signal);
     if (options.raw) stdout.write(found.bytes);
-    else if (template === undefined) stdout.write(describe(found));
+    else if (template === undefined || isTable.test(options.format ?? '')) stdout.write(describe(found));
     else stdout.write(`${template(await valueFor(engine, found, options.format ?? '', signal))}\n`);
     return 0;
   },
 });
 
+/** As in buildx: the manifest itself has the form of the table. */
+const isTable = /^\{\{\s*\.Manifest\s*\}\}$/u;
+
 /** Only what the template names is fetched. */
 async function valueFor(engine: Engine, found: RemoteDocument, format: string, signal: AbortSignal): Promise<Json> {
-  const base = { Name: found.name, Manifest: manifestOf(found) };
+  const base = { name: found.name, manifest: manifestOf(found) };
   const isWhole = /\{\{\s*(?:json\s+)?\.\s*\}\}/u.test(format);
   const wanted = fieldsOf(format);
   if (!isWhole && !['Image', 'Provenance', 'SBOM'].some((field) => wanted.includes(field))) return base;
   const { image, provenance, sbom } = await readParts(engine, found.name, signal);
-  return { ...base, Image: image, Provenance: provenance, SBOM: sbom };
+  return isWhole ? { ...base, image } : { ...base, image, provenance, sbom };
 }
 
 /** Of an index all of it, of a manifest its descriptor, as buildx has it. */

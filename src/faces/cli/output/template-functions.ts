@@ -75,11 +75,16 @@ export function isFunction(name: string): name is TemplateFunctionName {
 }
 
 /** Throws `cli/bad-template` for values that the function cannot take. */
-export function callFunction(name: TemplateFunctionName, values: Arguments, options: { readonly forTitles?: boolean } = {}): Json {
+export function callFunction(
+  name: TemplateFunctionName,
+  values: Arguments,
+  options: { readonly forTitles?: boolean; readonly indent?: number } = {},
+): Json {
   const [fewest, most] = argumentCounts[name] ?? [0, Infinity];
   if (values.length < fewest || values.length > most)
     throw badCall(`wrong number of args for ${name}: want ${fewest} got ${values.length}`);
   if (options.forTitles === true && changers.has(name)) return values[0] ?? null;
+  if (name === 'json' && options.indent !== undefined) return goJson(values[0] ?? null, options.indent);
   return functions[name](values);
 }
 

@@ -12,6 +12,10 @@ export type TemplateOptions = {
   readonly forTitles?: boolean;
   /** What stands behind a field's name is handed to it: `.Label "a"`. */
   readonly methods?: Readonly<Record<string, (dot: Json, argument: string) => string>>;
+  /** The value is a document whose members buildx's templates name as its Go types do: `.Digest` for `digest`, `.OS` for `os`. */
+  readonly goNames?: boolean;
+  /** Of what `json` prints. */
+  readonly indent?: number;
 };
 
 /** Makes a function of a template's text. Throws `cli/bad-template`, also later for a field that a value does not have. */
@@ -172,15 +176,15 @@ function runLogic(name: 'and' | 'or', operands: readonly Operand[], before: Json
 function valueOf(operand: Operand, run: Run): Json {
   switch (operand.kind) {
     case 'field':
-      return fieldOf(run.dot, operand.path);
+      return fieldOf(run.dot, operand.path, run.options);
     case 'variable':
-      return fieldOf(lookUp(operand.name, run.variables), operand.path);
+      return fieldOf(lookUp(operand.name, run.variables), operand.path, run.options);
     case 'literal':
       return operand.value;
     case 'function':
       return callFunction(operand.name, [], run.options);
     case 'pipe':
-      return fieldOf(runPipe(operand.pipe, run), operand.path);
+      return fieldOf(runPipe(operand.pipe, run), operand.path, run.options);
     default:
       return unreachable(operand, 'template operand');
   }
@@ -191,10 +195,10 @@ function lookUp(name: string, variables: Variables | undefined): Json {
   return null;
 }
 
-function fieldOf(value: Json, path: readonly string[]): Json {
+function fieldOf(value: Json, path: readonly string[], options: TemplateOptions): Json {
   let current = value;
   for (const name of path) {
-    const found = memberName(current, name);
+    const found = memberName(current, name, options);
     if (found === undefined || current === null || typeof current !== 'object' || Array.isArray(current)) {
       throw new JettisonError('cli/bad-template', `template: executing at <.${path.join('.')}>: can't evaluate field ${name}`, {
         hint: knownFields(current),
@@ -206,11 +210,12 @@ function fieldOf(value: Json, path: readonly string[]): Json {
 }
 
 /** Documents say `Id` and `ApiVersion`; docker's templates know them as `ID` and `APIVersion`, too. */
-function memberName(value: Json, name: string): string | undefined {
+function memberName(value: Json, name: string, { goNames }: TemplateOptions): string | undefined {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return undefined;
   if (Object.hasOwn(value, name)) return name;
   const other = name.replace(/ID$/u, 'Id').replace(/^API/u, 'Api');
-  return Object.hasOwn(value, other) ? other : undefined;
+  const all = goNames === true ? [other, name.slice(0, 1).toLowerCase() + name.slice(1), name.toLowerCase()] : [other];
+  return all.find((one) => Object.hasOwn(value, one));
 }
 
 function knownFields(value: Json): string {
