@@ -9,6 +9,7 @@ import { familiarReference, parseReference } from '#formats/oci/reference.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { isCode } from '#ground/base/errors.ts';
 import type { Blob } from '#stores/content/store.ts';
+import type { SnapshotId } from '#execution/worker/contract.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import type { IndexMember, NewIndex } from '#stores/image/indexes.ts';
 import type { ArchivedImage, ArchivedIndex, ArchivedLayer } from '#stores/image/archived-image.ts';
@@ -92,20 +93,9 @@ async function enterIndex(engine: Engine, indexed: ArchivedIndex, report: Report
 
 /** Enters an image without its names; layers that are not what the config says are an error. */
 export async function enterImage(engine: Engine, image: ArchivedImage, report: Report, signal: AbortSignal): Promise<ImageRecord> {
-  engine.hold();
-  const newBlobs = new Map<Digest, Blob & { readonly mediaType: string }>();
-  for (const { diffId, digest, mediaType, size, chunks } of image.layers) {
-    const blob = await ingest(engine, { chunks, size, digest }, signal);
-    newBlobs.set(diffId, { digest: blob.digest, size: blob.size, mediaType });
-  }
-  const imageId = digestOf(image.config);
-  const layers = image.layers.map(({ diffId }) => ({ diffId, size: 0 }));
-  const unpack = async () => {
-    const top = await unpackImage(engine, { imageId, layers, newBlobs }, report, signal);
-    if (top === undefined) return [];
-    return await layersOfChain(top, { chains: engine.layerChains, worker: async () => await engine.worker(signal) }, signal);
-  };
-  const sized = await withoutLostSnapshots(engine, unpack, report, signal);
+  const { imageId, top } = await unpackArchived(engine, image, report, signal);
+  const chains = { chains: engine.layerChains, worker: async () => await engine.worker(signal) };
+  const sized = top === undefined ? [] : await layersOfChain(top, chains, signal);
   return engine.database.transaction(() => {
     const record = engine.images.save({
       config: image.config,
@@ -115,4 +105,23 @@ export async function enterImage(engine: Engine, image: ArchivedImage, report: R
     if (image.manifest !== undefined) engine.originals.keep(imageId, image.manifest);
     return record;
   });
+}
+
+/** The files of an archive's image, which is not entered; layers that are not what the config says are an error. */
+export async function unpackArchived(
+  engine: Engine,
+  image: ArchivedImage,
+  report: Report,
+  signal: AbortSignal,
+): Promise<{ readonly imageId: Digest; readonly top: SnapshotId | undefined }> {
+  engine.hold();
+  const newBlobs = new Map<Digest, Blob & { readonly mediaType: string }>();
+  for (const { diffId, digest, mediaType, size, chunks } of image.layers) {
+    const blob = await ingest(engine, { chunks, size, digest }, signal);
+    newBlobs.set(diffId, { digest: blob.digest, size: blob.size, mediaType });
+  }
+  const imageId = digestOf(image.config);
+  const layers = image.layers.map(({ diffId }) => ({ diffId, size: 0 }));
+  const unpack = async () => await unpackImage(engine, { imageId, layers, newBlobs }, report, signal);
+  return { imageId, top: await withoutLostSnapshots(engine, unpack, report, signal) };
 }

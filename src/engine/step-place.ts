@@ -35,13 +35,13 @@ export function isFailedName(name: string): boolean {
   return name.startsWith('@');
 }
 
-/** The failed step of a project of the current folder, else the last of all. Throws `engine/no-failed-step`, for other names that begin with `@` too. */
+/** The failed step of a project of the current folder or out of a bundle, the last of these; else the last of all. Throws `engine/no-failed-step`, for other names that begin with `@` too. */
 export async function findFailedStep(engine: Engine, name = failedName): Promise<KeptFailedStep> {
   if (name !== failedName)
     throw new JettisonError('engine/no-failed-step', `There is no "${name}"`, { hint: `"${failedName}" is the step that failed last` });
   const all = (await engine.failedSteps()).list();
   const here = engine.currentFolder;
-  const found = all.find(({ project }) => isOfFolder(project, here)) ?? all[0];
+  const found = all.find(({ project, build }) => build === undefined || isOfFolder(project, here)) ?? all[0];
   if (found !== undefined) return found;
   throw new JettisonError('engine/no-failed-step', 'No failed step is kept', {
     hint: 'The last one is, until its Dockerfile is built again or the build cache is pruned',

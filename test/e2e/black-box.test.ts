@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { zstdDecompressSync } from 'node:zlib';
 import { assertNothingLeft, assertTidySnapshots } from '#test/kit/aftermath.ts';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
 
@@ -214,6 +215,45 @@ test('debug opens a stage by name, or as it is behind a line, cached or not, and
   // Nobody writes a secret down.
   await sandbox.succeed(['build', '--build-arg', 'API_TOKEN=t0ken-of-mine', 'context'], { cwd: folder });
   assert.deepEqual(filesWith(sandbox.store, 't0ken-of-mine'), []);
+});
+
+test('a bundle takes a failed step to another machine: its files, its mounts, its exit code, and no secret', async () => {
+  await using sandbox = await openProject(`FROM busybox AS tools
+RUN echo tool > /tool
+FROM busybox
+ENV COLOR=red
+ARG API_TOKEN
+RUN --mount=type=bind,from=tools,target=/t --mount=type=bind,source=given,target=/g --mount=type=secret,id=key \\
+    mkdir /out && cat /t/tool /g > /out/both && exit 42
+`);
+  sandbox.files({ key: 'k3y-of-the-house-of-cards' }, '.');
+  sandbox.files({ '.env': 'what nobody asked for' });
+  const { folder } = sandbox;
+  const words = ['build', '--secret', 'id=key,src=key', '--build-arg', 'API_TOKEN=t0ken-of-mine', 'context'];
+  assert.match((await sandbox.jettison(words, { cwd: folder })).stderr, /exit code: 42/u);
+  await sandbox.succeed(['debug', '--bundle', 'step.tar.zst'], { cwd: folder });
+  const bytes = zstdDecompressSync(readFileSync(join(folder, 'step.tar.zst'))).toString('latin1');
+  assert.match(bytes, /jettison\.failed-step/u);
+  assert.doesNotMatch(bytes, /k3y-of-the-house|t0ken-of-mine|what nobody asked for/u);
+  assert.deepEqual(filesWith(sandbox.store, 't0ken-of-mine'), []);
+
+  await using other = await openSandbox();
+  const file = join(folder, 'step.tar.zst');
+  assert.match((await other.jettison(['debug', '--open', file])).stderr, /^@fail is now: RUN .*, which ended with 42$/mu);
+  assert.equal(await other.succeed(['diff', '@fail']), 'A /out\nA /out/both\n');
+  const looked = await other.jettison(['debug', '@fail', '--', 'sh', '-c', 'cat /out/both /t/tool /g; echo; echo $COLOR; exit 6']);
+  assert.equal(looked.stdout, 'tool\ngiventool\ngiven\nred\n', looked.stderr);
+  assert.equal(looked.status, 6);
+  assert.match(looked.stderr, /never kept: API_TOKEN/u);
+  assert.equal((await other.jettison(['debug', '--again'])).status, 42);
+  assert.equal((await other.jettison(['resume'])).status, 1);
+  assert.equal(await other.succeed(['images', '-q', '-a']), '');
+  await other.succeed(['builder', 'prune', '-f', '--filter', 'until=24h']);
+  assert.equal((await other.jettison(['debug', '--again'])).status, 42, 'nothing of it is garbage');
+  await assertNothingLeft(other);
+  await assertTidySnapshots(other.store);
+  other.files({ 'no-bundle': 'x' }, '.');
+  assert.equal((await other.jettison(['debug', '--open', 'no-bundle'])).status, 1);
 });
 
 test('the state of a failed step goes with a prune of all, and its record with it', async () => {

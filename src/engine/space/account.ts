@@ -103,11 +103,7 @@ function snapshotItems(
 ): readonly SpaceItem[] {
   const records = Map.groupBy(engine.records.list(), (record) => record.resultId);
   const holders = snapshotHolders(engine);
-  const failed = new Map(
-    openFailedSteps(engine.database)
-      .snapshots()
-      .map(({ snapshot, text }) => [snapshot, text]),
-  );
+  const failed = openFailedSteps(engine.database).snapshots();
   const drafts = new Map<string, Draft>();
   // Children first: what they are to anybody, that which they stand on is, too.
   for (const { id, parent, content, createdAt } of snapshots.toReversed()) {

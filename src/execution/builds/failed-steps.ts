@@ -23,8 +23,8 @@ export type FailedSteps = {
   list(): readonly KeptFailedStep[];
   /** What they left is about to go. */
   forget(snapshots: readonly string[]): void;
-  /** Snapshots that failed steps left, with what to call them: light, for accounts. */
-  snapshots(): readonly { readonly snapshot: string; readonly text: string }[];
+  /** Snapshots that failed steps stand on, with what to call those that they left; for accounts. */
+  snapshots(): ReadonlyMap<string, string | undefined>;
 };
 
 const counts = `(f.build IS NULL OR EXISTS (
@@ -38,7 +38,6 @@ export function openFailedSteps(database: Database): FailedSteps {
   );
   const sweep = database.prepare(`DELETE FROM failed_step AS f WHERE project <> ? AND NOT ${counts}`);
   const all = database.prepare(`SELECT project, build, failed_at, step FROM failed_step f WHERE ${counts} ORDER BY failed_at DESC`);
-  const light = database.prepare(`SELECT snapshot, text FROM failed_step f WHERE snapshot IS NOT NULL AND ${counts}`);
   const forget = database.prepare('DELETE FROM failed_step WHERE snapshot = ?');
   return {
     forget: (snapshots) => {
@@ -50,8 +49,13 @@ export function openFailedSteps(database: Database): FailedSteps {
         insert.run(project, build ?? null, Math.round(failedAt), step.wrote ? step.state : null, step.text, JSON.stringify(step));
       }),
     list: () => all.all().map(toKept),
-    snapshots: () => light.all().map((row) => ({ snapshot: textIn(row, 'snapshot'), text: textIn(row, 'text') })),
+    snapshots: () => new Map(all.all().flatMap((row) => snapshotsOf(toKept(row).step))),
   };
+}
+
+function snapshotsOf({ state, wrote, inputs, text }: FailedStep): readonly (readonly [string, string | undefined])[] {
+  const others = inputs.flatMap((input) => (input.kind === 'snapshot' ? [[input.snapshot, undefined] as const] : []));
+  return [...others, ...(state === null ? [] : [[state, wrote ? text : undefined] as const])];
 }
 
 function toKept(row: Row): KeptFailedStep {

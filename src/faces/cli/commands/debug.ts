@@ -1,7 +1,9 @@
+import { resolve } from 'node:path';
 import { isBorrowed } from '#engine/host-shell.ts';
 import { debugFailureCode, debugPlace, repeatStep, type DebugWish } from '#engine/debug-step.ts';
 import { findFailedStep, isFailedName, placeOfFailed, type StepPlace } from '#engine/step-place.ts';
 import type { Engine } from '#engine/open.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import { attachStreams, terminalSize } from '../attached.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { usualDetachKeys } from '../detach-keys.ts';
@@ -9,6 +11,7 @@ import { engineFor } from '../engine.ts';
 import { flag, list, text } from '../option.ts';
 import { goJson } from '../output/go-json.ts';
 import { harmless } from '../output/text.ts';
+import { openTransferScreen } from '../output/transfers.ts';
 import { failedDocument, placeDocument, shownWords } from '../output/failed-step.ts';
 
 export const debugCommand = defineCommand({
@@ -17,8 +20,10 @@ export const debugCommand = defineCommand({
   usage: '[OPTIONS] [@fail|STAGE|STAGE:LINE|Dockerfile:LINE] [-- COMMAND [ARG...]]',
   options: {
     again: flag('again', { help: 'Run the step once more as it was, over the files before it, and exit as it does' }),
+    bundle: text('bundle', { value: 'file', help: 'Write the failed step to a file ("step.tar.zst") that another machine can open' }),
     environment: list('env', { short: 'e', help: 'Set environment variables: "NAME=VALUE"' }),
     json: flag('json', { help: 'Print what is known of the step as JSON, and open nothing' }),
+    open: text('open', { value: 'file', help: 'Make the failed step of such a file "@fail" here' }),
     user: text('user', { short: 'u', help: 'Username or UID (default: as in the step)' }),
     workingDirectory: text('workdir', { short: 'w', help: 'Working directory (default: as in the step)' }),
   },
@@ -28,10 +33,22 @@ export const debugCommand = defineCommand({
   async run({ options, arguments: [name = '@fail', ...rest] }, around, signal) {
     const words = rest[0] === '--' ? rest.slice(1) : rest;
     await using engine = await engineFor(around);
+    if (options.open !== undefined) {
+      const step = await openFile(engine, resolve(around.currentFolder, options.open), around, signal);
+      around.streams.stderr.write(`${harmless(`@fail is now: ${step.text}, which ended with ${step.code}`, false)}\n`);
+      if (words.length === 0 && !options.again && around.streams.stdin.isTTY !== true) return 0;
+    }
     const kept = isFailedName(name) ? await findFailedStep(engine, name) : undefined;
     const place = kept === undefined ? await openStage(engine, name, around, signal) : placeOfFailed(kept);
     if (options.json) {
       around.streams.stdout.write(`${goJson(kept === undefined ? placeDocument(place) : failedDocument(kept))}\n`);
+      return 0;
+    }
+    if (options.bundle !== undefined) {
+      if (kept === undefined)
+        throw new JettisonError('cli/usage', 'Only a failed step goes into a bundle', { hint: 'It is called "@fail"' });
+      const { writeBundle } = await import('#engine/bundle.ts');
+      await writeBundle(engine, kept, resolve(around.currentFolder, options.bundle), () => undefined, signal);
       return 0;
     }
     if (options.again) return await runAgain(engine, place, around, signal);
@@ -50,6 +67,12 @@ export const debugCommand = defineCommand({
     return await debugPlace(engine, place, wish, opened, signal);
   },
 });
+
+async function openFile(engine: Engine, path: string, around: Surroundings, signal: AbortSignal) {
+  const { openBundle } = await import('#engine/bundle.ts');
+  using screen = openTransferScreen(around.streams.stderr, around);
+  return await openBundle(engine, path, screen.report, signal);
+}
 
 /** A stage of the build that was asked for last, in this folder or at all. */
 async function openStage(engine: Engine, name: string, around: Surroundings, signal: AbortSignal): Promise<StepPlace> {
