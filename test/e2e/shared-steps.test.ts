@@ -1,7 +1,7 @@
 /** A step that two builds need at once is run by one of them; when that one fails or is killed, by the other. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assertNothingLeft, assertTidySnapshots } from '#test/kit/aftermath.ts';
@@ -33,25 +33,56 @@ async function untilRunning(sandbox: Sandbox, number: number): Promise<void> {
   for (const until = Date.now() + 20_000; runsOf(sandbox, number) === 0 && Date.now() < until;) await sleep(10);
 }
 
-/** A build takes its lease when it asks for its first claim: a moment later it waits. */
-async function untilTwoAtWork({ store }: Sandbox): Promise<void> {
-  const leases = (): number => readdirSync(join(store, 'leases')).filter((name) => !name.startsWith('.')).length;
-  for (const until = Date.now() + 20_000; leases() < 2 && Date.now() < until;) await sleep(10);
-  await sleep(500);
+/** Beside what the steps wrote down: they wait for it. */
+function letGo(sandbox: Sandbox, number: number): void {
+  const folder = join(sandbox.store, 'cache-mounts');
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    if (name.endsWith('/runs')) writeFileSync(join(folder, dirname(name), `go${number}`), '');
+  }
+}
+
+const untilLetGo = 'while [ ! -e /c/go$N ]; do sleep 0.05; done';
+
+/** A build, and when it has said that it waits for another one. */
+function buildThatWaits(
+  sandbox: Sandbox,
+  context: string,
+  number: number,
+  onStart?: CommandOptions['onStart'],
+): { readonly done: Promise<Finished>; readonly waiting: Promise<void> } {
+  const { promise: waiting, resolve } = Promise.withResolvers<void>();
+  const onStderr = (text: string): void => void (/^Waiting for another build/mu.test(text) && resolve());
+  const done = build(sandbox, context, number, { onStderr, ...(onStart === undefined ? {} : { onStart }) });
+  // Who ends without having waited is seen by what it says.
+  return { done, waiting: Promise.race([waiting, done.then(() => undefined)]) };
+}
+
+/** A build that is waiting ends on Ctrl-C. */
+async function endWhenItWaits(sandbox: Sandbox, context: string, number: number): Promise<void> {
+  const started = Promise.withResolvers<{ kill(signal: NodeJS.Signals): void }>();
+  const { done, waiting } = buildThatWaits(sandbox, context, number, started.resolve);
+  await waiting;
+  (await started.promise).kill('SIGINT');
+  assert.equal((await done).status, 130);
 }
 
 test('T1: the steps of two equal builds run once, and both say which image it is', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
-  const context = contextOf(sandbox, 'sleep 0.2; date +%s%N > /made');
-  let waited = 0;
+  const context = contextOf(sandbox, `${untilLetGo}; date +%s%N > /made`);
   for (let round = 0; round < rounds; round++) {
-    const done = await Promise.all([1, 2, 3].map(async () => await build(sandbox, context, round)));
+    const builds = [1, 2, 3].map(() => buildThatWaits(sandbox, context, round));
+    const twoWait = Promise.withResolvers<void>();
+    let count = 0;
+    for (const { waiting } of builds) void waiting.then(() => ++count === 2 && twoWait.resolve());
+    await twoWait.promise;
+    await untilRunning(sandbox, round);
+    letGo(sandbox, round);
+    const done = await Promise.all(builds.map(async (one) => await one.done));
     for (const { status, stderr } of done) assert.equal(status, 0, stderr);
     assert.equal(runsOf(sandbox, round), 1);
-    waited += done.filter(({ stderr }) => waits.test(stderr)).length;
+    assert.equal(done.filter(({ stderr }) => waits.test(stderr)).length, 2);
   }
-  assert.ok(waited > 0, 'none waited for another one');
   await assertNothingLeft(sandbox);
   await assertTidySnapshots(sandbox.store);
 });
@@ -59,10 +90,13 @@ test('T1: the steps of two equal builds run once, and both say which image it is
 test('who waited runs the step itself when it fails elsewhere', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
-  const context = contextOf(sandbox, 'sleep 0.5; [ $(grep -cx $N /c/runs) -gt 1 ]');
+  const context = contextOf(sandbox, `[ $(grep -cx $N /c/runs) -gt 1 ] || { ${untilLetGo}; exit 1; }`);
   const first = build(sandbox, context, 0);
   await untilRunning(sandbox, 0);
-  const second = await build(sandbox, context, 0);
+  const other = buildThatWaits(sandbox, context, 0);
+  await other.waiting;
+  letGo(sandbox, 0);
+  const second = await other.done;
   assert.equal((await first).status, 1);
   assert.equal(second.status, 0, second.stderr);
   assert.match(second.stderr, waits);
@@ -79,12 +113,12 @@ test('T6: who waited runs the step itself when the other build is killed', async
       onStart: (child) => void killed.promise.then(() => child.kill('SIGKILL')),
     });
     await untilRunning(sandbox, round);
-    const second = build(sandbox, context, round);
-    await untilTwoAtWork(sandbox);
+    const second = buildThatWaits(sandbox, context, round);
+    await second.waiting;
     assert.equal(runsOf(sandbox, round), 1);
     killed.resolve();
     assert.equal((await first).signal, 'SIGKILL');
-    const { status, stderr } = await second;
+    const { status, stderr } = await second.done;
     assert.equal(status, 0, stderr);
     assert.match(stderr, waits);
     assert.equal(runsOf(sandbox, round), 2);
@@ -95,29 +129,30 @@ test('T6: who waited runs the step itself when the other build is killed', async
 test('a build that waits ends at once on Ctrl-C, and --no-cache waits for nobody', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
-  const context = contextOf(sandbox, '[ $(grep -cx $N /c/runs) -gt 1 ] || sleep 3');
+  const context = contextOf(sandbox, `[ $(grep -cx $N /c/runs) -gt 1 ] || ${untilLetGo}`);
   const first = build(sandbox, context, 0);
   await untilRunning(sandbox, 0);
-  const second = build(sandbox, context, 0, { onStart: (child) => setTimeout(() => child.kill('SIGINT'), 1500) });
-  assert.equal((await second).status, 130);
+  await endWhenItWaits(sandbox, context, 0);
   await sandbox.succeed(['build', '-q', '--no-cache', '--build-arg', 'N=0', context]);
   assert.equal(runsOf(sandbox, 0), 2);
+  letGo(sandbox, 0);
   assert.equal((await first).status, 0);
 });
 
 test('a build that waits for a locked cache says for which build, and ends at once on Ctrl-C', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
-  const step = 'RUN --mount=type=cache,id=tools,target=/c,sharing=locked echo $N >> /c/runs; [ $N -gt 0 ] || sleep 3';
+  const step = `RUN --mount=type=cache,id=tools,target=/c,sharing=locked echo $N >> /c/runs; [ $N -gt 0 ] || ${untilLetGo}`;
   const context = sandbox.files({ Dockerfile: `FROM busybox\nARG N\n${step}\n` });
   let first = 0;
   const building = build(sandbox, context, 0, { onStart: ({ pid }) => (first = pid) });
   await untilRunning(sandbox, 0);
-  const second = build(sandbox, context, 1);
-  const third = await build(sandbox, context, 2, { onStart: (child) => setTimeout(() => child.kill('SIGINT'), 1700) });
-  assert.equal(third.status, 130);
+  const second = buildThatWaits(sandbox, context, 1);
+  await second.waiting;
+  await endWhenItWaits(sandbox, context, 2);
+  letGo(sandbox, 0);
   assert.equal((await building).status, 0);
-  const { status, stderr } = await second;
+  const { status, stderr } = await second.done;
   assert.equal(status, 0, stderr);
   assert.match(stderr, new RegExp(`^Waiting for another build \\(process ${first}\\) that has locked the cache mount "tools"$`, 'mu'));
   assert.deepEqual(

@@ -20,6 +20,8 @@ export type CommandOptions = {
   readonly cwd?: string;
   readonly input?: string | Uint8Array;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Called with all of its standard error so far, whenever there is more. */
+  readonly onStderr?: (text: string) => void;
   /** Called once with the process, to send it signals. */
   readonly onStart?: (process: { readonly pid: number; kill(signal: NodeJS.Signals): void }) => void;
 };
@@ -138,7 +140,10 @@ export async function runCommand(command: string, words: readonly string[], opti
   if (options.input !== undefined) child.stdin?.end(options.input);
   const [stdout, stderr]: [Uint8Array[], Uint8Array[]] = [[], []];
   child.stdout?.on('data', (chunk: Uint8Array) => stdout.push(chunk));
-  child.stderr?.on('data', (chunk: Uint8Array) => stderr.push(chunk));
+  child.stderr?.on('data', (chunk: Uint8Array) => {
+    stderr.push(chunk);
+    options.onStderr?.(Buffer.concat(stderr).toString());
+  });
   const ended = Promise.withResolvers<Finished>();
   child.on('error', ended.reject);
   child.on('close', (status, signal) => {

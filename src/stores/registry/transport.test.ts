@@ -85,6 +85,28 @@ test('a trickle is a stall; a slow but steady stream is none', async () => {
   );
 });
 
+test('what came while this process did nothing is no stall', async () => {
+  await using server = await startRaw((socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab'));
+  const sockets = Promise.withResolvers<Socket>();
+  await using talking = await startRaw((socket) => {
+    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab');
+    sockets.resolve(socket);
+  });
+  using transport = transportWith({ idle: 100, leastBytes: 1 });
+  using answer = await transport.send({ method: 'GET', url: talking.url }, signal);
+  const chunks = answer.chunks()[Symbol.asyncIterator]();
+  await chunks.next();
+  const socket = await sockets.promise;
+  const rest = chunks.next();
+  // The timer has begun; the bytes are sent, and nothing is read before its time is over.
+  await new Promise(setImmediate);
+  socket.write('cd');
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 250);
+  assert.equal((await rest).value?.length, 2);
+  using silent = await transport.send({ method: 'GET', url: server.url }, signal);
+  await assert.rejects(silent.bytes(10), (error) => isCode(error, 'registry/timeout'));
+});
+
 test('aborting ends a request in any of its waits, with the reason', async () => {
   await using silent = await startRaw(() => {});
   await using half = await startRaw((socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf'));

@@ -225,6 +225,7 @@ function watchdog(
   signal: AbortSignal,
 ): Watchdog {
   let timer: NodeJS.Timeout | undefined;
+  let late: NodeJS.Immediate | undefined;
   let reason: Error | undefined;
   const own = childSignal(signal);
   /** What was said of this wait already: a trickle is one wait in many pieces. */
@@ -234,11 +235,19 @@ function watchdog(
     request.destroy(reason);
     own.abort(reason);
   };
+  const rest = (): void => {
+    clearTimeout(timer);
+    clearImmediate(late);
+  };
   const wait = (what: string, limit: number, waited: number): void => {
     const next = [notice, 3 * notice].find((one) => one > said && one < limit) ?? limit;
     timer = setTimeout(
       () => {
-        if (next === limit) return end(what, limit);
+        if (next === limit) {
+          // What came while this process was busy with something else, or did not run at all, is seen before it is called missing.
+          late = setImmediate(() => end(what, limit));
+          return;
+        }
         said = next;
         onWait(`Still waiting: "${url.host}" ${what} for ${next / 1000} of at most ${limit / 1000} seconds`);
         wait(what, limit, Math.max(next, waited));
@@ -254,13 +263,13 @@ function watchdog(
     blame: (error) => void (reason ??= error),
     end,
     arm(what, limit, left = limit) {
-      clearTimeout(timer);
+      rest();
       if (left === limit) said = 0;
       wait(what, limit, limit - left);
     },
-    rest: () => clearTimeout(timer),
+    rest,
     [Symbol.dispose]: () => {
-      clearTimeout(timer);
+      rest();
       own[Symbol.dispose]();
     },
   };
