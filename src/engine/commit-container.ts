@@ -37,7 +37,7 @@ export async function commitContainer(engine: Engine, request: CommitRequest, re
   const name = request.name === undefined ? [] : [newImageName(request.name)];
   const container = findContainer(engine, request.container);
   engine.hold();
-  await using _ = container.state.kind === 'running' && request.pauses ? await standStill(engine, container) : undefined;
+  await using _ = container.state.kind === 'running' && request.pauses ? await standStill(engine, container, signal) : undefined;
   const commit = async () => await commitOnce(engine, { request, container, name }, report, signal);
   const id = await withoutLostSnapshots(engine, commit, report, signal);
   noteContainer(engine, container, 'commit', { comment: request.message, imageID: id, imageRef: request.name ?? '' });
@@ -46,12 +46,12 @@ export async function commitContainer(engine: Engine, request: CommitRequest, re
 }
 
 /** Until it is disposed. It may have ended by then. */
-async function standStill(engine: Engine, container: Container): Promise<AsyncDisposable> {
-  await pauseContainer(engine, container);
+async function standStill(engine: Engine, container: Container, signal: AbortSignal): Promise<AsyncDisposable> {
+  await pauseContainer(engine, container, signal);
   return {
     [Symbol.asyncDispose]: async () => {
       const now = engine.containers.find(container.id);
-      if (now?.state.kind === 'paused') await unpauseContainer(engine, now);
+      if (now?.state.kind === 'paused') await unpauseContainer(engine, now, new AbortController().signal);
     },
   };
 }

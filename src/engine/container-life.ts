@@ -34,7 +34,7 @@ export async function stopContainer(engine: Engine, container: Container, reques
     seconds: request.seconds ?? spec.stopTimeout ?? usualTimeout,
   } as const;
   noteContainer(engine, container, 'kill', { signal: signalText(asked.signal) });
-  await askUntilDown(engine, container, async (folder) => await askContainer(folder, asked), signal);
+  await askUntilDown(engine, container, async (folder) => await askContainer(folder, asked, signal), signal);
   noteContainer(engine, container, 'stop');
 }
 
@@ -52,11 +52,11 @@ export async function restartContainer(
 }
 
 /** Sends a signal (`KILL`, `SIGHUP`, `9`). Throws `engine/container-not-running`, `runtime/unknown-signal`. */
-export async function killContainer(engine: Engine, container: Container, name: string): Promise<void> {
+export async function killContainer(engine: Engine, container: Container, name: string, signal: AbortSignal): Promise<void> {
   const { stopSignal } = container.spec;
   // A signal that is meant to end it is as good as a stop.
   if (stopSignal === '' || isSameSignal(name, 'SIGKILL') || isSameSignal(name, stopSignal)) engine.containers.noteStop(container.id, true);
-  if (!(await ask(engine, container, { kind: 'signal', name }))) throw notRunning(container, 'kill');
+  if (!(await ask(engine, container, { kind: 'signal', name }, signal))) throw notRunning(container, 'kill');
   noteContainer(engine, container, 'kill', { signal: signalText(name) });
 }
 
@@ -74,7 +74,7 @@ export async function waitForContainer(engine: Engine, container: Container, sig
   for (let now: Container | undefined = container; now !== undefined && isUp(now.state); now = engine.containers.find(container.id)) {
     signal.throwIfAborted();
     if (now.state.kind === 'restarting') return now.state.code;
-    using watch = await watchContainer(engine.containers.folder(container.id));
+    using watch = await watchContainer(engine.containers.folder(container.id), signal);
     if (watch === undefined) await sleep(lookEvery, signal);
     else last = (await orAborted(watch.ended, signal)) ?? last;
   }
@@ -94,24 +94,24 @@ export async function askUntilDown(
     signal.throwIfAborted();
     const folder = engine.containers.folder(container.id);
     isAsked ||= await asking(folder);
-    using watch = isAsked ? await watchContainer(folder) : undefined;
+    using watch = isAsked ? await watchContainer(folder, signal) : undefined;
     if (watch === undefined) await sleep(lookEvery, signal);
     else await orAborted(watch.ended, signal);
   }
 }
 
 /** Throws `engine/container-not-running`, `engine/container-paused`. */
-export async function pauseContainer(engine: Engine, container: Container): Promise<void> {
+export async function pauseContainer(engine: Engine, container: Container, signal: AbortSignal): Promise<void> {
   if (container.state.kind === 'paused')
     throw new JettisonError('engine/container-paused', `Container ${container.name} is already paused`);
-  if (!(await ask(engine, container, { kind: 'pause' }))) throw notRunning(container, 'pause');
+  if (!(await ask(engine, container, { kind: 'pause' }, signal))) throw notRunning(container, 'pause');
   engine.containers.notePause(container.id, true);
   noteContainer(engine, container, 'pause');
 }
 
 /** Throws `engine/container-not-paused`. */
-export async function unpauseContainer(engine: Engine, container: Container): Promise<void> {
-  if (container.state.kind !== 'paused' || !(await ask(engine, container, { kind: 'unpause' })))
+export async function unpauseContainer(engine: Engine, container: Container, signal: AbortSignal): Promise<void> {
+  if (container.state.kind !== 'paused' || !(await ask(engine, container, { kind: 'unpause' }, signal)))
     throw new JettisonError('engine/container-not-paused', `Container ${container.name} is not paused`);
   engine.containers.notePause(container.id, false);
   noteContainer(engine, container, 'unpause');
@@ -124,8 +124,13 @@ export function renameContainer(engine: Engine, container: Container, name: stri
   noteContainer(engine, findContainer(engine, container.id), 'rename', { oldName: `/${container.name}` });
 }
 
-async function ask(engine: Engine, { id, state }: Container, request: Parameters<typeof askContainer>[1]): Promise<boolean> {
-  return (state.kind === 'running' || state.kind === 'paused') && (await askContainer(engine.containers.folder(id), request));
+async function ask(
+  engine: Engine,
+  { id, state }: Container,
+  request: Parameters<typeof askContainer>[1],
+  signal: AbortSignal,
+): Promise<boolean> {
+  return (state.kind === 'running' || state.kind === 'paused') && (await askContainer(engine.containers.folder(id), request, signal));
 }
 
 function notRunning({ name, id }: Container, verb: string): JettisonError {

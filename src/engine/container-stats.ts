@@ -40,10 +40,10 @@ export function createStatsReader(engine: Engine, { names, all }: StatsWish): St
     names.length > 0
       ? names.map((name) => findContainer(engine, name))
       : engine.containers.list().filter(({ state }) => all || isUp(state));
-  const lookAt = async (container: Container): Promise<ContainerStats> => {
+  const lookAt = async (container: Container, signal: AbortSignal): Promise<ContainerStats> => {
     const { id, name, state } = container;
     const runs = state.kind === 'running' || state.kind === 'paused';
-    const usage = runs ? await askUsage(engine.containers.folder(id)) : undefined;
+    const usage = runs ? await askUsage(engine.containers.folder(id), signal) : undefined;
     const at = performance.now();
     const last = before.get(id);
     if (usage === undefined) before.delete(id);
@@ -59,10 +59,10 @@ export function createStatsReader(engine: Engine, { names, all }: StatsWish): St
     async look(signal) {
       const fresh = chosen().filter(({ id }) => !before.has(id));
       if (fresh.length > 0) {
-        await Promise.all(fresh.map(lookAt));
+        await Promise.all(fresh.map(async (container) => await lookAt(container, signal)));
         await sleep(firstPause, signal);
       }
-      return await Promise.all(chosen().map(lookAt));
+      return await Promise.all(chosen().map(async (container) => await lookAt(container, signal)));
     },
   };
 }

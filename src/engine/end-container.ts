@@ -20,15 +20,20 @@ export async function endContainer(engine: Engine, container: Container, signal:
   engine.containers.noteStop(container.id, true);
   const late = new JettisonError(lateCode, `Container ${container.name} does not end`, { fault: 'environment' });
   try {
-    await withinTime(longestEnd, late, async (own) => await askUntilDown(engine, container, kill, own), signal);
+    await withinTime(
+      longestEnd,
+      late,
+      async (own) => await askUntilDown(engine, container, async (folder) => await kill(folder, own), own),
+      signal,
+    );
   } catch (error) {
     if (!isCode(error, lateCode) && !isCode(error, 'worker/no-answer')) throw error;
     await endHolders(engine, container, signal);
   }
 }
 
-async function kill(folder: string): Promise<boolean> {
-  return await askContainer(folder, { kind: 'signal', name: 'KILL' });
+async function kill(folder: string, signal: AbortSignal): Promise<boolean> {
+  return await askContainer(folder, { kind: 'signal', name: 'KILL' }, signal);
 }
 
 async function endHolders(engine: Engine, container: Container, signal: AbortSignal): Promise<void> {

@@ -29,7 +29,7 @@ export type ExecWish = {
 };
 
 /** Throws `engine/container-not-running`, `engine/container-paused`, and what keeps the process from starting. */
-export async function execInContainer(engine: Engine, container: Container, wish: ExecWish): Promise<ExecProcess> {
+export async function execInContainer(engine: Engine, container: Container, wish: ExecWish, signal: AbortSignal): Promise<ExecProcess> {
   assertRuns(container, 'exec');
   const { arguments: words, environment, user, workingDirectory, terminal, isPrivileged } = wish;
   const asked = {
@@ -41,7 +41,7 @@ export async function execInContainer(engine: Engine, container: Container, wish
     ...(terminal === undefined ? {} : { terminalSize: terminal }),
     isPrivileged,
   };
-  const call = await askExec(engine.containers.folder(container.id), asked);
+  const call = await askExec(engine.containers.folder(container.id), asked, signal);
   const worker = runningState(engine, container)?.worker;
   if (call === undefined || worker === undefined || worker === null) throw notRunning(container);
   if (worker.start === null || startOf(worker.pid) !== worker.start) throw elsewhere(container);

@@ -77,7 +77,7 @@ type Probe = { readonly check: HealthCheck; readonly command: readonly string[] 
 async function probe(engine: Engine, container: Container, { check, command }: Probe, signal: AbortSignal): Promise<ProbeResult> {
   const start = engine.now();
   try {
-    const exec = await execInContainer(engine, container, {
+    const wish = {
       arguments: command,
       environment: [],
       user: undefined,
@@ -87,7 +87,8 @@ async function probe(engine: Engine, container: Container, { check, command }: P
       stdin: false,
       isDetached: false,
       isCaptured: true,
-    });
+    };
+    const exec = await execInContainer(engine, container, wish, signal);
     // Starting it takes time that is not the check's own.
     await withinTime(longestStart, tooLate(longestStart), async (own) => await orAborted(exec.started, own), signal);
     const limit = probeTimeout(check);

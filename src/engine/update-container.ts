@@ -19,7 +19,7 @@ export type UpdateRequest = {
 };
 
 /** What runs has the limits when this returns, and all keep them for their next starts. Throws `engine/bad-update`, and `runtime/limit-...` for what the kernel does not do: then nothing is kept. */
-export async function updateContainer(engine: Engine, container: Container, request: UpdateRequest): Promise<void> {
+export async function updateContainer(engine: Engine, container: Container, request: UpdateRequest, signal: AbortSignal): Promise<void> {
   const { spec, id, state } = container;
   if (spec.autoRemove && request.restart !== undefined && request.restart.policy !== 'no')
     throw new JettisonError('engine/bad-update', 'Restart policy cannot be updated because AutoRemove is enabled for the container');
@@ -27,7 +27,7 @@ export async function updateContainer(engine: Engine, container: Container, requ
   const isLimited = Object.keys(request.limits).length > 0;
   if (isLimited && isUp(state) && state.kind !== 'restarting') {
     const { cgroupParent: _, ...changed } = limits;
-    await askContainer(engine.containers.folder(id), { kind: 'limit', limits: changed });
+    await askContainer(engine.containers.folder(id), { kind: 'limit', limits: changed }, signal);
   }
   const now = engine.containers.find(id)?.spec ?? spec;
   engine.containers.changeSpec(id, {

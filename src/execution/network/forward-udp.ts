@@ -24,7 +24,10 @@ export async function forwardUdp(at: Target, to: Target): Promise<Listening> {
     const sender = known ?? { socket: createSocket(kindOf(to.address)), last: 0 };
     senders.set(key, sender);
     if (known === undefined) {
-      sender.socket.on('message', reply);
+      // Whoever else can reach this socket has nothing to say to the sender.
+      sender.socket.on('message', (bytes, from) => {
+        if (from.address === to.address && from.port === to.port) reply(bytes);
+      });
       sender.socket.on('error', () => undefined);
       const [oldest] = senders.keys();
       if (senders.size > mostSenders && oldest !== undefined) forget(oldest);

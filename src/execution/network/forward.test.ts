@@ -84,6 +84,23 @@ const asked = (host: readonly [number, number] | null, port: number) => ({
   protocol: 'tcp' as const,
 });
 
+test('what others send to the socket of a sender is no answer', async () => {
+  const [server, stranger, client] = [createSocket('udp4'), createSocket('udp4'), createSocket('udp4')];
+  using closing = new DisposableStack();
+  for (const socket of [server, stranger, client]) closing.defer(() => void socket.close());
+  server.on('message', (_bytes, { port, address }) => {
+    stranger.send('evil', port, address, () => server.send('good', port, address));
+  });
+  server.bind(0, here);
+  await once(server, 'listening');
+  {
+    await using listening = await forwardUdp({ address: here, port: 0 }, { address: here, port: server.address().port });
+    client.send('asked', listening.port, here);
+    const [answer] = (await once(client, 'message')) as [Uint8Array];
+    assert.equal(String(answer), 'good');
+  }
+});
+
 test('a port that is taken is said as docker says it, and those that were opened before are closed', async () => {
   await using other = await serve(() => undefined);
   await using first = await openPorts([asked(null, 80)], { address: '172.17.0.2', isOurs: () => false });

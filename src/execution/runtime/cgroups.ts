@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
 import { JettisonError, isCode, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
@@ -141,7 +142,7 @@ function openCgroup(
       for (let attempt = 0; attempt < removalTries; attempt++) {
         while (undone.at(-1)?.undo() === true) undone.pop()?.record.remove();
         if (undone.length === 0) return;
-        await pause(removalPause);
+        await sleep(removalPause);
       }
       log('cgroup jettison-%s stays: processes are still in it', id);
     },
@@ -386,10 +387,4 @@ function unsupported(message: string): JettisonError {
     fault: 'environment',
     hint: 'Leave the limit out, or turn the controller on in the kernel',
   });
-}
-
-async function pause(milliseconds: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setTimeout(resolve, milliseconds);
-  await promise;
 }

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { asByteString, bytesOf } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
@@ -148,7 +149,7 @@ async function tellStart({ child, first }: Running, program: readonly string[], 
     ended = true;
   });
   for (let wait = 2; !ended; wait = Math.min(wait + 1, 50)) {
-    await Promise.race([child.ended, pause(wait)]);
+    await Promise.race([child.ended, sleep(wait)]);
     const pid = ended ? undefined : first();
     if (pid === undefined || !hasExecuted(pid)) continue;
     tell({ pid, runtime: child.pid, program });
@@ -251,7 +252,7 @@ async function stopProcess({ child, first, stopSignal }: Running): Promise<void>
     if (pid !== undefined && !asked && catches(pid, stopSignal)) sendSignal(pid, stopSignal);
     else if (pid !== undefined && (!asked || Date.now() > until)) sendSignal(pid, 9);
     asked ||= pid !== undefined;
-    await Promise.race([child.ended, pause(50)]);
+    await Promise.race([child.ended, sleep(50)]);
   }
 }
 
@@ -298,10 +299,4 @@ function statusOf(program: Program, exit: ChildExit, bundle: Bundle): ExitStatus
   if (complaint !== undefined)
     throw new JettisonError('runtime/start-failed', `${program.name} cannot start the process: ${complaint}`, { fault: 'environment' });
   return { code: exit.code, signal: exit.code > 128 ? signalName(exit.code - 128) : undefined };
-}
-
-async function pause(milliseconds: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setTimeout(resolve, milliseconds);
-  await promise;
 }

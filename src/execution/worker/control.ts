@@ -1,5 +1,6 @@
 /** Asking a container that runs, over the control socket in its folder. */
 import type { Duplex } from 'node:stream';
+import { orAborted } from '#ground/base/abort.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { startOf } from '#ground/base/process-identity.ts';
 import { sendSignal } from '#ground/linux/child.ts';
@@ -39,8 +40,8 @@ export type Attachment = Disposable & {
 export type OnOutput = (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
 
 /** Has the container whose folder this is do something. Gives false when nobody serves it: it does not run. Throws what it refuses with, and `worker/no-answer`, as all that is asked here. */
-export async function askContainer(folder: string, request: ControlRequest): Promise<boolean> {
-  const opened = await open(folder, request, () => undefined);
+export async function askContainer(folder: string, request: ControlRequest, signal: AbortSignal): Promise<boolean> {
+  const opened = await open(folder, request, () => undefined, signal);
   opened?.connection.destroy();
   return opened !== undefined;
 }
@@ -49,22 +50,23 @@ export async function askContainer(folder: string, request: ControlRequest): Pro
 export async function askExec(
   folder: string,
   request: Omit<Extract<ControlRequest, { kind: 'exec' }>, 'kind'>,
+  signal: AbortSignal,
 ): Promise<ExecCall | undefined> {
-  const opened = await open(folder, { kind: 'exec', ...request }, () => undefined);
+  const opened = await open(folder, { kind: 'exec', ...request }, () => undefined, signal);
   opened?.connection.destroy();
   return opened?.answer.exec;
 }
 
 /** What the container uses; undefined when nobody serves it, or it is just beginning or ending. */
-export async function askUsage(folder: string): Promise<Usage | undefined> {
-  const opened = await open(folder, { kind: 'usage' }, () => undefined);
+export async function askUsage(folder: string, signal: AbortSignal): Promise<Usage | undefined> {
+  const opened = await open(folder, { kind: 'usage' }, () => undefined, signal);
   opened?.connection.destroy();
   return opened?.answer.usage;
 }
 
 /** Waits with others for the end of a container; undefined when nobody serves it. */
-export async function watchContainer(folder: string): Promise<(Pick<Attachment, 'ended'> & Disposable) | undefined> {
-  return await attach(folder, { kind: 'watch' }, () => undefined);
+export async function watchContainer(folder: string, signal: AbortSignal): Promise<(Pick<Attachment, 'ended'> & Disposable) | undefined> {
+  return await attach(folder, { kind: 'watch' }, () => undefined, signal);
 }
 
 /** Attaches to a container; undefined when nobody serves it. What it writes from now on goes to `onOutput`. */
@@ -72,17 +74,19 @@ export async function attachContainer(
   folder: string,
   wants: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean },
   onOutput: OnOutput,
+  signal: AbortSignal,
 ): Promise<Attachment | undefined> {
-  return await attach(folder, { kind: 'attach', ...wants }, onOutput);
+  return await attach(folder, { kind: 'attach', ...wants }, onOutput, signal);
 }
 
-async function attach(folder: string, request: ControlRequest, onOutput: OnOutput): Promise<Attachment | undefined> {
+async function attach(folder: string, request: ControlRequest, onOutput: OnOutput, signal: AbortSignal): Promise<Attachment | undefined> {
   let code: number | undefined;
-  const opened = await open(folder, request, ({ kind, bytes }) => {
+  const onFrame = ({ kind, bytes }: Frame): void => {
     if (kind === frameKinds.stdout) onOutput('stdout', bytes);
     else if (kind === frameKinds.stderr) onOutput('stderr', bytes);
     else if (kind === frameKinds.exit) code = readExit(bytes);
-  });
+  };
+  const opened = await open(folder, request, onFrame, signal);
   if (opened === undefined) return undefined;
   const { connection } = opened;
   const send = (kind: number, bytes: Uint8Array): boolean => connection.destroyed || connection.write(frameOf(kind, bytes));
@@ -111,11 +115,12 @@ export function endHolder(holder: { readonly pid: number; readonly start: string
 /** Milliseconds. */
 const longestAnswer = 10_000;
 
-/** Connects, asks and waits for the answer; frames that follow go to `onFrame`. Throws `worker/no-answer`. */
+/** Connects, asks and waits for the answer, as long as the signal lets it; frames that follow go to `onFrame`. Throws `worker/no-answer`. */
 async function open(
   folder: string,
   request: ControlRequest,
   onFrame: (frame: Frame) => void,
+  signal: AbortSignal,
 ): Promise<
   { readonly connection: Duplex; readonly closed: Promise<void>; readonly answer: Extract<ControlAnswer, { ok: true }> } | undefined
 > {
@@ -141,7 +146,12 @@ async function open(
     answered.reject(noAnswer());
     connection.destroy();
   }, longestAnswer);
-  const line = await answered.promise.finally(() => clearTimeout(timer));
+  const line = await orAborted(answered.promise, signal)
+    .finally(() => clearTimeout(timer))
+    .catch((error: unknown) => {
+      connection.destroy();
+      throw error;
+    });
   if (line === undefined) return undefined;
   const answer = readAnswer(line);
   if (answer?.ok === true) return { connection, closed: closed.promise, answer };

@@ -3,6 +3,7 @@ import { closeSync, readlinkSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { asByteString, bytesOf, toText } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { sendSignal, signalNumber } from '#ground/linux/child.ts';
@@ -191,7 +192,7 @@ function takeOutput(file: number): { text(): Promise<string> } {
   pipe.once('close', closed.resolve);
   return {
     async text() {
-      await Promise.race([closed.promise, pause(lastPieces)]);
+      await Promise.race([closed.promise, sleep(lastPieces, undefined, { ref: false })]);
       pipe.destroy();
       return isCut ? `${taken}...` : taken;
     },
@@ -216,7 +217,7 @@ async function waitForStart(worker: number, pid: number, ended: Promise<SpawnEnd
   let isOver = false;
   const over = ended.then(() => (isOver = true));
   for (let wait = 2; !isOver; wait = Math.min(wait + 1, 50)) {
-    await Promise.race([over, pause(wait)]);
+    await Promise.race([over, sleep(wait, undefined, { ref: false })]);
     if (insideOf(worker, pid).some(hasExecuted)) return;
   }
 }
@@ -251,10 +252,4 @@ function namespaceOf(pid: number, name: NamespaceName): string | undefined {
 
 function closeAll(files: readonly number[]): void {
   for (const file of files) closeSync(file);
-}
-
-async function pause(milliseconds: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setTimeout(resolve, milliseconds).unref();
-  await promise;
 }

@@ -1,6 +1,6 @@
 /** This command's own streams and a container that another process holds: what is typed goes there, what it writes comes here, until it ends or the detach keys are typed. */
 import { makeRaw } from '#execution/worker/raw-terminal.ts';
-import { attachContainer, type Attachment } from '#execution/worker/control.ts';
+import { attachContainer, type Attachment, type OnOutput } from '#execution/worker/control.ts';
 import type { TerminalSize } from '#execution/worker/contract.ts';
 import { writeAll } from './output/write-all.ts';
 import { createKeyWatch } from './detach-keys.ts';
@@ -34,11 +34,11 @@ export function terminalSize({ stdout }: Streams): TerminalSize | undefined {
 }
 
 /** The terminal is as it was when this returns, or the process ends. */
-export async function attachStreams(wish: AttachWish, streams: Streams): Promise<AttachEnd> {
+export async function attachStreams(wish: AttachWish, streams: Streams, signal: AbortSignal): Promise<AttachEnd> {
   const output = { stdout: streams.stdout, stderr: streams.stderr };
   const busy = new Set<Promise<void>>();
   let attachment: Attachment | undefined;
-  attachment = await attachContainer(wish.folder, wish, (name, bytes) => {
+  const take: OnOutput = (name, bytes) => {
     const written = writeAll(output[name], bytes);
     if (written === undefined) return;
     busy.add(written);
@@ -47,7 +47,8 @@ export async function attachStreams(wish: AttachWish, streams: Streams): Promise
       busy.delete(written);
       if (busy.size === 0) attachment?.resume();
     });
-  });
+  };
+  attachment = await attachContainer(wish.folder, wish, take, signal);
   if (attachment === undefined) return { kind: 'absent' };
   using client = attachment;
   using undo = new DisposableStack();

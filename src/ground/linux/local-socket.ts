@@ -9,7 +9,7 @@ export type SocketPlace = { readonly folder: string; readonly name: string };
 const mostConnections = 1000;
 
 export type LocalServer = AsyncDisposable & {
-  /** Ends all connections once what was written to them is sent; those that take nothing are cut after `limit` milliseconds. */
+  /** Ends all connections once what was written to them is sent; one that takes nothing for `limit` milliseconds is cut. */
   finish(limit: number): Promise<void>;
 };
 
@@ -20,6 +20,8 @@ export async function serveLocal(place: SocketPlace, take: (connection: Duplex) 
   const open = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     open.add(socket);
+    // One piece after the other: of what is handed over at once it cannot be told how much has been taken.
+    Object.defineProperty(socket, '_writev', { value: undefined });
     socket.once('close', () => open.delete(socket));
     // Whoever leaves in the middle has nobody to tell.
     socket.on('error', () => socket.destroy());
@@ -38,9 +40,17 @@ export async function serveLocal(place: SocketPlace, take: (connection: Duplex) 
   }
   return {
     async finish(limit) {
-      const timer = setTimeout(() => {
-        for (const socket of open) socket.destroy();
-      }, limit);
+      // Who takes a little is slow; who takes nothing in this time is gone.
+      const seen = new Map<Socket, { readonly sent: number; readonly idle: number }>();
+      const timer = setInterval(() => {
+        for (const socket of open) {
+          const [sent, last] = [sentOf(socket), seen.get(socket)];
+          const idle = last?.sent === sent ? last.idle + 1 : 0;
+          seen.set(socket, { sent, idle });
+          // More than one look: this process may not have run itself meanwhile.
+          if (idle >= looks) socket.destroy();
+        }
+      }, limit / looks);
       await Promise.all(
         Array.from(open, async (socket) => {
           const closed = Promise.withResolvers<void>();
@@ -51,7 +61,7 @@ export async function serveLocal(place: SocketPlace, take: (connection: Duplex) 
           await closed.promise;
         }),
       );
-      clearTimeout(timer);
+      clearInterval(timer);
     },
     async [Symbol.asyncDispose]() {
       const closed = Promise.withResolvers<void>();
@@ -62,6 +72,14 @@ export async function serveLocal(place: SocketPlace, take: (connection: Duplex) 
       rmSync(join(place.folder, place.name), { force: true });
     },
   };
+}
+
+/** In the time that one who takes nothing has. */
+const looks = 2;
+
+/** Bytes that the other end, or the kernel, has taken. */
+function sentOf(socket: Socket): number {
+  return socket.bytesWritten - socket.writableLength;
 }
 
 /** Connects to `<folder>/<name>`; its half may be ended while the other still sends. Rejects with a system error: `ENOENT`, or `ECONNREFUSED` where its process is gone. */

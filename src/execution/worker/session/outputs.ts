@@ -1,6 +1,7 @@
 /** From a container's open outputs to all who want what it writes: its log, the command that runs it, clients. The slowest decides how fast it may write, as long as it runs. */
 import { write } from 'node:fs';
 import type { Duplex, Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemCode } from '#ground/base/errors.ts';
 import type { OutputName } from './log-file.ts';
 
@@ -90,7 +91,7 @@ async function writeAll(file: number, bytes: Uint8Array): Promise<boolean> {
     write(file, bytes, at, bytes.length - at, null, (error, count) => resolve(error === null ? count : (systemCode(error) ?? 'EIO')));
     const done = await promise;
     if (typeof done === 'number') at += done;
-    else if (done === 'EAGAIN') await pause(fullPause);
+    else if (done === 'EAGAIN') await sleep(fullPause);
     else return false;
   }
   return true;
@@ -105,10 +106,4 @@ export function connectionSink(connection: Duplex, wrap: (stream: OutputName, by
     connection.once('drain', resolve).once('close', resolve);
     return promise;
   };
-}
-
-async function pause(milliseconds: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setTimeout(resolve, milliseconds);
-  await promise;
 }

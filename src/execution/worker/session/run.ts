@@ -3,6 +3,7 @@ import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { signalNumber } from '#ground/linux/child.ts';
 import { createLineBreaks } from '#ground/linux/line-breaks.ts';
@@ -87,7 +88,7 @@ export async function runSession(
   };
   await using control = await serveControl(session.folder, controlled);
   tools.onReady();
-  if (session.awaitsClient) await Promise.race([attached.promise, pause(firstClient)]);
+  if (session.awaitsClient) await Promise.race([attached.promise, sleep(firstClient, undefined, { ref: false })]);
   let code: number | undefined;
   try {
     const around = {
@@ -196,10 +197,4 @@ function createStopping(signal: (name: string) => void, resume: () => void) {
     },
     end: () => clearTimeout(timer),
   };
-}
-
-async function pause(milliseconds: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setTimeout(resolve, milliseconds).unref();
-  await promise;
 }

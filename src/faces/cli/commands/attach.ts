@@ -16,7 +16,7 @@ export const attachCommand = defineCommand({
     signals: flag('sig-proxy', { help: 'Pass signals on to the container' }, true),
   },
   arguments: [1, 1],
-  async run({ options, arguments: [name = ''] }, around) {
+  async run({ options, arguments: [name = ''] }, around, signal) {
     await using engine = await engineFor(around);
     const container = findContainer(engine, name);
     if (container.state.kind === 'paused')
@@ -33,6 +33,6 @@ export const attachCommand = defineCommand({
       passesSignals: options.signals,
     };
     checkTerminal(container, attaching, around.streams);
-    return await attachTo(engine, container, attaching, around);
+    return await attachTo(engine, container, attaching, around, signal);
   },
 });

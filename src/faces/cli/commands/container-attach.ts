@@ -22,12 +22,18 @@ export async function startAttached(
   const size = container.spec.terminal ? terminalSize(around.streams) : undefined;
   const monitor = await launch(engine, container, { awaitsClient: true, size }, report, signal);
   await monitor.ready;
-  const [code] = await Promise.all([attachTo(engine, container, attaching, around), monitor.started]);
+  const [code] = await Promise.all([attachTo(engine, container, attaching, around, signal), monitor.started]);
   return code;
 }
 
 /** Attaches to a container that runs. Gives its exit code when it has ended; 0 where the detach keys were typed. */
-export async function attachTo(engine: Engine, container: Container, attaching: Attaching, around: Surroundings): Promise<number> {
+export async function attachTo(
+  engine: Engine,
+  container: Container,
+  attaching: Attaching,
+  around: Surroundings,
+  signal: AbortSignal,
+): Promise<number> {
   const onSignal = (name: NodeJS.Signals): void => void passSignal(engine, container.id, name);
   const wish: AttachWish = {
     ...attaching,
@@ -36,7 +42,7 @@ export async function attachTo(engine: Engine, container: Container, attaching: 
     terminal: container.spec.terminal,
     onSignal: attaching.passesSignals ? onSignal : undefined,
   };
-  const end = await attachStreams(wish, around.streams);
+  const end = await attachStreams(wish, around.streams, signal);
   if (end.kind === 'detached') {
     around.streams.stderr.write('read escape sequence\n');
     return 0;
@@ -49,7 +55,7 @@ export async function attachTo(engine: Engine, container: Container, attaching: 
 /** One that has ended meanwhile wants no more signals. */
 async function passSignal(engine: Engine, id: string, name: string): Promise<void> {
   try {
-    await killContainer(engine, findContainer(engine, id), name);
+    await killContainer(engine, findContainer(engine, id), name, new AbortController().signal);
   } catch (error) {
     if (!isCode(error, 'engine/container-not-running') && !isCode(error, 'engine/no-such-container')) throw error;
   }

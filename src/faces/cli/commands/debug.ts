@@ -55,7 +55,7 @@ export const debugCommand = defineCommand({
     for (const note of place.notes) around.streams.stderr.write(`${harmless(note, false)}\n`);
     const environment = options.environment.map((entry) => (entry.includes('=') ? entry : `${entry}=${around.environment[entry] ?? ''}`));
     const { user, workingDirectory } = options;
-    const wish: DebugWish = { arguments: words, environment, user, workingDirectory, terminal: terminalFor(around) };
+    const wish: DebugWish = { arguments: words, environment, user, workingDirectory, terminal: terminalFor(around, signal) };
     const tell = (line: string): void => void around.streams.stderr.write(`${line}\n`);
     const opened = (shell: readonly string[]): void => {
       if (isBorrowed(shell)) tell('There is no shell in these files: this is the busybox of this machine, at /.jettison-shell');
@@ -93,13 +93,14 @@ async function runAgain(engine: Engine, place: StepPlace, around: Surroundings, 
 }
 
 /** A shell, or a command, has a terminal where the user has one for both directions. */
-function terminalFor(around: Surroundings): DebugWish['terminal'] {
+function terminalFor(around: Surroundings, signal: AbortSignal): DebugWish['terminal'] {
   const { stdin, stdout } = around.streams;
   if (stdin.isTTY !== true || stdout.isTTY !== true) return undefined;
   const attach = async (folder: string): Promise<unknown> =>
     await attachStreams(
       { folder, stdin: true, stdout: true, stderr: true, terminal: true, detachKeys: usualDetachKeys, onSignal: undefined },
       around.streams,
+      signal,
     );
   return { size: terminalSize(around.streams), attach };
 }

@@ -30,7 +30,7 @@ export const execCommand = defineCommand({
   arguments: [2, Infinity],
   optionsEndAtArgument: true,
   failureCode: execFailureCode,
-  async run({ options, arguments: [name = '', ...words] }, around) {
+  async run({ options, arguments: [name = '', ...words] }, around, signal) {
     const { interactive, terminal, detach } = options;
     const isTerminal = around.streams.stdin.isTTY === true;
     if (!detach && terminal && interactive && !isTerminal)
@@ -44,7 +44,7 @@ export const execCommand = defineCommand({
     let exec: ExecProcess;
     {
       await using engine = await engineFor(around);
-      exec = await execInContainer(engine, findContainer(engine, name), {
+      const wish = {
         arguments: words,
         environment,
         user: options.user,
@@ -53,7 +53,8 @@ export const execCommand = defineCommand({
         terminal: terminal ? (terminalSize(around.streams) ?? usualSize) : undefined,
         stdin: interactive && !detach,
         isDetached: detach,
-      });
+      };
+      exec = await execInContainer(engine, findContainer(engine, name), wish, signal);
     }
     if (detach) {
       await exec.started;
@@ -62,7 +63,7 @@ export const execCommand = defineCommand({
     }
     if (!terminal) {
       using passing = new DisposableStack();
-      passing.use(passSignals((signal) => exec.signal(signal)));
+      passing.use(passSignals((sent) => exec.signal(sent)));
       return await exec.ended;
     }
     const end = await relayTerminal(exec, { stdin: interactive, detachKeys }, around.streams);

@@ -11,8 +11,12 @@ export const killCommand = defineCommand({
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
   options: { signal: text('signal', { short: 's', help: 'Signal to send to the container (default "KILL")' }) },
   arguments: [1, Infinity],
-  run: async ({ options, arguments: names }, around) =>
-    await forEachContainer(names, around, async (engine, container) => await killContainer(engine, container, options.signal ?? 'KILL')),
+  run: async ({ options, arguments: names }, around, signal) =>
+    await forEachContainer(
+      names,
+      around,
+      async (engine, container) => await killContainer(engine, container, options.signal ?? 'KILL', signal),
+    ),
 });
 
 export const waitCommand = defineCommand({
@@ -31,7 +35,8 @@ export const pauseCommand = defineCommand({
   usage: 'CONTAINER [CONTAINER...]',
   options: {},
   arguments: [1, Infinity],
-  run: async ({ arguments: names }, around) => await forEachContainer(names, around, pauseContainer),
+  run: async ({ arguments: names }, around, signal) =>
+    await forEachContainer(names, around, async (engine, container) => await pauseContainer(engine, container, signal)),
 });
 
 export const unpauseCommand = defineCommand({
@@ -40,7 +45,8 @@ export const unpauseCommand = defineCommand({
   usage: 'CONTAINER [CONTAINER...]',
   options: {},
   arguments: [1, Infinity],
-  run: async ({ arguments: names }, around) => await forEachContainer(names, around, unpauseContainer),
+  run: async ({ arguments: names }, around, signal) =>
+    await forEachContainer(names, around, async (engine, container) => await unpauseContainer(engine, container, signal)),
 });
 
 export const renameCommand = defineCommand({

@@ -40,7 +40,7 @@ export const startCommand = defineCommand({
       detachKeys: options.detachKeys ?? usualDetachKeys,
       passesSignals: !container.spec.terminal,
     };
-    if (isUp(container.state)) return await attachTo(engine, container, attaching, around);
+    if (isUp(container.state)) return await attachTo(engine, container, attaching, around, signal);
     return await startAttached(engine, container, { attaching, report: screen.report }, around, signal);
   },
 });

@@ -23,13 +23,13 @@ export const updateCommand = defineCommand({
   },
   notBuilt: `blkio-weight-device cpu-rt-period cpu-rt-runtime device-read-bps device-read-iops device-write-bps device-write-iops kernel-memory`,
   arguments: [1, Infinity],
-  async run({ options, arguments: names }, around) {
+  async run({ options, arguments: names }, around, signal) {
     const { restart, ...given } = options;
     if (Object.values(options).every((value) => value === undefined || value === 0))
       throw new JettisonError('cli/usage', 'you must provide one or more flags when using this command', {
         hint: "'jettison update --help' lists them",
       });
     const request = { ...readUpdate(given), restart };
-    return await forEachContainer(names, around, async (engine, container) => await updateContainer(engine, container, request));
+    return await forEachContainer(names, around, async (engine, container) => await updateContainer(engine, container, request, signal));
   },
 });
