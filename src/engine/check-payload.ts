@@ -10,7 +10,7 @@ import { findForPlatform, findImage } from './images.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import type { CheckedFinding, Fix, PayloadCheck } from './payload-requests.ts';
-import { copiedLayers, stagesOf, type StepFact } from './payload-steps.ts';
+import { copiedLayers, finalStage, fromWord, stagesOf, type StepFact } from './payload-steps.ts';
 import { snapshotOf } from './results.ts';
 
 /** What a container has other than its image. */
@@ -70,8 +70,17 @@ export async function checkFiles(
   };
   const found = await worker.findPayload(here, signal);
   const findings = found.findings.map((finding) => describe(finding, steps));
+  const stage = finalStage(steps);
   const lines = [...new Set(findings.flatMap(({ fixes }) => fixes.map(({ line }) => line)))];
-  return { imageId, platform: printPlatform(config), findings, programs: found.programs, lines, dockerfile };
+  return {
+    imageId,
+    platform: printPlatform(config),
+    findings,
+    programs: found.programs,
+    lines,
+    dockerfile,
+    stage: stage === undefined ? undefined : fromWord(stage),
+  };
 }
 
 function wishOf({ architecture, config = {} }: ImageConfig): Pick<PayloadWish, 'settings' | 'user'> {

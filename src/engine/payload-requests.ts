@@ -17,6 +17,8 @@ export type PayloadCheck = {
   readonly lines: readonly string[];
   /** The Dockerfile of the build that made it, as it was named; undefined for an image from elsewhere. */
   readonly dockerfile: string | undefined;
+  /** Name or number of the final stage, where it is known. */
+  readonly stage: string | undefined;
 };
 
 export type CheckedFinding = Omit<Finding, 'remedies'> & {

@@ -39,7 +39,7 @@ export function copiedLayers(steps: readonly StepFact[]): readonly CopiedLayer[]
 }
 
 /** The last step is the goal's. */
-function finalStage(steps: readonly StepFact[]): string | undefined {
+export function finalStage(steps: readonly StepFact[]): string | undefined {
   return steps.at(-1)?.stage;
 }
 
