@@ -47,7 +47,7 @@ const lacking: Readonly<Record<string, readonly string[]>> = {
   library: ['FROM debian', 'COPY --from=build /p/bin/foo-braces /app/bin/run', 'ENTRYPOINT ["/app/bin/run"]'],
   script: ['FROM scratch', 'COPY --from=build /p/scripts/bash /start', 'ENTRYPOINT ["/start"]'],
   env: ['FROM scratch AS end', 'COPY --from=build /p/scripts/env /start', 'ENTRYPOINT ["/start"]', '# the end'],
-  forgotten: ['FROM busybox', 'WORKDIR /w', 'CMD ["/p/bin/fixed"]'],
+  forgotten: ['FROM busybox', 'COPY --from=build /p/scripts/sh /other', 'CMD ["/p/bin/fixed"]'],
 };
 
 test('with the lines that are printed it starts', async () => {

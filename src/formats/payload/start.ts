@@ -204,7 +204,7 @@ function startScript(path: ByteString, { interpreter, argument, entry, depth }: 
     const message = `The first line of "${shown}" ends in a carriage return: the kernel looks for an interpreter "${named.slice(0, -1)}\\r"`;
     return say('carriage-return', message, { missing: `${named.slice(0, -1)}\\r`, hint: lineEnds });
   }
-  if (found === undefined) return [missingInterpreter(path, target, start)];
+  if (found === undefined) return [missingInterpreter(path, { target, argument }, start)];
   if (found.kind !== 'file' || (found.mode & 0o111) === 0) return [notExecutable(target, start)];
   const inner = startFile(target, start, depth + 1);
   if (inner.length > 0) return inner;
@@ -252,10 +252,20 @@ function startByEnv(path: ByteString, argument: string, start: Start, lineEnds: 
   ];
 }
 
-function missingInterpreter(path: ByteString, target: ByteString, start: Start): Finding {
+function missingInterpreter(
+  path: ByteString,
+  { target, argument }: { readonly target: ByteString; readonly argument: string },
+  start: Start,
+): Finding {
   const { world } = start;
   const shown = toText(path);
-  const remedies = programElsewhere([target], world);
+  // With env alone the script would not start either.
+  const [behind] = nameOf(target) === 'env' ? (envProgram(argument) ?? []) : [];
+  const more = behind === undefined ? [] : programPaths(asByteString(behind), world);
+  const remedies = [
+    ...programElsewhere([target], world),
+    ...(more.some((one) => isProgram(world.look.find(one))) ? [] : programElsewhere(more, world)),
+  ];
   return finding(start, start.isCertain ? 'error' : 'warning', {
     rule: 'missing-interpreter',
     file: shown,
