@@ -47,7 +47,9 @@ export async function fetchImage(
   using _ = engine.waits.toldTo(report);
   const found = await lookUpImage(engine, request, signal);
   const diffIds = diffIdsOf(found.config);
-  await using unpacker = createUnpacker(engine, diffIds, report, signal);
+  // Files alone cannot be sent on: what came from elsewhere has bytes of its own.
+  const isKnown = (diffId: Digest): boolean => canBeSent(engine, diffId);
+  await using unpacker = createUnpacker(engine, { diffIds, isKnown }, report, signal);
   const client = await engine.registry();
   const missing = diffIds.length - unpacker.known;
   if (missing > 0) {
@@ -62,6 +64,11 @@ export async function fetchImage(
   return { record, found };
 }
 
+/** Its blob is here, or was made here once and can be made again. One may be gone while the files are still there: others stand on them. */
+function canBeSent(engine: Engine, diffId: Digest): boolean {
+  return engine.images.blobsOf(diffId).some(({ digest, size, madeHere }) => madeHere || engine.content.has(digest, size));
+}
+
 /** A layer's blob of which only somebody else says that it is the layer; by the layer's DiffID. */
 export type NewBlobs = ReadonlyMap<Digest, Blob & { readonly mediaType: string }>;
 
@@ -73,7 +80,8 @@ export async function unpackImage(
   signal: AbortSignal,
 ): Promise<SnapshotId | undefined> {
   const diffIds = record.layers.map((layer) => layer.diffId);
-  await using unpacker = createUnpacker(engine, diffIds, report, signal);
+  const isKnown = (diffId: Digest): boolean => record.newBlobs?.has(diffId) !== true || canBeSent(engine, diffId);
+  await using unpacker = createUnpacker(engine, { diffIds, isKnown }, report, signal);
   for (const [index, diffId] of diffIds.entries()) {
     if (index < unpacker.known) continue;
     const given = record.newBlobs?.get(diffId);
@@ -104,10 +112,17 @@ type Unpacker = AsyncDisposable & {
   finish(): Promise<SnapshotId | undefined>;
 };
 
-/** Unpacks layers at the same time, while they are still on their way; a layer waits for those below it only where its entries need them. Disposing ends what still runs. */
-function createUnpacker(engine: Engine, diffIds: readonly Digest[], report: Report, signal: AbortSignal): Unpacker {
+/** `isKnown`: whether the files of such a layer will do, if they are here. Unpacks layers at the same time, while they are still on their way; a layer waits for those below it only where its entries need them. Disposing ends what still runs. */
+function createUnpacker(
+  engine: Engine,
+  { diffIds, isKnown }: { readonly diffIds: readonly Digest[]; readonly isKnown: (diffId: Digest) => boolean },
+  report: Report,
+  signal: AbortSignal,
+): Unpacker {
   const ids = chainIds(diffIds);
-  const knownIndex = ids.findLastIndex((id) => engine.images.snapshotOf(id) !== undefined);
+  const firstNew = diffIds.findIndex((diffId) => !isKnown(diffId));
+  const mayBeKnown = firstNew < 0 ? ids : ids.slice(0, firstNew);
+  const knownIndex = mayBeKnown.findLastIndex((id) => engine.images.snapshotOf(id) !== undefined);
   const knownId = ids[knownIndex];
   const start = knownId === undefined ? undefined : engine.images.snapshotOf(knownId);
   let top: UnpackRequest['parent'] = start === undefined ? undefined : parseSnapshotId(start);

@@ -138,6 +138,17 @@ for (const format of ['docker', 'oci'] as const) {
     const more = other.files({ Dockerfile: `FROM ${name}\nRUN echo newer > b/new\n` });
     await other.succeed(['build', '-t', 'more', more]);
     assert.equal(await other.succeed(['run', '--rm', 'more']), says.replace('new', 'newer'));
+
+    // Steps of the build hold its files, nothing holds its blobs: pulled again, it has them, and can be sent on.
+    const again = `${registry.host}/theirs/again:1`;
+    await other.succeed(['rmi', 'more', name]);
+    await other.succeed(['pull', name]);
+    await other.succeed(['tag', name, again]);
+    await other.succeed(['push', again]);
+    assert.equal(
+      await skopeo('inspect', '--raw', '--tls-verify=false', `docker://${again}`),
+      await skopeo('inspect', '--raw', '--tls-verify=false', `docker://${name}`),
+    );
   });
 }
 
