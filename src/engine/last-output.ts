@@ -36,6 +36,7 @@ export function followOutput(report: Report): LastOutput {
 }
 
 function describeStep(event: { readonly text: string; readonly stage?: string; readonly step?: number; readonly steps?: number }): string {
-  if (event.stage === undefined) return event.text;
-  return `[${event.stage}${event.step === undefined ? '' : ` ${event.step}/${event.steps ?? event.step}`}] ${event.text}`;
+  const count = event.step === undefined ? [] : [`${event.step}/${event.steps ?? event.step}`];
+  const place = [...(event.stage === undefined ? [] : [event.stage]), ...count].join(' ');
+  return place === '' ? event.text : `[${place}] ${event.text}`;
 }

@@ -71,9 +71,8 @@ function vertexLines(state: State, vertex: VertexTally, lines: readonly OutputLi
 function ending(vertex: VertexTally): string {
   if (vertex.state === 'cached') return 'CACHED';
   if (vertex.state === 'cancelled') return 'CANCELED';
-  // What went wrong is said once, at the end, beside the lines of the Dockerfile.
-  const word = vertex.state === 'failed' ? 'FAILED' : 'DONE';
-  return `${word} ${formatDuration(vertex.finishedAt - vertex.startedAt)}`;
+  if (vertex.state === 'failed') return `ERROR: ${harmless(vertex.message.replaceAll(/\s*[\r\n]+\s*/gu, ' '), false)}`;
+  return `DONE ${formatDuration(vertex.finishedAt - vertex.startedAt)}`;
 }
 
 function transferLine(transfer: TransferTally): string {

@@ -52,7 +52,7 @@ test('plain progress is written once, in numbered lines', () => {
 #2 0.312 cc -c a.c
 
 #3 COPY . /
-#3 FAILED 0.1s
+#3 ERROR: no way
 #2 10.50 link
 #2 DONE 10.5s
 
