@@ -100,7 +100,22 @@ export async function readParts(engine: Engine, text: string, signal: AbortSigna
 async function configOf(engine: Engine, reference: Reference, manifest: Manifest, signal: AbortSignal) {
   const bytes = await readBlob(engine, reference, { descriptor: manifest.config, limit: configLimit }, signal);
   const platform: Platform = decodeImageConfig(bytes, printReference(reference));
-  return { platform, json: jsonOf(bytes) };
+  return { platform, json: inOrder(jsonOf(bytes)) };
+}
+
+const imageMembers = ['created', 'author', 'architecture', 'os', 'os.version', 'os.features', 'variant', 'config', 'rootfs', 'history'];
+
+/** Buildx reads a configuration into its own form and writes it in that one's order, without what else stands there. */
+function inOrder(image: Json): Json {
+  if (image === null || typeof image !== 'object' || Array.isArray(image)) return image;
+  const members = new Map(Object.entries(image));
+  // Go leaves out the zeros at the end of a second's parts.
+  const valueOf = (value: Json): Json => (typeof value === 'string' ? value.replace(/(\.\d*?)0+Z$/u, '$1Z').replace('.Z', 'Z') : value);
+  return Object.fromEntries(
+    imageMembers.flatMap((name) =>
+      members.has(name) ? [[name, name === 'created' ? valueOf(members.get(name) ?? null) : (members.get(name) ?? null)]] : [],
+    ),
+  );
 }
 
 type Members = { readonly [name: string]: Json };

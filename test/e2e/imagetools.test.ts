@@ -84,7 +84,7 @@ test('imagetools: an index of images, appended to, filtered, annotated, copied t
   assert.match(
     text,
     new RegExp(
-      `^ {2}Name: {6}${name}@${first?.digest}\n {2}MediaType: ${ociManifest.replace('+', '\\+')}\n {2}Platform: {2}linux/amd64$`,
+      `^ {2}Name: {6}${name}:both@${first?.digest}\n {2}MediaType: ${ociManifest.replace('+', '\\+')}\n {2}Platform: {2}linux/amd64$`,
       'mu',
     ),
   );

@@ -4,7 +4,6 @@ import type { Engine } from '#engine/open.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { printPlatform } from '#formats/oci/platform.ts';
-import { nameOf, parseReference } from '#formats/oci/reference.ts';
 import { builderOption, checkBuilderOption } from './builder-option.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
@@ -50,7 +49,15 @@ async function valueFor(engine: Engine, found: RemoteDocument, format: string, s
   const wanted = fieldsOf(format);
   if (!isWhole && !['Image', 'Provenance', 'SBOM'].some((field) => wanted.includes(field))) return base;
   const { image, provenance, sbom } = await readParts(engine, found.name, signal);
-  return isWhole ? { ...base, image } : { ...base, image, provenance, sbom };
+  return isWhole ? { ...base, image } : { ...base, image, provenance: sorted(provenance), sbom: sorted(sbom) };
+}
+
+/** With the members of all objects in order. */
+function sorted(value: Json): Json {
+  if (Array.isArray(value)) return value.map((one: Json) => sorted(one));
+  if (value === null || typeof value !== 'object') return value;
+  const members = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1));
+  return Object.fromEntries(members.map(([name, member]) => [name, sorted(member ?? null)]));
 }
 
 /** Of an index all of it, of a manifest its descriptor, as buildx has it. */
@@ -69,24 +76,28 @@ function describe({ name, descriptor, entries }: RemoteDocument): string {
     ['Digest', descriptor.digest],
   ]);
   if (entries === undefined) return `${head.join('\n')}\n`;
-  const repository = nameOf(parseReference(name));
-  const blocks = entries.flatMap((entry, at) => [...(at === 0 ? [] : ['']), ...entryLines(repository, entry)]);
+  const width = entries.some(({ annotations = {} }) => Object.keys(annotations).length > 0) ? 'Annotations: '.length : 'MediaType: '.length;
+  const blocks = entries.flatMap((entry, at) => [...(at === 0 ? [] : ['']), ...entryLines(name.replace(/@.*$/u, ''), entry, width)]);
   return [...head, '', 'Manifests:', ...blocks, ''].map((line) => harmless(line, false)).join('\n');
 }
 
-function entryLines(repository: string, { mediaType, digest, platform, annotations = {} }: Descriptor): readonly string[] {
+/** `width`: of the names of all entries. */
+function entryLines(name: string, { mediaType, digest, platform, annotations = {} }: Descriptor, width: number): readonly string[] {
   const own = Object.entries(annotations).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const lines = pairs([
-    ['Name', `${repository}@${digest}`],
-    ['MediaType', mediaType],
-    ...(platform === undefined ? [] : [['Platform', printPlatform(platform)] as const]),
-    ...(own.length === 0 ? [] : [['Annotations', ''] as const]),
-  ]);
+  const lines = pairs(
+    [
+      ['Name', `${name}@${digest}`],
+      ['MediaType', mediaType],
+      ...(platform === undefined ? [] : [['Platform', printPlatform(platform)] as const]),
+      ...(own.length === 0 ? [] : [['Annotations', ''] as const]),
+    ],
+    width,
+  );
   return [...lines.map((line) => `  ${line}`), ...pairs(own).map((line) => `    ${line}`)];
 }
 
 /** `Name:      value`, the values below each other. */
-function pairs(all: readonly (readonly [string, string])[]): readonly string[] {
-  const width = Math.max(0, ...all.map(([key]) => key.length)) + 2;
+function pairs(all: readonly (readonly [string, string])[], least = 0): readonly string[] {
+  const width = Math.max(least, ...all.map(([key]) => key.length + 2));
   return all.map(([key, value]) => `${`${key}:`.padEnd(width)}${value}`.trimEnd());
 }

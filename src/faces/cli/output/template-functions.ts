@@ -120,6 +120,7 @@ const emptyTexts: Readonly<Record<string, string>> = {
   ExposedPorts: 'map[]',
   Volumes: 'map[]',
   Labels: 'map[]',
+  Options: 'map[]',
   Healthcheck: '<nil>',
 };
 

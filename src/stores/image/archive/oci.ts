@@ -13,6 +13,8 @@ import { mainImage, readIndexed } from './indexed.ts';
 
 const mostImages = 1000;
 const mostNesting = 4;
+const fullName = 'io.containerd.image.name';
+const refName = 'org.opencontainers.image.ref.name';
 
 type Choose = (entry: Descriptor, count: number) => boolean;
 
@@ -36,7 +38,7 @@ export function readOciArchive(index: TarIndex, platform: Platform, choose?: Cho
   if (document.kind !== 'index') throw badArchive('its index.json is no image index');
   if (document.index.manifests.length > mostImages) throw badArchive(`it has more than ${mostImages} images`);
   const found = new Map<Digest, ArchivedImage>();
-  const { manifests } = document.index;
+  const manifests = withoutMembers(index, document.index.manifests);
   for (const entry of choose ? manifests.filter((each) => choose(each, manifests.length)) : manifests) {
     const image = readEntry(index, entry, platform);
     if (!image) continue;
@@ -45,6 +47,20 @@ export function readOciArchive(index: TarIndex, platform: Platform, choose?: Cho
   }
   if (found.size === 0 && !choose) throw badArchive('its index.json names no image');
   return [...found.values()];
+}
+
+/** Some writers (oras) list what an index names beside the index: without a name of its own that is no image more. */
+function withoutMembers(index: TarIndex, entries: readonly Descriptor[]): readonly Descriptor[] {
+  const members = new Set(
+    entries.flatMap((entry) => {
+      if (!isIndexType(entry.mediaType)) return [];
+      const { document } = readDocument(index, entry);
+      return document.kind === 'index' ? document.index.manifests.map(({ digest }) => digest) : [];
+    }),
+  );
+  return entries.filter(
+    ({ digest, annotations }) => !members.has(digest) || annotations?.[refName] !== undefined || annotations?.[fullName] !== undefined,
+  );
 }
 
 type Found = { readonly digest: Digest; readonly image: ArchivedImage };
@@ -68,8 +84,8 @@ function readEntry(index: TarIndex, entry: Descriptor, platform: Platform, depth
 
 /** containerd's annotation holds a full name; the OCI one a tag or whatever its writer put there, so it counts only when it looks like a name with a tag. */
 function namesOf(entry: Descriptor): readonly string[] {
-  const full = entry.annotations?.['io.containerd.image.name'];
-  const ref = entry.annotations?.['org.opencontainers.image.ref.name'];
+  const full = entry.annotations?.[fullName];
+  const ref = entry.annotations?.[refName];
   const name = full ?? (ref !== undefined && /[:/]/u.test(ref) ? ref : undefined);
   return name === undefined ? [] : [printReference(withDefaultTag(parseReference(name)))];
 }
