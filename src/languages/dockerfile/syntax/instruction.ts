@@ -103,8 +103,16 @@ function reportUnknown(head: Head, { report }: InstructionReader): void {
     'UnknownInstruction',
     `Unknown instruction: "${shown}"`,
     head.keyword.span,
-    near === undefined ? `Instructions are ${known.join(', ')}` : `Did you mean "${near}"?`,
+    isEarthly(head) ? earthlyHint : near === undefined ? `Instructions are ${known.join(', ')}` : `Did you mean "${near}"?`,
   );
+}
+
+const earthlyHint =
+  'Earthfiles are not read here. In a Dockerfile a target is a stage (FROM image AS build), and COPY +build/file is COPY --from=build /file';
+
+/** A target of an Earthfile (`build:`), or what such files begin with. */
+function isEarthly({ keyword }: Head): boolean {
+  return /^(?:[a-z][\w.-]*:|VERSION)$/u.test(keyword.text);
 }
 
 function wholeSpan(head: Head, heredocs: readonly Heredoc[]): TextSpan {
