@@ -125,7 +125,7 @@ function resolveSpec(
     image: request.image,
     imageId: record.imageId,
     ...commandOf(request, config),
-    environment: [...mergeEnvironment([defaultPath, ...(config.Env ?? [])], request.environment, request.terminal)],
+    environment: [...mergeEnvironment([defaultPath, ...(config.Env ?? [])], request.environment)],
     workingDirectory: request.workingDirectory ?? (config.WorkingDir || '/'),
     user: request.user ?? config.User ?? '',
     hostname: request.hostname ?? id.slice(0, 12),
@@ -185,9 +185,9 @@ function commandOf(request: CreateRequest, config: ContainerConfig): Pick<Contai
 }
 
 /** Later entries win and stay in the place of the first; `NAME` without a value takes the name away. */
-function mergeEnvironment(base: readonly string[], over: readonly string[], terminal: boolean): readonly string[] {
+function mergeEnvironment(base: readonly string[], over: readonly string[]): readonly string[] {
   const merged = new Map<string, string>();
-  for (const entry of [...base, ...(terminal ? ['TERM=xterm'] : []), ...over]) {
+  for (const entry of [...base, ...over]) {
     const at = entry.indexOf('=');
     if (at < 0) merged.delete(entry);
     else merged.set(entry.slice(0, at), entry);

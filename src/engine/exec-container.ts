@@ -69,6 +69,5 @@ function noteExec(
 export function execFailureCode(error: unknown): number {
   if (isCode(error, 'runtime/command-not-found') || isCode(error, 'ops/no-working-directory')) return 127;
   if (isCode(error, 'worker/exec-failed')) return /no such file|not found/iu.test(error.message) ? 127 : 126;
-  const refused = ['runtime/command-not-executable', 'runtime/unknown-user', 'runtime/unknown-group', 'runtime/bad-user'];
-  return refused.some((code) => isCode(error, code)) ? 126 : 1;
+  return isCode(error, 'runtime/command-not-executable') ? 126 : 1;
 }

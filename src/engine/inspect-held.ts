@@ -14,13 +14,40 @@ function inspectMount(mount: Exclude<SpecMount, { kind: 'tmpfs' }>, store: strin
   const rest = { Destination: target, Mode: mode, RW: !readOnly };
   if (mount.kind === 'bind') return { Type: 'bind', Source: mount.source, ...rest, Propagation: 'rprivate' };
   const source = join(store, 'volumes', mount.name, '_data');
-  return { Type: 'volume', Name: mount.name, Source: source, Driver: 'local', ...rest, Propagation: '' };
+  // Docker's word for a volume that somebody named and said nothing more of.
+  const said = mode === '' && !mount.isAnonymous ? 'z' : mode;
+  return { Type: 'volume', Name: mount.name, Source: source, Driver: 'local', ...rest, Mode: said, Propagation: '' };
 }
 
 /** Without networks, restarts and logs, which others know. */
 export function inspectHold({ settings }: ContainerSpec): Readonly<Record<string, Json>> {
-  return { ...inspectRights(settings), ...inspectLimits(settings), ...inspectNames(settings) };
+  return { ...notHere, ...inspectRights(settings), ...inspectLimits(settings), ...inspectNames(settings) };
 }
+
+/** What docker's document has and nobody can ask for here: with what it says where nobody has. Templates may name it. */
+const notHere: Readonly<Record<string, Json>> = {
+  BlkioDeviceReadBps: [],
+  BlkioDeviceReadIOps: [],
+  BlkioDeviceWriteBps: [],
+  BlkioDeviceWriteIOps: [],
+  BlkioWeightDevice: [],
+  Cgroup: '',
+  ConsoleSize: [0, 0],
+  CpuCount: 0,
+  CpuPercent: 0,
+  CpuRealtimePeriod: 0,
+  CpuRealtimeRuntime: 0,
+  DeviceCgroupRules: null,
+  DeviceRequests: null,
+  IOMaximumBandwidth: 0,
+  IOMaximumIOps: 0,
+  Isolation: '',
+  Links: null,
+  Mounts: null,
+  OomKillDisable: false,
+  Runtime: '',
+  VolumeDriver: '',
+};
 
 function inspectRights(settings: ContainerSettings): Readonly<Record<string, Json>> {
   return {

@@ -30,8 +30,20 @@ export async function inspectNetworkSettings(engine: Engine, container: Containe
     NetworkID: _id,
     ...usual
   } = networks.find(([name]) => name === 'bridge')?.[1] ?? {};
-  return { Ports: portsOf(container, store), ...emptyEnd, ...usual, Networks: Object.fromEntries(networks) };
+  return { ...notHere, Ports: portsOf(container, store), ...emptyEnd, ...usual, Networks: Object.fromEntries(networks) };
 }
+
+/** What docker's document has besides; templates may name it. */
+const notHere: JsonObject = {
+  Bridge: '',
+  HairpinMode: false,
+  LinkLocalIPv6Address: '',
+  LinkLocalIPv6PrefixLen: 0,
+  SandboxID: '',
+  SandboxKey: '',
+  SecondaryIPAddresses: null,
+  SecondaryIPv6Addresses: null,
+};
 
 const emptyEnd = {
   EndpointID: '',
@@ -83,7 +95,12 @@ function portsOf({ id, state, spec }: Container, store: NetworkStore): JsonObjec
   const ports: Record<string, { HostIp: string; HostPort: string }[] | null> = {};
   if (spec.network.place.kind !== 'host') for (const port of spec.exposedPorts) ports[port] = null;
   for (const one of store.ports().get(id) ?? []) (ports[`${one.port}/${one.protocol}`] ??= []).push(bindingOf(one));
-  return ports;
+  return inOrder(ports);
+}
+
+/** As Go writes the keys of maps. */
+function inOrder<T extends Json>(values: Readonly<Record<string, T>>): Readonly<Record<string, T>> {
+  return Object.fromEntries(Object.entries(values).toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }
 
 function bindingOf({ address, host }: OpenPort) {
@@ -98,7 +115,7 @@ export function inspectNetworkWish({ network }: Container['spec']): JsonObject {
     const range = host === null ? '' : host[0] === host[1] ? String(host[0]) : `${host[0]}-${host[1]}`;
     (bindings[`${port}/${protocol}`] ??= []).push({ HostIp: address ?? '', HostPort: range });
   }
-  return { NetworkMode: modeOf(place), PortBindings: bindings, PublishAllPorts: publishAll };
+  return { NetworkMode: modeOf(place), PortBindings: inOrder(bindings), PublishAllPorts: publishAll };
 }
 
 function modeOf(place: Container['spec']['network']['place']): string {

@@ -45,16 +45,17 @@ function usersOf(engine: Engine): ReadonlyMap<string, readonly string[]> {
 
 function rowOf(engine: Engine, volume: Volume, users: ReadonlyMap<string, readonly string[]>): VolumeRow {
   const mountpoint = join(engine.paths.store, 'volumes', volume.name, '_data');
-  return { ...volume, mountpoint, users: users.get(volume.name) ?? [] };
+  const labels = volume.isAnonymous ? { ...volume.labels, 'com.docker.volume.anonymous': '' } : volume.labels;
+  return { ...volume, labels, mountpoint, users: users.get(volume.name) ?? [] };
 }
 
 /** In the shape of docker's answer. Throws `engine/no-such-volume`. */
 export function inspectVolume(engine: Engine, name: string): Json {
-  const { mountpoint, labels, options, isAnonymous, created } = rowOf(engine, findVolume(engine, name), new Map());
+  const { mountpoint, labels, options, created } = rowOf(engine, findVolume(engine, name), new Map());
   return {
     CreatedAt: new Date(created).toISOString().replace(/\.\d+Z$/u, 'Z'),
     Driver: 'local',
-    Labels: isAnonymous ? { ...labels, 'com.docker.volume.anonymous': '' } : labels,
+    Labels: Object.keys(labels).length === 0 ? null : labels,
     Mountpoint: mountpoint,
     Name: name,
     Options: Object.keys(options).length === 0 ? null : options,

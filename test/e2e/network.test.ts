@@ -75,7 +75,7 @@ inOwnNamespaces(
           assert.equal(await sandbox.succeed(['port', 'web', '80']), '0.0.0.0:8080\n[::]:8080\n127.0.0.1:8081\n');
           assert.equal(
             await sandbox.succeed(['ps', '--format', '{{.Ports}}']),
-            '0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 127.0.0.1:8081->80/tcp\n',
+            '0.0.0.0:8080->80/tcp, 127.0.0.1:8081->80/tcp, [::]:8080->80/tcp\n',
           );
           const devices = bridges();
           const second = await sandbox.jettison(['run', '--name', 'second', '-p', '9999:80', '-p', '8080:80', 'busybox', 'true'], asUsual);

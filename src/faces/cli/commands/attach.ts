@@ -32,7 +32,7 @@ export const attachCommand = defineCommand({
       detachKeys: options.detachKeys ?? usualDetachKeys,
       passesSignals: options.signals,
     };
-    checkTerminal(container, attaching, around.streams);
+    checkTerminal(container, attaching.stdin, around.streams);
     return await attachTo(engine, container, attaching, around, signal);
   },
 });

@@ -18,7 +18,7 @@ export async function startAttached(
   around: Surroundings,
   signal: AbortSignal,
 ): Promise<number> {
-  checkTerminal(container, attaching, around.streams);
+  checkTerminal(container, attaching.stdin && container.spec.openStdin, around.streams);
   const size = container.spec.terminal ? terminalSize(around.streams) : undefined;
   const monitor = await launch(engine, container, { awaitsClient: true, size }, report, signal);
   await monitor.ready;
@@ -62,7 +62,7 @@ async function passSignal(engine: Engine, id: string, name: string): Promise<voi
 }
 
 /** Throws `cli/no-terminal` where keys should go to a container's terminal and there is none to type at. */
-export function checkTerminal({ spec }: Pick<Container, 'spec'>, { stdin }: Pick<Attaching, 'stdin'>, streams: Streams): void {
-  if (!spec.terminal || !spec.openStdin || !stdin || streams.stdin.isTTY === true) return;
+export function checkTerminal({ spec }: Pick<Container, 'spec'>, stdin: boolean, streams: Streams): void {
+  if (!spec.terminal || !stdin || streams.stdin.isTTY === true) return;
   throw new JettisonError('cli/no-terminal', 'the input device is not a TTY', { hint: 'Leave "-t" out' });
 }

@@ -108,6 +108,11 @@ export function createRequest(options: ContainerOptions, [image = '', ...words]:
   };
 }
 
+/** What one is attached to: what was named; else stdout, stderr and, with `-i`, stdin. */
+export function usualStreams({ attach, openStdin }: Pick<CreateRequest, 'attach' | 'openStdin'>): CreateRequest['attach'] {
+  return attach.length > 0 ? attach : ['stdout', 'stderr', ...(openStdin ? (['stdin'] as const) : [])];
+}
+
 function readStream(word: string): CreateRequest['attach'][number] {
   const stream = word.toLowerCase();
   if (stream === 'stdin' || stream === 'stdout' || stream === 'stderr') return stream;
@@ -130,7 +135,9 @@ export function readSeconds(long: string, value: string): number {
   throw badValue(long, value, 'use a number of seconds, or -1 for no limit');
 }
 
-function checkFolder(folder: string | undefined): string | undefined {
-  if (folder === undefined || folder === '' || folder.startsWith('/')) return folder;
+/** undefined where nothing is said. Throws `cli/usage` for a relative one. */
+export function checkFolder(folder: string | undefined): string | undefined {
+  if (folder === undefined || folder === '') return undefined;
+  if (folder.startsWith('/')) return folder;
   throw new JettisonError('cli/usage', `the working directory '${folder}' is invalid, it needs to be an absolute path`);
 }

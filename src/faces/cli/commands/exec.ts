@@ -8,6 +8,7 @@ import { engineFor } from '../engine.ts';
 import { flag, list, text } from '../option.ts';
 import { withEnvironment } from '../option-values.ts';
 import { passSignals, relayTerminal } from '../own-terminal.ts';
+import { checkFolder } from './container-options.ts';
 import { readLineFiles } from './line-files.ts';
 
 const usualSize = { rows: 24, columns: 80 };
@@ -48,7 +49,7 @@ export const execCommand = defineCommand({
         arguments: words,
         environment,
         user: options.user,
-        workingDirectory: options.workingDirectory,
+        workingDirectory: checkFolder(options.workingDirectory),
         isPrivileged: options.privileged,
         terminal: terminal ? (terminalSize(around.streams) ?? usualSize) : undefined,
         stdin: interactive && !detach,

@@ -8,12 +8,12 @@ import type { Engine } from '#engine/open.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { isCode, JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
-import { usualDetachKeys } from '../detach-keys.ts';
+import { readDetachKeys, usualDetachKeys } from '../detach-keys.ts';
 import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
 import { openTransferScreen, silentTransferScreen } from '../output/transfers.ts';
 import { startAttached } from './container-attach.ts';
-import { containerOptions, containerOptionsNotBuilt, createRequest } from './container-options.ts';
+import { containerOptions, containerOptionsNotBuilt, createRequest, usualStreams } from './container-options.ts';
 
 /** Exit codes of `docker run` when it is not the container that failed: no such command, one that cannot be run, one without its interpreter (what runc's init ends with), anything else. */
 export function startFailure(error: unknown): number {
@@ -42,11 +42,13 @@ export const runCommand = defineCommand({
       throw new JettisonError('cli/usage', 'Conflicting options: cannot specify both --attach and --detach');
     const request = forRun(createRequest(options, words, around), options.detach);
     const streams = request.attach;
+    const detachKeys = options.detachKeys ?? usualDetachKeys;
+    readDetachKeys(detachKeys);
     const attaching = {
       stdin: streams.includes('stdin'),
       stdout: streams.includes('stdout'),
       stderr: streams.includes('stderr'),
-      detachKeys: options.detachKeys ?? usualDetachKeys,
+      detachKeys,
       passesSignals: options.signals,
     };
     if (request.terminal && request.openStdin && attaching.stdin && around.streams.stdin.isTTY !== true)
@@ -87,11 +89,10 @@ async function explained(engine: Engine, failed: FailedStart, report: Report, si
 
 function nothing(): void {}
 
-/** The streams that `run` is attached to: those that were named; else stdout, stderr and, with `-i`, stdin. */
+/** With the streams that `run` is attached to. */
 function forRun(request: CreateRequest, detach: boolean): CreateRequest {
   if (detach) return request;
-  const attach: CreateRequest['attach'] =
-    request.attach.length > 0 ? request.attach : ['stdout', 'stderr', ...(request.openStdin ? (['stdin'] as const) : [])];
+  const attach = usualStreams(request);
   const isFed = attach.includes('stdin');
   return { ...request, attach, openStdin: request.openStdin || isFed, stdinOnce: isFed };
 }

@@ -7,34 +7,41 @@ export function printAddress({ address, host }: Pick<OpenPort, 'address' | 'host
 }
 
 /**
- * The PORTS column: `0.0.0.0:8080->80/tcp, [::]:8080->80/tcp`, and ports that are only exposed (`80/tcp`). Those that follow each other on both sides are one range.
+ * The PORTS column, as docker's client writes it: ports that are only exposed (`80-81/tcp`) and those that have the same number outside (`0.0.0.0:80->80/tcp`) as
+ * ranges where they follow each other, then the others one by one (`[::]:8080->80/tcp`).
  */
 export function printPorts(open: readonly OpenPort[], exposed: readonly string[]): string {
-  const sorted = open.toSorted((one, other) => one.port - other.port || one.host - other.host);
-  const groups = Map.groupBy(sorted, ({ address, protocol, host, port }) => `${protocol} ${address} ${host - port}`);
-  const published = [...groups.values()].flatMap((group) => runsOf(group).map(printRun));
   const isPublished = (text: string): boolean => open.some(({ port, protocol }) => `${port}/${protocol}` === text);
-  const closed = exposed.filter((text) => !isPublished(text)).toSorted((one, other) => parseInt(one, 10) - parseInt(other, 10));
-  return [...closed, ...published].join(', ');
+  const closed = exposed.filter((text) => !isPublished(text)).map((text) => ({ key: text.split('/')[1] ?? '', port: parseInt(text, 10) }));
+  const sorted = open.toSorted((one, other) => one.port - other.port || (one.address < other.address ? -1 : 1) || one.host - other.host);
+  const equal = sorted
+    .filter(({ host, port }) => host === port)
+    .map(({ address, protocol, port }) => ({ key: `${address}/${protocol}`, port }));
+  const ranges = [...closed, ...equal].toSorted((one, other) => one.port - other.port);
+  const groups = Map.groupBy(ranges, ({ key }) => key);
+  const others = sorted.filter(({ host, port }) => host !== port).map((one) => `${printAddress(one)}->${one.port}/${one.protocol}`);
+  return [...[...groups].flatMap(([key, group]) => runsOf(group.map(({ port }) => port)).map((run) => printRun(key, run))), ...others].join(
+    ', ',
+  );
 }
 
-type Run = { readonly first: OpenPort; last: OpenPort };
+type Run = { readonly first: number; last: number };
 
-function runsOf(group: readonly OpenPort[]): readonly Run[] {
+function runsOf(ports: readonly number[]): readonly Run[] {
   const runs: Run[] = [];
-  for (const one of group) {
+  for (const port of ports) {
     const run = runs.at(-1);
-    if (run !== undefined && one.port === run.last.port + 1) run.last = one;
-    else runs.push({ first: one, last: one });
+    if (run !== undefined && port === run.last + 1) run.last = port;
+    else runs.push({ first: port, last: port });
   }
   return runs;
 }
 
-function printRun({ first, last }: Run): string {
-  const address = first.address.includes(':') ? `[${first.address}]` : first.address;
-  return `${address}:${range(first.host, last.host)}->${range(first.port, last.port)}/${first.protocol}`;
-}
-
-function range(from: number, to: number): string {
-  return from === to ? String(from) : `${from}-${to}`;
+/** `key`: a protocol, or an address of the host and a protocol. */
+function printRun(key: string, { first, last }: Run): string {
+  const range = first === last ? String(first) : `${first}-${last}`;
+  const slash = key.lastIndexOf('/');
+  if (slash < 0) return `${range}/${key}`;
+  const address = key.slice(0, slash);
+  return `${address.includes(':') ? `[${address}]` : address}:${range}->${range}/${key.slice(slash + 1)}`;
 }
