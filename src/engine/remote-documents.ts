@@ -109,13 +109,16 @@ const imageMembers = ['created', 'author', 'architecture', 'os', 'os.version', '
 function inOrder(image: Json): Json {
   if (image === null || typeof image !== 'object' || Array.isArray(image)) return image;
   const members = new Map(Object.entries(image));
-  // Go leaves out the zeros at the end of a second's parts.
-  const valueOf = (value: Json): Json => (typeof value === 'string' ? value.replace(/(\.\d*?)0+Z$/u, '$1Z').replace('.Z', 'Z') : value);
   return Object.fromEntries(
     imageMembers.flatMap((name) =>
-      members.has(name) ? [[name, name === 'created' ? valueOf(members.get(name) ?? null) : (members.get(name) ?? null)]] : [],
+      members.has(name) ? [[name, name === 'created' ? asGoWrites(members.get(name)) : (members.get(name) ?? null)]] : [],
     ),
   );
+}
+
+/** A time without the zeros at the end of a second's parts. */
+function asGoWrites(time: Json | undefined): Json {
+  return typeof time === 'string' ? time.replace(/(\.\d*?)0+Z$/u, '$1Z').replace('.Z', 'Z') : (time ?? null);
 }
 
 type Members = { readonly [name: string]: Json };
