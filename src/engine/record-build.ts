@@ -58,7 +58,6 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
   const startedAt = engine.now();
   const buildId = randomUUID().replaceAll('-', '').slice(0, 12);
   const project = projectOf(engine, recorded);
-  const typed = rememberedWords(request, mask);
   let finished: readonly BuildStep[] = [];
   const recorder = createRecorder(
     {
@@ -71,7 +70,10 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
         context: shownContext(request),
         target: request.target ?? null,
         platform: request.platforms.length === 0 ? null : request.platforms.join(','),
-        asked: typed === undefined ? null : { words: [...typed.words], folder: typed.folder },
+      },
+      asked: () => {
+        const typed = rememberedWords(request, mask);
+        return typed === undefined ? null : { words: [...typed.words], folder: typed.folder };
       },
       forcedBy: request.noCache ? '--no-cache' : '--no-cache-filter',
       folder: engine.buildFolder,

@@ -32,7 +32,9 @@ export type RecorderOptions = {
   readonly id: string;
   readonly project: string;
   readonly startedAt: number;
-  readonly facts: Pick<BuildFacts, 'names' | 'dockerfile' | 'context' | 'target' | 'platform' | 'asked'>;
+  readonly facts: Pick<BuildFacts, 'names' | 'dockerfile' | 'context' | 'target' | 'platform'>;
+  /** How it was asked for, as far as may be written down: looked at whenever a row is written, since more secrets are known then than when the build began. */
+  readonly asked: () => BuildFacts['asked'];
   /** The option that makes steps run although their results are known. */
   readonly forcedBy: string;
   /** This room's part of the store. */
@@ -67,6 +69,7 @@ export function createRecorder(options: RecorderOptions, report: Report): Record
     const counted = steps.filter((step) => step.key !== undefined && step.isPart !== true);
     return {
       ...options.facts,
+      asked: options.asked(),
       ...follower.totals,
       id: options.id,
       project: options.project,
