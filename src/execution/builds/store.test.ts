@@ -172,7 +172,7 @@ test('builds in which nothing runs do not pile up either', async () => {
         project: 'p',
         startedAt: 1,
         facts,
-      asked: () => null,
+        asked: () => null,
         forcedBy: '--no-cache',
         folder: join(folder.path, 'builds'),
         keep,
