@@ -98,6 +98,10 @@ test('the installed command builds, runs, pushes, pulls, saves and loads', async
   await using third = await openSandbox();
   await run(third, 'load', '-i', archive);
   assert.equal(await run(third, 'run', '--rm', name), '700\n');
+  // Its monitor is a program of the bundle, too.
+  await run(third, 'run', '-d', '--name', 'counted', name);
+  assert.equal(await run(third, 'wait', 'counted'), '0\n');
+  assert.equal(await run(third, 'logs', 'counted'), '700\n');
   assert.match((await call(third, 'run', 'scratch')).stderr, /reserved/u);
 });
 

@@ -111,9 +111,9 @@ export async function startReporting(options: {
   await started.promise;
   const [, , , report] = child.stdio;
   if (!(report instanceof Readable)) throw new JettisonError('linux/cannot-start', 'No pipe was made', { fault: 'bug' });
-  const { createInterface } = await import('node:readline');
   return {
-    lines: createInterface({ input: report }),
+    // Loaded here: few need it. Not by import(): launched chunks cannot, of Node's modules.
+    lines: process.getBuiltinModule('node:readline').createInterface({ input: report }),
     leave() {
       report.destroy();
       child.unref();
