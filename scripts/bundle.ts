@@ -53,8 +53,11 @@ for (const name of launched) {
   writeFileSync(file, `#!/bin/sh\n':' //; exec node -- "$0" "$@"\n${made.output[0].code.replace('ENTRY-CHUNK', chunk.fileName)}`);
   chmodSync(file, 0o755);
 }
-writeFileSync(
-  join(folder, 'LICENSE-valibot.md'),
-  `Part of this bundle is valibot, under this licence:\n\n${readFileSync('node_modules/valibot/LICENSE.md', 'utf8')}`,
-);
+for (const [name, file] of [
+  ['valibot', 'LICENSE.md'],
+  ['bcryptjs', 'LICENSE'],
+] as const) {
+  const text = readFileSync(join('node_modules', name, file), 'utf8');
+  writeFileSync(join(folder, `LICENSE-${name}.md`), `Part of this bundle is ${name}, under this licence:\n\n${text}`);
+}
 console.log(`${folder}/ written`);

@@ -5,7 +5,7 @@ import { orAborted } from '#ground/base/abort.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { isLoopback, parseAddress, printAddress } from '#stores/distribution/address.ts';
 import { serveRegistry, type Serving } from '#stores/distribution/serve.ts';
-import { readUsers } from '#stores/distribution/users.ts';
+import type { Users } from '#stores/distribution/users.ts';
 import { findPaths } from './paths.ts';
 
 /** Paths are those of the command line. */
@@ -40,7 +40,7 @@ export async function keepRegistry(
   ready: (registry: ListeningRegistry) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const serving = readRequest(request, around);
+  const serving = await readRequest(request, around);
   await using running = await serveRegistry(serving);
   const host = printAddress({ ...serving.address, port: running.port });
   ready({ url: `${serving.tls === undefined ? 'http' : 'https'}://${host}`, host, folder: serving.folder, notes: running.notes });
@@ -51,7 +51,7 @@ export async function keepRegistry(
   }
 }
 
-function readRequest({ listen, folder, tlsCert, tlsKey, htpasswd }: RegistryRequest, around: Around): Serving {
+async function readRequest({ listen, folder, tlsCert, tlsKey, htpasswd }: RegistryRequest, around: Around): Promise<Serving> {
   const address = parseAddress(listen);
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw new JettisonError('engine/tls-pair', '--tls-cert and --tls-key are two halves of one thing', { hint: 'Give both, or none' });
@@ -70,8 +70,14 @@ function readRequest({ listen, folder, tlsCert, tlsKey, htpasswd }: RegistryRequ
     address,
     folder: folder === undefined ? join(findPaths(around.environment).store, 'registry') : resolve(around.currentFolder, folder),
     tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: read(tlsCert), key: read(tlsKey) },
-    users: htpasswd === undefined ? undefined : readUsers(new TextDecoder().decode(read(htpasswd)), htpasswd),
+    users: htpasswd === undefined ? undefined : await usersOf(read(htpasswd), htpasswd),
   };
+}
+
+/** Loaded, and bcrypt with it, where there are users. */
+async function usersOf(bytes: Uint8Array, name: string): Promise<Users> {
+  const { readUsers } = await import('#stores/distribution/users.ts');
+  return readUsers(new TextDecoder().decode(bytes), name);
 }
 
 function readSmall(path: string): Uint8Array {

@@ -68,7 +68,7 @@ type Exchange = { readonly request: IncomingMessage; readonly response: ServerRe
 async function respond(answering: Answering, serving: Serving, exchange: Exchange, signal: AbortSignal): Promise<void> {
   const { request, response } = exchange;
   try {
-    const found = forbidden(serving, request) ?? (await dispatch(answering, request, signal));
+    const found = (await forbidden(serving, request, signal)) ?? (await dispatch(answering, request, signal));
     log('%s %s %d', request.method, request.url, found.status);
     await send(found, exchange);
   } catch (error) {
@@ -85,11 +85,13 @@ function failure(error: unknown): Answer {
 }
 
 /** Whoever may not ask at all: without a password, or a web page that was led here by another name (DNS rebinding). */
-function forbidden({ users, tls, address }: Serving, { headers }: IncomingMessage): Answer | undefined {
+async function forbidden({ users, tls, address }: Serving, { headers }: IncomingMessage, signal: AbortSignal): Promise<Answer | undefined> {
   const own = headers.host ?? '';
   if (tls === undefined && !isOwnName(own, address)) return refuse(403, 'DENIED', `"${own}" is not a name of this registry`);
   if (headers.origin !== undefined && URL.parse(headers.origin)?.host !== own) return refuse(403, 'DENIED', 'not for web pages');
-  if (users === undefined || users.knows(headers.authorization)) return undefined;
+  const standing = users === undefined ? 'known' : await users.standingOf(headers.authorization, signal);
+  if (standing === 'known') return undefined;
+  if (standing === 'busy') return refuse(429, 'TOOMANYREQUESTS', 'too many passwords at once', { 'retry-after': '1' });
   return refuse(401, 'UNAUTHORIZED', 'authentication required', { 'www-authenticate': 'Basic realm="jettison registry"' });
 }
 
