@@ -5,14 +5,14 @@ import { chainIds } from '#formats/oci/layer-ids.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import { parseSnapshotId } from '#execution/worker/contract.ts';
 import type { Exporting } from './gather-cache.ts';
-import { keepAsIs, missingLayer, type BlobForm } from './layer-blobs.ts';
+import { keepAsIs, missingLayer, type WantedForm } from './layer-blobs.ts';
 import { withLayers } from './other-layers.ts';
 
 export type ClampAll = {
   /** Of the results, in their order. */
   readonly images: readonly ImageRecord[];
   /** Of the layers that are made. */
-  readonly form: BlobForm;
+  readonly form: WantedForm;
 };
 
 /**
@@ -47,7 +47,7 @@ type Clamp = {
   readonly inherited: number;
   /** Milliseconds since the epoch. */
   readonly latest: number;
-  readonly form: BlobForm;
+  readonly form: WantedForm;
 };
 
 async function clamp(
@@ -68,7 +68,7 @@ async function clamp(
 
 async function clampLayer(
   { engine, report }: Exporting,
-  layer: { readonly snapshot: string | undefined; readonly diffId: Digest; readonly latest: number; readonly form: BlobForm },
+  layer: { readonly snapshot: string | undefined; readonly diffId: Digest; readonly latest: number; readonly form: WantedForm },
   signal: AbortSignal,
 ): Promise<Digest> {
   if (layer.snapshot === undefined) throw missingLayer(layer.diffId);

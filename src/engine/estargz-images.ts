@@ -6,7 +6,7 @@ import { imagesOf, type NewIndex } from '#stores/image/indexes.ts';
 import { checkConfig, type ImageRecord } from '#stores/image/store.ts';
 import { parseSnapshotId } from '#execution/worker/contract.ts';
 import { findImage } from './images.ts';
-import { isEstargz, keepAsIs, layerChanged, missingLayer, presentBlob, type BlobForm } from './layer-blobs.ts';
+import { isEstargz, keepAsIs, layerChanged, missingLayer, presentBlob, type WantedForm } from './layer-blobs.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import { withLayers } from './other-layers.ts';
@@ -21,7 +21,7 @@ export type Converted = {
 /** The images in the store, without names. Layers that came from elsewhere stay as they are, unless `isForced`. Throws `engine/missing-layer`, `layer/not-for-estargz`, `layer/...`. */
 export async function toEstargz(
   engine: Engine,
-  { images, form }: { readonly images: readonly ImageRecord[]; readonly form: BlobForm },
+  { images, form }: { readonly images: readonly ImageRecord[]; readonly form: WantedForm },
   report: Report,
   signal: AbortSignal,
 ): Promise<Converted> {
@@ -46,7 +46,7 @@ function madeOf({ made, created }: ImageRecord): { readonly made?: { readonly cr
   return made === undefined ? {} : { made: { created, history: made } };
 }
 
-type Conversion = { readonly image: ImageRecord; readonly form: BlobForm };
+type Conversion = { readonly image: ImageRecord; readonly form: WantedForm };
 
 async function convertLayers(
   engine: Engine,
@@ -67,7 +67,7 @@ async function convertLayers(
   return layers.every(({ diffId }, index) => diffId === image.layers[index]?.diffId) ? image : withLayers(image, layers);
 }
 
-type Layer = { readonly diffId: Digest; readonly snapshot: string | undefined; readonly form: BlobForm };
+type Layer = { readonly diffId: Digest; readonly snapshot: string | undefined; readonly form: WantedForm };
 
 async function convertLayer(engine: Engine, { diffId, snapshot, form }: Layer, report: Report, signal: AbortSignal): Promise<Digest> {
   if (isEstargz(engine, diffId)) return diffId;
@@ -86,7 +86,7 @@ async function convertLayer(engine: Engine, { diffId, snapshot, form }: Layer, r
 /** An image, or an index with all of its images, with estargz layers, for as long as `use` takes; what was not in the store before goes again. Throws as `toEstargz`. */
 export async function withEstargz<T>(
   engine: Engine,
-  { main, index, form }: { readonly main: ImageRecord; readonly index: NewIndex | undefined; readonly form: BlobForm },
+  { main, index, form }: { readonly main: ImageRecord; readonly index: NewIndex | undefined; readonly form: WantedForm },
   use: (images: { readonly main: ImageRecord; readonly index: NewIndex | undefined }) => Promise<T>,
   { report, signal }: { readonly report: Report; readonly signal: AbortSignal },
 ): Promise<T> {

@@ -25,13 +25,17 @@ const ociTypes: Readonly<Record<LayerFormat, string>> = {
 /** Layers made at a time: each is compressed on all cores. */
 const madeAtOnce = 2;
 
+/** How the blobs of an image's own layers are to be. */
 export type BlobForm = {
-  readonly format: LayerFormat;
+  readonly format: Exclude<LayerFormat, 'estargz'>;
   /** Of the compression; as it is for the format when not said. With a level of one's own, a blob that was made before is not used. */
   readonly level?: number;
   /** Blobs that came from elsewhere are made anew where they are of another format. */
   readonly isForced?: boolean;
 };
+
+/** What may be asked for: eStargz layers are those of another image (`estargz-images.ts`), so nothing that makes blobs of an image takes that form. */
+export type WantedForm = BlobForm | (Omit<BlobForm, 'format'> & { readonly format: 'estargz' });
 
 /** Of images whose eStargz layers are blobs already: these stay as they are. */
 export const estargzAsIs = { format: 'gzip' } as const satisfies BlobForm;
@@ -127,7 +131,7 @@ export function missingLayer(diffId: Digest): JettisonError {
 }
 
 /** A layer's blob in the content store: in the form that is asked for, else as it came from elsewhere. */
-export function presentBlob(engine: Engine, diffId: Digest, { format, level, isForced }: BlobForm): Descriptor | undefined {
+export function presentBlob(engine: Engine, diffId: Digest, { format, level, isForced }: WantedForm): Descriptor | undefined {
   const present = engine.images.blobsOf(diffId).filter((form) => engine.content.has(form.digest, form.size));
   const asAsked = present.find((form) => layerCompression(form.mediaType) === format && (level === undefined || !form.madeHere));
   const found = asAsked ?? (isForced === true ? undefined : present.find((form) => !form.madeHere));
@@ -190,7 +194,7 @@ export async function startBlob(
 export async function keepAsIs(
   engine: Engine,
   { file, made }: { readonly file: string; readonly made: LayerBlob },
-  { format }: BlobForm,
+  { format }: WantedForm,
   signal: AbortSignal,
 ): Promise<Digest> {
   const { digest, size, estargz } = made;

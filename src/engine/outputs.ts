@@ -8,7 +8,7 @@ import type { ImageForm, OutputRequest } from './build-requests.ts';
 import { builtImages, type BuiltImages } from './built-images.ts';
 import { clampAll } from './clamp-times.ts';
 import type { Exporting } from './gather-cache.ts';
-import { estargzAsIs, type BlobForm } from './layer-blobs.ts';
+import { estargzAsIs, type BlobForm, type WantedForm } from './layer-blobs.ts';
 import { fullNames } from './record-build.ts';
 import { showAsStep } from './show-as-step.ts';
 
@@ -111,7 +111,7 @@ async function writeImageOutput(output: ImageOutputRequest, { images, tags }: Gi
   return { built, isNew, descriptor, names: outgoing.names, isStored: false };
 }
 
-type Wanted = { readonly images: readonly ImageRecord[]; readonly layers: BlobForm };
+type Wanted = { readonly images: readonly ImageRecord[]; readonly layers: WantedForm };
 
 /** Other images than were built, where times or the form of layers make them so. */
 async function asWanted({ form }: ImageOutputRequest, { images, layers }: Wanted, { exporting, signal }: Step) {
@@ -122,7 +122,7 @@ async function asWanted({ form }: ImageOutputRequest, { images, layers }: Wanted
   return { records, isNew: [...clamped.isNew, ...isNew] };
 }
 
-function layersOf({ kind, form: { compression, level, isForced } }: ImageOutputRequest): BlobForm {
+function layersOf({ kind, form: { compression, level, isForced } }: ImageOutputRequest): WantedForm {
   return { format: compression ?? (kind === 'docker' ? 'tar' : 'gzip'), isForced, ...(level === undefined ? {} : { level }) };
 }
 

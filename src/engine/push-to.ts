@@ -3,9 +3,12 @@ import { parseReference, printReference, withDefaultTag } from '#formats/oci/ref
 import type { Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
+import type { NewIndex } from '#stores/image/indexes.ts';
+import type { ImageRecord } from '#stores/image/store.ts';
 import { findForPlatform, findImage } from './images.ts';
 import type { PushedImage, PushRequest } from './image-requests.ts';
-import { noteManifests, pushImages, type AskedForm } from './push.ts';
+import { estargzAsIs, type BlobForm } from './layer-blobs.ts';
+import { askedForm, pushAs } from './push.ts';
 import type { Engine } from './open.ts';
 import { writeImages, type ArchiveRequest } from './save.ts';
 import type { LocalTransport, Transport } from './transports.ts';
@@ -17,28 +20,24 @@ export async function pushTo(
   report: Report,
   signal: AbortSignal,
 ): Promise<PushedImage> {
-  const { reference: name, platform, compression, level } = request;
+  const { reference: name, platform } = request;
   const main = platform === undefined ? findImage(engine, name) : findForPlatform(engine, name, platform);
   const index = platform === undefined ? engine.indexes.find(name) : undefined;
-  const asked = compression !== undefined || level !== undefined;
-  const form = { format: compression ?? 'gzip', ...(level === undefined ? {} : { level }) } as const;
-  if (to.kind === 'docker') {
-    const reference = withDefaultTag(parseReference(to.reference));
-    const pushForm: AskedForm = { ...form, isAsked: asked };
-    using _ = engine.waits.toldTo(report);
-    const made = await pushImages(engine, { main, index, reference, form: pushForm }, report, signal);
-    noteManifests(engine, reference, made);
-    return { digest: made.top.digest, size: made.top.bytes.length };
-  }
-  const layers = asked ? { ...form, isForced: true } : undefined;
-  const image = { record: main, index, ...namedIn(to) };
-  const written = await writeImages(
-    engine,
-    { images: [image], ...placeOf(to), ...(layers === undefined ? {} : { layers }) },
-    report,
-    signal,
-  );
-  return only(written);
+  const form = askedForm(request);
+  engine.hold();
+  if (to.kind === 'docker')
+    return await pushAs(engine, { main, index, reference: withDefaultTag(parseReference(to.reference)), form }, report, signal);
+  const write = async (record: ImageRecord, beside: NewIndex | undefined, layers?: BlobForm): Promise<PushedImage> => {
+    const image = { record, index: beside, ...namedIn(to) };
+    return only(
+      await writeImages(engine, { images: [image], ...placeOf(to), ...(layers === undefined ? {} : { layers }) }, report, signal),
+    );
+  };
+  if (!form.isAsked) return await write(main, index);
+  if (form.format !== 'estargz') return await write(main, index, { ...form, isForced: true });
+  const { withEstargz } = await import('./estargz-images.ts');
+  const images = { main, index, form: { ...form, isForced: true } };
+  return await withEstargz(engine, images, async (made) => await write(made.main, made.index, estargzAsIs), { report, signal });
 }
 
 /** An archive of docker has names of images; a layout has any word. */

@@ -7,7 +7,7 @@ import { assembleIndex, indexEntry, type TypedDocument } from '#execution/export
 import { imagesOf, type NewIndex } from '#stores/image/indexes.ts';
 import { checkConfig, type ImageRecord } from '#stores/image/store.ts';
 import { findForPlatform, findImage } from './images.ts';
-import { estargzAsIs, type BlobForm } from './layer-blobs.ts';
+import { estargzAsIs, type BlobForm, type WantedForm } from './layer-blobs.ts';
 import { makeManifest } from './make-manifest.ts';
 import { originalManifest } from './original-manifest.ts';
 import { noteImage } from './note-events.ts';
@@ -19,19 +19,32 @@ import { documentsBeside, isAsItWas, type FormOf, type Indexed } from './saved-i
 export async function push(engine: Engine, request: PushRequest, report: Report, signal: AbortSignal): Promise<PushedImage> {
   const reference = withDefaultTag(parseReference(request.reference));
   engine.hold();
-  using _ = engine.waits.toldTo(report);
   const name = printReference(reference);
-  const form = {
-    format: request.compression ?? 'gzip',
-    ...(request.level === undefined ? {} : { level: request.level }),
-    isAsked: request.compression !== undefined || request.level !== undefined,
-  } as const;
   const index = request.platform === undefined ? engine.indexes.find(name) : undefined;
   const main =
     index === undefined && request.platform !== undefined ? findForPlatform(engine, name, request.platform) : findImage(engine, name);
+  return await pushAs(engine, { main, index, reference, form: askedForm(request) }, report, signal);
+}
+
+/** `isAsked`: somebody has said how layers are to be. */
+export function askedForm({ compression, level }: PushRequest): WantedForm & { readonly isAsked: boolean } {
+  const isAsked = compression !== undefined || level !== undefined;
+  return { format: compression ?? 'gzip', ...(level === undefined ? {} : { level }), isAsked };
+}
+
+type AskedPush = Omit<ImagesToPush, 'form' | 'formOf'> & { readonly form: ReturnType<typeof askedForm> };
+
+/** Under any name, which the images need not have here. Throws as `push`. */
+export async function pushAs(
+  engine: Engine,
+  { main, index, reference, form }: AskedPush,
+  report: Report,
+  signal: AbortSignal,
+): Promise<PushedImage> {
+  using _ = engine.waits.toldTo(report);
   const made = form.format === 'estargz' ? await pushEstargz() : await pushImages(engine, { main, index, reference, form }, report, signal);
   if (form.format !== 'estargz') noteManifests(engine, reference, made);
-  noteImage(engine, 'push', familiarReference(reference), name);
+  noteImage(engine, 'push', familiarReference(reference), printReference(reference));
   return { digest: made.top.digest, size: made.top.bytes.length };
 
   /** Other images than these, which the store does not keep: it remembers nothing of them. */

@@ -195,6 +195,13 @@ test('eStargz layers: pushed by a build and by push, kept in the store, the same
   await sandbox.succeed(['rmi', `${registry.host}/pushed`]);
   assert.equal(await sandbox.succeed(['images', '-a', '-q']), before);
 
+  await sandbox.succeed(['build', '-q', '--target=image', '-t', 'own', 'context']);
+  await sandbox.succeed(['push', '--compression', 'estargz', 'own', 'oci:elsewhere:1']);
+  assert.ok(checkEstargz(at('elsewhere')).every((one) => one));
+  await sandbox.succeed(['push', 'own', 'oci:as-it-is:1']);
+  execFileSync('skopeo', ['copy', '-q', `oci:${at('as-it-is')}:1`, `docker-archive:${at('read.tar')}`]);
+  assert.ok(checkEstargz(at('as-it-is')).every((one) => !one));
+
   const forced = 'compression=estargz,force-compression=true,compression-level=9';
   await sandbox.succeed([...build, '-o', `type=oci,dest=forced,tar=false,name=app:1,${forced}`]);
   assert.ok(checkEstargz(at('forced')).every((one) => one));
