@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { digestOf, hexOf, type Digest } from '#ground/base/digest.ts';
+import { digestOf, hexOf } from '#ground/base/digest.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { decodeImageDocument, manifestLimit } from '#formats/oci/manifest.ts';
 import type { Platform } from '#formats/oci/platform.ts';
@@ -60,14 +60,14 @@ function readManifest(path: string): Uint8Array {
  */
 export async function writeDirectory(saved: SavedImage | SavedIndex, folder: string, signal: AbortSignal): Promise<void> {
   const top = 'kind' in saved ? saved.index : saved.manifest;
-  const inner = new Set<Digest>('kind' in saved ? saved.images.map(({ manifest }) => manifest.digest) : []);
+  const document = decodeImageDocument(top.bytes, [], folder);
+  const inner = new Set(document.kind === 'index' ? document.index.manifests.map(({ digest }) => hexOf(digest)) : []);
   try {
     clear(folder);
     for (const piece of ociArchive([saved])) {
       const hex = piece.name.startsWith('blobs/') ? piece.name.slice(piece.name.lastIndexOf('/') + 1) : undefined;
       if (hex === undefined || hex === hexOf(top.digest)) continue;
-      const isManifest = [...inner].some((digest) => hexOf(digest) === hex);
-      await writePiece(join(folder, isManifest ? `${hex}.manifest.json` : hex), piece, signal);
+      await writePiece(join(folder, inner.has(hex) ? `${hex}.manifest.json` : hex), piece, signal);
     }
     await writePiece(join(folder, 'version'), bytesPiece('version', new TextEncoder().encode(versionText)), signal);
     await writePiece(join(folder, 'manifest.json'), bytesPiece('manifest.json', top.bytes), signal);
