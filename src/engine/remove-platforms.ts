@@ -5,7 +5,7 @@ import { parseReference, printReference, withDefaultTag } from '#formats/oci/ref
 import { isDigest } from '#ground/base/digest.ts';
 import { imagesOf, type IndexedImage, type IndexMember, type IndexRecord } from '#stores/image/indexes.ts';
 import type { RemovedImage } from './image-requests.ts';
-import { findForPlatform, findImage, refuseUsed, removeImages } from './images.ts';
+import { findForPlatform, findImage, noteRemoved, refuseUsed, removeImages } from './images.ts';
 import { removeMembers } from './index-members.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
@@ -36,7 +36,9 @@ export async function removePlatforms(
     engine.leaveGarbage();
     return others.removed;
   });
-  return removed ?? (await removeImages(engine, [name], { force }, signal));
+  if (removed === undefined) return await removeImages(engine, [name], { force }, signal);
+  noteRemoved(engine, removed);
+  return removed;
 }
 
 /** Exactly that one: what merely runs there is not meant. */
