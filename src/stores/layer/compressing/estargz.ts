@@ -4,8 +4,9 @@
  * one of the image's.
  */
 import { crc32, deflateRaw, deflateRawSync } from 'node:zlib';
-import { asByteString, fromBytes, toText } from '#ground/base/byte-string.ts';
-import { createDigester, type Digest } from '#ground/base/digest.ts';
+import { asByteString, toText } from '#ground/base/byte-string.ts';
+import { joinBytes, toBase64 } from '#ground/base/bytes.ts';
+import { createDigester, digestOf, type Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { noAttributes, type TarEntry, type TarKind } from '#formats/tar/entry.ts';
 import { createTarReader } from '#formats/tar/read.ts';
@@ -130,15 +131,9 @@ export function createEstargz({ width, sink, level }: EstargzOptions): EstargzWr
       await order.add(async () => await gzipMember([archived], level));
       await order.finish();
       sink([footer(offset)]);
-      return { tocDigest: digestOfBytes(toc), diffId: all.finish(), size };
+      return { tocDigest: digestOf(toc), diffId: all.finish(), size };
     },
   };
-}
-
-function digestOfBytes(bytes: Uint8Array): Digest {
-  const digester = createDigester();
-  digester.update(bytes);
-  return digester.finish();
 }
 
 function beginEntry(state: State, entry: TarEntry): void {
@@ -224,7 +219,7 @@ function describe(entry: TarEntry): TocEntry {
 
 function base64Of(xattrs: TarEntry['xattrs']): Readonly<Record<string, string>> {
   const names = [...xattrs.keys()].toSorted();
-  return Object.fromEntries(names.map((name) => [toText(asByteString(name)), btoa(fromBytes(xattrs.get(name) ?? new Uint8Array()))]));
+  return Object.fromEntries(names.map((name) => [toText(asByteString(name)), toBase64(xattrs.get(name) ?? new Uint8Array())]));
 }
 
 const fields = [
@@ -252,24 +247,14 @@ function inOrder(entry: TocEntry): TocEntry {
 
 /** The table as the one entry of an archive. */
 function tocArchive(toc: Uint8Array): Uint8Array {
-  const none = { mode: 0, uid: 0, gid: 0, mtime: 0n, linkName: fromBytes(new Uint8Array()), device: undefined, xattrs: noAttributes };
+  const none = { mode: 0, uid: 0, gid: 0, mtime: 0n, linkName: asByteString(''), device: undefined, xattrs: noAttributes };
   const parts = [
     encodeHeader({ ...none, name: tocName, kind: 'file', size: toc.length }),
     toc,
     new Uint8Array(paddingOf(toc.length)),
     endOfArchive(),
   ];
-  return joined(parts);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return joinBytes(parts);
 }
 
 const memberHeader = new Uint8Array([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
@@ -277,7 +262,7 @@ const memberHeader = new Uint8Array([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
 /** One gzip member (RFC 1952). */
 async function gzipMember(pieces: readonly Uint8Array[], level: number): Promise<readonly Uint8Array[]> {
   const [only, second] = pieces;
-  const bytes = only !== undefined && second === undefined ? only : joined(pieces);
+  const bytes = only !== undefined && second === undefined ? only : joinBytes(pieces);
   const end = new DataView(new ArrayBuffer(8));
   end.setUint32(0, crc32(bytes), true);
   end.setUint32(4, bytes.length, true);
@@ -298,7 +283,7 @@ async function deflated(bytes: Uint8Array, level: number): Promise<Uint8Array> {
 function footer(offset: number): Uint8Array {
   const extra = new TextEncoder().encode(`${offset.toString(16).padStart(16, '0')}STARGZ`);
   const head = new Uint8Array([...memberHeader.with(3, 4), 26, 0, 0x53, 0x47, 22, 0]);
-  return joined([head, extra, new Uint8Array([1, 0, 0, 0xff, 0xff]), new Uint8Array(8)]);
+  return joinBytes([head, extra, new Uint8Array([1, 0, 0, 0xff, 0xff]), new Uint8Array(8)]);
 }
 
 function notForEstargz({ name }: TarEntry, why: string): JettisonError {
