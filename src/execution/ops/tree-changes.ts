@@ -1,6 +1,7 @@
 /** Changes between trees: of a container, of a layer, and from one image to another. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { asByteString, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
+import { inSlices } from '#ground/base/slices.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
@@ -15,43 +16,42 @@ export type ChangesRequest =
 export async function findChanges(request: ChangesRequest, snapshots: SnapshotStore, signal: AbortSignal): Promise<readonly FileChange[]> {
   if (request.kind !== 'trees') return listChanges(request.snapshot, request.kind === 'container', snapshots);
   const treeOf = (id: SnapshotId | undefined): Tree => openChainTree(id === undefined ? [] : snapshots.foldersOf(id));
-  const work: Work = { from: treeOf(request.from), to: treeOf(request.to), changes: [], signal };
-  await compareFolder(work, asByteString(''));
+  const work: Work = { from: treeOf(request.from), to: treeOf(request.to), changes: [] };
+  await inSlices(compareFolder(work, asByteString('')), signal);
   return work.changes.toSorted((one, other) => (one.path < other.path ? -1 : 1));
 }
 
-type Work = { readonly from: Tree; readonly to: Tree; readonly changes: FileChange[]; readonly signal: AbortSignal };
+type Work = { readonly from: Tree; readonly to: Tree; readonly changes: FileChange[] };
 
 /** Of a folder that both trees have. */
-async function compareFolder(work: Work, folder: ByteString): Promise<void> {
-  work.signal.throwIfAborted();
-  // Whoever wants to end this is heard.
-  await Promise.resolve();
+function* compareFolder(work: Work, folder: ByteString): Generator<void, void> {
   const before = new Map(work.from.list(folder).map((entry) => [entry.path, entry]));
   for (const now of work.to.list(folder)) {
     const old = before.get(now.path);
     before.delete(now.path);
-    if (old === undefined) addAll(work, now);
-    else await compareEntry(work, old, now);
+    if (old === undefined) yield* addAll(work, now);
+    else yield* compareEntry(work, old, now);
   }
   for (const path of before.keys()) note(work, 'deleted', path);
 }
 
-async function compareEntry(work: Work, old: TreeEntry, now: TreeEntry): Promise<void> {
+function* compareEntry(work: Work, old: TreeEntry, now: TreeEntry): Generator<void, void> {
+  yield;
   const [wasFolder, isFolder] = [old.kind === 'folder', now.kind === 'folder'];
   const count = work.changes.length;
-  if (wasFolder && isFolder) await compareFolder(work, now.path);
-  else if (isFolder) for (const inner of work.to.list(now.path)) addAll(work, inner);
-  if (work.changes.length > count || !isSame(work, old, now)) note(work, 'changed', now.path);
+  if (wasFolder && isFolder) yield* compareFolder(work, now.path);
+  else if (isFolder) for (const inner of work.to.list(now.path)) yield* addAll(work, inner);
+  if (work.changes.length > count || !(yield* isSame(work, old, now))) note(work, 'changed', now.path);
 }
 
-function addAll(work: Work, entry: TreeEntry): void {
+function* addAll(work: Work, entry: TreeEntry): Generator<void, void> {
+  yield;
   note(work, 'added', entry.path);
-  if (entry.kind === 'folder') for (const inner of work.to.list(entry.path)) addAll(work, inner);
+  if (entry.kind === 'folder') for (const inner of work.to.list(entry.path)) yield* addAll(work, inner);
 }
 
 /** The time of a folder says no more than that something in it was changed. */
-function isSame({ from, to, signal }: Work, old: TreeEntry, now: TreeEntry): boolean {
+function* isSame({ from, to }: Work, old: TreeEntry, now: TreeEntry): Generator<void, boolean> {
   // Both chains begin with the same layers.
   if (old.hostPath === now.hostPath) return true;
   const sameLook =
@@ -64,7 +64,7 @@ function isSame({ from, to, signal }: Work, old: TreeEntry, now: TreeEntry): boo
     old.device?.minor === now.device?.minor &&
     (now.kind === 'folder' || (old.mtime === now.mtime && old.size === now.size));
   if (!sameLook || !sameAttributes(from.xattrs(old), to.xattrs(now))) return false;
-  return now.kind !== 'file' || sameBytes(old, now, signal);
+  return now.kind !== 'file' || (yield* sameBytes(old, now));
 }
 
 function sameAttributes(one: ReadonlyMap<string, Uint8Array>, other: ReadonlyMap<string, Uint8Array>): boolean {
@@ -78,14 +78,14 @@ function equal(one: Uint8Array, other: Uint8Array | undefined): boolean {
 const blockLength = 1 << 18;
 
 /** Files of one length. */
-function sameBytes(one: TreeEntry, other: TreeEntry, signal: AbortSignal): boolean {
+function* sameBytes(one: TreeEntry, other: TreeEntry): Generator<void, boolean> {
   if (one.size === 0) return true;
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const first = openSync(nodePath(one.hostPath), flags);
   try {
     const second = openSync(nodePath(other.hostPath), flags);
     try {
-      return sameContent(first, second, signal);
+      return yield* sameContent(first, second);
     } finally {
       closeSync(second);
     }
@@ -94,10 +94,10 @@ function sameBytes(one: TreeEntry, other: TreeEntry, signal: AbortSignal): boole
   }
 }
 
-function sameContent(first: number, second: number, signal: AbortSignal): boolean {
+function* sameContent(first: number, second: number): Generator<void, boolean> {
   const [a, b] = [new Uint8Array(blockLength), new Uint8Array(blockLength)];
   for (;;) {
-    signal.throwIfAborted();
+    yield;
     const [count, others] = [readSync(first, a), readSync(second, b)];
     // oxlint-disable-next-line no-restricted-globals -- it compares as memcmp does
     if (count !== others || Buffer.compare(a.subarray(0, count), b.subarray(0, count)) !== 0) return false;

@@ -9,10 +9,10 @@ import * as v from 'valibot';
 import { bootId } from '#ground/base/boot.ts';
 import { asByteString, fromText, type ByteString } from '#ground/base/byte-string.ts';
 import { systemCode } from '#ground/base/errors.ts';
+import { inSlices } from '#ground/base/slices.ts';
 import { openChainTree } from '../chain-tree.ts';
 import { compareTree } from './compare.ts';
 import { joinPath, recordAt, type FolderRecord } from './record.ts';
-import { inSlices } from './slices.ts';
 import { writeChanges } from './write.ts';
 
 export type KeptTree = {

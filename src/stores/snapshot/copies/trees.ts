@@ -8,6 +8,7 @@ import { setTimeout } from 'node:timers/promises';
 import { asByteString, fromText, type ByteString } from '#ground/base/byte-string.ts';
 import { fullDisk } from '#ground/base/errors.ts';
 import { createSingleFlight } from '#ground/base/single-flight.ts';
+import { inSlices } from '#ground/base/slices.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
 import { AT_FDCWD, unlinkAt } from '#ground/linux/syscall.ts';
 import { lookAt } from '#ground/linux/tree-read.ts';
@@ -17,7 +18,6 @@ import { compareTree } from './compare.ts';
 import { copyTree, refillTree } from './make.ts';
 import { dressFolder } from './place.ts';
 import { hostPathOf, newestChange, recordTree, renewFolder, type FolderRecord } from './record.ts';
-import { inSlices } from './slices.ts';
 import { writeChanges } from './write.ts';
 
 /** What a tree is asked to show. */
