@@ -21,8 +21,8 @@ export async function buildPayloads(sandbox: Sandbox): Promise<void> {
   copyFileSync(findMusl(cache), join(context, 'musl.tar'));
   copyHostLibrary(join(context, 'old-glibc'));
   for (const tree of trees) {
-    await sandbox.succeed(['build', '-q', '-t', tree, '--target', tree, context]);
-    await sandbox.succeed(['build', '-q', '--target', tree, '-o', `type=local,dest=${rootOf(sandbox, tree)}`, context]);
+    const outputs = ['-o', 'type=image', '-o', `type=local,dest=${rootOf(sandbox, tree)}`];
+    await sandbox.succeed(['build', '-q', '-t', tree, '--target', tree, ...outputs, context]);
     for (const folder of ['dev', 'proc', 'sys']) mkdirSync(join(rootOf(sandbox, tree), folder), { recursive: true });
   }
 }
