@@ -1,6 +1,7 @@
-/** The payload check at the end of a build: of images that are not in the store yet, or whose check somebody insists on. */
+/** The payload check at the end of a build: of images that start in a new way, or whose check somebody insists on. */
 import { neededFor } from '#formats/graph/vertex.ts';
 import { cacheKey } from '#execution/cache/key.ts';
+import type { ImageConfig } from '#formats/oci/image-config.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { checkFiles } from './check-payload.ts';
@@ -12,17 +13,14 @@ import { snapshotOf } from './results.ts';
 /** Throws `engine/payload` for an image that is certain not to start, where the request asks for that; then no image has been entered. */
 export async function checkBuilt(
   exporting: Exporting,
-  images: readonly { readonly result: BuiltResult; readonly imageId: Digest }[],
+  images: readonly { readonly result: BuiltResult; readonly imageId: Digest; readonly config: ImageConfig }[],
   signal: AbortSignal,
 ): Promise<readonly PayloadCheck[]> {
   const { engine, origin, request } = exporting;
   const checks: PayloadCheck[] = [];
-  for (const { result, imageId } of images) {
-    const { top, drafted } = result;
-    const config = drafted.imageConfig;
-    checks.push(
-      await checkFiles(engine, { imageId, config, top, steps: stepsOf(exporting, result), dockerfile: origin.source.name }, signal),
-    );
+  for (const { result, imageId, config } of images) {
+    const steps = stepsOf(exporting, result);
+    checks.push(await checkFiles(engine, { imageId, config, top: result.top, steps, dockerfile: origin.source.name }, signal));
   }
   const errors = checks.flatMap(({ findings }) => findings.filter(({ severity }) => severity === 'error'));
   const [first] = errors;

@@ -3,7 +3,7 @@ import { decodeImageConfig, type ContainerConfig, type ImageConfig } from '#form
 import { printPlatform } from '#formats/oci/platform.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Report } from '#formats/progress/event.ts';
-import type { FoundRemedy, PayloadFinding, PayloadWish, SnapshotId } from '#execution/worker/contract.ts';
+import type { FoundRemedy, PayloadFinding, SnapshotId } from '#execution/worker/contract.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import { unpackImage } from './fetch-image.ts';
 import { findForPlatform, findImage } from './images.ts';
@@ -12,6 +12,7 @@ import type { Engine } from './open.ts';
 import type { CheckedFinding, Fix, PayloadCheck } from './payload-requests.ts';
 import { copiedLayers, finalStage, fromWord, stagesOf, type StepFact } from './payload-steps.ts';
 import { snapshotOf } from './results.ts';
+import { wishOf } from './start-settings.ts';
 
 /** What a container has other than its image. */
 export type StartChange = Pick<ContainerConfig, 'Entrypoint' | 'Cmd' | 'Env' | 'User' | 'WorkingDir' | 'Healthcheck'>;
@@ -80,21 +81,6 @@ export async function checkFiles(
     lines,
     dockerfile,
     stage: stage === undefined ? undefined : fromWord(stage),
-  };
-}
-
-function wishOf({ architecture, config = {} }: ImageConfig): Pick<PayloadWish, 'settings' | 'user'> {
-  return {
-    user: config.User ?? '',
-    settings: {
-      entrypoint: config.Entrypoint ?? [],
-      command: config.Cmd ?? [],
-      environment: config.Env ?? [],
-      workingDirectory: config.WorkingDir ?? '',
-      healthcheck: config.Healthcheck?.Test ?? [],
-      shell: config.Shell ?? [],
-      architecture,
-    },
   };
 }
 

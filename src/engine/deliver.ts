@@ -1,4 +1,5 @@
 /** What a build leaves behind: its images in the store, caches elsewhere, what `-o` asked for, and last the names. */
+import { decodeImageConfig } from '#formats/oci/image-config.ts';
 import { printPlatform } from '#formats/oci/platform.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import { noteTags } from './note-events.ts';
@@ -6,6 +7,7 @@ import type { BuildOutcome, BuildRequest, OutputRequest } from './build-requests
 import { confirmUses } from './build-uses.ts';
 import { builtImages, type BuiltImages } from './built-images.ts';
 import type { BuiltResult, Exporting } from './gather-cache.ts';
+import type { Engine } from './open.ts';
 import type { PayloadCheck } from './payload-requests.ts';
 import { snapshotResult } from './results.ts';
 import { prepareImage } from './store-image.ts';
@@ -20,7 +22,7 @@ export async function deliver(plain: Exporting, tags: readonly string[], signal:
   const isTelling = request.attestations !== undefined || request.told !== undefined;
   const canFail = outputs.length > 0 || targets.length > 0 || isTelling;
   const isKept = outputs.length === 0 || tags.length > 0 || outputs.some((output) => output.kind === 'image' && output.isStored);
-  const made = isKept || outputs.some(isOfImage) ? await enterImages(plain, canFail ? [] : tags, signal) : undefined;
+  const made = isKept || outputs.some(isOfImage) ? await enterImages(plain, { tags, canFail }, signal) : undefined;
   const { provenance, ...said } = isTelling ? await tell(plain, made?.images ?? [], signal) : { provenance: [] };
   const exporting = { ...plain, ...said };
   const payloads = made?.payloads ?? [];
@@ -100,36 +102,53 @@ type Entered = {
   readonly payloads: readonly PayloadCheck[];
 };
 
-/** All of them, or none. */
-async function enterImages(exporting: Exporting, tags: readonly string[], signal: AbortSignal): Promise<Entered> {
+type Entering = Awaited<ReturnType<typeof prepareImage>>;
+type Naming = { readonly tags: readonly string[]; readonly canFail: boolean };
+
+/** All of them, or none; without names where something else can still fail. */
+async function enterImages(exporting: Exporting, { tags, canFail }: Naming, signal: AbortSignal): Promise<Entered> {
   const { engine, results, stepImages } = exporting;
-  const entering: Awaited<ReturnType<typeof prepareImage>>[] = [];
+  const entering: Entering[] = [];
   for (const result of results) entering.push(await prepare(exporting, result, signal));
-  const payloads = await checkNew(exporting, entering, signal);
+  const payloads = await checkNew(exporting, entering, tags, signal);
   return engine.database.transaction(() => {
     confirm(exporting);
     const isNew = entering.flatMap(({ imageId }) => (engine.images.get(imageId) === undefined ? [imageId] : []));
     const images = entering.map(({ enter }) => enter());
-    name(exporting, builtImages(exporting, images), tags);
+    name(exporting, builtImages(exporting, images), canFail ? [] : tags);
     const [first] = images;
     if (first !== undefined) stepImages?.entered(first.imageId);
     return { images, isNew, payloads };
   });
 }
 
+type Made = { readonly result: BuiltResult } & Pick<Entering, 'imageId' | 'config'>;
+
 /** A build that makes nothing new loads nothing for this, unless it is told to fail. */
 async function checkNew(
   exporting: Exporting,
-  entering: readonly { readonly imageId: ImageRecord['imageId'] }[],
+  entering: readonly Entering[],
+  tags: readonly string[],
   signal: AbortSignal,
 ): Promise<readonly PayloadCheck[]> {
   const { engine, results, request } = exporting;
   if (request.check === undefined || request.check === 'off') return [];
-  const images = results.flatMap((result, at) => {
-    const imageId = entering[at]?.imageId;
-    return imageId === undefined || (request.check !== 'error' && engine.images.get(imageId) !== undefined) ? [] : [{ result, imageId }];
+  const made = results.flatMap((result, at): readonly Made[] => {
+    const image = entering[at];
+    return image === undefined ? [] : [{ result, imageId: image.imageId, config: image.config }];
   });
+  const images = request.check === 'error' ? made : await withNewStart(engine, made, tags);
   return images.length === 0 ? [] : await (await import('./check-built.ts')).checkBuilt(exporting, images, signal);
+}
+
+/** Those that the store does not have, and that start otherwise than what is called by the first of the names: where a label alone is another, no worker has to be started. */
+async function withNewStart({ images }: Engine, made: readonly Made[], [tag]: readonly string[]): Promise<readonly Made[]> {
+  const isNew = made.filter(({ imageId }) => images.get(imageId) === undefined);
+  const before = isNew.length === 0 || tag === undefined ? undefined : images.find(tag);
+  if (before === undefined) return isNew;
+  const { startSame } = await import('./start-settings.ts');
+  const known = decodeImageConfig(before.config, before.imageId);
+  return isNew.filter(({ config }) => !startSame(config, known));
 }
 
 async function prepare(exporting: Exporting, result: BuiltResult, signal: AbortSignal): ReturnType<typeof prepareImage> {

@@ -24,14 +24,14 @@ export async function prepareImage(
   engine: Engine,
   { drafted, top, addMembers }: BuiltImage,
   signal: AbortSignal,
-): Promise<{ readonly imageId: Digest; readonly enter: () => ImageRecord }> {
+): Promise<{ readonly imageId: Digest; readonly config: ImageConfig; readonly enter: () => ImageRecord }> {
   const chains = { chains: engine.layerChains, worker: async () => await engine.worker(signal) };
   const layers = top === undefined ? [] : await layersOfChain(top, chains, signal);
   const baseLayers = drafted.baseImage === undefined ? [] : diffIdsOf(drafted.baseImage.config);
   const inherited = baseLayers.length;
   assertComplete(layers, baseLayers, drafted.layers.length);
   const draft = { ...withoutInline(drafted.imageConfig), ...(await addMembers?.(layers)) };
-  const { bytes, digest: imageId } = assembleConfig(draft, datedLayers(layers, drafted), epochOf(drafted));
+  const { bytes, digest: imageId, config } = assembleConfig(draft, datedLayers(layers, drafted), epochOf(drafted));
   const made = madeHere(draft, layers, { ...drafted, now: engine.now() });
   const ids = chainIds(layers.map((layer) => layer.diffId));
   const enter = (): ImageRecord => {
@@ -43,7 +43,7 @@ export async function prepareImage(
     });
     return record;
   };
-  return { imageId, enter };
+  return { imageId, config, enter };
 }
 
 /** Layers with the times that an image's config has of them: never of the clock, so the same inputs give the same config. None is older than the base image says it is. */

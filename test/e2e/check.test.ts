@@ -95,6 +95,12 @@ test('a build fails only when it is told to, then without an image; the end of a
   assert.ok(loaded.some((text) => text.includes('/engine/deliver.ts')));
   assert.ok(loaded.every((text) => !/\/(?:payload[^/]*|check-built|check-payload)\.ts"|\/formats\/(?:elf|payload)\//u.test(text)));
   assert.equal((await sandbox.jettison(['build', '--check=error', '-t', 'modes', context])).status, 1, 'although nothing is new');
+  const again = async (...words: readonly string[]): Promise<string> =>
+    (await sandbox.jettison(['build', '--progress', 'plain', '-t', 'modes', ...words, context])).stderr;
+  assert.doesNotMatch(await again('--label', 'a=b'), /^check: /mu, 'it starts as the one before it did');
+  assert.match(await again('--label', 'a=b', '--label', 'b=c', '--check=error'), /would not start/u);
+  sandbox.files({ Dockerfile: 'FROM busybox\nENV TZ=Europe/Nowhere\nENTRYPOINT ["/nothing"]\n' }, 'modes');
+  assert.match(await again(), /^check: ERROR: /mu, 'another variable');
   assert.equal((await sandbox.jettison(['build', '--check', context])).status, 0, 'docker’s switch looks at the Dockerfile alone');
   assert.equal((await sandbox.jettison(['build', '--check=perhaps', context])).status, 125);
 });

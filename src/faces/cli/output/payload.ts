@@ -50,7 +50,7 @@ function wordsOf({ message, origin, hint, fixes }: CheckedFinding, { dockerfile 
   return harmless(`${message}${has}${place}${hint === undefined ? '' : `. ${hint}`}`, false);
 }
 
-/** The document of `jettison check --format json`: docs/check.md says what its members are. */
+/** The document of `jettison check --json`: docs/check.md says what its members are. */
 export function payloadJson({ imageId, platform, findings, programs, lines, dockerfile }: PayloadCheck): Json {
   return {
     version: 1,
