@@ -1,8 +1,8 @@
 /** `registry serve`: what a request for it needs, read and refused before anything listens. */
-import { readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { orAborted } from '#ground/base/abort.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { readAtMost } from '#ground/base/read-at-most.ts';
 import { isLoopback, parseAddress, printAddress } from '#stores/distribution/address.ts';
 import { serveRegistry, type Serving } from '#stores/distribution/serve.ts';
 import type { Users } from '#stores/distribution/users.ts';
@@ -81,14 +81,14 @@ async function usersOf(bytes: Uint8Array, name: string): Promise<Users> {
 }
 
 function readSmall(path: string): Uint8Array {
+  let bytes: Uint8Array | undefined;
   try {
-    const size = statSync(path).size;
-    if (size > longestFile) throw cannotRead(path, `it has ${size} bytes`);
-    return readFileSync(path);
+    bytes = readAtMost(path, longestFile);
   } catch (error) {
-    if (error instanceof JettisonError) throw error;
     throw cannotRead(path, systemCode(error) ?? String(error), error);
   }
+  if (bytes === undefined) throw cannotRead(path, 'it is longer than 1 MiB');
+  return bytes;
 }
 
 function cannotRead(path: string, why: string, cause?: unknown): JettisonError {

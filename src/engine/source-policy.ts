@@ -1,6 +1,6 @@
 /** `--source-policy-file`: the file of a source policy. */
-import { readFileSync, statSync } from 'node:fs';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { readAtMost } from '#ground/base/read-at-most.ts';
 import type { Admit } from '#languages/frontend/admit.ts';
 import { readSourcePolicy } from '#languages/frontend/source-policy.ts';
 
@@ -8,15 +8,15 @@ const longestPolicy = 1 << 20;
 
 /** `path` is absolute, `name` is how it was typed. Throws `engine/no-policy`, `frontend/bad-policy`. */
 export function readPolicyFile(path: string, name: string): Admit {
+  let bytes: Uint8Array | undefined;
   try {
-    const { size } = statSync(path);
-    if (size > longestPolicy) throw noPolicy(name, `it has ${size} bytes`);
-    return readSourcePolicy(readFileSync(path), name);
+    bytes = readAtMost(path, longestPolicy);
   } catch (error) {
-    if (error instanceof JettisonError) throw error;
     const code = systemCode(error);
     throw noPolicy(name, code === 'ENOENT' ? 'no such file or directory' : (code ?? String(error)), error);
   }
+  if (bytes === undefined) throw noPolicy(name, 'it is longer than 1 MiB');
+  return readSourcePolicy(bytes, name);
 }
 
 function noPolicy(name: string, why: string, cause?: unknown): JettisonError {

@@ -116,6 +116,9 @@ test('with a password and a certificate, elsewhere in the machine; what cannot b
     [['--tls-cert', cert, '--tls-key', cert, '--listen', '0'], /Cannot use the certificate/u],
     [['--htpasswd', key], /key\.pem:1: not a name and a bcrypt hash/u],
     [['--htpasswd', 'missing'], /Cannot read ".*missing": ENOENT/u],
+    [['--htpasswd', '/dev/zero'], /Cannot read "\/dev\/zero": it is longer than 1 MiB/u],
+    [['--dir', '/proc/x'], /Cannot keep images in "\/proc\/x"/u],
+    [['--dir', users], /Cannot keep images in ".*users": "?.*no folder/u],
   ] as const) {
     const refused = await sandbox.jettison(['registry', 'serve', '--dir', 'kept', ...words]);
     assert.match(refused.stderr, message);

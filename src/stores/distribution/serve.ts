@@ -2,12 +2,14 @@
  * The other side of the distribution protocol: a registry over a folder, for one machine. Blobs lie in a content store, so a file that has its name is whole; which
  * repository has what is in a database beside it. OCI distribution spec 1.1.
  */
+import { accessSync, constants } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { fullDisk, JettisonError, messageOf } from '#ground/base/errors.ts';
+import { fullDisk, fullDiskHint, JettisonError, messageOf } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
+import { makeFolders } from '#ground/base/make-folders.ts';
 import { openContentStore } from '#stores/content/store.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { refuse, type Answer, type Call } from './answering/answer.ts';
@@ -41,9 +43,10 @@ const log = createLog('distribution');
 
 /**
  * Listens until it is disposed of; connections and unfinished uploads end then. Throws `distribution/cannot-listen`, `distribution/bad-tls`,
- * and what opening the folder throws.
+ * `distribution/bad-folder`, and what opening what is in it throws.
  */
 export async function serveRegistry(serving: Serving): Promise<RunningRegistry> {
+  makeFolder(serving.folder);
   await using all = new AsyncDisposableStack();
   const database = all.use(openDatabase({ file: join(serving.folder, 'registry.db'), migrations: [repositoryTables] }));
   const shelf = { content: openContentStore({ folder: serving.folder }), repositories: openRepositories(database) };
@@ -61,6 +64,20 @@ export async function serveRegistry(serving: Serving): Promise<RunningRegistry> 
     failed: listener.failed,
     [Symbol.asyncDispose]: async () => await kept.disposeAsync(),
   };
+}
+
+function makeFolder(folder: string): void {
+  try {
+    makeFolders(folder, 0o700);
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const full = fullDisk(error);
+    throw new JettisonError('distribution/bad-folder', `Cannot keep images in "${folder}": ${full ?? messageOf(error)}`, {
+      fault: 'environment',
+      hint: full === undefined ? 'Name another folder with --dir' : fullDiskHint,
+      cause: error,
+    });
+  }
 }
 
 type Exchange = { readonly request: IncomingMessage; readonly response: ServerResponse };
