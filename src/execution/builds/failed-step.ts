@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import type { ExecOp } from '#formats/graph/op.ts';
 import type { Vertex } from '#formats/graph/vertex.ts';
 import { checkShape, parseJson } from '#ground/base/decode.ts';
-import { isSecretName } from '#languages/frontend/secret-names.ts';
+import { hasPassword, isSecretName } from '#languages/frontend/secret-names.ts';
 
 const words = v.array(v.string());
 const whole = v.pipe(v.number(), v.integer());
@@ -135,8 +135,4 @@ export function describeFailed(
 
 function nameOf(entry: string): string {
   return entry.slice(0, entry.indexOf('='));
-}
-
-function hasPassword(entry: string): boolean {
-  return /:\/\/[^/\s]*@/u.test(entry);
 }
