@@ -3,10 +3,6 @@ import { test } from 'node:test';
 import { rememberedWords } from './asked.ts';
 
 test('a command line that holds a secret is not written down', () => {
-  const asks = (...words: string[]): boolean => {
-    const request = { asked: { words, folder: '/' }, context: { kind: 'folder', path: '/' }, text: undefined } as const;
-    return rememberedWords(request, (text) => text.replace('hidden', '***')) !== undefined;
-  };
   const kept = [
     ['-t', 'app', '--build-arg', 'VERSION=1', '--secret', 'id=key,src=key', '.'],
     ['--cache-from', 'type=s3,region=r,bucket=b,name=n', '.'],
@@ -28,3 +24,8 @@ test('a command line that holds a secret is not written down', () => {
   ];
   for (const words of secret) assert.ok(!asks(...words), words.join(' '));
 });
+
+function asks(...words: string[]): boolean {
+  const request = { asked: { words, folder: '/' }, context: { kind: 'folder', path: '/' }, text: undefined } as const;
+  return rememberedWords(request, (text) => text.replace('hidden', '***')) !== undefined;
+}
