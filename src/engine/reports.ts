@@ -15,7 +15,7 @@ export type BuildReports = {
   readonly observer: SolveObserver;
   /** The ends of the stages that are asked for; they are built, too. `goalOf` throws what is wrong with a stage. */
   plan(goalOf: (stage: string) => Promise<Edge | undefined>): Promise<readonly Edge[]>;
-  /** Writes what there is, and says what there is not; `failure`: what failed the build. */
+  /** Writes what there is, and says what there is not, once; `failure`: what failed the build. */
   write(failure: StepFailure | undefined, signal: AbortSignal): Promise<void>;
 };
 
@@ -24,12 +24,15 @@ export type ReportTools = {
   readonly snapshotOf: (result: Result, signal: AbortSignal) => Promise<SnapshotId | undefined>;
 };
 
+const notReached = 'not written, as its stage was not reached';
+
 export function createReports(engine: Engine, requests: readonly ReportRequest[], { report, snapshotOf }: ReportTools): BuildReports {
   const results = new Map<Digest, Result>();
   const goals = new Map<string, Edge | undefined>();
+  const left = [...requests];
   const say = ({ stage, path }: ReportRequest, text: string): void => report({ kind: 'note', text: `report ${stage}:${path}: ${text}` });
   const write = async (request: ReportRequest, failure: StepFailure | undefined, signal: AbortSignal): Promise<void> => {
-    const state = await stateOf(goals.get(request.stage), failure, signal);
+    const state = await stateOf(request.stage, failure, signal);
     if (typeof state === 'string') return say(request, state);
     const worker = await engine.worker(signal);
     const what = { trees: [{ snapshot: state.snapshot }], path: fromText(request.path) };
@@ -38,14 +41,16 @@ export function createReports(engine: Engine, requests: readonly ReportRequest[]
   };
   /** The files at the end of a stage, or where it failed; words for why there are none. */
   const stateOf = async (
-    goal: Edge | undefined,
+    stage: string,
     failure: StepFailure | undefined,
     signal: AbortSignal,
   ): Promise<{ readonly snapshot: SnapshotId | undefined } | string> => {
+    if (!goals.has(stage)) return notReached;
+    const goal = goals.get(stage);
     if (goal === undefined) return { snapshot: undefined };
     const made = results.get(goal.vertex.digest);
     if (made !== undefined) return { snapshot: await snapshotOf(made, signal) };
-    if (failure === undefined || failure.vertex.label.stage !== goal.vertex.label.stage) return 'not written, as its stage was not reached';
+    if (failure === undefined || failure.vertex.label.stage !== goal.vertex.label.stage) return notReached;
     const { snapshot, reason } = failure.kept;
     if (snapshot !== undefined) return { snapshot };
     return `not written: ${reason ?? 'its stage failed before it wrote anything'}`;
@@ -60,7 +65,7 @@ export function createReports(engine: Engine, requests: readonly ReportRequest[]
       return [...goals.values()].flatMap((goal) => goal ?? []);
     },
     async write(failure, signal) {
-      for (const request of requests) {
+      for (const request of left.splice(0)) {
         try {
           await write(request, failure, signal);
         } catch (error) {
