@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { platformsOf } from '#engine/platform.ts';
 import { isRemoteAddress } from '#engine/remote-address.ts';
-import type { BuildRequest, ContextRequest, ContextSource, PullPolicy } from '#engine/build-requests.ts';
+import type { BuildRequest, ContextRequest, ContextSource, PullPolicy, ReportRequest } from '#engine/build-requests.ts';
 import { orAborted } from '#ground/base/abort.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Surroundings } from '../command.ts';
@@ -18,7 +18,6 @@ import { readCacheSource, readCacheTarget } from './build-cache.ts';
 import { readCall, type BuildCall } from './build-call-option.ts';
 import { readAllow } from './build-allow.ts';
 import { readOutputs } from './build-output.ts';
-import { readReport } from './build-report.ts';
 import { readSecret } from './build-secret.ts';
 import { readSsh } from './build-ssh.ts';
 import { builderOption, checkBuilderOption } from './builder-option.ts';
@@ -172,8 +171,15 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     jobs: given.jobs,
     replays: given.replays,
     gates: given.gates.flatMap((stages) => stages.split(',')).filter((stage) => stage !== ''),
-    reports: given.reports.map((report) => readReport(report, around.currentFolder)),
+    reports: await readReports(given.reports, around.currentFolder),
   };
+}
+
+/** Loaded for who wants some. */
+async function readReports(given: readonly string[], currentFolder: string): Promise<readonly ReportRequest[]> {
+  if (given.length === 0) return [];
+  const { readReport } = await import('./build-report.ts');
+  return given.map((report) => readReport(report, currentFolder));
 }
 
 /** Buildah writes to places by `-t`; a name there that no image can have would only be called badly written. */
