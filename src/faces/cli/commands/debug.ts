@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { isBorrowed } from '#engine/host-shell.ts';
 import { debugFailureCode, debugPlace, repeatStep, type DebugWish } from '#engine/debug-step.ts';
-import { findFailedStep, isFailedName, placeOfFailed, type StepPlace } from '#engine/step-place.ts';
+import { failedName, findFailedStep, isFailedName, placeOfFailed, type StepPlace } from '#engine/step-place.ts';
 import type { Engine } from '#engine/open.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { attachStreams, terminalSize } from '../attached.ts';
@@ -30,13 +30,14 @@ export const debugCommand = defineCommand({
   arguments: [0, Infinity],
   optionsEndAtArgument: true,
   failureCode: debugFailureCode,
-  async run({ options, arguments: [name = '@fail', ...rest] }, around, signal) {
-    const words = rest[0] === '--' ? rest.slice(1) : rest;
+  async run({ options, ...given }, around, signal) {
+    const { name, words } = readTarget(given);
+    const way = readWay(options, words);
     await using engine = await engineFor(around);
     if (options.open !== undefined) {
       const step = await openFile(engine, resolve(around.currentFolder, options.open), around, signal);
       around.streams.stderr.write(`${harmless(`@fail is now: ${step.text}, which ended with ${step.code}`, false)}\n`);
-      if (words.length === 0 && !options.again && around.streams.stdin.isTTY !== true) return 0;
+      if (words.length === 0 && way === undefined && around.streams.stdin.isTTY !== true) return 0;
     }
     const kept = isFailedName(name) ? await findFailedStep(engine, name) : undefined;
     const place = kept === undefined ? await openStage(engine, name, around, signal) : placeOfFailed(kept);
@@ -67,6 +68,31 @@ export const debugCommand = defineCommand({
     return await debugPlace(engine, place, wish, opened, signal);
   },
 });
+
+/** What stands behind `--` is to run there; so are the words behind a name. */
+function readTarget(given: { readonly arguments: readonly string[]; readonly words: readonly string[] }) {
+  // The reader of options takes the first "--" for the end of them.
+  const all = given.words.at(-given.arguments.length - 1) === '--' ? [failedName, ...given.arguments] : given.arguments;
+  const [name = failedName, ...rest] = all;
+  return { name, words: rest[0] === '--' ? rest.slice(1) : rest };
+}
+
+type Way = 'again' | 'bundle' | 'json';
+
+/** What is done instead of opening the place. Throws `cli/usage` where that leaves nothing to do for something else that was said. */
+function readWay(
+  options: { readonly [W in Way]: unknown } & Pick<DebugWish, 'environment' | 'user' | 'workingDirectory'>,
+  words: readonly string[],
+) {
+  const ways = (['again', 'bundle', 'json'] as const).filter((one) => options[one] !== undefined && options[one] !== false);
+  const [way, other] = ways;
+  if (way === undefined) return undefined;
+  if (other !== undefined) throw new JettisonError('cli/usage', `"--${way}" and "--${other}" do not go together`);
+  const { environment, user, workingDirectory } = options;
+  if (words.length > 0 || environment.length > 0 || user !== undefined || workingDirectory !== undefined)
+    throw new JettisonError('cli/usage', `"--${way}" opens no place: a command, "--env", "--user" and "--workdir" mean nothing with it`);
+  return way;
+}
 
 async function openFile(engine: Engine, path: string, around: Surroundings, signal: AbortSignal) {
   const { openBundle } = await import('#engine/bundle.ts');
