@@ -182,9 +182,24 @@ export async function openBundle(engine: Engine, path: string, report: Report, s
     const snapshot = find(input.snapshot);
     return snapshot === null ? { kind: 'empty' } : { kind: 'snapshot', snapshot };
   });
-  const opened: FailedStep = { ...step, state: step.state === null ? null : find(stateTree), inputs, request: null, log: null };
+  const opened: FailedStep = {
+    ...step,
+    op: withoutRights(step),
+    state: step.state === null ? null : find(stateTree),
+    inputs,
+    request: null,
+    log: null,
+  };
+  if (step.op.security === 'insecure')
+    report({ kind: 'note', text: 'It ran with "--security=insecure"; out of a bundle it runs in a sandbox' });
   (await engine.failedSteps()).keep({ project: `${path} (bundle)`, build: undefined, failedAt: engine.now(), step: opened });
   return opened;
+}
+
+/** A file from elsewhere gets nothing that a build has to be allowed (`--allow security.insecure`), and no cgroup of another machine. */
+function withoutRights({ op: given }: FailedStep): FailedStep['op'] {
+  const { cgroupParent: _, ...op } = given;
+  return { ...op, security: 'sandbox' };
 }
 
 function badBundle(path: string): JettisonError {
