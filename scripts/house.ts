@@ -69,7 +69,7 @@ export const rooms: Readonly<Record<string, string>> = {
   replay: 'base linux tutorial',
   // engine
   engine:
-    'base oci graph progress packages provenance payload frontend dockerfile db events ssh content registry distribution object transfer context files image volume network cache solver builds worker container exporter tutorial replay',
+    'base oci graph progress packages provenance elf payload frontend dockerfile db events ssh content registry distribution object transfer context files image volume network cache solver builds worker container exporter tutorial replay',
   // faces
   cli: 'base oci progress engine worker',
 };

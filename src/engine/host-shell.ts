@@ -1,6 +1,7 @@
 /** A shell for files that have none: a static busybox of this machine, shown read-only beside them. */
 import { closeSync, copyFileSync, mkdirSync, openSync, readSync, statSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { readElf } from '#formats/elf/read.ts';
 
 /** Where it is shown. */
 const target = '/.jettison-shell';
@@ -31,25 +32,20 @@ export function isBorrowed([program = '']: readonly string[]): boolean {
   return program.startsWith(target);
 }
 
-const interpreter = 3;
-
-/** An ELF file of 64 bits without an interpreter (ELF specification: e_phoff at 32, e_phentsize and e_phnum at 54 and 56, p_type first in each program header). */
+/** A program that starts without a loader and without libraries. */
 function isStatic(path: string): boolean {
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false;
-  const head = new Uint8Array(4096);
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isFile() !== true) return false;
+  const { size } = found;
   const file = openSync(path, 'r');
-  let length: number;
   try {
-    length = readSync(file, head);
+    const read = (offset: number, length: number): Uint8Array => {
+      const bytes = new Uint8Array(Math.min(length, size - offset));
+      return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, offset));
+    };
+    const program = readElf({ size, read });
+    return !('fault' in program) && program.kind !== 'other' && program.interpreter === undefined && program.needed.length === 0;
   } finally {
     closeSync(file);
   }
-  const view = new DataView(head.buffer, 0, length);
-  if (length < 64 || view.getUint32(0) !== 0x7f454c46 || view.getUint8(4) !== 2) return false;
-  const [start, size, count] = [Number(view.getBigUint64(32, true)), view.getUint16(54, true), view.getUint16(56, true)];
-  for (let index = 0; index < count; index++) {
-    const at = start + index * size;
-    if (at + 4 > length || view.getUint32(at, true) === interpreter) return false;
-  }
-  return true;
 }
