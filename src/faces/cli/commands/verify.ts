@@ -61,14 +61,14 @@ export const verifyCommand = defineCommand({
       ...(isolation === undefined ? {} : { isolation }),
     });
     const isImage = what !== '-' && !existsSync(resolve(around.currentFolder, what)) && engine.images.find(what) !== undefined;
-    const { request, image } = isImage
+    const { request, image, folder } = isImage
       ? await requestOfImage(engine, { name: what, given: given.options }, around, signal)
-      : { request: await requestOf(asBuild(given.options), what, around, signal), image: undefined };
+      : { request: await requestOf(asBuild(given.options), what, around, signal), image: undefined, folder: around.currentFolder };
     const report = (event: ProgressEvent): void => {
       if (event.kind === 'note') stderr.write(`${harmless(event.text, false)}\n`);
       else if (event.kind === 'warning') stderr.write(`WARNING: ${harmless(event.message, false)}\n`);
     };
-    const verified = await verifyBuild(engine, request, report, signal);
+    const verified = await verifyBuild({ ...engine, currentFolder: folder }, request, report, signal);
     const rebuilt = image && { ...image, isSame: verified.images.some(({ first }) => first === image.id) };
     if (json) stdout.write(`${goJson({ ...documentOf(verified), ...(rebuilt === undefined ? {} : { image: rebuilt }) })}\n`);
     else stdout.write(`${describe(verified)}${rebuilt === undefined || !verified.isSame ? '' : rebuiltText(rebuilt)}`);
@@ -85,7 +85,7 @@ async function requestOfImage(
   { name, given }: OfImage,
   around: Surroundings,
   signal: AbortSignal,
-): Promise<{ readonly request: BuildRequest; readonly image: NamedImage }> {
+): Promise<{ readonly request: BuildRequest; readonly image: NamedImage; readonly folder: string }> {
   const how: ReadonlySet<Option<unknown>> = new Set<Option<unknown>>([
     options.json,
     options.jobs,
@@ -100,10 +100,7 @@ async function requestOfImage(
     });
   const { image, asked } = await buildOfImage(engine, name);
   const typed = await requestOfWords(asked.words, asked.folder, around, signal);
-  // This process stands in another folder than the one that it was typed in.
-  const file = typed.file !== undefined && typed.context.kind === 'folder' ? resolve(asked.folder, typed.file) : typed.file;
-  const request = { ...typed, file, jobs: given.jobs ?? typed.jobs };
-  return { request, image: { name, id: image.imageId } };
+  return { request: { ...typed, jobs: given.jobs ?? typed.jobs }, image: { name, id: image.imageId }, folder: asked.folder };
 }
 
 function rebuiltText({ name, id, isSame }: NamedImage & { readonly isSame: boolean }): string {
