@@ -1,6 +1,6 @@
 /** What is kept of a step that failed, without anything switched on before: looked at, copied from and run again by other processes, later. */
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { zstdDecompressSync } from 'node:zlib';
@@ -62,6 +62,9 @@ test('a failed step can be looked into from another process, with its files, var
   assert.equal(piped.stdout, '<junit/>\n');
   assert.equal(piped.status, 5, 'what is written there goes when it ends');
   assert.equal((await sandbox.jettison(['debug', '@fail', 'nothing-like-it'])).status, 127);
+  assert.equal((await sandbox.jettison(['debug', '--', 'sh', '-c', 'exit 9'])).status, 9, 'a name may be left out');
+  assert.match((await sandbox.jettison(['debug', '--json', '--again'])).stderr, /"--again" and "--json" do not go together/u);
+  assert.match((await sandbox.jettison(['debug', '--json', '--', 'ls'])).stderr, /"--json" opens no place/u);
   const told: unknown = JSON.parse(await sandbox.succeed(['debug', '--json']));
   assert.deepEqual(pick(told, ['exitCode', 'stage', 'line', 'workingDirectory']), {
     exitCode: 3,
@@ -98,7 +101,7 @@ test('a state in which a secret stands is not kept; the files before it are', as
   assert.equal(looked.status, 0);
   assert.match(looked.stderr, /^What it wrote is not kept \(.*"key".*\): these are the files before it$/mu);
   assert.match((await sandbox.jettison(['diff', '@fail'])).stderr, /is not kept/u);
-  assert.deepEqual(filesWith(sandbox.store, 'k3y-of-the-house-of-cards'), []);
+  assert.deepEqual(await filesWith(sandbox.store, 'k3y-of-the-house-of-cards'), []);
 });
 
 test('resume goes on with an edited command, and no earlier step runs again', async () => {
@@ -179,6 +182,9 @@ test('reports leave the build whether it succeeds or fails; a gate that fails le
   assert.equal(await image(), moved);
   assert.match((await build('--gate', 'nothing')).stderr, /"nothing" could not be found/u);
   assert.match((await build('--report', 'test=x')).stderr, /use "STAGE:\/PATH=FOLDER"/u);
+  sandbox.files({ Dockerfile: gated(0, 'NOTHING-LIKE-IT\n') });
+  assert.match((await build('--report', 'test:/=./unread')).stderr, /^report test:\/: not written, as its stage was not reached$/mu);
+  assert.equal(existsSync(join(folder, 'unread')), false);
   sandbox.files({ Dockerfile: gated(0, '# jettison:gate\n') });
   assert.equal((await build()).status, 0);
   assert.notEqual(await image(), moved);
@@ -214,7 +220,7 @@ test('debug opens a stage by name, or as it is behind a line, cached or not, and
   assert.match((await sandbox.jettison(['debug', 'build'], { cwd: context })).stderr, /"RUN echo changed" would have to run first/u);
   // Nobody writes a secret down.
   await sandbox.succeed(['build', '--build-arg', 'API_TOKEN=t0ken-of-mine', 'context'], { cwd: folder });
-  assert.deepEqual(filesWith(sandbox.store, 't0ken-of-mine'), []);
+  assert.deepEqual(await filesWith(sandbox.store, 't0ken-of-mine'), []);
 });
 
 test('a bundle takes a failed step to another machine: its files, its mounts, its exit code, and no secret', async () => {
@@ -223,23 +229,37 @@ RUN echo tool > /tool
 FROM busybox
 ENV COLOR=red
 ARG API_TOKEN
-RUN --mount=type=bind,from=tools,target=/t --mount=type=bind,source=given,target=/g --mount=type=secret,id=key \\
+RUN --security=insecure --mount=type=bind,from=tools,target=/t --mount=type=bind,source=given,target=/g --mount=type=secret,id=key \\
     mkdir /out && cat /t/tool /g > /out/both && exit 42
 `);
   sandbox.files({ key: 'k3y-of-the-house-of-cards' }, '.');
   sandbox.files({ '.env': 'what nobody asked for' });
   const { folder } = sandbox;
-  const words = ['build', '--secret', 'id=key,src=key', '--build-arg', 'API_TOKEN=t0ken-of-mine', 'context'];
+  const words = [
+    'build',
+    '--secret',
+    'id=key,src=key',
+    '--build-arg',
+    'API_TOKEN=t0ken-of-mine',
+    '--allow',
+    'security.insecure',
+    'context',
+  ];
   assert.match((await sandbox.jettison(words, { cwd: folder })).stderr, /exit code: 42/u);
   await sandbox.succeed(['debug', '--bundle', 'step.tar.zst'], { cwd: folder });
   const bytes = zstdDecompressSync(readFileSync(join(folder, 'step.tar.zst'))).toString('latin1');
   assert.match(bytes, /jettison\.failed-step/u);
   assert.doesNotMatch(bytes, /k3y-of-the-house|t0ken-of-mine|what nobody asked for/u);
-  assert.deepEqual(filesWith(sandbox.store, 't0ken-of-mine'), []);
+  assert.deepEqual(await filesWith(sandbox.store, 't0ken-of-mine'), []);
 
   await using other = await openSandbox();
   const file = join(folder, 'step.tar.zst');
-  assert.match((await other.jettison(['debug', '--open', file])).stderr, /^@fail is now: RUN .*, which ended with 42$/mu);
+  assert.match(
+    (await other.jettison(['debug', '--open', file])).stderr,
+    /^It ran with "--security=insecure"; .*\n@fail is now: RUN .*, which ended with 42$/mu,
+  );
+  const bounds = ['debug', '@fail', 'grep', 'CapBnd', '/proc/self/status'];
+  assert.notEqual(await other.succeed(bounds), await sandbox.succeed(bounds), 'nobody here allowed it what it had there');
   assert.equal(await other.succeed(['diff', '@fail']), 'A /out\nA /out/both\n');
   const looked = await other.jettison(['debug', '@fail', '--', 'sh', '-c', 'cat /out/both /t/tool /g; echo; echo $COLOR; exit 6']);
   assert.equal(looked.stdout, 'tool\ngiventool\ngiven\nred\n', looked.stderr);
@@ -277,9 +297,10 @@ function pick(value: unknown, names: readonly string[]): unknown {
   return Object.fromEntries(Object.entries(Object(value) as object).filter(([name]) => names.includes(name)));
 }
 
-/** Files below a folder whose bytes hold the text. */
-function filesWith(folder: string, text: string): readonly string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
+/** Files of a store whose bytes hold the text, when it has been tended: until then what a step wrote that is not kept stands in the trash. */
+async function filesWith(store: string, text: string): Promise<readonly string[]> {
+  await assertTidySnapshots(store);
+  return readdirSync(store, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((path) => readFileSync(path).includes(text));
