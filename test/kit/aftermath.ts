@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { mountsWith, type Finished, type Sandbox } from './sandbox.ts';
 
-/** Exit code 1 (or `status`) and one error that says `pattern`. */
+/** Exit code 1 (or `status`) and one error that says `pattern`; the line of the step that failed (`#2 ERROR: ...`) tells of it, too. */
 export function assertOneError(done: Finished, pattern: RegExp, status = 1): void {
   assert.equal(done.status, status, `exit code ${done.status ?? done.signal ?? ''}:\n${done.stdout}\n${done.stderr}`);
   assert.match(done.stderr, pattern);
-  assert.equal(done.stderr.match(/ERROR: /gu)?.length, 1, `one error:\n${done.stderr}`);
+  assert.equal(done.stderr.match(/(?<!^#\d+ )ERROR: /gmu)?.length, 1, `one error:\n${done.stderr}`);
   assert.doesNotMatch(done.stderr, /\bat .*\(file:|This is a bug/u);
 }
 
