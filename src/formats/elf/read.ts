@@ -30,8 +30,9 @@ export type ElfFault = { readonly fault: 'not-elf' | 'broken' };
 
 /** Entries of a program's dynamic section. */
 const mostEntries = 4096;
-/** Bytes of a name or of a list of folders. */
+/** Bytes of a list of folders, and of a name. */
 const longestText = 16_384;
+const longestName = 1024;
 /** The kernel takes no more program headers than fit into 64 KiB (fs/binfmt_elf.c). */
 const mostHeaderBytes = 65_536;
 
@@ -109,16 +110,16 @@ function readDynamic(
     return holder && holder.offset + (address - holder.address);
   };
   const strings = fileOffset(value(DT.strtab));
-  const text = (offset: number | undefined): ByteString | undefined =>
-    offset === undefined || strings === undefined ? undefined : textAt(file, strings + offset, longestText);
+  const text = (offset: number | undefined, limit: number = longestName): ByteString | undefined =>
+    offset === undefined || strings === undefined ? undefined : textAt(file, strings + offset, limit);
   const table = { file, numbers, text };
   const defined = fileOffset(value(DT.verdef));
   const needed = fileOffset(value(DT_VERNEED));
   return {
     needed: entries.flatMap((one) => (one.tag === DT.needed ? (text(one.value) ?? []) : [])),
     soname: text(value(DT.soname)),
-    rpath: text(value(DT.rpath)),
-    runpath: text(value(DT.runpath)),
+    rpath: text(value(DT.rpath), longestText),
+    runpath: text(value(DT.runpath), longestText),
     skipsDefaultFolders: ((value(DT.flags1) ?? 0) & DF_1_NODEFLIB) !== 0,
     versionsNeeded: needed === undefined ? [] : readVersionsNeeded(table, needed, value(DT_VERNEEDNUM) ?? 0),
     versionsDefined: defined === undefined ? undefined : readVersionsDefined(table, defined, value(DT.verdefnum) ?? 0),

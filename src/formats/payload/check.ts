@@ -1,10 +1,11 @@
 /** Will the container start? Looks at what an image starts and at what was copied into it; nothing of it is run. */
+import { isCode } from '#ground/base/errors.ts';
 import { asByteString, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import type { Closure, World } from './closure.ts';
 import { closedFolder, joined, type PayloadFiles, type PayloadUser } from './files.ts';
 import type { Finding, FindingRoot } from './finding.ts';
 import { readLoaderCache } from './loader-cache.ts';
-import { lookAt } from './look.ts';
+import { lookAt, mostEffort, type Effort } from './look.ts';
 import { shebang } from './command.ts';
 import { startCommand, startFile, type Start } from './start.ts';
 import { checkSurroundings } from './surroundings.ts';
@@ -49,9 +50,9 @@ export type PayloadReport = {
 const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Throws what `files` throws. */
-export function checkPayload(request: PayloadRequest): PayloadReport {
+export function checkPayload(request: PayloadRequest, effort: Effort = { left: mostEffort }): PayloadReport {
   const { settings } = request;
-  const world = worldOf(request);
+  const world = worldOf(request, effort);
   const closures = new Map<ByteString, Closure>();
   const at = (root: FindingRoot, isCertain: boolean): Start => ({
     world,
@@ -63,26 +64,41 @@ export function checkPayload(request: PayloadRequest): PayloadReport {
       if (program !== undefined) closures.set(program.path, closure);
     },
   });
-  const findings = [
-    ...userFindings(request),
-    ...folderFindings(world),
-    ...startFindings(settings, at),
-    ...healthFindings(settings, at),
-    ...broughtFindings(request.brought, world, at),
-    ...checkSurroundings([...closures.values()], world),
-  ];
+  const findings = gather([
+    () => userFindings(request),
+    () => folderFindings(world),
+    () => startFindings(settings, at),
+    () => healthFindings(settings, at),
+    () => broughtFindings(request.brought, world, at),
+    () => checkSurroundings([...closures.values()], world),
+  ]);
   return { findings: distinct(findings), programs: closures.size };
 }
 
-function worldOf({ files, settings, user, stages, cameFrom }: PayloadRequest): World {
+/** Where a program asks for more than anyone looks for, what was found before that, and that this is not all. */
+function gather(parts: readonly (() => readonly Finding[])[]): readonly Finding[] {
+  const findings: Finding[] = [];
+  try {
+    for (const part of parts) findings.push(...part());
+  } catch (error) {
+    if (!isCode(error, 'payload/too-much')) throw error;
+    const message = 'Programs of the image ask for so many libraries in so many folders that the rest of it was not looked at';
+    findings.push({ ...nowhere, rule: 'not-followed', severity: 'warning', root: 'COPY', message, hint: undefined });
+  }
+  return findings;
+}
+
+const nowhere = { file: undefined, missing: undefined, remedies: [] } as const;
+
+function worldOf({ files, settings, user, stages, cameFrom }: PayloadRequest, effort: Effort): World {
   const environment = new Map<string, string>([['PATH', usualPath]]);
   for (const line of settings.environment) {
     const at = line.indexOf('=');
     if (at > 0) environment.set(line.slice(0, at), line.slice(at + 1));
   }
   return {
-    look: lookAt(files, readLoaderCache),
-    stages: stages.map((stage) => ({ name: stage.name, look: lookAt(stage.files, readLoaderCache) })),
+    look: lookAt(files, readLoaderCache, effort),
+    stages: stages.map((stage) => ({ name: stage.name, look: lookAt(stage.files, readLoaderCache, effort) })),
     environment,
     workingDirectory: joined('/', fromText(settings.workingDirectory)),
     user: 'uid' in user ? user : { uid: 0, gids: [0] },
@@ -92,9 +108,7 @@ function worldOf({ files, settings, user, stages, cameFrom }: PayloadRequest): W
 
 function userFindings({ user }: PayloadRequest): readonly Finding[] {
   if ('uid' in user) return [];
-  return [
-    { rule: 'unknown-user', severity: 'error', root: 'USER', file: undefined, missing: undefined, remedies: [], ...user, hint: user.hint },
-  ];
+  return [{ ...nowhere, rule: 'unknown-user', severity: 'error', root: 'USER', ...user }];
 }
 
 /** A folder that is not there is made when the container starts. */

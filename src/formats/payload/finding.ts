@@ -17,6 +17,7 @@ export type FindingRule =
   | 'missing-version'
   | 'unknown-user'
   | 'working-directory'
+  | 'not-followed'
   | 'no-certificates'
   | 'no-time-zone'
   | 'no-locale';

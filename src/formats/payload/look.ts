@@ -1,5 +1,6 @@
 /** Files of one tree with what was read of them: each program and library is read once, however many others need it. */
 import { asByteString, fromBytes, type ByteString } from '#ground/base/byte-string.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import { readElf, type ElfFault, type ElfFile } from '#formats/elf/read.ts';
 import type { PayloadEntry, PayloadFiles } from './files.ts';
 
@@ -15,25 +16,45 @@ export type Look = PayloadFiles & {
   readonly cached: () => ReadonlyMap<ByteString, readonly ByteString[]>;
 };
 
+/** What is left of the work that one check may be, whatever its files say; shared by all its trees. */
+export type Effort = { left: number };
+
+/** A quarter of a million paths that are looked for: thousands of programs with their libraries. */
+export const mostEffort = 4_000_000;
+const efforts = { known: 1, path: 16, elf: 256, name: 32 } as const;
+
 /** Bytes of what is read as a text, of a loader, and of its cache. */
 const longestText = 1 << 20;
 const longestLoader = 8 << 20;
 const longestCache = 16 << 20;
 const headLength = 256;
 
-export function lookAt(files: PayloadFiles, readCache: (bytes: Uint8Array) => ReadonlyMap<ByteString, readonly ByteString[]>): Look {
+/** What it gives throws `payload/too-much` when the effort is used up. */
+export function lookAt(
+  files: PayloadFiles,
+  readCache: (bytes: Uint8Array) => ReadonlyMap<ByteString, readonly ByteString[]>,
+  effort: Effort,
+): Look {
   const elves = new Map<ByteString, { readonly value: ElfFile | ElfFault }>();
   const heads = new Map<ByteString, { readonly value: ByteString }>();
   const found = new Map<ByteString, { readonly value: PayloadEntry | undefined }>();
   const loaders = new Map<ByteString, { readonly value: readonly ByteString[] }>();
   let cache: ReadonlyMap<ByteString, readonly ByteString[]> | undefined;
-  const find = (path: ByteString): PayloadEntry | undefined => remembered(found, path, () => files.find(path));
+  const find = (path: ByteString): PayloadEntry | undefined => {
+    spend(effort, efforts.known);
+    return remembered(found, path, () => (spend(effort, efforts.path), files.find(path)));
+  };
+  const elf = (entry: PayloadEntry): ElfFile | ElfFault => {
+    const read = files.use(entry, readElf);
+    spend(effort, efforts.elf + efforts.name * namesIn(read));
+    return read;
+  };
   const whole = (entry: PayloadEntry, limit: number): Uint8Array | undefined =>
     entry.kind === 'file' && entry.size <= limit ? files.use(entry, (bytes) => bytes.read(0, entry.size)) : undefined;
   return {
     find,
     use: (entry, read) => files.use(entry, read),
-    elf: (entry) => remembered(elves, entry.path, () => files.use(entry, readElf)),
+    elf: (entry) => remembered(elves, entry.path, () => elf(entry)),
     head: (entry) => remembered(heads, entry.path, () => fromBytes(files.use(entry, (bytes) => bytes.read(0, headLength)))),
     text: (path) => {
       const entry = find(path);
@@ -55,6 +76,16 @@ export function lookAt(files: PayloadFiles, readCache: (bytes: Uint8Array) => Re
 function foldersIn(loader: string): readonly ByteString[] {
   const texts = loader.matchAll(/\0(?<folder>\/(?:[\u0021-\u007e]*\/)?lib(?:32|64|x32)?(?:\/[a-z0-9_]+-linux-[a-z0-9]+)?\/)(?=\0)/gu);
   return [...new Set([...texts].flatMap(({ groups }) => groups?.['folder'] ?? []))].map((folder) => asByteString(folder.slice(0, -1)));
+}
+
+function spend(effort: Effort, much: number): void {
+  effort.left -= much;
+  if (effort.left < 0) throw new JettisonError('payload/too-much', 'The check of the image is more work than it may be');
+}
+
+function namesIn(elf: ElfFile | ElfFault): number {
+  if ('fault' in elf) return 0;
+  return elf.versionsNeeded.reduce((sum, { versions }) => sum + versions.length, elf.needed.length + (elf.versionsDefined?.size ?? 0));
 }
 
 function remembered<K, V>(known: Map<K, { readonly value: V }>, key: K, make: () => V): V {
