@@ -3,6 +3,9 @@ import { diffIdsOf, type ImageConfig } from '#formats/oci/image-config.ts';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
 import type { PayloadWish } from '#execution/worker/contract.ts';
 
+/** Variables that the payload check looks at. */
+const variables = /^(?:PATH|LD_LIBRARY_PATH|SSL_CERT_FILE|SSL_CERT_DIR|TZ|LC_ALL|LC_CTYPE|LANG)=/u;
+
 /** All of the config that the payload check looks at. */
 export function wishOf({ architecture, config = {} }: ImageConfig): Pick<PayloadWish, 'settings' | 'user'> {
   return {
@@ -10,7 +13,7 @@ export function wishOf({ architecture, config = {} }: ImageConfig): Pick<Payload
     settings: {
       entrypoint: config.Entrypoint ?? [],
       command: config.Cmd ?? [],
-      environment: config.Env ?? [],
+      environment: (config.Env ?? []).filter((line) => variables.test(line)),
       workingDirectory: config.WorkingDir ?? '',
       healthcheck: config.Healthcheck?.Test ?? [],
       shell: config.Shell ?? [],
