@@ -100,6 +100,8 @@ test('places that are none, and names that are no places', async () => {
     [['pull', 'oci:./missing:1'], /missing": it has no index\.json/u],
     [['pull', 'dir:./full'], /it has no manifest\.json/u],
     [['push', 'app:1', 'dir:full'], /holds something else than an image: "mine"/u],
+    [['push', 'app:1', 'dir:/proc/none'], /Cannot write the image to "\/proc\/none"/u],
+    [['push', 'app:1', 'oci:/proc/none'], /Cannot write the image to "\/proc\/none"/u],
     [['push', 'app:1', 'oci:'], /the path is missing/u],
     [['push', 'app:1', 'docker:app'], /comes "\/\/"/u],
     [['push', 'app:1', 'sif:x'], /"sif:" is no place/u],

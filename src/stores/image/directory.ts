@@ -2,9 +2,10 @@
  * Folders of skopeo's `dir:` transport (containers-transports(5)): `manifest.json`, the blobs by the hexadecimal part of their digests, manifests of an index as
  * `HEX.manifest.json`, and `version`.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { digestOf, hexOf } from '#ground/base/digest.ts';
+import { makeFolders } from '#ground/base/make-folders.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { decodeImageDocument, manifestLimit } from '#formats/oci/manifest.ts';
 import type { Platform } from '#formats/oci/platform.ts';
@@ -77,7 +78,7 @@ export async function writeDirectory(saved: SavedImage | SavedIndex, folder: str
 }
 
 function clear(folder: string): void {
-  mkdirSync(folder, { recursive: true });
+  makeFolders(folder);
   const names = readdirSync(folder);
   const other = names.find((name) => !ours.test(name));
   if (other !== undefined || (names.length > 0 && !names.includes('version'))) {

@@ -1,7 +1,8 @@
 /** Writes images into a folder that is an OCI image layout (OCI image spec, image-layout.md), or becomes one; what it has besides stays. */
-import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writevSync } from 'node:fs';
+import { closeSync, fsyncSync, lstatSync, openSync, readFileSync, renameSync, rmSync, writevSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
+import { makeFolders } from '#ground/base/make-folders.ts';
 import { fullDisk, fullDiskHint, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { bytesPiece, ociArchive, type Piece, type SavedImage, type SavedIndex } from './archive.ts';
 
@@ -71,7 +72,7 @@ function sizeOf(path: string): number | undefined {
 
 /** A file that is complete or not there. */
 export async function writePiece(path: string, piece: Piece, signal: AbortSignal): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolders(dirname(path));
   const draft = `${path}.${process.pid}-${process.hrtime.bigint()}.tmp`;
   try {
     await writeNew(draft, piece, signal);
