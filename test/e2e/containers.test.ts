@@ -280,6 +280,33 @@ test(
   },
 );
 
+test('what is typed later than the program reads gets there: run -i and exec -i', { timeout: 300_000 }, async () => {
+  await using box = await openSandbox();
+  await box.base('busybox');
+  const echo = ['sh', '-c', 'echo up; cat; echo end $?'];
+  await box.succeed(['run', '-d', '--name', 'beside', '--network', 'none', 'busybox', 'sleep', '4244']);
+  for (const words of [
+    ['run', '-i', '--rm', '--network', 'none', 'busybox'],
+    ['exec', '-i', 'beside'],
+  ]) {
+    const talking = spawn(process.execPath, [main, ...words, ...echo], {
+      env: { ...process.env, ...box.environment },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const over = once(talking, 'close');
+    const lines = createInterface({ input: talking.stdout })[Symbol.asyncIterator]();
+    assert.equal((await lines.next()).value, 'up');
+    for (const said of ['one', 'two', 'three']) {
+      talking.stdin.write(`${said}\n`);
+      assert.equal((await lines.next()).value, said);
+    }
+    talking.stdin.end();
+    assert.equal((await lines.next()).value, 'end 0');
+    assert.deepEqual(await over, [0, null]);
+  }
+  await box.succeed(['rm', '-f', 'beside']);
+});
+
 async function ended(...pids: readonly number[]): Promise<void> {
   while (pids.some((pid) => startOf(pid) !== undefined)) await sleep(20);
 }

@@ -2,6 +2,7 @@
  * Starting a program without copying this process: posix_spawn(3) shares memory with the child until it has become the program, where Node's `spawn` forks,
  * which takes time and page faults by the size of the parent. The price is that Node knows nothing of the child: whose end is seen here.
  */
+import { constants } from 'node:fs';
 import { koffi } from './foreign.ts';
 import { SystemCallError } from './libc.ts';
 
@@ -40,6 +41,7 @@ const native = {
   setFlags: libc.func('int posix_spawnattr_setflags(uint8_t*, int16_t)'),
   setDefaultSignals: libc.func('int posix_spawnattr_setsigdefault(uint8_t*, const uint8_t*)'),
   waitpid: libc.func('int waitpid(int, _Out_ int*, int)'),
+  fcntl: libc.func('int fcntl(int, int, int)'),
 };
 
 /** More than what any libc's structures take (glibc on x86-64: 80 and 336 bytes). */
@@ -49,6 +51,8 @@ const setDefaultSignals = 4;
 const setSignalMask = 8;
 const readWrite = 2;
 const noHang = 1;
+const [getFileFlags, setFileFlags] = [3, 4];
+const lastOwnStream = 2;
 /** The end of a child is told by SIGCHLD; this is for one that is not (a thread gets no signals), and it keeps Node from ending meanwhile. */
 const lookEvery = 1000;
 
@@ -77,6 +81,7 @@ function start(request: SpawnRequest): number {
     for (const [target, stream] of request.streams.entries()) {
       if (stream === 'nothing') demand(native.addOpen(actions, target, '/dev/null', readWrite, 0), request.file);
       else demand(native.addDuplicate(actions, stream, target), request.file);
+      if (stream !== 'nothing' && stream <= lastOwnStream) makeBlocking(stream);
     }
     demand(native.addFolder(actions, request.folder), request.file);
     const pid = new Int32Array(1);
@@ -88,6 +93,12 @@ function start(request: SpawnRequest): number {
   } finally {
     native.destroyActions(actions);
   }
+}
+
+/** Of its own streams Node makes ones that never wait, which belongs to the open file that the program gets: it would take "nothing yet" for an error. */
+function makeBlocking(file: number): void {
+  const flags = Number(native.fcntl(file, getFileFlags, 0));
+  if (flags >= 0 && (flags & constants.O_NONBLOCK) !== 0) native.fcntl(file, setFileFlags, flags & ~constants.O_NONBLOCK);
 }
 
 /** Node ignores SIGPIPE, and a program inherits what is ignored. */
