@@ -267,7 +267,8 @@ test(
       const [runtime, first] = [pidOf(state, 'worker'), pidOf(state, 'process')];
       assert.match(readText(`/proc/${runtime}/comm`), /^(?:crun|runc)/u);
       assert.match(readText(`/proc/${runtime}/status`), new RegExp(`^PPid:\t${command}$`, 'mu'), 'the runtime is its child');
-      assert.match(await box.succeed(['exec', 'held', 'ps']), /^ +1 root +sleep 4243$/mu);
+      await box.succeed(['update', '--pids-limit', '77', 'held']);
+      assert.match(await box.succeed(['exec', 'held', 'ps']), /^ +1 root +sleep 4243$/mu, 'also within limits that it was given later');
       process.kill(pidOf(state, victim), 'SIGKILL');
       const done = await running;
       assert.equal(done.status, victim === 'monitor' ? null : 125, done.stderr);
@@ -289,7 +290,8 @@ test('what is typed later than the program reads gets there: run -i and exec -i'
     ['run', '-i', '--rm', '--network', 'none', 'busybox'],
     ['exec', '-i', 'beside'],
   ]) {
-    const talking = spawn(process.execPath, [main, ...words, ...echo], {
+    // Node gives a child a socket, people give it a pipe.
+    const talking = spawn('/bin/sh', ['-c', 'cat | "$@"', 'sh', process.execPath, main, ...words, ...echo], {
       env: { ...process.env, ...box.environment },
       stdio: ['pipe', 'pipe', 'inherit'],
     });

@@ -119,13 +119,24 @@ async function findWay(choice: RuntimeChoice, found: ReturnType<typeof findProgr
 /** What they need is loaded and mounted for the first process with limits, or when a dead owner left something. */
 async function cgroupsFor({ folder, cgroupRecords: records, ties }: RuntimeChoice): Promise<Pick<RuntimeSetting, 'cgroups'>> {
   if (records === undefined || (ties === undefined && !hasOwnMounts())) return {};
+  const mountPoint = join(folder, 'cgroups');
+  // Each run has mounts of its own: what is mounted here for one that gets limits while it runs must be there for those who join it, too.
+  if (ties !== undefined) shareMounts(mountPoint);
   let opened: Promise<Cgroups> | undefined;
   const cgroups = async (): Promise<Cgroups> => {
-    opened ??= import('./cgroups.ts').then(({ createCgroups }) => createCgroups({ records, mountPoint: join(folder, 'cgroups') }));
+    opened ??= import('./cgroups.ts').then(({ createCgroups }) => createCgroups({ records, mountPoint }));
     return await opened;
   };
   if (existsSync(records) && readdirSync(records).length > 0) (await cgroups()).sweep();
   return { cgroups };
+}
+
+/** What is mounted in the folder from now on is seen by those who copy this process's mounts later. */
+function shareMounts(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const place = { source: folder, target: folder, type: '', options: '' };
+  mountFileSystem({ ...place, flags: mountFlags.bind });
+  mountFileSystem({ ...place, flags: mountFlags.shared });
 }
 
 function factsFor({ devices }: Way, folder: string, facts: HostFacts): HostFacts {

@@ -14,6 +14,7 @@ export const mountFlags = {
   recursive: 16384,
   private: 1 << 18,
   slave: 1 << 19,
+  shared: 1 << 20,
 } as const;
 
 const native = {
