@@ -23,6 +23,9 @@ test('names of the builder: made, used, removed', () => {
   }
   removeBuilder('multi', environment);
   assert.equal(builderNames(environment).current, 'default');
+  // A new one of its name is another one.
+  createBuilder('multi', environment);
+  assert.equal(builderNames(environment).current, 'default');
   selectBuilder('default', environment);
   assert.throws(() => removeBuilder('default', environment), { code: 'engine/default-builder' });
 });

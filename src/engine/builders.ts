@@ -83,14 +83,16 @@ export function selectBuilder(name: string, environment: Environment): void {
   renameSync(draft, join(folder, currentFile));
 }
 
-/** The name alone goes: the cache is that of all names. Throws `engine/no-builder`, `engine/default-builder`. */
+/** The name alone goes, and with it that it was the current one: the cache is that of all names. Throws `engine/no-builder`, `engine/default-builder`. */
 export function removeBuilder(name: string, environment: Environment): void {
   if (name === defaultBuilder)
     throw new JettisonError('engine/default-builder', 'failed to remove default: it is jettison itself', {
       hint: 'To remove what it keeps: "jettison builder prune"',
     });
   checkBuilder(name, environment);
-  rmSync(join(folderOf(environment), name), { force: true });
+  const folder = folderOf(environment);
+  if (readCurrent(folder) === name) rmSync(join(folder, currentFile), { force: true });
+  rmSync(join(folder, name), { force: true });
 }
 
 /** Of these platforms, those whose programs cannot run here. Throws `oci/invalid-platform`. */

@@ -9,7 +9,8 @@ import { eventFiles } from './record.ts';
 const lookEvery = 1000;
 const pieceLength = 65_536;
 
-type Tail = { readonly file: number; readonly inode: bigint; at: number; rest: string };
+/** A line that is being written may end within a character: the decoder keeps its bytes. */
+type Tail = { readonly file: number; readonly inode: bigint; readonly decoder: InstanceType<typeof TextDecoder>; at: number; rest: string };
 
 /** Milliseconds since the epoch, both included. `since` undefined: only what comes from now on. `until` undefined: until the signal aborts. */
 export type EventSpan = { readonly since: number | undefined; readonly until: number | undefined };
@@ -59,7 +60,7 @@ function createTails(folder: string, from: 'beginning' | 'end') {
 function openTail(folder: string, name: string): Tail | undefined {
   try {
     const file = openSync(join(folder, name), constants.O_RDONLY | constants.O_NOFOLLOW);
-    return { file, inode: fstatSync(file, { bigint: true }).ino, at: 0, rest: '' };
+    return { file, inode: fstatSync(file, { bigint: true }).ino, decoder: new TextDecoder(), at: 0, rest: '' };
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;
@@ -69,14 +70,13 @@ function openTail(folder: string, name: string): Tail | undefined {
 /** What was written to it since the last time, whole lines of it. */
 function readTail(tail: Tail): readonly StoreEvent[] {
   const bytes = new Uint8Array(pieceLength);
-  const decoder = new TextDecoder();
   let text = tail.rest;
   for (
     let count = readSync(tail.file, bytes, 0, pieceLength, tail.at);
     count > 0;
     count = readSync(tail.file, bytes, 0, pieceLength, tail.at)
   ) {
-    text += decoder.decode(bytes.subarray(0, count), { stream: true });
+    text += tail.decoder.decode(bytes.subarray(0, count), { stream: true });
     tail.at += count;
   }
   const lines = text.split('\n');

@@ -80,6 +80,32 @@ test('the record is bounded, and who follows it misses nothing when it is put as
   });
 });
 
+test('a line that is seen while it is written, and ends within a character', async () => {
+  await inFolder(async (folder) => {
+    const record = openEventRecord(folder, Date.now);
+    record.append(event('first'));
+    const controller = new AbortController();
+    let arrived = Promise.withResolvers<StoreEvent>();
+    const take = (one: StoreEvent): void => arrived.resolve(one);
+    const following = followEvents(folder, { since: 0, until: undefined }, { now: Date.now, take }, controller.signal);
+    try {
+      assert.equal((await arrived.promise).id, 'first');
+      const lines = ['before', 'Käse'].map((id) => `${JSON.stringify({ at: 1000, nanoseconds: 0, ...event(id) })}\n`);
+      const bytes = Buffer.from(lines.join(''));
+      const within = bytes.indexOf('ä') + 1;
+      arrived = Promise.withResolvers();
+      appendFileSync(join(folder, eventFiles.current), bytes.subarray(0, within));
+      assert.equal((await arrived.promise).id, 'before');
+      arrived = Promise.withResolvers();
+      appendFileSync(join(folder, eventFiles.current), bytes.subarray(within));
+      assert.equal((await arrived.promise).id, 'Käse');
+    } finally {
+      controller.abort(new Error('enough'));
+    }
+    await assert.rejects(following, /enough/u);
+  });
+});
+
 test('a folder that cannot be written costs the event, nothing else', () => {
   const folder = mkdtempSync('/tmp/jettison-events-');
   try {
