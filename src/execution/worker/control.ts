@@ -173,7 +173,7 @@ async function tryConnect(folder: string): Promise<Duplex | undefined> {
   try {
     return await connectLocal({ folder, name: controlSocket });
   } catch (error) {
-    if (['ENOENT', 'ECONNREFUSED', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
+    if (['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
     throw error;
   }
 }

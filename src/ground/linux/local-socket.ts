@@ -82,7 +82,7 @@ function sentOf(socket: Socket): number {
   return socket.bytesWritten - socket.writableLength;
 }
 
-/** Connects to `<folder>/<name>`; its half may be ended while the other still sends. Rejects with a system error: `ENOENT`, or `ECONNREFUSED` where its process is gone. */
+/** Connects to `<folder>/<name>`; its half may be ended while the other still sends. Rejects with a system error: `ENOENT`, or `ECONNREFUSED` where its process is gone, `ECONNRESET` where it went before it took the connection. */
 export async function connectLocal(place: SocketPlace): Promise<Duplex> {
   const folder = openSync(place.folder, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
