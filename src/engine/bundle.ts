@@ -9,7 +9,7 @@ import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
 import { decodeImageConfig, type ImageConfig } from '#formats/oci/image-config.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
-import type { FileAction } from '#formats/graph/op.ts';
+import { copyAs } from '#formats/graph/copy.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { digestOf } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
@@ -88,19 +88,7 @@ async function copyMounted(
 ): Promise<SnapshotId> {
   const input = inputs[index];
   const sources = op.mounts.flatMap((mount) => (mount.kind === 'bind' && mount.input === index ? [mount.source] : []));
-  const actions = sources.map((source): FileAction => ({
-    kind: 'copy',
-    input: 0,
-    sources: [source],
-    wildcards: false,
-    destination: source,
-    destinationIsFolder: false,
-    owner: null,
-    mode: null,
-    unpack: false,
-    exclude: [],
-    parents: false,
-  }));
+  const actions = sources.map((source) => copyAs(source, source));
   const request = { op: { kind: 'file', base: null, actions } as const, inputs: [input === undefined ? undefined : toSource(input)] };
   const nothing = { quietEnvironment: [], secrets: new Map(), agents: new Map() };
   return await worker.run({ vertex: digestOf(`${text} ${index}`), ...request, ...nothing }, report, signal);

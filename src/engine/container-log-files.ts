@@ -1,8 +1,8 @@
 /** The files of a container's log, read from the oldest on, and on from one to the next while they get other names. */
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, readSync, statSync } from 'node:fs';
 import * as v from 'valibot';
-import { systemCode } from '#ground/base/errors.ts';
 import { olderName } from '#execution/worker/log-names.ts';
+import { openIfThere } from '#ground/base/open-if-there.ts';
 
 /** As docker's json-file form has it; `time` in RFC 3339 with nanoseconds. */
 export type LogEntry = {
@@ -159,13 +159,4 @@ function startIn(file: number, count: number): { readonly at: number } | number 
   }
   // The first line has none before it.
   return left === 1 && size > 0 ? { at: 0 } : size === 0 ? 0 : count - left + 1;
-}
-
-function openIfThere(path: string): number | undefined {
-  try {
-    return openSync(path, 'r');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -1,7 +1,8 @@
 /** Files that somebody else is still writing, in another thread or process: read as far as they are, then further, as they grow. */
 import { closeSync, openSync, readSync, rmSync } from 'node:fs';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import { sleep } from '#ground/base/retry.ts';
+import { openIfThere } from '#ground/base/open-if-there.ts';
 import { segmentPath, segmentsBehind } from './segment.ts';
 
 /** Between two looks at a file that has nothing new, in milliseconds. */
@@ -113,15 +114,6 @@ function openSegments(path: string, first: number): Segments {
     },
     close,
   };
-}
-
-function openIfThere(path: string): number | undefined {
-  try {
-    return openSync(path, 'r');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }
 
 async function openWhenThere(path: string, sizeNow: () => number | undefined, signal: AbortSignal): Promise<number> {

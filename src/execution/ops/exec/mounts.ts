@@ -1,6 +1,7 @@
 /** What `RUN --mount` asks for, opened for one run and given back after it. */
 import { chmodSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { copyAs } from '#formats/graph/copy.ts';
 import type { Mount } from '#formats/graph/op.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { toText } from '#ground/base/byte-string.ts';
@@ -192,20 +193,12 @@ async function snapshotOf(
   { tools, stack, report, signal }: Opening,
 ): Promise<{ readonly snapshot: SnapshotId | undefined; readonly path: string }> {
   if (input?.kind !== 'folder') return { snapshot: input?.snapshot, path: source };
-  const action = {
-    kind: 'copy',
-    input: 0,
-    sources: [source],
-    wildcards: false,
-    destination: '/mounted',
-    destinationIsFolder: false,
-    owner: null,
-    mode: null,
-    unpack: false,
-    exclude: [],
-    parents: false,
-  } as const;
-  const snapshot = await runFile({ op: { kind: 'file', base: null, actions: [action] }, inputs: [input] }, tools, report, signal);
+  const snapshot = await runFile(
+    { op: { kind: 'file', base: null, actions: [copyAs(source, '/mounted')] }, inputs: [input] },
+    tools,
+    report,
+    signal,
+  );
   stack.defer(() => tools.snapshots.remove([snapshot]));
   return { snapshot, path: '/mounted' };
 }
