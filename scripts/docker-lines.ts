@@ -4,7 +4,7 @@
  *
  *     node scripts/docker-lines.ts              all files: what differs without a reason beside it
  *     node scripts/docker-lines.ts files -v     those whose name has that word, with what both printed
- *     node scripts/docker-lines.ts --write      all files, and writes docs/docker-lines.md
+ *     node scripts/docker-lines.ts --write      all files (or those whose name has a word), and writes their tables in docs/docker-lines.md
  *
  * `DOCKER` names the program, `DOCKER_PLUGINS` the folder of its plugins where that is not the usual one. The folders of the lines are made below
  * TMPDIR, which the engine has to see for binds.
@@ -31,6 +31,24 @@ const listings = {
   'network rm': 'network ls -q --no-trunc',
   'rmi -f': "images --format '{{.Repository}}:{{.Tag}}'",
 };
+/** Why an error that means the same has other words; undefined where none of these is it. */
+const usualReasons: readonly (readonly [why: string, isSo: (theirs: string, mine: string) => boolean])[] = [
+  ['told, with what to use instead', (_, mine) => /is not part of docker|is not built/u.test(mine)],
+  ["without the words of docker's runtime", (theirs) => /OCI runtime|failed to create task/u.test(theirs)],
+  ['docker shows the steps that lead there', (theirs) => theirs.includes('#0 building with')],
+  [
+    "without Go's words",
+    (theirs) =>
+      /strconv\.|template:|dial tcp|level=error|(?:open|stat|lstat) \S+: no such|rational number|no local sources|specifier/u.test(theirs),
+  ],
+  ['names the option, and what it takes', (theirs, mine) => / for "-.*" flag: /u.test(mine) && !theirs.includes('is not supported')],
+  [
+    "docker's, without the words around it",
+    (theirs, mine) => theirs.toLowerCase().includes((mine.split('\n')[0] ?? mine).toLowerCase()) && mine !== '',
+  ],
+  ['says what to do', (_, mine) => mine.includes('\n')],
+];
+
 const root = fileURLToPath(new URL('..', import.meta.url));
 const document = join(root, 'docs/docker-lines.md');
 const words = process.argv.slice(2);
@@ -43,8 +61,9 @@ const files = globSync(join(root, 'test/fixtures/docker-lines/*.lines'))
   .filter((file) => basename(file).includes(chosen));
 const rows = files.flatMap(compareFile);
 if (writes) writeFileSync(document, describe(rows));
-const open = rows.filter(({ verdict, reason }) => verdict === 'different' && reason === undefined);
-console.log(`${rows.length} lines: ${countVerdicts(rows)}; ${open.length} different without a reason`);
+const open = rows.filter((row) => reasonOf(row) === undefined);
+console.log(`${rows.length} lines: ${countVerdicts(rows)}; ${open.length} without a reason`);
+for (const { text, verdict } of open) console.log(`${verdict}: ${text}`);
 process.exitCode = open.length > 0 ? 1 : 0;
 
 function compareFile(file: string): readonly Row[] {
@@ -117,6 +136,7 @@ function openSide(folder: string, command: string, environment: Readonly<Record<
 /** What no two runs share goes, and the words in front of an error that say who speaks. */
 function maskOut(text: string): string {
   return text
+    .replaceAll(/\r+\n/gu, '\n')
     .replaceAll('jettison', 'docker')
     .replaceAll('Jettison', 'Docker')
     .replaceAll(/sha256:[0-9a-f]{64}/gu, 'sha256:ID')
@@ -198,6 +218,13 @@ function show({ text, verdict, docker, ours }: Row): void {
   showSides(errorLines(docker).join('\n'), errorLines(ours).join('\n'), 'standard error');
 }
 
+function reasonOf({ verdict, reason, docker, ours }: Row): string | undefined {
+  if (reason !== undefined || verdict === 'same' || verdict === 'same, and a hint') return reason ?? '';
+  if (verdict === 'different') return undefined;
+  const [theirs, mine] = [errorLines(docker).join('\n'), errorLines(ours).join('\n')];
+  return usualReasons.find(([, isSo]) => isSo(theirs, mine))?.[0];
+}
+
 function showSides(theirs: string, mine: string, name: string): void {
   if (theirs === mine) return;
   console.log(`  ${name}`);
@@ -217,14 +244,21 @@ function countVerdicts(all: readonly Row[]): string {
   return [...counts].map(([verdict, of]) => `${of.length} ${verdict}`).join(', ');
 }
 
+/** The document with the tables of what was run in the place of those under the same headings. */
 function describe(all: readonly Row[]): string {
   const text = readFileSync(document, 'utf8');
   const start = text.indexOf('\nIn numbers: ');
   const end = text.indexOf('\n## Images exchanged');
-  const tables = [...Map.groupBy(all, ({ heading }) => heading)].map(
-    ([heading, of]) => `## ${heading}\n\n| line | exit | |\n|---|---|---|\n${of.map(describeRow).join('')}`,
+  const tables = new Map<string, string>();
+  for (const table of text.slice(start, end).split('\n## ').slice(1)) tables.set(table.split('\n', 1)[0] ?? '', table.trimEnd());
+  for (const [heading, of] of Map.groupBy(all, (row) => row.heading))
+    tables.set(heading, `${heading}\n\n| line | exit | |\n|---|---|---|\n${of.map(describeRow).join('').trimEnd()}`);
+  const counts = Map.groupBy(
+    [...tables.values()].join('\n').matchAll(/\| (same, and a hint|same|other words|different)(?:: .*)? \|$/gmu),
+    ([, verdict]) => verdict,
   );
-  return `${text.slice(0, start)}\nIn numbers: ${countVerdicts(all)}.\n\n${tables.join('\n')}${text.slice(end)}`;
+  const numbers = [...counts].map(([verdict, of]) => `${of.length} ${verdict}`).join(', ');
+  return `${text.slice(0, start)}\nIn numbers: ${numbers}.\n\n${[...tables.values()].map((table) => `## ${table}\n`).join('\n')}${text.slice(end)}`;
 }
 
 /** In a cell of a table. */
@@ -232,7 +266,8 @@ function cell(text: string): string {
   return text.replaceAll('|', String.raw`\|`);
 }
 
-function describeRow({ text, verdict, reason, docker, ours }: Row): string {
+function describeRow(row: Row): string {
+  const { text, verdict, docker, ours } = row;
   const line = cell(
     text
       .replace('docker ', '')
@@ -240,7 +275,7 @@ function describeRow({ text, verdict, reason, docker, ours }: Row): string {
       .replaceAll(/\$\{?SIDE\}?/gu, '0'),
   );
   const exit = docker.status === ours.status ? docker.status : `${docker.status}, here ${ours.status}`;
-  const said = `\`${cell(errorLines(ours).join(' / ').slice(0, 110)).replaceAll('`', "'")}\``;
-  const why = verdict === 'different' ? reason : verdict === 'other words' ? (reason ?? said) : undefined;
-  return `| \`${line}\` | ${exit} | ${verdict}${why === undefined ? '' : `: ${why}`} |\n`;
+  const said = cell(errorLines(ours).join(' / ').slice(0, 110)).replaceAll('`', "'");
+  const why = verdict.startsWith('same') ? '' : `: ${reasonOf(row) ?? 'no reason'}`;
+  return `| \`${line}\` | ${exit} | ${verdict}${why}${verdict === 'other words' && said !== '' ? `: \`${said}\`` : ''} |\n`;
 }

@@ -1,7 +1,7 @@
 /** The rooms of `src/`, bottom to top, each with the rooms it may import. The order itself forbids circles: a room names only rooms above its own line. */
 export const floors = {
   ground: ['base', 'linux'],
-  formats: ['oci', 'tar', 'graph', 'progress', 'packages', 'provenance', 'elf', 'payload'],
+  formats: ['oci', 'tar', 'graph', 'progress', 'packages', 'provenance', 'origins', 'elf', 'payload'],
   languages: ['frontend', 'dockerfile', 'tutorial'],
   stores: [
     'db',
@@ -21,7 +21,7 @@ export const floors = {
   ],
   execution: ['network', 'runtime', 'cache', 'solver', 'builds', 'ops', 'worker', 'container', 'exporter', 'replay'],
   engine: ['engine'],
-  faces: ['cli'],
+  faces: ['documents', 'library', 'cli'],
 } as const satisfies Record<string, readonly string[]>;
 
 export const rooms: Readonly<Record<string, string>> = {
@@ -35,6 +35,7 @@ export const rooms: Readonly<Record<string, string>> = {
   progress: 'base',
   packages: 'base',
   provenance: 'base oci graph',
+  origins: 'base graph',
   elf: 'base',
   payload: 'base elf',
   // languages
@@ -62,16 +63,18 @@ export const rooms: Readonly<Record<string, string>> = {
   cache: 'base oci graph db content transfer',
   solver: 'base graph progress cache',
   builds: 'base frontend graph progress db context cache solver',
-  ops: 'base linux oci tar graph progress packages elf payload content registry transfer context snapshot layer files runtime',
-  worker: 'base linux oci graph progress db content context snapshot layer files volume runtime ops',
+  ops: 'base linux oci tar graph progress packages origins elf payload content registry transfer context snapshot layer files runtime',
+  worker: 'base linux oci graph progress origins db content context snapshot layer files volume runtime ops',
   container: 'base oci progress db content files image worker network',
   exporter: 'base oci tar progress provenance content registry transfer image cache worker',
   replay: 'base linux tutorial',
   // engine
   engine:
-    'base oci graph progress packages provenance elf payload frontend dockerfile db events ssh content registry distribution object transfer context files image volume network cache solver builds worker container exporter tutorial replay',
+    'base oci graph progress packages provenance origins elf payload frontend dockerfile db events ssh content registry distribution object transfer context files image volume network cache solver builds worker container exporter tutorial replay',
   // faces
-  cli: 'base oci progress engine worker',
+  documents: 'base engine',
+  library: 'base tar progress engine documents',
+  cli: 'base oci progress engine worker documents',
 };
 
 /** Rooms without any `node:` module: text and bytes in, values out. */
@@ -82,6 +85,7 @@ export const pureRooms: ReadonlySet<string> = new Set([
   'progress',
   'packages',
   'provenance',
+  'origins',
   'elf',
   'payload',
   'frontend',

@@ -1,5 +1,5 @@
 /**
- * The declarations of the library for TypeScript users: made by tsc from the sources, kept as far as the library's door needs them, and
+ * The declarations of the libraries for TypeScript users: made by tsc from the sources, kept as far as the library's door needs them, and
  * with `#room/file.ts` imports turned into relative ones, which a consumer's compiler can follow.
  */
 import { execFileSync } from 'node:child_process';
@@ -7,30 +7,32 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 
-const door = 'languages/dockerfile/library';
 const specifier = /(?<=\bfrom\s+|\bimport\()'([^']+)'/gu;
 
-/** Writes `out/types/...d.ts`; gives the path of the door below `out`. */
-export function writeLibraryTypes(out: string): string {
+/** How a consumer loads what the declarations tell of: `.d.ts` and `.d.cts` in a package of ECMAScript modules. */
+export type ModuleKind = 'esm' | 'cjs';
+
+/** Writes `out/types/...` for a file of `src/` (without `.ts`) and what its declarations need. */
+export function writeLibraryTypes(out: string, door: string, kind: ModuleKind): void {
+  const [ending, imported] = kind === 'esm' ? ['.d.ts', '.js'] : ['.d.cts', '.cjs'];
   const made = mkdtempSync(join(tmpdir(), 'jettison-types-'));
   try {
-    emitDeclarations(made);
+    emitDeclarations(made, door);
     const waiting = [`${door}.d.ts`];
     for (const file of waiting) {
       const text = readFileSync(join(made, file), 'utf8').replace(specifier, (_whole, written: string) => {
         const target = `${targetOf(written, file).replace(/\.ts$/u, '')}.d.ts`;
         if (!waiting.includes(target)) waiting.push(target);
-        const path = relative(dirname(file), target).replace(/\.d\.ts$/u, '.js');
+        const path = relative(dirname(file), target).replace(/\.d\.ts$/u, imported);
         return `'${path.startsWith('.') ? path : `./${path}`}'`;
       });
-      const destination = join(out, 'types', file);
+      const destination = join(out, 'types', file.replace(/\.d\.ts$/u, ending));
       mkdirSync(dirname(destination), { recursive: true });
       writeFileSync(destination, text);
     }
   } finally {
     rmSync(made, { recursive: true, force: true });
   }
-  return `types/${door}.d.ts`;
 }
 
 function targetOf(written: string, from: string): string {
@@ -39,7 +41,7 @@ function targetOf(written: string, from: string): string {
   throw new Error(`${from} imports "${written}", which the package does not have`);
 }
 
-function emitDeclarations(out: string): void {
+function emitDeclarations(out: string, door: string): void {
   const root = resolve('.');
   const config = {
     extends: join(root, 'tsconfig.json'),

@@ -1,5 +1,5 @@
 /**
- * Writes what of docs/ is made from the sources: errors.md, cli.md, lint-rules/ and the picture of the rooms in architecture.md. With `--check` nothing is
+ * Writes what of docs/ is made from the sources: errors.md, cli.md, lint-rules/, schemas/ and the picture of the rooms in architecture.md. With `--check` nothing is
  * written; it exits 1 when a file is stale. Both also fail when error codes are not as they should be, or when
  * docs/security.md and docs/faults.md name tests that are not there.
  */
@@ -9,6 +9,7 @@ import { makeCliPage } from './docs/cli.ts';
 import { makeErrorPage } from './docs/errors.ts';
 import { makeRulePages } from './docs/lint-rules.ts';
 import { checkNamedTests } from './docs/named-tests.ts';
+import { makeSchemas } from './docs/schemas.ts';
 import { drawMermaid } from './house.ts';
 
 const isCheck = process.argv.includes('--check');
@@ -19,6 +20,7 @@ const pages = new Map([
   ['docs/cli.md', await makeCliPage()],
   ['docs/architecture.md', withPicture(read('docs/architecture.md') ?? '')],
   ...makeRulePages(),
+  ...makeSchemas(),
 ]);
 
 for (const [file, text] of pages) {
@@ -26,8 +28,8 @@ for (const [file, text] of pages) {
   if (isCheck) faults.push(`${file} is not what the sources say: run "npm run docs"`);
   else write(file, text);
 }
-for (const file of globSync('docs/lint-rules/*').filter((one) => !pages.has(one))) {
-  if (isCheck) faults.push(`${file} is of a rule that is gone: run "npm run docs"`);
+for (const file of globSync(['docs/lint-rules/*', 'docs/schemas/*']).filter((one) => !pages.has(one))) {
+  if (isCheck) faults.push(`${file} is of a rule or a document that is gone: run "npm run docs"`);
   else rmSync(file);
 }
 for (const fault of faults) console.error(fault);

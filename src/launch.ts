@@ -7,15 +7,31 @@
  * A command loads some forty to a hundred chunks, and opening and compiling these one by one takes longer than what is in them. So the chunks that a first run
  * loaded are put together in a *pack*, one file with texts and code, which later runs read instead.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  futimesSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { Script } from 'node:vm';
-import { crc32 } from 'node:zlib';
 
-/** A kept file begins with its CRC-32, in as many bytes as leave the rest aligned: V8 copies what is not. */
-const sumBytes = 8;
-/** The numbers a pack begins with; with the sum before them the code is aligned. */
+/**
+ * A kept file begins with its CRC-32, the second that it was given as its time, and the boot of the machine in which that was, in as many bytes as leave the rest aligned: V8 copies what
+ * is not. What a power cut left of a file shows in the next boot, and what was written to since has another time; a sum over all of it at each start would be a tenth of a short command.
+ */
+const [timeAt, bootAt, headBytes] = [4, 8, 48];
+/** The numbers a pack begins with; with the head before them the code is aligned. */
 const packHead = 16;
 
 /** The chunk to start, written in by the bundler. */
@@ -45,9 +61,14 @@ const keptFor = 30 * 24 * 3_600_000;
 const here = import.meta.dirname;
 const requireOther = createRequire(import.meta.filename);
 const loaded = new Map<string, Chunk>();
+const loadedByNode: ReadonlySet<string> = new Set(
+  'buffer events fs module path process querystring timers url util vm'.split(' ').map((name) => `node:${name}`),
+);
+const later = new Map<string, object>();
 /** Compiled in this run without a cache, by chunk name. */
 const fresh = new Map<string, Script>();
 const cache = cacheFolder();
+const boot = bootName();
 
 const packFile = packName();
 const pack = readPack();
@@ -60,10 +81,34 @@ function load(name: string): Chunk {
   if (known) return known;
   const chunk: Chunk = { exports: {} };
   loaded.set(name, chunk);
-  const filename = join(here, name);
+  const filename = `${here}/${name}`;
   const body = compile(name, filename);
-  body(chunk.exports, (id) => (id.startsWith('./') ? load(basename(id)).exports : requireOther(id)), chunk, filename, here);
+  body(chunk.exports, (id) => (id.startsWith('./') ? load(basename(id)).exports : otherModule(id)), chunk, filename, here);
   return chunk;
+}
+
+/** Of Node's own modules, those that its start has loaded are given at once; what a chunk imports of another one is looked up when it is used, and loads it then. */
+function otherModule(id: string): unknown {
+  return id.startsWith('node:') && !loadedByNode.has(id) ? (later.get(id) ?? loadedLater(id)) : requireOther(id);
+}
+
+function loadedLater(id: string): object {
+  let real: object | undefined;
+  const demand = (): object => (real ??= process.getBuiltinModule(id)) ?? {};
+  const stand = new Proxy(
+    {},
+    {
+      get: (_target, name) => Reflect.get(demand(), name),
+      has: (_target, name) => name in demand(),
+      ownKeys: () => Reflect.ownKeys(demand()),
+      getOwnPropertyDescriptor: (_target, name) => {
+        const found = Reflect.getOwnPropertyDescriptor(demand(), name);
+        return found && { ...found, configurable: true };
+      },
+    },
+  );
+  later.set(id, stand);
+  return stand;
 }
 
 function compile(name: string, filename: string): Body {
@@ -85,7 +130,7 @@ function cacheFolder(): string | undefined {
   const { NODE_COMPILE_CACHE: given, XDG_CACHE_HOME: caches, HOME: home } = process.env;
   const compiled = given || (caches && `${caches}/jettison/compile`) || (home && `${home}/.cache/jettison/compile`);
   if (!compiled) return undefined;
-  const folder = join(compiled, `chunks-${process.version}-${process.arch}`);
+  const folder = `${compiled}/chunks-${process.version}-${process.arch}`;
   try {
     return [compiled, folder].every(isPrivate) ? folder : undefined;
   } catch {
@@ -101,14 +146,62 @@ function isPrivate(folder: string): boolean {
 
 function readKept(name: string): Buffer | undefined {
   if (cache === undefined) return undefined;
+  const path = `${cache}/${name}`;
   try {
-    const kept = readFileSync(join(cache, name));
-    const data = kept.subarray(sumBytes);
+    const kept = readFileSync(path);
+    const data = kept.subarray(headBytes);
     // V8 would run damaged data.
-    return kept.length > sumBytes && kept.readUInt32LE(0) === crc32(data) ? data : undefined;
+    return kept.length > headBytes && (isUntouched(path, kept) || isUndamaged(path, kept, data)) ? data : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Empty where it cannot be known: then no file is of it. */
+function bootName(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+  } catch {
+    return '';
+  }
+}
+
+function isUntouched(path: string, kept: Buffer): boolean {
+  if (boot === '' || kept.toString('latin1', bootAt, bootAt + boot.length) !== boot) return false;
+  return statSync(path).mtimeMs === kept.readUInt32LE(timeAt) * 1000;
+}
+
+/** Looks at all of it, and notes that for this boot: what was read after its start has been on the disk. */
+function isUndamaged(path: string, kept: Buffer, data: Uint8Array): boolean {
+  if (kept.readUInt32LE(0) !== sumOf(data)) return false;
+  try {
+    const seen = headOf(kept.readUInt32LE(0));
+    const file = openSync(path, 'r+');
+    try {
+      writeSync(file, seen.bytes, 0, headBytes, 0);
+      futimesSync(file, seen.time, seen.time);
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    // It is looked at again.
+  }
+  return true;
+}
+
+function headOf(sum: number): { readonly bytes: Uint8Array; readonly time: number } {
+  const bytes = new Uint8Array(headBytes);
+  const time = Math.floor(Date.now() / 1000);
+  const numbers = new DataView(bytes.buffer);
+  numbers.setUint32(0, sum, true);
+  numbers.setUint32(timeAt, time, true);
+  new TextEncoder().encodeInto(boot, bytes.subarray(bootAt));
+  return { bytes, time };
+}
+
+/** CRC-32. Loaded here: it takes as long to load as to use. */
+function sumOf(data: Uint8Array): number {
+  return process.getBuiltinModule('node:zlib').crc32(data);
 }
 
 /** Undefined for commands that are not worth it. */
@@ -126,7 +219,7 @@ function readPack(): Pack | undefined {
   const names = kept.toString('latin1', packHead, packHead + nameBytes).split('\n');
   const text = kept.toString('latin1', packHead + nameBytes, packHead + nameBytes + textBytes);
   const code = kept.subarray(aligned(packHead + nameBytes + textBytes));
-  const script = new Script(text, { filename: join(here, 'chunks'), ...(code.length === 0 ? {} : { cachedData: code }) });
+  const script = new Script(text, { filename: `${here}/chunks`, ...(code.length === 0 ? {} : { cachedData: code }) });
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- writePack has made it so
   const bodies = script.runInThisContext() as Readonly<Record<string, Body>>;
   return { text, names: new Set(names), script, bodies, uses: script.cachedDataRejected === true ? 0 : uses };
@@ -156,7 +249,7 @@ function keepFresh(): void {
 /** Removes what begins with `start` in a folder and was not written to for long. A new pack is the time for it: there is a new version, and this run is a slow one anyway. */
 function removeOld(folder: string, start: string): void {
   for (const name of readdirSync(folder)) {
-    const path = join(folder, name);
+    const path = `${folder}/${name}`;
     if (name.startsWith(start) && Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) > keptFor)
       rmSync(path, { recursive: true, force: true });
   }
@@ -164,7 +257,7 @@ function removeOld(folder: string, start: string): void {
 
 /** Without code, which can only be taken of texts that have run together. */
 function newPack(names: readonly string[]): Uint8Array {
-  const bodies = names.map((name) => `${JSON.stringify(name)}:${wrapped(readFileSync(join(here, name), 'utf8'))}`);
+  const bodies = names.map((name) => `${JSON.stringify(name)}:${wrapped(readFileSync(`${here}/${name}`, 'utf8'))}`);
   // V8 takes a text of single bytes faster. Other letters stand in strings, templates and patterns only, where they can be written so.
   const text = `({${bodies.join(',\n')}})`.replaceAll(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
   return packBytes({ text, names: new Set(names), uses: 0 }, new Uint8Array());
@@ -191,13 +284,15 @@ function wrapped(source: string): string {
 
 function keep(folder: string, name: string, data: Uint8Array): void {
   // Not by the process's number: each worker has the same in its namespace.
-  const draft = join(folder, `${name}.${process.hrtime.bigint()}.tmp`);
-  const kept = new Uint8Array(sumBytes + data.length);
-  new DataView(kept.buffer).setUint32(0, crc32(data), true);
-  kept.set(data, sumBytes);
+  const draft = `${folder}/${name}.${process.hrtime.bigint()}.tmp`;
+  const { bytes: head, time } = headOf(sumOf(data));
+  const kept = new Uint8Array(headBytes + data.length);
+  kept.set(head);
+  kept.set(data, headBytes);
   try {
     writeFileSync(draft, kept, { flag: 'wx', mode: 0o600 });
-    renameSync(draft, join(folder, name));
+    utimesSync(draft, time, time);
+    renameSync(draft, `${folder}/${name}`);
   } catch (error) {
     rmSync(draft, { force: true });
     throw error;

@@ -237,7 +237,7 @@ const introduction = `# Error codes
 Every error of jettison has a code. Codes stay the same, messages may get better. The part in front of the slash is the room of the sources that makes the
 error (see [architecture](architecture.md)). \`{...}\` stands for a value; what stands behind an arrow is the hint.
 
-Who has to act: **user** (what was typed or written), **environment** (this machine, a registry, the network), **bug** (jettison itself: exit code 70 and a stack).
+Who has to act: **user** (what was typed or written), **environment** (this machine, a registry, the network), **limit** (nobody, unless the limit that somebody set is meant: exit code 4), **bug** (jettison itself: exit code 70 and a stack).
 `;
 
 function print(made: readonly Made[]): string {

@@ -6,7 +6,7 @@ import { digestOf } from '#ground/base/digest.ts';
 import type { Predicate } from '#stores/image/indexes.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import type { BuildOutcome } from './build-requests.ts';
-import type { BuiltResult, Exporting } from './gather-cache.ts';
+import type { BuiltResult, Exporting, MadeScan } from './gather-cache.ts';
 import { showAsStep } from './show-as-step.ts';
 
 /** About the image of one result. */
@@ -33,7 +33,7 @@ export async function makeStatements(exporting: Exporting, images: readonly Imag
   const provenance: BuildOutcome['provenance'][number][] = [];
   for (const [at, result] of results.entries()) {
     const about = { result, image: images[at] };
-    const sbom = request.attestations?.sbom === true ? [await packagesOf(exporting, about, signal)] : [];
+    const sbom = request.attestations?.sbom === true ? await packagesOf(exporting, about, signal) : [];
     const { statement, told } = await provenanceOf(exporting, about, signal);
     statements.push([...sbom, ...statement]);
     if (told !== undefined) provenance.push({ platform: printPlatform(result.platform), predicate: told });
@@ -60,21 +60,33 @@ async function provenanceOf(exporting: Exporting, about: About, signal: AbortSig
   return { statement: [{ predicateType: provenanceTypes[version], bytes: toBytes(document), fileName, isInlineOnly }], told: metadata };
 }
 
-async function packagesOf({ engine, report, guard }: Exporting, { result, image }: About, signal: AbortSignal): Promise<Statement> {
-  const { describePackages } = await import('./sbom.ts');
+/** The list of the result first, as readers take the first one for the image's; then those of the stages and of the context that the Dockerfile names. */
+async function packagesOf(exporting: Exporting, { result, image }: About, signal: AbortSignal): Promise<Statements> {
+  const { engine, report } = exporting;
   const platform = printPlatform(result.platform);
   const step = { vertex: digestOf(`sbom of ${platform}`), text: `[${platform}] generating sbom` };
-  const work = async (): Promise<Json> => {
-    const worker = await engine.worker(signal);
-    const list = await worker.findPackages(result.top, signal);
-    const subject = { name: 'sbom', digest: image?.imageId ?? digestOf('') };
-    const document = describePackages(subject, list, image?.created ?? 0);
-    guard.checkDocument('the list of packages', document);
-    if (list.unread.length > 0) report({ kind: 'note', text: `Warning: not in the list of packages: ${list.unread.join(', ')}` });
-    return document;
+  const created = image?.created ?? 0;
+  const work = async (): Promise<Statements> => {
+    const own = await listOf(exporting, { name: 'sbom', digest: image?.imageId, top: result.top, created }, signal);
+    const others: Statement[] = [];
+    for (const scan of result.scans) others.push(await listOf(exporting, { ...scan, name: `sbom-${scan.name}`, created }, signal));
+    return [own, ...others];
   };
-  const document = await showAsStep({ engine, report, step }, work, signal);
-  return { predicateType: spdxType, bytes: toBytes(document), fileName: 'sbom.spdx.json', isInlineOnly: false };
+  return await showAsStep({ engine, report, step }, work, signal);
+}
+
+async function listOf(
+  { engine, guard, report }: Exporting,
+  { name, digest, top, created }: MadeScan & { readonly created: number },
+  signal: AbortSignal,
+): Promise<Statement> {
+  const { describePackages } = await import('./sbom.ts');
+  const worker = await engine.worker(signal);
+  const list = await worker.findPackages(top, signal);
+  const document = describePackages({ name, digest: digest ?? digestOf('') }, list, created);
+  guard.checkDocument('the list of packages', document);
+  if (list.unread.length > 0) report({ kind: 'note', text: `Warning: not in the list of packages: ${list.unread.join(', ')}` });
+  return { predicateType: spdxType, bytes: toBytes(document), fileName: `${name}.spdx.json`, isInlineOnly: false };
 }
 
 /** Go's indent, as BuildKit has it: people read it as a file. */

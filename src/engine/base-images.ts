@@ -38,6 +38,8 @@ export type ImageOrigin = {
   readonly platform: Platform;
   /** What its name stands for in the registry; where no registry is known to have it, the image's id. */
   readonly digest: Digest;
+  /** Digest of its config. */
+  readonly imageId: Digest | undefined;
 };
 
 type Known = {
@@ -86,7 +88,7 @@ export function createBaseImages(engine: Engine, request: BuildRequest): BaseIma
       const { reference, image, platform, record, digest } = knownFor(op);
       const known = record === undefined ? [] : engine.images.manifestsOf(record.imageId);
       const there = known.find((one) => one.repository === image.name)?.digest;
-      return { reference, name: image.name, platform, digest: digest ?? there ?? image.manifest };
+      return { reference, name: image.name, platform, digest: digest ?? there ?? image.manifest, imageId: image.imageId };
     },
     layersToPull: (op) => {
       const known = knownFor(op);

@@ -9,14 +9,20 @@ import type { RememberedCopy } from '#stores/context/copy-memory.ts';
 import { changedWhileCopied } from '#stores/context/errors.ts';
 import { fingerprint } from '#stores/context/fingerprint.ts';
 import { fileListOf, type FileList } from '#stores/context/file-list.ts';
+import type { IgnoreFile } from '#stores/context/ignore.ts';
 import { realPathOf, type LocalContext } from '#stores/context/local.ts';
 import { digestLength, learnDigests } from '#stores/context/read-digests.ts';
 import { selectedEntries, selectForCopy, takeSelection, type Selection } from '#stores/context/select.ts';
 import type { StatCache } from '#stores/context/stat-cache.ts';
 import type { FilesRead, TreeSource } from '#execution/worker/contract.ts';
 
-/** `isPassing`: it is gone after the build. */
-export type ContextFolder = { readonly path: string; readonly ignore: readonly string[]; readonly isPassing?: boolean };
+/** `isPassing`: it is gone after the build; `ignoreFile`: where the patterns stand. */
+export type ContextFolder = {
+  readonly path: string;
+  readonly ignore: readonly string[];
+  readonly ignoreFile?: IgnoreFile | undefined;
+  readonly isPassing?: boolean;
+};
 
 export type BuildContexts = {
   /** One more folder: what was downloaded. */
@@ -64,8 +70,8 @@ function readContexts(given: ReadonlyMap<string, ContextFolder>, statCache: Stat
   };
   const open = (name: string): Opened => {
     const openedAt = statCache.now();
-    const { path, ignore } = folderNamed(name);
-    return { context: openFolder({ folder: path, ignore }), openedAt };
+    const { path, ignore, ignoreFile } = folderNamed(name);
+    return { context: openFolder({ folder: path, ignore, ignoreFile }), openedAt };
   };
   const contextNamed = (name: string): Opened => {
     const one = opened.get(name) ?? open(name);
@@ -131,7 +137,7 @@ function readContexts(given: ReadonlyMap<string, ContextFolder>, statCache: Stat
       const found = readAll(files.selection);
       return found.digest === digest ? fileListOf(files.selection, found.lines) : undefined;
     },
-    source: (name) => ({ kind: 'folder', ...folderNamed(name) }),
+    source: (name) => sourceOf(folderNamed(name)),
     checkUnchanged: (names) => {
       for (const name of new Set(names)) {
         const { context } = open(name);
@@ -141,6 +147,10 @@ function readContexts(given: ReadonlyMap<string, ContextFolder>, statCache: Stat
       }
     },
   };
+}
+
+function sourceOf({ path, ignore, isPassing }: ContextFolder): TreeSource {
+  return { kind: 'folder', path, ignore, ...(isPassing === undefined ? {} : { isPassing }) };
 }
 
 function idOf(action: CopyAction): string {

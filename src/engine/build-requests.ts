@@ -10,6 +10,8 @@ import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
 import type { Admit } from '#languages/frontend/admit.ts';
 import type { FailedStep } from '#execution/builds/failed-step.ts';
 import type { Why } from '#execution/builds/past-build.ts';
+import type { HiddenReport } from './fold-requests.ts';
+import type { Ledger } from './ledger-requests.ts';
 import type { CheckMode, PayloadCheck } from './payload-requests.ts';
 import type { CacheSource, CacheTarget } from './cache-requests.ts';
 
@@ -60,6 +62,8 @@ export type BuildRequest = {
   readonly file: string | undefined;
   readonly tags: readonly string[];
   readonly target: string | undefined;
+  /** Several stages of one graph, each an image with its own names and outputs (`tags` and `outputs` are those of all, `target` is undefined); left out for one. */
+  readonly targets?: readonly TargetRequest[];
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly labels: ReadonlyMap<string, string>;
   /** As typed; none: this machine's. */
@@ -105,7 +109,7 @@ export type BuildRequest = {
   readonly isClassic?: boolean;
   /** Cached steps say once more what they said when they ran. */
   readonly replays?: boolean;
-  /** `--gate`: stages that must succeed, too, before anything is delivered; those that the Dockerfile marks are among them anyway. */
+  /** `--gate`: stages that must succeed, too, before anything is delivered; those that the Dockerfile marks are among them, unless `none` is named. */
   readonly gates?: readonly string[];
   /** `--report`. */
   readonly reports?: readonly ReportRequest[];
@@ -115,9 +119,18 @@ export type BuildRequest = {
   readonly asked?: { readonly words: readonly string[]; readonly folder: string };
   /** What becomes of an image that would not start; left out for `off`. */
   readonly check?: CheckMode;
+  /** `--fold`: whether the image goes without what its later layers hide; left out: as environment and configuration say. */
+  readonly fold?: 'auto' | 'off';
+  /** Somebody reads what a build says of what is hidden. */
+  readonly tellsHidden?: boolean;
+  /** `--budget`: limits as they were typed; those of the Dockerfile count, too. */
+  readonly budgets?: readonly string[];
   /** How many steps at once; undefined: as many as the machine has cores, at least 4. */
   readonly jobs: number | undefined;
 };
+
+/** One of several stages that become images. */
+export type TargetRequest = { readonly target: string; readonly tags: readonly string[]; readonly outputs: readonly OutputRequest[] };
 
 /** `path` of a stage, a folder's content or one file, goes to `folder`, an absolute path of this machine. */
 export type ReportRequest = { readonly stage: string; readonly path: string; readonly folder: string };
@@ -211,7 +224,26 @@ export type BuildOutcome = {
   readonly provenance: readonly { readonly platform: string; readonly predicate: Json }[];
   /** Of images that are new in the store, where they were looked at. */
   readonly payloads: readonly PayloadCheck[];
+  /** What came of each target where there were several; the rest is then that of the first, with the names, the payloads and what is hidden of all. Left out for one. */
+  readonly targets?: readonly TargetOutcome[];
+  /** Of images that are new in the store: what their later layers hide. */
+  readonly hidden: readonly HiddenReport[];
+  /** Stages of the Dockerfile that had no part in this build, in its order. */
+  readonly unbuilt: readonly UnbuiltStage[];
+  /** Of images that are new in the store, where they were weighed. */
+  readonly ledgers: readonly Ledger[];
 } & BuildEnd;
+
+/** `stage`: its name, or its number; `reason`: why nobody asked for it; `runs`: it has a RUN. */
+export type UnbuiltStage = {
+  readonly stage: string;
+  readonly file: string;
+  readonly line: number;
+  readonly runs: boolean;
+  readonly reason: string;
+};
+
+export type TargetOutcome = { readonly target: string } & Pick<BuildOutcome, 'image' | 'names' | 'provenance'>;
 
 export type BuiltImage = {
   /** Digest of the image config, as `docker images` shows it. */
@@ -233,9 +265,13 @@ export type BuildEnd = {
   readonly timing: BuildTiming;
   /** Why steps ran again; undefined when none did, or when nothing like this was built before. */
   readonly why: Why | undefined;
+  /** Steps that it would have come to, had none failed; in the order of the graph. */
+  readonly unreached?: readonly UnreachedStep[];
   /** The step that failed it, where its state is kept. */
   readonly failed?: FailedStep | undefined;
 };
+
+export type UnreachedStep = { readonly text: string; readonly stage: string | null; readonly line: number | null };
 
 export type BuildTiming = {
   /** Milliseconds from the request to the image. */
@@ -256,6 +292,8 @@ export type BuildPlan = {
   readonly atMost: number;
   /** Bytes. */
   readonly pull: number;
+  /** Stages that would have no part in it. */
+  readonly unbuilt: readonly UnbuiltStage[];
   /** Of caches elsewhere that could not be read, and the like. */
   readonly warnings: readonly string[];
 };

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
-import { readIgnoreFile } from '#stores/context/ignore.ts';
+import { readIgnoreFile, type IgnoreFile } from '#stores/context/ignore.ts';
 import { readContextFile } from '#stores/context/read-file.ts';
 import type { ContextFolder } from './build-contexts.ts';
 import { contextsByName } from './frontend-options.ts';
@@ -14,6 +14,7 @@ export type BuildSource = {
   readonly name: string;
   readonly text: string;
   readonly ignore: readonly string[];
+  readonly ignoreFile: IgnoreFile | undefined;
 };
 
 const dockerfileLimit = 2 * 1024 * 1024;
@@ -23,12 +24,13 @@ export function readBuildSource(request: BuildRequest, context: OpenContext, cur
   const folder = context.path;
   assertFolder(folder);
   // Whoever packed an archive chose what is in it: as in BuildKit, no ignore file counts there.
-  const ignore = (dockerfile?: string): readonly string[] =>
-    request.context.kind === 'folder'
-      ? (readIgnoreFile(dockerfile === undefined ? { folder } : { folder, dockerfile })?.patterns ?? [])
-      : [];
-  if (context.text !== undefined) return { name: 'Dockerfile', text: checkText(context.text, 'Dockerfile'), ignore: ignore() };
-  if (request.context.kind !== 'folder') return { ...readInside(folder, request.file), ignore: [] };
+  const ignore = (dockerfile?: string): Pick<BuildSource, 'ignore' | 'ignoreFile'> => {
+    const isFolder = request.context.kind === 'folder';
+    const ignoreFile = isFolder ? readIgnoreFile(dockerfile === undefined ? { folder } : { folder, dockerfile }) : undefined;
+    return { ignore: ignoreFile?.patterns ?? [], ignoreFile };
+  };
+  if (context.text !== undefined) return { name: 'Dockerfile', text: checkText(context.text, 'Dockerfile'), ...ignore() };
+  if (request.context.kind !== 'folder') return { ...readInside(folder, request.file), ...ignore() };
   const path = request.file === undefined ? join(folder, 'Dockerfile') : resolve(currentFolder, request.file);
   const name = request.file === undefined ? 'Dockerfile' : isAbsolute(request.file) ? basename(path) : relative(currentFolder, path);
   const bytes = readContextFile(dirname(path), basename(path), dockerfileLimit);
@@ -40,7 +42,7 @@ export function readBuildSource(request: BuildRequest, context: OpenContext, cur
         : 'The path after -f is looked up from the current folder',
     );
   }
-  return { name, text: checkText(new TextDecoder().decode(bytes), name), ignore: ignore(path) };
+  return { name, text: checkText(new TextDecoder().decode(bytes), name), ...ignore(path) };
 }
 
 /** The Dockerfile of an archive or a repository lies in it: whatever the path says, its root is that folder. */
@@ -66,12 +68,13 @@ function checkText(text: string, name: string): string {
 /** The folders that the build may copy from, each with the ignore file that lies in it. Throws like `readBuildSource`. */
 export function contextFolders(request: BuildRequest, context: OpenContext, source: BuildSource): ReadonlyMap<string, ContextFolder> {
   const folders = new Map<string, ContextFolder>([
-    ['context', { path: context.path, ignore: source.ignore, isPassing: request.context.kind !== 'folder' }],
+    ['context', { path: context.path, ignore: source.ignore, ignoreFile: source.ignoreFile, isPassing: request.context.kind !== 'folder' }],
   ]);
   for (const [name, more] of contextsByName(request)) {
     if (more.kind !== 'folder') continue;
     assertFolder(more.path);
-    folders.set(name, { path: more.path, ignore: readIgnoreFile({ folder: more.path })?.patterns ?? [] });
+    const ignoreFile = readIgnoreFile({ folder: more.path });
+    folders.set(name, { path: more.path, ignore: ignoreFile?.patterns ?? [], ignoreFile });
   }
   return folders;
 }

@@ -1,12 +1,9 @@
 /** `jettison build`: from a Dockerfile and a folder to an image in the store and, when asked for, an archive. */
-import { neededFor, type Edge } from '#formats/graph/vertex.ts';
-import type { Platform } from '#formats/oci/platform.ts';
+import { neededFor } from '#formats/graph/vertex.ts';
 import type { ProgressEvent, Report } from '#formats/progress/event.ts';
-import { JettisonError, messageOf } from '#ground/base/errors.ts';
+import { isCode, JettisonError, messageOf } from '#ground/base/errors.ts';
 import { codeFrame } from '#ground/base/span.ts';
-import { dockerfileFrontend } from '#languages/dockerfile/frontend.ts';
-import { gateStages } from '#languages/dockerfile/gates.ts';
-import type { FrontendResult } from '#languages/frontend/contract.ts';
+import type { FrontendResult, Scan } from '#languages/frontend/contract.ts';
 import { openStatCache } from '#stores/context/stat-cache.ts';
 import type { Result, Solved, SolveObserver } from '#execution/solver/contract.ts';
 import type { SnapshotId } from '#execution/worker/contract.ts';
@@ -15,21 +12,24 @@ import { createBaseImages } from './base-images.ts';
 import { createBuildCaches, type BuildCaches } from './build-caches.ts';
 import { createBuildContexts } from './build-contexts.ts';
 import { contextFolders, readBuildSource, type BuildSource } from './build-source.ts';
-import { checkOutputs, checkScans } from './check-outputs.ts';
-import { deliver } from './deliver.ts';
-import { frontendOptions } from './frontend-options.ts';
-import type { BuiltResult } from './gather-cache.ts';
+import { checkOutputs } from './check-outputs.ts';
+import { deliver, type Delivery } from './deliver.ts';
+import { foldMode } from './fold-requests.ts';
+import type { BuiltResult, Exporting, MadeScan } from './gather-cache.ts';
 import type { keepFailure as KeepFailureFunction, StepFailure } from './keep-failure.ts';
 import { followOutput } from './last-output.ts';
 import { openContext, type OpenContext } from './open-context.ts';
 import { forgetLostInCrash, withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
+import type { BudgetLimit } from './ledger-requests.ts';
 import type { BuildEnd, BuildOutcome, BuildRequest } from './build-requests.ts';
 import { platformsOf } from './platform.ts';
 import type { BuildReports } from './reports.ts';
+import { draftOthers, goalsOf, stageDrafter, type DraftedStage } from './other-stages.ts';
 import { lazyRemoteSources, type RemoteSources } from './remote-sources.ts';
 import { errorOf, fullNames, recordBuild, type Recording } from './record-build.ts';
 import { readSecrets, requireKnown } from './secrets.ts';
+import { outcomeOf, requestsOf, requireOneTarget } from './targets.ts';
 import { createSecretGuard, type SecretGuard } from './secret-guard.ts';
 import { solveDraft } from './solve-draft.ts';
 import type { StepFollower } from './step-follower.ts';
@@ -90,7 +90,8 @@ export async function build(
     engine.dismissWorker();
     return { ...made, ...(await recording.finish({ status: 'done', imageId: made.image?.id ?? null, error: null })) };
   } catch (error) {
-    const explained = explainFailure(error, source.text, output.describe());
+    const command = await describeCommand(error, failures[0], source, output.describe());
+    const explained = explainFailure(error, source.text, output.describe(), command);
     const told = explained instanceof JettisonError ? guard.maskError(explained) : explained;
     const end = await recording.finish({ status: signal.aborted ? 'cancelled' : 'failed', imageId: null, error: errorOf(told) });
     if (!signal.aborted) {
@@ -134,8 +135,10 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   const platforms = platformsOf(request);
   // Whatever is wrong with one is said before anything runs.
   for (const platform of platforms) annotationsFor(request, platform);
-  checkOutputs(request, tags);
-  checkScans(request, source.text);
+  const requests = requestsOf(request);
+  for (const one of requests) checkOutputs(one, fullNames(one.tags));
+  foldMode(engine, request);
+  const budgets = await readLimits(request, source);
   using statCache = openStatCache({ database: engine.database });
   const contexts = await createBuildContexts(contextFolders(request, context, source), statCache);
   recording.open(contexts, statCache);
@@ -144,29 +147,19 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   requireKnown(request.allowedSecrets, request);
   guard.watch([...[...secrets].map(([id, bytes]) => ({ id, bytes })), ...keyFiles(request.ssh)]);
   const bases = createBaseImages(engine, request);
-  const drafts: { readonly platform: Platform; readonly drafted: FrontendResult }[] = [];
-  for (const platform of platforms) {
-    const drafted = await dockerfileFrontend(source.text, frontendOptions(request, source, platform), bases, signal);
-    drafts.push({ platform, drafted });
-  }
+  const draftStage = stageDrafter({ request, source, bases }, signal);
+  const drafts: DraftedStage[] = [];
+  for (const { target } of requests) drafts.push(...(await draftStage(target)));
+  const others = await draftOthers({ ...request, targets: requests.flatMap(({ target }) => target ?? []) }, drafts, draftStage);
+  reports?.plan(others.reported);
+  const all = drafts.map(({ drafted }) => drafted);
+  const every = [...all, ...[...others.gates, ...[...others.reported.values()].flat()].map(({ drafted }) => drafted)];
   const checkTexts = (): void => {
     guard.checkGiven(givenTexts(request, tags));
-    for (const { drafted } of drafts) guard.checkDraft(drafted, source);
+    for (const drafted of every) guard.checkDraft(drafted, source);
   };
   checkTexts();
-  const all = drafts.map(({ drafted }) => drafted);
-  reportFindings(all, report);
-  const goalOf = async (stage: string): Promise<Edge | undefined> => {
-    const [platform, ...others] = platforms;
-    if (platform === undefined || others.length > 0) throw severalPlatforms('Gates and reports are stages of one platform only');
-    const options = { ...frontendOptions(request, source, platform), target: stage };
-    return (await dockerfileFrontend(source.text, options, bases, signal)).goal;
-  };
-  const moreGoals = [...((await reports?.plan(goalOf)) ?? [])];
-  for (const gate of new Set([...(request.gates ?? []), ...gateStages(source.text)])) {
-    const goal = await goalOf(gate);
-    if (goal !== undefined) moreGoals.push(goal);
-  }
+  reportFindings(every, report);
   const stepImages = await openStepImages(engine, { ...work, drafts: all }, signal);
   const draft = {
     request,
@@ -184,20 +177,37 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
     contextFolder: context.path,
     onFailure: (failure: StepFailure) => void failures.push(failure),
     observers,
-    moreGoals,
+    moreGoals: [...goalsOf(others), ...wantedScans(request, all).flatMap(({ goal }) => goal ?? [])],
   };
   const solved = await solveDraft(engine, draft, signal);
   await reports?.write(undefined, signal);
-  const tops = await withTops(drafts, solved, async (result) => await caches.snapshotOf(result, signal));
+  const snapshotOf = async (result: Result): Promise<SnapshotId | undefined> => await caches.snapshotOf(result, signal);
+  const tops = await withTops(await withScans(request, drafts, solved, snapshotOf), solved, snapshotOf);
   const whole = await stepImages?.finish();
   const results = whole === undefined ? tops : tops.map((result) => ({ ...result, drafted: whole }));
   // By now more passwords of registries may be known.
   checkTexts();
   const { memory } = recording;
   const origin = { id: recording.id, startedAt: recording.startedAt, bases, remote, source, context: context.path };
-  const exporting = { guard, engine, request, results, solved, caches, memory, report, stepImages, origin };
-  const delivered = await deliver(exporting, tags, signal);
-  return { ...delivered, steps: countSteps(all, solved) };
+  const exporting = { guard, budgets, engine, request, results, solved, caches, memory, report, stepImages, origin };
+  const delivered = await deliver(deliveriesOf(exporting, requests), signal);
+  return { ...outcomeOf(requests, delivered), steps: countSteps(every, solved), unbuilt: others.unbuilt };
+}
+
+/** Of the results, each request has as many as there are platforms. */
+function deliveriesOf(exporting: Exporting, [first, ...others]: ReturnType<typeof requestsOf>): [Delivery, ...Delivery[]] {
+  const count = platformsOf(first).length;
+  const deliveryOf = (request: BuildRequest, at: number): Delivery => {
+    const results = exporting.results.slice(at * count, (at + 1) * count);
+    return { exporting: { ...exporting, request, results, isFurther: at > 0 }, tags: fullNames(request.tags) };
+  };
+  return [deliveryOf(first, 0), ...others.map((request, at) => deliveryOf(request, at + 1))];
+}
+
+/** Loaded for who has some. */
+async function readLimits({ budgets = [] }: BuildRequest, source: BuildSource): Promise<readonly BudgetLimit[]> {
+  if (budgets.length === 0 && !source.text.includes('jettison:budget')) return [];
+  return (await import('./budgets.ts')).readBudgets(budgets, source);
 }
 
 /** What was typed beside the Dockerfile and ends up beside the image. */
@@ -209,11 +219,43 @@ function givenTexts({ annotations, outputs }: BuildRequest, tags: readonly strin
   };
 }
 
+/** Of what packages are listed beside those of the results, where these are. */
+function wantedScans({ attestations }: BuildRequest, drafts: readonly FrontendResult[]): readonly Scan[] {
+  return attestations?.sbom === true ? drafts.flatMap(({ scans = [] }) => scans) : [];
+}
+
+type SnapshotOf = (result: Result) => Promise<SnapshotId | undefined>;
+type Drafted = Pick<BuiltResult, 'platform' | 'drafted'>;
+
+/** Each draft with what was made for lists of packages: the last ones of all goals. */
+async function withScans(
+  request: BuildRequest,
+  drafts: readonly Drafted[],
+  solved: Solved | undefined,
+  snapshotOf: SnapshotOf,
+): Promise<readonly Omit<BuiltResult, 'top'>[]> {
+  const goals = wantedScans(
+    request,
+    drafts.map(({ drafted }) => drafted),
+  ).filter(({ goal }) => goal !== undefined);
+  const made = goals.length === 0 ? [] : (solved?.results ?? []).slice(-goals.length);
+  const results: Omit<BuiltResult, 'top'>[] = [];
+  for (const draft of drafts) {
+    const scans: MadeScan[] = [];
+    for (const { name, goal } of wantedScans(request, [draft.drafted])) {
+      const result = goal === undefined ? undefined : made.shift();
+      scans.push({ name, digest: goal?.vertex.digest, top: result && (await snapshotOf(result)) });
+    }
+    results.push({ ...draft, scans });
+  }
+  return results;
+}
+
 /** Each draft with the files that were made for it. */
 async function withTops(
   drafts: readonly Omit<BuiltResult, 'top'>[],
   solved: Solved | undefined,
-  snapshotOf: (result: Result) => Promise<SnapshotId | undefined>,
+  snapshotOf: SnapshotOf,
 ): Promise<readonly BuiltResult[]> {
   const made = [...(solved?.results ?? [])];
   const results: BuiltResult[] = [];
@@ -238,6 +280,7 @@ async function openStepImages(
 ): Promise<StepImages | undefined> {
   const [drafted, ...others] = drafts;
   if (drafted?.steps === undefined || follower === undefined) return undefined;
+  requireOneTarget(request, 'What shows and keeps steps one after the other');
   if (others.length > 0) throw severalPlatforms('Steps are shown and kept one after the other of one platform only');
   const given = { drafted, steps: drafted.steps, follower, mask: guard.mask, noCache: request.noCache, context: context.path };
   return (await import('./step-images.ts')).createStepImages(engine, given, signal);
@@ -245,7 +288,7 @@ async function openStepImages(
 
 function severalPlatforms(message: string): JettisonError {
   return new JettisonError('engine/several-platforms', message, {
-    hint: 'Name one platform, or leave out what wants one ("--progress classic" and DOCKER_BUILDKIT=0, gates, "--report")',
+    hint: 'Name one platform, or leave out "--progress classic" and DOCKER_BUILDKIT=0',
   });
 }
 
@@ -271,10 +314,27 @@ function countSteps(drafts: readonly FrontendResult[], solved: Solved | undefine
   return { total: states.length, cached: states.filter((vertex) => vertex.state !== 'ran').length };
 }
 
+/** Which of its commands failed a RUN, where that can be said. */
+async function describeCommand(
+  error: unknown,
+  failure: StepFailure | undefined,
+  { text, name: file }: BuildSource,
+  output: string | undefined,
+): Promise<string | undefined> {
+  const line = failure?.vertex.label.at?.[0]?.start.line;
+  if (failure === undefined || line === undefined || !isCode(error, 'ops/process-failed')) return undefined;
+  const { describeFailedCommand, findFailedCommand } = await import('./failed-command.ts');
+  const { code, ended } = failure.kept;
+  const found = findFailedCommand({ text, file, line, words: failure.op.arguments, code, ended, output });
+  return found && describeFailedCommand(found, file);
+}
+
 /** Adds what only this room has: the Dockerfile's lines that the error names, and the last lines that the failed step wrote. */
-export function explainFailure(error: unknown, text: string, output: string | undefined): unknown {
+export function explainFailure(error: unknown, text: string, output: string | undefined, command?: string): unknown {
   if (!(error instanceof JettisonError)) return error;
   const isQuoted = error.at.length === 0 || error.notes.some((note) => note.includes('| >>> '));
   const excerpt = isQuoted ? '' : codeFrame(text, error.at);
-  return error.with({ notes: [...(output === undefined ? [] : [output]), ...(excerpt === '' ? [] : [excerpt])] });
+  return error.with({
+    notes: [...(output === undefined ? [] : [output]), ...(excerpt === '' ? [] : [excerpt]), ...(command === undefined ? [] : [command])],
+  });
 }

@@ -1,6 +1,5 @@
 /** The payload check at the end of a build: of images that start in a new way, or whose check somebody insists on. */
 import { neededFor } from '#formats/graph/vertex.ts';
-import { cacheKey } from '#execution/cache/key.ts';
 import type { ImageConfig } from '#formats/oci/image-config.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Digest } from '#ground/base/digest.ts';
@@ -8,7 +7,7 @@ import { checkFiles } from './check-payload.ts';
 import type { BuiltResult, Exporting } from './gather-cache.ts';
 import type { PayloadCheck } from './payload-requests.ts';
 import type { StepFact } from './payload-steps.ts';
-import { snapshotOf } from './results.ts';
+import { stepSnapshot } from './step-snapshot.ts';
 
 /** Throws `engine/payload` for an image that is certain not to start, where the request asks for that; then no image has been entered. */
 export async function checkBuilt(
@@ -34,13 +33,12 @@ export async function checkBuilt(
   });
 }
 
-function stepsOf({ solved, engine }: Exporting, { drafted }: BuiltResult): readonly StepFact[] {
-  if (drafted.goal === undefined || solved === undefined) return [];
-  return neededFor(drafted.goal).map(({ digest, label }) => {
-    const state = solved.vertices.get(digest);
-    // What nothing had to be read of may be known all the same.
-    const known = state?.result?.id ?? state?.lookedUpBy.flatMap((parts) => engine.records.find(cacheKey(parts))?.resultId ?? [])[0];
-    const snapshot = known?.startsWith('snapshot:') === true ? snapshotOf({ id: known }) : undefined;
-    return { text: label.text, stage: label.stage, line: label.at?.[0]?.start.line, snapshot };
-  });
+function stepsOf(exporting: Exporting, { drafted }: BuiltResult): readonly StepFact[] {
+  if (drafted.goal === undefined || exporting.solved === undefined) return [];
+  return neededFor(drafted.goal).map(({ digest, label: { text, stage, at } }) => ({
+    text,
+    stage,
+    line: at?.[0]?.start.line,
+    snapshot: stepSnapshot(exporting, digest),
+  }));
 }

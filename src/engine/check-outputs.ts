@@ -31,8 +31,12 @@ export function checkOutputs(request: BuildRequest, tags: readonly string[]): vo
       );
     }
     if (output.kind !== 'image' || !output.isPushed || (output.names ?? tags).length > 0) continue;
+    const { target = '' } = request;
     throw new JettisonError('engine/no-name', 'A tag is needed when pushing to a registry', {
-      hint: 'Name the image with "-t NAME" or "name=NAME"',
+      hint:
+        request.targets === undefined
+          ? 'Name the image with "-t NAME" or "name=NAME"'
+          : `Name the image of "${target}": "-t ${target}=NAME"`,
     });
   }
 }
@@ -52,18 +56,4 @@ function checkForm({ attestations }: BuildRequest, form: 'oci' | 'docker'): void
   throw new JettisonError('engine/attested-docker-form', "Attestations have no place beside a manifest in Docker's form", {
     hint: 'Leave "--format docker" or "oci-mediatypes=false" out, or the attestations',
   });
-}
-
-const scanArgument = /^[ \t]*ARG[ \t][^\n]*?\b(BUILDKIT_SBOM_SCAN_(?:CONTEXT|STAGE))(?:=["']?([^\s"']*))?/gimu;
-
-/** BuildKit's arguments for more lists of packages count only where the Dockerfile declares them. Throws `engine/no-scan`. */
-export function checkScans({ attestations, buildArgs }: BuildRequest, text: string): void {
-  if (attestations?.sbom !== true) return;
-  for (const [, name = '', initial = ''] of text.matchAll(scanArgument)) {
-    const value = buildArgs.get(name) ?? initial;
-    if (['', '0', 'false', 'f'].includes(value.toLowerCase())) continue;
-    throw new JettisonError('engine/no-scan', `Packages of the build context and of other stages are not listed yet: ${name}=${value}`, {
-      hint: `Only those of the result are: "--build-arg ${name}=false", or build the stage with --target and --sbom`,
-    });
-  }
 }

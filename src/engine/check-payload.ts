@@ -11,7 +11,7 @@ import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import type { CheckedFinding, Fix, PayloadCheck } from './payload-requests.ts';
 import { copiedLayers, finalStage, fromWord, stagesOf, type StepFact } from './payload-steps.ts';
-import { snapshotOf } from './results.ts';
+import { isSnapshot, snapshotOf } from './results.ts';
 import { wishOf } from './start-settings.ts';
 
 /** What a container has other than its image. */
@@ -90,14 +90,14 @@ function describe({ layer, remedies, ...finding }: PayloadFinding, steps: readon
 }
 
 /** What a COPY takes for a pattern or for the end of a word is written as JSON, each on its own. */
-function fixOf({ stage, source, destination }: FoundRemedy): Fix {
+export function fixOf({ stage, source, destination }: FoundRemedy): Fix {
   const escaped = source.replaceAll(/[*?[\\]/gu, '\\$&');
   const paths = /[\s"$]/u.test(source + destination) ? JSON.stringify([escaped, destination]) : `${escaped} ${destination}`;
   return { stage, source, destination, line: `COPY --from=${stage} ${paths}` };
 }
 
 /** The newest build that made the image, as far as it is remembered. */
-async function pastSteps(
+export async function pastSteps(
   engine: Engine,
   { imageId }: ImageRecord,
 ): Promise<{ readonly steps: readonly StepFact[]; readonly dockerfile: string } | undefined> {
@@ -106,7 +106,8 @@ async function pastSteps(
   if (past === undefined) return undefined;
   const steps = builds.get(past.id).steps.map(({ text, stage, line, key, recordKey }): StepFact => {
     const record = [recordKey, key].flatMap((one) => (one === undefined ? [] : (engine.records.find(one) ?? [])))[0];
-    const snapshot = record?.resultId.startsWith('snapshot:') === true ? snapshotOf({ id: record.resultId }) : undefined;
+    const result = record && { id: record.resultId };
+    const snapshot = result && isSnapshot(result) ? snapshotOf(result) : undefined;
     return { text, stage: stage ?? undefined, line: line ?? undefined, snapshot };
   });
   return { steps, dockerfile: past.dockerfile };

@@ -19,6 +19,7 @@ import { newImageName } from './images.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import { inspectHealthCheck } from './container-health.ts';
 import { noteContainer, noteTags } from './note-events.ts';
+import { keepCommitOrigins } from './record-origins.ts';
 import type { Engine } from './open.ts';
 
 export type CommitRequest = {
@@ -90,9 +91,10 @@ async function commitOnce(
   return engine.database.transaction(() => {
     const record = engine.images.save({
       config: document.bytes,
-      layers: [...base.layers, ...(layer === undefined ? [] : [layer])],
+      layers: [...base.layers, ...(layer === undefined ? [] : [{ diffId: layer.diffId, size: layer.size }])],
       now: engine.now(),
     });
+    if (layer !== undefined) keepCommitOrigins(engine, record, { container, base, layer });
     engine.images.tag(record.imageId, name);
     return record.imageId;
   });
@@ -114,7 +116,7 @@ function configOf(spec: ContainerSpec, image: ContainerConfig): ContainerConfig 
   };
 }
 
-type NewLayer = { readonly diffId: Digest; readonly size: number };
+type NewLayer = { readonly diffId: Digest; readonly size: number; readonly snapshot: SnapshotId };
 
 /** A snapshot of its own, with copies of the files: the container goes on writing to its own. Undefined when it wrote nothing. */
 async function makeLayer(
@@ -134,7 +136,7 @@ async function makeLayer(
     if (chainId === undefined) return undefined;
     const top = await worker.unpackLayer({ parent, chainId, diffId, file, size, mediaType: mediaTypes.layer }, report, signal);
     engine.images.setSnapshot(chainId, top);
-    return { diffId, size: await layerSize(engine, top, signal) };
+    return { diffId, size: await layerSize(engine, top, signal), snapshot: top };
   } finally {
     rmSync(file, { force: true });
   }

@@ -9,6 +9,8 @@ export type Config = {
   readonly registries: RegistryConfig;
   /** What the build cache may take up: see keep-space.ts. */
   readonly cacheMax?: string;
+  /** Whether images go without what later layers of the same build hide, when nobody says: see fold-requests.ts. */
+  readonly fold?: 'auto' | 'off';
   /** How long a registry may keep us waiting, in milliseconds, and how often it is asked; undefined for the usual. */
   readonly network: {
     readonly connect?: number;
@@ -25,6 +27,7 @@ const seconds = v.pipe(v.number(), v.minValue(0.1), v.maxValue(3600));
 const shape = v.strictObject({
   registries: v.optional(v.unknown()),
   cacheMax: v.exactOptional(v.pipe(v.string(), v.check(isSpaceLimit, 'must be a size such as "10g" or "20%", or "none"'))),
+  fold: v.exactOptional(v.picklist(['auto', 'off'])),
   network: v.optional(
     v.strictObject({
       connectTimeout: v.exactOptional(seconds),
@@ -37,7 +40,7 @@ const shape = v.strictObject({
 });
 
 /**
- * Reads `file` if it is there: `{"registries": {...}, "cacheMax": "10g", "network": {"connectTimeout": 10, "answerTimeout": 30, "commitTimeout": 120, "idleTimeout": 60, "tries": 5}}`, times in
+ * Reads `file` if it is there: `{"registries": {...}, "cacheMax": "10g", "fold": "auto", "network": {"connectTimeout": 10, "answerTimeout": 30, "commitTimeout": 120, "idleTimeout": 60, "tries": 5}}`, times in
  * seconds. Throws `engine/bad-config` with the file's name and what is wrong in it.
  */
 export function readConfig(file: string): Config {
@@ -47,6 +50,7 @@ export function readConfig(file: string): Config {
     const { connectTimeout, answerTimeout, commitTimeout, idleTimeout, tries } = document.network ?? {};
     return {
       ...(document.cacheMax === undefined ? {} : { cacheMax: document.cacheMax }),
+      ...(document.fold === undefined ? {} : { fold: document.fold }),
       registries: decodeRegistryConfig(document.registries ?? {}),
       network: {
         ...(connectTimeout === undefined ? {} : { connect: connectTimeout * 1000 }),

@@ -1,4 +1,5 @@
 /** `--filter` of `ps`: docker's names. Filters of one name are alternatives, but for labels; those of different names all have to fit. */
+import { openedPorts } from '#execution/container/spec.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Container } from '#execution/container/store.ts';
 import { healthOf } from './container-health.ts';
@@ -90,7 +91,7 @@ function filterOf(engine: Engine, name: FilterName, value: string): Matches {
       return fromAncestor(engine, value);
     case 'expose': {
       const port = /\/(?:tcp|udp|sctp)$/u.test(value) ? value : `${value}/tcp`;
-      return ({ spec }) => spec.exposedPorts.includes(port);
+      return ({ spec }) => openedPorts(spec).includes(port);
     }
     case 'publish':
       return published(value);

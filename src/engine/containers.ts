@@ -150,7 +150,6 @@ async function lockForRemoval(engine: Engine, { id, state }: Container, signal: 
 }
 
 function stillRunning({ name }: Container): JettisonError {
-  return new JettisonError('engine/container-running', `Cannot remove container "${name}": container is running`, {
-    hint: 'Stop the container before removing or force remove: jettison rm -f',
-  });
+  const text = `cannot remove container "${name}": container is running: stop the container before removing or force remove`;
+  return new JettisonError('engine/container-running', text, { hint: `jettison rm -f ${name}` });
 }

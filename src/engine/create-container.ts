@@ -1,11 +1,11 @@
 /** `jettison create`, and the first half of `run`: finds the image, resolves what was asked for against its config, and enters the container. */
-import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import type { ContainerConfig } from '#formats/oci/image-config.ts';
 import { decodeImageConfig } from '#formats/oci/image-config.ts';
 import { matchPlatform, normalPlatform, platformRank, printPlatform } from '#formats/oci/platform.ts';
-import { familiarReference, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import { familiarReference, parseReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
+import { randomHex } from '#ground/base/random.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { imagesOf } from '#stores/image/indexes.ts';
 import { checkConfig, noSuchImage, type ImageRecord } from '#stores/image/store.ts';
@@ -33,7 +33,7 @@ export async function createContainer(engine: Engine, request: CreateRequest, re
   await checkPlatform(engine, { record, request }, report);
   checkConfig(record);
   const config = decodeImageConfig(record.config, record.imageId).config ?? {};
-  const id = randomBytes(32).toString('hex');
+  const id = randomHex(32);
   const spec = resolveSpec(request, { id, record, config, network: ofContainerById(engine, request.network) });
   let mounts: SpecMount[] = [];
   engine.database.transaction(() => {
@@ -88,7 +88,7 @@ async function findOrFetch(engine: Engine, request: CreateRequest, report: Repor
     if (other !== undefined) return other;
   }
   const reference = withDefaultTag(parseReference(request.image));
-  if (request.pull === 'never') throw noSuchImage(printReference(reference), 'Without --pull=never it is pulled');
+  if (request.pull === 'never') throw noSuchImage(familiarReference(reference), 'Without --pull=never it is pulled');
   report({ kind: 'note', text: `Unable to find image '${familiarReference(reference)}' locally` });
   const { record } = await fetchImage(engine, { reference, platform }, report, signal);
   return record;
@@ -126,7 +126,7 @@ function resolveSpec(
     imageId: record.imageId,
     ...commandOf(request, config),
     environment: [...mergeEnvironment([defaultPath, ...(config.Env ?? [])], request.environment)],
-    workingDirectory: request.workingDirectory ?? (config.WorkingDir || '/'),
+    workingDirectory: request.workingDirectory ?? config.WorkingDir ?? '',
     user: request.user ?? config.User ?? '',
     hostname: request.hostname ?? id.slice(0, 12),
     domainname: request.domainname ?? '',

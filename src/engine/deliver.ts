@@ -1,49 +1,100 @@
 /** What a build leaves behind: its images in the store, caches elsewhere, what `-o` asked for, and last the names. */
-import { decodeImageConfig } from '#formats/oci/image-config.ts';
 import { printPlatform } from '#formats/oci/platform.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import { noteTags } from './note-events.ts';
 import type { BuildOutcome, BuildRequest, OutputRequest } from './build-requests.ts';
-import { confirmUses } from './build-uses.ts';
+import { confirmUses, resultRemoved } from './build-uses.ts';
 import { builtImages, type BuiltImages } from './built-images.ts';
-import type { BuiltResult, Exporting } from './gather-cache.ts';
+import { foldMode, imageTop } from './fold-requests.ts';
+import type { BuiltResult, Exporting, FoldedResult } from './gather-cache.ts';
+import type { Solved } from '#execution/solver/contract.ts';
 import type { Engine } from './open.ts';
-import type { PayloadCheck } from './payload-requests.ts';
+import { lookAtNew, type Entering, type NewImages } from './new-images.ts';
 import { snapshotResult } from './results.ts';
 import { prepareImage } from './store-image.ts';
 
-export type Delivered = Pick<BuildOutcome, 'image' | 'names' | 'provenance' | 'payloads'>;
+export type Delivered = Pick<BuildOutcome, 'image' | 'names' | 'provenance' | 'payloads' | 'hidden' | 'ledgers'>;
 
-/** Images get their names (`tags`, in full) when all that can still fail is done. Throws what exporting or writing throws; then no name has moved. */
-export async function deliver(plain: Exporting, tags: readonly string[], signal: AbortSignal): Promise<Delivered> {
-  const { engine, request } = plain;
-  const { outputs } = request;
+/** One image, or one for each platform, under its names (in full). */
+export type Delivery = { readonly exporting: Exporting; readonly tags: readonly string[] };
+
+/**
+ * Images get their names when all that can still fail is done, for all deliveries: there is one for each target. Throws what exporting or writing throws; then no name
+ * has moved.
+ */
+export async function deliver(deliveries: readonly [Delivery, ...Delivery[]], signal: AbortSignal): Promise<readonly Delivered[]> {
+  const [first] = deliveries;
+  const { engine, request } = first.exporting;
   const targets = request.cacheTo.filter((target) => target.kind !== 'inline');
+  const canFail = deliveries.length > 1 || targets.length > 0 || (first.exporting.budgets ?? []).length > 0;
+  const entered: EnteredDelivery[] = [];
+  for (const delivery of deliveries) entered.push(await enterDelivery(delivery, canFail, signal));
+  await demandLimits(entered, signal);
+  if (targets.length > 0) {
+    // As they were built: folded or not, steps have the layers that they made.
+    const results = deliveries.flatMap(({ exporting }) => exporting.results);
+    await (await import('./export-cache.ts')).exportCaches({ ...first.exporting, results }, targets, signal);
+  }
+  const written: WrittenDelivery[] = [];
+  for (const each of entered) written.push(await writeDelivery(each, signal));
+  const named = written.flatMap(({ finish }) => finish ?? []);
+  if (named.length > 0) engine.database.transaction(() => named.forEach((finish) => finish()));
+  return written.map(({ delivered }) => delivered);
+}
+
+/** Of images that are more than they may be nothing goes anywhere. */
+async function demandLimits(entered: readonly EnteredDelivery[], signal: AbortSignal): Promise<void> {
+  const [first] = entered;
+  const { budgets = [] } = first?.exporting ?? {};
+  if (first === undefined || budgets.length === 0) return;
+  const { demandBudgets } = await import('./weigh-built.ts');
+  await demandBudgets(
+    first.exporting,
+    entered.flatMap(({ made }) => made?.ledgers ?? []),
+    budgets,
+    signal,
+  );
+}
+
+type EnteredDelivery = Delivery &
+  Pick<Delivered, 'provenance'> & { readonly made: Entered | undefined; readonly canFail: boolean; readonly isKept: boolean };
+
+async function enterDelivery({ exporting: built, tags }: Delivery, othersCanFail: boolean, signal: AbortSignal): Promise<EnteredDelivery> {
+  const { request } = built;
+  const { outputs } = request;
   const isTelling = request.attestations !== undefined || request.told !== undefined;
-  const canFail = outputs.length > 0 || targets.length > 0 || isTelling;
+  const canFail = othersCanFail || outputs.length > 0 || isTelling;
   const isKept = outputs.length === 0 || tags.length > 0 || outputs.some((output) => output.kind === 'image' && output.isStored);
-  const made = isKept || outputs.some(isOfImage) ? await enterImages(plain, { tags, canFail }, signal) : undefined;
-  const { provenance, ...said } = isTelling ? await tell(plain, made?.images ?? [], signal) : { provenance: [] };
-  const exporting = { ...plain, ...said };
-  const payloads = made?.payloads ?? [];
-  if (targets.length > 0) await (await import('./export-cache.ts')).exportCaches(exporting, targets, signal);
+  const isImage = isKept || outputs.some(isOfImage);
+  const exporting = isImage && foldMode(built.engine, request) === 'auto' ? await foldAll(built, signal) : built;
+  const made = isImage ? await enterImages(exporting, { tags, canFail }, signal) : undefined;
+  const { provenance, ...said } = isTelling ? await tell(exporting, made?.images ?? [], signal) : { provenance: [] };
+  return { exporting: { ...exporting, ...said }, tags, made, canFail, isKept, provenance };
+}
+
+/** `finish`: what is left to be done in the store; undefined for nothing. */
+type WrittenDelivery = { readonly delivered: Delivered; readonly finish: (() => void) | undefined };
+
+async function writeDelivery(entered: EnteredDelivery, signal: AbortSignal): Promise<WrittenDelivery> {
+  const { exporting, tags, made, canFail, isKept, provenance } = entered;
+  const { payloads, hidden } = made ?? { payloads: [], hidden: [] };
+  const ledgers = made?.isTold === true ? made.ledgers : [];
   const built = made && builtImages(exporting, made.images, { names: tags });
-  if (outputs.length === 0) {
-    if (canFail && built !== undefined) engine.database.transaction(() => name(exporting, built, tags));
-    return { image: built && describe(exporting, built, { isKept, manifest: undefined }), names: tags, provenance, payloads };
+  if (exporting.request.outputs.length === 0) {
+    const finish = canFail && built !== undefined ? (): void => name(exporting, built, tags) : undefined;
+    const image = built && describe(exporting, built, { isKept, manifest: undefined });
+    return { delivered: { image, names: tags, provenance, payloads, hidden, ledgers }, finish };
   }
   const written = await (await import('./outputs.ts')).writeOutputs(exporting, { images: made?.images ?? [], tags }, signal);
-  engine.database.transaction(() => {
-    if (built === undefined) return confirm(exporting);
-    const kept = isKept ? (written.stored ?? built) : undefined;
-    if (kept !== undefined) name(exporting, kept, [...new Set([...tags, ...written.storedNames])]);
-    removeUnnamed(exporting, [...(made?.isNew ?? []), ...written.isNew], kept);
-  });
+  const image = built && describe(exporting, written.first ?? built, { isKept, manifest: written.manifest });
   return {
-    image: built && describe(exporting, written.first ?? built, { isKept, manifest: written.manifest }),
-    names: [...new Set([...tags, ...written.names])],
-    provenance,
-    payloads,
+    delivered: { image, names: [...new Set([...tags, ...written.names])], provenance, payloads, hidden, ledgers },
+    finish: () => {
+      if (built === undefined) return confirm(exporting);
+      const kept = isKept ? (written.stored ?? built) : undefined;
+      if (kept !== undefined) name(exporting, kept, [...new Set([...tags, ...written.storedNames])]);
+      removeUnnamed(exporting, [...(made?.isNew ?? []), ...written.isNew], kept);
+    },
   };
 }
 
@@ -82,8 +133,9 @@ function removeUnnamed({ engine }: Exporting, made: readonly ImageRecord['imageI
   for (const imageId of made) if (!stay.has(imageId) && engine.images.get(imageId)?.names.length === 0) engine.images.remove(imageId);
 }
 
-function confirm({ engine, results, solved }: Exporting): void {
-  confirmUses(engine, solved && { ...solved, results: results.map(({ top }) => snapshotResult(top)) });
+function confirm({ engine, results, solved, isFurther }: Exporting): void {
+  const vertices: Solved['vertices'] = isFurther === true || solved === undefined ? new Map() : solved.vertices;
+  confirmUses(engine, solved && { vertices, results: results.map(({ top }) => snapshotResult(top)) });
 }
 
 function name({ engine }: Exporting, { main, index, images, formOf }: BuiltImages, names: readonly string[]): void {
@@ -96,13 +148,8 @@ function name({ engine }: Exporting, { main, index, images, formOf }: BuiltImage
 }
 
 /** `isNew`: those that were not there before. */
-type Entered = {
-  readonly images: readonly ImageRecord[];
-  readonly isNew: readonly ImageRecord['imageId'][];
-  readonly payloads: readonly PayloadCheck[];
-};
+type Entered = Omit<NewImages, 'keep'> & { readonly images: readonly ImageRecord[]; readonly isNew: readonly ImageRecord['imageId'][] };
 
-type Entering = Awaited<ReturnType<typeof prepareImage>>;
 type Naming = { readonly tags: readonly string[]; readonly canFail: boolean };
 
 /** All of them, or none; without names where something else can still fail. */
@@ -110,52 +157,39 @@ async function enterImages(exporting: Exporting, { tags, canFail }: Naming, sign
   const { engine, results, stepImages } = exporting;
   const entering: Entering[] = [];
   for (const result of results) entering.push(await prepare(exporting, result, signal));
-  const payloads = await checkNew(exporting, entering, tags, signal);
+  const { keep, ...found } = await lookAtNew(exporting, { entering, tags }, signal);
   return engine.database.transaction(() => {
     confirm(exporting);
+    for (const { folded } of results) if (folded !== undefined) demandFolded(engine, folded);
     const isNew = entering.flatMap(({ imageId }) => (engine.images.get(imageId) === undefined ? [imageId] : []));
     const images = entering.map(({ enter }) => enter());
+    keep();
     name(exporting, builtImages(exporting, images), canFail ? [] : tags);
     const [first] = images;
     if (first !== undefined) stepImages?.entered(first.imageId);
-    return { images, isNew, payloads };
+    return { images, isNew, ...found };
   });
 }
 
-type Made = { readonly result: BuiltResult } & Pick<Entering, 'imageId' | 'config'>;
-
-/** A build that makes nothing new loads nothing for this, unless it is told to fail. */
-async function checkNew(
-  exporting: Exporting,
-  entering: readonly Entering[],
-  tags: readonly string[],
-  signal: AbortSignal,
-): Promise<readonly PayloadCheck[]> {
-  const { engine, results, request } = exporting;
-  if (request.check === undefined || request.check === 'off') return [];
-  const made = results.flatMap((result, at): readonly Made[] => {
-    const image = entering[at];
-    return image === undefined ? [] : [{ result, imageId: image.imageId, config: image.config }];
-  });
-  const images = request.check === 'error' ? made : await withNewStart(engine, made, tags);
-  return images.length === 0 ? [] : await (await import('./check-built.ts')).checkBuilt(exporting, images, signal);
+/** Each result with layers that hide nothing of each other. */
+async function foldAll(exporting: Exporting, signal: AbortSignal): Promise<Exporting> {
+  const { foldResult } = await import('./fold-image.ts');
+  const results: BuiltResult[] = [];
+  for (const result of exporting.results) results.push(await foldResult(exporting.engine, result, signal));
+  return { ...exporting, results };
 }
 
-/** Those that the store does not have, and that start otherwise than what is called by the first of the names: where a label alone is another, no worker has to be started. */
-async function withNewStart({ images }: Engine, made: readonly Made[], [tag]: readonly string[]): Promise<readonly Made[]> {
-  const isNew = made.filter(({ imageId }) => images.get(imageId) === undefined);
-  const before = isNew.length === 0 || tag === undefined ? undefined : images.find(tag);
-  if (before === undefined) return isNew;
-  const { startSame } = await import('./start-settings.ts');
-  const known = decodeImageConfig(before.config, before.imageId);
-  return isNew.filter(({ config }) => !startSame(config, known));
+/** What was folded may have been pruned since. Throws `engine/result-removed`. */
+function demandFolded({ foldedChains }: Engine, { built, top }: FoldedResult): void {
+  const known = foldedChains.find(built);
+  if (known === undefined || known.top !== top) throw resultRemoved();
 }
 
 async function prepare(exporting: Exporting, result: BuiltResult, signal: AbortSignal): ReturnType<typeof prepareImage> {
   const { engine, request } = exporting;
   const inline = { result, isTelling: isInlineTelling(request) };
   const addMembers = async () => await (await import('./export-cache.ts')).inlineCache(exporting, inline, signal);
-  return await prepareImage(engine, { ...result, ...(isInlineWanted(request) ? { addMembers } : {}) }, signal);
+  return await prepareImage(engine, { ...result, top: imageTop(result), ...(isInlineWanted(request) ? { addMembers } : {}) }, signal);
 }
 
 function isInlineTelling({ cacheTo }: BuildRequest): boolean {

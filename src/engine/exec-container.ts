@@ -1,5 +1,5 @@
 /** `exec`: one more process in a container that runs. */
-import { randomBytes } from 'node:crypto';
+import { randomHex } from '#ground/base/random.ts';
 import { isCode } from '#ground/base/errors.ts';
 import { startOf } from '#ground/base/process-identity.ts';
 import type { TerminalSize } from '#execution/worker/contract.ts';
@@ -58,7 +58,7 @@ function noteExec(
   container: Container,
   { words, exec }: { readonly words: readonly string[]; readonly exec: ExecProcess },
 ): void {
-  const execID = randomBytes(32).toString('hex');
+  const execID = randomHex(32);
   noteContainer(engine, container, `exec_create: ${words.join(' ')}`, { execID });
   noteContainer(engine, container, `exec_start: ${words.join(' ')}`, { execID });
   const noteEnd = (code: number): void => noteContainer(engine, container, 'exec_die', { execID, exitCode: String(code) });

@@ -7,14 +7,16 @@ import type { Digest } from '#ground/base/digest.ts';
 import { findRun } from '#execution/cache/exported.ts';
 import type { CacheRecord } from '#execution/cache/records.ts';
 import type { Solved } from '#execution/solver/contract.ts';
-import type { SnapshotId } from '#execution/worker/contract.ts';
+import type { HiddenLayer, LayersAbove, SnapshotId } from '#execution/worker/contract.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
 import type { Statements } from './attestations.ts';
 import type { BaseImages } from './base-images.ts';
 import type { BuildCaches } from './build-caches.ts';
 import type { ImportedCache } from './import-cache.ts';
+import { imageTop } from './fold-requests.ts';
 import { layersOfChain } from './layer-chains.ts';
 import type { BuildSource } from './build-source.ts';
+import type { BudgetLimit } from './ledger-requests.ts';
 import type { RemoteSources } from './remote-sources.ts';
 import type { Engine } from './open.ts';
 import type { Recording } from './record-build.ts';
@@ -30,12 +32,16 @@ export type Exporting = {
   /** What was made, one for each platform. */
   readonly results: readonly BuiltResult[];
   readonly solved: Solved | undefined;
+  /** Another target of the same build counts what was used. */
+  readonly isFurther?: boolean;
   readonly caches: BuildCaches;
   readonly memory: Recording['memory'];
   readonly report: Report;
   readonly stepImages?: StepImages | undefined;
   /** What the build was made from. */
   readonly origin: BuildOrigin;
+  /** What the images may weigh. */
+  readonly budgets?: readonly BudgetLimit[] | undefined;
   /** What is said about each image, in the order of the results; undefined for nothing. */
   readonly statements?: readonly Statements[] | undefined;
 };
@@ -52,8 +58,24 @@ export type BuildOrigin = Pick<Recording, 'id' | 'startedAt'> & {
 export type BuiltResult = {
   readonly platform: Platform;
   readonly drafted: FrontendResult;
-  /** Its files. */
+  /** Its files, as they were built. */
   readonly top: SnapshotId | undefined;
+  /** What else packages are to be listed of. */
+  readonly scans: readonly MadeScan[];
+  /** As the image is to have them, where that is other layers (`--fold`); then `drafted` speaks of those. */
+  readonly folded?: FoldedResult;
+};
+
+/** Files that are no part of an image; `digest`: of the step that made them, undefined where there is none. */
+export type MadeScan = { readonly name: string; readonly digest: Digest | undefined; readonly top: SnapshotId | undefined };
+
+export type FoldedResult = {
+  readonly top: SnapshotId | undefined;
+  readonly built: LayersAbove;
+  /** What made the layers that were built, bottom first. */
+  readonly layers: FrontendResult['layers'];
+  /** What is not in the image, by the layers that were built; undefined where they were folded before. */
+  readonly hidden?: readonly HiddenLayer[];
 };
 
 /** A blob in a cache elsewhere. */
@@ -107,7 +129,8 @@ export async function gatherResults(
 }
 
 /** DiffIDs of the image to be, bottom first. */
-export async function finalLayers(engine: Engine, { top }: BuiltResult, signal: AbortSignal): Promise<readonly Digest[]> {
+export async function finalLayers(engine: Engine, result: BuiltResult, signal: AbortSignal): Promise<readonly Digest[]> {
+  const top = imageTop(result);
   return top === undefined ? [] : (await layersIn(engine, top, signal)).map(({ diffId }) => diffId);
 }
 

@@ -231,7 +231,7 @@ function requestOf({ id, spec }: Container, { image, snapshot, network }: Parts)
     arguments: spec.arguments,
     environment: spec.environment,
     user: spec.user,
-    workingDirectory: spec.workingDirectory,
+    workingDirectory: spec.workingDirectory || '/',
     hostname: network.hostname ?? spec.hostname,
     network: network.runtime,
     naming: { addresses: network.addresses, resolvConf: network.resolvConf },

@@ -1,8 +1,9 @@
 /** The files of an image, without a container: `unpack`, `cp --from`, `image diff`. */
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Report } from '#formats/progress/event.ts';
 import { asByteString } from '#ground/base/byte-string.ts';
-import { JettisonError } from '#ground/base/errors.ts';
+import { JettisonError, messageOf } from '#ground/base/errors.ts';
 import { checkConfig, type ImageRecord } from '#stores/image/store.ts';
 import type { Exported, FileChange, SnapshotId } from '#execution/worker/contract.ts';
 import type { FilesWorker } from './container-files.ts';
@@ -21,11 +22,11 @@ export type UnpackImageRequest = ImageChoice & {
   readonly keepsOwners: boolean;
 };
 
-/** Makes a folder the root of an image's files. Throws `image/not-found`, `oci/no-such-platform`, `engine/not-empty`, `layer/...`; what was made before that stays. */
+/** Makes a folder the root of an image's files. Throws `image/not-found`, `oci/no-such-platform`, `engine/not-empty`, `layer/...`; what was made before that is removed, but for the folder itself where it was there. */
 export async function unpackTo(engine: Engine, request: UnpackImageRequest, report: Report, signal: AbortSignal): Promise<Exported> {
   const record = chooseImage(engine, request);
   const { folder: path, keepsOwners } = request;
-  checkEmpty(path);
+  const wasThere = checkEmpty(path);
   const unpack = async (): Promise<Exported> => {
     const snapshot = await unpackImage(engine, record, report, signal);
     const worker = await engine.worker(signal);
@@ -33,14 +34,30 @@ export async function unpackTo(engine: Engine, request: UnpackImageRequest, repo
     return await worker.exportTree({ trees: [{ snapshot }], path: asByteString(''), to }, report, signal);
   };
   engine.hold();
-  return await withoutLostSnapshots(engine, unpack, report, signal);
+  try {
+    return await withoutLostSnapshots(engine, unpack, report, signal);
+  } catch (error) {
+    removeMade(path, wasThere, report);
+    throw error;
+  }
 }
 
-/** What was there would be taken for the image's. */
-function checkEmpty(folder: string): void {
+/** Half an image is nobody's wish. Where it cannot be removed it is said that it is there. */
+function removeMade(folder: string, wasThere: boolean, report: Report): void {
   if (!existsSync(folder)) return;
+  try {
+    const made = wasThere ? readdirSync(folder).map((name) => join(folder, name)) : [folder];
+    for (const path of made) rmSync(path, { recursive: true });
+  } catch (error) {
+    report({ kind: 'note', text: `What was made in "${folder}" is not the whole image, and cannot be removed: ${messageOf(error)}` });
+  }
+}
+
+/** What was there would be taken for the image's. False where there is no folder yet. */
+function checkEmpty(folder: string): boolean {
+  if (!existsSync(folder)) return false;
   const isFolder = statSync(folder).isDirectory();
-  if (isFolder && readdirSync(folder).length === 0) return;
+  if (isFolder && readdirSync(folder).length === 0) return true;
   throw new JettisonError('engine/not-empty', isFolder ? `"${folder}" is not empty` : `"${folder}" is no folder`, {
     hint: 'Name a folder that is not there yet',
   });

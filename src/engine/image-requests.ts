@@ -54,6 +54,8 @@ export type PushRequest = {
   readonly compression: 'tar' | 'gzip' | 'zstd' | 'estargz' | undefined;
   /** gzip and estargz 1 to 9, zstd 1 to 19. */
   readonly level?: number;
+  /** The list of where each file came from is pushed, too, with so much in it. */
+  readonly origins?: 'min' | 'max' | undefined;
 };
 
 /** The manifest that the registry has now: its digest, and its size in bytes. */

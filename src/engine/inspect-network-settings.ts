@@ -99,7 +99,7 @@ function portsOf({ id, state, spec }: Container, store: NetworkStore): JsonObjec
 }
 
 /** As Go writes the keys of maps. */
-function inOrder<T extends Json>(values: Readonly<Record<string, T>>): Readonly<Record<string, T>> {
+export function inOrder<T extends Json>(values: Readonly<Record<string, T>>): Readonly<Record<string, T>> {
   return Object.fromEntries(Object.entries(values).toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }
 

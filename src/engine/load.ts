@@ -59,7 +59,7 @@ async function ingest(engine: Engine, { chunks, size, digest }: Pick<ArchivedLay
     return await engine.content.ingest(chunks(), { size, ...(digest === undefined ? {} : { digest }) }, signal);
   } catch (error) {
     if (!isCode(error, 'content/wrong-digest')) throw error;
-    throw badArchive(`a layer has other content than its digest says. ${error.message}`, error);
+    throw badArchive(`a layer has other content than its digest says. ${error.message}`, { cause: error });
   }
 }
 

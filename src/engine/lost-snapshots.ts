@@ -15,7 +15,8 @@ export async function withoutLostSnapshots<T>(engine: Engine, work: () => Promis
   try {
     return await work();
   } catch (error) {
-    if (isCode(error, 'engine/result-removed')) return await work();
+    // What is missing has been forgotten already: by others, or by who writes images, which does not know how one is built.
+    if (isCode(error, 'engine/result-removed') || isCode(error, 'engine/missing-layer')) return await work();
     if (!isCode(error, 'snapshot/not-found') && !isCode(error, 'snapshot/folder-missing')) throw error;
     // Where none is found, a prune that was under way has forgotten it itself.
     await forgetLost(engine, report, signal);
@@ -33,7 +34,7 @@ export async function forgetLostInCrash(engine: Engine, report: Report, signal: 
 }
 
 async function forgetLost(engine: Engine, report: Report, signal: AbortSignal): Promise<void> {
-  const remembered = new Set(engine.images.snapshots().map(parseSnapshotId));
+  const remembered = new Set([...engine.images.snapshots().map(parseSnapshotId), ...engine.foldedChains.snapshots()]);
   for (const record of engine.records.list()) {
     const snapshot = snapshotOf({ id: record.resultId });
     if (snapshot !== undefined) remembered.add(snapshot);

@@ -31,6 +31,7 @@ import { clearDeadLeases, isLeaseHeld, listLeases, takeLease, type Lease } from 
 import { openDatabase, type Database } from '#stores/db/open.ts';
 import { indexTables, openIndexStore, type IndexStore } from '#stores/image/indexes.ts';
 import { manifestListTables } from '#stores/image/manifest-lists.ts';
+import { ledgerTables } from '#stores/image/ledger-tables.ts';
 import { openOriginals, originalTables, type OriginalStore } from '#stores/image/originals.ts';
 import { lineageTables, openImageLineage, type ImageLineage } from '#stores/image/lineage.ts';
 import {
@@ -39,6 +40,7 @@ import {
   madeHereColumn,
   manifestFormTables,
   openImageStore,
+  originTables,
   type ImageStore,
 } from '#stores/image/store.ts';
 import { openEventRecord, type EventRecord } from '#stores/events/record.ts';
@@ -48,6 +50,7 @@ import { openVolumeStore, volumeTables, type VolumeStore } from '#stores/volume/
 import { readConfig, type Config } from './config.ts';
 import { copiedNameTables, openCopiedNames, type CopiedNames } from './copied-names.ts';
 import { imageMountTables } from './mounted-images.ts';
+import { foldedChainTables, openFoldedChains, type FoldedChains } from './folded-chains.ts';
 import { layerChainTables, openLayerChains, type LayerChains } from './layer-chains.ts';
 import { tellingVolumes } from './note-events.ts';
 import { findPaths, type Paths } from './paths.ts';
@@ -75,6 +78,7 @@ export type Engine = AsyncDisposable & {
   readonly lineage: ImageLineage;
   readonly copiedNames: CopiedNames;
   readonly layerChains: LayerChains;
+  readonly foldedChains: FoldedChains;
   readonly containers: ContainerStore;
   /** Networks of containers; opened by the first who asks. */
   networks(): Promise<NetworkStore>;
@@ -149,7 +153,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const waits = createWaits(report, now);
   const leases = join(paths.store, 'leases');
   let lease: Lease | undefined;
-  const tending = createTending(paths.store, options);
+  const tending = createTending(paths, options);
   // A command that was killed and its worker may have left more than this: whoever tends the store clears it up.
   if (clearDeadLeases(leases)) tending.leaveMark();
   opened.defer(async () => {
@@ -202,7 +206,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     hold();
     const { openInnerWorker } = await import('#execution/worker/inner.ts');
     const given = { store: paths.store, tree: wish.tree ?? 'auto', now, report, network: outer } as const;
-    return await openInnerWorker({ ...given, before: async () => await tending.prepare() }, signal);
+    const inner = await openInnerWorker(given, signal);
+    if (inner !== undefined) tending.look();
+    return inner;
   };
   const dismissWorker = (): void => {
     if (worker === undefined) return;
@@ -237,6 +243,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     lineage: openImageLineage(database),
     copiedNames: openCopiedNames(database),
     layerChains: openLayerChains(database),
+    foldedChains: openFoldedChains(database),
     containers,
     networks: async () => {
       networks ??= import('#execution/network/store.ts').then(({ openNetworkStore }) => openNetworkStore(database, containers.isHeld, now));
@@ -338,6 +345,9 @@ function openEngineDatabase(paths: Paths): Database {
       failedStepTables,
       blobAnnotationsColumn,
       imageMountTables,
+      originTables,
+      foldedChainTables,
+      ledgerTables,
     ],
   });
 }

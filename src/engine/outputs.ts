@@ -143,7 +143,9 @@ async function showStep<T>(exporting: Exporting, output: OutputRequest, work: (s
   const { engine, report, request } = exporting;
   if (output.kind === 'none' || (output.kind === 'image' && !output.isPushed)) return await work(() => undefined);
   const title = titles[output.kind];
-  const step = { vertex: digestOf(`${title} ${request.outputs.indexOf(output)}`), text: output.kind === 'image' ? 'pushing image' : title };
+  const whose = request.targets === undefined ? '' : ` of ${request.target ?? ''}`;
+  const text = `${output.kind === 'image' ? 'pushing image' : title}${whose}`;
+  const step = { vertex: digestOf(`${title} ${request.outputs.indexOf(output)}${whose}`), text };
   return await showAsStep(
     { engine, report, step },
     async () =>

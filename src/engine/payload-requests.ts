@@ -29,3 +29,14 @@ export type CheckedFinding = Omit<Finding, 'remedies'> & {
 
 /** A file of a stage that is missing in the image, and the instruction that brings it. */
 export type Fix = { readonly stage: string; readonly source: string; readonly destination: string; readonly line: string };
+
+/** Of the build that made an image: each `COPY --libs`, and the plain instructions that copy the same. */
+export type PlainCopies = {
+  readonly dockerfile: string;
+  readonly copies: readonly {
+    readonly instruction: string;
+    readonly stage: string | undefined;
+    readonly line: number | undefined;
+    readonly lines: readonly string[];
+  }[];
+};

@@ -48,7 +48,8 @@ export function fromWord(stage: string): string {
   return /^stage-(?<number>\d+)$/u.exec(stage)?.groups?.['number'] ?? stage;
 }
 
-function fromOf(text: string): string | undefined {
+/** What `--from` of a COPY says, in lower case. */
+export function fromOf(text: string): string | undefined {
   const word = /^COPY(?:\s+--[\w-]+(?:=\S*)?)*?\s+--from=(?<name>\S+)/iu.exec(text)?.groups?.['name'];
   return word?.toLowerCase();
 }

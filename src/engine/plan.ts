@@ -5,7 +5,6 @@
 import { digestOf } from '#ground/base/digest.ts';
 import type { SourceImageOp } from '#formats/graph/op.ts';
 import type { Edge, Vertex } from '#formats/graph/vertex.ts';
-import { dockerfileFrontend } from '#languages/dockerfile/frontend.ts';
 import { openStatCache } from '#stores/context/stat-cache.ts';
 import type { BuildStep } from '#execution/builds/past-build.ts';
 import { durationOf } from '#execution/builds/timing.ts';
@@ -17,12 +16,12 @@ import { createBaseImages, type BaseImages } from './base-images.ts';
 import { createBuildContexts } from './build-contexts.ts';
 import { contextFolders, readBuildSource, type BuildSource } from './build-source.ts';
 import { createDrivers } from './drivers.ts';
-import { frontendOptions } from './frontend-options.ts';
 import { openContext, type OpenContext } from './open-context.ts';
 import type { Engine } from './open.ts';
 import { fullNames, projectOf } from './record-build.ts';
 import type { BuildPlan, BuildRequest, PlannedStep } from './build-requests.ts';
-import { platformsOf } from './platform.ts';
+import { requestsOf } from './targets.ts';
+import { draftOthers, goalsOf, stageDrafter, type DraftedStage } from './other-stages.ts';
 import { lazyRemoteSources } from './remote-sources.ts';
 import { createSecretGuard } from './secret-guard.ts';
 import { openSshAgents } from './ssh.ts';
@@ -87,12 +86,14 @@ export async function openForeseeing(engine: Engine, request: BuildRequest, sign
 export async function planBuild(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<BuildPlan> {
   await using foreseeing = await openForeseeing(engine, request, signal);
   const { source, context, bases, warnings } = foreseeing;
-  const goals: Edge[] = [];
-  for (const platform of platformsOf(request)) {
-    const { goal } = await dockerfileFrontend(source.text, frontendOptions(request, source, platform), bases, signal);
-    if (goal !== undefined) goals.push(goal);
-  }
-  if (goals.length === 0) return { file: source.name, steps: [], expected: 0, atMost: 0, pull: 0, warnings: [] };
+  const draftStage = stageDrafter({ request, source, bases }, signal);
+  const requests = requestsOf(request);
+  const main: DraftedStage[] = [];
+  for (const { target } of requests) main.push(...(await draftStage(target)));
+  const others = await draftOthers({ ...request, targets: requests.flatMap(({ target }) => target ?? []) }, main, draftStage);
+  const { unbuilt } = others;
+  const goals = [...main.flatMap(({ drafted }) => drafted.goal ?? []), ...goalsOf(others)];
+  if (goals.length === 0) return { file: source.name, steps: [], expected: 0, atMost: 0, pull: 0, unbuilt, warnings: [] };
   const foreseen = await foreseeing.foresee(goals, signal);
   const tags = fullNames(request.tags);
   const builds = await engine.builds();
@@ -108,6 +109,7 @@ export async function planBuild(engine: Engine, request: BuildRequest, signal: A
     expected: time(['run']),
     atMost: time(['run', 'unknown']),
     pull: bytesToPull(engine, foreseen, bases),
+    unbuilt,
     warnings,
   };
 }

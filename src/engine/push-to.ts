@@ -26,7 +26,12 @@ export async function pushTo(
   const form = askedForm(request);
   engine.hold();
   if (to.kind === 'docker')
-    return await pushAs(engine, { main, index, reference: withDefaultTag(parseReference(to.reference)), form }, report, signal);
+    return await pushAs(
+      engine,
+      { main, index, reference: withDefaultTag(parseReference(to.reference)), form, origins: request.origins },
+      report,
+      signal,
+    );
   const write = async (record: ImageRecord, beside: NewIndex | undefined, layers?: BlobForm): Promise<PushedImage> => {
     const image = { record, index: beside, ...namedIn(to) };
     return only(

@@ -23,7 +23,7 @@ export async function push(engine: Engine, request: PushRequest, report: Report,
   const index = request.platform === undefined ? engine.indexes.find(name) : undefined;
   const main =
     index === undefined && request.platform !== undefined ? findForPlatform(engine, name, request.platform) : findImage(engine, name);
-  return await pushAs(engine, { main, index, reference, form: askedForm(request) }, report, signal);
+  return await pushAs(engine, { main, index, reference, form: askedForm(request), origins: request.origins }, report, signal);
 }
 
 /** `isAsked`: somebody has said how layers are to be. */
@@ -32,18 +32,25 @@ export function askedForm({ compression, level }: PushRequest): WantedForm & { r
   return { format: compression ?? 'gzip', ...(level === undefined ? {} : { level }), isAsked };
 }
 
-type AskedPush = Omit<ImagesToPush, 'form' | 'formOf'> & { readonly form: ReturnType<typeof askedForm> };
+type AskedPush = Omit<ImagesToPush, 'form' | 'formOf'> & {
+  readonly form: ReturnType<typeof askedForm>;
+  readonly origins?: PushRequest['origins'];
+};
 
 /** Under any name, which the images need not have here. Throws as `push`. */
 export async function pushAs(
   engine: Engine,
-  { main, index, reference, form }: AskedPush,
+  { main, index, reference, form, origins }: AskedPush,
   report: Report,
   signal: AbortSignal,
 ): Promise<PushedImage> {
   using _ = engine.waits.toldTo(report);
   const made = form.format === 'estargz' ? await pushEstargz() : await pushImages(engine, { main, index, reference, form }, report, signal);
   if (form.format !== 'estargz') noteManifests(engine, reference, made);
+  if (origins !== undefined) {
+    const { pushOrigins } = await import('./push-origins.ts');
+    await pushOrigins(engine, { pushed: made, reference, detail: origins }, report, signal);
+  }
   noteImage(engine, 'push', familiarReference(reference), printReference(reference));
   return { digest: made.top.digest, size: made.top.bytes.length };
 

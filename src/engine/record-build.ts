@@ -68,7 +68,7 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
         names: [...tags],
         dockerfile: source.name,
         context: shownContext(request),
-        target: request.target ?? null,
+        target: request.targets?.map(({ target }) => target).join(',') ?? request.target ?? null,
         platform: request.platforms.length === 0 ? null : request.platforms.join(','),
       },
       asked: () => {
@@ -111,7 +111,10 @@ export function recordBuild(engine: Engine, recorded: Recorded, report: Report):
         readBytes,
         pulledBytes: build.pulledBytes,
       };
-      return { id: build.id, timing, why: build.why };
+      const unreached = build.steps
+        .filter((step) => step.state === 'waiting' && step.isPart !== true && step.step !== null && !/^from\s/iu.test(step.text))
+        .map(({ text, stage, line }) => ({ text, stage, line }));
+      return { id: build.id, timing, why: build.why, ...(unreached.length === 0 ? {} : { unreached }) };
     },
   };
 }

@@ -103,16 +103,24 @@ async function configOf(engine: Engine, reference: Reference, manifest: Manifest
   return { platform, json: inOrder(jsonOf(bytes)) };
 }
 
+const historyMembers = ['created', 'created_by', 'author', 'comment', 'empty_layer'];
 const imageMembers = ['created', 'author', 'architecture', 'os', 'os.version', 'os.features', 'variant', 'config', 'rootfs', 'history'];
 
 /** Buildx reads a configuration into its own form and writes it in that one's order, without what else stands there. */
 function inOrder(image: Json): Json {
-  if (image === null || typeof image !== 'object' || Array.isArray(image)) return image;
-  const members = new Map(Object.entries(image));
+  const ordered = membersOf(image, imageMembers);
+  const { history } = ordered;
+  return Array.isArray(history) ? { ...ordered, history: history.map((entry: Json) => membersOf(entry, historyMembers)) } : ordered;
+}
+
+function membersOf(value: Json, names: readonly string[]): Members {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return {};
+  const members = new Map(Object.entries(value));
   return Object.fromEntries(
-    imageMembers.flatMap((name) =>
-      members.has(name) ? [[name, name === 'created' ? asGoWrites(members.get(name)) : (members.get(name) ?? null)]] : [],
-    ),
+    names.flatMap((name) => {
+      const member = members.get(name);
+      return member === undefined ? [] : [[name, name === 'created' ? asGoWrites(member) : member]];
+    }),
   );
 }
 

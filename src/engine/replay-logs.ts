@@ -1,5 +1,5 @@
 /** `build --replay`: a step that is found in the cache says once more what it said when it ran. */
-import { cacheKey } from '#execution/cache/key.ts';
+import { cacheKey, type CacheKey } from '#execution/cache/key.ts';
 import { readLogNow } from '#execution/builds/read-log.ts';
 import type { BuildStore } from '#execution/builds/store.ts';
 import type { SolvedVertex, SolveObserver } from '#execution/solver/contract.ts';
@@ -28,8 +28,11 @@ export function replayLogs(builds: Pick<BuildStore, 'keyOf'>, folder: string, re
     },
     observer: {
       missed: () => undefined,
-      solved: ({ digest }, solved) => {
-        logs.set(digest, logOf(solved, builds));
+      solved: ({ digest, op, label }, solved) => {
+        const log = logOf(solved, builds);
+        logs.set(digest, log);
+        if (log === undefined && op.kind === 'exec' && solved.state !== 'ran' && !isKnown(solved, builds))
+          report({ kind: 'note', text: `It did not run here, so what it said is not kept: ${label.text}` });
         const event = waiting.get(digest);
         waiting.delete(digest);
         if (event !== undefined) tell(event);
@@ -38,7 +41,17 @@ export function replayLogs(builds: Pick<BuildStore, 'keyOf'>, folder: string, re
   };
 }
 
-function logOf({ lookedUpBy, key }: SolvedVertex, builds: Pick<BuildStore, 'keyOf'>): string | undefined {
-  const keys = [...lookedUpBy.map(cacheKey), ...(key === undefined ? [] : [key])];
-  return keys.map((one) => builds.keyOf(one)?.log).find((log) => log != null);
+/** It ran in this store, whether it said something or not. */
+function isKnown(solved: SolvedVertex, builds: Pick<BuildStore, 'keyOf'>): boolean {
+  return keysOf(solved).some((key) => builds.keyOf(key) !== undefined);
+}
+
+function keysOf({ lookedUpBy, key }: SolvedVertex): readonly CacheKey[] {
+  return [...lookedUpBy.map(cacheKey), ...(key === undefined ? [] : [key])];
+}
+
+function logOf(solved: SolvedVertex, builds: Pick<BuildStore, 'keyOf'>): string | undefined {
+  return keysOf(solved)
+    .map((one) => builds.keyOf(one)?.log)
+    .find((log) => log != null);
 }

@@ -1,8 +1,9 @@
 /** `jettison replay`: is what a tutorial shows what its reader sees? */
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import { readAtMost } from '#ground/base/read-at-most.ts';
 import { makeFolders } from '#ground/base/make-folders.ts';
 import { readTutorial } from '#languages/tutorial/read.ts';
 import type { Tutorial } from '#languages/tutorial/tutorial.ts';
@@ -99,8 +100,9 @@ function open(file: string, currentFolder: string): { readonly path: string; rea
 
 function readText(path: string): string {
   try {
-    if (statSync(path).size > longest) throw new JettisonError('engine/bad-tutorial', `"${path}" is longer than ${longest >> 20} MiB`, {});
-    return readFileSync(path, 'utf8');
+    const bytes = readAtMost(path, longest);
+    if (bytes === undefined) throw new JettisonError('engine/bad-tutorial', `"${path}" is longer than ${longest >> 20} MiB`, {});
+    return new TextDecoder().decode(bytes);
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
     throw new JettisonError('engine/bad-tutorial', `Cannot read "${path}": ${messageOf(error)}`, {

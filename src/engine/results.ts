@@ -6,12 +6,13 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { CacheKey } from '#execution/cache/key.ts';
 import type { ChainId } from '#formats/oci/layer-ids.ts';
 import { parseSnapshotId, type SnapshotId } from '#execution/worker/contract.ts';
-import type { Result } from '#execution/solver/contract.ts';
+import type { Result, Solved } from '#execution/solver/contract.ts';
 
 const remotePrefix = 'layers:';
+const snapshotPrefix = 'snapshot:';
 
 export function snapshotResult(snapshot: SnapshotId | undefined): Result {
-  return { id: snapshot === undefined ? 'empty' : `snapshot:${snapshot}` };
+  return { id: snapshot === undefined ? 'empty' : `${snapshotPrefix}${snapshot}` };
 }
 
 export function folderResult(name: string): Result {
@@ -30,12 +31,21 @@ export function isRemote(result: Result): boolean {
 /** The snapshot behind a result; undefined for an empty tree. Throws for what is no snapshot (yet). */
 export function snapshotOf(result: Result): SnapshotId | undefined {
   if (result.id === 'empty') return undefined;
-  if (!result.id.startsWith('snapshot:'))
-    throw new JettisonError('engine/not-a-snapshot', `"${result.id}" is no snapshot`, { fault: 'bug' });
-  return parseSnapshotId(result.id.slice('snapshot:'.length));
+  if (!isSnapshot(result)) throw new JettisonError('engine/not-a-snapshot', `"${result.id}" is no snapshot`, { fault: 'bug' });
+  return parseSnapshotId(result.id.slice(snapshotPrefix.length));
 }
 
 /** The name of the client's folder behind a result, or undefined. */
 export function folderOf(result: Result): string | undefined {
   return result.id.startsWith('folder:') ? result.id.slice('folder:'.length) : undefined;
+}
+
+/** A committed snapshot, as `snapshotOf` gives it. */
+export function isSnapshot({ id }: Result): boolean {
+  return id.startsWith(snapshotPrefix);
+}
+
+/** Has a step of the build made files now? Then a worker is there. The client's folder is looked at in every build, and is none. */
+export function hasMadeFiles(solved: Solved | undefined): boolean {
+  return solved?.vertices.values().some(({ state, result }) => state === 'ran' && result !== undefined && isSnapshot(result)) === true;
 }

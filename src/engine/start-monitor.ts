@@ -25,7 +25,7 @@ const monitorReportSchema = v.variant('kind', [
     kind: v.literal('failed'),
     code: v.string(),
     message: v.string(),
-    fault: v.picklist(['user', 'environment', 'bug']),
+    fault: v.picklist(['user', 'environment', 'limit', 'bug']),
     hint: v.optional(v.string()),
     notes: v.array(v.string()),
   }),

@@ -24,7 +24,12 @@ export async function prepareImage(
   engine: Engine,
   { drafted, top, addMembers }: BuiltImage,
   signal: AbortSignal,
-): Promise<{ readonly imageId: Digest; readonly config: ImageConfig; readonly enter: () => ImageRecord }> {
+): Promise<{
+  readonly imageId: Digest;
+  readonly config: ImageConfig;
+  readonly layers: readonly LayerIdentity[];
+  readonly enter: () => ImageRecord;
+}> {
   const chains = { chains: engine.layerChains, worker: async () => await engine.worker(signal) };
   const layers = top === undefined ? [] : await layersOfChain(top, chains, signal);
   const baseLayers = drafted.baseImage === undefined ? [] : diffIdsOf(drafted.baseImage.config);
@@ -43,7 +48,7 @@ export async function prepareImage(
     });
     return record;
   };
-  return { imageId, config, enter };
+  return { imageId, config, layers, enter };
 }
 
 /** Layers with the times that an image's config has of them: never of the clock, so the same inputs give the same config. None is older than the base image says it is. */

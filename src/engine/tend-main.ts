@@ -8,6 +8,7 @@ import { tendWorkerStore } from '#execution/worker/keeper.ts';
 import { createLog } from '#ground/base/log.ts';
 import { hasBridges } from '#execution/network/bridge.ts';
 import { clearBridges } from '#execution/network/bridged.ts';
+import { listOrigins } from './origin-lists.ts';
 import { keepSpace } from './keep-space.ts';
 import { openEngine } from './open.ts';
 import { removeRehearsed } from './verify-rehearsal.ts';
@@ -30,6 +31,7 @@ async function tend(folder: string): Promise<void> {
   await using engine = await openEngine({ environment: { ...env, JETTISON_STORE: folder }, currentFolder: '/' });
   await tendWorkerStore(folder, async (keeper) => {
     removeRehearsed(engine, keeper);
+    await listOrigins(engine, keeper);
     const { items, bytes } = keepSpace(engine, keeper, cacheMax);
     if (items.length > 0) log('%d things removed, %d bytes', items.length, bytes);
     await Promise.resolve();

@@ -31,6 +31,7 @@ import type { Engine } from './open.ts';
 import { platformsOf } from './platform.ts';
 import { lazyRemoteSources } from './remote-sources.ts';
 import { folderOf, snapshotOf } from './results.ts';
+import { requireOneTarget } from './targets.ts';
 import { createSecretGuard, type SecretGuard } from './secret-guard.ts';
 import { readSecrets, requireKnown } from './secrets.ts';
 import { keyFiles, openSshAgents } from './ssh.ts';
@@ -49,6 +50,7 @@ type Run = { readonly results: ReadonlyMap<Digest, Result>; readonly layers: Rea
 
 /** Throws what a build would, with the place in the Dockerfile. */
 export async function verifyBuild(engine: Engine, request: BuildRequest, report: Report, signal: AbortSignal): Promise<Verified> {
+  requireOneTarget(request, 'What is verified');
   await forgetLostInCrash(engine, report, signal);
   using _ = engine.waits.toldTo(report);
   await using remote = lazyRemoteSources(engine, request);

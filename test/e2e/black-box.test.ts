@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { zstdDecompressSync } from 'node:zlib';
 import { assertNothingLeft, assertTidySnapshots } from '#test/kit/aftermath.ts';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
+import { readDocument } from '#test/kit/schemas.ts';
 
 const dockerfile = `FROM busybox AS build
 ENV COLOR=red
@@ -31,18 +32,22 @@ test('a failed step can be looked into from another process, with its files, var
   sandbox.files({ key: 'k3y-of-the-house' }, '.');
   const failed = await sandbox.jettison(['build', '--secret', `id=key,src=${join(sandbox.folder, 'key')}`, context]);
   assert.equal(failed.status, 1);
+  assert.match(failed.stderr, /^of 5 commands the 5th failed: "exit 3" \(Dockerfile:7\)$/mu);
+  assert.match(failed.stderr, /^not reached: 1 step: COPY --from=build \/out \/ \(Dockerfile:9\)$/mu);
+  assert.match(await sandbox.succeed(['builds', 'inspect']), /^not reached .*COPY --from=build/mu);
   assert.match(failed.stderr, /exit code: 3\nLook inside: jettison debug .*\n$/u);
 
   assert.equal(
     await sandbox.succeed(['diff', '@fail']),
     'C /work\nD /work/given\nA /out\nA /out/junit.xml\n'.split('\n').toSorted(byPath).join('\n').trimStart() + '\n',
   );
-  assert.deepEqual(JSON.parse(await sandbox.succeed(['diff', '--json', '@fail'])), [
+  const changes = [
     { kind: 'added', path: '/out' },
     { kind: 'added', path: '/out/junit.xml' },
     { kind: 'changed', path: '/work' },
     { kind: 'deleted', path: '/work/given' },
-  ]);
+  ];
+  assert.deepEqual(readDocument('diff', await sandbox.succeed(['diff', '--json', '@fail'])), { version: 1, changes });
   await sandbox.succeed(['cp', '@fail:/out/junit.xml', '.']);
   assert.equal(readFileSync(join(sandbox.folder, 'junit.xml'), 'utf8'), '<junit/>\n');
 
@@ -65,7 +70,7 @@ test('a failed step can be looked into from another process, with its files, var
   assert.equal((await sandbox.jettison(['debug', '--', 'sh', '-c', 'exit 9'])).status, 9, 'a name may be left out');
   assert.match((await sandbox.jettison(['debug', '--json', '--again'])).stderr, /"--again" and "--json" do not go together/u);
   assert.match((await sandbox.jettison(['debug', '--json', '--', 'ls'])).stderr, /"--json" opens no place/u);
-  const told: unknown = JSON.parse(await sandbox.succeed(['debug', '--json']));
+  const told = readDocument('debug', await sandbox.succeed(['debug', '--json']));
   assert.deepEqual(pick(told, ['exitCode', 'stage', 'line', 'workingDirectory']), {
     exitCode: 3,
     stage: 'build',
@@ -148,6 +153,9 @@ test('a cached step says once more what it said, whole, where --replay asks for 
   assert.match(stderr, /^#(\d+) [\d.]+ short\n#\1 CACHED$/mu);
   // What was said again is not kept again.
   assert.match(await sandbox.succeed(['builds', 'logs']), /the last/u);
+  // The kernel says which process ended with the code: the text alone leaves two.
+  sandbox.files({ Dockerfile: 'FROM busybox\nRUN <<END\nset -e\nls / >/dev/null\nls /none\necho on\nEND\n' });
+  assert.match((await sandbox.jettison(['build', context])).stderr, /^of 4 commands the 3rd failed: "ls \/none" \(Dockerfile:5\)$/mu);
 });
 
 test('reports leave the build whether it succeeds or fails; a gate that fails leaves the name where it was', async () => {
@@ -180,7 +188,17 @@ test('reports leave the build whether it succeeds or fails; a gate that fails le
   sandbox.files({ Dockerfile: gated(5, '# jettison:gate\n') });
   assert.match((await build()).stderr, /exit code: 5\n/u);
   assert.equal(await image(), moved);
-  assert.match((await build('--gate', 'nothing')).stderr, /"nothing" could not be found/u);
+  assert.match((await build('--gate', 'tset')).stderr, /^ERROR: --gate: there is no stage "tset"\nDid you mean "test"\?$/mu);
+  assert.match(
+    (await build('--report', 'nothing:/=x')).stderr,
+    /^ERROR: --report: there is no stage "nothing"\nStages are: "build", "test"$/mu,
+  );
+  const archive = await build('-o', 'type=tar,dest=gated.tar', '--cache-to', 'type=local,dest=gated-cache');
+  assert.match(archive.stderr, /exit code: 5\n/u);
+  assert.deepEqual(
+    ['gated.tar', 'gated-cache'].filter((name) => existsSync(join(folder, name))),
+    [],
+  );
   assert.match((await build('--report', 'test=x')).stderr, /use "STAGE:\/PATH=FOLDER"/u);
   sandbox.files({ Dockerfile: gated(0, 'NOTHING-LIKE-IT\n') });
   assert.match((await build('--report', 'test:/=./unread')).stderr, /^report test:\/: not written, as its stage was not reached$/mu);
@@ -189,6 +207,41 @@ test('reports leave the build whether it succeeds or fails; a gate that fails le
   assert.equal((await build()).status, 0);
   assert.notEqual(await image(), moved);
   assert.equal((await sandbox.jettison(['run', '--rm', 'gated', 'test', '-e', '/out'])).status, 1, 'nothing of a gate is in the image');
+});
+
+test('gates run beside what is built, for each platform; stages that nobody asked for are named once, with the reason', async () => {
+  const native = 'FROM --platform=$BUILDPLATFORM';
+  await using sandbox = await openProject(
+    `${native} busybox AS build\nARG TARGETARCH\n# jettison:gate\nFROM build AS test\n${meet('gate-$TARGETARCH', 'payload-$TARGETARCH')}FROM build AS lint\n# jettison:gat\nRUN exit 3\nFROM build AS plain\n${native} build AS release\nARG TARGETARCH\n${meet('payload-$TARGETARCH', 'gate-$TARGETARCH')}`,
+  );
+  const { context, folder } = sandbox;
+  const words = ['build', '--platform', 'linux/amd64,linux/arm64', '--report', 'test:/out=rep', context];
+  // Each waits for the other: one after the other, none would end.
+  const { status, stderr } = await sandbox.jettison(words, { cwd: folder });
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(
+    ['amd64', 'arm64'].map((name) => readFileSync(join(folder, `rep/linux_${name}/name`), 'utf8')),
+    ['amd64\n', 'arm64\n'],
+  );
+  const line = 'not built: lint (Dockerfile:6): not needed for "release"; build it with --target lint or as a gate (--gate lint)';
+  assert.deepEqual(
+    stderr.split('\n').filter((each) => each.startsWith('not built')),
+    [line],
+  );
+  assert.match(stderr, /^ - UnknownMark: .*did you mean "jettison:gate"\?.*\(line 7\)$/mu);
+  assert.doesNotMatch((await sandbox.jettison(words, { cwd: folder })).stderr, /not built/u, 'it was said');
+  assert.match(await sandbox.succeed(['plan', context]), new RegExp(`^not built: lint `, 'mu'));
+  const planned: unknown = JSON.parse(await sandbox.succeed(['plan', '--gate', 'none', '--format', 'json', context]));
+  assert.deepEqual(pick(planned, ['unbuilt']), {
+    unbuilt: [
+      { stage: 'test', file: 'Dockerfile', line: 4, runs: true, reason: 'gates are left out (--gate none)' },
+      { stage: 'lint', file: 'Dockerfile', line: 6, runs: true, reason: 'not needed for "release"' },
+      { stage: 'plain', file: 'Dockerfile', line: 9, runs: false, reason: 'not needed for "release"' },
+    ],
+  });
+  const lint = await sandbox.jettison(['build', '--gate', 'none,lint', '--progress=rawjson', context]);
+  assert.equal(lint.status, 1, 'a gate that fails');
+  assert.doesNotMatch((await sandbox.jettison(['build', '-q', '--target', 'build', '--no-cache', context])).stderr, /not built/u);
 });
 
 test('debug opens a stage by name, or as it is behind a line, cached or not, and brings a shell where there is none', async () => {
@@ -207,6 +260,7 @@ test('debug opens a stage by name, or as it is behind a line, cached or not, and
   // Asked for in another folder, and in the words of that build from then on.
   await sandbox.succeed(['build', '--build-arg', 'WHO=me', 'context'], { cwd: folder });
   await sandbox.succeed(['build', '--build-arg', 'WHO=me', 'context'], { cwd: folder });
+  readDocument('debug', await sandbox.succeed(['debug', '--json', 'build'], { cwd: context }));
   assert.equal(await inPlace('build', '--', 'sh', '-c', 'pwd; ls; echo $COLOR; cat one'), '/work\none\ntwo\nblue\nme\n0');
   assert.equal(await inPlace('build:5', 'sh', '-c', 'ls; echo $COLOR; exit 3'), 'one\nred\n3');
   assert.equal(await inPlace('Dockerfile:4', 'ls'), '0');
@@ -284,6 +338,11 @@ test('the state of a failed step goes with a prune of all, and its record with i
   assert.match((await sandbox.jettison(['debug', '@fail', 'true'])).stderr, /No failed step is kept/u);
   assert.doesNotMatch(await sandbox.succeed(['builder', 'du', '--verbose']), /left by/u);
 });
+
+/** A RUN that ends when the other one has begun. */
+function meet(own: string, other: string): string {
+  return `RUN --mount=type=cache,target=/m touch /m/${own}; i=0; until test -e /m/${other}; do i=$((i+1)); test $i -lt 300 || exit 9; sleep 0.1; done; mkdir /out; echo $TARGETARCH > /out/name\n`;
+}
 
 function gated(code: number, marked: string): string {
   return `FROM busybox AS build\nRUN echo one > /one\n${marked}FROM build AS test\nRUN mkdir /out && echo '<junit/>' > /out/junit.xml && exit ${code}\nFROM build\nRUN echo ${code} > /two\n`;

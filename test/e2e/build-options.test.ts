@@ -2,7 +2,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
-import { existsSync, readFileSync, utimesSync } from 'node:fs';
+import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
 import { serve } from '#test/kit/web.ts';
@@ -225,3 +225,65 @@ test('a source policy: what it denies is an error with its line, what it convert
     /failed to read policy file: open missing\.json/u,
   );
 });
+
+test('several targets are built in one graph: what they share once, each with its names and outputs, and all named together or none', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const { folder } = sandbox;
+  sandbox.files({ Dockerfile: twoTargets('true') });
+  const build = async (...words: string[]) =>
+    await sandbox.jettison(['build', '--target', 'app,tools', ...words, 'context'], { cwd: folder });
+  const names = ['-t', 'app=shop', '-t', 'app=shop:2', '-t', 'TOOLS=shop-tools'];
+  const made = await build(
+    ...names,
+    '-q',
+    '--iidfile',
+    'ids',
+    '--metadata-file',
+    'told',
+    '-o',
+    'type=image',
+    '-o',
+    'tools=type=oci,dest=tools.tar',
+  );
+  assert.equal(made.status, 0, made.stderr);
+  const ids = made.stdout.trim().split('\n');
+  assert.equal(ids.length, 2);
+  assert.equal(readFileSync(join(folder, 'ids'), 'utf8'), ids.join('\n'));
+  const told = JSON.parse(readFileSync(join(folder, 'told'), 'utf8')) as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  assert.deepEqual(Object.keys(told), ['app', 'tools']);
+  assert.equal(told['app']?.['containerimage.config.digest'], ids[0]);
+  assert.equal(told['app']?.['image.name'], 'docker.io/library/shop:latest,docker.io/library/shop:2');
+  assert.equal(told['tools']?.['containerimage.config.digest'], ids[1]);
+  const read = async (name: string): Promise<string> => await sandbox.succeed(['run', '--rm', name, 'cat', '/own', '/shared']);
+  const [app, tools] = [await read('shop:2'), await read('shop-tools')];
+  assert.deepEqual([app.split('\n')[0], tools.split('\n')[0]], ['app', 'tools']);
+  assert.equal(app.split('\n')[1], tools.split('\n')[1], 'shared steps run once');
+  assert.ok(existsSync(join(folder, 'tools.tar')));
+
+  // Folders, for each platform.
+  assert.equal((await build('--platform', 'linux/amd64,linux/arm64', '-o', 'out')).status, 0);
+  for (const place of ['app/linux_amd64', 'app/linux_arm64', 'tools/linux_amd64', 'tools/linux_arm64'])
+    assert.equal(readFileSync(join(folder, 'out', place, 'own'), 'utf8'), `${place.split('/')[0]}\n`);
+
+  // No name moves when a gate fails, or what is written of another target.
+  const images = async (): Promise<string> =>
+    await sandbox.succeed(['images', '-f', 'dangling=false', '--format', '{{.Repository}}:{{.Tag}} {{.ID}}']);
+  const before = await images();
+  sandbox.files({ Dockerfile: twoTargets('exit 3').replace('echo app', 'echo other') });
+  assert.match((await build(...names, '--gate', 'test')).stderr, /exit code: 3/u);
+  writeFileSync(join(folder, 'file'), '');
+  assert.equal((await build(...names, '-o', 'app=type=image', '-o', 'tools=type=oci,dest=file/tools.tar')).status, 1);
+  assert.equal(await images(), before);
+
+  const refused = async (...words: string[]): Promise<string> => (await build(...words)).stderr.split('\n').slice(0, 2).join('|');
+  assert.match(await refused('-t', 'x'), /does not say which of the targets it names: "app", "tools"\|Write "-t app=x"/u);
+  assert.match(await refused('-t', 'ap=x'), /names the target "ap", which is not built/u);
+  assert.match(await refused('-o', 'type=tar,dest=x'), /one place for several targets\|Say whose it is: "-o app=type=tar,dest=x"/u);
+  assert.match(await refused('--push', '-t', 'app=localhost:1/x'), /tag is needed.*\|.*"-t tools=NAME"/u);
+  assert.match(await refused('--progress', 'classic'), /of one target only/u);
+});
+
+function twoTargets(last: string): string {
+  return `FROM --platform=$BUILDPLATFORM busybox AS base\nRUN cat /proc/sys/kernel/random/uuid > /shared\nFROM base AS app\nRUN echo app > /own\nFROM base AS tools\nRUN echo tools > /own\nFROM base AS test\nRUN ${last}\n`;
+}

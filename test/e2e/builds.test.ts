@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
+import { readDocument } from '#test/kit/schemas.ts';
 
 const dockerfile = `FROM busybox AS build
 ARG MODE=fast
@@ -37,14 +38,17 @@ test('why: one line a cause at the end of a build, and more when asked', async (
   sandbox.files({ Dockerfile: dockerfile });
 
   const again = await build();
-  assert.match(again, /\n\nbuilt in \d+\.\ds: 5 of 5 steps cached; read 2B\n$|\n\nbuilt in \d+\.\ds: 5 of 5 steps cached\n$/u);
+  assert.match(again, /\n\n(?:payload: .*\n)+built in \d+\.\ds: 5 of 5 steps cached(?:; read 2B)?\n$/u);
   assert.match(await sandbox.succeed(['why']), /nothing ran, 5 of 5 steps were cached/u);
 
   sandbox.files({ 'src/b.c': 'changed' });
   const why = /^why: COPY src \/src \(Dockerfile:3\) ran again: src\/b\.c changed \(content\); cost \d+\.\ds with 2 steps behind it$/mu;
   assert.match(await build(), why);
   const told = await sandbox.succeed(['why', '--json']);
-  const { roots, ran } = JSON.parse(told) as { readonly roots: readonly { readonly changes: unknown }[]; readonly ran: readonly unknown[] };
+  const { roots, ran } = readDocument('why', told) as {
+    readonly roots: readonly { readonly changes: unknown }[];
+    readonly ran: readonly unknown[];
+  };
   assert.deepEqual(
     roots.map(({ changes }) => changes),
     [[{ class: 'file', object: 'src/b.c', from: 'context', change: 'content', before: '1 bytes', after: '7 bytes' }]],
@@ -52,6 +56,7 @@ test('why: one line a cause at the end of a build, and more when asked', async (
   assert.equal(ran.length, 3);
   assert.match(await sandbox.succeed(['why', '5']), /^RUN cp .* ran for .*:\n {2}- COPY src .*: src\/b\.c changed/u);
   assert.equal((await sandbox.jettison(['why', 'nothing like it'])).status, 1);
+  readDocument('build-record', await sandbox.succeed(['builds', 'inspect', '--format', 'json']));
 
   assert.match(await build('--build-arg', 'MODE=slow'), /^why: RUN .* \(Dockerfile:4\) ran again: ARG MODE changed: fast -> slow;/mu);
   assert.match(
@@ -137,7 +142,7 @@ test('plan says what would run, and changes nothing', async () => {
   await using sandbox = await openProject();
   const { context, store } = sandbox;
   const plan = async (...words: string[]) => {
-    const { steps, ...rest } = JSON.parse(await sandbox.succeed(['plan', '--format', 'json', ...words, context])) as {
+    const { steps, ...rest } = readDocument('plan', await sandbox.succeed(['plan', '--format', 'json', ...words, context])) as {
       readonly steps: readonly { readonly state: string }[];
       readonly expected: number;
       readonly pull: number;

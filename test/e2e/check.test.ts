@@ -8,6 +8,7 @@ import { openEngine } from '#engine/open.ts';
 import { payloadCases } from '#test/kit/payload-cases.ts';
 import { buildPayloads, runPayloads, usualPath } from '#test/kit/payload-world.ts';
 import { openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
+import { readDocument } from '#test/kit/schemas.ts';
 
 const never = new AbortController().signal;
 let sandbox: Sandbox;
@@ -59,6 +60,7 @@ test('with the lines that are printed it starts', async () => {
     assert.equal(built.status, 0, built.stderr);
     assert.match(built.stderr, /^check: ERROR: /mu, name);
     assert.match(built.stderr, /^check: {3}COPY --from=build /mu, name);
+    if (name === 'loader') readDocument('check', (await sandbox.jettison(['check', '--json', name])).stdout);
     const checked = await sandbox.jettison(['check', '--fix', '-f', file, name], { cwd: context });
     assert.equal(checked.status, 1);
     const patched = await runCommand('git', ['apply', '-'], { cwd: context, input: checked.stdout });
@@ -116,7 +118,7 @@ test('what is found is there as a document, with the line that brought the file'
   await sandbox.succeed(['build', '-q', '-t', 'document', context]);
   const { status, stdout } = await sandbox.jettison(['check', '--json', 'document']);
   assert.equal(status, 1);
-  const { version, findings } = JSON.parse(stdout) as {
+  const { version, findings } = readDocument('check', stdout) as {
     version: number;
     findings: { rule: string; severity: string; origin: { line: number } | null }[];
   };
@@ -129,4 +131,120 @@ test('what is found is there as a document, with the line that brought the file'
       ['no-time-zone', 'warning', undefined],
     ],
   );
+});
+
+/** Programs on bases that lack what they need: a line each, and what starts. */
+const withLibs: Readonly<Record<string, readonly [base: string, copy: string, words: readonly string[]]>> = {
+  empty: ['scratch', '/p/bin/dynamic /usr/local/bin/', ['/usr/local/bin/dynamic']],
+  'other-system': ['busybox', '/p/bin/dynamic /usr/local/bin/', ['/usr/local/bin/dynamic']],
+  'same-system': ['debian', '/p/bin/dynamic /usr/local/bin/', ['/usr/local/bin/dynamic']],
+  'own-folder': ['debian', '/p/bin/foo-braces /app/bin/run', ['/app/bin/run']],
+  'own-folder-empty': ['scratch', '/p/bin/foo-braces /app/bin/run', ['/app/bin/run']],
+  script: ['scratch', '--chmod=755 /p/scripts/bash /start', ['/start']],
+  env: ['scratch', '/p/scripts/env /start', ['/start']],
+  musl: ['scratch', '/p/musl/foo-origin /bin/run', ['/bin/run']],
+  'musl-beside-glibc': ['debian', '/p/musl/foo-origin /bin/run', ['/bin/run']],
+  pattern: ['scratch', '/p/bin/dynami[c] /p/bin/foo-rpat* /run/', ['/run/foo-rpath']],
+  folder: ['scratch', '--link --exclude=*nowhere /p/bin /run', ['/run/dynamic']],
+};
+
+function libs(context: string): readonly string[] {
+  return ['-f', join(context, 'Dockerfile.libs'), context];
+}
+
+function libsFile(more = ''): string {
+  const [build = ''] = readFileSync(join(sandbox.folder, 'payloads/Dockerfile'), 'utf8').split('\n\n');
+  const stages = Object.entries(withLibs).map(
+    ([name, [base, copy, words]]) => `FROM ${base} AS ${name}\nCOPY --from=build --libs ${copy}\nENTRYPOINT ${JSON.stringify(words)}\n`,
+  );
+  return `${build}\n${more}\n${stages.join('\n')}`;
+}
+
+test('what is copied with --libs starts, whatever the base has', async () => {
+  const context = sandbox.files({ 'Dockerfile.libs': libsFile() }, 'payloads');
+  for (const name of Object.keys(withLibs)) {
+    const built = await sandbox.jettison(['build', '--progress', 'plain', '--check=error', '-t', name, '--target', name, ...libs(context)]);
+    assert.equal(built.status, 0, name + built.stderr);
+    if (name === 'same-system') assert.match(built.stderr, /--libs: nothing is missing/u);
+    if (name === 'folder') assert.match(built.stderr, /Warning: --libs: .*libfoo\.so\.1/u);
+    if (name === 'own-folder') assert.match(built.stderr, /--libs brings \d files?, .*: \/app\/lib\/libfoo\.so\.1/u);
+    assert.equal((await sandbox.succeed(['run', '--rm', name])).trim(), 'started', name);
+  }
+});
+
+test('the plain lines that check --libs prints bring the same', async () => {
+  const [build = ''] = readFileSync(join(sandbox.folder, 'payloads/Dockerfile'), 'utf8').split('\n\n');
+  for (const name of ['own-folder-empty', 'env']) {
+    const [base, , words] = withLibs[name] ?? ['', '', []];
+    const lines = await sandbox.succeed(['check', '--libs', name]);
+    assert.match(
+      lines,
+      /^# Dockerfile\.libs:\d+: COPY --from=build --libs .*\nCOPY --from=build \/p\/[^]*\nCOPY --from=build \/\S+ \/lib64\//u,
+    );
+    const plain = `${build}\n\nFROM ${base}\n${lines}ENTRYPOINT ${JSON.stringify(words)}\n`;
+    const context = sandbox.files({ 'Dockerfile.libs': plain }, 'payloads');
+    await sandbox.succeed(['build', '-q', '-t', 'plain', ...libs(context)]);
+    assert.equal((await sandbox.succeed(['run', '--rm', 'plain'])).trim(), 'started', name);
+  }
+  assert.match((await sandbox.jettison(['check', '--libs', 'plain'])).stderr, /was built without "COPY --libs"/u);
+  assert.match(await sandbox.succeed(['check', '--libs', 'same-system']), /^# Dockerfile\.libs:\d+: .*\nCOPY --from=build \S+ \S+\n$/u);
+});
+
+test('what a step of another store brought is not known, and check --libs says so', async () => {
+  const context = sandbox.files(
+    { Dockerfile: 'FROM busybox AS build\nFROM scratch\nCOPY --from=build --libs /bin/busybox /bin/\n' },
+    'static',
+  );
+  const cache = `type=local,dest=${join(sandbox.folder, 'cache')}`;
+  await sandbox.succeed(['build', '-q', '-t', 'static', '--cache-to', cache, context]);
+  assert.match(
+    await sandbox.succeed(['check', '--libs', 'static']),
+    /\nCOPY --from=build \/bin\/busybox \/bin\/\n$/u,
+    'nothing is missing',
+  );
+  await using other = await openSandbox();
+  await other.base('busybox');
+  const built = await other.jettison(['build', '-t', 'static', '--cache-from', cache.replace('dest', 'src'), context]);
+  assert.match(built.stderr, /2 of 2 steps cached/u);
+  const { status, stderr } = await other.jettison(['check', '--libs', 'static']);
+  assert.equal(status, 1);
+  assert.match(stderr, /is not known in this store/u);
+});
+
+test('a step with --libs runs again for another library, and not for anything else of its stage', async () => {
+  const build = async (more: string): Promise<string> => {
+    const context = sandbox.files({ 'Dockerfile.libs': libsFile(more) }, 'payloads');
+    return (await sandbox.jettison(['build', '--progress', 'plain', '-t', 'again', '--target', 'own-folder', ...libs(context)])).stderr;
+  };
+  await build('');
+  assert.match(await build('RUN touch /else'), /\[own-folder 2\/2\] COPY .*\n#\d+ CACHED/u, 'found by what it takes');
+  const changed = await build('RUN printf more >> /p/lib/libbar.so.1');
+  assert.match(changed, /--libs brings/u, 'the library of a library is another one');
+  assert.match(await sandbox.succeed(['run', '--rm', '--entrypoint', 'tail', 'again', '-c', '4', '/app/lib/libbar.so.1']), /^more$/u);
+});
+
+test('what --libs cannot bring is an error that names it, and replaces nothing', async () => {
+  const [build = ''] = readFileSync(join(sandbox.folder, 'payloads/Dockerfile'), 'utf8').split('\n\n');
+  const failing: Readonly<Record<string, readonly [lines: readonly string[], said: RegExp]>> = {
+    nowhere: [['FROM scratch', 'COPY --from=build --libs /p/bin/foo-nowhere /'], /needs "libfoo\.so\.1"/u],
+    'in-the-way': [
+      ['FROM scratch', 'COPY Dockerfile /app/lib/libfoo.so.1', 'COPY --from=build --libs /p/bin/foo-braces /app/bin/'],
+      /in the place of another file, "\/app\/lib\/libfoo\.so\.1"/u,
+    ],
+    context: [['FROM scratch', 'COPY --libs Dockerfile /'], /copies from neither/u],
+  };
+  for (const [name, [lines, said]] of Object.entries(failing)) {
+    const context = sandbox.files({ 'Dockerfile.libs': `${build}\n\n${lines.join('\n')}\n` }, 'payloads');
+    const built = await sandbox.jettison(['build', '--progress', 'plain', ...libs(context)]);
+    assert.equal(built.status, 1, name);
+    assert.match(built.stderr, said, name);
+  }
+  const left = sandbox.files(
+    {
+      'Dockerfile.libs': `${build}\n\nFROM scratch\nCOPY --from=build --libs --exclude=**/libfoo.so.1 --exclude=**/libc.so.6 /p/bin/foo-braces /bin/\n`,
+    },
+    'payloads',
+  );
+  const without = await sandbox.jettison(['build', '--progress', 'plain', ...libs(left)]);
+  assert.match(without.stderr, /--libs brings 1 file, .*: \/lib64\/ld-linux/u);
 });

@@ -1,10 +1,12 @@
 /** `jettison logs`: what containers wrote, each stream to its own, to the end and on from there. */
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
 
+const main = join(import.meta.dirname, '../../src/main.ts');
 let sandbox: Sandbox;
 
 before(async () => {
@@ -26,6 +28,13 @@ test('of one that has ended: both streams, the last lines, times, and only some 
   assert.equal(await sandbox.succeed(['logs', '--since', between, 'done']), 'three\nfour');
   assert.equal(await sandbox.succeed(['logs', '--until', between, 'done']), 'one\n');
   assert.equal(await sandbox.succeed(['logs', '-f', 'done']), 'one\nthree\nfour', 'nothing to wait for');
+  const log = join(sandbox.store, 'containers', (await sandbox.succeed(['ps', '-aq', '--no-trunc'])).trim(), 'log.json');
+  appendFileSync(log, (readFileSync(log, 'utf8').split('\n')[0] ?? '').concat('\n').repeat(20_000));
+  const cut = spawnSync('bash', ['-c', '"$0" "$1" logs done | head -1; echo "${PIPESTATUS[0]}"', process.execPath, main], {
+    env: { ...process.env, ...sandbox.environment },
+    encoding: 'utf8',
+  });
+  assert.deepEqual([cut.stdout, cut.stderr], ['one\n141\n', 'two\n'], 'nobody reads on: nothing to tell');
 });
 
 test('of one that runs: on and on until it ends, no line lost or twice', async () => {

@@ -80,7 +80,7 @@ test('a build ends with its warnings', async () => {
   assert.equal(done.status, 0, done.stderr);
   assert.match(
     done.stderr,
-    / 1 warning found \(use jettison build --check to expand\):\n - JSONArgsRecommended: .* \(line 3\)\n\ncheck: ERROR: CMD: "\/bin\/sh" is not in the image\..*\nbuilt in .*\n$/u,
+    / 1 warning found \(use jettison build --check to expand\):\n - JSONArgsRecommended: .* \(line 3\)\n\ncheck: ERROR: CMD: "\/bin\/sh" is not in the image\..*\npayload: 0B\nbuilt in .*\n$/u,
   );
 });
 

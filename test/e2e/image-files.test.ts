@@ -98,6 +98,10 @@ test(
     assert.deepEqual([content, count, listed], ['b', '1', `second:latest\t${path}`], shown.stderr);
     assert.match(path, /\/mounts\/[0-9a-f]{64}$/u);
     assert.match(shown.stderr, /Read-only file system/u);
+    const cut = run(
+      `mkdir ${sandbox.folder}/t; mount -t tmpfs -o size=256k t ${sandbox.folder}/t; j unpack second ${sandbox.folder}/t; echo $?; ls -A ${sandbox.folder}/t`,
+    );
+    assert.deepEqual([cut.stdout, /no space left/iu.test(cut.stderr)], ['1\n', true], `half an image was left: ${cut.stdout}${cut.stderr}`);
 
     const held = run(
       'P=$(j image mount second); j image mount second; j rmi -f second; j tag second other; j rmi other; j image prune -af; cat $P/swapped; ' +

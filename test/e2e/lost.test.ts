@@ -24,6 +24,12 @@ test('after the snapshots are lost a build, a run of a loaded image and a new bu
   await sandbox.succeed(['build', '-t', 'app', context]);
   assert.equal(await sandbox.succeed(['run', '--rm', 'app']), 'one\nB\n');
 
+  // Nothing has changed, and what is written somewhere is needed all the same.
+  for (const fold of ['off', 'auto']) {
+    lose();
+    await sandbox.succeed(['build', `--fold=${fold}`, '-o', 'type=oci,dest=app.tar', context]);
+  }
+
   lose();
   assert.equal(await sandbox.succeed(['run', '--rm', 'busybox', 'echo', 'loaded']), 'loaded\n');
 });

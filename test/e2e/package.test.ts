@@ -55,7 +55,9 @@ async function call(sandbox: Sandbox, ...words: readonly string[]): Promise<Fini
 
 test('the package holds the bundle and what it must say, and brings one dependency', () => {
   const files = readdirSync(join(prefix, 'node_modules/jettison'));
-  assert.deepEqual(new Set(files), new Set(['LICENSE', 'README.md', 'dist', 'package.json']));
+  assert.deepEqual(new Set(files), new Set(['LICENSE', 'README.md', 'dist', 'docs', 'package.json']));
+  const schemas = readdirSync(join(prefix, 'node_modules/jettison/docs/schemas'));
+  assert.ok(schemas.includes('check.schema.json'), schemas.join());
   const packages = readdirSync(join(prefix, 'node_modules')).filter((name) => !name.startsWith('.'));
   assert.deepEqual(new Set(packages), new Set(['@koromix', 'jettison', 'koffi']));
 });
@@ -139,6 +141,102 @@ export const wrong = (instruction: Instruction): boolean => instruction.kind ===
   );
 });
 
+const fixtures = join(root, 'test/fixtures/library');
+
+test('the functions of the store have types for strict compilers that look into declarations, for both kinds of modules', async () => {
+  const names = ['store-consumer.mts', 'store-consumer.cts'];
+  for (const name of names) writeFileSync(join(prefix, name), readFileSync(join(fixtures, 'consumer.ts')));
+  const strict = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false', '--module', 'nodenext'];
+  const libraries = [
+    '--target',
+    'es2022',
+    '--lib',
+    'es2022,esnext.disposable',
+    '--typeRoots',
+    join(root, 'node_modules/@types'),
+    '--types',
+    'node',
+  ];
+  const compiled = await runCommand(join(root, 'node_modules/.bin/tsc'), [...strict, ...libraries, ...names], { cwd: prefix, environment });
+  assert.equal(compiled.status, 0, compiled.stdout);
+});
+
+function badOption(name: string, what: string): readonly string[] {
+  return ['library/bad-option', `Bad option "${name}": ${what}`];
+}
+
+test('another program builds and asks in its own process, which stays as it was', async () => {
+  await using sandbox = await openSandbox();
+  await using registry = await startDockerRegistry();
+  await sandbox.base('busybox');
+  const base = `${registry.host}/busybox`;
+  await sandbox.succeed(['tag', 'busybox', base]);
+  await sandbox.succeed(['push', '-q', base]);
+  await sandbox.succeed(['rmi', base, 'busybox']);
+  const context = sandbox.files({
+    Dockerfile: `FROM ${base} AS build\nARG WORD\nRUN echo $WORD && echo of a stage > /out\nFROM ${base}\nCOPY --from=build /out /out\nENTRYPOINT ["/nothing"]\n`,
+    'Dockerfile.fails': `FROM ${base}\nRUN mkdir /made && echo kept > /made/file && exit 3\n`,
+  });
+  writeFileSync(join(prefix, 'host.mjs'), readFileSync(join(fixtures, 'host.mjs')));
+  const words = ['host.mjs', sandbox.store, context, base];
+  const done = await runCommand(process.execPath, words, { cwd: prefix, environment: { ...environment, ...sandbox.environment } });
+  assert.deepEqual([done.status, done.stderr], [0, '']);
+  const told: unknown = JSON.parse(done.stdout);
+  const step = { version: 1, line: 2, exitCode: 3, keeps: { written: true, reason: null } };
+  const ended = ['base/cancelled', 'Cancelled by its AbortSignal', null, null];
+  const closed = ['library/closed', 'The store was closed', null, null];
+  assert.partialDeepStrictEqual(told, {
+    left: [],
+    children: [],
+    untouched: true,
+    openStore: true,
+    built: {
+      image: { isKept: true },
+      names: ['docker.io/library/made:latest'],
+      steps: { total: 3, cached: 0 },
+      ledgers: [{ version: 1, files: [] }],
+      hidden: [],
+      targets: [],
+    },
+    kinds: ['output', 'transfer', 'vertex', 'vertex-finished', 'vertex-started'],
+    output: 'said\n',
+    check: { version: 1, findings: [{ rule: 'missing-program', root: 'ENTRYPOINT' }] },
+    blame: { version: 1, known: true, origins: [{ kind: 'run', stage: 'build' }], files: [{ path: '/out', kind: 'file', bytes: 11 }] },
+    ledger: { version: 1, names: ['made:latest'], files: [{ path: '/out', origin: { stage: 'build' } }] },
+    targets: [
+      ['build', ['docker.io/library/first:latest']],
+      ['1', ['docker.io/library/second:latest']],
+    ],
+    context: { version: 1, contexts: [{ name: 'context' }] },
+    plan: { version: 1, steps: [{ state: 'cached' }, { state: 'cached' }, { state: 'cached' }] },
+    why: { version: 1, status: 'done' },
+    record: { Version: 1, NumTotalSteps: 3 },
+    entrypoint: ['/nothing'],
+    images: [[{ repository: 'made', tag: 'latest' }], []],
+    noFailure: true,
+    failures: [
+      ['ops/process-failed'],
+      badOption('secrets.key', 'it is not of the type that it has to have'),
+      badOption('tag', 'there is no such option'),
+      badOption('targets', '"tags" is given, too'),
+      ['engine/budget'],
+      ['image/not-found'],
+    ],
+    failedStep: step,
+    diff: {
+      version: 1,
+      changes: [
+        { kind: 'added', path: '/made' },
+        { kind: 'added', path: '/made/file' },
+      ],
+    },
+    file: 'kept\n',
+    fileFailures: [['library/not-a-file'], ['library/too-large'], ['engine/no-such-path']],
+    ranOnce: [1, 2],
+    cancelled: [ended, ended, ended, ended, 'Error: of the host', closed, closed],
+  });
+});
+
 test('npx runs the tarball in an empty folder', async () => {
   await using sandbox = await openSandbox();
   const words = ['--yes', '--package', tarball, 'jettison', 'version'];
@@ -215,6 +313,19 @@ test('what a build loads is kept together, and a pack that is damaged or cut off
     assert.equal(await build(), first);
     assert.ok(statSync(file).size > withoutCode * 1.5);
   }
+  // Of another boot, with the time that it had: what a power cut leaves. All of it is looked at.
+  for (let round = 0; round < 3; round++) assert.equal(await build(), first);
+  const [sound, { mtime }] = [readFileSync(file), statSync(file)];
+  const ofOtherBoot = (bytes: Uint8Array): void => {
+    writeFileSync(file, Uint8Array.from(bytes).fill(0x78, 8, 44));
+    utimesSync(file, mtime, mtime);
+  };
+  ofOtherBoot(sound);
+  assert.equal(await build(), first);
+  assert.deepEqual(readFileSync(file).subarray(8), sound.subarray(8), 'what is sound is of this boot from now on');
+  ofOtherBoot(sound.map((byte, index) => (index === sound.length >> 1 ? byte ^ 1 : byte)));
+  assert.equal(await build(), first);
+  assert.ok(statSync(file).size <= withoutCode, 'it was not made anew');
 });
 
 test('kept code that others may have planted is neither read nor replaced', async () => {

@@ -1,4 +1,4 @@
-/** `jettison replay`: a tutorial that is right, one that is not, and what it leaves behind. */
+/** `jettison replay`: a tutorial that is right, one that is not, and what it leaves behind; and the one of our own documents that it keeps true. */
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -56,6 +56,15 @@ test('a tutorial that shows what its commands print', async () => {
   const done = await sandbox.jettison(['replay', '--force', join(folder, 'good.md')]);
   assert.equal(done.status, 0, done.stdout + done.stderr);
   assert.match(done.stdout, /^6 commands, 4 print what is shown, 2 show nothing, 0 differ$/mu);
+});
+
+test('the stories of docs/stories.md are what the command says', async () => {
+  await using own = await openSandbox();
+  await own.base('busybox');
+  await own.base('debian-gcc');
+  await own.succeed(['tag', 'debian-gcc', 'gcc']);
+  const done = await own.jettison(['replay', '--force', join(import.meta.dirname, '../../docs/stories.md')]);
+  assert.equal(done.status, 0, `${done.stdout}\n${done.stderr}`);
 });
 
 test('what differs is told with its line, and written where that is asked for', async () => {

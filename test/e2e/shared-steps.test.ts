@@ -77,11 +77,13 @@ test('T1: the steps of two equal builds run once, and both say which image it is
     for (const { waiting } of builds) void waiting.then(() => ++count === 2 && twoWait.resolve());
     await twoWait.promise;
     await untilRunning(sandbox, round);
+    assert.equal(count, 2);
     letGo(sandbox, round);
     const done = await Promise.all(builds.map(async (one) => await one.done));
     for (const { status, stderr } of done) assert.equal(status, 0, stderr);
     assert.equal(runsOf(sandbox, round), 1);
-    assert.equal(done.filter(({ stderr }) => waits.test(stderr)).length, 2);
+    // Who ran the first step may then wait for one that is quicker at the second.
+    assert.ok(done.filter(({ stderr }) => waits.test(stderr)).length >= 2);
   }
   await assertNothingLeft(sandbox);
   await assertTidySnapshots(sandbox.store);

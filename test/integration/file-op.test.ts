@@ -20,6 +20,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileBytesOf, filesIn, knownFileBytes } from '#execution/ops/file-bytes.ts';
 import { contentDigest, openFileThread, runFile, type FileTools, type TreeSource } from '#execution/ops/file.ts';
 import type { CopyAction, FileAction, FileOp } from '#formats/graph/op.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
@@ -63,10 +64,13 @@ async function openBench(): Promise<Bench> {
     tools,
     events,
     write: (parent, work) => writeSnapshot(store, parent, work),
-    run(base, from, ...actions) {
+    async run(base, from, ...actions) {
       const op: FileOp = { kind: 'file', base: base === undefined ? null : 0, actions };
       const inputs: (TreeSource | undefined)[] = [base === undefined ? undefined : { kind: 'snapshot', snapshot: base }, from];
-      return runFile({ op, inputs }, tools, (event) => events.push(event), signal);
+      const made = await runFile({ op, inputs }, tools, (event) => events.push(event), signal);
+      const bytes = filesIn(store.get(made)?.folder ?? '').reduce((sum, { size }) => sum + size, 0);
+      assert.equal(knownFileBytes(store, made) ?? bytes, bytes, 'bytes that it counted');
+      return made;
     },
     async show(id) {
       await using view = await store.view(id, signal);
@@ -539,6 +543,19 @@ test("a working folder of a user that the image does not know is root's, and tha
 function hereDocument(path: string, name: string): FileAction {
   return { kind: 'write-file', path, name, destinationIsFolder: false, text: name, mode: null, owner: 'root:root' };
 }
+
+test('how many bytes it wrote is known without looking, but for what was unpacked or written over', async () => {
+  await using bench = await openBench();
+  for (const name of ['a', 'b']) writeFileSync(join(bench.context, name), name.repeat(100));
+  linkSync(join(bench.context, 'a'), join(bench.context, 'a2'));
+  const made = await bench.run(undefined, context(bench), copy('/', '/x/'));
+  assert.equal(knownFileBytes(bench.store, made), 200);
+  const linked = await bench.run(undefined, stage(made), copy('/x', '/y/'), copy('/x/b', '/z'));
+  assert.equal(knownFileBytes(bench.store, linked), 300);
+  const twice = await bench.run(undefined, stage(made), copy(['/x/a', '/x/b'], '/z'));
+  assert.equal(knownFileBytes(bench.store, twice), undefined);
+  assert.equal(fileBytesOf(bench.store, twice), 100);
+});
 
 test('several sources to a path that is no folder: each takes the place of the one before, and that is told', async () => {
   await using bench = await openBench();

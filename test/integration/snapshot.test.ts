@@ -316,13 +316,38 @@ test('tending runs in a process of its own, and only when there is a need', asyn
   assert.ok(existsSync(join(folder.path, 'untended')));
   const program = `const { tendStore } = await import(${JSON.stringify(import.meta.resolve('#stores/snapshot/tend.ts'))});
     await tendStore(${JSON.stringify(folder.path)});`;
-  startTending(folder.path, ['--input-type=module', '-e', program]);
+  startTending(folder.path, { words: ['--input-type=module', '-e', program] });
   for (let count = 0; count < 300 && readdirSync(join(folder.path, 'trash')).length > 0; count++)
     await new Promise((done) => setTimeout(done, 10));
   assert.deepEqual(readdirSync(join(folder.path, 'trash')), []);
   assert.equal(existsSync(join(folder.path, 'untended')), false);
   // It may still be at work with what comes after.
   using _ = tryLockFile(join(folder.path, 'tending'), { exclusive: true, wait: true });
+});
+
+test('little that is given up waits in the trash, whatever its names are; what has many files or bytes is a reason to tend', async () => {
+  using folder = temporary();
+  const mark = join(folder.path, 'untended');
+  await using store = await openSnapshotStore({ folder: folder.path, now, leavesSmall: true });
+  const giveUp = async (work: (root: string) => void): Promise<boolean> => {
+    rmSync(mark, { force: true });
+    await using active = await store.prepare(undefined, signal);
+    work(active.folder);
+    await active[Symbol.asyncDispose]();
+    return existsSync(mark);
+  };
+  const isReason = await giveUp((root) => {
+    mkdirSync(join(root, 'ä'));
+    writeFileSync(join(root, 'ä/ü'), 'x');
+  });
+  assert.equal(isReason, false);
+  assert.equal(await giveUp((root) => writeFileSync(join(root, 'large'), Buffer.alloc(2_000_000, 1))), true);
+  assert.equal(
+    await giveUp((root) => {
+      for (let at = 0; at < 40; at++) writeFileSync(join(root, String(at)), '');
+    }),
+    true,
+  );
 });
 
 test('a lost database: the folders go to the trash and no id comes back', async () => {

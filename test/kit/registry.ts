@@ -542,6 +542,9 @@ function beginUpload(registry: State, { response, repository, query }: UploadCal
   response.writeHead(202, { location, range: '0-0' }).end();
 }
 
+/** Bytes of a body that is sent in a stream, and may be gone on with. */
+const longBody = 4 << 20;
+
 /** Reads the body of an upload request; false: it has been answered (or broken off) already. */
 async function takeBytes(registry: State, { request, response, id }: UploadCall, upload: Upload): Promise<boolean> {
   const { fault, counts } = registry;
@@ -551,13 +554,15 @@ async function takeBytes(registry: State, { request, response, id }: UploadCall,
   const from = /^(\d+)-/u.exec(request.headers['content-range'] ?? '')?.[1];
   if (from !== undefined && Number(from) !== upload.size) return (refuse(response, 416, 'BLOB_UPLOAD_INVALID'), false);
   if (size <= 10_000) return (keep(upload, await readAll(request)), true);
-  const times = bump(counts, 'bodies');
+  // Blobs come side by side: which is first is not to decide what happens.
+  const isLong = size >= longBody;
+  const times = bump(counts, isLong ? 'long bodies' : 'bodies');
   if (fault === '413') {
     request.resume();
     return (refuse(response, 413, 'SIZE_INVALID'), false);
   }
   if (fault === 'push-stall') return false;
-  if ((fault === 'session-lost' || fault === 'upload-unknown') && times === 1) {
+  if ((fault === 'session-lost' || fault === 'upload-unknown') && isLong && times === 1) {
     registry.uploads.delete(id);
     await readAll(request);
     return (refuse(response, 404, 'BLOB_UPLOAD_UNKNOWN'), false);
@@ -566,7 +571,7 @@ async function takeBytes(registry: State, { request, response, id }: UploadCall,
     request.resume();
     return (response.writeHead(307, { location: request.url ?? '' }).end(), false);
   }
-  const drops = (fault === 'push-drop-once' || fault === 'push-drop-lost') && times === 1;
+  const drops = (fault === 'push-drop-once' || fault === 'push-drop-lost') && isLong && times === 1;
   for await (const chunk of request as AsyncIterable<Uint8Array>) {
     keep(upload, chunk);
     if (drops && upload.size > size / 2) {

@@ -210,12 +210,18 @@ function holdingImages(engine: Engine): readonly ImageRecord[] {
   return engine.images.list().filter(({ imageId }) => !steps.has(imageId) || mounted.has(imageId));
 }
 
+function listedOrigins(engine: Engine, imageId: Digest): readonly Digest[] {
+  const files = engine.images.originsList(imageId);
+  return files === undefined ? [] : [files];
+}
+
 /** Digests of an image's config, manifests and layers as blobs, whether these are there or not. */
 export function blobsOfImage(engine: Engine, imageId: Digest): Digest[] {
   const image = engine.images.get(imageId);
   if (image === undefined) return [];
   return [
     imageId,
+    ...listedOrigins(engine, imageId),
     ...engine.images.manifestsOf(imageId).flatMap((known) => [known.digest, known.manifest]),
     ...image.layers.flatMap(({ diffId }) => engine.images.blobsOf(diffId).map((form) => form.digest)),
   ];

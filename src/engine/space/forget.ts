@@ -6,10 +6,15 @@ import type { Engine } from '../open.ts';
 import { snapshotResult } from '../results.ts';
 
 /** Forgets results, chains and layers of the snapshot. What became of its keys is remembered. */
-export function forgetSnapshot(engine: Pick<Engine, 'records' | 'images' | 'layerChains'>, snapshot: SnapshotId, eviction: Eviction): void {
+export function forgetSnapshot(
+  engine: Pick<Engine, 'records' | 'images' | 'layerChains' | 'foldedChains'>,
+  snapshot: SnapshotId,
+  eviction: Eviction,
+): void {
   engine.records.forget(snapshotResult(snapshot).id, eviction);
   engine.images.forgetSnapshot(snapshot);
   engine.layerChains.forget(snapshot);
+  engine.foldedChains.forget(snapshot);
 }
 
 /** Images of steps whose files are among these snapshots go with them. Call it before the snapshots are forgotten. */

@@ -190,7 +190,7 @@ function stepsOf(followed: ReadonlyMap<Digest, Followed>): readonly BuildStep[] 
       step: declared.step ?? null,
       steps: declared.steps ?? null,
       ...(declared.isPart === true ? { isPart: true } : {}),
-      line: vertex?.label.at?.[0]?.start.line ?? null,
+      line: vertex?.label.at?.[0]?.start.line ?? declared.line ?? null,
       state: rest.state,
       ...(parts === undefined ? {} : keysOf(cacheKey(parts), solved?.key)),
       startedAt: rest.startedAt,

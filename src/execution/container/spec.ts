@@ -28,7 +28,8 @@ const containerSpecSchema = v.object({
   command: v.optional(v.nullable(words), null),
   /** All of it, `NAME=value`. */
   environment: v.optional(words, []),
-  workingDirectory: v.optional(v.string(), '/'),
+  /** Empty: the root. */
+  workingDirectory: v.optional(v.string(), ''),
   /** As written after USER; '' for root. */
   user: v.optional(v.string(), ''),
   hostname: v.optional(v.string(), ''),
@@ -70,4 +71,10 @@ export function decodeSpec(text: string): ContainerSpec {
 
 export function encodeSpec(spec: ContainerSpec): string {
   return JSON.stringify(spec);
+}
+
+/** `8080/tcp`: what docker calls exposed: those of the image, of --expose and of --publish, in their order. */
+export function openedPorts({ exposedPorts, network }: Pick<ContainerSpec, 'exposedPorts' | 'network'>): readonly string[] {
+  const ports = [...exposedPorts, ...network.published.map(({ port, protocol }) => `${port}/${protocol}`)];
+  return [...new Set(ports)].toSorted((one, other) => Number.parseInt(one, 10) - Number.parseInt(other, 10) || (one < other ? -1 : 1));
 }

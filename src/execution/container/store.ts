@@ -147,7 +147,8 @@ export function openContainerStore(database: Database, folder: string): Containe
     assertName(name);
     const taken = byName.get(name);
     if (taken === undefined) return;
-    const text = `The container name "/${name}" is already in use by container "${String(taken['id'])}"`;
+    // In docker's words: scripts look for them.
+    const text = `Conflict. The container name "/${name}" is already in use by container "${String(taken['id'])}". You have to remove (or rename) that container to be able to reuse that name.`;
     throw new JettisonError('container/name-taken', text, { hint: `Remove it (jettison rm ${name}) or choose another name` });
   };
 

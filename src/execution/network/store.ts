@@ -1,6 +1,6 @@
 /** Networks by name and id, which container stands on which now, and which ports lead into it. What the kernel has of it is made from this, and may be gone. */
-import { randomBytes } from 'node:crypto';
 import * as v from 'valibot';
+import { randomHex } from '#ground/base/random.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Subnet } from '#ground/base/ipv4.ts';
 import type { Database, Row } from '#stores/db/open.ts';
@@ -88,7 +88,7 @@ export function openNetworkStore(database: Database, isRunning: (container: stri
   const leavePorts = database.prepare('DELETE FROM network_ports WHERE container = ?');
 
   const save = (network: NewNetwork): Network => {
-    const id = randomBytes(32).toString('hex');
+    const id = randomHex(32);
     insert.run(id, network.name, network.created, documentOf(network));
     return { ...network, id };
   };
@@ -131,6 +131,8 @@ export function openNetworkStore(database: Database, isRunning: (container: stri
     create: (network) =>
       database.transaction(() => {
         assertName(network.name);
+        if (isPredefined(network.name))
+          throw new JettisonError('network/predefined', `operation is not permitted on predefined ${network.name} network`);
         if (list().some(({ name }) => name === network.name)) {
           throw new JettisonError('network/name-taken', `network with name ${network.name} already exists`, {
             hint: 'Choose another name, or remove that one ("jettison network rm")',

@@ -16,6 +16,7 @@ import { textReporter } from './exec/output.ts';
 import { runInRoot, type RootResult } from './exec/process.ts';
 import { finishLayer } from './exec/finish-layer.ts';
 import { beginningOf, epochOf } from './epoch.ts';
+import { noteFileBytes } from './file-bytes.ts';
 import type { TreeSource } from './file.ts';
 
 export type { AnswerSsh, KeptFailure };
@@ -62,14 +63,16 @@ export async function runExec(request: ExecRequest, tools: ExecTools, report: Re
   if (status.code !== 0) {
     if (onFailure !== undefined && !signal.aborted) {
       tidy(active.folder);
-      onFailure(await keepFailure(active, { code: status.code, below, needles }, signal));
+      const kept = await keepFailure(active, { code: status.code, below, needles }, signal);
+      onFailure(status.ended === undefined ? kept : { ...kept, ended: status.ended });
     }
     throw processFailed(op.arguments, status, { memory: request.limits?.memory, hint: proc?.hint() });
   }
   tidy(active.folder);
-  finishLayer(active.folder, below, { began, epoch: epochOf(tools.snapshots, base?.snapshot) });
+  const bytes = finishLayer(active.folder, below, { began, epoch: epochOf(tools.snapshots, base?.snapshot) });
   const layer = needles.length === 0 ? undefined : await layerIdentity({ folder: active.folder, below: below(), needles }, signal);
   const { id } = await active.commit(signal);
+  noteFileBytes(tools.snapshots, id, bytes);
   if (layer !== undefined) request.onLayer?.(id, layer);
   return id;
 }
@@ -120,6 +123,7 @@ async function runOver(
         mounts: opened.mounts,
         ulimits: op.ulimits ?? [],
         limits: limitsOf(request),
+        isAccounted: true,
       },
       tools.runtime,
       { kind: 'capture', stdout: taking(stdout, tools.hear), stderr: taking(stderr, tools.hear) },

@@ -26,7 +26,10 @@ import {
 import { selectedEntries } from '#stores/context/select.ts';
 import type { ContentBlock } from './file/content.ts';
 import { beginningOf, epochOf, noteEpoch, settleAll } from './epoch.ts';
+import { noteFileBytes } from './file-bytes.ts';
 import { createFileThread, type FileThread, type OnBatch } from './file/thread.ts';
+import { noteLibraries } from './libraries.ts';
+import { keepTaken } from './file/taken.ts';
 import { findVersions, keepVersion } from './file/versions.ts';
 
 export type { FileThread };
@@ -95,7 +98,11 @@ export async function runFile(request: FileRequest, tools: FileTools, report: Re
       ...(wanted.digests ? { wantsDigests: true } : {}),
       ...(versions === undefined ? {} : { versions }),
     };
-    const { notes, toldBytes, copied, stamps, newest } = await perform(whole, { thread: tools.thread, onBatch }, signal);
+    const { notes, toldBytes, fileBytes, copied, stamps, newest, libraries, sources } = await perform(
+      whole,
+      { thread: tools.thread, onBatch },
+      signal,
+    );
     for (const text of notes) report({ kind: 'note', text });
     if (newest === undefined) settleAll(active.folder, { began, epoch: epochOf(tools.snapshots, base?.snapshot) });
     const { diffId, digests, isTainted } = await orAborted(follower.finish(), signal);
@@ -106,7 +113,10 @@ export async function runFile(request: FileRequest, tools: FileTools, report: Re
     request.onRead?.((copied ?? []).map((one) => filesRead(one, digests)));
     const committed = await active.commit(signal);
     const { id } = committed;
+    if (sources !== undefined) keepTaken(tools.snapshots, id, sources);
     if (newest !== undefined) noteEpoch(tools.snapshots, committed, newest);
+    if (fileBytes !== undefined) noteFileBytes(tools.snapshots, id, fileBytes);
+    if (libraries !== undefined) noteLibraries(tools.snapshots, id, libraries);
     if (versions !== undefined && stamps !== undefined) keepVersion(tools.snapshots, versions, { id, stamps });
     if (layer !== undefined) request.onLayer?.(id, layer);
     return id;
@@ -164,8 +174,9 @@ export async function contentDigest(source: TreeSource, action: CopyAction, tool
 }
 
 /** What of an action decides which files it reads. The version changes with the form of the digest. */
-function readBy({ sources, wildcards, exclude, parents }: CopyAction): Json {
-  return { version: 1, sources, wildcards, exclude, parents };
+function readBy({ sources, wildcards, exclude, parents, libs, mode }: CopyAction): Json {
+  const read = { version: 1, sources, wildcards, exclude, parents };
+  return libs === undefined ? read : { ...read, libs, isDressed: mode !== null };
 }
 
 /** Beyond this, starting a thread and talking to it costs less than keeping this one busy. */

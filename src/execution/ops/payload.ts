@@ -1,18 +1,17 @@
 /** Will a container of this tree start? Snapshots are read where they lie: nothing is run or mounted. */
-import { closeSync, readSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
 import { asByteString, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
-import { isCode, JettisonError } from '#ground/base/errors.ts';
-import { openEntryFile } from '#ground/linux/tree-read.ts';
-import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
-import type { FileBytes } from '#formats/elf/file-bytes.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import type { Tree } from '#ground/linux/tree.ts';
 import { checkPayload, type PayloadReport, type PayloadRequest, type StartSettings } from '#formats/payload/check.ts';
 import type { Remedy } from '#formats/payload/closure.ts';
-import type { PayloadEntry, PayloadFiles } from '#formats/payload/files.ts';
 import type { Finding } from '#formats/payload/finding.ts';
 import { accountFileLimit, resolveUser } from '#execution/runtime/user.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
+import { librariesIn } from './libraries.ts';
 import { originIn, type CopiedLayer } from './payload/origin.ts';
+import { filesOf } from './payload/tree-files.ts';
 
 export type { CopiedLayer } from './payload/origin.ts';
 
@@ -38,11 +37,14 @@ export type PayloadFinding = Omit<Finding, 'remedies'> & {
 
 export type PayloadFound = Omit<PayloadReport, 'findings'> & { readonly findings: readonly PayloadFinding[] };
 
+/** What the check wants of the store. */
+export type KnownSnapshots = Pick<SnapshotStore, 'chain' | 'getFact'>;
+
 /** More programs than this were not written for this image: a whole distribution is in the layer. */
 const mostPrograms = 2000;
 
-/** Throws `snapshot/not-found`. */
-export async function findPayload(wish: PayloadWish, snapshots: SnapshotStore, signal: AbortSignal): Promise<PayloadFound> {
+/** Hears of `signal` after each folder and each program. Throws `snapshot/not-found`. */
+export async function findPayload(wish: PayloadWish, snapshots: KnownSnapshots, signal: AbortSignal): Promise<PayloadFound> {
   const chain = wish.top === undefined ? [] : snapshots.chain(wish.top).toReversed();
   const tree = openChainTree(chain.map(({ folder }) => folder));
   const files = filesOf(tree);
@@ -52,11 +54,19 @@ export async function findPayload(wish: PayloadWish, snapshots: SnapshotStore, s
     return entry === undefined ? undefined : chain[entry.layer]?.content;
   };
   const byStage = new Map(stages.map((stage) => [stage.name, stage.files]));
-  const copies = wish.copies.map((copy) => ({ ...copy, content: snapshots.chain(copy.snapshot).at(-1)?.content ?? copy.snapshot }));
+  const copies = wish.copies.map((copy) => ({
+    ...copy,
+    content: snapshots.chain(copy.snapshot).at(-1)?.content ?? copy.snapshot,
+    brought: new Map(
+      (librariesIn(snapshots, copy.snapshot) ?? []).map(({ source, destination }) => [fromText(destination), fromText(source)]),
+    ),
+  }));
   const cameFrom: PayloadRequest['cameFrom'] = (path) => {
     const inside = asByteString(path.slice(1));
     const entry = tree.entry(inside);
     const copy = copies.findLast(({ content }) => content === layerOf(inside));
+    const library = copy?.brought.get(path);
+    if (library !== undefined && copy?.stage !== undefined) return { stage: copy.stage, path: library };
     return entry && copy && originIn(copy, { path, size: entry.size }, byStage);
   };
   const brought: ByteString[] = [];
@@ -64,7 +74,8 @@ export async function findPayload(wish: PayloadWish, snapshots: SnapshotStore, s
     if (!copy.isChecked) continue;
     for (const path of await programsIn(copy.snapshot, { snapshots, tree, layerOf, content: copy.content }, signal)) brought.push(path);
   }
-  const report = checkPayload({ files, settings: wish.settings, user: userOf(wish.user, tree), stages, brought, cameFrom });
+  const request = { files, settings: wish.settings, user: userOf(wish.user, tree), stages, brought, cameFrom };
+  const report = await finish(checkPayload(request), signal);
   return {
     ...report,
     findings: report.findings.map((finding) => ({
@@ -79,7 +90,17 @@ export async function findPayload(wish: PayloadWish, snapshots: SnapshotStore, s
   };
 }
 
-function treeOf(top: SnapshotId, snapshots: SnapshotStore): Tree {
+/** Whoever wants to end it is heard between its steps. */
+async function finish<T>(work: Generator<undefined, T>, signal: AbortSignal): Promise<T> {
+  for (;;) {
+    signal.throwIfAborted();
+    const step = work.next();
+    if (step.done === true) return step.value;
+    await turn();
+  }
+}
+
+function treeOf(top: SnapshotId, snapshots: KnownSnapshots): Tree {
   return openChainTree(
     snapshots
       .chain(top)
@@ -89,7 +110,7 @@ function treeOf(top: SnapshotId, snapshots: SnapshotStore): Tree {
 }
 
 type Around = {
-  readonly snapshots: SnapshotStore;
+  readonly snapshots: KnownSnapshots;
   /** Of the image. */
   readonly tree: Tree;
   readonly layerOf: (path: ByteString) => SnapshotId | undefined;
@@ -121,8 +142,7 @@ async function programsIn(
         found.push(asByteString(`/${entry.path}`));
     }
     if (found.length > mostPrograms) return [];
-    // Whoever wants to end this is heard.
-    await Promise.resolve();
+    await turn();
   }
   return found;
 }
@@ -137,45 +157,6 @@ function userOf(spec: string, tree: Tree): PayloadRequest['user'] {
     return { uid, gids: [gid, ...additionalGids] };
   } catch (error) {
     if (error instanceof JettisonError && error.fault === 'user') return { message: error.message, hint: error.hint };
-    throw error;
-  }
-}
-
-function filesOf(tree: Tree): PayloadFiles {
-  const known = new Map<ByteString, TreeEntry>();
-  return {
-    find(path) {
-      const entry = resolved(tree, path);
-      if (entry === undefined) return undefined;
-      known.set(entry.path, entry);
-      const { mode, uid, gid, size } = entry;
-      return { path: entry.path, kind: entry.kind === 'file' || entry.kind === 'folder' ? entry.kind : 'other', mode, uid, gid, size };
-    },
-    use<T>({ path }: PayloadEntry, read: (bytes: FileBytes) => T): T {
-      const entry = known.get(path);
-      if (entry?.kind !== 'file') return read({ size: 0, read: () => new Uint8Array(0) });
-      const file = openEntryFile(entry);
-      try {
-        return read({
-          size: entry.size,
-          read(offset, length) {
-            const bytes = new Uint8Array(Math.max(0, Math.min(length, entry.size - offset)));
-            return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, offset));
-          },
-        });
-      } finally {
-        closeSync(file);
-      }
-    },
-  };
-}
-
-/** What the kernel would find: something below a file, or links in a circle, is nothing. */
-function resolved(tree: Tree, path: ByteString): TreeEntry | undefined {
-  try {
-    return tree.resolve(asByteString(path.slice(1)), true).entry;
-  } catch (error) {
-    if (isCode(error, 'linux/symlink-loop')) return undefined;
     throw error;
   }
 }

@@ -1,5 +1,4 @@
 /** Finds out which runtime works on this machine and how it has to be called, by running a program of one system call; remembers the answer. */
-import { createHash } from 'node:crypto';
 import {
   accessSync,
   chmodSync,
@@ -18,7 +17,6 @@ import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { bootId } from '#ground/base/boot.ts';
 import { fromText, type ByteString } from '#ground/base/byte-string.ts';
-import { digestOf } from '#ground/base/digest.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { readOwnText } from '#ground/base/own-text.ts';
 import { createLog } from '#ground/base/log.ts';
@@ -395,14 +393,13 @@ const memorySchema = v.object({
   cgroup: v.picklist(['none', 'tmpfs', 'cgroup2']),
   devices: v.picklist(['flag-kept', 'remount', 'hook']),
   filter: v.optional(v.string()),
-  sum: v.string(),
+  sum: v.number(),
 });
 
 /** Changes with the binaries, the kernel's start, our rights and our rules. */
 function memoryKey(found: ReturnType<typeof findPrograms>, facts: HostFacts, ownMounts: boolean): string {
   const programs = found.map(({ name, file }) => ({ name, file, changed: statSync(file, { bigint: true }).mtimeNs.toString() }));
-  const text = JSON.stringify({ programs, boot: bootId(), facts, ownMounts, profile: sandboxProfile(facts) });
-  return createHash('sha256').update(text).digest('hex');
+  return JSON.stringify({ programs, boot: bootId(), facts, ownMounts, profile: sandboxProfile(facts) });
 }
 
 function recall(file: string, key: string): Remembered | undefined {
@@ -411,20 +408,23 @@ function recall(file: string, key: string): Remembered | undefined {
   if (!read.success || read.output.key !== key) return undefined;
   const { program, cgroup, devices, filter, sum } = read.output;
   const way = { program, cgroup, devices, filter };
-  return sum === sumOf(key, way) ? way : undefined;
+  return sum === sumOf(way) ? way : undefined;
 }
 
-/** A filter of which one byte is another one kills what it should let run. */
-function sumOf(key: string, { program, cgroup, devices, filter }: Remembered): string {
+/** A filter of which one byte is another one kills what it should let run: FNV-1a, which each single change of a character changes. */
+function sumOf({ program, cgroup, devices, filter }: Remembered): number {
   const { name, version, file, globalArguments } = program;
-  return digestOf(JSON.stringify([key, name, version, file, globalArguments, cgroup, devices, filter]));
+  const text = JSON.stringify([name, version, file, globalArguments, cgroup, devices, filter]);
+  let sum = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) sum = Math.imul(sum ^ text.charCodeAt(index), 0x01000193);
+  return sum >>> 0;
 }
 
 function remember(file: string, key: string, way: Remembered): void {
   mkdirSync(dirname(file), { recursive: true });
   const fresh = `${file}.${process.pid}.${Date.now()}`;
   try {
-    writeFileSync(fresh, `${JSON.stringify({ key, ...way, sum: sumOf(key, way) })}\n`, { mode: 0o600 });
+    writeFileSync(fresh, `${JSON.stringify({ key, ...way, sum: sumOf(way) })}\n`, { mode: 0o600 });
     renameSync(fresh, file);
   } finally {
     rmSync(fresh, { force: true });

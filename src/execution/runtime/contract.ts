@@ -1,6 +1,9 @@
 /** What it takes to run one process over a root file system, whatever program does it. */
 import type { ChildStreams } from '#ground/linux/child.ts';
+import type { EndedProcesses } from '#ground/linux/process-accounts.ts';
 import type { Usage } from './usage.ts';
+
+export type { EndedProcesses };
 
 /** Ids as the kernel takes them, 0 to 2^31 - 1. */
 export type ProcessUser = { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
@@ -127,6 +130,8 @@ export type ProcessRequest = {
   readonly terminalSize?: TerminalSize | undefined;
   /** What is sent first when the run is aborted: `SIGTERM` for most. */
   readonly stopSignal: string;
+  /** When it fails, its status says what it had started; left out for no. */
+  readonly isAccounted?: true;
   /** Size of /dev/shm in bytes; null for 64 MiB. */
   readonly shmSize: number | null;
   readonly mounts: readonly ProcessMount[];
@@ -167,6 +172,8 @@ export type ExitStatus = {
   readonly signal: string | undefined;
   /** The kernel killed one of its processes: it wanted more memory than its limit. */
   readonly outOfMemory?: true;
+  /** What the process had started, where it was asked for, it failed, and the kernel keeps accounts. */
+  readonly ended?: EndedProcesses;
 };
 
 export type Runtime = {

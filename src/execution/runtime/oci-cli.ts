@@ -7,6 +7,7 @@ import { asByteString, bytesOf } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { readHierarchies } from '#ground/linux/cgroup.ts';
+import { openProcessAccounts, type ProcessAccounts } from '#ground/linux/process-accounts.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
 import { sendSignal, signalName, startChild, type Child, type ChildExit } from '#ground/linux/child.ts';
 import { orphanedContainers } from '#ground/linux/orphans.ts';
@@ -59,6 +60,7 @@ export type RuntimeSetting = {
 
 export function createRuntime({ program, folder, host, cgroups, ties }: RuntimeSetting): Runtime {
   const running = new Map<string, Running>();
+  let accounts: { readonly of: ProcessAccounts | undefined } | undefined;
   const state = join(folder, 'state');
   const bundles = join(folder, 'bundles');
   const scratch = join(folder, 'scratch');
@@ -77,6 +79,8 @@ export function createRuntime({ program, folder, host, cgroups, ties }: RuntimeS
       const words = [program.file, ...runArguments(program, state, { bundle, id: request.id })];
       const [file = '', ...rest] = cgroup === undefined ? words : entering(cgroup, words);
       const command = { file, arguments: rest, environment: ownEnvironment, folder: bundle.folder };
+      accounts ??= request.isAccounted === true && ties === undefined ? { of: openProcessAccounts(folder) } : undefined;
+      using followed = request.isAccounted === true ? accounts?.of?.follow() : undefined;
       const child = ties === undefined ? await startChild(command, streams) : await startTied(command, bundle, streams, ties);
       const first = ties === undefined ? (): number | undefined => bundle.firstProcess() : locateFirst(child, bundle);
       const run: Running = { child, bundle, stopSignal, cgroup: opened, first };
@@ -89,7 +93,12 @@ export function createRuntime({ program, folder, host, cgroups, ties }: RuntimeS
         if (request.terminal && program.name === 'crun') passOnRest(bundle, streams);
         await child.exit;
         signal.throwIfAborted();
-        return statusWithin(opened.of, exit, () => statusOf(program, exit, bundle));
+        return statusWithin(opened.of, exit, () => {
+          const status = statusOf(program, exit, bundle);
+          const pid = status.code === 0 ? undefined : bundle.firstProcess();
+          const ended = pid === undefined ? undefined : followed?.endedBelow(pid);
+          return ended === undefined ? status : { ...status, ended };
+        });
       } finally {
         running.delete(request.id);
       }

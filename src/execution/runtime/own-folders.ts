@@ -1,7 +1,7 @@
 /** Folders that belong to one process each, told apart by a locked file: whoever comes after a process removes what it left. */
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { randomHex } from '#ground/base/random.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { tryLockFile } from '#ground/linux/lock-file.ts';
 import { removeTree } from '#ground/linux/remove-tree.ts';
@@ -13,7 +13,7 @@ const lockName = 'lock';
 /** Makes one in `parent`, for as long as this process lives or until it is disposed, which removes it. */
 export function openOwnFolder(parent: string): Disposable & { readonly path: string } {
   mkdirSync(parent, { recursive: true, mode: 0o700 });
-  const name = randomBytes(6).toString('hex');
+  const name = randomHex(6);
   const path = join(parent, prefix + name);
   const draft = join(parent, unfinished + name);
   mkdirSync(draft, { mode: 0o700 });

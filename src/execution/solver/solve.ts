@@ -40,7 +40,7 @@ export async function solve(request: SolveRequest, report: Report, signal: Abort
     const solvedVertex = solvedWithoutRunning(draft);
     vertices.set(digest, solvedVertex);
     request.observer?.solved(step.vertex, solvedVertex);
-    if (draft.result === undefined) attempts.cached(step.vertex);
+    if (draft.result === undefined) attempts.cached(step.vertex, solvedVertex.state === 'skipped');
   }
   await attempts.settle(
     certainToRun(missing).map(
@@ -74,7 +74,8 @@ async function draftWithMore(request: SolveRequest, steps: readonly Step[], atte
 }
 
 function declare({ vertex }: Step): Parameters<Report>[0] {
-  const { text, stage, step, steps, isPart } = vertex.label;
+  const { text, stage, step, steps, isPart, at } = vertex.label;
+  const line = at?.[0]?.start.line;
   return {
     kind: 'vertex',
     vertex: vertex.digest,
@@ -83,6 +84,7 @@ function declare({ vertex }: Step): Parameters<Report>[0] {
     ...(stage === undefined ? {} : { stage }),
     ...(step === undefined ? {} : { step }),
     ...(steps === undefined ? {} : { steps }),
+    ...(line === undefined ? {} : { line }),
     ...(isPart === true ? { isPart } : {}),
   };
 }

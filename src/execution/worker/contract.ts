@@ -2,6 +2,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { ChainId } from '#formats/oci/layer-ids.ts';
 import type { ExecOp, FileOp, CopyAction, MergeOp } from '#formats/graph/op.ts';
+import type { Traced } from '#formats/origins/trail.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Rung } from '#ground/linux/isolation.ts';
 import type { ByteString } from '#ground/base/byte-string.ts';
@@ -10,26 +11,35 @@ import type { Needle } from '#ground/base/needles.ts';
 import type { LayerBlob, LayerFormat } from '#stores/layer/create.ts';
 import type { Exported, ExportTarget, TreeNote } from '#stores/layer/export.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
+import type { BroughtLibrary } from '#execution/ops/libraries.ts';
 import type { FilesRead } from '#execution/ops/file.ts';
 import type { CompareRequest, LayersCompared } from '#execution/ops/compare-layers.ts';
 import type { PackageList } from '#execution/ops/packages.ts';
 import type { AnswerSsh, KeptFailure } from '#execution/ops/exec.ts';
+import type { TraceWish } from '#execution/ops/origins.ts';
+import type { FoldedLayers, HiddenLayer, LayersAbove } from '#execution/ops/fold.ts';
 import type { PayloadFound, PayloadWish } from '#execution/ops/payload.ts';
+import type { WeighRequest, Weights } from '#execution/ops/weigh.ts';
 import type { ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 import type { ChangesRequest } from '#execution/ops/tree-changes.ts';
 import type { FileChange } from '#execution/ops/container-changes.ts';
 import type { FileLook, LookRequest, ReadRequest, WriteRequest } from '#execution/ops/container-files.ts';
 import type { ResourceLimits } from '#execution/runtime/contract.ts';
 
+export type { BroughtLibrary } from '#execution/ops/libraries.ts';
 export type { FilesRead } from '#execution/ops/file.ts';
 export type { KeptFailure } from '#execution/ops/exec.ts';
+export type { EndedProcesses } from '#execution/runtime/contract.ts';
 export type { LayerBlob, LayerFormat } from '#stores/layer/create.ts';
 export type { Exported, ExportTarget, TreeNote } from '#stores/layer/export.ts';
 export type { ResourceLimits } from '#execution/runtime/contract.ts';
 export type { FileChange } from '#execution/ops/container-changes.ts';
 export type { ChangesRequest } from '#execution/ops/tree-changes.ts';
 export type { FileLook, FilesPlace, LookRequest, ReadRequest, WriteRequest } from '#execution/ops/container-files.ts';
+export type { TraceWish } from '#execution/ops/origins.ts';
+export type { FoldedLayers, HiddenLayer, LayersAbove } from '#execution/ops/fold.ts';
 export type { PackageList } from '#execution/ops/packages.ts';
+export type { WeighedFile, WeighRequest, Weights } from '#execution/ops/weigh.ts';
 export type { CopiedLayer, FoundRemedy, PayloadFinding, PayloadFound, PayloadWish } from '#execution/ops/payload.ts';
 export type { ContainerHold, ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 export type { ContainerMount } from '#execution/ops/container-mounts.ts';
@@ -211,6 +221,16 @@ export type Worker = AsyncDisposable & {
   findPackages(top: SnapshotId | undefined, signal: AbortSignal): Promise<PackageList>;
   /** Whether a container of an image would start, and what it lacks: of its files and those of the stages that have it. */
   findPayload(wish: PayloadWish, signal: AbortSignal): Promise<PayloadFound>;
+  /** Of each snapshot, what `COPY --libs` brought into it; undefined for one that is gone, and for one that such a copy made in another store. */
+  listLibraries(snapshots: readonly SnapshotId[], signal: AbortSignal): Promise<readonly (readonly BroughtLibrary[] | undefined)[]>;
+  /** Where the files of an image came from, file by file: stages are read as COPY reads them, by what their layers hold. */
+  traceOrigins(wish: TraceWish, signal: AbortSignal): Promise<Traced>;
+  /** What the layers over the lowest ones of a chain hide of each other. */
+  findHidden(layers: LayersAbove, signal: AbortSignal): Promise<readonly HiddenLayer[]>;
+  /** The same layers without what is hidden, in snapshots of their own where they are other ones then. */
+  foldLayers(layers: LayersAbove, signal: AbortSignal): Promise<FoldedLayers>;
+  /** What the steps of a build weigh, and how much of that is in the image; undefined where that had to look at more files than it may. */
+  weighSteps(request: WeighRequest, signal: AbortSignal): Promise<Weights | undefined>;
   /** What is different in the topmost layers of two chains. Apart from layers' bytes: of two tars only the offset could be told, and layers are not kept as tars. */
   compareLayers(request: CompareRequest, signal: AbortSignal): Promise<LayersCompared>;
   /** What is at a path of a container; undefined when nothing is. */

@@ -6,7 +6,7 @@ import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { tryLockFile } from '#ground/linux/lock-file.ts';
-import { flagsOfMount, mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
+import { unmount } from '#ground/linux/mount.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import { isMounted } from './mount-point.ts';
@@ -26,14 +26,10 @@ export async function mountTree(
   signal: AbortSignal,
 ): Promise<void> {
   await using snapshots = await openSnapshotStore({ folder: join(store, 'snapshots'), now: Date.now, tree: 'overlay' });
-  await using view = await snapshots.view(snapshot, signal);
+  signal.throwIfAborted();
   mkdirSync(path, { recursive: true, mode: 0o700 });
   try {
-    // The view's own place is taken back; the mount stays as long as it has another one.
-    const bind = { source: view.path, target: path, type: '', options: '' };
-    mountFileSystem({ ...bind, flags: mountFlags.bind });
-    const flags = flagsOfMount(path) | mountFlags.readOnly | mountFlags.noSuid | mountFlags.noDevice;
-    mountFileSystem({ ...bind, flags: flags | mountFlags.bind | mountFlags.remount });
+    snapshots.showAt(snapshot, path);
   } catch (error) {
     unmountTree(path);
     throw error;

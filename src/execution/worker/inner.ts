@@ -11,7 +11,8 @@ import { createClock } from '#ground/base/clock.ts';
 import { systemCode } from '#ground/base/errors.ts';
 import type { TreeForm } from '#ground/linux/isolation.ts';
 import type { ProcessNetwork } from '#ground/linux/namespace.ts';
-import { takeOwnMounts } from '#ground/linux/own-namespaces.ts';
+import { takeOwnMounts, type OwnMounts } from '#ground/linux/own-namespaces.ts';
+import { endSuddenly } from '#ground/linux/sudden-end.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { chooseTree } from '#stores/snapshot/choose-tree.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
@@ -32,8 +33,6 @@ export type InnerWorkerOptions = {
   readonly report: Report;
   /** That of the container. */
   readonly network: Exclude<ProcessNetwork, { readonly kind: 'own' }>;
-  /** Called when it is certain that this process takes mounts of its own, and has not yet: what it starts then has the machine's. */
-  readonly before: () => Promise<void>;
 };
 
 /**
@@ -48,20 +47,32 @@ export async function openInnerWorker(options: InnerWorkerOptions, signal: Abort
   if (!isTieArchitecture(process.arch) || !existsSync(childrenFile)) return undefined;
   const known = knownRuntime(memory);
   if (known === undefined) return undefined;
-  await options.before();
-  if (!tryOwnMounts()) return undefined;
+  const mounts = tryOwnMounts();
+  if (mounts === undefined) return undefined;
+  endSuddenly();
   return await explained(store, async () => {
     const folder = (name: string): string => {
       const path = join(store, name);
       mkdirSync(path, { recursive: true, mode: 0o700 });
       return path;
     };
+    const bundles = folder('bundles');
     const tree = options.tree === 'auto' ? chooseTree(folder('snapshots')) : options.tree;
     const clock = createClock({ least: options.now() });
     await using stack = new AsyncDisposableStack();
-    const snapshots = stack.use(await openSnapshotStore({ folder: folder('snapshots'), now: clock, tree, untilExit: true }));
+    const snapshots = stack.use(
+      await openSnapshotStore({
+        folder: folder('snapshots'),
+        now: clock,
+        tree,
+        untilExit: true,
+        leavesSmall: true,
+        // The runtime's folder, which it mounts before anything is mounted in there.
+        mountFolder: join(bundles, 'mounts'),
+      }),
+    );
     for (const text of snapshots.notes) note(text);
-    const places = { folder: folder('bundles'), memory, cgroupRecords: join(store, 'cgroups'), known, ties: { within } };
+    const places = { folder: bundles, memory, cgroupRecords: join(store, 'cgroups'), known, ties: { within } };
     const runtime = await openRuntime(places, note, signal);
     const opened = stack.move();
     return {
@@ -74,7 +85,11 @@ export async function openInnerWorker(options: InnerWorkerOptions, signal: Abort
         return await explained(store, async () => await runSession(request, session, tools, own));
       },
       signalContainer: (id, name) => signalContainer(id, name, { runtime }),
-      [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
+      [Symbol.asyncDispose]: async () => {
+        await opened.disposeAsync();
+        // What is started after this outlives the command, and must not keep its mounts.
+        mounts.leave();
+      },
     };
   });
 }
@@ -83,14 +98,13 @@ const childrenFile = '/proc/thread-self/children';
 
 function nothing(): void {}
 
-/** False where they are refused. */
-function tryOwnMounts(): boolean {
+/** Undefined where they are refused: by rights, by a filter of system calls (any error), or by a limit. */
+function tryOwnMounts(): OwnMounts | undefined {
   try {
-    takeOwnMounts();
-    return true;
+    return takeOwnMounts();
   } catch (error) {
-    if (systemCode(error) !== 'EPERM') throw error;
-    return false;
+    if (systemCode(error) === undefined) throw error;
+    return undefined;
   }
 }
 

@@ -5,6 +5,8 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { syncFileSystem } from '#ground/linux/file-bytes.ts';
+import type { TraceWish } from '#execution/ops/origins.ts';
+import type { Traced } from '#formats/origins/trail.ts';
 import { listUnsafe, unmarkSafe } from '#execution/ops/cache-mount-safety.ts';
 import { listCacheMounts, removeCacheMounts, type KeptCacheMount } from '#execution/ops/cache-mounts.ts';
 import { removeLeftFolders } from '#execution/runtime/own-folders.ts';
@@ -32,6 +34,8 @@ export type Keeper = {
   /** Oldest first. */
   snapshots(): readonly KeptSnapshot[];
   cacheMounts(): readonly KeptCacheMount[];
+  /** As `Worker.traceOrigins`. */
+  traceOrigins(wish: TraceWish, signal: AbortSignal): Promise<Traced>;
   /** Bytes of the files in a snapshot, by their lengths: also of one that a container writes on. */
   fileBytes(id: SnapshotId): number;
   /**
@@ -102,6 +106,7 @@ function keeperOver(snapshots: SnapshotStore, store: string): Keeper {
       return snapshots.list().map(({ size, ...snapshot }) => ({ ...snapshot, bytes: size?.bytes ?? 0, linked: size?.linked ?? 0 }));
     },
     cacheMounts: () => listCacheMounts(mounts),
+    traceOrigins: async (wish, signal) => await (await import('#execution/ops/origins.ts')).traceOrigins(wish, snapshots, signal),
     fileBytes: (id) => snapshots.fileBytes(id),
     release: (ids, usedBefore) => snapshots.reclaim(ids, usedBefore),
     endFuture: (now) => snapshots.endFuture(now),

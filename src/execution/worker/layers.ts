@@ -10,11 +10,13 @@ import { exportTree, type Exported } from '#stores/layer/export.ts';
 import { layerIdentity, recompressLayer, writeLayer } from '#stores/layer/create.ts';
 import { snapshotNotFound, type Snapshot, type SnapshotId, type SnapshotStore } from '#stores/snapshot/contract.ts';
 import { epochOf, noteEpoch } from '#execution/ops/epoch.ts';
+import { knownFileBytes, noteFileBytes } from '#execution/ops/file-bytes.ts';
+import { madeAtOf, noteMadeAt } from '#execution/ops/made-at.ts';
 import { createComingParents } from './coming-parents.ts';
 import type { LayerBlob, LayerIdentity, LayerRequest, TreeRequest, UnpackRequest } from './contract.ts';
 import { isMissing } from './missing.ts';
 
-const facts = { diffId: 'diff-id', fileBytes: 'file-bytes', chainId: 'chain-id', madeAt: 'made-at' } as const;
+const facts = { diffId: 'diff-id', chainId: 'chain-id' } as const;
 
 export type Layers = {
   /** The identity of a snapshot's layer, known by other means than reading its folder. */
@@ -39,8 +41,8 @@ export function createLayers(snapshots: SnapshotStore): Layers {
 
   const identify = async (id: SnapshotId, signal: AbortSignal): Promise<Layer> => {
     const known = snapshots.getFact(id, facts.diffId);
-    const size = snapshots.getFact(id, facts.fileBytes);
-    if (known !== undefined && size !== undefined) return { diffId: parseDigest(known), size: Number(size) };
+    const size = knownFileBytes(snapshots, id);
+    if (known !== undefined && size !== undefined) return { diffId: parseDigest(known), size };
     const { folder, parent } = found(snapshots, id);
     const made = await layerIdentity({ folder, below: foldersOf(snapshots, parent) }, signal);
     // A layer that came from elsewhere keeps the DiffID it came with: its own tar was another one.
@@ -62,7 +64,7 @@ export function createLayers(snapshots: SnapshotStore): Layers {
           const layer = identified.get(content) ?? (await identifying(content, async (own) => await identify(content, own), signal));
           identified.set(content, layer);
           const known = times.get(id) ?? {
-            createdAt: Number(snapshots.getFact(id, facts.madeAt) ?? createdAt),
+            createdAt: madeAtOf(snapshots, { id, createdAt }),
             epoch: Number(epochOf(snapshots, id)) * 1000,
           };
           times.set(id, known);
@@ -138,7 +140,7 @@ async function unpackNew(
   noteEpoch(snapshots, committed, newest);
   remember(snapshots, id, { diffId: blob.diffId, size });
   snapshots.setFact(id, facts.chainId, chainId);
-  if (madeAt !== undefined) snapshots.setFact(id, facts.madeAt, String(madeAt));
+  if (madeAt !== undefined) noteMadeAt(snapshots, id, madeAt);
   return id;
 }
 
@@ -169,7 +171,7 @@ function foldersOf(snapshots: SnapshotStore, top: SnapshotId | undefined): reado
 
 function remember(snapshots: SnapshotStore, id: SnapshotId, layer: Layer): void {
   snapshots.setFact(id, facts.diffId, layer.diffId);
-  snapshots.setFact(id, facts.fileBytes, String(layer.size));
+  noteFileBytes(snapshots, id, layer.size);
 }
 
 /** The same layer over the same files, whoever unpacked it and under whichever name the parent is known here; nobody takes it away from now on. */

@@ -115,7 +115,16 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
         const { findPackages } = await import('#execution/ops/packages.ts');
         return await findPackages(top, snapshots, signal);
       },
+      listLibraries: async ([ids]) => {
+        const { librariesIn } = await import('#execution/ops/libraries.ts');
+        return ids.map((id) => (isMissing(snapshots, id) ? undefined : librariesIn(snapshots, id)));
+      },
       findPayload: async ([wish], _back, signal) => await (await import('#execution/ops/payload.ts')).findPayload(wish, snapshots, signal),
+      traceOrigins: async ([wish], _back, signal) =>
+        await (await import('#execution/ops/origins.ts')).traceOrigins(wish, snapshots, signal),
+      findHidden: async ([above]) => (await import('#execution/ops/fold.ts')).findHidden(above, snapshots),
+      foldLayers: async ([above], _back, signal) => await (await import('#execution/ops/fold.ts')).foldLayers(above, snapshots, signal),
+      weighSteps: async ([request], _back, signal) => (await import('#execution/ops/weigh.ts')).weighSteps(request, snapshots, signal),
       compareLayers: async ([request], _back, signal) =>
         await (await import('#execution/ops/compare-layers.ts')).compareLayers(request, snapshots, signal),
       lookAtFile: async ([request], _back, signal) =>

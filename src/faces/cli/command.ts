@@ -3,6 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { isCode, JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
 import type { Option, ValuesOf } from './option.ts';
+import { insteadOfOption } from './refused-options.ts';
 
 /** A standard output as commands see it. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
@@ -185,7 +186,10 @@ export type Described = { readonly name: string; readonly usage: string; readonl
 function refuse(command: Described, name: string, shown: string): never {
   const isLong = name.startsWith('--');
   const refused = splitNotBuilt(command.notBuilt).find((one) => one.names.includes(name));
-  if (refused) throw new JettisonError('cli/not-built', `"--${refused.long}" is not built yet`, { hint: usageLines(command) });
+  if (refused) {
+    const hint = insteadOfOption(command.name, refused.long) ?? usageLines(command);
+    throw new JettisonError('cli/not-built', `"--${refused.long}" is not built yet`, { hint });
+  }
   const what = isLong ? `unknown flag: ${name}` : `unknown shorthand flag: '${name.slice(1)}' in ${shown}`;
   const near = isLong ? suggest(name, [...longNames(command), '--help']) : undefined;
   throw new JettisonError('cli/unknown-flag', what, {
@@ -230,7 +234,9 @@ function checkCount(command: Described & { readonly arguments: readonly [number,
   const howMany =
     most === 0
       ? 'accepts no arguments'
-      : `requires ${fewest === most ? '' : count < fewest ? 'at least ' : 'at most '}${number} argument${number === 1 ? '' : 's'}`;
+      : fewest > 0 && most !== fewest && Number.isFinite(most)
+        ? `requires at least ${fewest} and at most ${most} arguments`
+        : `requires ${fewest === most ? '' : count < fewest ? 'at least ' : 'at most '}${number} argument${number === 1 ? '' : 's'}`;
   throw new JettisonError('cli/argument-count', `jettison: 'jettison ${command.name}' ${howMany}`, {
     hint: usageLines(command, fewest !== most && count < fewest ? 'See' : 'Run'),
   });

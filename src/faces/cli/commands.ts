@@ -10,7 +10,7 @@ export type CommandEntry = {
 
 export const commandTable: readonly CommandEntry[] = [
   {
-    names: ['build', 'image build', 'builder build', 'buildx build'],
+    names: ['build', 'image build', 'builder build', 'buildx build', 'buildx b'],
     summary: 'Build an image from a Dockerfile',
     load: async () => (await import('./commands/build.ts')).buildCommand,
   },
@@ -255,6 +255,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/verify.ts')).verifyCommand,
   },
   {
+    names: ['context'],
+    summary: 'Show what is in the build context, by which rule, and which instruction takes it',
+    load: async () => (await import('./commands/list-context.ts')).contextCommand,
+  },
+  {
     names: ['plan'],
     summary: 'Show what a build would run, without running anything',
     load: async () => (await import('./commands/plan.ts')).planCommand,
@@ -328,6 +333,16 @@ export const commandTable: readonly CommandEntry[] = [
     names: ['check'],
     summary: 'Tell whether a container of an image would start, and what it lacks',
     load: async () => (await import('./commands/check.ts')).checkCommand,
+  },
+  {
+    names: ['blame'],
+    summary: 'Tell which line, build context or image the files of an image came from',
+    load: async () => (await import('./commands/blame.ts')).blameCommand,
+  },
+  {
+    names: ['ledger'],
+    summary: 'Tell what each stage of an image built, and what of that is in it',
+    load: async () => (await import('./commands/ledger.ts')).ledgerCommand,
   },
   {
     names: ['sbom'],

@@ -35,9 +35,9 @@ test('a reader of stdout that goes away asks to stop; one of stderr does not; wh
   using interrupts = listenForInterrupts(both, Object.assign(new EventEmitter(), { exit: () => assert.fail('no exit') }));
   const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
   both.stderr.emit('error', broken);
-  assert.equal(interrupts.signal.aborted, false);
+  assert.deepEqual([interrupts.signal.aborted, interrupts.isUnread()], [false, false]);
   both.stdout.emit('error', broken);
-  assert.equal(interrupts.signal.aborted, true);
+  assert.deepEqual([interrupts.signal.aborted, interrupts.isUnread()], [true, true]);
   assert.equal(interrupts.exitCode(), undefined);
   assert.equal(await interrupts.delivered(), undefined);
   both.stderr.emit('error', Object.assign(new Error('write EIO'), { code: 'EIO' }));

@@ -7,6 +7,8 @@ export type Interrupts = Disposable & {
   readonly signal: AbortSignal;
   /** What the process exits with when its work was cut short by a signal; undefined when it was not. */
   exitCode(): number | undefined;
+  /** Work was cut short since nobody reads what it prints: that is nothing to tell. */
+  isUnread(): boolean;
   /** Waits for readers that are slow. Gives why something that was written is lost, `cli/output-lost`; undefined also when a reader went away. */
   delivered(): Promise<JettisonError | undefined>;
 };
@@ -23,6 +25,7 @@ export function listenForInterrupts(streams: Streams, owner: SignalOwner): Inter
   const controller = new AbortController();
   let code: number | undefined;
   let lost: JettisonError | undefined;
+  let unread = false;
   const listen = (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP', exitCode: number): Disposable => {
     const stop = (): void => {
       if (code !== undefined) return owner.exit(exitCode);
@@ -38,7 +41,11 @@ export function listenForInterrupts(streams: Streams, owner: SignalOwner): Inter
     lost ??= outputLost(error);
     controller.abort(lost);
   };
-  streams.stdout.on('error', (error) => onError(error, () => controller.abort(cancelled('The reader of the output went away'))));
+  const onUnread = (): void => {
+    unread ||= !controller.signal.aborted;
+    controller.abort(cancelled('The reader of the output went away'));
+  };
+  streams.stdout.on('error', (error) => onError(error, onUnread));
   streams.stderr.on('error', (error) => onError(error, () => undefined));
   const all = new DisposableStack();
   all.use(listen('SIGINT', 130));
@@ -47,6 +54,7 @@ export function listenForInterrupts(streams: Streams, owner: SignalOwner): Inter
   return {
     signal: controller.signal,
     exitCode: () => code,
+    isUnread: () => unread,
     delivered: async () => {
       await Promise.all([streams.stdout, streams.stderr].map(allWritten));
       return lost;

@@ -6,7 +6,10 @@ import type { Command, LogLevel, Streams, Surroundings } from './command.ts';
 import { findCommand } from './find-command.ts';
 import { listenForInterrupts, type Interrupts } from './interrupts.ts';
 
-/** Runs one command line (without `node` and the program's name). Gives the exit code: 1 for an error, 70 for a bug of ours, 130 after Ctrl-C, 143 after SIGTERM, 129 when the terminal went away. */
+/** As a shell tells of a program that SIGPIPE ended, which is how most programs learn that nobody reads them any more. */
+const brokenPipe = 141;
+
+/** Runs one command line (without `node` and the program's name). Gives the exit code: 1 for an error, 70 for a bug of ours, 130 after Ctrl-C, 143 after SIGTERM, 129 when the terminal went away, 141 when the reader of its output did. */
 export async function runCli(words: readonly string[], environment: NodeJS.ProcessEnv, streams: Streams): Promise<number> {
   const around: Surroundings = { environment, currentFolder: process.cwd(), streams, now: createClock(), logLevel: 'info' };
   using interrupts = listenForInterrupts(streams, process);
@@ -38,6 +41,7 @@ async function runWords(words: readonly string[], given: Surroundings, interrupt
     command = await found.entry.load();
     return await command.run(found.rest, around, interrupts.signal);
   } catch (error) {
+    if (interrupts.isUnread() && interrupts.exitCode() === undefined) return brokenPipe;
     const { mistakeCode, printError } = await import('./output/error.ts');
     const told = interrupts.signal.aborted && !(error instanceof JettisonError) ? interrupts.signal.reason : error;
     const code = printError(told, streams.stderr, mistakeCode(told) ?? command?.failureCode(told) ?? 1, logLevel === 'debug');

@@ -138,6 +138,15 @@ export type CopyAction = {
   readonly exclude: readonly string[];
   /** Sources keep their folders below the destination; a source may hold one `/./`, then those behind it. */
   readonly parents: boolean;
+  /** What the copied programs need of their tree and the base lacks comes along. Left out when it does not. */
+  readonly libs?: CopyLibs;
+};
+
+/** How whatever is copied is started, as far as the image says so where it is copied. */
+export type CopyLibs = {
+  /** `NAME=value`, of the variables by which programs and libraries are found. */
+  readonly environment: readonly string[];
+  readonly workingDirectory: string;
 };
 
 /** WORKDIR: makes the folder and missing parents; an existing folder is left as it is. */

@@ -7,6 +7,7 @@ import type { Finding, FindingRoot } from './finding.ts';
 import { readLoaderCache } from './loader-cache.ts';
 import { lookAt, mostEffort, type Effort } from './look.ts';
 import { shebang } from './command.ts';
+import { environmentOf, isWhereCommandsAre } from './environment.ts';
 import { startCommand, startFile, type Start } from './start.ts';
 import { checkSurroundings } from './surroundings.ts';
 
@@ -46,14 +47,28 @@ export type PayloadReport = {
   readonly programs: number;
 };
 
-/** As runtimes set it where an image says nothing. */
-const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** Yields after each program and each piece of a file: whoever drives it may do something else meanwhile, or leave it. Throws what `files` throws. */
+export function* checkPayload(request: PayloadRequest, effort: Effort = { left: mostEffort }): Generator<undefined, PayloadReport> {
+  const closures = new Map<ByteString, Closure>();
+  const findings: Finding[] = [];
+  try {
+    for (const found of findingsOf(request, closures, effort)) {
+      findings.push(...found);
+      yield;
+    }
+  } catch (error) {
+    // A program asks for more than anyone looks for: what was found before that, and that this is not all.
+    if (!isCode(error, 'payload/too-much')) throw error;
+    const message = 'Programs of the image ask for so many libraries in so many folders that the rest of it was not looked at';
+    findings.push({ ...nowhere, rule: 'not-followed', severity: 'warning', root: 'COPY', message, hint: undefined });
+  }
+  return { findings: distinct(findings), programs: closures.size };
+}
 
-/** Throws what `files` throws. */
-export function checkPayload(request: PayloadRequest, effort: Effort = { left: mostEffort }): PayloadReport {
+/** `closures`: takes all programs that are followed. */
+function* findingsOf(request: PayloadRequest, closures: Map<ByteString, Closure>, effort: Effort): Generator<readonly Finding[]> {
   const { settings } = request;
   const world = worldOf(request, effort);
-  const closures = new Map<ByteString, Closure>();
   const at = (root: FindingRoot, isCertain: boolean): Start => ({
     world,
     architecture: settings.architecture,
@@ -64,42 +79,21 @@ export function checkPayload(request: PayloadRequest, effort: Effort = { left: m
       if (program !== undefined) closures.set(program.path, closure);
     },
   });
-  const findings = gather([
-    () => userFindings(request),
-    () => folderFindings(world),
-    () => startFindings(settings, at),
-    () => healthFindings(settings, at),
-    () => broughtFindings(request.brought, world, at),
-    () => checkSurroundings([...closures.values()], world),
-  ]);
-  return { findings: distinct(findings), programs: closures.size };
-}
-
-/** Where a program asks for more than anyone looks for, what was found before that, and that this is not all. */
-function gather(parts: readonly (() => readonly Finding[])[]): readonly Finding[] {
-  const findings: Finding[] = [];
-  try {
-    for (const part of parts) findings.push(...part());
-  } catch (error) {
-    if (!isCode(error, 'payload/too-much')) throw error;
-    const message = 'Programs of the image ask for so many libraries in so many folders that the rest of it was not looked at';
-    findings.push({ ...nowhere, rule: 'not-followed', severity: 'warning', root: 'COPY', message, hint: undefined });
-  }
-  return findings;
+  yield userFindings(request);
+  yield folderFindings(world);
+  yield startFindings(settings, at);
+  yield healthFindings(settings, at);
+  for (const path of request.brought) yield broughtFindings(path, world, at);
+  yield* checkSurroundings([...closures.values()], world);
 }
 
 const nowhere = { file: undefined, missing: undefined, remedies: [] } as const;
 
 function worldOf({ files, settings, user, stages, cameFrom }: PayloadRequest, effort: Effort): World {
-  const environment = new Map<string, string>([['PATH', usualPath]]);
-  for (const line of settings.environment) {
-    const at = line.indexOf('=');
-    if (at > 0) environment.set(line.slice(0, at), line.slice(at + 1));
-  }
   return {
     look: lookAt(files, readLoaderCache, effort),
     stages: stages.map((stage) => ({ name: stage.name, look: lookAt(stage.files, readLoaderCache, effort) })),
-    environment,
+    environment: environmentOf(settings.environment),
     workingDirectory: joined('/', fromText(settings.workingDirectory)),
     user: 'uid' in user ? user : { uid: 0, gids: [0] },
     cameFrom,
@@ -139,26 +133,14 @@ function healthFindings({ healthcheck, shell }: StartSettings, at: (root: Findin
 }
 
 /** Programs, and scripts where commands lie: in other folders scripts are data as often as not. */
-function broughtFindings(
-  paths: readonly ByteString[],
-  world: World,
-  at: (root: FindingRoot, isCertain: boolean) => Start,
-): readonly Finding[] {
-  const searched = new Set((world.environment.get('PATH') ?? '').split(':').map((folder) => joined('/', fromText(folder))));
-  return paths.flatMap((path) => {
-    const entry = world.look.find(path);
-    if (entry?.kind !== 'file' || (entry.mode & 0o111) === 0) return [];
-    if (shebang(world.look.head(entry)) !== undefined)
-      return isWhereCommandsAre(path, searched) ? startFile(path, at('COPY', false), 0) : [];
-    const elf = world.look.elf(entry);
-    if ('fault' in elf || (elf.kind !== 'program' && elf.interpreter === undefined)) return [];
-    return startFile(path, at('COPY', false), 0);
-  });
-}
-
-function isWhereCommandsAre(path: string, searched: ReadonlySet<string>): boolean {
-  const folder = path.slice(0, path.lastIndexOf('/')) || '/';
-  return searched.has(folder) || (/\/s?bin$/u.test(folder) && !folder.includes('/node_modules/'));
+function broughtFindings(path: ByteString, world: World, at: (root: FindingRoot, isCertain: boolean) => Start): readonly Finding[] {
+  const entry = world.look.find(path);
+  if (entry?.kind !== 'file' || (entry.mode & 0o111) === 0) return [];
+  if (shebang(world.look.head(entry)) !== undefined)
+    return isWhereCommandsAre(path, world.environment) ? startFile(path, at('COPY', false), 0) : [];
+  const elf = world.look.elf(entry);
+  if ('fault' in elf || (elf.kind !== 'program' && elf.interpreter === undefined)) return [];
+  return startFile(path, at('COPY', false), 0);
 }
 
 /** What several roots run into is said once, of the gravest. */

@@ -70,11 +70,12 @@ function findProgram(name: string, start: Start): FoundProgram {
   return { findings: [missingProgram(name, paths, start)] };
 }
 
-function isProgram(entry: PayloadEntry | undefined): boolean {
+export function isProgram(entry: PayloadEntry | undefined): boolean {
   return entry?.kind === 'file' && (entry.mode & 0o111) !== 0;
 }
 
-function programPaths(name: ByteString, { workingDirectory, environment }: World): readonly ByteString[] {
+/** Where a program of this name is looked for, in order. */
+export function programPaths(name: ByteString, { workingDirectory, environment }: World): readonly ByteString[] {
   if (name.includes('/')) return [joined(workingDirectory, name)];
   return (environment.get('PATH') ?? '')
     .split(':')
@@ -136,7 +137,7 @@ function programElsewhere(paths: readonly ByteString[], world: World): readonly 
 }
 
 /** Interpreters that start with nothing but libraries, and do nothing without folders of their own. */
-function needsItsOwnFolders(path: string): boolean {
+export function needsItsOwnFolders(path: string): boolean {
   return /^(?:python|perl|ruby|php|java|guile|tclsh|lua|Rscript|erl|elixir|dotnet)[\d.]*$/u.test(nameOf(path));
 }
 

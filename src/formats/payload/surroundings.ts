@@ -1,5 +1,5 @@
 /** What programs look for beside libraries once they run: certificates, time zones, locales. Nothing of it keeps a container from starting. */
-import { asByteString, fromText, toText } from '#ground/base/byte-string.ts';
+import { asByteString, fromBytes, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import type { Closure, Remedy, World } from './closure.ts';
 import { asPath, joined, nameOf } from './files.ts';
 import type { Finding } from './finding.ts';
@@ -18,28 +18,36 @@ const bundles = [
 ].map(asByteString);
 
 const tlsLibraries = /^lib(?:ssl|gnutls|curl|curl-gnutls|mbedtls|wolfssl|nghttp3)\b[^/]*\.so/u;
-/** Bytes of a program that are searched for the path of a bundle: Go and Rust have it in programs that use TLS. */
-const longestProgram = 256 << 20;
-const piece = 8 << 20;
+/** Go and Rust have it in programs that use TLS. */
+const usualBundle = '/etc/ssl/certs/ca-certificates.crt';
+/** Bytes of programs that one check searches for that path, all programs together: what starts comes first. */
+const mostSearched = 128 << 20;
+const piece = 1 << 20;
 
 const zones = '/usr/share/zoneinfo';
 
-export function checkSurroundings(closures: readonly Closure[], world: World): readonly Finding[] {
-  return [certificates(closures, world), timeZone(world), locale(closures, world)].flatMap((one) => one ?? []);
+/** Yields after each piece of a file that is read. */
+export function* checkSurroundings(closures: readonly Closure[], world: World): Generator<readonly Finding[]> {
+  yield* certificates(closures, world);
+  yield listed(timeZone(world));
+  yield listed(locale(closures, world));
+}
+
+function listed(finding: Finding | undefined): readonly Finding[] {
+  return finding === undefined ? [] : [finding];
 }
 
 function warning(said: Pick<Finding, 'rule' | 'root' | 'file' | 'message' | 'missing' | 'remedies' | 'hint'>): Finding {
   return { severity: 'warning', ...said };
 }
 
-function certificates(closures: readonly Closure[], world: World): Finding | undefined {
+function* certificates(closures: readonly Closure[], world: World): Generator<readonly Finding[]> {
   const { look, environment, stages } = world;
   const named = environment.get('SSL_CERT_FILE') ?? environment.get('SSL_CERT_DIR');
   const places = named === undefined ? bundles : [joined(world.workingDirectory, fromText(named))];
-  if (places.some((path) => look.find(path) !== undefined)) return undefined;
-  const user = closures.find((closure) => usesTls(closure, look));
-  const path = user?.objects[0]?.path;
-  if (path === undefined) return undefined;
+  if (places.some((path) => look.find(path) !== undefined)) return;
+  const path = yield* findTlsUser(closures, look);
+  if (path === undefined) return;
   const stage = stages.find((one) => bundles.some((bundle) => one.look.find(bundle)?.kind === 'file'));
   const source = bundles.find((bundle) => stage?.look.find(bundle)?.kind === 'file');
   const remedies =
@@ -48,40 +56,26 @@ function certificates(closures: readonly Closure[], world: World): Finding | und
       : [{ stage: stage.name, source, destination: named === undefined ? source : joined(world.workingDirectory, fromText(named)) }];
   const message = `"${toText(path)}" can speak TLS, and the image has no certificates of authorities: connections that are verified will fail`;
   const hint = remedies.length > 0 ? undefined : 'Install ca-certificates, or copy a bundle to /etc/ssl/certs/ca-certificates.crt';
-  return warning({
-    rule: 'no-certificates',
-    root: 'ENTRYPOINT',
-    file: toText(path),
-    missing: toText(places[0] ?? asByteString('')),
-    message,
-    remedies,
-    hint,
-  });
+  const missing = toText(places[0] ?? asByteString(''));
+  yield [warning({ rule: 'no-certificates', root: 'ENTRYPOINT', file: toText(path), missing, message, remedies, hint })];
 }
 
-function usesTls({ objects }: Closure, look: Look): boolean {
-  if (objects.some(({ path }) => tlsLibraries.test(nameOf(path)))) return true;
-  const [program] = objects;
-  return program !== undefined && holds(program.path, '/etc/ssl/certs/ca-certificates.crt', look);
-}
-
-/** Does the file hold these bytes? It is read in pieces that overlap. */
-function holds(path: string, text: string, look: Look): boolean {
-  const entry = look.find(asPath(path));
-  if (entry?.kind !== 'file' || entry.size > longestProgram) return false;
-  const needle = new TextEncoder().encode(text);
-  return look.use(entry, (file) => {
-    for (let at = 0; at < file.size; at += piece) if (indexOf(file.read(at, piece + needle.length), needle) >= 0) return true;
-    return false;
-  });
-}
-
-function indexOf(bytes: Uint8Array, needle: Uint8Array): number {
-  const [first = 0] = needle;
-  for (let at = bytes.indexOf(first); at >= 0; at = bytes.indexOf(first, at + 1)) {
-    if (needle.every((byte, index) => bytes[at + index] === byte)) return at;
+/** The first program that can speak TLS. */
+function* findTlsUser(closures: readonly Closure[], look: Look): Generator<readonly Finding[], ByteString | undefined> {
+  let left = mostSearched;
+  for (const { objects } of closures) {
+    const [program] = objects;
+    if (program === undefined) continue;
+    if (objects.some(({ path }) => tlsLibraries.test(nameOf(path)))) return program.path;
+    const entry = look.find(asPath(program.path));
+    if (entry?.kind !== 'file') continue;
+    // Pieces overlap.
+    for (let at = 0; at < entry.size && left > 0; at += piece, left -= piece) {
+      if (look.use(entry, (file) => fromBytes(file.read(at, piece + usualBundle.length)).includes(usualBundle))) return program.path;
+      yield [];
+    }
   }
-  return -1;
+  return undefined;
 }
 
 /** TZ as tzset(3) reads it: a name of the database, unless it is a rule of its own like `CET-1CEST`. */

@@ -5,7 +5,8 @@ import type { Span } from '#ground/base/span.ts';
 export type ProgressEvent =
   | VertexDeclared
   | { readonly kind: 'vertex-started'; readonly vertex: Digest; readonly time: number }
-  | { readonly kind: 'vertex-cached'; readonly vertex: Digest; readonly time: number }
+  /** `isSkipped`: nothing is known of it, but the result of what reads it is. */
+  | { readonly kind: 'vertex-cached'; readonly vertex: Digest; readonly time: number; readonly isSkipped?: true }
   | { readonly kind: 'vertex-finished'; readonly vertex: Digest; readonly time: number }
   | {
       readonly kind: 'vertex-failed';
@@ -27,6 +28,8 @@ export type VertexDeclared = {
   readonly stage?: string;
   readonly step?: number;
   readonly steps?: number;
+  /** Where it stands in the source text. */
+  readonly line?: number;
   /** Belongs to another vertex, which is shown for both. */
   readonly isPart?: boolean;
   /** Vertices whose results it reads; left out for none. */

@@ -3,7 +3,7 @@ import type { Digest } from '#ground/base/digest.ts';
 import { unreachable } from '#ground/base/errors.ts';
 import type { ProgressEvent, TransferProgress, VertexOutput } from './event.ts';
 
-export type VertexState = 'waiting' | 'running' | 'cached' | 'done' | 'failed' | 'cancelled';
+export type VertexState = 'waiting' | 'running' | 'cached' | 'skipped' | 'done' | 'failed' | 'cancelled';
 
 export type VertexTally = {
   readonly vertex: Digest;
@@ -109,7 +109,7 @@ function addEvent(state: State, event: ProgressEvent, now: number): Change {
     case 'output':
       return addOutput(state, begin(state, event.vertex, event.time), event);
     case 'vertex-cached':
-      return end(state, event, 'cached');
+      return end(state, event, event.isSkipped === true ? 'skipped' : 'cached');
     case 'vertex-finished':
       return end(state, event, 'done');
     case 'vertex-failed':

@@ -32,8 +32,8 @@ export async function withinTime<T>(
   }
 }
 
-/** The error to abort with when a person or a peer asked for it. `by`: the signal (`SIGINT`) that asked, if it was one. */
-export function cancelled(why: string, by?: string): JettisonError {
+/** The error to abort with when a person or a peer asked for it. `by`: the signal (`SIGINT`) that asked, if it was one; the reason that another program gave. */
+export function cancelled(why: string, by?: unknown): JettisonError {
   return new JettisonError('base/cancelled', why, { fault: 'user', cause: by });
 }
 

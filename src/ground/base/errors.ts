@@ -1,8 +1,8 @@
 /** The one error class of the product, and what every room needs to make and to recognise its errors. */
 import type { Span } from './span.ts';
 
-/** Who has to act: the person who typed, the machine it runs on, or us. Decides the exit code and whether a stack is shown. */
-export type Fault = 'user' | 'environment' | 'bug';
+/** Who has to act: the person who typed, the machine it runs on, or us; `limit`: all went well, but what came of it is more than somebody allows. Decides the exit code and whether a stack is shown. */
+export type Fault = 'user' | 'environment' | 'limit' | 'bug';
 
 export type ErrorDetails = {
   readonly fault?: Fault;

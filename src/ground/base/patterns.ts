@@ -18,8 +18,12 @@ export type PatternSet = {
   enter(path: ByteString, folder: PatternState): PatternState;
   /** Does the last pattern that matched say that the path is left out? */
   leavesOut(state: PatternState): boolean;
+  /** Which pattern decides, counted from 0; -1 where none matched. */
+  decider(state: PatternState): number;
   /** May a `!` pattern match something below this folder? */
   mayKeepBelow(folder: ByteString): boolean;
+  /** For single paths: what `enter` gives at the end of all folders above it. */
+  stateOf(path: ByteString): PatternState;
   /** For single paths: is `path` left out, itself or through a folder above it? */
   matches(path: ByteString): boolean;
 };
@@ -42,22 +46,25 @@ export function parsePatterns(patterns: readonly string[]): PatternSet {
     return last !== -1 && parsed[last]?.exception === false;
   };
   const start = new Uint8Array(parsed.length);
+  const stateOf = (path: ByteString): PatternState => {
+    let state: PatternState = start;
+    for (let end = path.indexOf('/'); ; end = path.indexOf('/', end + 1)) {
+      state = enter(end === -1 ? path : asByteString(path.slice(0, end)), state);
+      if (end === -1) return state;
+    }
+  };
   return {
     start,
     enter,
     leavesOut,
+    decider: (state) => state.lastIndexOf(1),
     mayKeepBelow(folder) {
       if (!hasExceptions) return false;
       const text = `${toText(folder)}/`;
       return parsed.some((pattern) => pattern.exception && couldContinue(pattern.program, text));
     },
-    matches(path) {
-      let state: PatternState = start;
-      for (let end = path.indexOf('/'); ; end = path.indexOf('/', end + 1)) {
-        state = enter(end === -1 ? path : asByteString(path.slice(0, end)), state);
-        if (end === -1) return leavesOut(state);
-      }
-    },
+    stateOf,
+    matches: (path) => leavesOut(stateOf(path)),
   };
 }
 

@@ -10,9 +10,11 @@ const native = {
   socket: libc.func('int socket(int, int, int)'),
   bind: libc.func('int bind(int, const uint8_t*, uint32_t)'),
   listen: libc.func('int listen(int, int)'),
+  poll: libc.func('int poll(uint8_t*, uint64_t, int)'),
   getsockname: libc.func('int getsockname(int, uint8_t*, _Inout_ uint32_t*)'),
 };
-const AF_INET = 2;
+const [AF_UNIX, AF_INET] = [1, 2];
+const readable = 1;
 const closeOnExec = 0o2000000;
 const nonBlocking = 0o4000;
 const kinds = { tcp: 1, udp: 2 } as const;
@@ -32,6 +34,29 @@ export function bindSocket(protocol: 'tcp' | 'udp', at: { readonly address: numb
     closeFile(file);
     throw error;
   }
+}
+
+/** A socket with a name, as `bindSocket`, at which callers may wait already: its backlog takes them. `path` is short: at most 107 bytes. */
+export function listenByName(path: string): number {
+  const file = check(native.socket(AF_UNIX, kinds.tcp | closeOnExec | nonBlocking, 0), 'socket', path);
+  try {
+    const name = new TextEncoder().encode(`${path}\0`);
+    const address = new Uint8Array(2 + name.length);
+    address.set(new Uint8Array(Uint16Array.of(AF_UNIX).buffer));
+    address.set(name, 2);
+    check(native.bind(file, address, address.length), 'bind', path);
+    check(native.listen(file, backlog), 'listen', path);
+    return file;
+  } catch (error) {
+    closeFile(file);
+    throw error;
+  }
+}
+
+/** Does somebody wait to be taken at a socket that listens? */
+export function hasCaller(file: number): boolean {
+  const asked = new Uint8Array(Int32Array.of(file, readable).buffer);
+  return native.poll(asked, 1, 0) > 0;
 }
 
 /** Has a TCP socket take connections. */

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectLocal, serveLocal } from './local-socket.ts';
+import { serveLocal } from './local-server.ts';
+import { connectLocal } from './local-socket.ts';
 
 const piece = new Uint8Array(1 << 16);
 const count = 64;

@@ -99,7 +99,8 @@ test('what is to start afterwards starts when its process is killed, and only wh
 test('what is to start afterwards starts when told, and does not keep this process', async () => {
   using folder = mkdtempDisposableSync('/tmp/jettison-spawn-');
   const file = join(folder.path, 'done');
-  const waiting = startAfterwards({ command: 'touch', arguments: [file], mark: folder.path });
+  const environment = { PATH: process.env['PATH'], FILE: file };
+  const waiting = startAfterwards({ command: 'sh', arguments: ['-c', 'touch "$FILE"'], environment, mark: folder.path });
   await sleep(50);
   assert.equal(existsSync(file), false);
   waiting.begin();

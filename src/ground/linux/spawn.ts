@@ -75,12 +75,20 @@ export async function runProcess(options: ProcessOptions, signal: AbortSignal): 
   return { ...exit, stdout: stdout(), stderr: stderr() };
 }
 
+export type DetachedProgram = {
+  readonly command: string;
+  readonly arguments: readonly string[];
+  /** Left out: this process's own. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+};
+
 /** Starts a process that outlives this one, without streams but for an open file as its input, in a session of its own. */
-export function startDetached(options: { readonly command: string; readonly arguments: readonly string[]; readonly input?: number }): void {
+export function startDetached(options: DetachedProgram & { readonly input?: number }): void {
   const child = spawn(options.command, [...options.arguments], {
     stdio: [options.input ?? 'ignore', 'ignore', 'ignore'],
     detached: true,
     cwd: '/',
+    ...(options.environment === undefined ? {} : { env: options.environment }),
   });
   child.on('error', () => {});
   child.unref();
@@ -125,16 +133,15 @@ export async function startReporting(options: {
  * Has a program started, detached as by `startDetached`, when this process has ended, however it ends, or when `begin` is called; only if the file `mark` is there
  * by then. A shell waits for that: at the end of this process nothing has to be started any more. Does nothing where there is no shell, unless `begin` is called.
  */
-export function startAfterwards(options: { readonly command: string; readonly arguments: readonly string[]; readonly mark: string }): {
-  begin(): void;
-} {
-  const { command, mark } = options;
+export function startAfterwards(options: DetachedProgram & { readonly mark: string }): { begin(): void } {
+  const { command, mark, environment } = options;
   // What it waits for is the end of its input, which is this process's end of a socket.
   const script = 'read -r _; [ -e "$0" ] && exec "$@"';
   const shell = spawn('/bin/sh', ['-c', script, mark, command, ...options.arguments], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
     cwd: '/',
+    ...(environment === undefined ? {} : { env: environment }),
   });
   let isWaiting = true;
   shell.once('error', () => (isWaiting = false));

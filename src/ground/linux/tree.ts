@@ -43,4 +43,6 @@ export type Tree = {
   readFile(entry: TreeEntry, limit: number): Uint8Array;
   /** Extended attributes of an entry without overlayfs's own (`trusted.overlay.*`, `user.overlay.*`). */
   xattrs(entry: TreeEntry): ReadonlyMap<string, Uint8Array>;
+  /** Of a build context: where it is said that a path is left out (`.dockerignore:7`); undefined where nothing says so, or nobody knows where. */
+  leftOutBy?(path: ByteString): string | undefined;
 };

@@ -130,7 +130,13 @@ type CopyCommon = Common & {
   readonly exclude: readonly Word[];
 };
 
-export type CopyInstruction = CopyCommon & { readonly kind: 'copy'; readonly from: Word | undefined; readonly parents: boolean };
+export type CopyInstruction = CopyCommon & {
+  readonly kind: 'copy';
+  readonly from: Word | undefined;
+  readonly parents: boolean;
+  /** `--libs`, which no other builder knows. */
+  readonly libs: Flag | undefined;
+};
 
 export type AddInstruction = CopyCommon & {
   readonly kind: 'add';

@@ -6,17 +6,19 @@ import { printPlatform } from '#formats/oci/platform.ts';
 import { readEpoch, refuseUnbuiltArguments, unusedArguments } from '#languages/frontend/arguments.ts';
 import { finishDraft } from '#languages/frontend/config-draft.ts';
 import { goList } from '#languages/frontend/go-format.ts';
-import type { DraftedStep, Frontend, FrontendOptions } from '#languages/frontend/contract.ts';
+import type { DraftedStep, Frontend, FrontendOptions, StageUse } from '#languages/frontend/contract.ts';
 import type { Dockerfile } from './ast.ts';
 import { checkOptionsOf, failOnFindings, findingsOf } from './convert/findings.ts';
 import { createSubject } from './convert/facts.ts';
 import { failAtFirst } from './convert/faults.ts';
 import { readHeads } from './convert/globals.ts';
-import { findTarget, isCalled, neededStages, planStages } from './convert/plan.ts';
+import { findTarget, isCalled, neededStages, planStages, type Plan, type PlannedStage } from './convert/plan.ts';
 import { resolveImages } from './convert/resolve.ts';
+import { scansOf } from './convert/scans.ts';
 import { convertStage } from './convert/stage.ts';
 import { createConversion, factsOf, type StageState } from './convert/state.ts';
 import { addLabelStep, globalSteps } from './convert/steps.ts';
+import { readMarks } from './marks.ts';
 import { parseDockerfile } from './parse.ts';
 
 /**
@@ -53,12 +55,28 @@ export const dockerfileFrontend: Frontend = async (source, options, outside, sig
       ...notesOn(unusedArguments(options.buildArgs, declaredIn(dockerfile, conversion.states.values()))),
       ...options.noCacheStages.filter((name) => !plan.stages.some((stage) => isCalled(stage, name))).map(noStageNote),
     ],
+    scans: scansOf(target, conversion),
     epoch,
+    stages: stageUses(plan, conversion.states),
     ...(options.isClassic === true
       ? { steps: [...globalSteps(dockerfile), ...conversion.drafted.map((step) => stepFor(step, options))] }
       : {}),
   };
 };
+
+/** What becomes of each stage of the file. */
+function stageUses({ dockerfile, stages, byName }: Plan, needed: ReadonlyMap<PlannedStage, StageState>): readonly StageUse[] {
+  const { gates } = readMarks(dockerfile);
+  return stages.map((stage) => ({
+    index: stage.index,
+    // Of two of one name, the later has it.
+    name: stage.name !== undefined && byName.get(stage.name) === stage ? stage.name : undefined,
+    at: stage.source.from.span,
+    isNeeded: needed.has(stage),
+    isGate: gates.has(stage.source),
+    runs: stage.source.instructions.some(({ kind }) => kind === 'run'),
+  }));
+}
 
 /** Names that an ARG declares anywhere in the file, or in a trigger of a base. */
 function declaredIn(dockerfile: Dockerfile, states: Iterable<StageState>): ReadonlySet<string> {

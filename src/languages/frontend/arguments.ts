@@ -7,6 +7,11 @@ const proxyNames = ['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_P
 /** Go's strconv.ParseBool. */
 const trueWords = ['1', 't', 'T', 'TRUE', 'true', 'True'];
 
+/** Does Go read this as true (strconv.ParseBool)? */
+export function isTrueWord(text: string): boolean {
+  return trueWords.includes(text);
+}
+
 /** What BuildKit does for these arguments is not built: they are refused when they ask for something. */
 const notBuilt: ReadonlyMap<string, string> = new Map([
   ['BUILDKIT_MULTI_PLATFORM', 'Leave it out: the result is an image for one platform, without an index'],
@@ -64,7 +69,7 @@ export function proxyEnvironment(buildArgs: ReadonlyMap<string, string>): readon
 /** Throws `frontend/not-built-yet` for a built-in argument of BuildKit that asks for what there is not. */
 export function refuseUnbuiltArguments(buildArgs: ReadonlyMap<string, string>): void {
   for (const [name, hint] of notBuilt) {
-    if (!trueWords.includes(buildArgs.get(name) ?? '')) continue;
+    if (!isTrueWord(buildArgs.get(name) ?? '')) continue;
     throw new JettisonError('frontend/not-built-yet', `Build argument "${name}" is not built yet`, { hint });
   }
 }

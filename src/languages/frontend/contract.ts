@@ -1,5 +1,6 @@
 /** A frontend turns a source text into a graph. It is pure: facts from outside come through `Outside`. */
 import type { Digest } from '#ground/base/digest.ts';
+import type { Span } from '#ground/base/span.ts';
 import type { ExecOp } from '#formats/graph/op.ts';
 import type { Edge } from '#formats/graph/vertex.ts';
 import type { ImageConfig } from '#formats/oci/image-config.ts';
@@ -71,10 +72,36 @@ export type FrontendResult = {
   readonly diagnostics: readonly Diagnostic[];
   /** Sentences for people that are no findings in the text. */
   readonly notes?: readonly string[];
+  /** Of what else packages are to be listed, where somebody lists those of the result; sorted by name. */
+  readonly scans?: readonly Scan[];
   /** When the image is to say that it was made, milliseconds since the epoch; undefined: when its layers were. */
   readonly epoch?: number | undefined;
+  /** Every stage of the text, in its order, and whether the target needs it; left out by a language that has none. */
+  readonly stages?: readonly StageUse[];
   /** Every instruction that was applied, in the order of the file; only where the options say `isClassic`. */
   readonly steps?: readonly DraftedStep[];
+};
+
+/** A stage as one target sees it. */
+export type StageUse = {
+  readonly index: number;
+  /** In lower case; undefined for a stage without a name, which is called by its number. */
+  readonly name: string | undefined;
+  /** Its FROM. */
+  readonly at: Span;
+  readonly isNeeded: boolean;
+  /** The text marks it as one that must succeed before what is built gets its name. */
+  readonly isGate: boolean;
+  /** It has a RUN. */
+  readonly runs: boolean;
+};
+
+/** A stage beside the result, or the build context. */
+export type Scan = {
+  /** Of the stage, else `context`. */
+  readonly name: string;
+  /** Its files; undefined for none. */
+  readonly goal: Edge | undefined;
 };
 
 /** One instruction, for faces that show the steps in the order of the file, and for the image that there is after it. */

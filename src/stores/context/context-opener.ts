@@ -1,7 +1,7 @@
 /** How the folders of a build are read: Node's way, or by the system call library where it pays to load it. */
 import { openLocalContext, type LocalContext } from './local.ts';
 
-export type OpenContextFolder = (options: { readonly folder: string; readonly ignore: readonly string[] }) => LocalContext;
+export type OpenContextFolder = (options: Omit<Parameters<typeof openLocalContext>[0], 'reader'>) => LocalContext;
 
 /** From here on the system call library saves more than it takes to load: with 3,000 files both ways took as long. */
 const manyEntries = 3000;

@@ -10,7 +10,7 @@ import { readContextFile } from './read-file.ts';
 
 test('an ignore file is read line by line', () => {
   const text = '# comment\r\n\n  a/b/ \r\n #not a comment\n! ./c\n/d\n\\#e\n!\u{a0}/f//g\n';
-  assert.deepEqual(parseIgnoreFile(text, '.dockerignore'), ['a/b', '#not a comment', '!c', 'd', '\\#e', '!f/g']);
+  assert.deepEqual(parseIgnoreFile(text, '.dockerignore').patterns, ['a/b', '#not a comment', '!c', 'd', '\\#e', '!f/g']);
   assert.throws(
     () => parseIgnoreFile('ok\nroot:x:[\n', '.dockerignore'),
     (error) => isCode(error, 'context/bad-ignore-file') && error.message.includes('line 2') && !error.message.includes('root:x'),
@@ -32,12 +32,12 @@ test("a Dockerfile's own ignore file goes before the context's", () => {
   const read = (dockerfile: string) => readIgnoreFile({ folder: context, dockerfile: join(context, dockerfile) });
   assert.equal(read('Dockerfile'), undefined);
   writeFileSync(join(context, '.dockerignore'), '\u{feff}general');
-  assert.deepEqual(read('Dockerfile'), { name: '.dockerignore', patterns: ['general'] });
+  assert.deepEqual(read('Dockerfile'), { name: '.dockerignore', patterns: ['general'], lines: [1] });
   writeFileSync(join(context, 'docker/app.Dockerfile.dockerignore'), 'special');
-  assert.deepEqual(read('docker/app.Dockerfile'), { name: 'docker/app.Dockerfile.dockerignore', patterns: ['special'] });
+  assert.deepEqual(read('docker/app.Dockerfile'), { name: 'docker/app.Dockerfile.dockerignore', patterns: ['special'], lines: [1] });
   assert.deepEqual(read('docker/Dockerfile')?.patterns, ['general']);
   writeFileSync(join(folder.path, 'Dockerfile.dockerignore'), 'outside');
-  assert.deepEqual(read('../Dockerfile'), { name: 'Dockerfile.dockerignore', patterns: ['outside'] });
+  assert.deepEqual(read('../Dockerfile'), { name: 'Dockerfile.dockerignore', patterns: ['outside'], lines: [1] });
 });
 
 test('a fifo, a folder, a huge file or a link out of the context is refused, not read', () => {

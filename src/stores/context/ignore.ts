@@ -9,6 +9,8 @@ export type IgnoreFile = {
   readonly name: string;
   /** Cleaned patterns in order, for `openLocalContext`. */
   readonly patterns: readonly string[];
+  /** Where each of them stands, from 1. */
+  readonly lines: readonly number[];
 };
 
 const mostBytes = 1024 * 1024;
@@ -28,8 +30,9 @@ export function readIgnoreFile(place: { readonly folder: string; readonly docker
 }
 
 /** One pattern a line, as BuildKit reads it: `#` in the first column starts a comment. Throws `context/bad-ignore-file`. */
-export function parseIgnoreFile(text: string, name: string): readonly string[] {
+export function parseIgnoreFile(text: string, name: string): IgnoreFile {
   const patterns: string[] = [];
+  const lines: number[] = [];
   for (const [index, line] of text
     .replace(/^\u{feff}/u, '')
     .split('\n')
@@ -44,8 +47,9 @@ export function parseIgnoreFile(text: string, name: string): readonly string[] {
     }
     checkPattern(pattern, `line ${index + 1} of "${name}"`);
     patterns.push(pattern);
+    lines.push(index + 1);
   }
-  if (patterns.length <= mostPatterns) return patterns;
+  if (patterns.length <= mostPatterns) return { name, patterns, lines };
   throw new JettisonError('context/bad-ignore-file', `"${name}" has more than ${mostPatterns} patterns`, {
     hint: 'Leave out whole folders, or everything ("*") and take back with "!" what is needed',
   });
@@ -62,7 +66,7 @@ function besideDockerfile({ folder, dockerfile }: { readonly folder: string; rea
 
 function readOne({ folder, path }: FilePlace): IgnoreFile | undefined {
   const bytes = readContextFile(folder, path, mostBytes);
-  return bytes && { name: path, patterns: parseIgnoreFile(new TextDecoder().decode(bytes), path) };
+  return bytes && parseIgnoreFile(new TextDecoder().decode(bytes), path);
 }
 
 function checkPattern(pattern: string, where: string): void {

@@ -8,6 +8,7 @@ import { putStats, statField, statLength } from '#ground/linux/stat-rows.ts';
 import { describeRow, entryChanged, lookAt, readEntryFile, resolveLinks } from '#ground/linux/tree-read.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { notReadable } from './errors.ts';
+import type { IgnoreFile } from './ignore.ts';
 
 export type LocalContext = Tree & {
   /** The folder's real path. */
@@ -39,6 +40,8 @@ export type FolderLook = {
 export function openLocalContext(options: {
   readonly folder: string;
   readonly ignore: readonly string[];
+  /** Where the patterns stand, for whoever asks why a path is left out. */
+  readonly ignoreFile?: Pick<IgnoreFile, 'name' | 'lines'> | undefined;
   readonly reader?: FolderReader;
 }): LocalContext {
   const reading = { patterns: parsePatterns(options.ignore), reader: options.reader ?? nodeFolderReader };
@@ -57,6 +60,7 @@ export function openLocalContext(options: {
     },
     readFile: readEntryFile,
     xattrs: () => new Map(),
+    leftOutBy: (path) => placeOfRule(path, reading.patterns, options.ignoreFile),
     scan(path, visit) {
       const place = findPlace(root, path, reading);
       if (place?.entry.kind === 'folder') scanFrom(place, visit, reading);
@@ -65,6 +69,12 @@ export function openLocalContext(options: {
 }
 
 type Reading = { readonly patterns: PatternSet; readonly reader: FolderReader };
+
+function placeOfRule(path: ByteString, patterns: PatternSet, file: Pick<IgnoreFile, 'name' | 'lines'> | undefined): string | undefined {
+  const state = patterns.stateOf(path);
+  const line = patterns.leavesOut(state) ? file?.lines[patterns.decider(state)] : undefined;
+  return file === undefined || line === undefined ? undefined : `${file.name}:${line}`;
+}
 
 /** What is known of one inode of the folder. */
 type Place = {

@@ -281,7 +281,11 @@ function hintFor(tree: Tree, path: ByteString): string | undefined {
   const depth = depthThere(tree, names);
   const parent = tree.resolve(asByteString(names.slice(0, depth).join('/')), true).entry;
   if (parent?.kind !== 'folder') return undefined;
-  if (liesOnHost(parent.hostPath, names.slice(depth))) return 'It is there, but .dockerignore leaves it out of the build context';
+  if (liesOnHost(parent.hostPath, names.slice(depth))) {
+    const rest = names.slice(depth).join('/');
+    const whole = parent.path === '' ? rest : `${parent.path}/${rest}`;
+    return `It is there, but ${tree.leftOutBy?.(asByteString(whole)) ?? '.dockerignore'} leaves it out of the build context`;
+  }
   const siblings = tree.list(parent.path).map((entry) => toText(baseName(entry.path)));
   const shown = parent.path === '' ? '/' : `/${toText(parent.path)}/`;
   const name = toText(asByteString(names[depth] ?? ''));

@@ -3,8 +3,8 @@
  * kernel. It is a lock of SQLite (on an empty database), so that holding one loads nothing.
  */
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { randomHex } from '#ground/base/random.ts';
 import { fullDisk, fullDiskHint, JettisonError } from '#ground/base/errors.ts';
 import { lockDatabase } from './file-lock.ts';
 
@@ -30,7 +30,7 @@ export function takeLease(folder: string, now: number): Lease {
 
 function take(folder: string, now: number): Lease {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const name = `${Math.floor(now)}-${randomBytes(6).toString('hex')}`;
+  const name = `${Math.floor(now)}-${randomHex(6)}`;
   const early = join(folder, `.${name}`);
   // Not by SQLite, which would let everybody read it, and does not say what is wrong with a full disk.
   writeFileSync(early, '', { flag: 'wx', mode: 0o600 });

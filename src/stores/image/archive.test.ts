@@ -242,6 +242,19 @@ test('hostile and broken archives are refused', async () => {
   await assert.rejects(open(folder.path), { code: 'image/cannot-read' });
 });
 
+test('an archive of an engine that had the image in parts says where the rest is to be had', async () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-archive-'));
+  const path = join(folder.path, 'parts.tar');
+  const parts: readonly Entry[] = [
+    ['oci-layout', encode({ imageLayoutVersion: '1.0.0' })],
+    ['manifest.json', manifestOf({})],
+  ];
+  writeFileSync(path, tarOf(parts));
+  await assert.rejects(open(path), { code: 'image/bad-archive', message: /not in the archive/u, hint: /pull it anew/u });
+  writeFileSync(path, tarOf(parts.slice(1)));
+  await assert.rejects(open(path), { code: 'image/bad-archive', hint: /damaged or hostile/u });
+});
+
 test('a blob of a layout with other bytes than its digest says is refused', async () => {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-archive-'));
   const pieces = ociArchive(images).map((piece) =>

@@ -171,7 +171,8 @@ export async function writeDraft(path: string, write: (draft: string) => Promise
     renameSync(draft, target);
     syncFolder(dirname(target));
   } catch (error) {
-    rmSync(draft, { force: true });
+    // Where the folder of it is a file, there is nothing to remove, and this fails, too.
+    if (systemCode(error) !== 'ENOTDIR') rmSync(draft, { force: true });
     throw explainWriting(error, path);
   }
 }

@@ -1,7 +1,7 @@
 /** What `inspect` shows of an image: the shape of the Docker Engine API's ImageInspect. */
 import { unreachable } from '#ground/base/errors.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
-import { decodeImageConfig } from '#formats/oci/image-config.ts';
+import { decodeImageConfig, type ImageConfig } from '#formats/oci/image-config.ts';
 import { attestedBy } from '#formats/oci/image-index.ts';
 import { familiarName, familiarReference, parseReference } from '#formats/oci/reference.ts';
 import type { IndexMember, IndexRecord } from './indexes.ts';
@@ -25,6 +25,18 @@ const emptyConfig: Members = {
   Shell: null,
 };
 
+/** The names of what has names of its own in order, as Go writes maps. */
+function inspectConfig(config: ImageConfig['config']): Members {
+  const members: Members = { ...emptyConfig, ...plainMembers(config) };
+  const sorted = ['Labels', 'ExposedPorts', 'Volumes'].map((name) => [name, inOrder(members[name] ?? null)] as const);
+  return { ...members, ...Object.fromEntries(sorted) };
+}
+
+function inOrder(map: Json): Json {
+  if (map === null || typeof map !== 'object' || Array.isArray(map)) return map;
+  return Object.fromEntries(Object.entries(map).toSorted(([one], [other]) => (one < other ? -1 : 1)));
+}
+
 export function inspectImage(store: ImageStore, image: ImageRecord): Members {
   const config = decodeImageConfig(image.config, image.imageId);
   const newest = config.history?.at(-1);
@@ -37,7 +49,7 @@ export function inspectImage(store: ImageStore, image: ImageRecord): Members {
     Created: config.created ?? '',
     DockerVersion: '',
     Author: config.author ?? '',
-    Config: { ...emptyConfig, ...plainMembers(config.config) },
+    Config: inspectConfig(config.config),
     Architecture: config.architecture,
     ...(config.variant === undefined ? {} : { Variant: config.variant }),
     Os: config.os,

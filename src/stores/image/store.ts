@@ -88,6 +88,10 @@ export type ImageStore = {
   setForm(imageId: Digest, form: ManifestForm): void;
   /** OCI without annotations when nothing was set. */
   formOf(imageId: Digest): ManifestForm;
+  /** The digest of the text that the image's record of origins was made of (`openImageOrigins`); undefined when it has none. */
+  originsSource(imageId: Digest): string | undefined;
+  /** The blob with the list of its files' origins; undefined where none was made. */
+  originsList(imageId: Digest): Digest | undefined;
   noteManifest(imageId: Digest, manifest: KnownManifest): void;
   manifestsOf(imageId: Digest): readonly KnownManifest[];
   /** Forgets what a repository had of an image. */
@@ -128,6 +132,12 @@ export const manifestFormTables = `
 CREATE TABLE manifest_forms (image_id TEXT PRIMARY KEY REFERENCES images ON DELETE CASCADE, form TEXT NOT NULL) WITHOUT ROWID;
 `;
 
+/** Migration of the database, after `imageTables`. `files`: the blob of the content store in which each file's origin is listed. */
+export const originTables = `
+CREATE TABLE image_origins (
+  image_id TEXT PRIMARY KEY REFERENCES images ON DELETE CASCADE, source TEXT NOT NULL, record BLOB NOT NULL, files TEXT);
+`;
+
 const usualForm = { format: 'oci', annotations: {} } as const satisfies ManifestForm;
 const storedForm = v.object({ format: v.picklist(['oci', 'docker']), annotations: v.record(v.string(), v.string()) });
 const storedLayers = v.array(v.object({ diffId: v.string(), size: v.number() }));
@@ -157,7 +167,7 @@ const storedBlob = v.object({
 });
 const storedAnnotations = v.record(v.string(), v.string());
 
-/** Over a database that has `imageTables`, `manifestFormTables`, `madeHereColumn` and `blobAnnotationsColumn`. */
+/** Over a database that has `imageTables`, `manifestFormTables`, `madeHereColumn`, `blobAnnotationsColumn` and `originTables`. */
 export function openImageStore(database: Database): ImageStore {
   const statements = prepareStatements(database);
 
@@ -217,6 +227,14 @@ export function openImageStore(database: Database): ImageStore {
     formOf: (imageId) => {
       const text = formText(imageId);
       return text === undefined ? usualForm : v.parse(storedForm, JSON.parse(text));
+    },
+    originsSource: (imageId) => {
+      const row = statements.originsSource.get(imageId);
+      return row === undefined ? undefined : String(row['source']);
+    },
+    originsList: (imageId) => {
+      const files = statements.originsList.get(imageId)?.['files'];
+      return typeof files === 'string' ? parseDigest(files) : undefined;
     },
     noteManifest: (imageId, { repository, digest, manifest, mediaType, bytes }) => {
       statements.noteManifest.run(imageId, repository, digest, manifest, mediaType, bytes);
@@ -287,6 +305,8 @@ function prepareStatements(database: Database) {
     ),
     form: database.prepare('SELECT form FROM manifest_forms WHERE image_id = ?'),
     setForm: database.prepare('INSERT OR REPLACE INTO manifest_forms (image_id, form) VALUES (?, ?)'),
+    originsSource: database.prepare('SELECT source FROM image_origins WHERE image_id = ?'),
+    originsList: database.prepare('SELECT files FROM image_origins WHERE image_id = ?'),
     manifestsOf: database.prepare('SELECT * FROM image_manifests WHERE image_id = ? ORDER BY rowid'),
     noteBlob: database.prepare(
       'INSERT OR REPLACE INTO layer_blobs (diff_id, digest, size, media_type, made_here, annotations) VALUES (?, ?, ?, ?, ?, ?)',

@@ -52,10 +52,10 @@ export function openTarIndex(path: string): TarIndex {
   }
 }
 
-export function badArchive(why: string, cause?: unknown): JettisonError {
+export function badArchive(why: string, { cause, hint }: { readonly cause?: unknown; readonly hint?: string } = {}): JettisonError {
   return new JettisonError('image/bad-archive', `Cannot read the image archive: ${why}`, {
     fault: 'environment',
-    hint: 'The archive is damaged or hostile: do not use it, or have it made again',
+    hint: hint ?? 'The archive is damaged or hostile: do not use it, or have it made again',
     ...(cause === undefined ? {} : { cause }),
   });
 }

@@ -3,7 +3,7 @@ import { createDigester, algorithmOf, isDigest, digestOf, type Digest } from '#g
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { decodeImageDocument, manifestLimit, type ImageDocument } from '#formats/oci/manifest.ts';
-import { bareMediaType, documentTypes } from '#formats/oci/media-types.ts';
+import { bareMediaType, documentTypes, mediaTypes } from '#formats/oci/media-types.ts';
 import { printReference, withDefaultTag, type Reference } from '#formats/oci/reference.ts';
 import { createAuth } from './auth.ts';
 import { downloadBlob, type BlobSink } from './download.ts';
@@ -49,6 +49,16 @@ export type RegistryClient = Disposable & {
   uploadBlob(reference: Reference, upload: BlobUpload, signal: AbortSignal): Promise<'mounted' | 'uploaded'>;
   /** Uploads a blob while it is still made. */
   uploadGrowingBlob(reference: Reference, upload: GrowingUpload, signal: AbortSignal): Promise<void>;
+  /**
+   * Manifests that say of `subject` what `artifactType` names, as the registry lists them on one page (OCI distribution spec, "Listing Referrers"); undefined where it has no such list.
+   * Nobody has checked that they say so.
+   */
+  listReferrers(
+    reference: Reference,
+    subject: Digest,
+    artifactType: string,
+    signal: AbortSignal,
+  ): Promise<readonly Descriptor[] | undefined>;
   /** Writes a manifest or index under the reference's tag (or its digest). */
   putManifest(
     reference: Reference,
@@ -110,6 +120,11 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     uploadBlob: async (reference, upload, signal) => await uploadBlob(speaker, pushTo(reference), reference.repository, upload, signal),
     uploadGrowingBlob: async (reference, upload, signal) =>
       await uploadGrowingBlob(speaker, pushTo(reference), reference.repository, upload, signal),
+    listReferrers: async (reference, subject, artifactType, signal) =>
+      await transport.persist(
+        async () => await listReferrers(speaker, pushTo(reference), { reference, subject, artifactType }, signal),
+        signal,
+      ),
     putManifest: async (reference, manifest, signal) =>
       await transport.persist(
         async () => await putManifest(speaker, pushTo(reference), withDefaultTag(reference), manifest, signal),
@@ -215,6 +230,27 @@ function manifestRequest(endpoint: Endpoint, method: 'GET' | 'HEAD', reference: 
     scopes: [`repository:${repository}:pull`],
     headers: { accept: descriptor?.mediaType ?? acceptDocuments },
   } as const;
+}
+
+type Referred = { readonly reference: Reference; readonly subject: Digest; readonly artifactType: string };
+
+async function listReferrers(
+  speaker: Speaker,
+  endpoint: Endpoint,
+  { reference, subject, artifactType }: Referred,
+  signal: AbortSignal,
+): Promise<readonly Descriptor[] | undefined> {
+  const { repository } = reference;
+  const path = `/v2/${repository}/referrers/${subject}?artifactType=${encodeURIComponent(artifactType)}`;
+  using answer = await speaker.ask(endpoint, { method: 'GET', path, scopes: [`repository:${repository}:pull`] }, signal);
+  const isList = bareMediaType(answer.headers['content-type'] ?? '') === mediaTypes.index;
+  // Registries from before the list know no such path, or take it for something else.
+  if ([400, 404, 405].includes(answer.status) || (answer.status === 200 && !isList)) return undefined;
+  await expectStatus(answer, 'GET', [200]);
+  refuseEncoding(answer);
+  const bytes = await answer.bytes(manifestLimit);
+  const document = blame(endpoint, () => decodeImageDocument(bytes, [mediaTypes.index], printReference(reference)));
+  return document.kind === 'index' ? document.index.manifests : undefined;
 }
 
 /** All digests that anybody named must be that of the bytes. Gives the digest by which the manifest is known. */

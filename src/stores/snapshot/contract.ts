@@ -99,7 +99,9 @@ export type SnapshotStore = {
    * the caller's own care keeps from being written to.
    */
   view(id: SnapshotId | undefined, signal: AbortSignal): Promise<MountedSnapshot>;
-  /** The same for users who may write though they should not: nobody else sees what they write, now or later. */
+  /** Mounts the tree of a committed snapshot at a folder, read-only, where neither devices nor set-user-ID programs of it work; it is the caller's, and outlives the store. Overlays only. */
+  showAt(id: SnapshotId | undefined, path: string): void;
+  /** The same as `view` for users who may write though they should not: nobody else sees what they write, now or later. */
   privateView(id: SnapshotId | undefined, signal: AbortSignal): Promise<MountedSnapshot>;
   /** Removes committed snapshots; those that others stand on, or share the folder of, stay until these go. Folders go to the trash by rename. */
   remove(ids: readonly SnapshotId[]): void;

@@ -17,6 +17,8 @@ export type OverlayMount = {
   readonly upper: { readonly folder: string; readonly work: string } | undefined;
   /** Absolute. */
   readonly target: ByteString;
+  /** Of `mountFlags`; none by default. */
+  readonly flags?: number;
 };
 
 const maximumLowers = 500;
@@ -87,7 +89,7 @@ function noSpace({ target }: OverlayMount, words: string, cause?: unknown): Jett
 function mountWith(overlay: OverlayMount, options: string): void {
   const mount = (text: string): void =>
     insideFolder(overlay.base, () =>
-      mountFileSystem({ source: 'jettison', target: overlay.target, type: 'overlay', flags: 0, options: text }),
+      mountFileSystem({ source: 'jettison', target: overlay.target, type: 'overlay', flags: overlay.flags ?? 0, options: text }),
     );
   if (!overlay.upper || !takesVolatile) return mount(options);
   try {

@@ -1,7 +1,7 @@
 /** The light half of tending: what a process that never touches a snapshot may load. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startAfterwards, startDetached } from '#ground/linux/spawn.ts';
+import { startAfterwards, startDetached, type DetachedProgram } from '#ground/linux/spawn.ts';
 import { withOwnIds } from '#ground/linux/user-namespace.ts';
 import { isolationOf } from './form.ts';
 
@@ -13,21 +13,24 @@ export function markUntended(folder: string): void {
   if (existsSync(folder)) writeFileSync(join(folder, tendMark), '');
 }
 
+/** What tends a store: a script of ours and what it takes (see tend.ts), with these variables; left out: this process's own. */
+export type TendingProgram = { readonly words: readonly string[] } & Pick<DetachedProgram, 'environment'>;
+
 /**
- * Starts a program that tends `folder` (`words`: a script of ours and what it takes; see tend.ts) in a process of its own, when there is anything to do;
+ * Starts a program that tends `folder` in a process of its own, when there is anything to do;
  * returns at once (one stat, or one spawn). Call it when a build has ended, from outside the worker's namespaces: it outlives the caller.
  */
-export function startTending(folder: string, words: readonly string[]): void {
-  if (existsSync(join(folder, tendMark))) startDetached(programOf(folder, words));
+export function startTending(folder: string, program: TendingProgram): void {
+  if (existsSync(join(folder, tendMark))) startDetached(detached(folder, program));
 }
 
 /** The same for when this process has ended, or `begin` is called: what there is to do is looked at then. For a process that is about to leave something to do, and is not short of time now. */
-export function startTendingAfterwards(folder: string, words: readonly string[]): { begin(): void } {
-  return startAfterwards({ ...programOf(folder, words), mark: join(folder, tendMark) });
+export function startTendingAfterwards(folder: string, program: TendingProgram): { begin(): void } {
+  return startAfterwards({ ...detached(folder, program), mark: join(folder, tendMark) });
 }
 
 /** This Node with these words, where it may remove files of all ids. */
-function programOf(folder: string, words: readonly string[]): { readonly command: string; readonly arguments: readonly string[] } {
+function detached(folder: string, { words, ...others }: TendingProgram): DetachedProgram {
   const [command, ...rest] = withOwnIds([process.execPath, ...words], isolationOf(folder));
-  return { command, arguments: rest };
+  return { command, arguments: rest, ...others };
 }

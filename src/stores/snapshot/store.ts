@@ -40,7 +40,7 @@ import { mountCopy } from './store/copied-mounts.ts';
 import { discard, giveUp, trashTree } from './store/discard.ts';
 import { diskUsage } from './store/disk-usage.ts';
 import { measureSnapshots } from './store/measure.ts';
-import { inStore, lowersOf, mountActive, mountReversed, track, trashWork, view } from './store/mounts.ts';
+import { inStore, lowersOf, mountActive, mountReversed, showAt, track, trashWork, view } from './store/mounts.ts';
 import { leaveTendMark, type Store } from './store/opened.ts';
 import { joinOwners } from './store/owners.ts';
 import { migrations, openRecords, type SnapshotRow } from './store/records.ts';
@@ -54,6 +54,10 @@ export type SnapshotStoreOptions = {
   readonly tree?: TreeForm;
   /** The process ends when the store has been disposed: nobody waits for the disk then. */
   readonly untilExit?: boolean;
+  /** For one container that nobody waits behind: what it wrote and gives up, where that is little, lies in the trash until there is more to do there. */
+  readonly leavesSmall?: boolean;
+  /** A folder for mount points that is gone with this process. */
+  readonly mountFolder?: string;
 };
 
 export type OpenSnapshotStore = SnapshotStore &
@@ -63,7 +67,8 @@ export type OpenSnapshotStore = SnapshotStore &
   };
 
 /** Opens the store, or makes it, and clears up after processes that died. Disposing unmounts what is still mounted; active snapshots should be gone by then. */
-export async function openSnapshotStore({ folder, now, tree, untilExit }: SnapshotStoreOptions): Promise<OpenSnapshotStore> {
+export async function openSnapshotStore(options: SnapshotStoreOptions): Promise<OpenSnapshotStore> {
+  const { folder, now, tree, untilExit, leavesSmall = false } = options;
   using cleanup = new DisposableStack();
   for (const name of ['s', 'w', 'm', 't', 'owners', 'trash', 'empty/a', 'empty/b', ...(ownRights().hasOneId ? ['o'] : [])])
     mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });
@@ -77,6 +82,8 @@ export async function openSnapshotStore({ folder, now, tree, untilExit }: Snapsh
   const store: Store = {
     folder,
     owner,
+    leavesSmall,
+    mountFolder: options.mountFolder ?? join(folder, 'm', owner),
     records: openRecords(database),
     boot: bootId(),
     now,
@@ -102,6 +109,7 @@ export async function openSnapshotStore({ folder, now, tree, untilExit }: Snapsh
     chain: (id) => chainOf(store, id),
     foldersOf: (id) => foldersOf(store, id),
     view: async (id, signal) => await view(store, id, false, signal),
+    showAt: (id, path) => showAt(store, id, path),
     privateView: async (id, signal) => await view(store, id, true, signal),
     remove: (ids) => discard(store, store.records.doom(ids, owner)),
     reclaim(ids, usedBefore) {
@@ -121,7 +129,7 @@ export async function openSnapshotStore({ folder, now, tree, untilExit }: Snapsh
     findByFact: (name, text) => store.records.findByFact(name, text),
     async [Symbol.asyncDispose]() {
       for (const mount of store.mounted) await mount[Symbol.asyncDispose]();
-      if (!resources.disposed && store.mountPoints > 0) trashWork(store, `m/${owner}`);
+      if (!resources.disposed && store.mountPoints > 0 && options.mountFolder === undefined) trashWork(store, `m/${owner}`);
       if (!resources.disposed && store.trees !== undefined && store.records.listKept(owner).length === 0)
         trashTree(folder, join(folder, 't', owner));
       resources.dispose();
@@ -208,7 +216,7 @@ function activeOf(store: Store, { id, parent: below, isKept }: Opening): ActiveS
       const onUnmount = (): void => void (mounted = undefined);
       mounted =
         store.trees === undefined
-          ? await (order === 'usual' ? mountActive : mountReversed)(store, id, lowers, onUnmount)
+          ? await (order === 'usual' ? mountActive : mountReversed)(store, { id, isKept: kept }, lowers, onUnmount)
           : track(
               store,
               await mountCopy(store.trees, { id, parent, folder, lowers: inStore(store, lowers), isKept: kept }, onUnmount, mountSignal),

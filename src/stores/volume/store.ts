@@ -2,10 +2,10 @@
  * Volumes: folders of the store that outlive containers, known by name. What containers see is `_data` in the folder of that name; it may belong to ids that only a worker has. The
  * row is the volume: a folder without one is nobody's.
  */
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { randomHex } from '#ground/base/random.ts';
 import { stringMap } from '#ground/base/decode.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import type { Database, Row } from '#stores/db/open.ts';
@@ -61,7 +61,7 @@ export function openVolumeStore(database: Database, folder: string): VolumeStore
   };
   return {
     create(volume) {
-      const name = volume.name ?? randomBytes(32).toString('hex');
+      const name = volume.name ?? randomHex(32);
       checkVolumeName(name);
       return database.transaction(() => {
         const found = find(name);
@@ -77,8 +77,11 @@ export function openVolumeStore(database: Database, folder: string): VolumeStore
     remove(name) {
       const trash = join(folder, trashName);
       mkdirSync(trash, { recursive: true, mode: 0o700 });
-      moveAway(join(folder, name), join(trash, randomBytes(8).toString('hex')));
-      remove.run(name);
+      // Whoever makes one of this name meanwhile waits, and gets a new folder; should the move fail, it is still there.
+      database.transaction(() => {
+        remove.run(name);
+        moveAway(join(folder, name), join(trash, randomHex(8)));
+      });
     },
   };
 }

@@ -46,7 +46,10 @@ test('a file that is the same in everything goes, its folder keeps its time; its
     put(upper, 'h/1', 'a');
     linkSync(join(upper, 'h/1'), join(upper, 'h/3'));
     utimesSync(join(upper, 'h'), 5, 5);
-    finishLayer(upper, () => [lower], { began: now, epoch: 0n });
+    assert.equal(
+      finishLayer(upper, () => [lower], { began: now, epoch: 0n }),
+      1,
+    );
     assert.equal(existsSync(join(upper, 'h/1')), false);
     assert.equal(readFileSync(join(upper, 'h/3'), 'utf8'), 'a');
     assert.equal(lstatSync(join(upper, 'h')).mtimeMs, 5000);

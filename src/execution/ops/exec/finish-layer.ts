@@ -13,10 +13,18 @@ import { settle, settleCompiled, timesOf, type Settling, type Times } from '../e
  * Removes from `upper` (of an overlay that is unmounted by now) regular files that are the same below: mode, owner, size, time, attributes, bytes.
  * Folders keep their times. What is in an opaque folder hides what is below, so nothing would show in its place. Only files older than the step are looked at, since a copy keeps its time and what the step wrote has a later one or one of its own.
  * `below` (topmost first) is asked for when there is one to compare. All that has a time since the step began gets its epoch.
+ * Gives the bytes of the files that stay, each inode once.
  */
-export function finishLayer(upper: string, below: () => readonly string[], settling: Settling): void {
+export function finishLayer(upper: string, below: () => readonly string[], settling: Settling): number {
   const above = openChainTree([upper]);
   let opened: Tree | undefined;
+  let bytes = 0;
+  const counted = new Set<number>();
+  const count = ({ kind, links, inode, size }: TreeEntry): void => {
+    if (kind !== 'file' || (links > 1 && counted.has(inode))) return;
+    if (links > 1) counted.add(inode);
+    bytes += size;
+  };
   const lower = (): Tree => (opened ??= openChainTree(below()));
   const visit = (folder: TreeEntry, { sources, hidesBelow }: { readonly sources: Times; readonly hidesBelow: boolean }): void => {
     const entries = above.list(folder.path);
@@ -28,6 +36,7 @@ export function finishLayer(upper: string, below: () => readonly string[], settl
         unlinkAt(AT_FDCWD, entry.hostPath);
         dropped = true;
       } else {
+        count(entry);
         settleCompiled(entry, isCache(folder) ? sources : times, settling.epoch);
         settle(entry, settling);
       }
@@ -37,6 +46,7 @@ export function finishLayer(upper: string, below: () => readonly string[], settl
   };
   const root = above.entry(asByteString(''));
   if (root !== undefined) visit({ ...root, hostPath: fromText(upper) }, { sources: new Map(), hidesBelow: false });
+  return bytes;
 }
 
 function isCache({ path }: TreeEntry): boolean {

@@ -1,5 +1,6 @@
 /** What a step whose process failed had written is kept as it was: for whoever wants to look at it. */
 import { statfsSync } from 'node:fs';
+import type { EndedProcesses } from '#execution/runtime/contract.ts';
 import { messageOf } from '#ground/base/errors.ts';
 import type { Needle } from '#ground/base/needles.ts';
 import { layerIdentity } from '#stores/layer/create.ts';
@@ -13,6 +14,8 @@ export type KeptFailure = {
   readonly snapshot: SnapshotId | undefined;
   /** Why it is not kept. */
   readonly reason?: string;
+  /** Which processes it had started, and how they ended; undefined where nobody knows. */
+  readonly ended?: EndedProcesses;
 };
 
 /** Bytes that must be free on the disk: what filled it is not kept. */

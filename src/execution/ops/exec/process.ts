@@ -41,6 +41,8 @@ export type RootProcess = {
   readonly mounts: readonly RootMount[];
   readonly ulimits?: readonly Ulimit[];
   readonly limits?: ResourceLimits | undefined;
+  /** When it fails, its status says what it had started. */
+  readonly isAccounted?: true;
   /** Told when the process runs. */
   readonly onStart?: ProcessRequest['onStart'];
   readonly terminalSize?: ProcessRequest['terminalSize'];
@@ -95,6 +97,7 @@ export async function runInRoot(process: RootProcess, runtime: Runtime, streams:
     shmSize: process.shmSize,
     ulimits: process.ulimits ?? [],
     ...(process.limits === undefined ? {} : { limits: process.limits }),
+    ...(process.isAccounted === true ? { isAccounted: true as const } : {}),
     ...(process.onStart === undefined ? {} : { onStart: process.onStart }),
     ...(process.terminalSize === undefined ? {} : { terminalSize: process.terminalSize }),
     ...(process.confinement === undefined ? {} : { confinement: process.confinement }),

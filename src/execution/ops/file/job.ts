@@ -3,30 +3,35 @@ import { fchmodSync, writeSync } from 'node:fs';
 import type { CopyAction, FileOp, MakeFolderAction, Owner, WriteFileAction } from '#formats/graph/op.ts';
 import { fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import type { Digest } from '#ground/base/digest.ts';
-import { unreachable, type JettisonError } from '#ground/base/errors.ts';
+import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { closeFile } from '#ground/linux/syscall.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { setOwner } from '#ground/linux/owner.ts';
+import { digestLines, type TreeDigestOptions } from '#ground/linux/tree-digest.ts';
 import { openLocalContext } from '#stores/context/local.ts';
 import { createFingerprint, type Fingerprint } from '#stores/context/fingerprint.ts';
 import {
   selectForCopy,
   selectionDigest,
+  selectionLines,
   type SelectedEntry,
   type SelectedSource,
   type Selection,
   type SelectOptions,
 } from '#stores/context/select.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
+import type { BroughtLibrary } from '../libraries.ts';
 import { holdsArchive } from './archive.ts';
 import { createContent, type Content, type ContentBlock } from './content.ts';
 import { digestEntry } from './digest-entry.ts';
+import { bringLibraries, bringsLibs, libraryLines, mayNeedLibraries, type LibsAction, type Taken } from './libraries.ts';
 import { parseMode } from './mode.ts';
 import { findOwner, type OwnerIds } from './owner.ts';
-import { createEntryPlacer, createFile, type LinkedInodes } from './place-entry.ts';
+import { createEntryPlacer, createFile, type LinkedInodes, type Written } from './place-entry.ts';
 import { openDestination, openPlace, placeSource, type Destination } from './place.ts';
 import { openClientSource, openCommittedSource, type Source } from './source.ts';
 import { openStamps, type EarlierCopy } from './stamps.ts';
+import type { TakenSource } from './taken.ts';
 import { createTelling, type Telling } from './telling.ts';
 import { unpackArchive } from './unpack.ts';
 import { joinPath, openUpper, type Upper } from './upper.ts';
@@ -63,12 +68,18 @@ export type JobResult = {
   readonly notes: readonly string[];
   /** The layer was told as a whole: the bytes of its files, each inode once. */
   readonly toldBytes?: number;
+  /** Bytes of the files that the op made, each inode once, where they could be counted beside the work. */
+  readonly fileBytes?: number;
   /** One for each copy of files of the client, in order, where that was asked for. */
   readonly copied?: readonly Copied[];
   /** For the next version of this copy. */
   readonly stamps?: string;
+  /** The sources of its copies, in order. */
+  readonly sources?: readonly TakenSource[];
   /** The newest time of what was copied, nanoseconds since the epoch, where all that the op did was copying. */
   readonly newest?: bigint;
+  /** What `--libs` brought, where it was asked for. */
+  readonly libraries?: readonly BroughtLibrary[];
 };
 
 /** What a copy has read of a folder of the client. */
@@ -120,28 +131,51 @@ async function writeAll(job: WriteJob, selections: Selections, { checkpoint, out
   const content = outlet === undefined ? undefined : createContent(outlet.blocks, wanted, outlet.send);
   const telling = content !== undefined && wanted.layer ? createTelling(upper, content) : undefined;
   const copied: Copied[] = [];
+  const sources: TakenSource[] = [];
+  const isAmbiguous = selections.reduce((sum, selection) => sum + (selection?.sources.length ?? 0), 0) > 1;
   let stamps: string | undefined;
   const newest = { time: 0n };
   const linked: LinkedInodes = new Map();
+  const written: Written = { bytes: 0, isKnown: true };
   const placed = trackPlaces();
   const notes: string[] = [];
+  let libraries: readonly BroughtLibrary[] | undefined;
   for (const [index, action] of job.op.actions.entries()) {
     switch (action.kind) {
       case 'copy': {
         const selection = selections[index];
-        if (selection)
-          stamps = await copy(
-            { job, upper, base, linked, placed, checkpoint, telling, content, copied, newest, name: `${index}` },
-            action,
-            selection,
-          );
+        const name = `${index}`;
+        const on = {
+          job,
+          upper,
+          base,
+          linked,
+          written,
+          placed,
+          checkpoint,
+          telling,
+          content,
+          copied,
+          newest,
+          name,
+          sources,
+          isAmbiguous,
+          index,
+        };
+        const taken: Taken[] = [];
+        if (selection) stamps = await copy({ ...on, taken }, action, selection);
+        if (bringsLibs(action)) {
+          const found = bring(on, action, taken);
+          notes.push(...found.notes);
+          libraries = [...(libraries ?? []), ...found.brought];
+        }
         break;
       }
       case 'make-folder':
         makeFolder(upper, base, { action, notes });
         break;
       case 'write-file':
-        placed.add(writeFile(upper, base, action), `<<${action.name}`);
+        placed.add(writeFile(upper, base, { action, written }), `<<${action.name}`);
         break;
       default:
         unreachable(action, 'file action');
@@ -153,8 +187,11 @@ async function writeAll(job: WriteJob, selections: Selections, { checkpoint, out
   return {
     notes: [...notes, ...placed.replaced()],
     copied,
+    sources,
     ...(toldBytes === undefined ? {} : { toldBytes }),
+    ...(written.isKnown && !upper.hasCleared() ? { fileBytes: written.bytes } : {}),
     ...(stamps === undefined ? {} : { stamps }),
+    ...(libraries === undefined ? {} : { libraries }),
     ...(isOnlyCopying(job.op) ? { newest: newest.time } : {}),
   };
 }
@@ -164,9 +201,9 @@ function isOneSource({ op }: WriteJob, selections: Selections): boolean {
   return isOneCopy(op) && selections[0]?.sources.length === 1;
 }
 
-/** No archive is unpacked, no text written. */
+/** No archive is unpacked, no text written, no library added. */
 export function isOneCopy(op: FileOp): boolean {
-  return op.actions.length === 1 && isOnlyCopying(op);
+  return op.actions.length === 1 && isOnlyCopying(op) && !op.actions.some((action) => action.kind === 'copy' && bringsLibs(action));
 }
 
 function isOnlyCopying({ actions }: FileOp): boolean {
@@ -195,14 +232,17 @@ function replacedText(path: ByteString, sources: readonly string[]): string {
 function digestAll(job: DigestJob, selection: Selection, checkpoint: Checkpoint): Digest {
   const tree = openTree(job.source);
   using source = openSource(job.source, tree);
-  return selectionDigest(selection, {
+  const options: TreeDigestOptions = {
     digestFile(entry) {
       checkpoint();
       return digestEntry(source, entry);
     },
     xattrs: (entry) => tree.xattrs(entry),
     owners: source.isCommitted ? 'kept' : 'root',
-  });
+  };
+  const { action } = job;
+  if (!bringsLibs(action)) return selectionDigest(selection, options);
+  return digestLines([...selectionLines(selection, options), ...libraryLines(selection, { tree, action, checkpoint }, options)]);
 }
 
 type CopyTools = {
@@ -210,6 +250,7 @@ type CopyTools = {
   readonly upper: Upper;
   readonly base: Tree;
   readonly linked: LinkedInodes;
+  readonly written: Written;
   readonly placed: ReturnType<typeof trackPlaces>;
   readonly checkpoint: Checkpoint;
   readonly telling: Telling | undefined;
@@ -219,6 +260,14 @@ type CopyTools = {
   /** The newest time that was seen. */
   readonly newest: { time: bigint };
   readonly name: string;
+  /** With `--libs`: what may need libraries is added here. */
+  readonly taken?: Taken[];
+  /** What is taken is added here. */
+  readonly sources: TakenSource[];
+  /** The op has several sources. */
+  readonly isAmbiguous: boolean;
+  /** Place of the action. */
+  readonly index: number;
 };
 
 /** Gives what the next version wants to know, if that was asked for. */
@@ -234,12 +283,24 @@ async function copy(on: CopyTools, action: CopyAction, selection: Selection): Pr
   const seen = isRead ? createFingerprint() : undefined;
   const numbers: number[] = [];
   for (const [index, given] of selection.sources.entries()) {
-    const selected = watched(given, on.newest, seen);
+    const below: SelectedEntry[] = [];
+    const names = on.isAmbiguous && !source.isCommitted ? emptyNames() : undefined;
+    const note = (one: SelectedEntry): void => {
+      names?.push(one.path);
+      if (bringsLibs(action) && mayNeedLibraries(one.entry, action)) below.push(one);
+    };
+    const isNoting = names !== undefined || bringsLibs(action);
+    const selected = watched(given, on.newest, { print: seen, below: isNoting ? note : undefined });
+    const take = (kind: TakenSource['kind']): void => {
+      const { name, top } = selected;
+      on.sources.push({ action: on.index, name, path: top.path, kind, ...(kind === 'folder' && names !== undefined ? { names } : {}) });
+    };
     const placer = createEntryPlacer({
       upper: on.upper,
       source,
       look,
       linked: on.linked,
+      written: on.written,
       mayLink: on.job.unlinked !== true,
       sourceName: `${on.name}.${index}/`,
       telling: on.telling,
@@ -249,29 +310,64 @@ async function copy(on: CopyTools, action: CopyAction, selection: Selection): Pr
     });
     if (action.unpack && selected.top.kind === 'file' && (await tryUnpack(on, action, { source, entry: selected.top, owner }))) {
       if (isRead) placer.read(selected.top);
+      take('archive');
       continue;
     }
+    take(selected.top.kind === 'folder' ? 'folder' : 'file');
     const path = placeSource({ upper: on.upper, placer, checkpoint: on.checkpoint }, selected, to);
     if (selected.top.kind !== 'folder') on.placed.add(path, `/${toText(selected.top.path)}`);
+    if (selected.top.kind === 'file') on.taken?.push({ entry: selected.top, path, isNamed: true });
+    for (const one of below) on.taken?.push({ entry: one.entry, path: joinPath(path, one.path), isNamed: false });
   }
   if (seen !== undefined) on.copied.push({ fingerprint: seen.finish(), numbers: new Uint32Array(numbers), startedAt });
   return stamps?.print();
 }
 
+function emptyNames(): ByteString[] {
+  return [];
+}
+
+type Seen = { readonly print: Fingerprint | undefined; readonly below: ((selected: SelectedEntry) => void) | undefined };
+
 /** The source, each of its entries told to `newest` and `seen` as it comes by. */
-function watched(source: SelectedSource, newest: { time: bigint }, seen: Fingerprint | undefined): SelectedSource {
+function watched(source: SelectedSource, newest: { time: bigint }, seen: Seen): SelectedSource {
   const see = (entry: TreeEntry): void => {
     if (entry.mtime > newest.time) newest.time = entry.mtime;
-    seen?.add(entry);
+    seen.print?.add(entry);
   };
   const below = function* (): Generator<SelectedEntry> {
     for (const selected of source.below) {
       see(selected.entry);
+      seen.below?.(selected);
       yield selected;
     }
   };
   see(source.top);
   return { ...source, below: { [Symbol.iterator]: below } };
+}
+
+/** What was copied needs and the base lacks; owners and modes stay as they are in the tree. */
+function bring(on: CopyTools, action: LibsAction, taken: readonly Taken[]): ReturnType<typeof bringLibraries> {
+  const { upper, linked, written, checkpoint, newest } = on;
+  const place = placeFor(on.job, action);
+  if (place.kind === 'folder')
+    throw new JettisonError('ops/libs-of-folder', 'A folder of the client has no libraries to bring', { fault: 'bug' });
+  const tree = openTree(place);
+  using source = openSource(place, tree);
+  const look = { owner: undefined, mode: parseMode(null) };
+  const placer = createEntryPlacer({
+    upper,
+    source,
+    look,
+    linked,
+    written,
+    mayLink: on.job.unlinked !== true,
+    sourceName: `${on.name}.libs/`,
+  });
+  const onEntry = ({ mtime }: TreeEntry): void => {
+    if (mtime > newest.time) newest.time = mtime;
+  };
+  return bringLibraries({ tree, action, checkpoint, taken, upper, placer, onEntry });
 }
 
 /** False when the file is no archive: then it is copied. --chmod says nothing about what an archive holds. */
@@ -282,6 +378,7 @@ async function tryUnpack(
 ): Promise<boolean> {
   const open = (): number => from.source.open(from.entry);
   if (!(await withFile(open, holdsArchive))) return false;
+  on.written.isKnown = false;
   using folder = openDestination(on.upper, {
     ...destinationOf(action.destination, action, from.owner),
     made: { mode: 0o755, ...(from.owner ?? root) },
@@ -313,13 +410,18 @@ function makeFolder(upper: Upper, base: Tree, { action, notes }: { readonly acti
 }
 
 /** Gives the path of the file. */
-function writeFile(upper: Upper, base: Tree, action: WriteFileAction): ByteString {
+function writeFile(
+  upper: Upper,
+  base: Tree,
+  { action, written }: { readonly action: WriteFileAction; readonly written: Written },
+): ByteString {
   const owner = ownerOf(action.owner, base);
   using place = openPlace(upper, destinationOf(action.path, action, owner), fromText(action.name));
   const file = createFile(place.folder, place.name);
   try {
     const bytes = new TextEncoder().encode(action.text);
     for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+    written.bytes += bytes.length;
     setOwner(file, owner?.uid ?? 0, owner?.gid ?? 0);
     fchmodSync(file, parseMode(action.mode)(0o644, false));
   } finally {

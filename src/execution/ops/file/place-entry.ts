@@ -41,6 +41,9 @@ export type Look = {
 /** Inodes of committed files that the upper folder has links to, each with the file of the source it stands for. */
 export type LinkedInodes = Map<number, string>;
 
+/** What an op has written so far: bytes of files, each inode once; unless something else wrote beside this. */
+export type Written = { bytes: number; isKnown: boolean };
+
 export type EntryPlacer = {
   /** Before a folder is filled that sources are copied into; it will have this time, if one is given. */
   begin(path: ByteString, mtime: bigint | undefined): void;
@@ -63,6 +66,7 @@ export function createEntryPlacer(on: {
   readonly source: Source;
   readonly look: Look;
   readonly linked: LinkedInodes;
+  readonly written?: Written;
   /** Committed files may be linked. */
   readonly mayLink: boolean;
   /** Tells this source's files from those of others in `linked`. */
@@ -85,6 +89,9 @@ export function createEntryPlacer(on: {
     look.owner ?? (source.isCommitted ? { uid, gid } : { uid: 0, gid: 0 });
   const modeOf = (entry: TreeEntry): number => look.mode(entry.mode, entry.kind === 'folder');
 
+  const countFile = ({ size }: TreeEntry): void => {
+    if (on.written !== undefined) on.written.bytes += size;
+  };
   const placeFile = (folder: OpenFolder, name: ByteString, entry: TreeEntry): void => {
     const path = joinPath(folder.path, name);
     const inode = sharedInode(entry);
@@ -96,10 +103,12 @@ export function createEntryPlacer(on: {
       return;
     }
     if (first === undefined && mayLink(entry) && tryLink(() => linkAt(source.folderOf(entry), nameOf(entry.hostPath), folder.file, name))) {
+      if (!on.linked.has(entry.inode)) countFile(entry);
       on.linked.set(entry.inode, on.sourceName + inodeKey(entry));
       if (tell(path, entry, { inode })) handOnLinked(path, entry);
       return;
     }
+    countFile(entry);
     const isLinked = stamps?.link(entry, path, folder.file) === true;
     tell(path, entry, { inode, isCopy: true });
     const number = isLinked ? handOnLinked(path, entry) : copy(folder, name, entry);

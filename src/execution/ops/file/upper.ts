@@ -53,6 +53,8 @@ export type Upper = Disposable & {
   makeFolder(parent: OpenFolder, name: ByteString): OpenFolder;
   /** Takes away what the upper folder itself holds at a name, so that something new can be made there. */
   clear(parent: OpenFolder, name: ByteString): void;
+  /** Something that stood in the upper folder has been taken away. */
+  hasCleared(): boolean;
   /** A folder that `makeFolders` made with a time gets another one. */
   dateFolder(path: ByteString, time: bigint): void;
   /** The time that `finish` gives a folder; undefined for one that keeps what it has. */
@@ -74,6 +76,7 @@ export function openUpper(folder: string, base: Tree): Upper {
   const states = new Map<string, State | undefined>([['', { inUpper: true, baseVisible: true }]]);
   const copiedUp = new Map<ByteString, bigint>();
   const dated = new Map<ByteString, bigint>();
+  let hasCleared = false;
 
   const hostPath = (path: ByteString): ByteString => asByteString(path === '' ? hostRoot : `${hostRoot}/${path}`);
   const entry = (path: ByteString): TreeEntry | undefined => {
@@ -135,6 +138,7 @@ export function openUpper(folder: string, base: Tree): Upper {
   const clear = (parent: OpenFolder, name: ByteString): void => {
     if (parent.isNew || !lookAt(hostPath(joinPath(parent.path, name)))) return;
     const path = joinPath(parent.path, name);
+    hasCleared = true;
     removeTree(parent.file, name, hostPath(path));
     for (const known of states.keys()) if (known === path || known.startsWith(`${path}/`)) states.delete(known);
     for (const times of [copiedUp, dated])
@@ -167,6 +171,7 @@ export function openUpper(folder: string, base: Tree): Upper {
     },
     makeFolder,
     clear,
+    hasCleared: () => hasCleared,
     dateFolder(path, time) {
       if (dated.has(path)) dated.set(path, time);
     },

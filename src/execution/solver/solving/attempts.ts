@@ -9,7 +9,8 @@ export type Attempts = {
   readonly signal: AbortSignal;
   start(vertex: Vertex): void;
   finish(vertex: Vertex): void;
-  cached(vertex: Vertex): void;
+  /** `isSkipped`: as of the event. */
+  cached(vertex: Vertex, isSkipped?: boolean): void;
   /** Does work for a vertex. Whatever it throws ends the build and is blamed on the vertex, unless the build was ending already. */
   attempt<T>(vertex: Vertex, work: () => Promise<T>): Promise<T>;
   /** Waits until all are settled, so that nothing goes on behind the caller's back; throws the failure that came first. */
@@ -42,9 +43,9 @@ export function createAttempts(own: ChildSignal, report: Report, now: () => numb
       running.delete(digest);
       report({ kind: 'vertex-finished', vertex: digest, time: now() });
     },
-    cached({ digest }) {
+    cached({ digest }, isSkipped = false) {
       running.delete(digest);
-      report({ kind: 'vertex-cached', vertex: digest, time: now() });
+      report({ kind: 'vertex-cached', vertex: digest, time: now(), ...(isSkipped ? { isSkipped } : {}) });
     },
     async attempt(vertex, work) {
       try {

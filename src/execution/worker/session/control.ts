@@ -4,7 +4,7 @@ import { JettisonError, messageOf, unreachable } from '#ground/base/errors.ts';
 import type { ExecRequest } from '#execution/ops/container-exec.ts';
 import type { ExtraCall, ResourceLimits } from '#execution/runtime/contract.ts';
 import type { Usage } from '#execution/runtime/usage.ts';
-import { serveLocal } from '#ground/linux/local-socket.ts';
+import { serveLocal } from '#ground/linux/local-server.ts';
 import {
   controlSocket,
   createControlReader,
@@ -41,15 +41,18 @@ export type Controlled = {
 };
 
 export type ControlServer = AsyncDisposable & {
+  /** Clients are served from now on, where they were to wait. */
+  begin(): Promise<void>;
   /** Tells all clients the exit code, where there is one, and waits at most `limit` milliseconds until they have it. */
   finish(code: number | undefined, limit: number): Promise<void>;
 };
 
-/** Serves it in `folder` until it is disposed. */
-export async function serveControl(folder: string, container: Controlled): Promise<ControlServer> {
+/** Serves it in `folder` until it is disposed; `later`: not before `begin`, or its end. */
+export async function serveControl(folder: string, container: Controlled, later: boolean): Promise<ControlServer> {
   const waiting = new Set<Duplex>();
-  const server = await serveLocal({ folder, name: controlSocket }, (connection) => serveClient(connection, container, waiting));
+  const server = await serveLocal({ folder, name: controlSocket }, (connection) => serveClient(connection, container, waiting), { later });
   return {
+    begin: async () => await server.begin(),
     async finish(code, limit) {
       if (code !== undefined) for (const connection of waiting) connection.write(frameOf(frameKinds.exit, exitBytes(code)));
       await server.finish(limit);

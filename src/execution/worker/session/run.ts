@@ -23,6 +23,8 @@ const firstClient = 10_000;
 /** Milliseconds; Node takes a longer time for none. */
 const longestTimer = 2 ** 31 - 1;
 const { signals } = constants;
+/** Milliseconds that clients of a container without any are kept waiting. */
+const shortRun = 5;
 const usualSize = { rows: 24, columns: 80 };
 
 export type SessionTools = ContainerTools & {
@@ -86,10 +88,13 @@ export async function runSession(
     },
     onAttach: attached.resolve,
   };
-  await using control = await serveControl(session.folder, controlled);
+  // Who has the streams of this process is no client. What serves clients takes as long to load as a short container runs.
+  const isOwn = !session.awaitsClient && session.stdin !== 'clients' && !request.terminal;
+  await using control = await serveControl(session.folder, controlled, isOwn);
   tools.onReady();
   if (session.awaitsClient) await Promise.race([attached.promise, sleep(firstClient, undefined, { ref: false })]);
   let code: number | undefined;
+  let serving: NodeJS.Timeout | undefined;
   try {
     const around = {
       streams: streams.given,
@@ -100,6 +105,7 @@ export async function runSession(
         first = started.pid;
         for (const name of early) runtime.signal(request.id, name);
         tools.onStart(started);
+        serving = setTimeout(() => void control.begin(), shortRun);
       },
     };
     const outcome = await runContainer(request, { ...tools, ...around }, signal);
@@ -107,6 +113,7 @@ export async function runSession(
     return outcome;
   } finally {
     stopping.end();
+    clearTimeout(serving);
     streams.given.release();
     input?.destroy();
     await outputs.drained();
@@ -128,12 +135,19 @@ type Streams = Disposable & {
 function openPipes({ stdin }: WireSession, outputs: Outputs): Streams {
   const [stdout, stderr] = [makePipe(), makePipe()];
   const pipe = stdin === 'clients' ? makePipe() : undefined;
-  outputs.follow('stdout', new Socket({ fd: stdout.readEnd, readable: true, writable: false }));
-  outputs.follow('stderr', new Socket({ fd: stderr.readEnd, readable: true, writable: false }));
   const input = pipe && new Socket({ fd: pipe.writeEnd, readable: false, writable: true });
   // A process that closes its stdin, or ends, wants no more of it.
   input?.on('error', () => input.destroy());
-  const release = closeOnce([stdout.writeEnd, stderr.writeEnd, ...(pipe === undefined ? [] : [pipe.readEnd])]);
+  const close = closeOnce([stdout.writeEnd, stderr.writeEnd, ...(pipe === undefined ? [] : [pipe.readEnd])]);
+  let isFollowed = false;
+  // Read when the process has been started: what that takes to load is loaded while the runtime is at work.
+  const release = (): void => {
+    close();
+    if (isFollowed) return;
+    isFollowed = true;
+    outputs.follow('stdout', new Socket({ fd: stdout.readEnd, readable: true, writable: false }));
+    outputs.follow('stderr', new Socket({ fd: stderr.readEnd, readable: true, writable: false }));
+  };
   const first = stdin === 'own' ? 0 : (pipe?.readEnd ?? 'nothing');
   return {
     given: { kind: 'files', files: [first, stdout.writeEnd, stderr.writeEnd], release },

@@ -1,7 +1,7 @@
 /** Build arguments: of the command line, of files, of the environment. */
-import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { JettisonError } from '#ground/base/errors.ts';
+import { readAtMost } from '#ground/base/read-at-most.ts';
 import type { Surroundings } from '../command.ts';
 import { toMap, withEnvironment } from '../option-values.ts';
 
@@ -25,8 +25,9 @@ export function readBuildArgs({ buildArgs, buildArgFiles }: Given, { environment
 function readLines(file: string): readonly string[] {
   let text: string;
   try {
-    if (statSync(file).size > longestFile) throw new JettisonError('cli/bad-value', `"${file}" is longer than 1 MiB`);
-    text = readFileSync(file, 'utf8');
+    const bytes = readAtMost(file, longestFile);
+    if (bytes === undefined) throw new JettisonError('cli/bad-value', `"${file}" is longer than 1 MiB`);
+    text = new TextDecoder().decode(bytes);
   } catch (error) {
     if (error instanceof JettisonError) throw error;
     throw new JettisonError('cli/cannot-read', `Cannot read the build arguments in "${file}"`, { cause: error });

@@ -88,7 +88,11 @@ function readForm(fields: Fields): CacheForm {
   const mode = values.get('mode') ?? 'min';
   if (mode !== 'min' && mode !== 'max') throw badValue('cache-to', given, 'mode is "min" or "max"');
   const compression = compressions.get(values.get('compression') ?? 'gzip');
-  if (values.get('compression') === 'estargz') throw notBuilt('The compression "estargz" of a cache', 'Use gzip, zstd or uncompressed');
+  if (values.get('compression') === 'estargz')
+    throw notBuilt(
+      'The compression "estargz" of a cache',
+      'Its layers would have other ids than the steps that made them; use gzip, zstd or uncompressed',
+    );
   if (compression === undefined) throw badValue('cache-to', given, 'compression is "gzip", "zstd" or "uncompressed"');
   if (readFlag(fields, 'force-compression', false)) {
     throw notBuilt('"force-compression" of a cache', 'Layers that came from elsewhere keep their compression');

@@ -2,6 +2,7 @@
 import { checkBuild, listBuildTargets, outlineBuild } from '#engine/check.ts';
 import type { BuildRequest, CheckOutcome, Diagnostic, OutlineResult, TargetList } from '#engine/build-requests.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import { codeFrame, linesOf, type Span } from '#ground/base/span.ts';
 import type { Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
@@ -16,6 +17,8 @@ export async function callBuild(request: BuildRequest, call: BuildCall, around: 
     print(call.format === 'json' ? subrequestsJson() : subrequestsText());
     return 0;
   }
+  if (request.targets !== undefined && call.kind !== 'targets')
+    throw new JettisonError('cli/usage', `"--call=${call.kind}" looks at one target`, { hint: 'Name one with "--target"' });
   await using engine = await engineFor(around);
   if (call.kind === 'targets') {
     const list = await listBuildTargets(engine, request, signal);

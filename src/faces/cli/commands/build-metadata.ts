@@ -7,18 +7,27 @@ export type BuildWarning = ProgressEvent & { readonly kind: 'warning' };
 
 /**
  * JSON as buildx has it. Without an archive or a push no manifest exists yet, and `containerimage.digest` is the image's id, as docker's own store says it; without
- * an image there is none of either. `warnings`: undefined when they were not asked for (BUILDX_METADATA_WARNINGS).
+ * an image there is none of either. Of several targets each has its own under its name, as `buildx bake` writes them. `warnings`: undefined when they were not asked for (BUILDX_METADATA_WARNINGS).
  */
 export function buildMetadata(made: BuildOutcome, warnings: readonly BuildWarning[] | undefined): string {
-  const metadata = {
-    ...provenanceMembers(made.provenance),
-    // Builder, node and id: there is one builder, and it has one node.
-    'buildx.build.ref': `default/default/${made.id}`,
-    ...(warnings === undefined || warnings.length === 0 ? {} : { 'buildx.build.warnings': warnings.map(describe) }),
-    ...(made.image === undefined ? {} : imageMembers(made.image)),
-    ...(made.names.length === 0 ? {} : { 'image.name': made.names.join(',') }),
-  };
+  const ref = `default/default/${made.id}`;
+  const told = warnings === undefined || warnings.length === 0 ? {} : { 'buildx.build.warnings': warnings.map(describe) };
+  const metadata =
+    made.targets === undefined
+      ? { ...membersOf(made, ref, told) }
+      : { ...told, ...Object.fromEntries(made.targets.map((one) => [one.target, membersOf(one, ref, {})])) };
   return JSON.stringify(metadata, undefined, 2);
+}
+
+/** Builder, node and id stand in the reference: there is one builder, and it has one node. */
+function membersOf({ image, names, provenance }: Pick<BuildOutcome, 'image' | 'names' | 'provenance'>, ref: string, told: object): object {
+  return {
+    ...provenanceMembers(provenance),
+    'buildx.build.ref': ref,
+    ...told,
+    ...(image === undefined ? {} : imageMembers(image)),
+    ...(names.length === 0 ? {} : { 'image.name': names.join(',') }),
+  };
 }
 
 /** Of one platform without its name, as buildx has it. */

@@ -17,11 +17,12 @@ import { limitOptions, readLimits } from './build-limits.ts';
 import { readCacheSource, readCacheTarget } from './build-cache.ts';
 import { readCall, type BuildCall } from './build-call-option.ts';
 import { readAllow } from './build-allow.ts';
-import { readOutputs } from './build-output.ts';
 import { readSecret } from './build-secret.ts';
 import { readSsh } from './build-ssh.ts';
+import { readTargets } from './build-targets.ts';
 import { builderOption, checkBuilderOption } from './builder-option.ts';
 import { checkOption } from './check-option.ts';
+import { foldOption } from './fold-option.ts';
 import { isolationOption } from './isolation-option.ts';
 import { retryOptions } from './retry-options.ts';
 
@@ -39,6 +40,10 @@ export const buildOptions = {
   attest: list('attest', {
     value: 'stringArray',
     help: 'Say something about the image, beside it: "type=provenance,mode=max", "type=sbom"',
+  }),
+  budgets: list('budget', {
+    value: 'limits',
+    help: 'Keep the image without a name, and end with 4, if it is more than this: "final<=20MB layer<=10MB layers<=12 growth<=5% file<=8MB"; in the Dockerfile: "# jettison:budget ..."',
   }),
   buildArgs: list('build-arg', { help: 'Set build-time variables: "NAME=VALUE", or "NAME" to pass one on' }),
   buildArgFiles: list('build-arg-file', { value: 'file', help: 'Read build-time variables from a file, one a line; "--build-arg" wins' }),
@@ -66,11 +71,12 @@ export const buildOptions = {
     help: 'Where this build\'s cache goes: "type=registry,ref=IMAGE", "type=local,dest=FOLDER", "type=gha", "type=s3,...", "type=inline"; "mode=max" for all stages',
   }),
   file: text('file', { short: 'f', help: 'Name or web address of the Dockerfile (default "PATH/Dockerfile")' }),
+  fold: foldOption(),
   format: choice('format', { words: ['oci', 'docker'], initial: 'oci', help: 'Form of the manifest (default "oci")' }),
   forceRemove: flag('force-rm', { help: 'Accepted, changes nothing: no containers are left behind' }),
   gates: list('gate', {
     value: 'stages',
-    help: 'Build these stages, too ("test,lint"), and name, push or write nothing unless they succeed; in the Dockerfile: "# jettison:gate" above a FROM',
+    help: 'Build these stages, too ("test,lint"), and name, push or write nothing unless they succeed; in the Dockerfile: "# jettison:gate" above a FROM; "none" for none of those',
   }),
   idFile: text('iidfile', { help: 'Write the image ID to the file' }),
   isolation: isolationOption(),
@@ -119,7 +125,7 @@ export const buildOptions = {
   }),
   shmSize: parsed('shm-size', { value: 'bytes', initial: undefined, help: 'Size of "/dev/shm"' }, (size) => readSize('shm-size', size)),
   tags: list('tag', { short: 't', help: 'Name and optionally a tag in the "name:tag" format' }),
-  target: text('target', { help: 'Set the target build stage to build' }),
+  target: text('target', { help: 'Set the target build stage to build; several ("a,b") with "-t a=NAME" and "-o a=..."' }),
   ...limitOptions,
   ...retryOptions,
 };
@@ -139,13 +145,14 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     });
   await checkBuilderOption(given.builder, around.environment);
   const attestations = readAttestations(given);
+  const targets = readTargets(given, around, signal);
   const admit = await readPolicy(given.policyFile, around);
   return {
     context: readContext(context, around),
     text: given.file === '-' ? await orAborted(readText(around.streams.stdin), signal) : undefined,
     file: readFile(given.file),
-    tags: given.tags.map(checkTag),
-    target: given.target,
+    ...targets,
+    tags: targets.tags.map(checkTag),
     buildArgs: readBuildArgs(given, around),
     labels: toMap(given.labels),
     platforms: platformWords(given),
@@ -163,13 +170,14 @@ export async function requestOf(given: BuildOptions, context: string, around: Su
     allow: readAllow(given.allow),
     cacheFrom: given.cacheFrom.map((source) => readCacheSource(source, around)),
     cacheTo: given.cacheTo.map((target) => readCacheTarget(target, around)),
-    outputs: readOutputs(given, around, signal),
     annotations: readAnnotations(given),
     ...(admit === undefined ? {} : { admit }),
     ...(attestations === undefined ? {} : { attestations }),
     format: given.format,
     jobs: given.jobs,
+    ...(given.fold === undefined ? {} : { fold: given.fold }),
     replays: given.replays,
+    budgets: given.budgets,
     gates: given.gates.flatMap((stages) => stages.split(',')).filter((stage) => stage !== ''),
     reports: await readReports(given.reports, around.currentFolder),
   };

@@ -10,7 +10,7 @@ import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { badValue, parseBoolean } from '../option.ts';
 import { summaryLine } from '../output/summary.ts';
-import { whyLines } from '../output/why.ts';
+import { unreachedLines, whyLines } from '../output/why.ts';
 import { isClassicMode, isTerminal, openScreen, progressModes, type ProgressMode } from '../output/screen.ts';
 import type { CheckChoice } from './check-option.ts';
 import type { BuildWarning } from './build-metadata.ts';
@@ -46,7 +46,15 @@ export async function runBuild(
   const asked = await requestOf(given.options, given.arguments[0] ?? '', around, signal);
   const typed = { words: given.words, folder: around.currentFolder };
   const check = checkMode(given.options.check, mode);
-  const request = { ...asked, isClassic, check, ...(told === undefined ? {} : { told }), asked: typed, ...change };
+  const request = {
+    ...asked,
+    isClassic,
+    check,
+    tellsHidden: tellsMore(mode),
+    ...(told === undefined ? {} : { told }),
+    asked: typed,
+    ...change,
+  };
   if (isClassic && request.outputs.some(toStream))
     throw new JettisonError('cli/usage', 'The steps of the builder before BuildKit and an archive cannot both go to standard output', {
       hint: 'Name a file: "dest=FILE"',
@@ -69,7 +77,7 @@ export async function runBuild(
   const setting = { mode, network: readRetries(given.options), note, ...wished };
   const outcome = await buildOnScreen(request, setting, around, signal).catch((error: unknown) => classicEnd(error, isClassic, around));
   if (typeof outcome === 'number') return outcome;
-  if (idFile !== undefined) files?.writeAtomically(resolve(around.currentFolder, idFile), outcome.image?.id ?? '', 'the image ID');
+  if (idFile !== undefined) files?.writeAtomically(resolve(around.currentFolder, idFile), idsOf(outcome).join('\n'), 'the image ID');
   if (metadataFile !== undefined) {
     const { buildMetadata } = await import('./build-metadata.ts');
     const wanted = parseBoolean(around.environment['BUILDX_METADATA_WARNINGS'] ?? '') === true;
@@ -77,9 +85,18 @@ export async function runBuild(
     files?.writeAtomically(resolve(around.currentFolder, metadataFile), text, 'the metadata');
   }
   // Nothing else goes to stdout.
-  if (mode === 'quiet' && outcome.image !== undefined && !request.outputs.some(toStream))
-    around.streams.stdout.write(`${outcome.image.id}\n`);
+  if (mode === 'quiet' && !request.outputs.some(toStream))
+    around.streams.stdout.write(
+      idsOf(outcome)
+        .map((id) => `${id}\n`)
+        .join(''),
+    );
   return 0;
+}
+
+/** Of the image; of several targets in their order. */
+function idsOf({ image, targets }: BuildOutcome): readonly string[] {
+  return (targets ?? [{ image }]).flatMap((one) => one.image?.id ?? []);
 }
 
 type Setting = { readonly mode: ProgressMode; readonly note: Report } & Pick<EngineOptions, 'network' | 'cacheMax' | 'isolation'>;
@@ -97,15 +114,31 @@ async function buildOnScreen(request: BuildRequest, setting: Setting, around: Su
   let left: BuildEnd['failed'];
   const failed = (end: BuildEnd): void => {
     if (!tellsMore(mode)) return;
-    lastLines = whyLines(end.why, dockerfile);
+    lastLines = [...whyLines(end.why, dockerfile), ...unreachedLines(end.unreached ?? [], dockerfile)];
     left = end.failed;
   };
   const { steps = silentSteps } = screen;
   const made = await build(engine, request, { report, failed, ...(request.isClassic === true ? { steps } : {}) }, signal).catch(
     async (error: unknown) => await withLastLine(error, left),
   );
-  const closing = !tellsMore(mode) ? [] : [...(await tellPayloads(made)), ...whyLines(made.why, dockerfile), summaryLine(made)];
-  screen.finish({ imageId: made.image?.isKept === true ? made.image.id : undefined, names: made.names, closing });
+  const unbuilt = await tellUnbuilt(made);
+  // For programs: they read no last lines.
+  if (mode === 'rawjson') for (const text of unbuilt) screen.report({ kind: 'note', text });
+  const closing = !tellsMore(mode)
+    ? []
+    : [
+        ...(await tellPayloads(made)),
+        ...(await tellLedgers(made)),
+        ...(await tellHidden(made)),
+        ...whyLines(made.why, dockerfile),
+        ...unbuilt,
+        summaryLine(made),
+      ];
+  const [first, ...others] = (made.targets ?? [made]).map(({ image, names }) => ({
+    imageId: image?.isKept === true ? image.id : undefined,
+    names,
+  }));
+  screen.finish({ imageId: first?.imageId, names: first?.names ?? [], others, closing });
   return made;
 }
 
@@ -130,6 +163,20 @@ const silentSteps: StepFollower = { context: () => undefined, plan: () => undefi
 
 async function tellPayloads({ payloads }: BuildOutcome): Promise<readonly string[]> {
   return payloads.length === 0 ? [] : (await import('../output/payload.ts')).payloadLines(payloads);
+}
+
+/** Nothing where nothing ran: it was said when something did. */
+async function tellUnbuilt({ unbuilt, steps }: BuildOutcome): Promise<readonly string[]> {
+  const isNew = steps.cached < steps.total;
+  return isNew && unbuilt.length > 0 ? (await import('../output/unbuilt.ts')).unbuiltLines(unbuilt) : [];
+}
+
+async function tellHidden({ hidden }: BuildOutcome): Promise<readonly string[]> {
+  return hidden.length === 0 ? [] : (await import('../output/hidden.ts')).hiddenLines(hidden);
+}
+
+async function tellLedgers({ ledgers }: BuildOutcome): Promise<readonly string[]> {
+  return ledgers.length === 0 ? [] : (await import('../output/ledger.ts')).ledgerLines(ledgers);
 }
 
 /** Nobody looks for what nobody is told. */
@@ -165,7 +212,7 @@ function progressMode(given: BuildOptions, { around, wantsClassic }: Wishes): Pr
   const asked =
     given.progress ??
     (given.replays && !wantsClassic ? 'plain' : undefined) ??
-    (wantsClassic ? 'classic' : modeOf(around.environment['BUILDKIT_PROGRESS'] ?? ''));
+    (wantsClassic ? classicMode(around.environment['BUILDKIT_PROGRESS']) : modeOf(around.environment['BUILDKIT_PROGRESS'] ?? ''));
   if (asked === 'tty' && !isTerminal(around.streams.stderr, around.environment)) {
     throw badValue('progress', 'tty', 'standard error is not a terminal');
   }
@@ -178,6 +225,11 @@ function modeOf(word: string): ProgressMode {
   throw new JettisonError('cli/bad-value', `Invalid BUILDKIT_PROGRESS "${word}"`, {
     hint: `Use ${progressModes.map((one) => `"${one}"`).join(', ')}`,
   });
+}
+
+/** Docker's client takes no notice of the variable in the classic form; here it may say which of the two. */
+function classicMode(word: string | undefined): 'classic' | 'classic-v25' {
+  return word === 'classic-v25' ? word : 'classic';
 }
 
 /** The docker CLI takes the builder from before BuildKit when this variable is false. */

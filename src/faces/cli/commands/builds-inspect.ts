@@ -1,6 +1,6 @@
 import { pastBuild } from '#engine/past-builds.ts';
-import type { BuildStep, PastBuildDetails } from '#engine/past-build-requests.ts';
-import type { Json } from '#ground/base/canonical-json.ts';
+import type { PastBuildDetails } from '#engine/past-build-requests.ts';
+import { buildRecordDocument, stepName } from '#faces/documents/make-build-record.ts';
 import { formatDuration, formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
@@ -28,46 +28,8 @@ export const inspectBuildCommand = defineCommand({
 });
 
 function formatted(build: PastBuildDetails, format: string): string {
-  const document = documentOf(build);
+  const document = buildRecordDocument(build);
   return format === 'json' ? `${goJson(document)}\n` : `${compileTemplate(unescapeFormat(format))(document)}\n`;
-}
-
-function documentOf(build: PastBuildDetails): Json {
-  const { why, steps, error, ...facts } = build;
-  return {
-    ID: facts.id,
-    Names: [...facts.names],
-    Status: facts.status,
-    Context: facts.context,
-    Dockerfile: facts.dockerfile,
-    Target: facts.target,
-    Platform: facts.platform,
-    StartedAt: new Date(facts.startedAt).toISOString(),
-    CompletedAt: facts.finishedAt === 0 ? null : new Date(facts.finishedAt).toISOString(),
-    Duration: facts.finishedAt === 0 ? null : facts.finishedAt - facts.startedAt,
-    NumTotalSteps: facts.total,
-    NumCachedSteps: facts.cached,
-    NumWarnings: facts.warnings,
-    ReadBytes: facts.readBytes,
-    PulledBytes: facts.pulledBytes,
-    ImageID: facts.imageId,
-    Error: error === null ? null : { Code: error.code, Message: error.message },
-    Steps: steps.map(stepDocument),
-    Why: why === undefined ? null : { roots: why.roots.map((root) => ({ ...root, changes: root.changes.map((one) => ({ ...one })) })) },
-  };
-}
-
-function stepDocument(step: BuildStep): Json {
-  return {
-    Vertex: step.vertex,
-    Name: nameOf(step),
-    Line: step.line,
-    State: step.state,
-    StartedAt: step.startedAt === 0 ? null : new Date(step.startedAt).toISOString(),
-    Duration: step.finishedAt === 0 ? null : step.finishedAt - step.startedAt,
-    Key: step.key ?? null,
-    Message: step.message ?? null,
-  };
 }
 
 function describe(build: PastBuildDetails): string {
@@ -89,7 +51,11 @@ function describe(build: PastBuildDetails): string {
   ];
   const steps = build.steps
     .filter(({ isPart }) => isPart !== true)
-    .map((step) => [step.state, step.finishedAt === 0 ? '' : formatDuration(step.finishedAt - step.startedAt), nameOf(step)]);
+    .map((step) => [
+      step.state === 'waiting' ? 'not reached' : step.state,
+      step.finishedAt === 0 ? '' : formatDuration(step.finishedAt - step.startedAt),
+      stepName(step),
+    ]);
   const why = whyLines(build.why, build.dockerfile);
   const table = [['STATE', 'TIME', 'STEP'], ...steps].map((row) => row.map((cell) => harmless(cell.replaceAll(/\s*\n\s*/gu, ' '), false)));
   return [
@@ -97,9 +63,4 @@ function describe(build: PastBuildDetails): string {
     formatTable(table),
     ...(why.length === 0 ? [] : [`${why.join('\n')}\n`]),
   ].join('\n');
-}
-
-function nameOf({ text: words, stage, step, steps }: BuildStep): string {
-  const place = [stage ?? '', step === null ? '' : `${step}/${steps ?? step}`].filter((part) => part !== '').join(' ');
-  return place === '' ? words : `[${place}] ${words}`;
 }

@@ -49,5 +49,6 @@ async function* eventsOf(step: BuildLogStep): AsyncGenerator<ProgressEvent> {
   const time = step.finishedAt || startedAt;
   if (state === 'failed' || state === 'cancelled') {
     yield { kind: 'vertex-failed', vertex, time, message: step.message ?? '', cancelled: state === 'cancelled' };
-  } else yield { kind: state === 'ran' ? 'vertex-finished' : 'vertex-cached', vertex, time };
+  } else if (state === 'ran') yield { kind: 'vertex-finished', vertex, time };
+  else yield { kind: 'vertex-cached', vertex, time, ...(state === 'skipped' ? { isSkipped: true } : {}) };
 }

@@ -97,17 +97,22 @@ export const removeBuilderCommand = defineCommand({
   summary: 'Take names from the builder',
   usage: '[OPTIONS] [NAME...]',
   options: {
+    allInactive: flag('all-inactive', { help: 'Remove all that do not run: none, as what all names mean always does' }),
     force: flag('force', { short: 'f', help: 'Do not ask (nothing is asked)' }),
     keepState: flag('keep-state', { help: 'Keep the cache, which always stays: it is that of all names' }),
   },
-  notBuilt: 'all-inactive builder keep-daemon',
+  notBuilt: 'builder keep-daemon',
   arguments: [0, Infinity],
-  run: async ({ arguments: names }, around) =>
-    await forEachName(names.length > 0 ? names : [builderNames(around.environment).current], around.streams, async (name) => {
-      removeBuilder(name, around.environment);
-      around.streams.stdout.write(`${name} removed\n`);
-      await Promise.resolve();
-    }),
+  run: async ({ options, arguments: names }, around) =>
+    await forEachName(
+      names.length > 0 || options.allInactive ? names : [builderNames(around.environment).current],
+      around.streams,
+      async (name) => {
+        removeBuilder(name, around.environment);
+        around.streams.stdout.write(`${name} removed\n`);
+        await Promise.resolve();
+      },
+    ),
 });
 
 export const stopBuilderCommand = defineCommand({

@@ -6,7 +6,15 @@ import { builderOption } from './builder-option.ts';
 import { flag, text } from '../option.ts';
 import { formatRows } from '../output/rows.ts';
 
-const titles = { Name: 'NAME/NODE', DriverEndpoint: 'DRIVER/ENDPOINT', Status: 'STATUS', Buildkit: 'BUILDKIT', Platforms: 'PLATFORMS' };
+const titles = {
+  Name: 'NAME/NODE',
+  DriverEndpoint: 'DRIVER/ENDPOINT',
+  Status: 'STATUS',
+  Buildkit: 'BUILDKIT',
+  Platforms: 'PLATFORMS',
+  LastActivity: 'LAST ACTIVITY',
+  Error: 'ERROR',
+};
 const table = '{{.Name}}\t{{.DriverEndpoint}}\t{{.Status}}\t{{.Buildkit}}\t{{.Platforms}}';
 
 export const buildxVersionCommand = defineCommand({
@@ -47,13 +55,23 @@ export const listBuildersCommand = defineCommand({
 });
 
 function rowsOf(name: string, current: string) {
-  const builder = { Name: name === current ? `${name}*` : name, DriverEndpoint: 'jettison', Status: '', Buildkit: '', Platforms: '' };
+  const builder = {
+    Name: name === current ? `${name}*` : name,
+    DriverEndpoint: 'jettison',
+    Status: '',
+    Buildkit: '',
+    Platforms: '',
+    LastActivity: '',
+    Error: '',
+  };
   const node = {
     Name: ` \\_ ${name}`,
     DriverEndpoint: ' \\_ default',
     Status: 'running',
     Buildkit: `v${versionInfo().version}`,
     Platforms: platformNames(),
+    LastActivity: '',
+    Error: '',
   };
   return [builder, node];
 }

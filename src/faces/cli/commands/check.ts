@@ -1,10 +1,11 @@
 import { checkImage } from '#engine/check-payload.ts';
+import { checkDocument } from '#faces/documents/make-check.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
 import { goJson } from '../output/go-json.ts';
-import { payloadJson, payloadText } from '../output/payload.ts';
+import { payloadText, plainCopiesText } from '../output/payload.ts';
 import { openTransferScreen } from '../output/transfers.ts';
 
 export const checkCommand = defineCommand({
@@ -18,6 +19,7 @@ export const checkCommand = defineCommand({
       value: 'path',
       help: 'With "--fix": the Dockerfile that the image was built from (default "Dockerfile")',
     }),
+    libs: flag('libs', { help: 'Print the plain instructions that stand for "COPY --libs" of its build, for other builders' }),
     json: flag('json', { help: 'Print what was found as JSON (docs/check.md)' }),
     platform: text('platform', { help: 'Of an image for several platforms: which one ("linux/arm64")' }),
   },
@@ -26,14 +28,22 @@ export const checkCommand = defineCommand({
     if (options.fix && options.json)
       throw new JettisonError('cli/usage', 'Conflicting options: "--fix" prints a patch, "--json" a document');
     if (!options.fix && options.file !== undefined) throw new JettisonError('cli/usage', '"--file" is for "--fix"');
+    if (options.libs && (options.fix || options.json))
+      throw new JettisonError('cli/usage', 'Conflicting options: "--libs" prints instructions, "--fix" a patch, "--json" a document');
     await using engine = await engineFor(around);
+    if (options.libs) {
+      const { plainCopies } = await import('#engine/plain-copies.ts');
+      const plain = await plainCopies(engine, { name, platform: options.platform }, signal);
+      around.streams.stdout.write(plainCopiesText(plain));
+      return 0;
+    }
     using screen = openTransferScreen(around.streams.stderr, around);
     const check = await checkImage(engine, { name, platform: options.platform }, screen.report, signal);
     if (options.fix) {
       const { patchDockerfile } = await import('#engine/patch-dockerfile.ts');
       around.streams.stdout.write(patchDockerfile(engine, check, options.file ?? 'Dockerfile'));
       around.streams.stderr.write(payloadText({ ...check, lines: [] }));
-    } else around.streams.stdout.write(options.json ? `${goJson(payloadJson(check), 2)}\n` : payloadText(check));
+    } else around.streams.stdout.write(options.json ? `${goJson(checkDocument(check), 2)}\n` : payloadText(check));
     return check.findings.some(({ severity }) => severity === 'error') ? 1 : 0;
   },
 });

@@ -20,11 +20,16 @@ export const listContextsCommand = defineCommand({
   },
   arguments: [0, 0],
   run: async ({ options }, around) => {
-    const named = { titles: { ...titles, Current: '' }, table };
-    around.streams.stdout.write(options.quiet ? 'default\n' : formatRows([row], options.format, named));
+    around.streams.stdout.write(options.quiet ? 'default\n' : printed(options.format));
     return await Promise.resolve(0);
   },
 });
+
+/** Only in JSON it is a truth value. */
+function printed(format: string | undefined): string {
+  if (format === 'json' || format === '{{json .}}') return `${JSON.stringify({ ...row, Current: true })}\n`;
+  return formatRows([row], format, { titles: { ...titles, Current: '' }, table });
+}
 
 export const showContextCommand = defineCommand({
   name: 'context show',

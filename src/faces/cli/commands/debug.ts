@@ -3,6 +3,7 @@ import { isBorrowed } from '#engine/host-shell.ts';
 import { debugFailureCode, debugPlace, repeatStep, type DebugWish } from '#engine/debug-step.ts';
 import { failedName, findFailedStep, isFailedName, placeOfFailed, type StepPlace } from '#engine/step-place.ts';
 import type { Engine } from '#engine/open.ts';
+import { failedStepDocument, stagePlaceDocument } from '#faces/documents/make-failed-step.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { attachStreams, terminalSize } from '../attached.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
@@ -12,7 +13,7 @@ import { flag, list, text } from '../option.ts';
 import { goJson } from '../output/go-json.ts';
 import { harmless } from '../output/text.ts';
 import { openTransferScreen } from '../output/transfers.ts';
-import { failedDocument, placeDocument, shownWords } from '../output/failed-step.ts';
+import { shownWords } from '../output/failed-step.ts';
 
 export const debugCommand = defineCommand({
   name: 'debug',
@@ -42,7 +43,7 @@ export const debugCommand = defineCommand({
     const kept = isFailedName(name) ? await findFailedStep(engine, name) : undefined;
     const place = kept === undefined ? await openStage(engine, name, around, signal) : placeOfFailed(kept);
     if (options.json) {
-      around.streams.stdout.write(`${goJson(kept === undefined ? placeDocument(place) : failedDocument(kept))}\n`);
+      around.streams.stdout.write(`${goJson(kept === undefined ? stagePlaceDocument(place) : failedStepDocument(kept))}\n`);
       return 0;
     }
     if (options.bundle !== undefined) {

@@ -1,14 +1,14 @@
 import { diskUse } from '#engine/disk-use.ts';
 import type { CacheUse, DiskUse } from '#engine/space-requests.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
-import { formatSize } from '#ground/base/human.ts';
+import { ellipsis, formatSize } from '#ground/base/human.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
 import { goJson } from '../output/go-json.ts';
 import { formatRows, type Fields } from '../output/rows.ts';
 import { createdAt, shortId, since } from '../output/stamp.ts';
-import { ellipsis, formatTable } from '../output/table.ts';
+import { formatTable } from '../output/table.ts';
 import { compileTemplate, unescapeFormat } from '../output/template.ts';
 import { harmless } from '../output/text.ts';
 

@@ -1,4 +1,5 @@
 import { diffContainer, type FileChange } from '#engine/container-diff.ts';
+import { diffDocument } from '#faces/documents/make-diff.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag } from '../option.ts';
@@ -18,7 +19,7 @@ export const diffCommand = defineCommand({
     await using engine = await engineFor(around);
     using screen = openTransferScreen(around.streams.stderr, around);
     const changes = await diffContainer(engine, name, screen.report, signal);
-    const text = options.json ? `${goJson(changes.map(({ kind, path }) => ({ kind, path })))}\n` : changeLines(changes);
+    const text = options.json ? `${goJson(diffDocument(changes))}\n` : changeLines(changes);
     around.streams.stdout.write(text);
     return 0;
   },

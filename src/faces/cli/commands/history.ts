@@ -1,12 +1,11 @@
 import { imageHistory } from '#engine/history.ts';
 import type { HistoryRow } from '#engine/image-requests.ts';
-import { formatSize } from '#ground/base/human.ts';
+import { ellipsis, formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
 import { formatRows, type Fields } from '../output/rows.ts';
 import { isoSeconds, shortId, since } from '../output/stamp.ts';
-import { ellipsis } from '../output/table.ts';
 import { harmless } from '../output/text.ts';
 
 const titles = {

@@ -1,8 +1,8 @@
 /** Options of run and create about rights, namespaces, devices and names, in the docker CLI's forms. */
-import { readFileSync } from 'node:fs';
 import type { ContainerSettings } from '#engine/container-requests.ts';
 import { readSecurityOptions } from '#engine/security-options.ts';
 import { JettisonError, messageOf } from '#ground/base/errors.ts';
+import { readAtMost } from '#ground/base/read-at-most.ts';
 import { badValue, flag, list, parsed, type ValuesOf } from '../option.ts';
 import { readSize } from '../option-values.ts';
 
@@ -116,8 +116,8 @@ const largestProfile = 4 << 20;
 
 function readProfile(file: string): string {
   try {
-    const profile = readFileSync(file, 'utf8');
-    if (profile.length <= largestProfile) return profile;
+    const profile = readAtMost(file, largestProfile);
+    if (profile !== undefined) return new TextDecoder().decode(profile);
   } catch (error) {
     throw new JettisonError('cli/bad-value', `opening seccomp profile (${file}) failed: ${messageOf(error)}`, { cause: error });
   }

@@ -66,7 +66,23 @@ function manifestOf({ descriptor, bytes, entries }: RemoteDocument): Json {
   if (entries === undefined) return { mediaType, digest, size };
   const document: { readonly [member: string]: Json } = JSON.parse(new TextDecoder().decode(bytes));
   const { schemaVersion = 2, manifests = [], annotations } = document;
-  return { schemaVersion, mediaType, digest, size, manifests, ...(annotations === undefined ? {} : { annotations }) };
+  const all = Array.isArray(manifests) ? manifests.map(withPlatformInOrder) : manifests;
+  return { schemaVersion, mediaType, digest, size, manifests: all, ...(annotations === undefined ? {} : { annotations }) };
+}
+
+type Members = { readonly [member: string]: Json };
+
+function membersOf(value: Json | undefined): Members | undefined {
+  return value === undefined || value === null || typeof value !== 'object' || Array.isArray(value) ? undefined : (value as Members);
+}
+
+/** Go's order of the members of a platform: image-spec, specs-go/v1/descriptor.go. */
+function withPlatformInOrder(entry: Json): Json {
+  const members = membersOf(entry);
+  const platform = membersOf(members?.['platform']);
+  if (members === undefined || platform === undefined) return entry;
+  const { architecture = '', os = '', ...more } = platform;
+  return { ...members, platform: { architecture, os, ...more } };
 }
 
 function describe({ name, descriptor, entries }: RemoteDocument): string {

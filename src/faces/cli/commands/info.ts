@@ -38,6 +38,7 @@ function fieldsOf(info: SystemInfo, isDebug: boolean): Json {
     Images: info.images,
     Driver: 'overlay',
     DriverStatus: [],
+    Plugins: { Volume: ['local'], Network: ['bridge', 'host', 'none'], Authorization: null, Log: ['json-file', 'local', 'none'] },
     Debug: isDebug,
     SystemTime: new Date(info.now).toISOString(),
     LoggingDriver: 'json-file',

@@ -5,6 +5,7 @@ import type { Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { goJson } from '../output/go-json.ts';
 import { compileTemplate, unescapeFormat } from '../output/template.ts';
+import { forReader } from '../output/text.ts';
 import { forEachName } from './for-each-name.ts';
 
 type Wanted = { readonly names: readonly string[]; readonly format: string | undefined };
@@ -20,7 +21,7 @@ export async function inspectEach(
   const found: Json[] = [];
   const code = await forEachName(names, around.streams, async (name) => {
     const value = await look(engine, name);
-    if (template) around.streams.stdout.write(`${template(value)}\n`);
+    if (template) around.streams.stdout.write(`${forReader(around.streams.stdout, template(value))}\n`);
     else found.push(value);
   });
   if (!template) around.streams.stdout.write(`${goJson(found, format === 'json' ? 0 : 4)}\n`);

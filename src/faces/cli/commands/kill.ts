@@ -1,5 +1,6 @@
 import { killContainer, pauseContainer, renameContainer, unpauseContainer, waitForContainer } from '#engine/container-life.ts';
 import { findContainer } from '#engine/find-container.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { text } from '../option.ts';
@@ -57,6 +58,7 @@ export const renameCommand = defineCommand({
   arguments: [2, 2],
   async run({ arguments: [name = '', next = ''] }, around) {
     await using engine = await engineFor(around);
+    if (name === '' || next === '') throw new JettisonError('cli/usage', 'Neither old nor new names may be empty');
     renameContainer(engine, findContainer(engine, name), next);
     return 0;
   },

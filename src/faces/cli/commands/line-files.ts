@@ -1,6 +1,8 @@
 /** The files of `--env-file` and `--label-file`: a `NAME=VALUE` a line, as the docker CLI reads them. */
-import { readFileSync } from 'node:fs';
 import { JettisonError, messageOf } from '#ground/base/errors.ts';
+import { readAtMost } from '#ground/base/read-at-most.ts';
+
+const longestFile = 16 << 20;
 
 /** All entries of the files, in order; a name without a value is looked up, and left out where it has none. Throws `cli/bad-value`. */
 export function readLineFiles(long: string, files: readonly string[], lookUp: (name: string) => string | undefined): readonly string[] {
@@ -9,7 +11,9 @@ export function readLineFiles(long: string, files: readonly string[], lookUp: (n
 
 function readText(long: string, file: string): readonly string[] {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
+    const bytes = readAtMost(file, longestFile);
+    if (bytes === undefined) throw new JettisonError('cli/bad-value', `it is longer than ${longestFile >> 20} MiB`);
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     return text.replace(/^\uFEFF/u, '').split('\n');
   } catch (error) {
     const why = error instanceof TypeError ? 'invalid utf8 bytes' : messageOf(error);

@@ -247,9 +247,10 @@ export const connectNetworkCommand = defineCommand({
 export const disconnectNetworkCommand = defineCommand({
   name: 'network disconnect',
   summary: 'Disconnect a container from a network',
-  usage: 'NETWORK CONTAINER',
-  options: {},
-  notBuilt: 'f=force',
+  usage: '[OPTIONS] NETWORK CONTAINER',
+  options: {
+    force: flag('force', { short: 'f', help: 'Force the container to disconnect from a network: nothing here has to be forced' }),
+  },
   arguments: [2, 2],
   async run({ arguments: [network = '', container = ''] }, around) {
     await using engine = await engineFor(around);

@@ -1,30 +1,20 @@
 import { planBuild } from '#engine/plan.ts';
 import type { BuildPlan, PlannedStep } from '#engine/build-requests.ts';
+import { planDocument } from '#faces/documents/make-plan.ts';
 import { formatDuration, formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
-import { choice, type ValuesOf } from '../option.ts';
+import { choice } from '../option.ts';
 import { goJson } from '../output/go-json.ts';
 import { formatTable } from '../output/table.ts';
 import { harmless } from '../output/text.ts';
-import { buildOptions, notBuiltOptions, requestOf, type BuildOptions } from './build-request.ts';
+import { unbuiltLines } from '../output/unbuilt.ts';
+import { asBuild, questionOptions } from './build-question.ts';
+import { notBuiltOptions, requestOf } from './build-request.ts';
 import { readRetries } from './retry-options.ts';
 
-/** Those of `build` that say what is built; what becomes of the image afterwards does not matter here. */
-const {
-  call: _call,
-  check: _check,
-  cacheMax: _cacheMax,
-  format: _format,
-  idFile: _idFile,
-  metadataFile: _metadataFile,
-  outputs: _outputs,
-  progress: _progress,
-  quiet: _quiet,
-  ...shared
-} = buildOptions;
 const options = {
-  ...shared,
+  ...questionOptions,
   format: choice('format', { words: ['table', 'json'], initial: 'table', help: 'How it is printed (default "table")' }),
 };
 
@@ -44,29 +34,10 @@ export const planCommand = defineCommand({
     });
     const plan = await planBuild(engine, request, signal);
     for (const warning of plan.warnings) around.streams.stderr.write(`${harmless(warning, false)}\n`);
-    around.streams.stdout.write(given.options.format === 'json' ? `${goJson(documentOf(plan))}\n` : describe(plan));
+    around.streams.stdout.write(given.options.format === 'json' ? `${goJson(planDocument(plan))}\n` : describe(plan));
     return 0;
   },
 });
-
-function asBuild(given: ValuesOf<typeof options>): BuildOptions {
-  return {
-    ...given,
-    call: buildOptions.call.initial,
-    check: undefined,
-    cacheMax: undefined,
-    format: buildOptions.format.initial,
-    idFile: undefined,
-    metadataFile: undefined,
-    outputs: [],
-    progress: undefined,
-    quiet: false,
-  };
-}
-
-function documentOf({ steps, warnings, ...plan }: BuildPlan) {
-  return { ...plan, warnings: [...warnings], steps: steps.map((step) => ({ ...step })) };
-}
 
 const words = { cached: 'cached', skipped: 'not needed', run: 'run', unknown: 'perhaps' } as const;
 
@@ -85,7 +56,9 @@ function describe(plan: BuildPlan): string {
     ...(run + perhaps > 0 ? [`about ${time} of work${isGuess ? ' beside what never ran' : ''}`] : []),
     ...(plan.pull > 0 ? [`${formatSize(plan.pull)} to pull`] : []),
   ];
-  return `${formatTable([['STATE', 'TIME', 'STEP'], ...rows])}\n${[...counts, ...effort].join('; ')}\n`;
+  return `${formatTable([['STATE', 'TIME', 'STEP'], ...rows])}\n${[...counts, ...effort].join('; ')}\n${unbuiltLines(plan.unbuilt)
+    .map((line) => `${line}\n`)
+    .join('')}`;
 }
 
 function timeText({ state, expected }: PlannedStep): string {

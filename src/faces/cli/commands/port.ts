@@ -27,9 +27,10 @@ function byPort(one: OpenPort, other: OpenPort): number {
 
 function chosen(ports: readonly OpenPort[], asked: string, container: string): readonly OpenPort[] {
   const [port = '', protocol = 'tcp'] = asked.split('/');
+  if (!/^\d{1,5}$/u.test(port)) throw new JettisonError('cli/no-such-port', `invalid port (${asked}): use a number, "80" or "53/udp"`);
   const found = ports.filter((one) => String(one.port) === port && one.protocol === protocol);
   if (found.length > 0) return found;
-  throw new JettisonError('cli/no-such-port', `No public port '${port}/${protocol}' published for ${container}`, {
+  throw new JettisonError('cli/no-such-port', `No public port '${asked}' published for ${container}`, {
     hint: `"jettison port ${container}" lists what there is`,
   });
 }

@@ -1,14 +1,13 @@
 import { containerSizes, listContainers } from '#engine/containers.ts';
 import { portsByContainer, type ContainerPorts } from '#engine/networks.ts';
 import type { ContainerRow, ContainerSize } from '#engine/container-requests.ts';
-import { formatSize } from '#ground/base/human.ts';
+import { ellipsis, formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { badValue, flag, list, parsed, text } from '../option.ts';
 import { formatRows, type Fields } from '../output/rows.ts';
 import { createdAt, shortId, since } from '../output/stamp.ts';
 import { printPorts } from '../output/ports.ts';
-import { ellipsis } from '../output/table.ts';
 import { harmless } from '../output/text.ts';
 
 const titles = {
@@ -83,10 +82,13 @@ function fieldsOf(row: ContainerRow, show: { readonly now: number; readonly full
     CreatedAt: createdAt(row.created),
     ID: show.full ? row.id : shortId(row.id),
     Image: show.full ? row.image : shortId(row.image),
-    Labels: Object.entries(row.labels)
-      .map(([name, value]) => `${name}=${value}`)
-      .toSorted()
-      .join(','),
+    Labels: harmless(
+      Object.entries(row.labels)
+        .map(([name, value]) => `${name}=${value}`)
+        .toSorted()
+        .join(','),
+      false,
+    ),
     LocalVolumes: String(row.localVolumes),
     Mounts: row.mounts.map((mount) => (show.full ? mount : ellipsis(mount, 15))).join(','),
     Names: row.name,

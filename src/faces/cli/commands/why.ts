@@ -1,5 +1,6 @@
 import { pastBuild } from '#engine/past-builds.ts';
 import type { BuildChoice, PastBuildDetails, Why, WhyStep } from '#engine/past-build-requests.ts';
+import { whyDocument } from '#faces/documents/make-why.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { formatDuration } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
@@ -30,7 +31,7 @@ export const whyCommand = defineCommand({
     await using engine = await engineFor(around);
     const build = await pastBuild(engine, choice);
     const why = step === undefined ? build.why : ofStep(build, step);
-    if (options.json) around.streams.stdout.write(`${goJson(document(build, why))}\n`);
+    if (options.json) around.streams.stdout.write(`${goJson(whyDocument(build, why))}\n`);
     else
       around.streams.stdout.write(
         linesOf(build, why, options.all || step !== undefined)
@@ -40,18 +41,6 @@ export const whyCommand = defineCommand({
     return 0;
   },
 });
-
-function document({ id, status, names, startedAt, total, cached }: PastBuildDetails, why: Why | undefined) {
-  return {
-    build: id,
-    status,
-    names,
-    startedAt: new Date(startedAt).toISOString(),
-    steps: { total, cached },
-    roots: (why?.roots ?? []).map((root) => ({ ...root, changes: root.changes.map((change) => ({ ...change })) })),
-    ran: (why?.steps ?? []).map((step) => ({ ...step })),
-  };
-}
 
 type Named = Pick<WhyStep, 'text' | 'stage' | 'step' | 'line'>;
 

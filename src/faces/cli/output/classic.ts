@@ -194,14 +194,14 @@ function tellPull(state: State, vertex: Digest): boolean {
       state.pulls.delete(vertex);
     }
   }
-  return held.state === 'done' || held.state === 'cached';
+  return held.state === 'done' || held.state === 'cached' || held.state === 'skipped';
 }
 
 /** True when the step has nothing more to tell of its work; goes over to `running` when it has begun a process. */
 function tellRun(state: State, step: ShownStep): boolean {
   if (step.vertex === undefined || step.kind === 'from') return true;
   const held = heldOf(state, step.vertex);
-  const isKnown = held.state === 'cached' || state.told.has(step.vertex);
+  const isKnown = held.state === 'cached' || held.state === 'skipped' || state.told.has(step.vertex);
   if (isKnown && isOver(held)) {
     state.write(' ---> Using cache\n');
     return true;

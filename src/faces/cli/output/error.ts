@@ -5,6 +5,8 @@ import { harmless } from './text.ts';
 
 /** Exit code for what is our fault: EX_SOFTWARE of sysexits.h. */
 const bugCode = 70;
+/** Exit code where all went well, but what came of it is more than was allowed. */
+const limitCode = 4;
 /** System errors that say something about the machine, wherever they turn up. */
 const machineErrors = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM', 'EIO']);
 
@@ -22,11 +24,12 @@ export function mistakeCode(error: unknown): number | undefined {
   return error instanceof JettisonError ? mistakes.get(error.code) : undefined;
 }
 
-/** Writes notes, message and hint to `stderr`, a stack too when it is a bug or when `debug`; gives the exit code: `failureCode`, or 70 for a bug. */
+/** Writes notes, message and hint to `stderr`, a stack too when it is a bug or when `debug`; gives the exit code: `failureCode`, 4 for a limit that was passed, or 70 for a bug. */
 export function printError(error: unknown, stderr: Output, failureCode: number, debug = false): number {
   const isBug = !isExpected(error);
   stderr.write(describeError(error, stderr.isTTY === true));
   if (debug && !isBug && error instanceof Error) stderr.write(`${[clean(error.stack ?? ''), ...causes(error)].join('\n')}\n`);
+  if (error instanceof JettisonError && error.fault === 'limit') return limitCode;
   return isBug ? bugCode : failureCode;
 }
 

@@ -1,6 +1,5 @@
-/** What an image would not start for, or lacks, in words and as JSON. */
-import type { CheckedFinding, PayloadCheck } from '#engine/payload-requests.ts';
-import type { Json } from '#ground/base/canonical-json.ts';
+/** What an image would not start for, or lacks, in words. */
+import type { CheckedFinding, PayloadCheck, PlainCopies } from '#engine/payload-requests.ts';
 import { harmless } from './text.ts';
 
 const mostFindings = 10;
@@ -28,6 +27,15 @@ export function payloadText(check: PayloadCheck): string {
   return [...findings.map((one) => findingLine(one, check)), ...added, ''].join('\n');
 }
 
+/** What `jettison check --libs` prints: instructions, each with the one that it stands for as a comment. */
+export function plainCopiesText({ dockerfile, copies }: PlainCopies): string {
+  const lines = copies.flatMap((copy) => [
+    `# ${dockerfile}${copy.line === undefined ? '' : `:${copy.line}`}: ${copy.instruction}`,
+    ...copy.lines,
+  ]);
+  return lines.map((line) => `${harmless(line, false)}\n`).join('');
+}
+
 /** Behind the error of a start that failed. */
 export function payloadHint(check: PayloadCheck): string {
   const added = check.lines.length > 0 ? ['Add to the final stage:', ...check.lines.map((line) => `  ${harmless(line, false)}`)] : [];
@@ -48,27 +56,4 @@ function wordsOf({ message, origin, hint, fixes }: CheckedFinding, { dockerfile 
       ? ''
       : `; stage ${stages.map((stage) => `"${stage}"`).join(', ')} has ${fixes.length === 1 ? 'it' : 'what it needs'}`;
   return harmless(`${message}${has}${place}${hint === undefined ? '' : `. ${hint}`}`, false);
-}
-
-/** The document of `jettison check --json`: docs/check.md says what its members are. */
-export function payloadJson({ imageId, platform, findings, programs, lines, dockerfile }: PayloadCheck): Json {
-  return {
-    version: 1,
-    image: imageId,
-    platform,
-    dockerfile: dockerfile ?? null,
-    programs,
-    findings: findings.map(({ rule, severity, root, file, message, missing, hint, origin, fixes }) => ({
-      rule,
-      severity,
-      root,
-      file: file ?? null,
-      message,
-      missing: missing ?? null,
-      hint: hint ?? null,
-      origin: origin === undefined ? null : { instruction: origin.text, stage: origin.stage ?? null, line: origin.line ?? null },
-      fixes: fixes.map(({ stage, source, destination, line }) => ({ stage, source, destination, line })),
-    })),
-    lines: [...lines],
-  };
 }

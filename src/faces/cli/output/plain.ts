@@ -10,7 +10,7 @@ import {
   type TransferTally,
   type VertexTally,
 } from '#formats/progress/tally.ts';
-import type { BuildEnd, Screen } from './screen.ts';
+import { shownImages, type BuildEnd, type Screen } from './screen.ts';
 import { harmless } from './text.ts';
 import { transferWords } from './transfers.ts';
 import { warningLines } from './warnings.ts';
@@ -70,6 +70,7 @@ function vertexLines(state: State, vertex: VertexTally, lines: readonly OutputLi
 
 function ending(vertex: VertexTally): string {
   if (vertex.state === 'cached') return 'CACHED';
+  if (vertex.state === 'skipped') return 'SKIPPED';
   if (vertex.state === 'cancelled') return 'CANCELED';
   if (vertex.state === 'failed') return `ERROR: ${harmless(vertex.message.replaceAll(/\s*[\r\n]+\s*/gu, ' '), false)}`;
   return `DONE ${formatDuration(vertex.finishedAt - vertex.startedAt)}`;
@@ -84,9 +85,13 @@ function transferLine(transfer: TransferTally): string {
 }
 
 function finish(state: State, end: BuildEnd | undefined): void {
-  if (end?.imageId !== undefined) {
+  const images = shownImages(end);
+  if (images.length > 0) {
     const number = state.announced.size + 1;
-    const lines = [`writing image ${end.imageId} done`, ...end.names.map((name) => `naming to ${name} done`)];
+    const lines = images.flatMap(({ imageId, names }) => [
+      `writing image ${imageId} done`,
+      ...names.map((name) => `naming to ${name} done`),
+    ]);
     const duration = formatDuration(Math.max(0, state.now() - state.lastEnd));
     state.write(`\n${['exporting to image', ...lines, `DONE ${duration}`].map((line) => `#${number} ${line}\n`).join('')}`);
   }

@@ -12,6 +12,7 @@ import { openTransferScreen } from './transfers.ts';
 const a = digestOf('a');
 const b = digestOf('b');
 const c = digestOf('c');
+const d = digestOf('d');
 
 const events: readonly ProgressEvent[] = [
   { kind: 'vertex', vertex: a, text: 'FROM busybox', stage: 'build', step: 1, steps: 2 },
@@ -40,6 +41,8 @@ test('plain progress is written once, in numbered lines', () => {
   for (const event of events) screen.report(event);
   screen.report({ kind: 'vertex-failed', vertex: c, time: 1600, message: 'no\nway', cancelled: false });
   screen.report({ kind: 'vertex-finished', vertex: b, time: 11_600 });
+  screen.report({ kind: 'vertex', vertex: d, text: 'ADD x /' });
+  screen.report({ kind: 'vertex-cached', vertex: d, time: 11_600, isSkipped: true });
   screen.finish({ imageId: a, names: ['docker.io/library/app:latest'] });
   assert.equal(
     written,
@@ -56,10 +59,13 @@ test('plain progress is written once, in numbered lines', () => {
 #2 10.50 link
 #2 DONE 10.5s
 
-#4 exporting to image
-#4 writing image ${a} done
-#4 naming to docker.io/library/app:latest done
-#4 DONE 0.4s
+#4 ADD x /
+#4 SKIPPED
+
+#5 exporting to image
+#5 writing image ${a} done
+#5 naming to docker.io/library/app:latest done
+#5 DONE 0.4s
 
  1 warning found (use jettison build --check to expand):
  - FromAsCasing: casing (line 3)

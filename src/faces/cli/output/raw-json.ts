@@ -4,7 +4,7 @@ import { digestOf } from '#ground/base/digest.ts';
 import { unreachable } from '#ground/base/errors.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { ProgressEvent, TransferProgress } from '#formats/progress/event.ts';
-import type { Screen } from './screen.ts';
+import { shownImages, type Screen } from './screen.ts';
 
 type Vertex = {
   readonly digest: Digest;
@@ -40,11 +40,12 @@ export function createRawJsonScreen(write: (text: string) => void, now: () => nu
       else if (event.kind === 'transfer') transfers.take(event);
     },
     finish: (end) => {
-      if (end?.imageId === undefined) return;
+      const images = shownImages(end);
+      if (images.length === 0) return;
       const time = stamp(now());
-      const names = end.names.map((name) => `naming to ${name}`);
+      const lines = images.flatMap(({ imageId, names }) => [`writing image ${imageId}`, ...names.map((name) => `naming to ${name}`)]);
       const vertex = { digest: digestOf('exporting to image'), name: 'exporting to image', started: time, completed: time };
-      const statuses = [`writing image ${end.imageId}`, ...names].map((id) => ({
+      const statuses = lines.map((id) => ({
         id,
         vertex: vertex.digest,
         current: 0,

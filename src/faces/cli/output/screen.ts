@@ -4,14 +4,22 @@ import type { Report } from '#formats/progress/event.ts';
 import { harmless } from './text.ts';
 import type { Output, Surroundings } from '../command.ts';
 
+/** `imageId`: undefined where no image was made. */
+export type ShownImage = { readonly imageId: string | undefined; readonly names: readonly string[] };
+
 /** What a build made, as its last lines say it. */
-export type BuildEnd = {
-  /** undefined where no image was made. */
-  readonly imageId: string | undefined;
-  readonly names: readonly string[];
+export type BuildEnd = ShownImage & {
+  /** Of other targets; left out for none. */
+  readonly others?: readonly ShownImage[];
   /** What is said of it after everything else. */
   readonly closing?: readonly string[];
 };
+
+/** The images that a build made, with a line for each name. */
+export function shownImages(end: BuildEnd | undefined): readonly (ShownImage & { readonly imageId: string })[] {
+  if (end === undefined) return [];
+  return [end, ...(end.others ?? [])].flatMap(({ imageId, names }) => (imageId === undefined ? [] : [{ imageId, names }]));
+}
 
 /** Somewhere that progress is shown. Disposing leaves a clean screen whatever happened. */
 export type Screen = Disposable & {

@@ -19,12 +19,6 @@ function pad(cell: string, column: number, row: readonly string[], widths: reado
   return cell + ' '.repeat((widths[column] ?? narrowest) - characterCount(cell));
 }
 
-/** At most `length` characters; `…` is the last one when something was cut off. */
-export function ellipsis(text: string, length: number): string {
-  const characters = Array.from(text);
-  return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`;
-}
-
 function characterCount(text: string): number {
   return /^[\u0020-\u007e]*$/u.test(text) ? text.length : Array.from(text).length;
 }

@@ -3,7 +3,7 @@ import { formatSize } from '#ground/base/human.ts';
 import { createTally, isOver, type Tally, type TransferTally, type VertexTally } from '#formats/progress/tally.ts';
 import type { Output } from '../command.ts';
 import { createLiveArea } from './live-area.ts';
-import type { BuildEnd, Screen } from './screen.ts';
+import { shownImages, type BuildEnd, type Screen } from './screen.ts';
 import type { Colours } from './colours.ts';
 import { cutToWidth, harmless, textWidth } from './text.ts';
 import { transferWords } from './transfers.ts';
@@ -71,10 +71,12 @@ export function frameLines(tally: Tally, options: FrameOptions): readonly string
 /** What stays on the screen. */
 function lastFrame(tally: Tally, end: BuildEnd | undefined, options: Omit<FrameOptions, 'rows'>): readonly string[] {
   const vertices = inOrder(tally).map((vertex) => vertexLine(vertex, options));
-  const exported =
-    end?.imageId !== undefined
-      ? [' => exporting to image', ` => => writing image ${end.imageId}`, ...end.names.map((name) => ` => => naming to ${name}`)]
-      : [];
+  const images = shownImages(end);
+  const exported = images.flatMap(({ imageId, names }, at) => [
+    ...(at === 0 ? [' => exporting to image'] : []),
+    ` => => writing image ${imageId}`,
+    ...names.map((name) => ` => => naming to ${name}`),
+  ]);
   return [
     header(tally, options, end ? ' FINISHED' : ''),
     ...vertices,
@@ -97,7 +99,9 @@ function header(tally: Tally, options: { readonly now: number; readonly startedA
 }
 
 function vertexLine(vertex: VertexTally, options: { readonly columns: number; readonly now: number }): string {
-  const word = { waiting: '', running: '', done: '', cached: 'CACHED ', failed: 'ERROR ', cancelled: 'CANCELED ' }[vertex.state];
+  const word = { waiting: '', running: '', done: '', cached: 'CACHED ', skipped: 'SKIPPED ', failed: 'ERROR ', cancelled: 'CANCELED ' }[
+    vertex.state
+  ];
   const time = seconds((vertex.finishedAt || options.now) - vertex.startedAt);
   return withTime(` => ${word}${harmless(vertex.name.replaceAll('\n', ' '), false)}`, time, options.columns);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cutToWidth, harmless, textWidth } from './text.ts';
+import { cutToWidth, forReader, harmless, textWidth } from './text.ts';
 
 test('nothing but text, tabs and colours of a step reaches a terminal', () => {
   const cases: readonly (readonly [string, string])[] = [
@@ -43,4 +43,10 @@ test('lines are cut by the columns they take', () => {
   assert.equal(cutToWidth('abcdefg', 6), 'abcde…');
   assert.equal(cutToWidth('漢字漢字', 6), '漢字…');
   assert.equal(cutToWidth('abc', 0), '');
+});
+
+test('what a template shows: as it is for programs, without anything but colours for terminals', () => {
+  const hostile = 'a\u001b]0;title\u0007b\n\u001b[31mred\u001b[2Jc';
+  assert.equal(forReader({}, hostile), hostile);
+  assert.equal(forReader({ isTTY: true }, hostile), 'ab\n\u001b[31mredc\u001b[0m');
 });

@@ -25,6 +25,15 @@ export function harmless(line: string, colours: boolean): string {
   return coloured ? `${text}\u001b[0m` : text;
 }
 
+/** What a template made of documents of strangers, for whoever reads the output: a program gets it as it is, a terminal with no sequence in it but colours. */
+export function forReader(output: { readonly isTTY?: boolean }, text: string): string {
+  if (output.isTTY !== true) return text;
+  return text
+    .split('\n')
+    .map((line) => harmless(line, true))
+    .join('\n');
+}
+
 function afterReturn(line: string): string {
   const trimmed = line.replace(/\r+$/u, '');
   return trimmed.slice(trimmed.lastIndexOf('\r') + 1);

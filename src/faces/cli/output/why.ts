@@ -1,4 +1,5 @@
 /** Why steps ran again, in words. */
+import type { BuildEnd } from '#engine/build-requests.ts';
 import type { Why, WhyChange, WhyRoot } from '#engine/past-build-requests.ts';
 import { formatDuration } from '#ground/base/human.ts';
 import { harmless } from './text.ts';
@@ -13,6 +14,16 @@ export function whyLines(why: Why | undefined, dockerfile: string): readonly str
   const lines = roots.slice(0, mostLines).map((root) => `why: ${rootLine(root, dockerfile)}`);
   const more = roots.length - lines.length;
   return more > 0 ? [...lines, `why: ${more} more cause${more === 1 ? '' : 's'}: see "jettison why"`] : lines;
+}
+
+const mostUnreached = 3;
+
+/** `not reached: 4 steps: RUN make (Dockerfile:9), ...`, behind a step that failed; none for none. */
+export function unreachedLines(steps: NonNullable<BuildEnd['unreached']>, dockerfile: string): readonly string[] {
+  if (steps.length === 0) return [];
+  const names = steps.slice(0, mostUnreached).map((step) => stepText(step, dockerfile));
+  const more = steps.length > names.length ? ', ...' : '';
+  return [`not reached: ${steps.length} step${steps.length === 1 ? '' : 's'}: ${names.join(', ')}${more}`];
 }
 
 /** `COPY src . (Dockerfile:7) ran again: src/a.c changed (content); cost 12.3s with 4 steps behind it`. */

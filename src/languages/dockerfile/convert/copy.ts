@@ -1,11 +1,12 @@
 /** COPY, ADD and WORKDIR: one file operation, one layer. */
 import { clean, JettisonError } from '#ground/base/errors.ts';
 import type { Span } from '#ground/base/span.ts';
-import type { CopyAction, FileAction, FileOp } from '#formats/graph/op.ts';
+import type { CopyAction, CopyLibs, FileAction, FileOp } from '#formats/graph/op.ts';
 import type { Edge } from '#formats/graph/vertex.ts';
 import type { WordRules } from '#languages/frontend/words.ts';
 import type { AddInstruction, CopyInstruction, Word, WorkdirInstruction } from '../ast.ts';
 import { bodyOf } from '../syntax/heredoc.ts';
+import type { Origin } from './plan.ts';
 import { cleanPath, resolvePath } from './paths.ts';
 import { readChecksum, readRemote, refuseRemote, remoteTree, type Remote, type Source } from './remote.ts';
 import { copiedBy } from '#languages/frontend/copied.ts';
@@ -40,12 +41,14 @@ export function convertCopy(context: StepContext, instruction: CopyInstruction |
   if (origin.kind === 'context')
     context.facts.contextPaths = sources.flatMap(({ path, remote }) => (remote === undefined ? [cleanPath(path)] : []));
   const from = instruction.kind === 'copy' && instruction.from ? placeOf(context, instruction.from) : at;
+  if (instruction.kind === 'copy') refuseLibs(instruction, origin, at);
   const readTree = (): Edge | undefined => filesOf(origin, { state, conversion, at: from });
   if (conversion.isDry && paths.length === instruction.sources.length && sources.every(({ remote }) => remote === undefined)) {
     readTree();
     return;
   }
-  const base = instruction.link && standsAlone(owner, mode) ? undefined : state.files;
+  const isAlone = instruction.link && standsAlone(owner, mode) && !bringsLibs(instruction);
+  const base = isAlone ? undefined : state.files;
   const inputs: Edge[] = base ? [base] : [];
   const actions = actionsOf({ context, instruction, sources, checksum, written, owner, mode, inputs, readTree });
   if (base) addLayer(context, () => ({ kind: 'file', base: 0, actions }), inputs);
@@ -115,6 +118,7 @@ function actionsOf({ context, instruction, sources, checksum, written, owner, mo
       unpack: instruction.kind === 'add' && (instruction.unpack ?? true),
       exclude,
       parents,
+      ...(bringsLibs(instruction) ? { libs: libsOf(context.state) } : {}),
     } satisfies CopyAction);
   }
   for (const source of instruction.sources) {
@@ -125,6 +129,31 @@ function actionsOf({ context, instruction, sources, checksum, written, owner, mo
     actions.push({ kind: 'write-file', path: destination, name: heredoc.name, destinationIsFolder, text, mode, owner });
   }
   return actions;
+}
+
+function bringsLibs(instruction: CopyInstruction | AddInstruction): boolean {
+  return instruction.kind === 'copy' && instruction.libs !== undefined;
+}
+
+/** Libraries are looked for in the root file system that programs were made for: a folder of the client and files from elsewhere are none. */
+function refuseLibs({ libs }: CopyInstruction, { kind }: Origin, at: readonly Span[]): void {
+  if (libs === undefined || kind === 'stage' || kind === 'image' || kind === 'scratch') return;
+  throw new JettisonError(
+    'dockerfile/libs-without-stage',
+    '"--libs" brings libraries of a stage or an image, and this copies from neither',
+    {
+      at,
+      hint: 'Write "COPY --from=STAGE --libs ...", or leave "--libs" out',
+    },
+  );
+}
+
+/** By these, programs and libraries are found; others would only make the step new. */
+const wayVariables: ReadonlySet<string> = new Set(['PATH', 'LD_LIBRARY_PATH']);
+
+function libsOf({ draft }: StageState): CopyLibs {
+  const named = [...draft.variables].filter(([name]) => wayVariables.has(name));
+  return { environment: named.map(([name, value]) => `${name}=${value}`), workingDirectory: draft.workingDirectory };
 }
 
 const bodyRules: WordRules = { escape: '\\', plainQuotes: true };
@@ -140,6 +169,7 @@ function shownCopy({
   return [
     instruction.kind.toUpperCase(),
     ...(instruction.kind === 'copy' && instruction.parents ? ['--parents'] : []),
+    ...(bringsLibs(instruction) ? ['--libs'] : []),
     ...(owner === null ? [] : [`--chown=${owner}`]),
     ...(chmod === undefined ? [] : [`--chmod=${chmod}`]),
     ...sources.map(({ path }) => clean(path)),

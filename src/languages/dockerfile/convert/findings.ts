@@ -3,6 +3,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { FrontendOptions } from '#languages/frontend/contract.ts';
 import type { Diagnostic } from '#languages/frontend/diagnostics.ts';
 import type { Dockerfile } from '../ast.ts';
+import { readMarks } from '../marks.ts';
 import { rules } from '../rules/all.ts';
 import { pageOf } from '../rules/rule.ts';
 import { parseCheckOptions, standardOptions, withComments, type CheckOptions } from '../rules/options.ts';
@@ -26,7 +27,8 @@ export function checkOptionsOf(dockerfile: Dockerfile, options: FrontendOptions)
 
 /** All findings that are not switched off, in the order of the file. */
 export function findingsOf(subject: LintSubject, options: CheckOptions): readonly Diagnostic[] {
-  const found: Diagnostic[] = [];
+  const isWanted = ({ rule }: Diagnostic): boolean => options.skip !== 'all' && !options.skip.has(rule);
+  const found: Diagnostic[] = readMarks(subject.dockerfile).findings.filter(isWanted);
   for (const rule of rules) {
     for (const { message, at, comments, hint } of rule.check(subject)) {
       const own = withComments(options, comments);

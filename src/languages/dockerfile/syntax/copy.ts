@@ -5,7 +5,7 @@ import { parseHeredocHead } from './heredoc.ts';
 import { fault, readList, type Reading } from './reading.ts';
 
 const commonFlags: FlagTable = { chown: 'text', chmod: 'text', link: 'switch', exclude: 'texts' };
-export const copyFlags: FlagTable = { ...commonFlags, from: 'text', parents: 'switch' };
+export const copyFlags: FlagTable = { ...commonFlags, from: 'text', parents: 'switch', libs: 'switch' };
 export const addFlags: FlagTable = { ...commonFlags, 'keep-git-dir': 'switch', checksum: 'text', unpack: 'switch' };
 
 /** Sources and destination of COPY and ADD; undefined when a fault was reported. */
@@ -48,7 +48,8 @@ function readSources(words: readonly Word[], heredocs: readonly Heredoc[]): read
 export function readCopy(reading: Reading): CopyInstruction | undefined {
   const common = readCopyCommon(reading);
   const { flags } = reading.common;
-  return common && { ...common, kind: 'copy', from: flagWord(flags, 'from'), parents: flagSwitch(flags, 'parents') ?? false };
+  const libs = flagSwitch(flags, 'libs') === true ? flags.find(({ name }) => name === 'libs') : undefined;
+  return common && { ...common, kind: 'copy', from: flagWord(flags, 'from'), parents: flagSwitch(flags, 'parents') ?? false, libs };
 }
 
 /** undefined when a fault was reported. */

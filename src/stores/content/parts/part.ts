@@ -1,7 +1,7 @@
 /** Files in `ingest/`: `KEY.TIME.PID-START-BOOT.part`, further segments `....part.1`. The key says what is being written, the rest by whom. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { randomBytes } from 'node:crypto';
+import { randomHex } from '#ground/base/random.ts';
 import { algorithmOf, hexOf, type Digest } from '#ground/base/digest.ts';
 import { isAlive, thisProcess, type ProcessIdentity } from '#ground/base/process-identity.ts';
 
@@ -16,7 +16,7 @@ export function keyOf(digest: Digest): string {
 
 /** A key for bytes whose digest is not known yet. */
 export function freshKey(): string {
-  return `new-${randomBytes(8).toString('hex')}`;
+  return `new-${randomHex(8)}`;
 }
 
 export function isResumable(part: Part): boolean {

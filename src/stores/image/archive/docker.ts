@@ -84,6 +84,11 @@ function layerType(start: Uint8Array): string {
 
 function fileOf(index: TarIndex, path: string): TarFile {
   const file = index.find(path);
-  if (!file) throw badArchive(`manifest.json names "${path}", which is not in the archive`);
-  return file;
+  if (file) return file;
+  const why = `manifest.json names "${path}", which is not in the archive`;
+  // Docker with containerd's image store names what its store lacks: layers and configuration of an image that was pulled while their files lay unpacked already.
+  if (index.find('oci-layout') === undefined) throw badArchive(why);
+  throw badArchive(why, {
+    hint: 'If "docker save" made it: the engine does not have the image whole. Remove it there, prune, pull it anew, and save it',
+  });
 }

@@ -8,19 +8,19 @@ import { removeTree } from '#ground/linux/remove-tree.ts';
 import type { SnapshotId } from '../contract.ts';
 import { tendMark } from '../start-tending.ts';
 import { leaveTendMark, type Store } from './opened.ts';
-import { moveToTrash } from './trash.ts';
+import { mayWait, moveToTrash } from './trash.ts';
 
 const log = createLog('snapshot');
 
-/** Removed rows: their folders to the trash, then the rows themselves. */
-export function discard(store: Store, ids: readonly SnapshotId[]): void {
+/** Removed rows: their folders to the trash, then the rows themselves. `isPatient`: they may lie there until there is more. */
+export function discard(store: Store, ids: readonly SnapshotId[], isPatient = false): void {
   if (ids.length === 0) return;
   moveToTrash(
     store.folder,
     ids.flatMap((id) => [`s/${id}`, `w/${id}`, ...(ownRights().hasOneId ? [`o/${id}`] : [])]),
   );
   store.records.forget(ids);
-  leaveTendMark(store);
+  if (!isPatient) leaveTendMark(store);
 }
 
 /**
@@ -29,7 +29,9 @@ export function discard(store: Store, ids: readonly SnapshotId[]): void {
  */
 export function giveUp(store: Store, id: SnapshotId): void {
   try {
-    discard(store, store.records.discard(id, store.owner));
+    // Before it goes: what is written on nobody can see but its owner.
+    const isPatient = store.leavesSmall && mayWait(store.folder, `s/${id}`);
+    discard(store, store.records.discard(id, store.owner), isPatient);
   } catch (error) {
     if (!isFull(error)) throw error;
     for (const folder of [`s/${id}`, `w/${id}`]) removeTree(join(store.folder, folder));

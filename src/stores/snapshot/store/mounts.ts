@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromText } from '#ground/base/byte-string.ts';
-import { unmount } from '#ground/linux/mount.ts';
+import { mountFlags, unmount } from '#ground/linux/mount.ts';
 import { folderMissing, isOpaque } from '../chain-tree.ts';
 import { snapshotNotFound, type MountedSnapshot, type SnapshotId } from '../contract.ts';
 import { mountOverlay } from '../overlay.ts';
@@ -32,13 +32,15 @@ function hasOpaqueRoot(store: Store, id: SnapshotId): boolean {
   return opaque;
 }
 
-export function mountActive(store: Store, id: SnapshotId, lowers: readonly string[], onUnmount: () => void): MountedSnapshot {
+type Upper = { readonly id: SnapshotId; readonly isKept: boolean };
+
+export function mountActive(store: Store, { id, isKept }: Upper, lowers: readonly string[], onUnmount: () => void): MountedSnapshot {
   const work = join(store.folder, 'w', id);
   mkdirSync(work, { recursive: true });
   const upper = { folder: id, work: `../w/${id}` };
   return mountAt(store, { lowers: lowers.length === 0 ? ['../empty/a'] : lowers, upper }, () => {
-    // `volatile` leaves a mark in the work folder that forbids to use it again.
-    trashWork(store, `w/${id}`);
+    // `volatile` leaves a mark in the work folder that forbids to use it again. Of a snapshot that is given up it goes with the files.
+    if (!store.leavesSmall || isKept) trashWork(store, `w/${id}`);
     onUnmount();
   });
 }
@@ -46,11 +48,11 @@ export function mountActive(store: Store, id: SnapshotId, lowers: readonly strin
 /** As `mountActive`; folders of the layers below are listed in the reverse order. */
 export async function mountReversed(
   store: Store,
-  id: SnapshotId,
+  { id, isKept }: Upper,
   lowers: readonly string[],
   onUnmount: () => void,
 ): Promise<MountedSnapshot> {
-  if (lowers.length === 0) return mountActive(store, id, lowers, onUnmount);
+  if (lowers.length === 0) return mountActive(store, { id, isKept }, lowers, onUnmount);
   const { coverWithOrder } = await import('./folder-order.ts');
   const name = `order-${id}`;
   const places = join(store.folder, 'm', store.owner);
@@ -62,7 +64,7 @@ export async function mountReversed(
   } finally {
     await shown[Symbol.asyncDispose]();
   }
-  return mountActive(store, id, [...lowers, `../m/${store.owner}/${name}`], () => {
+  return mountActive(store, { id, isKept }, [...lowers, `../m/${store.owner}/${name}`], () => {
     order[Symbol.dispose]();
     onUnmount();
   });
@@ -74,9 +76,19 @@ export async function view(store: Store, id: SnapshotId | undefined, isPrivate: 
     const shown = { key: id ?? '', layers: () => (id === undefined ? [] : inStore(store, lowersOf(store, id))) };
     return track(store, await viewCopy(store.trees, shown, isPrivate, signal));
   }
-  const lowers = [...(id === undefined ? ['../empty/b'] : lowersOf(store, id))];
-  if (lowers.length === 1) lowers.push('../empty/a');
-  return mountAt(store, { lowers, upper: undefined }, () => {});
+  return mountAt(store, { lowers: viewedLowers(store, id), upper: undefined }, () => {});
+}
+
+/** Shows the tree at `path`, read-only, in one call: there is no moment in which it is there in another way. */
+export function showAt(store: Store, id: SnapshotId | undefined, path: string): void {
+  const flags = mountFlags.readOnly | mountFlags.noSuid | mountFlags.noDevice;
+  mountOverlay({ lowers: viewedLowers(store, id), upper: undefined, base: store.layers, target: fromText(path), flags });
+}
+
+/** The kernel wants two where nothing is to be written. */
+function viewedLowers(store: Store, id: SnapshotId | undefined): readonly string[] {
+  const lowers = id === undefined ? ['../empty/b'] : lowersOf(store, id);
+  return lowers.length === 1 ? [...lowers, '../empty/a'] : lowers;
 }
 
 function mountAt(
@@ -122,7 +134,7 @@ export function track(store: Store, mounted: MountedSnapshot): MountedSnapshot {
 }
 
 function makeMountPoint(store: Store): string {
-  const path = join(store.folder, 'm', store.owner, String(store.mountPoints++));
+  const path = join(store.mountFolder, String(store.mountPoints++));
   mkdirSync(path, { recursive: true });
   return path;
 }

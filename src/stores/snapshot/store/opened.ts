@@ -10,6 +10,10 @@ import type { Batch } from './trash.ts';
 export type Store = {
   readonly folder: string;
   readonly owner: string;
+  /** See `SnapshotStoreOptions`. */
+  readonly leavesSmall: boolean;
+  /** Where mount points are made. */
+  readonly mountFolder: string;
   readonly records: Records;
   readonly boot: string;
   readonly now: () => number;

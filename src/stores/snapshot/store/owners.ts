@@ -1,7 +1,7 @@
 /** Who uses a store: each process holds a lock on its own file in `owners/`. A file that nobody holds is of a process that died. */
-import { randomBytes } from 'node:crypto';
 import { readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { randomHex } from '#ground/base/random.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { tryLockFile, type FileLock } from '#ground/linux/lock-file.ts';
 
@@ -12,7 +12,7 @@ const hour = 3_600_000;
 
 /** Joins as a new owner. The file gets its name only once it is locked, so that nobody takes it for a dead one's. */
 export function joinOwners(store: string): Owner {
-  const name = randomBytes(6).toString('hex');
+  const name = randomHex(6);
   const path = join(store, 'owners', name);
   const early = join(store, 'owners', `.${name}`);
   const lock = tryLockFile(early, exclusive);

@@ -1,0 +1,177 @@
+/** Which command of a RUN's shell text ended it: what the kernel wrote down of the shell's children beside what stands in the Dockerfile. Nothing runs again, and nothing is guessed. */
+import type { EndedProcesses } from '#execution/worker/contract.ts';
+import { parseDockerfile } from '#languages/dockerfile/parse.ts';
+import { shellScriptAt, type ShellCommand, type ShellScript } from '#languages/dockerfile/shell-commands.ts';
+
+export type FailedShell = {
+  readonly text: string;
+  readonly file: string;
+  /** Of the RUN. */
+  readonly line: number;
+  /** Of its process: the shell, `-c`, the script. */
+  readonly words: readonly string[];
+  readonly code: number;
+  /** undefined where nobody kept accounts of processes. */
+  readonly ended: EndedProcesses | undefined;
+  /** The last lines that it wrote. */
+  readonly output: string | undefined;
+};
+
+export type FailedCommand = {
+  /** One where it is known; several where it is one of these. */
+  readonly commands: readonly ShellCommand[];
+  /** Place of the one among all, from 1. */
+  readonly place: number;
+  readonly total: number;
+};
+
+/** undefined for a single command, and where nothing can be said. */
+export function findFailedCommand(failed: FailedShell): FailedCommand | undefined {
+  const { text, file, line, words } = failed;
+  const [shell = '', option = ''] = words;
+  if (!/(?:^|\/)(?:ba|da|a|k|z)?sh$/u.test(shell) || !/^-[a-z]*c$/u.test(option)) return undefined;
+  const script = shellScriptAt(parseDockerfile(text, file).dockerfile, text, line);
+  if (script === undefined || script.commands.length < 2) return undefined;
+  const found =
+    unfound(script, failed) ?? byProcesses(script, failed) ?? script.commands.filter((command) => canEndWith(command, failed.code));
+  const [only, ...others] = found;
+  // That it is any of all needs no saying.
+  if (only === undefined || others.length > 3 || (failed.ended === undefined && found.length === script.commands.length)) return undefined;
+  return { commands: found, place: script.commands.indexOf(only) + 1, total: script.commands.length };
+}
+
+/** `of 4 commands the 3rd failed: "make install" (Dockerfile:9)`. */
+export function describeFailedCommand({ commands, place, total }: FailedCommand, file: string): string {
+  const shown = commands.map(({ text, line }) => `"${shorten(text)}" (${file}:${line})`);
+  if (commands.length === 1) return `of ${total} commands the ${ordinal(place)} failed: ${shown.join('')}`;
+  return `of ${total} commands one of these failed: ${shown.join(', ')}`;
+}
+
+/** A shell says whom it did not find, and has only started itself once more for it. A script that is run says so too, of a word that may stand in other places of the text. */
+function unfound({ commands }: ShellScript, { code, output = '' }: FailedShell): readonly ShellCommand[] | undefined {
+  if (code !== 127 && code !== 126) return undefined;
+  const said = [...output.matchAll(/: ([^\s:]+): (?:command )?(?:not found|Permission denied|No such file or directory)\s*$/gmu)].at(
+    -1,
+  )?.[1];
+  const found = commands.filter(({ text, name }) => name !== undefined && text.split(/\s/u).find((word) => !/^\w+=/u.test(word)) === said);
+  return found.length === 0 ? undefined : found;
+}
+
+type Ended = { readonly script: ShellScript; readonly children: EndedProcesses['children']; readonly shell: string; readonly code: number };
+
+function byProcesses(script: ShellScript, { ended, words, code }: FailedShell): readonly ShellCommand[] | undefined {
+  if (ended === undefined || !ended.isWhole) return undefined;
+  const { commands, hasPipes } = script;
+  const shell = kernelName(words[0] ?? '');
+  const last = commands.at(-1);
+  // A shell becomes the last program.
+  if (ended.own !== shell) return last !== undefined && last.name !== undefined && kernelName(last.name) === ended.own ? [last] : undefined;
+  const known: Ended = { script, children: ended.children, shell, code };
+  if (isOneByOne(script)) return inOrder(known);
+  // What a pipe ends with is that of any of its processes, whichever came last; another child that failed before may have been ignored.
+  const seen = hasPipes ? ended.children : ended.children.slice(-1);
+  const failed = seen.filter((child) => child.code === code);
+  return commands.filter((each) => canEndAlone(each, known) || failed.some(({ name }) => canStart(each, name, known)));
+}
+
+/** Each command is one process, or one of the shell's own. */
+function isOneByOne({ commands, isStraight, hasPipes }: ShellScript): boolean {
+  return (
+    isStraight && !hasPipes && commands.every(({ text, name }) => (name === undefined ? text.startsWith('(') : !startsMore(text, name)))
+  );
+}
+
+function inOrder(known: Ended): readonly ShellCommand[] {
+  const { script, children, shell, code } = known;
+  const { commands } = script;
+  const programs = commands.filter(({ name }) => !isBuiltin(name));
+  const isSame = ({ name }: EndedProcesses['children'][number], at: number): boolean => {
+    const program = programs[at];
+    if (program === undefined) return false;
+    // What could not be started has the name of the shell still.
+    return program.name === undefined || kernelName(program.name) === name || (at === children.length - 1 && name === shell);
+  };
+  const here = programs[children.length - 1];
+  const hasFailed = children.at(-1)?.code === code;
+  if (!children.every(isSame)) {
+    // A program may have become another one, or a process whose parent has gone may have come to the shell.
+    const name = hasFailed ? children.at(-1)?.name : undefined;
+    return commands.filter((each) => canEndAlone(each, known) || (name !== undefined && (each === here || canStart(each, name, known))));
+  }
+  if (here !== undefined && hasFailed && script.stopsAtFirst) return [here];
+  const found = here !== undefined && (hasFailed || (here === commands.at(-1) && canEndAlone(here, known))) ? [here] : [];
+  for (const each of commands.slice(here === undefined ? 0 : commands.indexOf(here) + 1)) {
+    if (canEndAlone(each, known)) found.push(each);
+    // It would have been a process.
+    if (each.name !== undefined && !isBuiltin(each.name)) break;
+  }
+  return found;
+}
+
+/** May this command be what a process of that name came from? */
+function canStart(command: ShellCommand, started: string, { script, shell }: Ended): boolean {
+  const { text, name } = command;
+  if (name === undefined || startsMore(text, name) || kernelName(name) === started) return true;
+  // Copies of the shell, and what could not become a program; a shell that is the last may be this one.
+  return started === shell || (kernelName(name) === shell && command === script.commands.at(-1));
+}
+
+/** May it have ended the script without a process of its own? */
+function canEndAlone(command: ShellCommand, { script, shell, code }: Ended): boolean {
+  const { text, name } = command;
+  const isLast = command === script.commands.at(-1);
+  if (!canEndWith(command, code)) return false;
+  if (isBuiltin(name) || canFailBefore(text) || code === 126 || code === 127) return true;
+  if (name === undefined) return isLast || !text.startsWith('(');
+  return isLast && kernelName(name) === shell;
+}
+
+/** The shell opens files and expands variables before it starts anybody. */
+function canFailBefore(text: string): boolean {
+  return /[<>`$]/u.test(text.replaceAll(/\d*[<>]+(?:&\s*(?:\d+|-)|\s*\/dev\/null\b)/gu, ''));
+}
+
+/** It may start others than the one that it names. */
+function startsMore(text: string, name: string): boolean {
+  return starters.has(name) || /\$\(|`|[<>]\(/u.test(text);
+}
+
+function isBuiltin(name: string | undefined): boolean {
+  return name !== undefined && builtins.has(name);
+}
+
+const builtins: ReadonlySet<string> = new Set(
+  (
+    'cd test [ [[ exit false return . source eval command builtin exec read getopts kill type umask wait shift unset unalias hash ulimit let declare typeset ' +
+    'pushd popd shopt mapfile readarray break continue times echo printf true : export set local readonly alias pwd'
+  ).split(' '),
+);
+const starters: ReadonlySet<string> = new Set(
+  '. source eval command builtin exec env nice ionice nohup setsid chroot sudo gosu su-exec setpriv stdbuf timeout xargs chpst'.split(' '),
+);
+
+/** May this one be what ended the script with that code? Only what is certain is left out. */
+function canEndWith({ name, text }: ShellCommand, code: number): boolean {
+  if (name === undefined || canFailBefore(text)) return true;
+  if (name === 'true' || name === ':' || name === 'echo' || /^set(?:\s+[-+][aefhmnuvx]+)+$/u.test(text)) return false;
+  if (name === 'false') return code === 1;
+  if (name === 'test' || name === '[' || name === '[[' || name === 'cd') return code === 1 || code === 2;
+  const [, exit] = /^(?:exit|return)\s+(\d+)$/u.exec(text) ?? [];
+  return exit === undefined || Number(exit) % 256 === code;
+}
+
+/** As much of a name as the kernel keeps. */
+function kernelName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1, path.lastIndexOf('/') + 16);
+}
+
+function shorten(text: string): string {
+  const line = text.replaceAll(/\s+/gu, ' ');
+  return line.length > 80 ? `${line.slice(0, 79)}…` : line;
+}
+
+function ordinal(place: number): string {
+  const tens = place % 100;
+  const ending = tens >= 11 && tens <= 13 ? 'th' : ({ 1: 'st', 2: 'nd', 3: 'rd' }[place % 10] ?? 'th');
+  return `${place}${ending}`;
+}
