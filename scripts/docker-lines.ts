@@ -135,27 +135,31 @@ function openSide(folder: string, command: string, environment: Readonly<Record<
 
 /** What no two runs share goes, and the words in front of an error that say who speaks. */
 function maskOut(text: string): string {
-  return text
-    .replaceAll(/\r+\n/gu, '\n')
-    .replaceAll('jettison', 'docker')
-    .replaceAll('Jettison', 'Docker')
-    .replaceAll(/sha256:[0-9a-f]{64}/gu, 'sha256:ID')
-    .replaceAll(/\b[0-9a-f]{64}\b/gu, 'ID64')
-    .replaceAll(/\b(?=[0-9a-f]*[0-9])[0-9a-f]{12}\b/gu, 'ID12')
-    .replaceAll(/(?:Less than a second|About an? \w+|\d+ (?:second|minute|hour|day|week|month|year)s?)(?: ago)?/gu, 'AGO')
-    .replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| [+-]\d{4} \w+)?/gu, 'TIME')
-    .replaceAll(/\b\d+(?:\.\d+)?\s?(?:B|kB|MB|GB)\b/gu, 'SIZE')
-    .replaceAll(/\b\d+\.\d+s\b/gu, 'SECONDS')
-    .replaceAll(/[\w./-]+\/volumes\//gu, 'VOLUMES/')
-    .replaceAll(/"Pid":\d+/gu, '"Pid":N')
-    .replaceAll(/\b3[12](0\d\d)\b/gu, '3N$1')
-    .replaceAll(/\b10\.([23])[0-9]?[12]\.(?=\d)/gu, '10.$1N.')
-    .replaceAll(/\b[a-z]{3,}_[a-z]{3,}\b(?!=)/gu, 'NAME')
-    .replaceAll(
-      /^(?:ERROR: |Error parsing reference: |Error response from daemon: |docker: (?:Error response from daemon: )?|Error: )/gmu,
-      '',
-    )
-    .replaceAll(/ {2,}/gu, '  ');
+  return (
+    text
+      .replaceAll(/\r+\n/gu, '\n')
+      .replaceAll('jettison', 'docker')
+      .replaceAll('Jettison', 'Docker')
+      .replaceAll(/sha256:[0-9a-f]{64}/gu, 'sha256:ID')
+      .replaceAll(/\b[0-9a-f]{64}\b/gu, 'ID64')
+      .replaceAll(/\b(?=[0-9a-f]*[0-9])[0-9a-f]{12}\b/gu, 'ID12')
+      .replaceAll(/(?:Less than a second|About an? \w+|\d+ (?:second|minute|hour|day|week|month|year)s?)(?: ago)?/gu, 'AGO')
+      .replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| [+-]\d{4} \w+)?/gu, 'TIME')
+      .replaceAll(/\b\d+(?:\.\d+)?\s?(?:B|kB|MB|GB)\b/gu, 'SIZE')
+      .replaceAll(/\b\d+\.\d+s\b/gu, 'SECONDS')
+      .replaceAll(/[\w./-]+\/volumes\//gu, 'VOLUMES/')
+      .replaceAll(/"Pid":\d+/gu, '"Pid":N')
+      .replaceAll(/\b3[12](0\d\d)\b/gu, '3N$1')
+      .replaceAll(/\b10\.([23])[0-9]?[12]\.(?=\d)/gu, '10.$1N.')
+      .replaceAll(/\b[a-z]{3,}_[a-z]{3,}\b(?!=)/gu, 'NAME')
+      .replaceAll(
+        /^(?:ERROR: |Error parsing reference: |Error response from daemon: |docker: (?:Error response from daemon: )?|Error: )/gmu,
+        '',
+      )
+      // What Docker's engine says of the machine it is on.
+      .replaceAll(/^(?:WARNING: )?IPv4 forwarding is disabled\. Networking will not work\.\n/gmu, '')
+      .replaceAll(/ {2,}/gu, '  ')
+  );
 }
 
 function must(side: Side, line: string): void {

@@ -43,12 +43,11 @@ export const historyCommand = defineCommand({
 
 function fieldsOf(row: HistoryRow, show: { readonly now: number; readonly full: boolean; readonly human: boolean }): Fields {
   const createdBy = harmless(row.createdBy.replaceAll(/[\t\n]/gu, ' '), false);
-  const dated = row.created > 0;
   return {
     Comment: harmless(row.comment.replaceAll('\n', ' '), false),
-    CreatedAt: dated ? isoSeconds(row.created) : '',
+    CreatedAt: isoSeconds(row.created),
     CreatedBy: show.full ? createdBy : ellipsis(createdBy, 45),
-    CreatedSince: show.human ? since(row.created, show.now) : dated ? isoSeconds(row.created) : '',
+    CreatedSince: show.human ? since(row.created, show.now) : isoSeconds(row.created),
     ID: show.full ? row.id : shortId(row.id),
     Size: show.human ? formatSize(row.size) : String(row.size),
   };
