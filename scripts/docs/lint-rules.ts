@@ -20,7 +20,8 @@ function printList(): string {
 
 ${note}
 
-\`jettison build --check\` looks for these without building; a build tells what it finds and goes on. Names are BuildKit's. In a Dockerfile,
+\`jettison build --check\` looks for these without building; a build tells what it finds and goes on. Names are BuildKit's, but for rules that say
+that it has no such one. In a Dockerfile,
 \`# check=skip=NAME,NAME\` at the top (or above an instruction) leaves rules out, \`# check=error=true\` makes findings fail the build, and
 \`# check=experimental=NAME\` asks for a rule that is looked at only then.
 
@@ -35,7 +36,8 @@ function printRule(rule: Rule): string {
   const ignored = example?.ignored === undefined ? '' : `With this \`.dockerignore\`:\n\n${fence(example.ignored.join('\n'), '')}\n`;
   const examples = example ? `\n${ignored}Bad:\n\n${fence(example.bad)}\nGood:\n\n${fence(example.good)}` : '';
   const experimental = rule.experimental ? `\nOnly looked at with \`# check=experimental=${name}\`.\n` : '';
-  return `# ${name}\n\n${note}\n\n${summary}.\n\n${why}\n${experimental}${examples}`;
+  const own = rule.isOwn ? `\nBuildKit has no such rule, so \`# check=error=true\` does not make a build fail for it.\n` : '';
+  return `# ${name}\n\n${note}\n\n${summary}.\n\n${why}\n${experimental}${own}${examples}`;
 }
 
 function fence(text: string, language = 'dockerfile'): string {

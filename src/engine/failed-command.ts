@@ -1,7 +1,7 @@
 /** Which command of a RUN's shell text ended it: what the kernel wrote down of the shell's children beside what stands in the Dockerfile. Nothing runs again, and nothing is guessed. */
 import type { EndedProcesses } from '#execution/worker/contract.ts';
 import { parseDockerfile } from '#languages/dockerfile/parse.ts';
-import { shellScriptAt, type ShellCommand, type ShellScript } from '#languages/dockerfile/shell-commands.ts';
+import { isShell, shellScriptAt, type ShellCommand, type ShellScript } from '#languages/dockerfile/shell-commands.ts';
 
 export type FailedShell = {
   readonly text: string;
@@ -29,9 +29,9 @@ export type FailedCommand = {
 export function findFailedCommand(failed: FailedShell): FailedCommand | undefined {
   const { text, file, line, words } = failed;
   const [shell = '', option = ''] = words;
-  if (!/(?:^|\/)(?:ba|da|a|k|z)?sh$/u.test(shell) || !/^-[a-z]*c$/u.test(option)) return undefined;
+  if (!isShell(shell) || !/^-[a-z]*c$/u.test(option)) return undefined;
   const script = shellScriptAt(parseDockerfile(text, file).dockerfile, text, line);
-  if (script === undefined || script.commands.length < 2) return undefined;
+  if (script === undefined || script.hasHeredocs || script.commands.length < 2) return undefined;
   const found =
     unfound(script, failed) ?? byProcesses(script, failed) ?? script.commands.filter((command) => canEndWith(command, failed.code));
   const [only, ...others] = found;

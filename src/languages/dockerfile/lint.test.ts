@@ -34,8 +34,8 @@ function shown(found: readonly Diagnostic[]): readonly string[] {
   return found.map(({ at, rule, severity }) => `${at[0]?.start.line} ${severity === 'error' ? '!' : ''}${rule}`);
 }
 
-test('there are 22 rules, each with its own name', () => {
-  assert.equal(new Set(rules.map(({ name }) => name)).size, 22);
+test('there are 23 rules, each with its own name', () => {
+  assert.equal(new Set(rules.map(({ name }) => name)).size, 23);
 });
 
 for (const { name, example } of rules) {
@@ -98,6 +98,64 @@ test('rules are switched off for the file, for one instruction, or by a build ar
   assert.deepEqual(shown(lintDockerfile(`# words\n# check=skip=StageNameCasing\n${body}`, 'Dockerfile')), ['4 FromAsCasing']);
   const buildArgs = new Map([['BUILDKIT_DOCKERFILE_CHECK', 'skip=StageNameCasing']]);
   assert.deepEqual(shown(lintDockerfile(`# check=skip=all\n${body}`, 'Dockerfile', { buildArgs })), ['3 FromAsCasing']);
+});
+
+/** What is said of a here-document's text (from line 3), or of a whole RUN. */
+function ignoredIn(text: string, shell = ''): string | undefined {
+  const run = text.startsWith('RUN') ? text : `RUN <<EOF\n${text}\nEOF`;
+  const found = lintDockerfile(`FROM a\n${run}\n${shell}`, 'Dockerfile').filter(({ rule }) => rule === 'HeredocIgnoresFailures');
+  return found.map(({ message }) => /"(.*)" \(line \d+\)/u.exec(message)?.[0]).join();
+}
+
+test('a here-document that goes on after a failure is told, with the first command that it may be', () => {
+  assert.equal(ignoredIn('make\nmake install'), '"make" (line 3)');
+  assert.equal(ignoredIn('# words\necho hello\nx="a b" y=$x\nexport A=1\nmake; ls'), '"make" (line 7)');
+  assert.equal(ignoredIn('make\nset -e\nmake install'), '"make" (line 3)', 'too late');
+  assert.equal(ignoredIn('make || exit 1\nconfigure && make\nls'), '"make" (line 4)');
+  assert.equal(ignoredIn('if test -f a; then\n  make\nfi\nls'), '"make" (line 4)');
+  assert.equal(ignoredIn('for i in a b; do\nmake $i\ndone\nls'), '"make $i" (line 4)');
+  assert.equal(ignoredIn('echo a > b\nls'), '"echo a > b" (line 3)', 'a file that cannot be written');
+  assert.equal(ignoredIn('x=$(make)\nls'), '"x=$(make)" (line 3)');
+  assert.equal(ignoredIn('cat > x <<INNER\nset -e\nINNER\nls'), '"cat > x <<INNER" (line 3)');
+  assert.equal(ignoredIn('#!/bin/sh\nmake\nls'), '"make" (line 4)');
+  assert.equal(ignoredIn('#!/usr/bin/env -S A=1 bash\nmake\nls'), '"make" (line 4)');
+  assert.equal(ignoredIn('RUN <<-"EOF"\n\tmake\n\tls\n\tEOF'), '"make" (line 3)');
+  assert.equal(ignoredIn('RUN bash -x <<EOF > /log 2>&1\nmake\nls\nEOF'), '"make" (line 3)');
+  const shell = 'FROM a\nSHELL ["/bin/bash", "-o", "pipefail", "-c"]\nRUN <<EOF\nmake\nls\nEOF';
+  assert.equal(ignoredIn('RUN true', shell), '"make" (line 6)');
+});
+
+test('nothing is said of a here-document that ends at a failure, provides for it, or is no shell', () => {
+  for (const text of [
+    'set -e\nmake\nls',
+    '# words\n\nset -o pipefail\nset -eux\nmake\nls',
+    'set -o errexit -o nounset\nmake\nls',
+    'set -euo pipefail; make; ls',
+    'make',
+    'make && \\\n  ls',
+    'echo a\necho "$b"\nexit 0',
+    'make || make again\nls',
+    'make || true\nmkdir x || { echo no; exit 1; }\nls',
+    'if make; then ls; fi',
+    'while read x; do echo $x; done < /etc/passwd\nls',
+    '{ make; { ls; ls; } && make; } || exit 1\nls',
+    'make &\nwait',
+    'f() { make; }\nf\nls',
+    'trap ls EXIT\nmake\nls',
+    'cat <<INNER\nmake\nls\nINNER',
+    '#!/usr/bin/env python3\nimport os\nprint(1)',
+    '#!/bin/bash -eu\nmake\nls',
+    '#!/usr/bin/env -S bash -e\nmake\nls',
+    'RUN python3 <<EOF\nimport os\nprint(1)\nEOF',
+    'RUN bash -e <<EOF\nmake\nls\nEOF',
+    'RUN sh x.sh <<EOF\nmake\nls\nEOF',
+    'RUN cat <<A - <<B > /both\none\ntwo\nA\ntwo\nB',
+    'RUN make; ls',
+  ])
+    assert.equal(ignoredIn(text), '', text);
+  assert.equal(ignoredIn('RUN true', 'FROM a\nSHELL ["/bin/bash", "-euo", "pipefail", "-c"]\nRUN <<EOF\nmake\nls\nEOF'), '');
+  assert.equal(ignoredIn('RUN true', 'FROM a\nSHELL ["/usr/bin/pwsh", "-c"]\nRUN <<EOF\nmake\nls\nEOF'), '');
+  assert.equal(ignoredIn('RUN true', '# check=skip=HeredocIgnoresFailures\nRUN <<EOF\nmake\nls\nEOF'), '');
 });
 
 test('a file that would fill memory with copies is refused', () => {

@@ -27,8 +27,8 @@ export type StepFacts = {
   ports: readonly string[];
   /** Sources of COPY or ADD in the build context, absolute and clean. */
   contextPaths: readonly string[];
-  /** The stage had a SHELL at this point. */
-  readonly hasShell: boolean;
+  /** The words of SHELL that hold at this point, of this file or the base image; empty for none. */
+  readonly shell: readonly string[];
 };
 
 export type StageFacts = {

@@ -34,6 +34,7 @@ export function findingsOf(subject: LintSubject, options: CheckOptions): readonl
       const own = withComments(options, comments);
       if (own.skip === 'all' || own.skip.has(rule.name)) continue;
       if (rule.experimental === true && own.experimental !== 'all' && !own.experimental.has(rule.name)) continue;
+      const url = pageOf(rule);
       found.push({
         rule: rule.name,
         severity: 'warning',
@@ -41,15 +42,18 @@ export function findingsOf(subject: LintSubject, options: CheckOptions): readonl
         at,
         ...(hint === undefined ? {} : { hint }),
         description: rule.summary,
-        url: pageOf(rule),
+        ...(url === undefined ? {} : { url }),
       });
     }
   }
   return found.toSorted((a, b) => lineOf(a) - lineOf(b));
 }
 
+const ownRules: ReadonlySet<string> = new Set(rules.filter(({ isOwn }) => isOwn === true).map(({ name }) => name));
+
 /** Throws when findings are to make the build fail (`check=error=true`). */
-export function failOnFindings(findings: readonly Diagnostic[], options: CheckOptions): void {
+export function failOnFindings(found: readonly Diagnostic[], options: CheckOptions): void {
+  const findings = found.filter(({ rule }) => !ownRules.has(rule));
   const [first] = findings;
   if (!options.error || !first) return;
   const names = [...new Set(findings.map(({ rule }) => rule))];

@@ -47,7 +47,7 @@ function convertStep(state: StageState, step: PlannedStep, conversion: Conversio
     path: '',
     ports: none,
     contextPaths: none,
-    hasShell: state.draft.shell.length > 0,
+    shell: state.draft.shell,
   };
   state.steps.push(facts);
   const { history } = state.draft;

@@ -5,6 +5,7 @@ import { exposeInvalidFormat } from './expose-invalid-format.ts';
 import { exposeProtoCasing } from './expose-proto-casing.ts';
 import { fromAsCasing } from './from-as-casing.ts';
 import { fromPlatformFlagConstDisallowed } from './from-platform-flag-const-disallowed.ts';
+import { heredocIgnoresFailures } from './heredoc-ignores-failures.ts';
 import { invalidBaseImagePlatform } from './invalid-base-image-platform.ts';
 import { invalidDefaultArgInFrom } from './invalid-default-arg-in-from.ts';
 import { invalidDefinitionDescription } from './invalid-definition-description.ts';
@@ -31,6 +32,7 @@ export const rules: readonly Rule[] = [
   exposeProtoCasing,
   fromAsCasing,
   fromPlatformFlagConstDisallowed,
+  heredocIgnoresFailures,
   invalidBaseImagePlatform,
   invalidDefaultArgInFrom,
   invalidDefinitionDescription,

@@ -6,8 +6,9 @@ export const jsonArgsRecommended: Rule = {
   why: 'The shell form runs the program below `/bin/sh -c`, which does not pass signals on: the container then takes its full time to stop.',
   example: { bad: 'FROM alpine\nCMD sleep 60', good: 'FROM alpine\nCMD ["sleep", "60"]' },
   *check(subject) {
-    for (const { instruction, hasShell } of stepsOf(subject, 'cmd', 'entrypoint')) {
-      if ((instruction.kind !== 'cmd' && instruction.kind !== 'entrypoint') || instruction.command.form === 'exec' || hasShell) continue;
+    for (const { instruction, shell } of stepsOf(subject, 'cmd', 'entrypoint')) {
+      if ((instruction.kind !== 'cmd' && instruction.kind !== 'entrypoint') || instruction.command.form === 'exec' || shell.length > 0)
+        continue;
       const name = instruction.keyword.text;
       yield about(
         instruction,

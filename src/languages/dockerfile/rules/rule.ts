@@ -1,4 +1,4 @@
-/** A lint rule: data, so that its documentation page and its place in `--check` come from one source. Names are BuildKit's. */
+/** A lint rule: data, so that its documentation page and its place in `--check` come from one source. Names are BuildKit's, but for those of rules that it has not. */
 import type { Span } from '#ground/base/span.ts';
 import type { Comment, Instruction, StageInstruction } from '../ast.ts';
 import type { LintSubject, StepFacts } from '../convert/facts.ts';
@@ -21,11 +21,14 @@ export type Rule = {
   readonly example?: { readonly bad: string; readonly good: string; readonly ignored?: readonly string[] };
   /** Only looked at when `check=experimental=` names it. */
   readonly experimental?: true;
+  /** BuildKit has no such rule: Docker has no page about it, and it never makes a build fail that passes there (`check=error=true`). */
+  readonly isOwn?: true;
   check(subject: LintSubject): Iterable<Finding>;
 };
 
-/** Docker's page about a rule: `JSONArgsRecommended` is at `json-args-recommended`. */
-export function pageOf({ name }: Rule): string {
+/** Docker's page about a rule: `JSONArgsRecommended` is at `json-args-recommended`; undefined where it has none. */
+export function pageOf({ name, isOwn }: Rule): string | undefined {
+  if (isOwn === true) return undefined;
   const words = name.replaceAll(/([A-Z]+)(?=[A-Z][a-z])/gu, '$1-').replaceAll(/([a-z])(?=[A-Z])/gu, '$1-');
   return `https://docs.docker.com/go/dockerfile/rule/${words.toLowerCase()}/`;
 }
