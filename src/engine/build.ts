@@ -20,6 +20,7 @@ import type { keepFailure as KeepFailureFunction, StepFailure } from './keep-fai
 import { followOutput } from './last-output.ts';
 import { openContext, type OpenContext } from './open-context.ts';
 import { forgetLostInCrash, withoutLostSnapshots } from './lost-snapshots.ts';
+import type { PassedStep } from './ignored-failures.ts';
 import type { Engine } from './open.ts';
 import type { BudgetLimit } from './ledger-requests.ts';
 import type { BuildEnd, BuildOutcome, BuildRequest } from './build-requests.ts';
@@ -176,6 +177,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
     follower,
     contextFolder: context.path,
     onFailure: (failure: StepFailure) => void failures.push(failure),
+    onPassed: async (step: PassedStep) => await tellIgnored(step, source, report),
     observers,
     moreGoals: [...goalsOf(others), ...wantedScans(request, all).flatMap(({ goal }) => goal ?? [])],
   };
@@ -327,6 +329,15 @@ async function describeCommand(
   const { code, ended } = failure.kept;
   const found = findFailedCommand({ text, file, line, words: failure.op.arguments, code, ended, output });
   return found && describeFailedCommand(found, file);
+}
+
+/** Says which commands failed of a step that succeeded, where that is certain. */
+async function tellIgnored({ vertex, op, ended }: PassedStep, { text, name: file }: BuildSource, report: Report): Promise<void> {
+  const line = vertex.label.at?.[0]?.start.line;
+  if (line === undefined) return;
+  const { describeIgnoredFailures, findIgnoredFailures } = await import('./ignored-failures.ts');
+  const note = describeIgnoredFailures(findIgnoredFailures({ text, file, line, words: op.arguments, ended }), file);
+  if (note !== undefined) report({ kind: 'note', text: note });
 }
 
 /** Adds what only this room has: the Dockerfile's lines that the error names, and the last lines that the failed step wrote. */

@@ -10,11 +10,21 @@ import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { cacheKey, contentKeyOf, type CacheKey } from '#execution/cache/key.ts';
 import { missingSource } from '#stores/context/errors.ts';
 import type { DriverFor, OpDriver, Result, UnkeyedRun } from '#execution/solver/contract.ts';
-import type { FilesRead, KeptFailure, OpRequest, ResourceLimits, SnapshotId, TreeSource, Worker } from '#execution/worker/contract.ts';
+import type {
+  EndedProcesses,
+  FilesRead,
+  KeptFailure,
+  OpRequest,
+  ResourceLimits,
+  SnapshotId,
+  TreeSource,
+  Worker,
+} from '#execution/worker/contract.ts';
 import { requireRunnable } from '#execution/worker/platforms.ts';
 import type { BaseImages } from './base-images.ts';
 import type { BuildContexts } from './build-contexts.ts';
 import type { RemoteSources } from './remote-sources.ts';
+import type { PassedStep } from './ignored-failures.ts';
 import type { StepFailure } from './keep-failure.ts';
 import { nativeOrAsked } from './platform.ts';
 import { folderOf, folderResult, snapshotResult } from './results.ts';
@@ -46,6 +56,8 @@ export type DriverDeps = {
   readonly onRun: (vertex: Vertex, result: Result) => void;
   /** Told what is left of a RUN whose process fails; without it nothing is. */
   readonly onFailure?: (failure: StepFailure) => void;
+  /** Told of RUNs of several lines that succeeded, though something that they started did not; the step is over when that is. */
+  readonly onPassed?: (step: PassedStep) => Promise<void>;
   /** Told of images that are downloaded. */
   readonly onPull?: (vertex: Vertex, image: PulledBase) => void;
 };
@@ -213,7 +225,8 @@ async function runInWorker(
   const secrets = secretsFor(op, deps.secrets);
   const hiding = deps.guard.hideOutput(deps.report);
   const sources = await Promise.all(inputs.map(async (input) => await sourceOf(input, deps, signal)));
-  const { onFailure } = deps;
+  const { onFailure, onPassed } = deps;
+  let passed: EndedProcesses | undefined;
   const request = {
     vertex: vertex.digest,
     op,
@@ -228,12 +241,22 @@ async function runInWorker(
     ...(op.kind !== 'exec' || onFailure === undefined
       ? {}
       : { onFailure: (kept: KeptFailure) => onFailure({ vertex, op, inputs: sources, kept }) }),
+    ...(op.kind === 'exec' && onPassed !== undefined && mayIgnoreFailures(op)
+      ? { onPassed: (ended: EndedProcesses) => void (passed = ended) }
+      : {}),
   };
   const over = (): void => {
     hiding.flush();
     step.abort(cancelled('The step is over'));
   };
-  return snapshotResult(await worker.run(request, hiding.report, signal).finally(over));
+  const result = snapshotResult(await worker.run(request, hiding.report, signal).finally(over));
+  if (op.kind === 'exec' && passed !== undefined) await onPassed?.({ vertex, op, ended: passed });
+  return result;
+}
+
+/** May its text be of several lines, each with an end of its own? Of others it is not asked how what they started ended. */
+function mayIgnoreFailures({ arguments: words }: ExecOp): boolean {
+  return words.at(-1)?.trim().includes('\n') === true;
 }
 
 /** A RUN that is no layer of the image and was given no secret is looked at when its layer is made, if ever. */

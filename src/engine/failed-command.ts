@@ -1,15 +1,9 @@
 /** Which command of a RUN's shell text ended it: what the kernel wrote down of the shell's children beside what stands in the Dockerfile. Nothing runs again, and nothing is guessed. */
 import type { EndedProcesses } from '#execution/worker/contract.ts';
-import { parseDockerfile } from '#languages/dockerfile/parse.ts';
-import { isShell, shellScriptAt, type ShellCommand, type ShellScript } from '#languages/dockerfile/shell-commands.ts';
+import type { ShellCommand, ShellScript } from '#languages/dockerfile/shell-commands.ts';
+import { canFailBefore, isBuiltin, kernelName, scriptOf, shortCommand, startsMore, type ShellStep } from './shell-processes.ts';
 
-export type FailedShell = {
-  readonly text: string;
-  readonly file: string;
-  /** Of the RUN. */
-  readonly line: number;
-  /** Of its process: the shell, `-c`, the script. */
-  readonly words: readonly string[];
+export type FailedShell = ShellStep & {
   readonly code: number;
   /** undefined where nobody kept accounts of processes. */
   readonly ended: EndedProcesses | undefined;
@@ -27,10 +21,7 @@ export type FailedCommand = {
 
 /** undefined for a single command, and where nothing can be said. */
 export function findFailedCommand(failed: FailedShell): FailedCommand | undefined {
-  const { text, file, line, words } = failed;
-  const [shell = '', option = ''] = words;
-  if (!isShell(shell) || !/^-[a-z]*c$/u.test(option)) return undefined;
-  const script = shellScriptAt(parseDockerfile(text, file).dockerfile, text, line);
+  const script = scriptOf(failed);
   if (script === undefined || script.hasHeredocs || script.commands.length < 2) return undefined;
   const found =
     unfound(script, failed) ?? byProcesses(script, failed) ?? script.commands.filter((command) => canEndWith(command, failed.code));
@@ -42,7 +33,7 @@ export function findFailedCommand(failed: FailedShell): FailedCommand | undefine
 
 /** `of 4 commands the 3rd failed: "make install" (Dockerfile:9)`. */
 export function describeFailedCommand({ commands, place, total }: FailedCommand, file: string): string {
-  const shown = commands.map(({ text, line }) => `"${shorten(text)}" (${file}:${line})`);
+  const shown = commands.map(({ text, line }) => `"${shortCommand(text)}" (${file}:${line})`);
   if (commands.length === 1) return `of ${total} commands the ${ordinal(place)} failed: ${shown.join('')}`;
   return `of ${total} commands one of these failed: ${shown.join(', ')}`;
 }
@@ -126,30 +117,6 @@ function canEndAlone(command: ShellCommand, { script, shell, code }: Ended): boo
   return isLast && kernelName(name) === shell;
 }
 
-/** The shell opens files and expands variables before it starts anybody. */
-function canFailBefore(text: string): boolean {
-  return /[<>`$]/u.test(text.replaceAll(/\d*[<>]+(?:&\s*(?:\d+|-)|\s*\/dev\/null\b)/gu, ''));
-}
-
-/** It may start others than the one that it names. */
-function startsMore(text: string, name: string): boolean {
-  return starters.has(name) || /\$\(|`|[<>]\(/u.test(text);
-}
-
-function isBuiltin(name: string | undefined): boolean {
-  return name !== undefined && builtins.has(name);
-}
-
-const builtins: ReadonlySet<string> = new Set(
-  (
-    'cd test [ [[ exit false return . source eval command builtin exec read getopts kill type umask wait shift unset unalias hash ulimit let declare typeset ' +
-    'pushd popd shopt mapfile readarray break continue times echo printf true : export set local readonly alias pwd'
-  ).split(' '),
-);
-const starters: ReadonlySet<string> = new Set(
-  '. source eval command builtin exec env nice ionice nohup setsid chroot sudo gosu su-exec setpriv stdbuf timeout xargs chpst'.split(' '),
-);
-
 /** May this one be what ended the script with that code? Only what is certain is left out. */
 function canEndWith({ name, text }: ShellCommand, code: number): boolean {
   if (name === undefined || canFailBefore(text)) return true;
@@ -158,16 +125,6 @@ function canEndWith({ name, text }: ShellCommand, code: number): boolean {
   if (name === 'test' || name === '[' || name === '[[' || name === 'cd') return code === 1 || code === 2;
   const [, exit] = /^(?:exit|return)\s+(\d+)$/u.exec(text) ?? [];
   return exit === undefined || Number(exit) % 256 === code;
-}
-
-/** As much of a name as the kernel keeps. */
-function kernelName(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1, path.lastIndexOf('/') + 16);
-}
-
-function shorten(text: string): string {
-  const line = text.replaceAll(/\s+/gu, ' ');
-  return line.length > 80 ? `${line.slice(0, 79)}…` : line;
 }
 
 function ordinal(place: number): string {

@@ -13,6 +13,7 @@ import type { BuildContexts } from './build-contexts.ts';
 import { followUses } from './build-uses.ts';
 import { createDrivers } from './drivers.ts';
 import type { Engine } from './open.ts';
+import type { PassedStep } from './ignored-failures.ts';
 import type { StepFailure } from './keep-failure.ts';
 import type { Recording } from './record-build.ts';
 import type { RemoteSources } from './remote-sources.ts';
@@ -43,6 +44,7 @@ export type Draft = {
   readonly stepImages?: StepImages | undefined;
   readonly follower?: StepFollower | undefined;
   readonly onFailure: (failure: StepFailure) => void;
+  readonly onPassed: (step: PassedStep) => Promise<void>;
   /** What is to be made beside the images. */
   readonly moreGoals: readonly Edge[];
   /** Others who are told what becomes of the vertices. */

@@ -158,6 +158,19 @@ test('a cached step says once more what it said, whole, where --replay asks for 
   assert.match((await sandbox.jettison(['build', context])).stderr, /^of 4 commands the 3rd failed: "ls \/none" \(Dockerfile:5\)$/mu);
 });
 
+test('a here-document that went on after a failure is told, with the command, when the step runs', async () => {
+  await using sandbox = await openProject(
+    'FROM busybox\nRUN <<END\ngrep -q root /etc/none || true\nls / >/dev/null\nls /none\necho on > /on\nEND\nRUN <<END\nset -e\nif grep -q x /on; then ls /none; fi\nls / | grep -q none || echo no\nls /\nEND\n',
+  );
+  const { context } = sandbox;
+  const built = await sandbox.jettison(['build', context]);
+  assert.equal(built.status, 0, built.stderr);
+  const told = built.stderr.split('\n').filter((line) => line.includes('went on'));
+  assert.deepEqual(told, [
+    'Warning: the step went on after "ls /none" (Dockerfile:5) ended with code 1: "set -e" at the beginning of the here-document ends it there',
+  ]);
+});
+
 test('reports leave the build whether it succeeds or fails; a gate that fails leaves the name where it was', async () => {
   await using sandbox = await openProject(gated(0, ''));
   const { folder } = sandbox;

@@ -7,7 +7,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { Needle } from '#ground/base/needles.ts';
 import { layerIdentity, type LayerIdentity } from '#stores/layer/create.ts';
 import type { ActiveSnapshot, SnapshotId } from '#stores/snapshot/contract.ts';
-import type { ResourceLimits, Runtime } from '#execution/runtime/contract.ts';
+import type { EndedProcesses, ResourceLimits, Runtime } from '#execution/runtime/contract.ts';
 import { processFailed, startCode, startFailed } from './exec/failure.ts';
 import { keepFailure, type KeptFailure } from './exec/keep-failure.ts';
 import { watchForProc } from './exec/missing-proc.ts';
@@ -42,6 +42,8 @@ export type ExecRequest = {
   readonly onLayer?: (snapshot: SnapshotId, layer: LayerIdentity) => void;
   /** Told what is left of a process that failed; without it, nothing is. */
   readonly onFailure?: (kept: KeptFailure) => void;
+  /** Told when its process succeeded and another that it had started did not, where the kernel keeps accounts. */
+  readonly onPassed?: (ended: EndedProcesses) => void;
 };
 
 export type ExecTools = MountTools & { readonly runtime: Runtime; readonly now: () => number };
@@ -68,6 +70,7 @@ export async function runExec(request: ExecRequest, tools: ExecTools, report: Re
     }
     throw processFailed(op.arguments, status, { memory: request.limits?.memory, hint: proc?.hint() });
   }
+  if (status.ended?.children.some(({ code }) => code !== 0) === true) request.onPassed?.(status.ended);
   tidy(active.folder);
   const bytes = finishLayer(active.folder, below, { began, epoch: epochOf(tools.snapshots, base?.snapshot) });
   const layer = needles.length === 0 ? undefined : await layerIdentity({ folder: active.folder, below: below(), needles }, signal);
@@ -123,7 +126,7 @@ async function runOver(
         mounts: opened.mounts,
         ulimits: op.ulimits ?? [],
         limits: limitsOf(request),
-        isAccounted: true,
+        accounts: request.onPassed === undefined ? 'failed' : 'always',
       },
       tools.runtime,
       { kind: 'capture', stdout: taking(stdout, tools.hear), stderr: taking(stderr, tools.hear) },

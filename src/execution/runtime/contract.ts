@@ -130,8 +130,8 @@ export type ProcessRequest = {
   readonly terminalSize?: TerminalSize | undefined;
   /** What is sent first when the run is aborted: `SIGTERM` for most. */
   readonly stopSignal: string;
-  /** When it fails, its status says what it had started; left out for no. */
-  readonly isAccounted?: true;
+  /** Its status says what it had started, when it fails or always; left out for no. */
+  readonly accounts?: 'failed' | 'always';
   /** Size of /dev/shm in bytes; null for 64 MiB. */
   readonly shmSize: number | null;
   readonly mounts: readonly ProcessMount[];
@@ -172,7 +172,7 @@ export type ExitStatus = {
   readonly signal: string | undefined;
   /** The kernel killed one of its processes: it wanted more memory than its limit. */
   readonly outOfMemory?: true;
-  /** What the process had started, where it was asked for, it failed, and the kernel keeps accounts. */
+  /** What the process had started, where it was asked for and the kernel keeps accounts. */
   readonly ended?: EndedProcesses;
 };
 

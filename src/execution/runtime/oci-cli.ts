@@ -79,8 +79,8 @@ export function createRuntime({ program, folder, host, cgroups, ties }: RuntimeS
       const words = [program.file, ...runArguments(program, state, { bundle, id: request.id })];
       const [file = '', ...rest] = cgroup === undefined ? words : entering(cgroup, words);
       const command = { file, arguments: rest, environment: ownEnvironment, folder: bundle.folder };
-      accounts ??= request.isAccounted === true && ties === undefined ? { of: openProcessAccounts(folder) } : undefined;
-      using followed = request.isAccounted === true ? accounts?.of?.follow() : undefined;
+      accounts ??= request.accounts !== undefined && ties === undefined ? { of: openProcessAccounts(folder) } : undefined;
+      using followed = request.accounts !== undefined ? accounts?.of?.follow() : undefined;
       const child = ties === undefined ? await startChild(command, streams) : await startTied(command, bundle, streams, ties);
       const first = ties === undefined ? (): number | undefined => bundle.firstProcess() : locateFirst(child, bundle);
       const run: Running = { child, bundle, stopSignal, cgroup: opened, first };
@@ -95,7 +95,8 @@ export function createRuntime({ program, folder, host, cgroups, ties }: RuntimeS
         signal.throwIfAborted();
         return statusWithin(opened.of, exit, () => {
           const status = statusOf(program, exit, bundle);
-          const pid = status.code === 0 ? undefined : bundle.firstProcess();
+          const isAsked = status.code !== 0 || request.accounts === 'always';
+          const pid = !isAsked ? undefined : bundle.firstProcess();
           const ended = pid === undefined ? undefined : followed?.endedBelow(pid);
           return ended === undefined ? status : { ...status, ended };
         });

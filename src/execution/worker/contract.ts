@@ -24,7 +24,7 @@ import type { ContainerOutcome, ContainerRequest } from '#execution/ops/containe
 import type { ChangesRequest } from '#execution/ops/tree-changes.ts';
 import type { FileChange } from '#execution/ops/container-changes.ts';
 import type { FileLook, LookRequest, ReadRequest, WriteRequest } from '#execution/ops/container-files.ts';
-import type { ResourceLimits } from '#execution/runtime/contract.ts';
+import type { EndedProcesses, ResourceLimits } from '#execution/runtime/contract.ts';
 
 export type { BroughtLibrary } from '#execution/ops/libraries.ts';
 export type { FilesRead } from '#execution/ops/file.ts';
@@ -76,6 +76,8 @@ export type OpRequest = {
   readonly onRead?: (read: readonly FilesRead[]) => void;
   /** Of a RUN: told what is left of its process when that fails, before the call does; a snapshot in it is the caller's. Without it nothing is left. */
   readonly onFailure?: (kept: KeptFailure) => void;
+  /** Of a RUN: told before the call ends well that its process did, and another that it had started did not. Only where the kernel keeps accounts; asking costs reading them. */
+  readonly onPassed?: (ended: EndedProcesses) => void;
 };
 
 /**

@@ -110,6 +110,7 @@ async function answer(
     const method = workshop.answers[call.name] as (take: readonly unknown[], back: CallBack, signal: AbortSignal) => Promise<unknown>;
     const tellRead: CallBack['tellRead'] = (read) => to.send({ kind: 'read', id: call.id, read });
     const tellKept: CallBack['tellKept'] = (kept) => to.send({ kind: 'kept', id: call.id, kept });
+    const tellPassed: CallBack['tellPassed'] = (ended) => to.send({ kind: 'passed', id: call.id, ended });
     const tellReachable: CallBack['tellReachable'] = () => to.send({ kind: 'reachable', id: call.id });
     const tellStart: CallBack['tellStart'] = ({ pid, program }) => to.send({ kind: 'started', id: call.id, pid, program });
     const ask: AskAgent = async (agent, message) => await to.ask(call.id, agent, message);
@@ -118,7 +119,7 @@ async function answer(
       id: call.id,
       give: await method(
         call.take,
-        { report, ask, tellRead, tellKept, tellReachable, tellStart, comingParent: to.comingParent },
+        { report, ask, tellRead, tellKept, tellPassed, tellReachable, tellStart, comingParent: to.comingParent },
         own.signal,
       ),
     });

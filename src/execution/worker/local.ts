@@ -42,6 +42,7 @@ type Outside = {
   readonly agents?: OpRequest['agents'];
   readonly onRead?: OpRequest['onRead'];
   readonly onFailure?: OpRequest['onFailure'];
+  readonly onPassed?: OpRequest['onPassed'];
   readonly onReady?: (() => void) | undefined;
   readonly onStart?: (pid: number, program: readonly string[]) => void;
   readonly parent?: Promise<SnapshotId>;
@@ -133,9 +134,15 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
     rung: { isolation, tree: opened },
     pid: child.pid,
     streams: child.streams,
-    run: async ({ agents, onRead, onFailure, ...request }, report, callSignal) => {
-      const wire = { ...request, agents: [...agents.keys()], wantsDigests: onRead !== undefined, keepsFailure: onFailure !== undefined };
-      return await call('run', [wire], { report, agents, onRead, onFailure }, callSignal);
+    run: async ({ agents, onRead, onFailure, onPassed, ...request }, report, callSignal) => {
+      const wire = {
+        ...request,
+        agents: [...agents.keys()],
+        wantsDigests: onRead !== undefined,
+        keepsFailure: onFailure !== undefined,
+        wantsPassed: onPassed !== undefined,
+      };
+      return await call('run', [wire], { report, agents, onRead, onFailure, onPassed }, callSignal);
     },
     examine: async (callSignal) => await call('examine', [], ignore, callSignal),
     contentDigest: async (source, action, callSignal) => await call('contentDigest', [source, action], ignore, callSignal),
@@ -200,6 +207,9 @@ function receive(
       break;
     case 'kept':
       to.pending.get(message.id)?.outside.onFailure?.(message.kept);
+      break;
+    case 'passed':
+      to.pending.get(message.id)?.outside.onPassed?.(message.ended);
       break;
     case 'reachable':
       to.pending.get(message.id)?.outside.onReady?.();

@@ -10,6 +10,7 @@ import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type {
   ContainerOutcome,
   ContainerRequest,
+  EndedProcesses,
   FilesRead,
   KeptFailure,
   OpRequest,
@@ -19,10 +20,11 @@ import type {
 } from './contract.ts';
 
 /** An op's request as it crosses: of its agents only the ids, and whether somebody wants to know what is read, and what is left of a failure. */
-export type WireOpRequest = Omit<OpRequest, 'agents' | 'onRead' | 'onFailure'> & {
+export type WireOpRequest = Omit<OpRequest, 'agents' | 'onRead' | 'onFailure' | 'onPassed'> & {
   readonly agents: readonly string[];
   readonly wantsDigests?: boolean;
   readonly keepsFailure?: boolean;
+  readonly wantsPassed?: boolean;
 };
 
 /** A layer to unpack as it crosses: a parent that is not there yet is told later. */
@@ -94,6 +96,8 @@ export type FromWorker =
   | { readonly kind: 'read'; readonly id: number; readonly read: readonly FilesRead[] }
   /** What is left of the step of call `id`, which fails. */
   | { readonly kind: 'kept'; readonly id: number; readonly kept: KeptFailure }
+  /** What the step of call `id`, which succeeds, had started. */
+  | { readonly kind: 'passed'; readonly id: number; readonly ended: EndedProcesses }
   /** The container of call `id` can be reached; it runs. */
   | { readonly kind: 'reachable'; readonly id: number }
   | { readonly kind: 'started'; readonly id: number; readonly pid: number; readonly program: readonly string[] }

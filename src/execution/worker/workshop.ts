@@ -14,7 +14,7 @@ import type { ExecTools } from '#execution/ops/exec.ts';
 import { contentDigest, openFileThread, runFile, type FileRequest, type FileTools } from '#execution/ops/file.ts';
 import { runMerge } from '#execution/ops/merge.ts';
 import type { StartedProcess } from '#execution/runtime/contract.ts';
-import type { FilesRead, KeptFailure, OpRequest, Worker } from './contract.ts';
+import type { EndedProcesses, FilesRead, KeptFailure, OpRequest, Worker } from './contract.ts';
 import { createLayers, type Layers } from './layers.ts';
 import { isMissing } from './missing.ts';
 import type { CallName, Calls, WireOpRequest } from './protocol.ts';
@@ -31,6 +31,7 @@ export type CallBack = {
   readonly tellStart: (started: StartedProcess) => void;
   readonly tellRead: (read: readonly FilesRead[]) => void;
   readonly tellKept: (kept: KeptFailure) => void;
+  readonly tellPassed: (ended: EndedProcesses) => void;
 };
 type Answers = { readonly [K in CallName]: (take: Calls[K]['take'], back: CallBack, signal: AbortSignal) => Promise<Calls[K]['give']> };
 
@@ -162,7 +163,7 @@ type Tools = { readonly files: FileTools; readonly layers: Layers; readonly exec
 async function runOp(
   request: WireOpRequest,
   tools: Tools,
-  { report, ask, tellRead, tellKept }: CallBack,
+  { report, ask, tellRead, tellKept, tellPassed }: CallBack,
   signal: AbortSignal,
 ): Promise<SnapshotId> {
   const { op, needles = [] } = request;
@@ -180,7 +181,14 @@ async function runOp(
       const { runExec } = await import('#execution/ops/exec.ts');
       const agents = new Map(request.agents.map((id) => [id, async (message: Uint8Array) => await ask(id, message)] as const));
       return await runExec(
-        { ...request, op, agents, onLayer, ...(request.keepsFailure === true ? { onFailure: tellKept } : {}) } satisfies OpRequest & {
+        {
+          ...request,
+          op,
+          agents,
+          onLayer,
+          ...(request.keepsFailure === true ? { onFailure: tellKept } : {}),
+          ...(request.wantsPassed === true ? { onPassed: tellPassed } : {}),
+        } satisfies OpRequest & {
           op: ExecOp;
           onLayer: unknown;
         },

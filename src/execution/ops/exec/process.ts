@@ -42,7 +42,7 @@ export type RootProcess = {
   readonly ulimits?: readonly Ulimit[];
   readonly limits?: ResourceLimits | undefined;
   /** When it fails, its status says what it had started. */
-  readonly isAccounted?: true;
+  readonly accounts?: 'failed' | 'always';
   /** Told when the process runs. */
   readonly onStart?: ProcessRequest['onStart'];
   readonly terminalSize?: ProcessRequest['terminalSize'];
@@ -97,7 +97,7 @@ export async function runInRoot(process: RootProcess, runtime: Runtime, streams:
     shmSize: process.shmSize,
     ulimits: process.ulimits ?? [],
     ...(process.limits === undefined ? {} : { limits: process.limits }),
-    ...(process.isAccounted === true ? { isAccounted: true as const } : {}),
+    ...(process.accounts === undefined ? {} : { accounts: process.accounts }),
     ...(process.onStart === undefined ? {} : { onStart: process.onStart }),
     ...(process.terminalSize === undefined ? {} : { terminalSize: process.terminalSize }),
     ...(process.confinement === undefined ? {} : { confinement: process.confinement }),
