@@ -28,7 +28,7 @@ export async function assertNothingLeft(sandbox: Sandbox, tags: readonly string[
 
 /** Snapshot folders are those of committed rows and no others. To be asked after a command that started a worker. */
 export async function assertTidySnapshots(store: string): Promise<void> {
-  await settled(() => processesOf(store));
+  await untilIdle(store);
   const database = new DatabaseSync(join(store, 'snapshots/snapshots.db'), { readOnly: true });
   const rows = database.prepare('SELECT id, state FROM snapshot').all();
   database.close();
@@ -56,9 +56,14 @@ export function processesOf(folder: string): readonly string[] {
     });
 }
 
-/** The caretaker of the store may still be at work: gives it some seconds to end. */
+/** Until nobody is at work in this store; its caretaker, which has the lowest priority, may still be after a command. */
+export async function untilIdle(store: string): Promise<void> {
+  assert.deepEqual(await settled(() => processesOf(store)), [], 'somebody is at work in the store');
+}
+
+/** The caretaker of the store may still be at work, with the lowest priority: gives it some minutes to end. */
 async function settled(look: () => readonly string[]): Promise<readonly string[]> {
-  for (let round = 0; round < 100; round++) {
+  for (let round = 0; round < 3000; round++) {
     if (look().length === 0) return [];
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

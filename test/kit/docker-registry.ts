@@ -1,56 +1,49 @@
-/** The distribution project's own registry (Debian's docker-registry) on 127.0.0.1, with a folder that goes with it. */
-import assert from 'node:assert/strict';
+/**
+ * The distribution project's own registry (Debian's docker-registry) on 127.0.0.1, with a folder that goes with it. It is reached through a few lines that write down what is
+ * asked: its own log is written, and read here, some time after the answer has arrived.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, request as ask, type IncomingMessage, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 
 export type DockerRegistry = AsyncDisposable & {
   /** `127.0.0.1:PORT` */
   readonly host: string;
   readonly folder: string;
-  /** Lines of its access log so far, such as `"POST /v2/app/blobs/uploads/ HTTP/1.1" 202`. */
+  /** What was answered so far, such as `"POST /v2/app/blobs/uploads/ HTTP/1.1" 202`; an answer is there before whoever asked has it. */
   accesses(): readonly string[];
 };
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
-
-/** Starts it and waits until it answers. `extra` is YAML put at the end of its configuration. */
+/** Starts it and waits until it says where it listens. `extra` is YAML put at the end of its configuration. */
 export async function startDockerRegistry(extra = ''): Promise<DockerRegistry> {
   const folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-registry-'));
-  const host = `127.0.0.1:${await freePort()}`;
   const file = join(folder.path, 'config.yml');
+  // It chooses a free port itself: one that was free before may be somebody else's by then.
   writeFileSync(
     file,
-    `version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: ${folder.path}/data\nhttp:\n  addr: ${host}\n${extra}`,
+    `version: 0.1\nlog:\n  level: info\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    rootdirectory: ${folder.path}/data\nhttp:\n  addr: 127.0.0.1:0\n${extra}`,
   );
-  const child = spawn('docker-registry', ['serve', file], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn('docker-registry', ['serve', file], { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = once(child, 'exit');
-  const output: Uint8Array[] = [];
-  child.stdout.on('data', (chunk: Uint8Array) => output.push(chunk));
-  for (let tries = 0; !(await answers(host)); tries++) {
-    assert.ok(tries < 200, 'docker-registry does not start');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  const port = await listeningPort(child.stderr);
+  const accesses: string[] = [];
+  const door = createServer((request, response) => passOn(request, response, { port, accesses }));
+  door.listen(0, '127.0.0.1');
+  await once(door, 'listening');
+  const address = door.address();
+  const own = typeof address === 'object' && address !== null ? address.port : 0;
   return {
-    host,
+    host: `127.0.0.1:${own}`,
     folder: folder.path,
-    accesses: () =>
-      Buffer.concat(output)
-        .toString()
-        .split('\n')
-        .flatMap((line) => /"[A-Z]+ \/v2\/[^"]*" \d+/u.exec(line) ?? []),
+    accesses: () => [...accesses],
     async [Symbol.asyncDispose]() {
+      door.closeAllConnections();
+      door.close();
+      await once(door, 'close');
       child.kill('SIGTERM');
       await ended;
       folder.remove();
@@ -58,12 +51,31 @@ export async function startDockerRegistry(extra = ''): Promise<DockerRegistry> {
   };
 }
 
-async function answers(host: string): Promise<boolean> {
-  try {
-    const answer = await fetch(`http://${host}/v2/`, { signal: AbortSignal.timeout(2000) });
-    await answer.arrayBuffer();
-    return answer.ok || answer.status === 401;
-  } catch {
-    return false;
+async function listeningPort(log: Readable): Promise<number> {
+  let said = '';
+  for await (const text of log.setEncoding('utf8').iterator({ destroyOnReturn: false }) as AsyncIterable<string>) {
+    said += text;
+    const port = /listening on 127\.0\.0\.1:(\d+)/u.exec(said)?.[1];
+    if (port === undefined) continue;
+    log.resume();
+    return Number(port);
   }
+  throw new Error(`docker-registry does not start: ${said}`);
+}
+
+type Behind = { readonly port: number; readonly accesses: string[] };
+
+/** Hands a request on as it is, and its answer back. */
+function passOn(request: IncomingMessage, response: ServerResponse, { port, accesses }: Behind): void {
+  const { method, url } = request;
+  const behind = ask({ host: '127.0.0.1', port, method, path: url, headers: request.rawHeaders }, (answer) => {
+    accesses.push(`"${method} ${url} HTTP/1.1" ${answer.statusCode}`);
+    response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
+    answer.pipe(response);
+    answer.on('error', () => response.destroy());
+  });
+  behind.on('error', () => response.destroy());
+  // Who goes away in the middle goes away there, too.
+  response.on('close', () => behind.destroy());
+  request.pipe(behind);
 }

@@ -53,7 +53,7 @@ function unmount(point: string): void {
   for (let round = 0; ; round++) {
     const done = spawnSync('umount', [point], { encoding: 'utf8' });
     if (done.status === 0) return;
-    if (round > 100) throw new Error(done.stderr);
+    if (round > 2000) throw new Error(done.stderr);
     spawnSync('sleep', ['0.05']);
   }
 }

@@ -11,7 +11,7 @@ export function removeWithStore(folder: string, store: string): void {
   const snapshots = join(store, 'snapshots');
   if (existsSync(snapshots)) {
     // Files of a normal user's steps have owners that only the user namespace of the worker knows.
-    const [command, ...words] = withOwnIds(['flock', '--wait', '30', join(snapshots, 'tending'), 'rm', '-rf', '--', folder], 'rootless');
+    const [command, ...words] = withOwnIds(['flock', '--wait', '300', join(snapshots, 'tending'), 'rm', '-rf', '--', folder], 'rootless');
     spawnSync(command, words, { stdio: 'ignore' });
   }
   rmSync(folder, { recursive: true, force: true });

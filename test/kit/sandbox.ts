@@ -22,6 +22,8 @@ export type CommandOptions = {
   readonly environment?: Readonly<Record<string, string>>;
   /** Called with all of its standard error so far, whenever there is more. */
   readonly onStderr?: (text: string) => void;
+  /** The same of its standard output. */
+  readonly onStdout?: (text: string) => void;
   /** Called once with the process, to send it signals. */
   readonly onStart?: (process: { readonly pid: number; kill(signal: NodeJS.Signals): void }) => void;
 };
@@ -139,7 +141,10 @@ export async function runCommand(command: string, words: readonly string[], opti
   child.stdin?.on('error', () => undefined);
   if (options.input !== undefined) child.stdin?.end(options.input);
   const [stdout, stderr]: [Uint8Array[], Uint8Array[]] = [[], []];
-  child.stdout?.on('data', (chunk: Uint8Array) => stdout.push(chunk));
+  child.stdout?.on('data', (chunk: Uint8Array) => {
+    stdout.push(chunk);
+    options.onStdout?.(Buffer.concat(stdout).toString());
+  });
   child.stderr?.on('data', (chunk: Uint8Array) => {
     stderr.push(chunk);
     options.onStderr?.(Buffer.concat(stderr).toString());
