@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { isCode, JettisonError } from '#ground/base/errors.ts';
 import { resolveUser, type AccountFiles } from './user.ts';
+import { randomRuns } from '#test/kit/random.ts';
 
 const files: AccountFiles = {
   passwd:
@@ -78,5 +79,6 @@ test('whatever the files hold, ids are in range or the error is ours', () => {
         }
       },
     ),
+    randomRuns(),
   );
 });

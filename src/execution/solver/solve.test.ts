@@ -11,6 +11,7 @@ import { createVertex, neededFor, opDigest, outputOf, type Label, type Vertex } 
 import type { ProgressEvent } from '#formats/progress/event.ts';
 import type { CacheLookup, OpDriver, Result, Solved } from './contract.ts';
 import { solve } from './solve.ts';
+import { randomRuns } from '#test/kit/random.ts';
 
 /** Ops of a small world: `context` is never cached; `all` reads its inputs whole; `part` reads input 0 whole and one bit of the others, `bits` one bit of each. */
 type Kind = 'context' | 'all' | 'part' | 'bits';
@@ -226,7 +227,7 @@ test('each build runs exactly what no earlier build has made from the same thing
         checkEvents(world, target, 'done');
       }
     }),
-    { numRuns: 120 },
+    randomRuns(120),
   );
 });
 
@@ -261,7 +262,7 @@ test('a second identical build runs nothing and reports every step cached, even 
         for (const [digest, { state }] of second.vertices) assert.equal(told.get(digest) ?? 'ran', state);
       },
     ),
-    { numRuns: 80 },
+    randomRuns(80),
   );
 });
 
@@ -284,7 +285,7 @@ test('results are right whatever was thrown away between builds', async () => {
         world.evict(() => thrown[turn++ % thrown.length] ?? false);
       }
     }),
-    { numRuns: 80 },
+    randomRuns(80),
   );
 });
 
@@ -313,6 +314,7 @@ test('records that come when the goal is not known are as good as those that wer
         if (asked === 0) for (const [key, record] of away) split.keys.set(key, record);
       }
     }),
+    randomRuns(),
   );
 });
 
@@ -344,7 +346,7 @@ test('a failing op ends the build, is blamed, and nothing of it is kept', async 
         needed.filter(({ digest }) => graph[world.vertices.findIndex((v) => v.digest === digest)]!.kind === 'context').length;
       assert.equal(world.ran.filter((index) => graph[index]!.kind !== 'context').length, cacheable - made);
     }),
-    { numRuns: 80 },
+    randomRuns(80),
   );
 });
 
@@ -377,7 +379,7 @@ test('an aborted build rejects with the reason once all has come to rest, and ke
       } = await world.build(goal);
       assert.equal(world.outputs.get(result!.id), world.expected(goal));
     }),
-    { numRuns: 80 },
+    randomRuns(80),
   );
 });
 

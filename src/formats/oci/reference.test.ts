@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { isCode } from '#ground/base/errors.ts';
 import { familiarReference, nameOf, parseReference, printReference, withDefaultTag } from './reference.ts';
+import { randomRuns } from '#test/kit/random.ts';
 
 const hex = 'ab'.repeat(32);
 
@@ -79,5 +80,6 @@ test('what is printed parses to the same reference', () => {
       assert.deepEqual(parseReference(familiarReference(reference)), reference);
       assert.ok(printReference(reference).startsWith(nameOf(reference)));
     }),
+    randomRuns(),
   );
 });

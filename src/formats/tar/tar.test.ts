@@ -24,6 +24,7 @@ import { isCode } from '#ground/base/errors.ts';
 import type { TarEntry, TarKind } from './entry.ts';
 import { createTarReader, type TarReaderOptions } from './read.ts';
 import { encodeHeader, endOfArchive, paddingOf } from './write.ts';
+import { randomRuns } from '#test/kit/random.ts';
 
 type Read = { readonly entry: TarEntry; readonly content: Uint8Array };
 
@@ -151,7 +152,7 @@ test('what is written is read back, in chunks of any size', () => {
     fc.property(fc.array(entries, { maxLength: 6 }), fc.integer({ min: 1, max: 1500 }), (list, step) => {
       assert.deepEqual(read(archive(list), step), list);
     }),
-    { numRuns: 150 },
+    randomRuns(150),
   );
 });
 

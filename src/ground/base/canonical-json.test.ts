@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { canonicalJson, type Json } from './canonical-json.ts';
+import { randomRuns } from '#test/kit/random.ts';
 
 test('keys are sorted by UTF-16 unit, undefined members are left out, lists keep their order', () => {
   assert.equal(
@@ -17,6 +18,7 @@ test('it is JSON of the same value, whatever the order of the keys', () => {
       assert.deepEqual(JSON.parse(text), JSON.parse(JSON.stringify(value)));
       assert.equal(canonicalJson(turned(value)), text);
     }),
+    randomRuns(),
   );
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { createNeedleSearch, type Needle } from './needles.ts';
+import { randomRuns } from '#test/kit/random.ts';
 
 const encoder = new TextEncoder();
 
@@ -29,7 +30,7 @@ test('needles are found wherever the bytes are cut, at their offset', () => {
       );
       if (hit !== undefined) assert.ok(text.startsWith(hit.needle.id, hit.at), `${hit.needle.id} at ${hit.at}`);
     }),
-    { numRuns: 2000 },
+    randomRuns(2000),
   );
 });
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { fromBytes, fromText } from './byte-string.ts';
 import { isCode } from './errors.ts';
 import { cleanPattern, goMatcher, matchGo, parsePatterns } from './patterns.ts';
+import { randomRuns } from '#test/kit/random.ts';
 
 const isIgnored = (patterns: readonly string[], path: string) => parsePatterns(patterns).matches(fromText(path));
 
@@ -168,7 +169,7 @@ test('a pattern matches what the same pattern written as a regular expression ma
       const expected = parts.some((_, index) => expression.test(parts.slice(0, index + 1).join('/')));
       assert.equal(isIgnored([pattern], path), expected, `${pattern} against ${path}`);
     }),
-    { numRuns: 500 },
+    randomRuns(500),
   );
 });
 

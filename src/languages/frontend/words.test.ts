@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { expandWord, type WordRules } from './words.ts';
+import { randomRuns } from '#test/kit/random.ts';
 
 const variables = new Map([
   ['SET', 's'],
@@ -98,6 +99,7 @@ test('never throws, and one level of nesting too many is a fault', () => {
     fc.property(fc.array(fc.constantFrom('$', '{', '}', ':', '-', '/', '#', '%', '"', "'", '\\', '<', 'a', ' ', 'SET')), (parts) => {
       expandWord(parts.join(''), variables, { escape: '\\' });
     }),
+    randomRuns(),
   );
   assert.match(expand('${a:-'.repeat(100_000)), /^! variables are nested/u);
   assert.match(expand(`\${SET//s/${'x'.repeat(1_100_000)}}`), /^! a word grows longer/u);
