@@ -32,6 +32,8 @@ let folder = '';
 let rootfs = '';
 let runtime: Runtime;
 let count = 0;
+/** Seconds that no other test of this machine sleeps begin so. */
+const long = 10_000_000 + process.pid;
 
 before(() => {
   folder = mkdtempSync(join(tmpdir(), 'jettison-chroot-'));
@@ -80,7 +82,7 @@ function processesWith(text: string): readonly string[] {
 }
 
 async function nothingWith(text: string): Promise<void> {
-  for (let wait = 0; wait < 100 && processesWith(text).length > 0; wait++) await sleep(20);
+  for (let wait = 0; wait < 3000 && processesWith(text).length > 0; wait++) await sleep(20);
   assert.deepEqual(processesWith(text), []);
 }
 
@@ -183,8 +185,8 @@ test('what a process removes of a mount is gone, and what it puts there instead;
 });
 
 test('nothing that a process started outlives it, whatever session it is in', async () => {
-  await shell('setsid sleep 71.1 & (sleep 71.2 &) ; (setsid sh -c "sleep 71.3 & sleep 71.4" &); sleep 0.2');
-  assert.deepEqual(processesWith('71.'), []);
+  await shell(`setsid sleep ${long}71.1 & (sleep ${long}71.2 &) ; (setsid sh -c "sleep ${long}71.3 & sleep ${long}71.4" &); sleep 0.2`);
+  assert.deepEqual(processesWith(`${long}71.`), []);
 });
 
 test('who is aborted gets the stop signal first', async () => {
@@ -226,32 +228,32 @@ test('when the process that runs it is killed, nothing of a step lives on', asyn
     program,
     rootfs,
     join(folder, 'bundles'),
-    'setsid sleep 72.1 & (sleep 72.2 &); echo there; sleep 72.3',
+    `setsid sleep ${long}72.1 & (sleep ${long}72.2 &); echo there; sleep ${long}72.3`,
   ]);
   await once(worker.stdout, 'data');
-  while (processesWith('72.').length < 3) await sleep(20);
+  while (processesWith(`${long}72.`).length < 3) await sleep(20);
   worker.kill('SIGKILL');
-  await nothingWith('72.');
+  await nothingWith(`${long}72.`);
 });
 
 test('when a step kills its keeper, nothing of it lives on, and it has failed', async () => {
-  const script = 'setsid sleep 73.1 & sleep 0.2; kill -9 $PPID; sleep 73.2';
+  const script = `setsid sleep ${long}73.1 & sleep 0.2; kill -9 $PPID; sleep ${long}73.2`;
   const worker = spawn(process.execPath, [program, rootfs, join(folder, 'bundles'), script]);
   const out: string[] = [];
   worker.stdout.setEncoding('utf8').on('data', (text: string) => void out.push(text));
   await once(worker, 'close');
   assert.equal(out.join(''), 'killed\n');
-  assert.deepEqual(processesWith('73.'), []);
+  assert.deepEqual(processesWith(`${long}73.`), []);
 });
 
 test('what a killed process left is removed by the next', async () => {
   const bundles = join(folder, 'others');
-  const worker = spawn(process.execPath, [program, rootfs, bundles, 'echo there; sleep 74']);
+  const worker = spawn(process.execPath, [program, rootfs, bundles, `echo there; sleep ${long}74`]);
   await once(worker.stdout, 'data');
   worker.kill('SIGKILL');
   await once(worker, 'close');
   const [left = ''] = readdirSync(bundles);
   openChrootRuntime(bundles);
   assert.equal(existsSync(join(bundles, left)), false);
-  await nothingWith('74');
+  await nothingWith(`${long}74`);
 });

@@ -33,10 +33,10 @@ import { openChainTree } from '#stores/snapshot/chain-tree.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import { inOwnNamespaces } from '#test/kit/own-namespaces.ts';
+import { seeds } from '#test/kit/random.ts';
 
 const signal = new AbortController().signal;
-const seeds = Number(process.env['SEEDS'] ?? 25);
-const [firstSeed, ops, depths] = [Number(process.env['SEED'] ?? 1), 30, 4];
+const [ops, depths] = [30, 4];
 /** Times that a step gave are this one afterwards: no two runs have the same clock. */
 const newTime = 1_700_000_000_000_000_000n;
 
@@ -203,7 +203,7 @@ const file = import.meta.filename;
 const tests = (): void => {
   test('random steps leave the same snapshots in copied trees as in overlay mounts', async () => {
     using folder = mkdtempDisposableSync('/tmp/jettison-copied-');
-    for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
+    for (const seed of seeds(25)) {
       const next = random(seed);
       await using copies = await openSnapshotStore({ folder: join(folder.path, `c${seed}`), now: Date.now, tree: 'copies' });
       await using overlays = await openSnapshotStore({ folder: join(folder.path, `o${seed}`), now: Date.now, tree: 'overlay' });

@@ -404,7 +404,7 @@ function tests(): void {
     const child = spawn(process.execPath, ['--input-type=module', '-e', program, join(folder.path, 'store')], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const [line] = await once(child.stdout.setEncoding('utf8'), 'data', { signal: AbortSignal.timeout(20_000) });
+    const [line] = await once(child.stdout.setEncoding('utf8'), 'data', { signal: AbortSignal.timeout(600_000) });
     const path = String(line).trim();
     {
       await using beside = await open(folder.path);

@@ -342,19 +342,32 @@ inOwnNamespaces(import.meta.filename, () => {
     const ended: string[] = [];
     const stop = new AbortController();
     const wanted = { mounts: [locked('/c', 'long')] };
-    const first = shell('sleep 1.6', wanted).then(() => ended.push('first'));
+    // It ends when it is let go: by then the others have waited long enough.
+    const untilLetGo = 'touch /c/begun; until [ -e /c/go ]; do sleep 0.05; done; rm /c/go /c/begun';
+    const told = async (count: number): Promise<void> => {
+      while (notes().length < count) await pause(20);
+    };
+    const first = shell(untilLetGo, wanted).then(() => ended.push('first'));
     const own = said(shell('true', { ...wanted, signal: stop.signal })).then(({ code }) => ended.push(code));
     tools = { ...tools, engine: 34 };
     const other = shell('true', wanted).then(() => ended.push('other'));
-    await pause(1300);
+    await told(2);
     stop.abort(new JettisonError('ops/stopped', 'Stopped'));
-    await Promise.all([first, own, other]);
+    await own;
+    letGo(join(folder, 'caches'));
+    await Promise.all([first, other]);
     assert.deepEqual(ended, ['ops/stopped', 'first', 'other']);
     const lock = 'that has locked the cache mount "long"';
-    assert.deepEqual(notes(), [`Waiting for another step of this build ${lock}`, `Waiting for another build (process 12) ${lock}`]);
+    assert.deepEqual(
+      notes().toSorted(),
+      [`Waiting for another step of this build ${lock}`, `Waiting for another build (process 12) ${lock}`].toSorted(),
+    );
 
-    const shared = shell('sleep 1.3', { mounts: [cache('long')] });
-    await Promise.all([shared, shell('true', wanted)]);
+    const shared = shell(untilLetGo, { mounts: [cache('long')] });
+    const later = shell('true', wanted);
+    await told(1);
+    letGo(join(folder, 'caches'));
+    await Promise.all([shared, later]);
     assert.deepEqual(notes(), ['Waiting for other steps that use the cache mount "long"']);
     assertClean();
   });
@@ -403,10 +416,7 @@ inOwnNamespaces(import.meta.filename, () => {
     setTimeout(() => controller.abort(new Error('enough')), 200);
     await assert.rejects(shell('(setsid sleep 304 &); echo x > /x; sleep 304', { signal: controller.signal }), /enough/);
     assert.equal(readdirSync(join(folder, 'snapshots/s')).length, count);
-    const left = readdirSync('/proc').filter(
-      (pid) =>
-        /^\d+$/.test(pid) && existsSync(`/proc/${pid}/cmdline`) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('sleep\u0000304'),
-    );
+    const left = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && readIfThere(`/proc/${pid}/cmdline`).includes('sleep\u0000304'));
     assert.deepEqual(left, []);
     assertClean();
   });
@@ -457,6 +467,20 @@ type Given = {
   readonly agents: ReadonlyMap<string, AnswerSsh>;
   readonly signal: AbortSignal;
 };
+
+/** Ends the steps that wait for it in their caches. */
+function letGo(caches: string): void {
+  for (const name of readdirSync(caches, { recursive: true, encoding: 'utf8' }))
+    if (name.endsWith('/begun')) writeFileSync(join(caches, name, '../go'), '');
+}
+
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return ''; // it has ended meanwhile
+  }
+}
 
 async function said(promise: Promise<unknown>): Promise<JettisonError> {
   const error = await promise.then(

@@ -37,6 +37,7 @@ import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import { inOwnNamespaces, removeWithMounts } from '#test/kit/own-namespaces.ts';
 import { writeSnapshot, writeSnapshotFolder } from '#test/kit/snapshots.ts';
+import { seeds } from '#test/kit/random.ts';
 
 const signal = new AbortController().signal;
 const quiet = (): void => undefined;
@@ -251,7 +252,7 @@ inOwnNamespaces(
       mountFileSystem({ source: 'tmpfs', target: fromText(folder), type: 'tmpfs', flags: 0, options: 'mode=0755' });
       await using store = await openSnapshotStore({ folder: join(folder, 'store'), now: Date.now });
       const counts = { changed: 0, emptied: 0, stacked: 0, hidden: 0, based: 0 };
-      for (let seed = 1; seed <= sequences; seed++) {
+      for (const seed of seeds(sequences)) {
         const next = random(seed * 7919);
         const base = next(3);
         let top: SnapshotId | undefined;

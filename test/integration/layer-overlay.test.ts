@@ -26,6 +26,7 @@ import { endThreads } from '#stores/layer/threads.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import { writeSnapshot } from '#test/kit/snapshots.ts';
+import { seeds } from '#test/kit/random.ts';
 
 const signal = new AbortController().signal;
 const quiet = (): void => undefined;
@@ -119,7 +120,7 @@ function sourceOf(store: SnapshotStore, id: SnapshotId): LayerSource {
 test('random steps through overlay mounts look the same after a way through layers', async () => {
   using folder = mkdtempDisposableSync('/tmp/jettison-layers-');
   await using store = await openSnapshotStore({ folder: join(folder.path, 'store'), now: Date.now });
-  for (let seed = 1; seed <= 12; seed++) {
+  for (const seed of seeds(12)) {
     const next = random(seed * 7919);
     let made: SnapshotId | undefined;
     let unpacked: SnapshotId | undefined;

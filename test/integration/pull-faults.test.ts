@@ -71,7 +71,8 @@ test('faults of registries that end a pull: in time, with the host and the reaso
     await checkStore(content);
     if (fault === 'refused') return;
     registry.fault = 'good';
-    await pullAndCheck(registry.host, image, content, client);
+    using patient = clientFor();
+    await pullAndCheck(registry.host, image, content, patient);
   };
   await Promise.all(failingPullFaults.map((fault) => t.test(`F: ${fault}`, async () => await one(fault))));
 });

@@ -41,10 +41,11 @@ async function fail([, twist, reason, timing]: (typeof failingPulls)[number]): P
     assert.doesNotMatch(error.message, /\u001b/u);
     return true;
   });
-  assert.ok(performance.now() - began < 15_000);
+  assert.ok(performance.now() - began < 100_000);
   await checkStore(content);
   registry.twist = undefined;
-  await pullAndCheck(registry.host, image, content, client);
+  using patient = clientFor();
+  await pullAndCheck(registry.host, image, content, patient);
 }
 
 test('what ends a pull: in time, with the host, the reason and what to do, and nothing stays', { concurrency: 8 }, async (t) => {

@@ -92,7 +92,8 @@ async function fail(fault: (typeof failingPushFaults)[number]): Promise<void> {
   });
   assert.equal(registry.manifests.size, 0, 'nothing is tagged');
   registry.fault = 'good';
-  await push(registry.host, image, content, client);
+  using patient = clientFor();
+  await push(registry.host, image, content, patient);
 }
 
 test('faults of registries that a push survives', { concurrency: 3 }, async (t) => {
@@ -107,7 +108,7 @@ test('faults of registries that end a push: in time, with the host and the reaso
 async function writeSlowly(file: string, bytes: Uint8Array, seen: () => boolean): Promise<void> {
   const part = Math.ceil(bytes.length / 8);
   for (let at = 0; at < bytes.length; at += part) {
-    for (let tries = 0; tries < 500 && at + part >= bytes.length && !seen(); tries++) await sleep(10);
+    for (let tries = 0; tries < 30_000 && at + part >= bytes.length && !seen(); tries++) await sleep(10);
     appendFileSync(file, bytes.subarray(at, at + part));
     await sleep(5);
   }

@@ -70,7 +70,8 @@ async function fail([, twist, reason, timing]: (typeof failingPushes)[number]): 
   });
   assert.equal(registry.manifests.size, 0);
   registry.twist = undefined;
-  await push(registry.host, client);
+  using patient = clientFor();
+  await push(registry.host, patient);
   for (const layer of image.layers) assert.ok(registry.blobs.has(sha256(layer)));
 }
 

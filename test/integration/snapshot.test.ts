@@ -31,6 +31,7 @@ import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import { startTending } from '#stores/snapshot/start-tending.ts';
 import { tendStore } from '#stores/snapshot/tend.ts';
 import { writeSnapshot } from '#test/kit/snapshots.ts';
+import { seeds } from '#test/kit/random.ts';
 
 const signal = new AbortController().signal;
 const now = () => 1_790_000_000_000;
@@ -235,7 +236,7 @@ test('what a killed process was writing is cleared up, what it committed stays',
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   );
-  const [line] = await once(child.stdout.setEncoding('utf8'), 'data', { signal: AbortSignal.timeout(20_000) });
+  const [line] = await once(child.stdout.setEncoding('utf8'), 'data', { signal: AbortSignal.timeout(600_000) });
   const [committed, active] = String(line).trim().split(' ') as [SnapshotId, SnapshotId];
   {
     await using beside = await openSnapshotStore({ folder: folder.path, now });
@@ -317,8 +318,8 @@ test('tending runs in a process of its own, and only when there is a need', asyn
   const program = `const { tendStore } = await import(${JSON.stringify(import.meta.resolve('#stores/snapshot/tend.ts'))});
     await tendStore(${JSON.stringify(folder.path)});`;
   startTending(folder.path, { words: ['--input-type=module', '-e', program] });
-  for (let count = 0; count < 300 && readdirSync(join(folder.path, 'trash')).length > 0; count++)
-    await new Promise((done) => setTimeout(done, 10));
+  const isTended = (): boolean => readdirSync(join(folder.path, 'trash')).length === 0 && !existsSync(join(folder.path, 'untended'));
+  for (let count = 0; count < 30_000 && !isTended(); count++) await new Promise((done) => setTimeout(done, 10));
   assert.deepEqual(readdirSync(join(folder.path, 'trash')), []);
   assert.equal(existsSync(join(folder.path, 'untended')), false);
   // It may still be at work with what comes after.
@@ -394,7 +395,7 @@ test('several processes share one store', async () => {
 });
 
 test('the chain tree shows what the kernel shows, after random work in random layers', async () => {
-  for (let seed = 1; seed <= 25; seed++) {
+  for (const seed of seeds(25)) {
     using folder = temporary();
     await using store = await openSnapshotStore({ folder: folder.path, now });
     const random = createRandom(seed);

@@ -25,6 +25,7 @@ import { migrations } from '#stores/snapshot/store/records.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import { writeSnapshot, writeSnapshotFolder } from '#test/kit/snapshots.ts';
+import { seeds } from '#test/kit/random.ts';
 
 const signal = new AbortController().signal;
 const now = () => 1_790_000_000_000;
@@ -120,7 +121,7 @@ test('what is stacked covers files, links and folders of another base, and share
 });
 
 test('one content stacked several times mounts, whatever random steps do between', async () => {
-  for (let seed = 1; seed <= 10; seed++) {
+  for (const seed of seeds(10)) {
     using folder = temporary();
     await using store = await openSnapshotStore({ folder: folder.path, now });
     const random = createRandom(seed);

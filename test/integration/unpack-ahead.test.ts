@@ -83,12 +83,15 @@ async function withImage(
 }
 
 test('layers that begin before those below them end as if they had waited', { skip: process.getuid?.() !== 0 }, async () => {
-  await withImage(async ({ layers, store, request }) => {
+  await withImage(async ({ layers, store, folder: place, request }) => {
+    const begun = async (count: number): Promise<void> => {
+      while (readdirSync(join(place, 's')).length < count) await sleep(5);
+    };
     const [bottom, middle] = [Promise.withResolvers<SnapshotId>(), Promise.withResolvers<SnapshotId>()];
     const top = layers.unpack(request(2, middle.promise), quiet, signal);
-    await sleep(20);
+    await begun(1);
     const second = layers.unpack(request(1, bottom.promise), quiet, signal);
-    await sleep(20);
+    await begun(2);
     bottom.resolve(await layers.unpack(request(0, undefined), quiet, signal));
     middle.resolve(await second);
     const chain = store.chain(await top);

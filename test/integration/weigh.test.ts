@@ -12,6 +12,7 @@ import type { FileAction, FileOp } from '#formats/graph/op.ts';
 import { parseSnapshotId, type SnapshotId } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import { writeSnapshot } from '#test/kit/snapshots.ts';
+import { randomRuns } from '#test/kit/random.ts';
 
 const signal = new AbortController().signal;
 
@@ -193,7 +194,7 @@ test('built is what steps made, carried what of it is in the image, whatever is 
       for (const { path: at, step, origin } of weights?.files ?? [])
         assert.equal(layers[step]?.get(at.slice(1))?.unit.place, origin.step, at);
     }),
-    { numRuns: 60 },
+    randomRuns(60),
   );
   // The plans were worth it.
   assert.ok(jettisoned > 0 && copiedTwice > 0, `${jettisoned} ${copiedTwice}`);
