@@ -64,12 +64,13 @@ test('what is not built yet is refused by name with its line', async () => {
 });
 
 test('of stages in parallel, the one that fails is told; those it ends are no errors', async () => {
-  const stages = 'FROM busybox AS a\nRUN sleep 0.5; echo nearly; exit 9\nFROM busybox AS b\nRUN sleep 30\n';
+  const cache = '--mount=type=cache,target=/c';
+  const stages = `FROM busybox AS a\nRUN ${cache} until [ -e /c/begun ]; do sleep 0.1; done; echo nearly; exit 9\nFROM busybox AS b\nRUN ${cache} touch /c/begun; sleep 600\n`;
   const done = await failingBuild(`${stages}FROM busybox\nCOPY --from=a /etc /a\nCOPY --from=b /etc /b\n`, /exit code: 9/u);
-  assert.match(done.stderr, />>> RUN sleep 0\.5/u);
-  assert.doesNotMatch(done.stderr, />>> RUN sleep 30/u);
+  assert.match(done.stderr, />>> RUN .* exit 9/u);
+  assert.doesNotMatch(done.stderr, />>> RUN .* sleep 600/u);
   assert.match(done.stderr, /^#\d+ CANCELED$/mu);
-  assert.ok(done.took < 20_000);
+  assert.ok(done.took < 600_000);
 });
 
 test('what goes wrong is said in every kind of progress', async () => {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
 
 const main = join(import.meta.dirname, '../../src/main.ts');
@@ -16,7 +17,15 @@ before(async () => {
 after(async () => await sandbox[Symbol.asyncDispose]());
 
 test('of one that has ended: both streams, the last lines, times, and only some times', async () => {
-  await sandbox.succeed(['run', '--name', 'done', 'busybox', 'sh', '-c', 'echo one; echo two >&2; sleep 1.2; printf "three\\nfour"']);
+  const script = 'echo one; echo two >&2; until [ -e /go ]; do sleep 0.1; done; printf "three\\nfour"';
+  await sandbox.succeed(['run', '-d', '--name', 'done', 'busybox', 'sh', '-c', script]);
+  for (let said = ''; said !== 'one\ntwo\n';) {
+    const { stdout, stderr } = await sandbox.jettison(['logs', 'done']);
+    said = stdout + stderr;
+  }
+  const between = new Date().toISOString();
+  await sandbox.succeed(['exec', 'done', 'touch', '/go']);
+  await sandbox.succeed(['wait', 'done']);
   const all = await sandbox.jettison(['logs', 'done']);
   assert.deepEqual([all.status, all.stdout, all.stderr], [0, 'one\nthree\nfour', 'two\n']);
   assert.equal(await sandbox.succeed(['logs', '-n', '2', 'done']), 'three\nfour');
@@ -24,7 +33,6 @@ test('of one that has ended: both streams, the last lines, times, and only some 
   assert.equal(await sandbox.succeed(['container', 'logs', '--tail', 'all', 'done']), 'one\nthree\nfour');
   const timed = (await sandbox.succeed(['logs', '-t', 'done'])).split('\n');
   assert.match(timed[0] ?? '', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z one$/u);
-  const between = new Date(Date.parse((timed[1] ?? '').split(' ')[0] ?? '') - 300).toISOString();
   assert.equal(await sandbox.succeed(['logs', '--since', between, 'done']), 'three\nfour');
   assert.equal(await sandbox.succeed(['logs', '--until', between, 'done']), 'one\n');
   assert.equal(await sandbox.succeed(['logs', '-f', 'done']), 'one\nthree\nfour', 'nothing to wait for');
@@ -57,8 +65,11 @@ test('a line that was cut off is left out, and the others are there', async () =
 
 test('of one that waits, that was never started, and that is not there', async () => {
   await sandbox.succeed(['run', '-d', '--name', 'quiet', 'busybox', 'sh', '-c', 'echo here; sleep 1000']);
+  const started = Promise.withResolvers<{ kill(signal: NodeJS.Signals): void }>();
   const followed = await sandbox.jettison(['logs', '-f', 'quiet'], {
-    onStart: (command) => void setTimeout(() => command.kill('SIGINT'), 2500),
+    onStart: started.resolve,
+    // It goes on waiting when all that there is has been shown.
+    onStdout: () => void Promise.all([started.promise, delay(1000)]).then(([command]) => command.kill('SIGINT')),
   });
   assert.deepEqual([followed.status, followed.stdout], [130, 'here\n']);
   await sandbox.succeed(['rm', '-f', 'quiet']);

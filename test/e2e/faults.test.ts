@@ -51,11 +51,21 @@ const pullFaults: readonly (readonly [Fault, RegExp])[] = [
   ['token-evil-realm', /file:|realm/u],
 ];
 
+/** Seconds; only of those that keep a command waiting, as on a busy machine any answer may take some time. */
+const limits: Readonly<Partial<Record<Fault, object>>> = {
+  stall: { idleTimeout: 0.5 },
+  'stall-headers': { answerTimeout: 0.5 },
+  'no-answer': { answerTimeout: 0.5 },
+  // Long enough for some bytes to arrive in it.
+  trickle: { idleTimeout: 3 },
+  'push-stall': { answerTimeout: 0.5, commitTimeout: 0.5, idleTimeout: 0.5 },
+};
+
 async function openFor(registry: TestRegistry): Promise<Sandbox> {
   const sandbox = await openSandbox();
   sandbox.configure({
     registries: { [registry.host]: { plainHttp: true } },
-    network: { connectTimeout: 2, answerTimeout: 0.5, idleTimeout: 0.5, tries: 2 },
+    network: { tries: 2, ...limits[registry.fault] },
   });
   return sandbox;
 }
@@ -75,7 +85,7 @@ for (const [fault, reason] of pullFaults) {
     const done = look(fault, await sandbox.jettison(['pull', name]));
     assertOneError(done, reason);
     assert.ok(done.stderr.includes(registry.host), `names the host:\n${done.stderr}`);
-    assert.ok(done.took < 20_000, `took ${done.took} ms`);
+    assert.ok(done.took < 50_000, `took ${done.took} ms`);
     await assertNothingLeft(sandbox, [name]);
     // The same image from a good server: nothing that came before is in the way.
     sandbox.configure({ registries: { [registry.host]: { mirrors: [`http://${good.host}`] } } });
@@ -138,7 +148,7 @@ test('push: what a registry refuses is said with host and reason, and a good one
   await sandbox.succeed(['build', '-t', 'app', context]);
   for (const [fault, reason] of pushFaults) {
     await using registry = await startRegistry(fault);
-    sandbox.configure({ network: { answerTimeout: 0.5, commitTimeout: 0.5, idleTimeout: 0.5, tries: 2 } });
+    sandbox.configure({ network: { tries: 2, ...limits[fault] } });
     const name = `${registry.host}/app:v1`;
     await sandbox.succeed(['tag', 'app', name]);
     const done = look(`push ${fault}`, await sandbox.jettison(['push', name]));

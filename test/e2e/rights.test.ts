@@ -2,7 +2,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { bringProgram } from '#test/kit/programs.ts';
 import { openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
@@ -86,8 +86,9 @@ test('--ssh with an agent: a step may list and sign, but never add, remove or lo
   const socket = join(sandbox.folder, 'agent');
   const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
   try {
-    while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 20));
     const environment = { SSH_AUTH_SOCK: socket };
+    // 2: it cannot be reached.
+    while ((await runCommand('ssh-add', ['-l'], { environment })).status === 2) await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal((await runCommand('ssh-add', ['-q', key], { environment })).status, 0);
     const locked = 'printf "x\\nx\\n" | $A -x; $A -D; $A -d /keys/id.pub; $A -T /keys/id.pub && echo signed; $A -L';
     const context = sshContext(sandbox, locked, ',required=true --mount=type=bind,from=keys,target=/keys');
@@ -202,13 +203,16 @@ test('--allow: the host’s network and no sandbox only for who asks', async () 
     assert.match(done.stderr, new RegExp(part, 'u'));
 });
 
+/** Waits until both are there: those that have a cache each meet in another one, so that they are at work at once. */
+const meet = 'touch /m/$me; for i in $(seq 3000); do if [ -e /m/a ] && [ -e /m/b ]; then break; fi; sleep 0.1; done;';
+
 test('T5: a cache shared by two builds at once: locked one after the other, private side by side', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
   const context = (sharing: string, name: string): string =>
     sandbox.files(
       {
-        Dockerfile: `FROM busybox\nRUN --mount=type=cache,target=/c,id=${sharing},sharing=${sharing} echo ${name}; test ! -e /c/busy && touch /c/busy && sleep 0.5 && rm /c/busy && echo ${name} >> /c/log && cat /c/log\n`,
+        Dockerfile: `FROM busybox\nRUN --mount=type=cache,target=/m,id=meet --mount=type=cache,target=/c,id=${sharing},sharing=${sharing} echo ${name}; me=${name}; ${sharing === 'private' ? meet : ''} test ! -e /c/busy && touch /c/busy && sleep 0.5 && rm /c/busy && echo ${name} >> /c/log && cat /c/log\n`,
       },
       `${sharing}-${name}`,
     );

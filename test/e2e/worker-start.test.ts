@@ -78,14 +78,16 @@ test('K4: Ctrl-C at any moment around the start of a worker leaves nothing', asy
       onStart: (child) => after !== undefined && void setTimeout(() => child.kill('SIGINT'), after),
     });
   };
-  const { took } = await build(0);
+  let { took } = await build(0);
   const codes = new Set<number | null>();
-  for (let round = 1; round <= 10; round++) {
-    const done = await build(round, took * (0.15 + 0.08 * round));
+  for (let round = 1; round <= 10 || !codes.has(130); round++) {
+    assert.ok(round <= 100, 'none was cancelled');
+    const done = await build(round, took * (0.15 + 0.08 * (round % 11)));
     codes.add(done.status);
+    // The machine may be quicker now.
+    if (done.status === 0) took = Math.min(took, done.took);
     if (done.status === 130) assertOneError(done, /Cancelled by SIGINT/u, 130);
   }
-  assert.ok(codes.has(130));
   await assertNothingLeft(sandbox);
   await assertTidySnapshots(sandbox.store);
 });
