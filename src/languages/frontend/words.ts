@@ -226,7 +226,7 @@ function readQuotedEscape(reader: Reader): string {
   const character = peek(reader);
   if (character === '') return kept;
   if (character === '"' || character === '$' || character === reader.rules.escape) return kept + next(reader);
-  return kept + escape;
+  return escape;
 }
 
 function readDollar(reader: Reader): string {

@@ -5,6 +5,7 @@ import { digestOf } from '#ground/base/digest.ts';
 import { createTally } from '#formats/progress/tally.ts';
 import type { ProgressEvent, Report } from '#formats/progress/event.ts';
 import type { Output } from '../command.ts';
+import { createLiveArea } from './live-area.ts';
 import { createPlainScreen } from './plain.ts';
 import { createTerminalScreen, frameLines } from './terminal.ts';
 import { openTransferScreen } from './transfers.ts';
@@ -104,6 +105,32 @@ test('a terminal is redrawn in place, and its last frame stays', () => {
   assert.ok(!shown.includes('\u001b[2J'));
 });
 
+test('the end takes the place of what was drawn line by line: erased at once from the top of a screen, tmux would keep the frame in its history', () => {
+  const { output, text } = terminal();
+  const area = createLiveArea(output);
+  area.draw(['one', 'two']);
+  area.above('note');
+  area.close(['end']);
+  assert.ok(!/A\r\u001b\[J/u.test(text()));
+  assert.ok(text().endsWith('\u001b[2A\r\u001b[K\n\u001b[K\n\u001b[2A\rend\n'), JSON.stringify(text()));
+});
+
+test('what is said once is not cut at the width of the terminal, which is 80 columns where it says 0', () => {
+  const closing = [`not built: test (Dockerfile:7): ${'x'.repeat(100)}`];
+  for (const columns of [40, 0]) {
+    const { output, text } = terminal(true, columns);
+    const screen = createTerminalScreen(output, { now: () => 2000, colours: undefined });
+    screen.report({ kind: 'vertex', vertex: a, text: `RUN ${'y'.repeat(100)}` });
+    screen.report({ kind: 'vertex-cached', vertex: a, time: 1000 });
+    screen.report({ kind: 'warning', rule: 'R', message: 'm'.repeat(100), at: [] });
+    screen.finish({ imageId: a, names: ['x'], closing });
+    const lines = text().split('\n');
+    assert.ok(lines.includes(closing[0] ?? ''));
+    assert.ok(lines.includes(` - R: ${'m'.repeat(100)}`));
+    assert.equal(lines.find((line) => line.startsWith(' => CACHED'))?.length, columns === 0 ? 79 : 39);
+  }
+});
+
 test('transfers: lines where there is no terminal, bars where there is one', () => {
   for (const isTTY of [false, true]) {
     const { output, text } = terminal(isTTY);
@@ -123,7 +150,7 @@ test('transfers: lines where there is no terminal, bars where there is one', () 
   }
 });
 
-function terminal(isTTY = true): { readonly output: Output; readonly text: () => string } {
+function terminal(isTTY = true, columns = 100): { readonly output: Output; readonly text: () => string } {
   let written = '';
   const output = new Writable({
     write(chunk, _, done) {
@@ -131,7 +158,7 @@ function terminal(isTTY = true): { readonly output: Output; readonly text: () =>
       done();
     },
   });
-  return { output: Object.assign(output, { isTTY, columns: 100, rows: 30 }), text: () => written };
+  return { output: Object.assign(output, { isTTY, columns, rows: 30 }), text: () => written };
 }
 
 function moveBlobs(report: Report): void {

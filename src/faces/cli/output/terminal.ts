@@ -36,10 +36,9 @@ export function createTerminalScreen(output: Output, options: TerminalOptions): 
     if (!open) return;
     open = false;
     clearInterval(timer);
-    area.draw([]);
     const size = { columns: area.size().columns, now: options.now(), startedAt };
-    const lines = lastFrame(tally, end, size).map((line) => cutToWidth(line, size.columns));
-    output.write(lines.map((line) => `${paint ? paint(line) : line}\n`).join(''));
+    const lines = [...lastFrame(tally, end, size).map((line) => cutToWidth(line, size.columns)), ...lastWords(tally, end)];
+    area.close(lines.map((line) => (paint ? paint(line) : line)));
   };
   return {
     report(event) {
@@ -68,7 +67,7 @@ export function frameLines(tally: Tally, options: FrameOptions): readonly string
   return [header(tally, options, ''), ...over.slice(Math.max(0, over.length + rest.length - room)), ...rest];
 }
 
-/** What stays on the screen. */
+/** The steps and images that stay on the screen. */
 function lastFrame(tally: Tally, end: BuildEnd | undefined, options: Omit<FrameOptions, 'rows'>): readonly string[] {
   const vertices = inOrder(tally).map((vertex) => vertexLine(vertex, options));
   const images = shownImages(end);
@@ -77,13 +76,12 @@ function lastFrame(tally: Tally, end: BuildEnd | undefined, options: Omit<FrameO
     ` => => writing image ${imageId}`,
     ...names.map((name) => ` => => naming to ${name}`),
   ]);
-  return [
-    header(tally, options, end ? ' FINISHED' : ''),
-    ...vertices,
-    ...exported,
-    ...warningLines(tally.warnings()),
-    ...(end?.closing ?? []),
-  ];
+  return [header(tally, options, end ? ' FINISHED' : ''), ...vertices, ...exported];
+}
+
+/** Whole, however narrow the terminal: nobody says them again. */
+function lastWords(tally: Tally, end: BuildEnd | undefined): readonly string[] {
+  return [...warningLines(tally.warnings()), ...(end?.closing ?? [])];
 }
 
 function inOrder(tally: Tally): readonly VertexTally[] {
