@@ -7,6 +7,7 @@ import type { FrontendResult, Scan } from '#languages/frontend/contract.ts';
 import { openStatCache } from '#stores/context/stat-cache.ts';
 import type { Result, Solved, SolveObserver } from '#execution/solver/contract.ts';
 import type { SnapshotId } from '#execution/worker/contract.ts';
+import { tellAbsentCaches } from './absent-caches.ts';
 import { annotationsFor } from './annotations.ts';
 import { createBaseImages } from './base-images.ts';
 import { createBuildCaches, type BuildCaches } from './build-caches.ts';
@@ -71,6 +72,7 @@ export async function build(
   const caches = createBuildCaches(engine, elsewhere, (event) => recording.report(event), signal);
   const recorded = recordBuild(engine, { request, context, source, tags, told: caches.told, mask: guard.mask }, output.report);
   const recording = { ...recorded, report: guard.maskReport(recorded.report) };
+  tellAbsentCaches(request.cacheFrom, recording.report);
   const failures: StepFailure[] = [];
   const reports =
     request.reports === undefined || request.reports.length === 0

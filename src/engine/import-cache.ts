@@ -45,7 +45,7 @@ async function importShown(
   const { name, lacks } = origin;
   if (lacks !== undefined) {
     onUnusable(name, lacks);
-    report({ kind: 'note', text: `Warning: cannot use the cache ${name}: ${lacks}` });
+    if (origin.isTold !== true) report({ kind: 'note', text: `Warning: cannot use the cache ${name}: ${lacks}` });
     return undefined;
   }
   const text = `importing cache manifest from ${name}`;

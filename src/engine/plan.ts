@@ -5,12 +5,14 @@
 import { digestOf } from '#ground/base/digest.ts';
 import type { SourceImageOp } from '#formats/graph/op.ts';
 import type { Edge, Vertex } from '#formats/graph/vertex.ts';
+import type { Report } from '#formats/progress/event.ts';
 import { openStatCache } from '#stores/context/stat-cache.ts';
 import type { BuildStep } from '#execution/builds/past-build.ts';
 import { durationOf } from '#execution/builds/timing.ts';
 import type { DriverFor } from '#execution/solver/contract.ts';
 import { foresee, type ForeseenVertex } from '#execution/solver/foresee.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import { tellAbsentCaches } from './absent-caches.ts';
 import { createBuildCaches } from './build-caches.ts';
 import { createBaseImages, type BaseImages } from './base-images.ts';
 import { createBuildContexts } from './build-contexts.ts';
@@ -74,7 +76,9 @@ export async function openForeseeing(engine: Engine, request: BuildRequest, sign
         isLayer: () => false,
         onRun: () => undefined,
       });
-      const caches = createBuildCaches(engine, request, (event) => void (event.kind === 'note' && warnings.push(event.text)), own);
+      const note: Report = (event) => void (event.kind === 'note' && warnings.push(event.text));
+      tellAbsentCaches(request.cacheFrom, note);
+      const caches = createBuildCaches(engine, request, note, own);
       await caches.load(own);
       return await foresee({ goals, driverFor: withoutDownloads(driverFor), cache: caches.over(engine.records), now: engine.now }, own);
     },

@@ -177,7 +177,20 @@ test('a cache that cannot be reached is a warning; one that cannot be written is
   assert.equal(warnings.length, 4, done.plain);
   assert.match(warnings.join('\n'), /127\.0\.0\.1:1.*connection refused/u);
   assert.match(warnings.join('\n'), /nothing:latest.*404/u);
-  assert.match(warnings.join('\n'), /missing.*no such file/u);
+  assert.match(warnings.join('\n'), /missing: it has no index\.json/u);
+
+  // A folder without a cache is told of as by buildx: when nothing has to be looked for, and by who says nothing else.
+  const absent = `Warning: cannot use the cache ${one.folder}/missing: it has no index.json`;
+  for (const how of [['-q'], ['-q', '--no-cache'], ['--progress=none'], ['--progress=plain']]) {
+    const words = ['build', ...how, '--cache-from=type=local,src=missing', join(one.folder, 'context')];
+    const { status, stdout, stderr } = await one.jettison(words, { cwd: one.folder });
+    assert.equal(status, 0);
+    assert.deepEqual(
+      stderr.split('\n').filter((line) => line.includes('missing')),
+      [absent],
+    );
+    if (how[0] === '-q') assert.match(stdout, /^sha256:[0-9a-f]{64}\n$/u);
+  }
 
   one.files({ conf: 'other\n' });
   const failed = await one.jettison(['build', '-t', 'app', `--cache-to=type=registry,ref=${gone}`, join(one.folder, 'context')]);

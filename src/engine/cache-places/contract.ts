@@ -24,6 +24,8 @@ export type CacheOrigin = {
   readonly name: string;
   /** Why nothing can be read here, though nobody is at fault; it is left aside then, with a warning. */
   readonly lacks?: string | undefined;
+  /** What it lacks was said when the build began. */
+  readonly isTold?: true;
   /** How long its user is willing to wait for what it has, in milliseconds; undefined: as for any. */
   readonly patience?: number | undefined;
   /** Reads its documents, no layer; undefined for what is no cache that this version can use. Throws errors of the place. */

@@ -7,6 +7,7 @@ import { openCacheFolder, writeCacheFolder } from '#execution/cache/folder.ts';
 import { decodeInline } from '#execution/cache/inline.ts';
 import { configLimit, decodeImageConfig } from '#formats/oci/image-config.ts';
 import { parseDigest } from '#ground/base/digest.ts';
+import { isAbsent } from '../absent-caches.ts';
 import type { Engine } from '../open.ts';
 import type { CacheSource, OutwardTarget } from '../cache-requests.ts';
 import type { CacheDestination, CacheOrigin, ReadCache } from './contract.ts';
@@ -16,7 +17,12 @@ type FolderSource = Extract<CacheSource, { readonly kind: 'folder' }>;
 
 /** Reading it throws `cache/...`, `oci/...`, `engine/cache-too-large`. */
 export function folderOrigin(engine: Engine, source: FolderSource): CacheOrigin {
-  return { name: source.path, read: async () => await Promise.resolve(readFolder(engine, source)) };
+  return {
+    name: source.path,
+    lacks: isAbsent(source) ? 'it has no index.json' : undefined,
+    isTold: true,
+    read: async () => await Promise.resolve(readFolder(engine, source)),
+  };
 }
 
 function readFolder(engine: Engine, source: FolderSource): ReadCache | undefined {

@@ -18,7 +18,8 @@ export type ProgressEvent =
   | VertexOutput
   | TransferProgress
   | { readonly kind: 'warning'; readonly rule: string; readonly message: string; readonly at: readonly Span[]; readonly url?: string }
-  | { readonly kind: 'note'; readonly text: string };
+  /** `isUrgent`: also for who wants to hear nothing of progress. */
+  | { readonly kind: 'note'; readonly text: string; readonly isUrgent?: true };
 
 /** A vertex that the goal needs: reported once, before anything else about it. */
 export type VertexDeclared = {

@@ -54,6 +54,8 @@ test('quotes and escapes', () => {
   assert.equal(expand("'a\\'"), 'a\\');
   assert.equal(expand('`$SET \\x', { escape: '`' }), '$SET \\x');
   assert.equal(expand('"a" \\b', { keepQuotes: true, keepEscapes: true }), '"a" \\b');
+  const kept = String.raw`"a\very \"q\" \$SET \\" 'b\very' c\very`;
+  assert.equal(expand(kept, { keepQuotes: true, keepEscapes: true }), kept);
   assert.equal(expand(`it's "$SET"`, { plainQuotes: true }), `it's "s"`);
   assert.equal(expand('$GONE ${GONE:-x} $SET', { keepUnset: true }), '$GONE ${GONE:-x} s');
   assert.equal(expand('a\\'), 'a');

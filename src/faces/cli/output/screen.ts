@@ -37,7 +37,7 @@ export type ProgressMode = (typeof progressModes)[number];
 /** A screen on stderr. `tty` asked for where there is no terminal is refused by the caller; `auto` takes what fits. */
 export async function openScreen(mode: ProgressMode, around: Surroundings): Promise<Screen> {
   const { stderr } = around.streams;
-  if (mode === 'quiet' || mode === 'none') return { report: () => {}, finish: () => {}, [Symbol.dispose]: () => {} };
+  if (mode === 'quiet' || mode === 'none') return silentScreen((text) => void stderr.write(text));
   if (isClassicMode(mode)) {
     const { createClassicScreen } = await import('./classic.ts');
     const { stdout } = around.streams;
@@ -56,6 +56,17 @@ export async function openScreen(mode: ProgressMode, around: Surroundings): Prom
     return createTerminalScreen(stderr, { now: around.now, colours, logLines: readLogLines(around.environment) });
   }
   return await openLines(mode === 'rawjson' ? 'rawjson' : 'plain', (text) => void stderr.write(text), around.now);
+}
+
+/** Progress that nobody wants to see; what is urgent is written all the same. */
+function silentScreen(write: (text: string) => void): Screen {
+  return {
+    report: (event) => {
+      if (event.kind === 'note' && event.isUrgent === true) write(`${harmless(event.text, false)}\n`);
+    },
+    finish: () => {},
+    [Symbol.dispose]: () => {},
+  };
 }
 
 export function isClassicMode(mode: ProgressMode): mode is 'classic' | 'classic-v25' {
