@@ -6,9 +6,16 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { Engine } from './open.ts';
 import type { BuildChoice, BuildLogStep } from './past-build-requests.ts';
 
-/** Newest first. */
-export async function listBuilds(engine: Engine): Promise<readonly PastBuild[]> {
-  return (await engine.builds()).list();
+/** Newest first. `filters`: as `docker buildx history ls` has them; `isLocal`: those of the project that the current folder belongs to. Throws `engine/bad-filter`. */
+export async function listBuilds(
+  engine: Engine,
+  { filters, isLocal }: { readonly filters: readonly string[]; readonly isLocal: boolean },
+): Promise<readonly PastBuild[]> {
+  if (filters.length === 0 && !isLocal) return (await engine.builds()).list();
+  const { isOfProject, parseBuildFilters } = await import('./past-build-filters.ts');
+  const fits = parseBuildFilters(filters, engine.now());
+  const isNear = isLocal ? isOfProject(engine.currentFolder) : () => true;
+  return (await engine.builds()).list().filter((build) => fits(build) && isNear(build));
 }
 
 /** Throws `engine/no-builds`, `builds/not-found`, `builds/ambiguous`. */
@@ -25,9 +32,11 @@ export async function pastBuild(engine: Engine, choice: BuildChoice): Promise<Pa
 }
 
 /** Removes builds with their logs; all of them for undefined. One that runs stays. Gives their ids. */
-export async function removeBuilds(engine: Engine, ids: readonly string[] | undefined): Promise<readonly string[]> {
+export async function removeBuilds(engine: Engine, choices: readonly BuildChoice[] | undefined): Promise<readonly string[]> {
   const builds = await engine.builds();
-  const chosen = ids === undefined ? builds.list().filter(({ status }) => status !== 'running') : ids.map((id) => builds.get(id));
+  const chosen: PastBuild[] = [];
+  for (const choice of choices ?? []) chosen.push(await pastBuild(engine, choice));
+  if (choices === undefined) chosen.push(...builds.list().filter(({ status }) => status !== 'running'));
   const running = chosen.find(({ status }) => status === 'running');
   if (running !== undefined) throw new JettisonError('engine/build-running', `Build ${running.id} is still running`);
   const removed = chosen.map(({ id }) => id);

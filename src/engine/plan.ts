@@ -53,6 +53,7 @@ export async function openForeseeing(engine: Engine, request: BuildRequest, sign
   const contexts = await createBuildContexts(contextFolders(request, context, source), statCache);
   const bases = createBaseImages(engine, request);
   const warnings: string[] = [];
+  const note: Report = (event) => void (event.kind === 'note' && warnings.push(event.text));
   const resources = opened.move();
   return {
     source,
@@ -76,7 +77,6 @@ export async function openForeseeing(engine: Engine, request: BuildRequest, sign
         isLayer: () => false,
         onRun: () => undefined,
       });
-      const note: Report = (event) => void (event.kind === 'note' && warnings.push(event.text));
       tellAbsentCaches(request.cacheFrom, note);
       const caches = createBuildCaches(engine, request, note, own);
       await caches.load(own);

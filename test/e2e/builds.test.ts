@@ -120,6 +120,18 @@ test('builds: what each was, and the whole log of a step, also when it was cache
     const logs = await sandbox.succeed(['builds', 'logs', id]);
     assert.equal([...logs.matchAll(/^#\d+ \d\.\d+ line \d+ fast$/gmu)].length, 3000);
   }
+  // In the words of buildx.
+  const listed = async (...words: string[]) =>
+    (await sandbox.succeed(['buildx', 'history', 'ls', '-q', ...words])).split('\n').slice(0, -1);
+  assert.deepEqual(await listed('--no-trunc'), ids);
+  assert.deepEqual(await listed('--filter', 'status=error'), ids.slice(0, 1));
+  assert.deepEqual(await listed('--filter', 'status!=error', '--filter', `ref=${ids[2] ?? ''}`), ids.slice(2));
+  assert.deepEqual(await listed('--local'), ids);
+  const elsewhere = sandbox.files({ Dockerfile: 'FROM scratch' }, 'elsewhere');
+  assert.equal(await sandbox.succeed(['builds', '-q', '--local'], { cwd: elsewhere }), '');
+  assert.equal((await sandbox.jettison(['builds', '--filter', 'status=success'])).status, 1);
+  assert.match(await sandbox.succeed(['buildx', 'history', 'inspect', '^1']), new RegExp(`^Build: +${ids[1] ?? ''}$`, 'mu'));
+  assert.match(await sandbox.succeed(['buildx', 'history', 'logs', '^2']), /^#\d+ \d\.\d+ line 1 fast$/mu);
   const raw = await sandbox.succeed(['builds', 'logs', '--progress', 'rawjson', ids[1]?.slice(0, 6) ?? '']);
   assert.ok(
     raw
@@ -131,7 +143,7 @@ test('builds: what each was, and the whole log of a step, also when it was cache
   assert.equal(inspected['Status'], 'failed');
   assert.match(JSON.stringify(inspected['Error']), /exit code|did not complete|127|false/u);
   assert.match(await sandbox.succeed(['builds', 'inspect']), /^failed +\d+\.\ds +\[stage-1 2\/2\] RUN false$/mu);
-  await sandbox.succeed(['builds', 'rm', ids[1] ?? '']);
+  assert.equal(await sandbox.succeed(['buildx', 'history', 'rm', '^1']), `${ids[1] ?? ''}\n`);
   assert.equal((await sandbox.jettison(['builds', 'inspect', ids[1] ?? ''])).status, 1);
   assert.equal((await sandbox.jettison(['builds', 'rm'])).status, 1);
   await sandbox.succeed(['builds', 'rm', '--all']);

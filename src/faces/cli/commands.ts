@@ -265,22 +265,22 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/plan.ts')).planCommand,
   },
   {
-    names: ['builds', 'history builds', 'builds ls'],
+    names: ['builds', 'history builds', 'builds ls', 'buildx history ls'],
     summary: 'List the builds that were',
     load: async () => (await import('./commands/builds.ts')).buildsCommand,
   },
   {
-    names: ['builds inspect'],
+    names: ['builds inspect', 'buildx history inspect'],
     summary: 'Show what is known of a build and its steps',
     load: async () => (await import('./commands/builds-inspect.ts')).inspectBuildCommand,
   },
   {
-    names: ['builds logs'],
+    names: ['builds logs', 'buildx history logs'],
     summary: 'Print what the steps of a build wrote',
     load: async () => (await import('./commands/builds-logs.ts')).buildLogsCommand,
   },
   {
-    names: ['builds rm'],
+    names: ['builds rm', 'buildx history rm'],
     summary: 'Remove builds and their logs from the list',
     load: async () => (await import('./commands/builds-rm.ts')).removeBuildsCommand,
   },

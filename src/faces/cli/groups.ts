@@ -5,6 +5,7 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   builder: 'Manage builds',
   builds: 'Look at the builds that were',
   buildx: 'Build, as the buildx plugin of docker is called',
+  'buildx history': 'Look at the builds that were',
   'buildx imagetools': 'Work on images in registries',
   container: 'Manage containers',
   context: 'Show the one context there is',

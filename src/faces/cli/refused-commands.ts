@@ -2,6 +2,7 @@
 
 const noSwarm = 'jettison runs containers on this machine only and has no swarm: use an orchestrator such as Kubernetes for services';
 const noPlugins = 'jettison is one program: what plugins do for docker (volumes, networks, logs) it does itself or not at all';
+const noDesktop = 'Records are read here: "jettison builds inspect", "jettison builds logs" and "jettison why"';
 /** By the words that name the command or a whole group of commands. */
 const instead: ReadonlyMap<string, string> = new Map([
   ['checkpoint', 'Processes cannot be frozen into a file: "jettison commit" keeps the files of a container'],
@@ -25,7 +26,10 @@ const instead: ReadonlyMap<string, string> = new Map([
   ['buildx bake', 'Run "jettison build --target" once for each target; what they share is built once'],
   ['buildx dial-stdio', 'There is no daemon to speak to: run jettison on the other machine, over SSH'],
   ['buildx debug', 'Run "jettison build --target" up to the step before, then "jettison run" what it made'],
-  ['buildx history', 'Use "jettison builds", "jettison builds inspect", "jettison builds logs" and "jettison why"'],
+  ['buildx history export', noDesktop],
+  ['buildx history import', noDesktop],
+  ['buildx history open', noDesktop],
+  ['buildx history trace', 'No traces are kept: "jettison builds inspect" has the times of all steps'],
   ['context create', 'There is no daemon to choose: run jettison on the other machine, over SSH'],
   ['context export', 'There is one context, which says nothing that could be kept in a file'],
   ['context import', 'There is one context: there is no daemon to choose'],
@@ -35,7 +39,7 @@ const instead: ReadonlyMap<string, string> = new Map([
 
 /** What to use instead of the command that these words begin with; undefined when docker has no such command, or jettison has it. */
 export function insteadOf(words: readonly string[]): { readonly name: string; readonly hint: string } | undefined {
-  for (const length of [2, 1]) {
+  for (const length of [3, 2, 1]) {
     const name = words.slice(0, length).join(' ');
     const hint = instead.get(name);
     if (hint !== undefined) return { name, hint };

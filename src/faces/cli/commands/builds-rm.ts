@@ -3,6 +3,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag } from '../option.ts';
+import { readBuild } from './build-choice.ts';
 
 export const removeBuildsCommand = defineCommand({
   name: 'builds rm',
@@ -13,7 +14,7 @@ export const removeBuildsCommand = defineCommand({
   async run({ options, arguments: ids }, around) {
     if (options.all === ids.length > 0) throw new JettisonError('cli/usage', 'Name the builds to remove, or use "--all"');
     await using engine = await engineFor(around);
-    for (const id of await removeBuilds(engine, options.all ? undefined : ids)) around.streams.stdout.write(`${id}\n`);
+    for (const id of await removeBuilds(engine, options.all ? undefined : ids.map(readBuild))) around.streams.stdout.write(`${id}\n`);
     return 0;
   },
 });

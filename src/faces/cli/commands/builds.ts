@@ -3,7 +3,7 @@ import type { PastBuild } from '#engine/past-build-requests.ts';
 import { formatDuration } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
-import { flag, parsed, text } from '../option.ts';
+import { flag, list, parsed, text } from '../option.ts';
 import { readPlace } from '../option-values.ts';
 import { formatRows, type Fields } from '../output/rows.ts';
 import { createdAt, since } from '../output/stamp.ts';
@@ -36,12 +36,19 @@ export const buildsCommand = defineCommand({
       { short: 'n', value: 'number', initial: undefined, help: 'Show this many, the newest' },
       readPlace,
     ),
+    filter: list('filter', {
+      value: 'stringArray',
+      help: 'Show only what fits: "status=error", "ref=ID", "repository=ADDRESS", "startedAt>24h", "completedAt<2026-01-31T10:00:00Z", "duration>30s"',
+    }),
+    local: flag('local', { help: 'Show only builds of this project: of the Git working tree, else of the current folder' }),
+    noTrunc: flag('no-trunc', { help: 'Accepted, changes nothing: nothing is cut short' }),
     quiet: flag('quiet', { short: 'q', help: 'Only show build IDs' }),
   },
   arguments: [0, 0],
   async run({ options }, around) {
     await using engine = await engineFor(around);
-    const rows = (await listBuilds(engine)).slice(0, options.last).map((build) => fieldsOf(build, around.now()));
+    const builds = await listBuilds(engine, { filters: options.filter, isLocal: options.local });
+    const rows = builds.slice(0, options.last).map((build) => fieldsOf(build, around.now()));
     around.streams.stdout.write(
       options.quiet ? rows.map((row) => `${row['ID']}\n`).join('') : formatRows(rows, options.format, { titles, table }),
     );
