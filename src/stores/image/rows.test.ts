@@ -103,13 +103,13 @@ test('patterns of names: Go’s rules, and nothing slow', () => {
   assert.ok(process.cpuUsage(start).user < 500_000);
 });
 
-test('history has the newest line first, sizes where a layer was made', () => {
+test("history has the newest line first, sizes where a layer was made, Go's zero time where none is said", () => {
   withStore((_, save) => {
     const image = save('me');
     assert.deepEqual(
       historyRows(image).map((row) => [row.id, row.createdBy, row.size, row.created, row.comment]),
       [
-        [image.imageId, 'RUN two', 20, 0, 'buildkit'],
+        [image.imageId, 'RUN two', 20, Date.parse('0001-01-01T00:00:00Z'), 'buildkit'],
         ['<missing>', 'ENV A=1', 0, Date.parse('2024-02-01T00:00:00Z'), ''],
         ['<missing>', 'ADD one', 100, Date.parse('2024-01-01T00:00:00Z'), ''],
       ],
