@@ -118,7 +118,7 @@ test('builds: what each was, and the whole log of a step, also when it was cache
   const ids = rows.map((row) => row.split(' ')[3] ?? '');
   for (const id of ids.slice(1)) {
     const logs = await sandbox.succeed(['builds', 'logs', id]);
-    assert.equal([...logs.matchAll(/^#\d+ \d\.\d+ line \d+ fast$/gmu)].length, 3000);
+    assert.equal([...logs.matchAll(/^#\d+ \d+\.\d+ line \d+ fast$/gmu)].length, 3000);
   }
   // In the words of buildx.
   const listed = async (...words: string[]) =>

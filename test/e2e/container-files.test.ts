@@ -130,7 +130,7 @@ test('import takes what export gave, packed in any way, from a file, an address 
 
 test('a container that runs: its files as they are, its mounts among them for cp alone, and it stands still for a commit', async () => {
   await box.succeed(['run', '-d', '--name', 'live', 'it', 'sh', '-c', 'echo made >/app/made; ln -s /app/same /app/link; sleep 600']);
-  for (let tries = 0; (await box.succeed(['diff', 'live'])).split('\n').length < 4 && tries < 50; tries++);
+  for (let tries = 0; (await box.succeed(['diff', 'live'])).split('\n').length < 4 && tries < 1000; tries++);
   assert.equal(await box.succeed(['diff', 'live']), 'C /app\nA /app/link\nA /app/made\n');
   await box.succeed(['cp', 'live:/app/made', join(box.folder, 'made')]);
   assert.equal(readFileSync(join(box.folder, 'made'), 'utf8'), 'made\n');

@@ -80,7 +80,7 @@ zpty -r -m shell out '*--username*'
 echo completed
 zpty -d shell
 `;
-  assert.equal(await run(sandbox, ['timeout', '-s', 'KILL', '60', 'zsh', '-f', '-c', script]), 'completed\n');
+  assert.equal(await run(sandbox, ['timeout', '-s', 'KILL', '600', 'zsh', '-f', '-c', script]), 'completed\n');
 });
 
 test('without a store nothing is made by looking; what cannot be completed is silent', async () => {

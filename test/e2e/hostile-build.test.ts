@@ -278,7 +278,7 @@ const attacks: readonly Attack[] = [
         for (const lines of [['COPY --chown=hostuser:hostuser file /f'], ['USER hostuser:hostuser', 'WORKDIR /w', 'RUN id']]) {
           const done = await build(host, ['FROM accounts', ...lines]);
           // An owner that the image does not know may be a warning, and root; never the host's.
-          assert.ok(done.took < 20_000, `${done.took} ms`);
+          assert.ok(done.took < 200_000, `${done.took} ms`);
           if (lines[0]?.startsWith('USER') === true) assertOneError(done, /passwd|group|hostuser/u);
         }
       }
@@ -366,7 +366,7 @@ const attacks: readonly Attack[] = [
         'RUN id -u; id -g; ls -n /f | cut -c1-40',
       ]);
       assertBuilt(done);
-      assert.ok(done.took < 20_000, `${done.took} ms`);
+      assert.ok(done.took < 200_000, `${done.took} ms`);
       assert.deepEqual(said(done).slice(0, 2), ['700', '701']);
     },
   ],

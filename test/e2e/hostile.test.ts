@@ -277,7 +277,7 @@ for (const [what, entry] of [
       const context = place.files({ Dockerfile: `FROM evil\n${line}\n`, file: 'x' });
       const done = look(`passwd ${what} ${line}`, await place.jettison(['build', '-t', 'broken', context]));
       assertOneError(done, /passwd|daemon/u);
-      assert.ok(done.took < 10_000);
+      assert.ok(done.took < 200_000);
     }
     await assertNothingLeft(place, ['broken']);
   });

@@ -49,7 +49,7 @@ test('a step sees its limits; they count for the cache where they may change wha
   assert.match(limited, /files 1000 2000 core unlimited memory 67108864\n/u);
   assert.match(await build('--ulimit', 'core=-1', '--ulimit', 'nofile=1000:2000', '-m', '32m'), /#2 CACHED/u);
   assert.doesNotMatch(await build('--ulimit', 'nofile=1000:2001', '--ulimit', 'core=-1'), /#2 CACHED/u);
-  assert.match(await build('--cgroup-parent', '/jettison-try/below'), /files \d+ \d+ core \S+ memory \d+\n/u);
+  assert.match(await build('--cgroup-parent', `/jettison-try-${process.pid}/below`), /files \d+ \d+ core \S+ memory \d+\n/u);
   assert.deepEqual(recordsOf(sandbox), []);
 });
 
@@ -70,7 +70,7 @@ test('K6: a step that wants more memory than it may have is killed, and the erro
 });
 
 test('K1: a build that was killed leaves a cgroup; the next that runs a step removes it', async () => {
-  const { sandbox, context } = await prepared('RUN echo began; sleep 60');
+  const { sandbox, context } = await prepared('RUN echo began; sleep 1000');
   await using _ = sandbox;
   const before = new Set(leftCgroups());
   const mine = (): readonly string[] =>
@@ -97,7 +97,7 @@ test('K1: a build that was killed leaves a cgroup; the next that runs a step rem
 });
 
 test('an interrupted build removes its cgroup', async () => {
-  const { sandbox, context } = await prepared('RUN sleep 60');
+  const { sandbox, context } = await prepared('RUN sleep 1000');
   await using _ = sandbox;
   const stopped = await sandbox.jettison(['build', '-m', '64m', context], {
     onStart: (process) => {

@@ -12,7 +12,7 @@ import { inOwnNamespaces } from '#test/kit/own-namespaces.ts';
 import { openSandbox, runCommand, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
 
 const main = join(import.meta.dirname, '../../src/main.ts');
-const serving = 'mkdir /www; echo hello >/www/index.html; httpd -p 80 -h /www; trap exit TERM; sleep 60 & wait';
+const serving = 'mkdir /www; echo hello >/www/index.html; httpd -p 80 -h /www; trap exit TERM; sleep 1000 & wait';
 
 /** A way out that leads nowhere, and a device that all users may open. */
 function prepareMachine(folder: string): void {
@@ -57,17 +57,17 @@ async function openUser(sandbox: Sandbox): Promise<(path: string, ...words: read
   return typed;
 }
 
-/** What a server says, asked until it is there. */
-async function ask(host: string, port: number): Promise<string> {
-  for (let tries = 0; ; tries++) {
+/** What a server says, asked until it is there; `most`: times. */
+async function ask(host: string, port: number, most = 2000): Promise<string> {
+  for (let tries = 1; ; tries++) {
     try {
       const socket = connect({ host, port });
       socket.end('GET / HTTP/1.0\r\n\r\n');
       let text = '';
       for await (const chunk of socket) text += String(chunk);
-      if (text !== '' || tries === 50) return text;
+      if (text !== '' || tries >= most) return text;
     } catch (error) {
-      if (tries === 50) throw error;
+      if (tries >= most) throw error;
     }
     await pause(50);
   }
@@ -78,9 +78,19 @@ const namesOf = { pasta: /^(?:pasta|passt)/u, slirp4netns: /^slirp4netns/u } as 
 /** Names of programs that run, other than zombies. */
 const running = (): readonly string[] =>
   readdirSync('/proc')
-    .filter((name) => /^\d+$/u.test(name) && existsSync(`/proc/${name}/comm`))
-    .filter((id) => !/^State:\tZ/mu.test(readFileSync(`/proc/${id}/status`, 'utf8')))
-    .map((id) => readFileSync(`/proc/${id}/comm`, 'utf8').trim());
+    .filter((name) => /^\d+$/u.test(name))
+    .flatMap((id) => {
+      const status = readIfThere(`/proc/${id}/status`);
+      return /^State:\t[^Z]/mu.test(status) ? [/^Name:\t(.*)$/mu.exec(status)?.[1] ?? ''] : [];
+    });
+
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return ''; // it has ended meanwhile
+  }
+}
 
 inOwnNamespaces(
   import.meta.filename,
@@ -110,7 +120,7 @@ inOwnNamespaces(
           assert.match(second.stderr, /Bind for 127\.0\.0\.1:8080 failed: port is already allocated/u);
           await succeed('rm', '-f', 'web');
           assert.ok(!running().some((name) => namesOf[program].test(name)), running().join());
-          await assert.rejects(ask('127.0.0.1', 8080));
+          await assert.rejects(ask('127.0.0.1', 8080, 10));
         });
       }
       await context.test('with neither, -p is refused with what to install', async () => {

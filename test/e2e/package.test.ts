@@ -87,7 +87,7 @@ test('the installed command builds, runs, pushes, pulls, saves and loads', async
   await run(sandbox, 'build', '-t', name, context);
   assert.equal(await run(sandbox, 'run', '--rm', name), '700\n');
   const untended = join(sandbox.store, 'snapshots', tendMark);
-  for (let tries = 0; tries < 100 && existsSync(untended); tries++) await new Promise((resolve) => setTimeout(resolve, 100));
+  for (let tries = 0; tries < 3000 && existsSync(untended); tries++) await new Promise((resolve) => setTimeout(resolve, 100));
   assert.ok(!existsSync(untended), 'the caretaker came');
   await run(sandbox, 'push', name);
   const archive = join(sandbox.folder, 'counted.tar');
@@ -375,13 +375,15 @@ function chunkFolder(home: string): string {
   return join(compiled, readdirSync(compiled).find((name) => name.startsWith('chunks-')) ?? '');
 }
 
-/** The fastest of five, in milliseconds. */
-async function fastest(one: () => Promise<Finished>): Promise<number> {
+/** What a command takes of the processor, the least of five, in milliseconds: what else the machine does is no fault of it. */
+async function leastWork(command: string, words: readonly string[], around: Readonly<Record<string, string>>): Promise<number> {
   let least = Infinity;
   for (let times = 0; times < 5; times++) {
-    const done = await one();
-    assert.equal(done.status, 0, done.stderr);
-    least = Math.min(least, done.took);
+    const timed = ['-c', 'TIMEFORMAT="%U %S"; time "$@" 2>&1', 'bash', command, ...words];
+    const done = await runCommand('bash', timed, { cwd: folder, environment: { ...environment, ...around } });
+    assert.equal(done.status, 0, done.stdout);
+    const [user = 0, system = 0] = done.stderr.trim().split(' ').map(Number);
+    least = Math.min(least, (user + system) * 1000);
   }
   return least;
 }
@@ -391,12 +393,13 @@ test('starting is quick', async (context: TestContext) => {
   await sandbox.base('busybox');
   const folderOf = sandbox.files({ Dockerfile: 'FROM busybox\nCOPY a /\nRUN cat a\n', a: 'a' });
   await run(sandbox, 'build', '-t', 'quick', folderOf);
-  const node = await fastest(async () => await runCommand(process.execPath, ['-e', '0']));
-  const version = await fastest(async () => await call(sandbox, '--version'));
-  const rebuild = await fastest(async () => await call(sandbox, 'build', '-t', 'quick', folderOf));
+  const node = await leastWork(process.execPath, ['-e', '0'], {});
+  const version = await leastWork(installed, ['--version'], sandbox.environment);
+  const rebuild = await leastWork(installed, ['build', '-t', 'quick', folderOf], sandbox.environment);
   context.diagnostic(
     `node ${node.toFixed(0)} ms, --version ${version.toFixed(0)} ms, build where nothing changed ${rebuild.toFixed(0)} ms`,
   );
+  assert.ok(node > 0 && version > 0 && rebuild > version);
   assert.ok(version < node * 4 + 50, `--version took ${version} ms, node alone ${node} ms`);
   assert.ok(rebuild < node * 8 + 100, `a build where nothing changed took ${rebuild} ms, node alone ${node} ms`);
 });

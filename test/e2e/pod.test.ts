@@ -147,7 +147,7 @@ test('a build that is killed in a container leaves nothing running, and the next
       ${node} build --progress=plain /data/context > /data/log 2>&1 &
       until grep -q ' there' /data/log; do sleep 0.1; done
       kill -9 $(grep -l "$victim" /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3 | grep -v "^$$\\$")
-      n=0; while [ $n -lt 50 ] && grep -q '^sleep.4242' /proc/[0-9]*/cmdline 2>/dev/null; do sleep 0.1; n=$((n+1)); done
+      n=0; while [ $n -lt 3000 ] && grep -q '^sleep.4242' /proc/[0-9]*/cmdline 2>/dev/null; do sleep 0.1; n=$((n+1)); done
       if grep -q '^sleep.4242' /proc/[0-9]*/cmdline 2>/dev/null; then echo "after $victim: left"; else echo "after $victim: none"; fi
       rm /data/log
     done

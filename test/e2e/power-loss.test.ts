@@ -43,7 +43,7 @@ async function openWorld(): Promise<World> {
     holder = undefined;
   };
   const endAll = async (): Promise<void> => {
-    for (let round = 0; round < 100; round++) {
+    for (let round = 0; round < 2000; round++) {
       const left = usersOf(disk.folder).filter((id) => id !== holder?.pid);
       if (left.length === 0) return;
       for (const id of left) process.kill(id, 'SIGKILL');
@@ -97,7 +97,8 @@ function readIfThere(file: string): string {
 }
 
 async function tended({ store }: World): Promise<void> {
-  for (let round = 0; round < 200 && (usersOf(store).length > 0 || existsSync(join(store, 'snapshots/untended'))); round++) await sleep(50);
+  for (let round = 0; round < 6000 && (usersOf(store).length > 0 || existsSync(join(store, 'snapshots/untended'))); round++)
+    await sleep(50);
   assert.equal(existsSync(join(store, 'snapshots/untended')), false);
 }
 

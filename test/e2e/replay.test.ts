@@ -94,7 +94,7 @@ test('a command that hangs is ended, what one leaves running too', async () => {
   const pids = join(sandbox.folder, 'pids');
   const text = `\`\`\`console\n$ sleep 1000 & echo $! >${pids}\n$ echo $$ >>${pids}; sleep 1000\n$ echo on\non\n\`\`\`\n`;
   const folder = sandbox.files({ 'slow.md': text }, 'tutorials');
-  const done = await sandbox.jettison(['replay', '-f', '--timeout', '1s', join(folder, 'slow.md')]);
+  const done = await sandbox.jettison(['replay', '-f', '--timeout', '10s', join(folder, 'slow.md')]);
   assert.equal(done.status, 1);
   assert.match(done.stdout, /^TOOK TOO LONG/mu);
   assert.match(done.stdout, /^same .*echo on$/mu);

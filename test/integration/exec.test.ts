@@ -559,7 +559,8 @@ async function container(
     env: { ...process.env, NODE_DEBUG: '' },
   });
   const heard = { out: '', err: '' };
-  child.stdin.end('from stdin\n');
+  // What is typed before a terminal is raw comes out otherwise: an end of file as a NUL, which is echoed.
+  if (!('onTerminal' in request)) child.stdin.end('from stdin\n');
   child.stdout.on('data', (bytes: Buffer) => during(child, (heard.out += bytes.toString())));
   child.stderr.on('data', (bytes: Buffer) => (heard.err += bytes.toString()));
   const code = await new Promise((resolve) => child.once('close', resolve));

@@ -11,4 +11,8 @@ test('what a terminal had last is found in the log of errors, and nothing of the
   const long = 'x'.repeat(255);
   assert.equal(terminalRest(`${long}\n${long}\nend\n`), `${long}${long}end`);
   assert.equal(terminalRest(`{ "a": 1 }\r\n\n`), '{ "a": 1 }\r\n');
+  // Read in two, behind a line and within one; a piece that ends between the two halves of a line break.
+  assert.equal(terminalRest('24 80\r\n\nxterm\r\n\n'), '24 80\r\nxterm\r\n');
+  assert.equal(terminalRest('24 \n80\r\n\n'), '24 80\r\n');
+  assert.equal(terminalRest(`${'x'.repeat(254)}\r\n\nend\r\n\n`), `${'x'.repeat(254)}\r\nend\r\n`);
 });
