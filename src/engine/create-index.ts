@@ -9,7 +9,8 @@ import { isIndexType, mediaTypes } from '#formats/oci/media-types.ts';
 import { normalPlatform, platformRank, printPlatform, type Platform } from '#formats/oci/platform.ts';
 import { nameOf, parseReference, printReference, withDefaultTag, type Reference } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
-import { assembleIndex, type TypedDocument } from '#execution/exporter/assemble-index.ts';
+import type { TypedDocument } from '#execution/exporter/assemble-index.ts';
+import { indexAsImagetools } from '#execution/exporter/index-forms.ts';
 import { fetchBlob } from '#stores/transfer/fetch-blob.ts';
 import { pushBlob } from '#stores/transfer/push.ts';
 import type { AnnotationRequest } from './build-requests.ts';
@@ -38,7 +39,7 @@ export async function createIndex(
   const manifests = forPlatforms(await flatten(engine, tops, signal), wanted);
   if (manifests.length === 0) throw badSource(texts.join(' '), 'it has no image for these platforms', 'See "imagetools inspect"');
   const copied = request.annotations.length === 0 && wanted.length === 0 ? copyOf(tops, request.preferIndex) : undefined;
-  const top = copied ?? assembleIndex(annotated(manifests, request.annotations), formOf(tops, request.annotations));
+  const top = copied ?? indexAsImagetools(annotated(manifests, request.annotations), formOf(tops, request.annotations));
   if (request.dryRun) return top;
   for (const target of targets) await publish(engine, { target, manifests, top }, report, signal);
   return top;
@@ -103,7 +104,7 @@ async function withPlatform(engine: Engine, reference: Reference, descriptor: De
   if (descriptor.platform !== undefined) return descriptor;
   const { document } = await findDocument(engine, reference, signal, descriptor);
   const platform = document.kind === 'manifest' ? await platformOf(engine, reference, document.manifest, signal) : undefined;
-  return platform === undefined ? descriptor : { ...descriptor, platform };
+  return platform === undefined ? descriptor : { ...descriptor, platform: normalPlatform(platform) };
 }
 
 /** Those for one of the platforms, and what is said about them. */
@@ -126,7 +127,7 @@ function annotated(manifests: readonly SourceManifest[], annotations: readonly A
   return manifests.map(({ descriptor }) => {
     const { platform } = descriptor;
     const own = asked.filter((one) => one.platform === undefined || (platform && isSame(platform, one.platform)));
-    if (own.length === 0 || attestedBy(descriptor) !== undefined) return descriptor;
+    if (own.length === 0) return descriptor;
     const added = Object.fromEntries(own.map(({ key, value }) => [key, value]));
     return { ...descriptor, annotations: { ...descriptor.annotations, ...added } };
   });

@@ -48,7 +48,7 @@ async function readBlob(
   return engine.content.read(descriptor.digest, limit);
 }
 
-/** What a manifest's config says that it is for; undefined for what is no image. */
+/** What a manifest's config says that it is for, in its own words; undefined for what is no image. */
 export async function platformOf(
   engine: Engine,
   reference: Reference,
@@ -59,12 +59,12 @@ export async function platformOf(
   const bytes = await readBlob(engine, reference, { descriptor: manifest.config, limit: configLimit }, signal);
   const { os, architecture, variant, ...rest } = decodeImageConfig(bytes, printReference(reference));
   const version = rest['os.version'];
-  return normalPlatform({
+  return {
     os,
     architecture,
     ...(variant === undefined ? {} : { variant }),
     ...(typeof version === 'string' && version !== '' ? { 'os.version': version } : {}),
-  });
+  };
 }
 
 /** Configs, provenance and SBOM. Of a single image each is itself; of several each is by platform. Throws `registry/...`, `engine/bad-statement`. */

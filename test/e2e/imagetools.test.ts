@@ -62,6 +62,12 @@ test('imagetools: an index of images, appended to, filtered, annotated, copied t
     `${name}:both`,
   );
   const shown = JSON.parse(dry) as Index;
+  // As buildx has it, down to the last byte.
+  const entry = both.manifests[1];
+  assert.equal(
+    dry,
+    `{\n  "schemaVersion": 2,\n  "mediaType": "${ociIndex}",\n  "manifests": [\n    {\n      "mediaType": "${ociManifest}",\n      "digest": "${entry?.digest}",\n      "size": ${entry?.size},\n      "annotations": {\n        "c": "d"\n      },\n      "platform": {\n        "architecture": "arm64",\n        "os": "linux"\n      }\n    }\n  ],\n  "annotations": {\n    "a": "b"\n  }\n}\n`,
+  );
   assert.deepEqual([architecturesOf(shown), shown.annotations, shown.manifests[0]?.annotations], [['arm64'], { a: 'b' }, { c: 'd' }]);
   const [first] = both.manifests;
   const descriptor = JSON.stringify({ ...first, platform: { ...first?.platform, variant: 'v3' }, annotations: { e: 'f' } });
@@ -124,8 +130,25 @@ test('manifest: a list is begun, amended, annotated, pushed and removed as docke
   assert.deepEqual(await rawIndex(sandbox, list), local);
   assert.equal(digest, `${digestOf(await sandbox.succeed(['imagetools', 'inspect', '--raw', list]))}\n`);
   assert.match((await sandbox.jettison(['manifest', 'rm', list])).stderr, /No such manifest/u);
-  const verbose = JSON.parse(await sandbox.succeed(['manifest', 'inspect', '-v', `${name}:amd64`])) as { readonly Ref: string };
+  type Described = { readonly Ref: string; readonly Descriptor: Entry; readonly Raw: string; readonly OCIManifest: object };
+  const verbose = JSON.parse(await sandbox.succeed(['manifest', 'inspect', '-v', `${name}:amd64`])) as Described;
   assert.equal(verbose.Ref, `${name}:amd64`);
+  assert.deepEqual(Object.keys(verbose), ['Ref', 'Descriptor', 'Raw', 'OCIManifest']);
+  assert.equal(verbose.Descriptor.platform?.architecture, 'amd64');
+  assert.equal(digestOf(Buffer.from(verbose.Raw, 'base64').toString()), verbose.Descriptor.digest);
+  // Of an index in its registry, and of a list here: each manifest.
+  const inIndex = JSON.parse(await sandbox.succeed(['manifest', 'inspect', '-v', list])) as readonly Described[];
+  assert.deepEqual(
+    inIndex.map(({ Ref, Descriptor }) => [Ref, Descriptor.platform]),
+    local.manifests.map(({ digest: own, platform }) => [`${list}@${own}`, platform]),
+  );
+  await sandbox.succeed(['manifest', 'create', list, `${name}:arm64`]);
+  const inList = JSON.parse(await sandbox.succeed(['manifest', 'inspect', '-v', list])) as readonly Described[];
+  assert.deepEqual(
+    inList.map(({ Ref, Descriptor }) => [Ref, Descriptor.platform?.architecture]),
+    [[`${name}:arm64`, 'arm64']],
+  );
+  assert.match((await sandbox.jettison(['manifest', 'inspect', list, `${name}:amd64`])).stderr, /does not exist in/u);
 });
 
 /** Puts bytes into a repository as they are. */

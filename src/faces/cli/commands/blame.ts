@@ -6,7 +6,7 @@ import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { choice, flag, text } from '../option.ts';
 import { blameFiles, blamePath, blameSums } from '../output/blame.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { openTransferScreen } from '../output/transfers.ts';
 
 export const blameCommand = defineCommand({

@@ -6,7 +6,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { codeFrame, linesOf, type Span } from '#ground/base/span.ts';
 import type { Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { harmless } from '../output/text.ts';
 import type { BuildCall } from './build-call-option.ts';
 

@@ -5,7 +5,7 @@ import { formatDuration, formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { text } from '../option.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { isoSeconds } from '../output/stamp.ts';
 import { formatTable } from '../output/table.ts';
 import { compileTemplate, unescapeFormat } from '../output/template.ts';

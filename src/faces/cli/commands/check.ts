@@ -4,7 +4,7 @@ import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { payloadText, plainCopiesText } from '../output/payload.ts';
 import { openTransferScreen } from '../output/transfers.ts';
 

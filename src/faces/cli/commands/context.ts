@@ -2,7 +2,7 @@
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { flag, text } from '../option.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { formatRows } from '../output/rows.ts';
 import { compileTemplate, unescapeFormat } from '../output/template.ts';
 

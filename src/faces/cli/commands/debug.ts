@@ -10,7 +10,7 @@ import { defineCommand, type Surroundings } from '../command.ts';
 import { usualDetachKeys } from '../detach-keys.ts';
 import { engineFor } from '../engine.ts';
 import { flag, list, text } from '../option.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { harmless } from '../output/text.ts';
 import { openTransferScreen } from '../output/transfers.ts';
 import { shownWords } from '../output/failed-step.ts';

@@ -5,7 +5,7 @@ import { ellipsis, formatSize } from '#ground/base/human.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { formatRows, type Fields } from '../output/rows.ts';
 import { createdAt, shortId, since } from '../output/stamp.ts';
 import { formatTable } from '../output/table.ts';

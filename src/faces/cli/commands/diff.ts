@@ -3,7 +3,7 @@ import { diffDocument } from '#faces/documents/make-diff.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag } from '../option.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { openTransferScreen } from '../output/transfers.ts';
 import { harmless } from '../output/text.ts';
 

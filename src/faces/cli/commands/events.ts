@@ -5,7 +5,7 @@ import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { list, text } from '../option.ts';
 import { untilInterrupted } from '../until-interrupted.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { compileTemplate, unescapeFormat } from '../output/template.ts';
 import { harmless } from '../output/text.ts';
 

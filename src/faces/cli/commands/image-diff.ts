@@ -4,7 +4,7 @@ import type { FileChange } from '#engine/container-diff.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { choice } from '../option.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { openTransferScreen } from '../output/transfers.ts';
 import { changeLines } from './diff.ts';
 

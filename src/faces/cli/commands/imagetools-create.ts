@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createIndex } from '#engine/create-index.ts';
-import { parseJson } from '#ground/base/decode.ts';
 import { JettisonError, messageOf } from '#ground/base/errors.ts';
 import { builderOption, checkBuilderOption } from './builder-option.ts';
 import { defineCommand } from '../command.ts';
@@ -61,7 +60,7 @@ export const createImageCommand = defineCommand({
       using screen = ['none', 'quiet'].includes(options.progress) ? silentTransferScreen() : openTransferScreen(stderr, around);
       return await createIndex(engine, request, screen.report, signal);
     })();
-    if (dryRun) stdout.write(`${indented(made.bytes)}\n`);
+    if (dryRun) stdout.write(`${new TextDecoder().decode(made.bytes)}\n`);
     else stderr.write(tags.map((tag) => `pushed ${made.digest} to ${tag}\n`).join(''));
     return 0;
   },
@@ -83,9 +82,4 @@ function readSourceFile(path: string): string {
     throw new JettisonError('cli/cannot-read', `Cannot read the source "${path}": ${messageOf(error)}`, { cause: error });
   }
   throw new JettisonError('cli/bad-value', `The source "${path}" is longer than 1 MiB`);
-}
-
-function indented(bytes: Uint8Array): string {
-  const value = parseJson(bytes, { what: 'the index', code: 'cli/bad-value', limit: bytes.length });
-  return JSON.stringify(value, undefined, 2);
 }

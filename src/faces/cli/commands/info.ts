@@ -5,7 +5,7 @@ import { formatMemory } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { text } from '../option.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { compileTemplate, unescapeFormat } from '../output/template.ts';
 
 export const infoCommand = defineCommand({

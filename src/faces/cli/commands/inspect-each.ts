@@ -3,7 +3,7 @@ import type { Engine } from '#engine/open.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import type { Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { compileTemplate, unescapeFormat } from '../output/template.ts';
 import { forReader } from '../output/text.ts';
 import { forEachName } from './for-each-name.ts';

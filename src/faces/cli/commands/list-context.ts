@@ -6,7 +6,7 @@ import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, text } from '../option.ts';
 import { contextFiles, contextReason, contextSummary } from '../output/context.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { asBuild, questionOptions } from './build-question.ts';
 import { notBuiltOptions, requestOf } from './build-request.ts';
 import { readRetries } from './retry-options.ts';

@@ -1,12 +1,21 @@
 /** Docker's `manifest` commands: lists of manifests that are in registries. */
-import { annotateList, createList, listDocument, listedManifest, pushList, removeLists } from '#engine/manifest-lists.ts';
+import {
+  annotateList,
+  createList,
+  describeListed,
+  describeManifests,
+  listDocument,
+  pushList,
+  removeLists,
+  type DescribedManifest,
+} from '#engine/manifest-lists.ts';
 import { lookUpDocument } from '#engine/remote-documents.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
-import type { Descriptor } from '#formats/oci/descriptor.ts';
+import { mediaTypes } from '#formats/oci/media-types.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, list, text } from '../option.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { openTransferScreen } from '../output/transfers.ts';
 
 export const createListCommand = defineCommand({
@@ -60,19 +69,27 @@ export const inspectListCommand = defineCommand({
   arguments: [1, 2],
   async run({ options, arguments: [first = '', second] }, around, signal) {
     await using engine = await engineFor(around);
-    const show = (value: Json): void => void around.streams.stdout.write(`${goJson(value, 3)}\n`);
-    const listed = second === undefined ? undefined : listedManifest(engine, first, second);
-    const local = second === undefined ? listDocument(engine, first) : undefined;
-    if (local !== undefined) {
-      show(jsonOf(local.bytes));
+    const show = (value: Json, indent: number | '\t'): number => {
+      around.streams.stdout.write(`${goJson(value, indent)}\n`);
       return 0;
+    };
+    if (second !== undefined) {
+      const listed = await describeListed(engine, first, second, signal);
+      return show(options.verbose ? described(listed) : jsonOf(listed.bytes), '\t');
     }
-    const found = await lookUpDocument(engine, second ?? first, signal);
-    const document = jsonOf(found.bytes);
-    show(options.verbose ? { Ref: found.name, Descriptor: describe(listed ?? found.descriptor), Document: document } : document);
-    return 0;
+    if (options.verbose) {
+      const found = await describeManifests(engine, first, signal);
+      return show('bytes' in found ? described(found) : found.map(described), '\t');
+    }
+    const local = listDocument(engine, first);
+    if (local !== undefined) return show(jsonOf(local.bytes), listIndent);
+    const { bytes, entries } = await lookUpDocument(engine, first, signal);
+    return show(jsonOf(bytes), entries === undefined ? '\t' : listIndent);
   },
 });
+
+/** Docker has spaces in lists and a tab in manifests. */
+const listIndent = 3;
 
 export const pushListCommand = defineCommand({
   name: 'manifest push',
@@ -109,11 +126,8 @@ function jsonOf(bytes: Uint8Array): Json {
   return JSON.parse(new TextDecoder().decode(bytes));
 }
 
-function describe({ mediaType, digest, size, platform }: Descriptor): Json {
-  return {
-    mediaType,
-    digest,
-    size,
-    ...(platform === undefined ? {} : { platform: jsonOf(new TextEncoder().encode(JSON.stringify(platform))) }),
-  };
+/** A manifest with all that docker says of it: the document as it is (`Raw`), and as what it is read. */
+function described({ reference, mediaType, descriptor, bytes }: DescribedManifest): Json {
+  const kind = mediaType === mediaTypes.dockerManifest ? 'SchemaV2Manifest' : 'OCIManifest';
+  return { Ref: reference, Descriptor: descriptor, Raw: Buffer.from(bytes).toString('base64'), [kind]: jsonOf(bytes) };
 }

@@ -5,7 +5,7 @@ import { formatDuration, formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { choice } from '../option.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { formatTable } from '../output/table.ts';
 import { harmless } from '../output/text.ts';
 import { unbuiltLines } from '../output/unbuilt.ts';

@@ -3,7 +3,7 @@ import { sbomOf } from '#engine/sbom.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { choice, text } from '../option.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { formatTable } from '../output/table.ts';
 import { harmless } from '../output/text.ts';
 import { openTransferScreen } from '../output/transfers.ts';

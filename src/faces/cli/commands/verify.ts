@@ -13,7 +13,7 @@ import type { LayerDifference } from '#execution/worker/contract.ts';
 import { defineCommand, type Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, type Option, type ValuesOf } from '../option.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { harmless } from '../output/text.ts';
 import { buildOptions, notBuiltOptions, requestOf, type BuildOptions } from './build-request.ts';
 import { requestOfWords } from './build-words.ts';

@@ -2,7 +2,7 @@ import { versionInfo } from '#engine/info.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import { defineCommand } from '../command.ts';
 import { text } from '../option.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { compileTemplate, unescapeFormat } from '../output/template.ts';
 
 export const versionCommand = defineCommand({

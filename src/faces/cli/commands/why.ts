@@ -7,7 +7,7 @@ import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { flag, parsed, text } from '../option.ts';
 import { readPlace } from '../option-values.ts';
-import { goJson } from '../output/go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { harmless } from '../output/text.ts';
 import { changeText, rootLine, stepText } from '../output/why.ts';
 

@@ -1,7 +1,7 @@
 /** Rows of `images`, `history` and `ps` in whatever format was asked for: the table, `table TEMPLATE`, `json`, a template for each row. */
 import type { Json } from '#ground/base/canonical-json.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { goJson } from './go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { formatTable } from './table.ts';
 import { compileTemplate, fieldsOf, unescapeFormat } from './template.ts';
 

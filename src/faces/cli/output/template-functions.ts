@@ -1,7 +1,7 @@
 /** The functions that templates may call (those of Go's text/template and of the docker CLI), and how Go prints and judges values. */
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
-import { goJson } from './go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { printFormat } from './template-printf.ts';
 
 type Arguments = readonly Json[];

@@ -1,6 +1,6 @@
 /** Go's `printf` for the values that templates have: https://pkg.go.dev/fmt. */
 import type { Json } from '#ground/base/canonical-json.ts';
-import { goJson } from './go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 
 type Verb = { readonly flags: string; readonly width: number; readonly precision: number | undefined; readonly letter: string };
 

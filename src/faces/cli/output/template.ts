@@ -2,7 +2,7 @@
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import { badCall, callFunction, isTrue, nullText, printValue } from './template-functions.ts';
-import { goJson } from './go-json.ts';
+import { goJson } from '#ground/base/go-json.ts';
 import { parseTemplate, type Node, type Operand, type Pipe } from './template-syntax.ts';
 
 export type Template = (value: Json) => string;
