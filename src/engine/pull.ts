@@ -1,12 +1,25 @@
 /** `jettison pull` */
 import type { Report } from '#formats/progress/event.ts';
-import { familiarReference, parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { familiarReference, nameOf, parseReference, printReference, withDefaultTag, type Reference } from '#formats/oci/reference.ts';
 import { fetchImage } from './fetch-image.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import { noteImage } from './note-events.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { PulledImage, PullRequest } from './image-requests.ts';
+
+/** A name for each tag that the repository of `text` has, in its registry's order. Throws `registry/...`, `engine/no-tags`. */
+export async function findTags(engine: Engine, text: string, report: Report, signal: AbortSignal): Promise<readonly Reference[]> {
+  using _ = engine.waits.toldTo(report);
+  const reference = parseReference(text);
+  const client = await engine.registry();
+  const tags = await client.listTags(reference, signal);
+  if (tags.length > 0) return tags.map((tag) => ({ ...reference, tag }));
+  throw new JettisonError('engine/no-tags', `"${nameOf(reference)}" has no tags`, {
+    hint: 'Check the name; what has no tag is pulled by its digest: NAME@sha256:...',
+  });
+}
 
 /**
  * Brings an image and unpacks it. Of an index the image for one platform; the index itself stays with it where nothing else is left out, or all is asked

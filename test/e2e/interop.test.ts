@@ -223,3 +223,36 @@ test('a second push uploads nothing; a push to another repository mounts', async
   );
   assert.equal(one, two);
 });
+
+test('pull --all-tags brings what the registry lists, each tag in the words of docker', async () => {
+  await using registry = await startDockerRegistry();
+  const name = `${registry.host}/team/app`;
+  await using maker = await openSandbox();
+  const context = maker.files({ Dockerfile: 'FROM scratch\nARG FILE\nCOPY $FILE /\n', one: '1', two: '2' });
+  for (const file of ['one', 'two']) {
+    await maker.succeed(['build', '-q', '--build-arg', `FILE=${file}`, '-t', `${name}:${file}`, context]);
+    await maker.succeed(['push', '-q', `${name}:${file}`]);
+  }
+  await skopeo('copy', '-q', '--src-tls-verify=false', '--dest-tls-verify=false', `docker://${name}:one`, `docker://${name}:again`);
+  const listed = (await (await fetch(`http://${registry.host}/v2/team/app/tags/list`)).json()) as { readonly tags: readonly string[] };
+  assert.deepEqual(listed.tags.toSorted(), ['again', 'one', 'two']);
+
+  await using sandbox = await openSandbox();
+  const said = await sandbox.succeed(['pull', '-a', name]);
+  const each = listed.tags.map((tag) => `${tag}: Pulling from team/app\n(?:[0-9a-f]{12}: [A-Z][a-z ]+\n)*Digest: sha256:[0-9a-f]{64}\n`);
+  assert.match(said, new RegExp(`^${each.join('')}Status: Downloaded newer image for ${name}\n${name}\n$`, 'u'));
+  const ids = async (from: Sandbox, tag: string): Promise<string> =>
+    (await from.succeed(['images', '-q', '--no-trunc', `${name}:${tag}`])).trim();
+  for (const [tag, same] of [
+    ['one', 'one'],
+    ['two', 'two'],
+    ['again', 'one'],
+  ] as const) {
+    assert.equal(await ids(sandbox, tag), await ids(maker, same));
+  }
+  assert.match(await sandbox.succeed(['pull', '--all-tags', name]), new RegExp(`Status: Image is up to date for ${name}\n`, 'u'));
+  assert.equal(await sandbox.succeed(['pull', '-qa', name]), `${name}\n`);
+  const refused = await sandbox.jettison(['pull', '-a', `${name}:one`]);
+  assert.deepEqual([refused.status, refused.stderr.split('\n')[0]], [1, "ERROR: tag can't be used with --all-tags/-a"]);
+  assert.match((await sandbox.jettison(['pull', '-a', `${registry.host}/none`])).stderr, /404 Not Found to GET \/v2\/none\/tags\/list/u);
+});

@@ -57,7 +57,6 @@ const instead: ReadonlyMap<string, string> = new Map([
     'Steps run with what "jettison info" lists: "--allow security.insecure" and "RUN --security=insecure" give a step all rights',
   ],
   ['insecure', 'Registries of this machine are spoken to without it; for others see "registries" in ~/.config/jettison/config.json'],
-  ['pull all-tags', 'Name each tag: "jettison pull NAME:TAG"'],
   ['attachable', 'Leave it out: every network can be attached to'],
   ['aux-address', 'Leave a part of the subnet free with "--ip-range"'],
   ['config-from', 'It is for networks of a swarm: name "--subnet", "--gateway" and "--ip-range" themselves'],

@@ -11,6 +11,7 @@ import { pullEndpoints, pushEndpoint, type Endpoint, type RegistryConfig } from 
 import type { FindCredential } from './credentials.ts';
 import { registryError, damagedHint } from './errors.ts';
 import { createSpeaker, type Speaker } from './http/speaker.ts';
+import { listTags } from './tags.ts';
 import { createTransport, expectStatus, refuseEncoding, type OnWait, type TransportTiming } from './transport.ts';
 import { hasBlob, mountBlob, uploadBlob, uploadGrowingBlob, type BlobUpload, type GrowingUpload } from './upload.ts';
 
@@ -59,6 +60,8 @@ export type RegistryClient = Disposable & {
     artifactType: string,
     signal: AbortSignal,
   ): Promise<readonly Descriptor[] | undefined>;
+  /** All tags of a repository. */
+  listTags(reference: Pick<Reference, 'registry' | 'repository'>, signal: AbortSignal): Promise<readonly string[]>;
   /** Writes a manifest or index under the reference's tag (or its digest). */
   putManifest(
     reference: Reference,
@@ -125,6 +128,10 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
         async () => await listReferrers(speaker, pushTo(reference), { reference, subject, artifactType }, signal),
         signal,
       ),
+    listTags: async ({ registry, repository }, signal) => {
+      const list = async (endpoint: Endpoint) => await listTags(speaker, endpoint, repositoryAt(endpoint, repository), signal);
+      return await fromAny(speaker, config, { registry, repository, tag: undefined, digest: undefined }, list, signal);
+    },
     putManifest: async (reference, manifest, signal) =>
       await transport.persist(
         async () => await putManifest(speaker, pushTo(reference), withDefaultTag(reference), manifest, signal),
