@@ -25,6 +25,12 @@ export type SystemInfo = {
   readonly cpus: number;
   readonly memory: number;
   readonly hostname: string;
+  /** Does the machine hand on packets of IPv4? */
+  readonly forwards: boolean;
+  /** Those that the configuration names; addresses of mirrors in the order in which they are asked. */
+  readonly registries: readonly { readonly host: string; readonly mirrors: readonly string[]; readonly secure: boolean }[];
+  /** Of the environment, without passwords; '' for none. */
+  readonly proxies: { readonly http: string; readonly https: string; readonly none: string };
   /** Milliseconds since the epoch. */
   readonly now: number;
 };

@@ -33,6 +33,17 @@ export function systemInfo(engine: Engine): SystemInfo {
     cpus: availableParallelism(),
     memory: totalmem(),
     hostname: hostname(),
+    forwards: readText('/proc/sys/net/ipv4/ip_forward').trim() === '1',
+    registries: [...engine.config.registries].map(([host, settings]) => ({
+      host,
+      mirrors: settings.mirrors.map((one) => `${one.plainHttp ? 'http' : 'https'}://${one.host}/${one.prefix}`),
+      secure: settings.plainHttp !== true,
+    })),
+    proxies: {
+      http: withoutPassword(variable(engine.environment, 'HTTP_PROXY')),
+      https: withoutPassword(variable(engine.environment, 'HTTPS_PROXY')),
+      none: variable(engine.environment, 'NO_PROXY'),
+    },
     now: engine.now(),
   };
 }
@@ -47,13 +58,27 @@ function installedRuntimes(path = ''): SystemInfo['runtimes'] {
 
 /** As os-release(5) has it: `Debian GNU/Linux 12 (bookworm)`. */
 function systemName(): string {
+  return /^PRETTY_NAME=(["']?)(.*)\1$/mu.exec(readText('/etc/os-release'))?.[2] ?? 'Linux';
+}
+
+/** '' where it cannot be read. */
+function readText(path: string): string {
   try {
-    const text = readFileSync('/etc/os-release', 'utf8');
-    return /^PRETTY_NAME=(["']?)(.*)\1$/mu.exec(text)?.[2] ?? 'Linux';
+    return readFileSync(path, 'utf8');
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
-    return 'Linux';
+    return '';
   }
+}
+
+/** Either spelling, as curl and Go read them. */
+function variable(environment: Engine['environment'], name: string): string {
+  return environment[name] || environment[name.toLowerCase()] || '';
+}
+
+/** Docker's mask, for what stands in front of the host. */
+function withoutPassword(proxy: string): string {
+  return proxy.replace(/^([a-z]+:\/\/)?[^/]*@/iu, '$1xxxxx:xxxxx@');
 }
 
 /** Of each platform whose programs run here, the emulator, if there is one. */

@@ -140,6 +140,26 @@ test('inspect, version, info and system df answer the templates that scripts hav
     /^linux \w+ \d+ inactive 0$/u,
   );
   assert.match(
+    await ask(
+      'info',
+      '{{.IndexServerAddress}} {{json .RegistryConfig.Mirrors}} {{.RegistryConfig.InsecureRegistryCIDRs}} {{.IPv4Forwarding}}',
+    ),
+    /^https:\/\/index\.docker\.io\/v1\/ null \[::1\/128 127\.0\.0\.0\/8\] (?:true|false)$/u,
+  );
+  const proxied = await sandbox.jettison(['info', '-f', '{{.HttpProxy}} {{.HttpsProxy}} {{.NoProxy}}'], {
+    environment: { HTTP_PROXY: 'http://me:pass@proxy:3128', HTTPS_PROXY: '', https_proxy: 'proxy:3129', NO_PROXY: 'localhost' },
+  });
+  assert.equal(proxied.stdout, 'http://xxxxx:xxxxx@proxy:3128 proxy:3129 localhost\n');
+  const version = JSON.parse(await ask('version', 'json')) as { readonly Client: object; readonly Server: object };
+  const [client, server] = [Object.keys(version.Client), Object.keys(version.Server)];
+  const words = 'Version ApiVersion DefaultAPIVersion GitCommit GoVersion Os Arch BuildTime Context';
+  assert.equal(client.slice(1, -1).join(' '), words);
+  assert.equal(
+    server.join(' '),
+    'Platform Components Version ApiVersion MinAPIVersion GitCommit GoVersion Os Arch KernelVersion Experimental BuildTime',
+  );
+  assert.equal(await ask('version', '{{.Client.Platform.Name}} {{.Server.Platform.Name}}'), 'jettison jettison');
+  assert.match(
     await sandbox.succeed(['info']),
     /^Client: jettison\n[^]*\nServer:\n Containers: 0\n {2}Running: 0\n[^]*\n Total Memory: [\d.]+GiB\n/u,
   );

@@ -3,6 +3,7 @@
  * Go's structs (OCI image-spec, specs-go/v1; distribution, manifest/manifestlist), annotations sorted, nothing that is empty. What those do not know comes last.
  */
 import type { Json } from '#ground/base/canonical-json.ts';
+import { fromText } from '#ground/base/byte-string.ts';
 import { digestOf } from '#ground/base/digest.ts';
 import { goJson } from '#ground/base/go-json.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
@@ -58,5 +59,5 @@ function isEmpty(value: Json | undefined): boolean {
 function sorted(annotations: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> | undefined {
   const entries = Object.entries(annotations);
   if (entries.length === 0) return undefined;
-  return Object.fromEntries(entries.toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
+  return Object.fromEntries(entries.toSorted(([one], [other]) => (fromText(one) < fromText(other) ? -1 : 1)));
 }

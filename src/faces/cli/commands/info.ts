@@ -39,6 +39,7 @@ function fieldsOf(info: SystemInfo, isDebug: boolean): Json {
     Driver: 'overlay',
     DriverStatus: [],
     Plugins: { Volume: ['local'], Network: ['bridge', 'host', 'none'], Authorization: null, Log: ['json-file', 'local', 'none'] },
+    IPv4Forwarding: info.forwards,
     Debug: isDebug,
     SystemTime: new Date(info.now).toISOString(),
     LoggingDriver: 'json-file',
@@ -49,10 +50,15 @@ function fieldsOf(info: SystemInfo, isDebug: boolean): Json {
     OSVersion: '',
     OSType: 'linux',
     Architecture: info.machine,
-    Platforms: [...info.platforms],
+    IndexServerAddress: 'https://index.docker.io/v1/',
+    RegistryConfig: registryFields(info),
     NCPU: info.cpus,
     MemTotal: info.memory,
+    GenericResources: null,
     DockerRootDir: info.store,
+    HttpProxy: info.proxies.http,
+    HttpsProxy: info.proxies.https,
+    NoProxy: info.proxies.none,
     Name: info.hostname,
     Labels: [],
     ExperimentalBuild: false,
@@ -63,9 +69,38 @@ function fieldsOf(info: SystemInfo, isDebug: boolean): Json {
     LiveRestoreEnabled: false,
     SecurityOptions: securityOptions(info),
     Warnings: null,
-    ClientInfo: { Debug: isDebug, Version: info.version, Context: 'default', Plugins: [], Os: 'linux', Arch: info.architecture },
+    ClientInfo: {
+      Debug: isDebug,
+      Version: info.version,
+      DefaultAPIVersion: '',
+      GitCommit: '',
+      GoVersion: '',
+      Os: 'linux',
+      Arch: info.architecture,
+      BuildTime: '',
+      Context: 'default',
+      Plugins: [],
+      Warnings: null,
+    },
+    Platforms: [...info.platforms],
     Rootless: info.rootless,
     Isolation: info.isolation,
+  };
+}
+
+/** Hosts of loopback may be spoken to without TLS; others where the configuration says so. */
+function registryFields({ registries }: SystemInfo): Json {
+  const hub: SystemInfo['registries'][number] = { host: 'docker.io', mirrors: [], secure: true };
+  const hosts = new Map([hub, ...registries].map((one) => [one.host, one]));
+  const configs = [...hosts.values()].map(({ host, mirrors, secure }): [string, Json] => [
+    host,
+    { Mirrors: [...mirrors], Name: host, Official: host === hub.host, Secure: secure },
+  ]);
+  const mirrors = hosts.get(hub.host)?.mirrors ?? [];
+  return {
+    IndexConfigs: Object.fromEntries(configs),
+    InsecureRegistryCIDRs: ['::1/128', '127.0.0.0/8'],
+    Mirrors: mirrors.length === 0 ? null : [...mirrors],
   };
 }
 

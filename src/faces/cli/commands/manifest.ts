@@ -10,6 +10,7 @@ import {
   type DescribedManifest,
 } from '#engine/manifest-lists.ts';
 import { lookUpDocument } from '#engine/remote-documents.ts';
+import { toBase64 } from '#ground/base/bytes.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import { mediaTypes } from '#formats/oci/media-types.ts';
 import { defineCommand } from '../command.ts';
@@ -129,5 +130,5 @@ function jsonOf(bytes: Uint8Array): Json {
 /** A manifest with all that docker says of it: the document as it is (`Raw`), and as what it is read. */
 function described({ reference, mediaType, descriptor, bytes }: DescribedManifest): Json {
   const kind = mediaType === mediaTypes.dockerManifest ? 'SchemaV2Manifest' : 'OCIManifest';
-  return { Ref: reference, Descriptor: descriptor, Raw: Buffer.from(bytes).toString('base64'), [kind]: jsonOf(bytes) };
+  return { Ref: reference, Descriptor: descriptor, Raw: toBase64(bytes), [kind]: jsonOf(bytes) };
 }

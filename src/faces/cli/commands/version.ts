@@ -34,15 +34,19 @@ function describe(): string {
 /** Docker's document. What asks for the server gets the same program: it does the work itself. */
 function versionFields(): Json {
   const info = versionInfo();
-  const both = { Version: info.version, ApiVersion: '', GitCommit: '', GoVersion: '', Os: info.os, Arch: info.architecture };
-  const engine = { Name: 'Engine', Version: info.version, Details: { Arch: info.architecture, Os: info.os, KernelVersion: info.kernel } };
+  const first = { Version: info.version, ApiVersion: '' };
+  const made = { GitCommit: '', GoVersion: '', Os: info.os, Arch: info.architecture };
+  const details = { Arch: info.architecture, Experimental: 'false', KernelVersion: info.kernel, Os: info.os };
+  const engine = { Name: 'Engine', Version: info.version, Details: details };
+  const platform = { Name: 'jettison' };
   return {
-    Client: { ...both, DefaultAPIVersion: '', BuildTime: '', Context: 'default', NodeVersion: info.node },
+    Client: { Platform: platform, ...first, DefaultAPIVersion: '', ...made, BuildTime: '', Context: 'default', NodeVersion: info.node },
     Server: {
-      Platform: { Name: 'jettison' },
+      Platform: platform,
       Components: [engine],
-      ...both,
+      ...first,
       MinAPIVersion: '',
+      ...made,
       KernelVersion: info.kernel,
       Experimental: false,
       BuildTime: '',
