@@ -292,8 +292,13 @@ test('what is typed later than the program reads gets there: run -i and exec -i'
     ['run', '-i', '--rm', '--network', 'none', 'busybox'],
     ['exec', '-i', 'beside'],
   ]) {
-    // Node gives a child a socket, people give it a pipe.
-    const talking = spawn('/bin/sh', ['-c', 'cat | "$@"', 'sh', process.execPath, main, ...words, ...echo], {
+    // Node gives a child a socket, people give it a pipe. With a socket, busybox's cat has whoever reads what it writes wait for its next input.
+    for (const before of ['cat | "$@"', 'exec "$@"']) await converse(before, words);
+  }
+  await box.succeed(['rm', '-f', 'beside']);
+
+  async function converse(before: string, words: readonly string[]): Promise<void> {
+    const talking = spawn('/bin/sh', ['-c', before, 'sh', process.execPath, main, ...words, ...echo], {
       env: { ...process.env, ...box.environment },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
@@ -308,7 +313,6 @@ test('what is typed later than the program reads gets there: run -i and exec -i'
     assert.equal((await lines.next()).value, 'end 0');
     assert.deepEqual(await over, [0, null]);
   }
-  await box.succeed(['rm', '-f', 'beside']);
 });
 
 async function ended(...pids: readonly number[]): Promise<void> {

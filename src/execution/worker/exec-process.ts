@@ -17,6 +17,7 @@ import { makePipe } from '#ground/linux/syscall.ts';
 import { lastError } from '#execution/runtime/bundle.ts';
 import { terminalRest } from '#execution/runtime/terminal-rest.ts';
 import type { ExecCall } from './control.ts';
+import { openOwnInput } from './own-input.ts';
 
 export type ExecStart = {
   /** The worker's process, as this one counts. */
@@ -60,6 +61,7 @@ export function startExec(start: ExecStart): ExecProcess {
   const terminal = start.terminal === undefined ? undefined : openPseudoTerminal(start.terminal);
   const [document, log] = [makePipe(), makePipe()];
   const capture = start.isCaptured === true ? makePipe() : undefined;
+  const input = takesInput(start) ? openOwnInput() : undefined;
   const given = [document.readEnd, log.writeEnd, ...(terminal === undefined ? [] : [terminal.slave])];
   if (capture !== undefined) given.push(capture.writeEnd);
   let spawned: ReturnType<typeof spawnProgram>;
@@ -70,14 +72,17 @@ export function startExec(start: ExecStart): ExecProcess {
       arguments: ['sh', '-c', 'exec setsid nsenter "$@"', 'sh', ...entrance(start.worker), '--', ...start.call.words],
       environment,
       folder: '/',
-      streams: [...streamsOf(start, terminal, capture?.writeEnd), document.readEnd, log.writeEnd],
+      streams: [...streamsOf(start, { terminal, capture: capture?.writeEnd, input: input?.file }), document.readEnd, log.writeEnd],
     });
   } catch (error) {
     closeAll([document.writeEnd, log.readEnd, ...(capture === undefined ? [] : [capture.readEnd])]);
+    input?.[Symbol.dispose]();
     throw error;
   } finally {
     closeAll(given);
+    input?.release();
   }
+  void spawned.ended.then(() => input?.[Symbol.dispose]());
   sendDocument(document.writeEnd, start.call.document);
   const { pid } = spawned;
   const complaint = takeLog(log.readEnd);
@@ -135,15 +140,18 @@ function entrance(worker: number): readonly string[] {
   ];
 }
 
-function streamsOf(
-  { stdin, isDetached }: ExecStart,
-  terminal: PseudoTerminal | undefined,
-  capture: number | undefined,
-): readonly [SpawnStream, SpawnStream, SpawnStream] {
+/** Of this process's own stdin. */
+function takesInput({ stdin, terminal, isDetached, isCaptured }: ExecStart): boolean {
+  return stdin === 'own' && terminal === undefined && !isDetached && isCaptured !== true;
+}
+
+type Given = { readonly terminal: PseudoTerminal | undefined; readonly capture: number | undefined; readonly input: number | undefined };
+
+function streamsOf({ isDetached }: ExecStart, { terminal, capture, input }: Given): readonly [SpawnStream, SpawnStream, SpawnStream] {
   if (capture !== undefined) return ['nothing', capture, capture];
   if (terminal !== undefined) return [terminal.slave, terminal.slave, terminal.slave];
   if (isDetached) return ['nothing', 'nothing', 'nothing'];
-  return [stdin === 'own' ? 0 : 'nothing', 1, 2];
+  return [input ?? 'nothing', 1, 2];
 }
 
 /** As much as a pipe takes at once is not enough for all of them. */

@@ -12,6 +12,7 @@ import { makePipe } from '#ground/linux/syscall.ts';
 import { runContainer, type ContainerOutcome, type ContainerRequest, type ContainerTools } from '#execution/ops/container.ts';
 import { prepareExec } from '#execution/ops/container-exec.ts';
 import type { ProcessStreams, Runtime, StartedProcess } from '#execution/runtime/contract.ts';
+import { openOwnInput } from '../own-input.ts';
 import type { WireSession } from '../protocol.ts';
 import { serveControl, type Controlled } from './control.ts';
 import { openContainerLog } from './log-file.ts';
@@ -135,6 +136,7 @@ type Streams = Disposable & {
 function openPipes({ stdin }: WireSession, outputs: Outputs): Streams {
   const [stdout, stderr] = [makePipe(), makePipe()];
   const pipe = stdin === 'clients' ? makePipe() : undefined;
+  const own = stdin === 'own' ? openOwnInput() : undefined;
   const input = pipe && new Socket({ fd: pipe.writeEnd, readable: false, writable: true });
   // A process that closes its stdin, or ends, wants no more of it.
   input?.on('error', () => input.destroy());
@@ -143,18 +145,22 @@ function openPipes({ stdin }: WireSession, outputs: Outputs): Streams {
   // Read when the process has been started: what that takes to load is loaded while the runtime is at work.
   const release = (): void => {
     close();
+    own?.release();
     if (isFollowed) return;
     isFollowed = true;
     outputs.follow('stdout', new Socket({ fd: stdout.readEnd, readable: true, writable: false }));
     outputs.follow('stderr', new Socket({ fd: stderr.readEnd, readable: true, writable: false }));
   };
-  const first = stdin === 'own' ? 0 : (pipe?.readEnd ?? 'nothing');
+  const first = own?.file ?? pipe?.readEnd ?? 'nothing';
   return {
     given: { kind: 'files', files: [first, stdout.writeEnd, stderr.writeEnd], release },
     input,
     terminal: undefined,
     rest: [],
-    [Symbol.dispose]: release,
+    [Symbol.dispose]() {
+      release();
+      own?.[Symbol.dispose]();
+    },
   };
 }
 
