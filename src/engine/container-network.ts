@@ -36,7 +36,7 @@ function processOf(engine: Engine, name: string) {
 }
 
 /** What is not said is as the machine has it; `.` as the only domain is none. */
-function resolvingOf({ servers, search, options }: Container['spec']['settings']['dns']): NetworkTools['resolving'] & {} {
+export function resolvingOf({ servers, search, options }: Container['spec']['settings']['dns']): NetworkTools['resolving'] & {} {
   return {
     ...(servers.length === 0 ? {} : { nameServers: servers }),
     ...(search.length === 0 ? {} : { search: search.filter((domain) => domain !== '.') }),

@@ -7,6 +7,7 @@ import type { CreateNetwork } from '#execution/network/create.ts';
 import type { Endpoint, Network } from '#execution/network/store.ts';
 import type { Membership, NetworkPlace, OpenPort } from '#execution/network/wish.ts';
 import { isUp } from './containers.ts';
+import { resolvingOf } from './container-network.ts';
 import { processOfContainer } from './container-process.ts';
 import { noteNetwork } from './note-events.ts';
 import type { Engine } from './open.ts';
@@ -146,7 +147,10 @@ export async function connectNetwork(
       import('#execution/network/bridged.ts'),
     ]);
     const running = { id: container.id, name: container.name, hostname: container.spec.hostname, exposed: [] };
-    for (const one of connectRunning(running, mustRun(engine, container), placeOf(membership, store), store)) note(one);
+    const place = placeOf(membership, store);
+    await renewingNames(engine, container, () => {
+      for (const one of connectRunning(running, mustRun(engine, container), place, store)) note(one);
+    });
   }
   changePlace(engine, container, [...members, membership]);
   noteNetwork(engine, 'connect', network, container.id);
@@ -166,7 +170,7 @@ export async function disconnectNetwork(engine: Engine, { network: name, contain
   }
   if (isUp(container.state)) {
     const { disconnectRunning } = await import('#execution/network/bridged.ts');
-    disconnectRunning(container.id, network.id, store);
+    await renewingNames(engine, container, () => disconnectRunning(container.id, network.id, store));
   }
   changePlace(
     engine,
@@ -174,6 +178,21 @@ export async function disconnectNetwork(engine: Engine, { network: name, contain
     members.filter((one) => !isSame(one, network)),
   );
   noteNetwork(engine, 'disconnect', network, container.id);
+}
+
+/** Another network may be the first, or the last, on which names are known: then the container is told of its name server, or of the machine's. */
+async function renewingNames(engine: Engine, container: Container, change: () => void): Promise<void> {
+  const [{ resolvConfOf }, { renewResolvConf }] = await Promise.all([
+    import('#execution/network/bridged.ts'),
+    import('#execution/network/resolv-conf.ts'),
+  ]);
+  const store = await engine.networks();
+  const textNow = (): string | undefined => resolvConfOf(container.id, store, resolvingOf(container.spec.settings.dns));
+  const before = textNow();
+  change();
+  const after = textNow();
+  const process = processOfContainer(engine, container)?.pid;
+  if (before !== undefined && after !== undefined && process !== undefined && before !== after) renewResolvConf(process, { before, after });
 }
 
 function isSame(member: Membership, network: Network): boolean {

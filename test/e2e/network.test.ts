@@ -149,7 +149,10 @@ inOwnNamespaces(
           await typed('run', '-d', '--name', 'moved', '-p', '8080:80', 'busybox', ...serving('moved'));
           try {
             assert.match(await ask('127.0.0.1', 8080), /moved/u);
+            const resolving = await typed('exec', 'moved', 'cat', '/etc/resolv.conf');
             await typed('network', 'connect', '--alias', 'www', 'late', 'moved');
+            assert.match(await typed('exec', 'moved', 'cat', '/etc/resolv.conf'), /^nameserver 127\.0\.0\.11$/mu);
+            assert.equal(await typed('exec', 'moved', 'wget', '-qO-', 'http://www.late/'), 'moved\n');
             const once = await sandbox.jettison(['network', 'connect', 'late', 'moved'], asUsual);
             assert.match(once.stderr, /endpoint with name moved already exists in network late/u);
             assert.equal(await typed('run', '--rm', '--network', 'late', 'busybox', 'wget', '-qO-', 'http://www/'), 'moved\n');
@@ -165,6 +168,7 @@ inOwnNamespaces(
             );
             assert.equal(shared, `moved\n${(await typed('ps', '-q')).trim()}\n`);
             await typed('network', 'disconnect', 'late', 'moved');
+            assert.equal(await typed('exec', 'moved', 'cat', '/etc/resolv.conf'), resolving);
             assert.equal(await typed('network', 'inspect', '-f', '{{json .Containers}}', 'late'), '{}\n');
           } finally {
             await typed('rm', '-f', 'moved');

@@ -63,12 +63,12 @@ export async function openBridged(
     places.map(({ network }) => network),
     { ...tools, isOpen: notes.length === 0 },
   );
-  if (naming.isOwn) {
-    // What is shut in may not speak to the world by the names that it asks for (CVE-2024-29018).
-    const upstream = (): readonly string[] =>
-      hasWayOut(container.id, store) ? (tools.resolving?.nameServers ?? parseResolvConf(readMachineResolvConf()).nameServers) : [];
-    undo.use(await serveNames({ namespace, names: namesFor(container.id, store), upstream }));
-  }
+  // What is shut in may not speak to the world by the names that it asks for (CVE-2024-29018).
+  const upstream = (): readonly string[] =>
+    hasWayOut(container.id, store) ? (tools.resolving?.nameServers ?? parseResolvConf(readMachineResolvConf()).nameServers) : [];
+  // One that is put on a network with names later is told of it then.
+  const server = await serveNames({ namespace, names: namesFor(container.id, store), upstream, isSpare: !naming.isOwn });
+  if (server !== undefined) undo.use(server);
   const leading = standing[places.findIndex(({ network }) => !network.isInternal)];
   if (leading === undefined && (wish.published.length > 0 || wish.publishAll))
     note('Published ports are discarded: nothing comes into an internal network');

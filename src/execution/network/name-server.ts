@@ -26,6 +26,8 @@ export type NameServerOptions = {
   readonly names: Names;
   /** Addresses of name servers, as this process reaches them now. */
   readonly upstream: () => readonly string[];
+  /** The container is not told of it yet: a port 53 of its own counts for more. */
+  readonly isSpare?: boolean;
 };
 
 /** Docker's own address for it, which is in resolv.conf of containers that have it. */
@@ -39,9 +41,13 @@ const mostConnections = 64;
 const longestMessage = 65535;
 const namePort = 53;
 
-/** Answers until it is disposed. Throws a SystemCallError when the container's namespace has something else at port 53 and no rules are to be had. */
-export async function serveNames({ namespace, names, upstream }: NameServerOptions): Promise<AsyncDisposable> {
-  const files = namespace.within(() => bindBoth());
+/**
+ * Answers until it is disposed. Throws a SystemCallError when the container's namespace has something else at port 53 and no rules are to be had; undefined where there are none and it
+ * is a spare one.
+ */
+export async function serveNames({ namespace, names, upstream, isSpare = false }: NameServerOptions): Promise<AsyncDisposable | undefined> {
+  const files = namespace.within(() => bindBoth(isSpare));
+  if (files === undefined) return undefined;
   const datagrams = createSocket('udp4');
   let asking = 0;
   let isClosed = false;
@@ -86,7 +92,7 @@ export async function serveNames({ namespace, names, upstream }: NameServerOptio
 }
 
 /** Other ports where the kernel leads port 53 there, so that the container may have a name server of its own; else port 53. */
-function bindBoth(): { readonly udp: number; readonly tcp: number } {
+function bindBoth(isSpare: boolean): { readonly udp: number; readonly tcp: number } | undefined {
   const udp = bindSocket('udp', { address: addressNumber, port: 0 });
   const tcp = bindSocket('tcp', { address: addressNumber, port: 0 });
   try {
@@ -98,6 +104,7 @@ function bindBoth(): { readonly udp: number; readonly tcp: number } {
     if (!(error instanceof SystemCallError)) throw error;
     log('no rules: %s', error.code);
     for (const socket of [udp, tcp]) socket.close();
+    if (isSpare) return undefined;
     const [direct, stream] = [
       bindSocket('udp', { address: addressNumber, port: namePort }),
       bindSocket('tcp', { address: addressNumber, port: namePort }),

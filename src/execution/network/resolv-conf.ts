@@ -1,7 +1,10 @@
 /** What a container reads as /etc/resolv.conf, made of that of the machine (resolv.conf(5)). */
-import { readFileSync } from 'node:fs';
+import { fstatSync, ftruncateSync, readFileSync, writeSync } from 'node:fs';
 import { isIPv4, isIPv6 } from 'node:net';
+import { fromText } from '#ground/base/byte-string.ts';
 import { systemCode } from '#ground/base/errors.ts';
+import { openRoot } from '#ground/linux/rooted-path.ts';
+import { openFlags } from '#ground/linux/syscall.ts';
 
 export type Resolving = {
   readonly nameServers: readonly string[];
@@ -41,6 +44,24 @@ export function printResolvConf({ nameServers, search, options }: Resolving): st
     ...(search.length > 0 ? [`search ${search.join(' ')}\n`] : []),
     ...(options.length > 0 ? [`options ${options.join(' ')}\n`] : []),
   ].join('');
+}
+
+/**
+ * Gives a container that runs another /etc/resolv.conf, as long as it is as we wrote it; `process` is its first, as this process sees it. False where it is another's by now, or cannot be
+ * written: the container's root is read-only.
+ */
+export function renewResolvConf(process: number, { before, after }: { readonly before: string; readonly after: string }): boolean {
+  using root = openRoot(`/proc/${process}/root`);
+  try {
+    using found = root.openFollowing(fromText('etc/resolv.conf'), openFlags.readWrite | openFlags.nonBlocking);
+    if (!fstatSync(found.file).isFile() || readFileSync(found.file, 'utf8') !== before) return false;
+    ftruncateSync(found.file);
+    writeSync(found.file, after, 0);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return false;
+  }
 }
 
 /** Name servers that a container on a bridge reaches itself: not those of the machine's own `lo`, and none of IPv6. */
