@@ -86,6 +86,8 @@ for (const seat of seats) {
           'text\nmore\nno\n',
         );
         assert.equal(await run('--mount', 'src=store,dst=/m,volume-subpath=sub', 'busybox', 'cat', '/m/file'), 'text\nmore\n');
+        assert.equal(await run('--mount', 'src=store,dst=/dev/m,volume-subpath=sub', 'busybox', 'cat', '/dev/m/file'), 'text\nmore\n');
+        assert.equal(await run('--mount', 'src=store,dst=/dev/f,volume-subpath=sub/file', 'busybox', 'cat', '/dev/f'), 'text\nmore\n');
         assert.match(await refused('--mount', 'src=store,dst=/m,volume-subpath=none', 'busybox', 'true'), /cannot access path "\/none"/);
         const [shown] = JSON.parse(await host.succeed(['volume', 'inspect', 'store']));
         assert.deepEqual([shown.Name, shown.Driver, shown.Labels], ['store', 'local', { what: 'test' }]);

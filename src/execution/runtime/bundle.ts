@@ -1,11 +1,11 @@
 /** The folder that a runtime is pointed to: config.json, and the root file system mounted so that device files in it do nothing, with the mounts of the request in it. */
-import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemCode } from '#ground/base/errors.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
-import type { NameFiles, ProcessRequest } from './contract.ts';
+import type { NameFiles, ProcessMount, ProcessRequest } from './contract.ts';
 import { countLoops } from './insecure-devices.ts';
-import { mountInside, type NameMount } from './own-mounts.ts';
+import { isSystemPlace, mountInside, type NameMount } from './own-mounts.ts';
 import { createSpec, type HostFacts } from './spec.ts';
 import type { RuntimeSpec } from '#formats/oci/runtime-spec.ts';
 
@@ -33,11 +33,10 @@ export type Bundle = Disposable & {
 };
 
 /** Makes `<parent>/<request.id>`. Disposing unmounts and removes it, never anything of the root file system. */
-export function openBundle(parent: string, request: ProcessRequest, host: HostFacts): Bundle {
-  const folder = join(parent, request.id);
+export function openBundle(parent: string, asked: ProcessRequest, host: HostFacts): Bundle {
+  const folder = join(parent, asked.id);
   const inside = (name: string): string => join(folder, name);
   const rootfs = inside('rootfs');
-  const facts = request.security === 'insecure' ? { ...host, loops: countLoops() } : host;
   const config = inside('config.json');
   const logFile = inside('log');
   const pidFile = inside('pid');
@@ -45,6 +44,8 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
   using undo = new DisposableStack();
   mkdirSync(folder, { mode: 0o700 });
   undo.defer(() => rmdirSync(folder));
+  const request = { ...asked, mounts: asked.mounts.map((mount, index) => withPath(mount, inside(`source-${index}`), undo)) };
+  const facts = request.security === 'insecure' ? { ...host, loops: countLoops() } : host;
   const names = textsOf(request.names).map(([name, text]) => ({ source: inside(name), target: `/etc/${name}`, text }));
   undo.defer(() => {
     for (const file of [config, ...names.map(({ source }) => source), logFile, pidFile, tieFile]) rmSync(file, { force: true });
@@ -73,6 +74,19 @@ export function openBundle(parent: string, request: ProcessRequest, host: HostFa
     log: () => readIfThere(logFile, 'latin1'),
     [Symbol.dispose]: () => stack.dispose(),
   };
+}
+
+/** What this process has open has no path that the runtime could mount it by: it gets one. */
+function withPath(mount: ProcessMount, path: string, undo: DisposableStack): ProcessMount {
+  if (mount.kind !== 'bind' || !isSystemPlace(mount.target) || !mount.source.startsWith('/proc/self/fd/')) return mount;
+  const isFolder = statSync(mount.source).isDirectory();
+  if (isFolder) mkdirSync(path, { mode: 0o700 });
+  else writeFileSync(path, '');
+  undo.defer(() => (isFolder ? rmdirSync(path) : rmSync(path)));
+  mountFileSystem({ source: mount.source, target: path, type: '', options: '', flags: mountFlags.bind });
+  undo.defer(() => unmount(path));
+  mountFileSystem({ source: '', target: path, type: '', options: '', flags: mountFlags.private });
+  return { ...mount, source: path };
 }
 
 /** What /etc/hosts and its like are to be. */
