@@ -82,6 +82,8 @@ export type ContainerRow = {
   readonly mounts: readonly string[];
   readonly localVolumes: number;
   readonly networks: readonly string[];
+  /** `linux/amd64`; '' where its image is gone. */
+  readonly platform: string;
 };
 
 /** Bytes: of what it wrote, and of its image with that. */

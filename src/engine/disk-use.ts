@@ -57,6 +57,7 @@ export async function diskUse(engine: Engine): Promise<DiskUse> {
         mounts: [],
         localVolumes: 0,
         networks: [],
+        platform: '',
       }),
       isRunning: container.state.kind === 'running',
       bytes: sizes.get(container.snapshot ?? '')?.bytes ?? 0,

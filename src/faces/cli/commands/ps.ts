@@ -1,6 +1,7 @@
 import { containerSizes, listContainers } from '#engine/containers.ts';
 import { portsByContainer, type ContainerPorts } from '#engine/networks.ts';
 import type { ContainerRow, ContainerSize } from '#engine/container-requests.ts';
+import type { Json } from '#ground/base/canonical-json.ts';
 import { ellipsis, formatSize } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
@@ -25,6 +26,7 @@ const titles = {
   Networks: 'NETWORKS',
   LocalVolumes: 'LOCAL VOLUMES',
   Size: 'SIZE',
+  Platform: 'PLATFORM',
 };
 const table = '{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}';
 
@@ -69,7 +71,7 @@ export const psCommand = defineCommand({
     around.streams.stdout.write(
       options.quiet
         ? rows.map((row) => `${row['ID']}\n`).join('')
-        : formatRows(rows, options.format, { titles, table: options.size ? `${table}\t{{.Size}}` : table, labelOf }),
+        : formatRows(rows, options.format, { titles, table: options.size ? `${table}\t{{.Size}}` : table, labelOf, inJson }),
     );
     return 0;
   },
@@ -93,10 +95,17 @@ function fieldsOf(row: ContainerRow, show: { readonly now: number; readonly full
     Mounts: row.mounts.map((mount) => (show.full ? mount : ellipsis(mount, 15))).join(','),
     Names: row.name,
     Networks: row.networks.join(','),
+    Platform: row.platform,
     RunningFor: since(row.created, show.now),
     State: row.state,
     Status: row.status,
   };
+}
+
+/** Its platform is an object there; null where its image is gone. */
+function inJson(row: Fields): Json {
+  const [os = '', architecture = '', variant] = (row['Platform'] ?? '').split('/');
+  return { ...row, Platform: os === '' ? null : { architecture, os, ...(variant === undefined ? {} : { variant }) } };
 }
 
 /** Also where a template shows it. */

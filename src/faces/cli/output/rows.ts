@@ -15,11 +15,13 @@ export type RowFormat = {
   readonly titles: Readonly<Record<string, string>>;
   /** `.Label "a"`: of a row, one of its labels; '' where it has none of that name. */
   readonly labelOf?: (row: Fields, name: string) => string;
+  /** What JSON has of a row, where that is not all text. */
+  readonly inJson?: (row: Fields) => Json;
 };
 
 /** The text for stdout. Throws `cli/bad-template` for a field that rows do not have, even when there are no rows. */
 export function formatRows(rows: readonly Fields[], asked: string | undefined, format: RowFormat): string {
-  if (asked === 'json' || asked === '{{json .}}') return rows.map((row) => `${goJson(row)}\n`).join('');
+  if (asked === 'json' || asked === '{{json .}}') return rows.map((row) => `${goJson(format.inJson?.(row) ?? row)}\n`).join('');
   const isTable = asked === undefined || asked === '' || asked === 'table' || asked.startsWith('table ');
   const source = unescapeFormat(asked === undefined || asked === '' || asked === 'table' ? format.table : isTable ? asked.slice(6) : asked);
   const { labelOf } = format;
