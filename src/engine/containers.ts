@@ -1,4 +1,6 @@
 /** `jettison ps` and `rm` */
+import { decodeImageConfig } from '#formats/oci/image-config.ts';
+import { printPlatform } from '#formats/oci/platform.ts';
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { formatAge } from '#ground/base/human.ts';
 import { sleep } from '#ground/base/retry.ts';
@@ -41,7 +43,13 @@ export function listContainers(engine: Engine, { all, filters = [], last }: List
       ),
       localVolumes: container.spec.mounts.filter(({ kind }) => kind === 'volume').length,
       networks: networkNames(container),
+      platform: platformOf(engine, container),
     }));
+}
+
+function platformOf(engine: Engine, { spec }: Container): string {
+  const image = engine.images.get(spec.imageId);
+  return image === undefined ? '' : printPlatform(decodeImageConfig(image.config, image.imageId));
 }
 
 function networkNames({ spec }: Container): readonly string[] {
@@ -118,12 +126,8 @@ async function removeContainer(
   signal: AbortSignal,
 ): Promise<void> {
   const container = findContainer(engine, name);
-  if (force && isUp(container.state)) {
-    const { endContainer } = await import('./end-container.ts');
-    await endContainer(engine, container, signal);
-  }
-  using lock = await lockForRemoval(engine, container, signal);
-  if (lock === undefined) throw stillRunning(container);
+  using lock = await (force ? lockByForce(engine, container, signal) : lockForRemoval(engine, container, signal));
+  if (lock === undefined) throw isUp(stateNow(engine, container)) ? stillRunning(container) : stillHeld(container);
   const { snapshot } = engine.containers.find(container.id) ?? {};
   engine.containers.noteRemoval(container.id);
   if (snapshot !== undefined) {
@@ -135,18 +139,48 @@ async function removeContainer(
   if (volumes) removeAnonymousVolumes(engine, container.spec);
 }
 
-/** Milliseconds that the holder of a container which has ended may take to let go of it. */
+/** Milliseconds that the holder of a container which has ended may take to let go of it, and one that is only starting it to do so. */
 const lastMoments = 3000;
+const longestStart = 30_000;
 const lookEvery = 20;
 
 /** Undefined while it runs. */
-async function lockForRemoval(engine: Engine, { id, state }: Container, signal: AbortSignal): Promise<Disposable | undefined> {
-  for (const until = Date.now() + lastMoments; ;) {
-    const lock = engine.containers.lock(id);
+async function lockForRemoval(
+  engine: Engine,
+  container: Container,
+  signal: AbortSignal,
+  patience = lastMoments,
+): Promise<Disposable | undefined> {
+  for (const until = Date.now() + patience; ;) {
+    const lock = engine.containers.lock(container.id);
     if (lock !== undefined) return lock;
-    if (isUp(engine.containers.find(id)?.state ?? state) || Date.now() > until) return undefined;
+    if (isUp(stateNow(engine, container)) || Date.now() > until) return undefined;
     await sleep(lookEvery, signal);
   }
+}
+
+/** One that is being started meanwhile is ended when it runs. */
+async function lockByForce(engine: Engine, container: Container, signal: AbortSignal): Promise<Disposable | undefined> {
+  if (!isUp(stateNow(engine, container))) {
+    const lock = await lockForRemoval(engine, container, signal, longestStart);
+    if (lock !== undefined || !isUp(stateNow(engine, container))) return lock;
+  }
+  const running = engine.containers.find(container.id);
+  if (running !== undefined) {
+    const { endContainer } = await import('./end-container.ts');
+    await endContainer(engine, running, signal);
+  }
+  return await lockForRemoval(engine, container, signal);
+}
+
+function stateNow(engine: Engine, { id, state }: Container): ContainerState {
+  return engine.containers.find(id)?.state ?? state;
+}
+
+function stillHeld({ name }: Container): JettisonError {
+  return new JettisonError('engine/container-held', `cannot remove container "${name}": somebody is starting it, or removing it`, {
+    hint: 'Try it again when that has been done',
+  });
 }
 
 function stillRunning({ name }: Container): JettisonError {

@@ -17,6 +17,7 @@ import { resultRemoved } from './build-uses.ts';
 import type { CreateRequest } from './container-requests.ts';
 import { fetchImage } from './fetch-image.ts';
 import { findContainer } from './find-container.ts';
+import { removeLostContainers } from './lost-containers.ts';
 import { noteContainer } from './note-events.ts';
 import type { Engine } from './open.ts';
 import { nativeOrAsked } from './platform.ts';
@@ -36,6 +37,8 @@ export async function createContainer(engine: Engine, request: CreateRequest, re
   const id = randomHex(32);
   const spec = resolveSpec(request, { id, record, config, network: ofContainerById(engine, request.network) });
   let mounts: SpecMount[] = [];
+  const named = request.name === undefined ? undefined : engine.containers.find(request.name);
+  if (named !== undefined && named.name === request.name) removeLostContainers(engine, [named]);
   engine.database.transaction(() => {
     if (engine.images.get(record.imageId) === undefined) throw resultRemoved();
     const imageVolumes = Object.keys(config.Volumes ?? {});

@@ -261,16 +261,26 @@ function writeState(engine: Engine, { id, spec }: Container, started: ContainerS
   renameSync(`${path}.new`, path);
 }
 
-/** Runs the container; an abort becomes a signal to it, so that it ends in its own way. */
+/** Runs the container; an abort becomes a signal to it, so that it ends in its own way. Before its program has been started nobody would hear that: it is not started then. */
 async function runForwarding(
   worker: ContainerWorker,
   { request, session }: { readonly request: ContainerRequest; readonly session: SessionRequest },
   signal: AbortSignal,
 ): Promise<ContainerOutcome> {
-  const forward = (): void => worker.signalContainer(request.id, signalNameOf(signal.reason));
+  signal.throwIfAborted();
+  const starting = new AbortController();
+  let isStarted = false;
+  const forward = (): void => {
+    if (isStarted) worker.signalContainer(request.id, signalNameOf(signal.reason));
+    else starting.abort(signal.reason);
+  };
   signal.addEventListener('abort', forward, { once: true });
+  const onStart = (started: ContainerStart): void => {
+    isStarted = true;
+    session.onStart?.(started);
+  };
   try {
-    return await worker.runContainer(request, session, new AbortController().signal);
+    return await worker.runContainer(request, { ...session, onStart }, starting.signal);
   } finally {
     signal.removeEventListener('abort', forward);
   }

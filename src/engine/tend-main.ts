@@ -9,6 +9,7 @@ import { createLog } from '#ground/base/log.ts';
 import { hasBridges } from '#execution/network/bridge.ts';
 import { clearBridges } from '#execution/network/bridged.ts';
 import { listOrigins } from './origin-lists.ts';
+import { removeLostContainers } from './lost-containers.ts';
 import { keepSpace } from './keep-space.ts';
 import { openEngine } from './open.ts';
 import { removeRehearsed } from './verify-rehearsal.ts';
@@ -29,6 +30,7 @@ async function tend(folder: string): Promise<void> {
   if (hasBridges()) await setTimeout(bridgeRest);
   for (const name of clearBridges()) log('bridge %s removed', name);
   await using engine = await openEngine({ environment: { ...env, JETTISON_STORE: folder }, currentFolder: '/' });
+  removeLostContainers(engine);
   await tendWorkerStore(folder, async (keeper) => {
     removeRehearsed(engine, keeper);
     await listOrigins(engine, keeper);

@@ -9,6 +9,8 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
+import { removeContainers } from '#engine/containers.ts';
+import { openEngine } from '#engine/open.ts';
 import { startOf } from '#ground/base/process-identity.ts';
 import { assertTidySnapshots } from '#test/kit/aftermath.ts';
 import { mountsWith, openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
@@ -190,6 +192,10 @@ test('ps tells sizes, mounts, networks and labels, and is chosen by them; prune 
       '',
     ].join('\n'),
   );
+  const [listed = ''] = (await box.succeed(['ps', '-a', '--format', 'json'])).split('\n');
+  const platform = { architecture: process.arch === 'x64' ? 'amd64' : process.arch, os: 'linux' };
+  assert.ok(listed.includes(`"Platform":${JSON.stringify(platform)},`), listed);
+  assert.match(await box.succeed(['ps', '-a', '--format', '{{.Platform}}']), /^(?:linux\/[a-z0-9]+\n){2}$/u);
   assert.match(await box.succeed(['ps', '-as']), / SIZE\n.* 0B \(virtual [\d.]+MB\)\n.* 5kB \(virtual [\d.]+MB\)\n$/u);
   const names = async (filter: string): Promise<string> => (await box.succeed(['ps', '-a', '-f', filter, '--format', '{{.Names}}'])).trim();
   assert.deepEqual(
@@ -280,6 +286,70 @@ test(
       await box.succeed(['rm', 'held']);
     }
     await assertTidySnapshots(box.store);
+  },
+);
+
+test('a container that is only being started: Ctrl-C leaves nothing of it, and rm -f ends it', { timeout: 1_200_000 }, async () => {
+  await using box = await openSandbox();
+  await box.base('busybox');
+  await box.succeed(['run', '--rm', '--network', 'none', 'busybox', 'true']);
+  const containers = join(box.store, 'containers');
+  const words = ['run', '--rm', '--name', 'early', '--network', 'none', 'busybox', 'sh', '-c', 'trap "exit 3" INT; sleep 4245 & wait'];
+  const begin = async () => {
+    const started = Promise.withResolvers<{ readonly pid: number; kill(signal: NodeJS.Signals): void }>();
+    const over = box.jettison(words, { onStart: started.resolve });
+    const command = await started.promise;
+    while (readdirSync(containers).length === 0) await sleep(1);
+    return { over, command };
+  };
+
+  // One signal that comes before the program is enough; another time the program may be quicker.
+  const codes: (number | null)[] = [];
+  while (!codes.includes(130) && codes.length < 10) {
+    const { over, command } = await begin();
+    command.kill('SIGINT');
+    const isEnded = await Promise.race([over.then(() => true), sleep(30_000, false)]);
+    if (!isEnded) await box.succeed(['rm', '-f', 'early']);
+    codes.push((await over).status);
+    assert.equal(await box.succeed(['ps', '-aq']), '');
+  }
+  assert.ok(codes.includes(130), codes.join());
+
+  await using engine = await openEngine({ environment: { ...process.env, ...box.environment }, currentFolder: box.folder });
+  const { over } = await begin();
+  await removeContainers(engine, ['early'], { force: true }, new AbortController().signal);
+  assert.equal((await over).status, 137);
+  assert.equal(await box.succeed(['ps', '-aq']), '');
+
+  const id = (await box.succeed(['create', '--name', 'held', 'busybox', 'true'])).trim();
+  {
+    using _ = engine.containers.lock(id);
+    const refused = await box.jettison(['rm', 'held']);
+    assert.match(refused.stderr, /cannot remove container "held": somebody is starting it, or removing it/u);
+  }
+  await box.succeed(['rm', 'held']);
+});
+
+test(
+  'a container that was to go with its end goes when its holder is killed: its name at once, itself when the store is tended',
+  { timeout: 1_200_000 },
+  async () => {
+    await using box = await openSandbox();
+    await box.base('busybox');
+    const words = ['run', '--rm', '--name', 'lost', '-v', '/data', '--network', 'none', 'busybox'];
+    const kill = async (): Promise<void> => {
+      let command = 0;
+      const running = box.jettison([...words, 'sleep', '4246'], { onStart: ({ pid }) => (command = pid) });
+      while (!(await box.succeed(['ps', '-q', '-f', 'name=lost'])).trim()) await sleep(20);
+      process.kill(command, 'SIGKILL');
+      await running;
+    };
+    await kill();
+    assert.equal(await box.succeed([...words, 'echo', 'again']), 'again\n');
+    await kill();
+    await box.succeed(['create', '--rm', '--name', 'waits', 'busybox', 'true']);
+    while ((await box.succeed(['ps', '-a', '--format', '{{.Names}}'])) !== 'waits\n') await sleep(50);
+    assert.equal(await box.succeed(['volume', 'ls', '-q']), '');
   },
 );
 
