@@ -20,7 +20,6 @@ import {
   type JobResult,
   type Outlet,
   type Selections,
-  type TreePlace,
   type WriteJob,
 } from './file/job.ts';
 import { selectedEntries } from '#stores/context/select.ts';
@@ -30,6 +29,7 @@ import { noteFileBytes } from './file-bytes.ts';
 import { createFileThread, type FileThread, type OnBatch } from './file/thread.ts';
 import { noteLibraries } from './libraries.ts';
 import { keepTaken } from './file/taken.ts';
+import type { TreePlace } from './file/tree-place.ts';
 import { findVersions, keepVersion } from './file/versions.ts';
 
 export type { FileThread };

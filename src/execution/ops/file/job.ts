@@ -3,12 +3,11 @@ import { fchmodSync, writeSync } from 'node:fs';
 import type { CopyAction, FileOp, MakeFolderAction, Owner, WriteFileAction } from '#formats/graph/op.ts';
 import { fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import type { Digest } from '#ground/base/digest.ts';
-import { JettisonError, unreachable } from '#ground/base/errors.ts';
+import { unreachable, type JettisonError } from '#ground/base/errors.ts';
 import { closeFile } from '#ground/linux/syscall.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { setOwner } from '#ground/linux/owner.ts';
 import { digestLines, type TreeDigestOptions } from '#ground/linux/tree-digest.ts';
-import { openLocalContext } from '#stores/context/local.ts';
 import { createFingerprint, type Fingerprint } from '#stores/context/fingerprint.ts';
 import {
   selectForCopy,
@@ -22,24 +21,22 @@ import {
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
 import type { BroughtLibrary } from '../libraries.ts';
 import { holdsArchive } from './archive.ts';
+import { bring } from './bring.ts';
 import { createContent, type Content, type ContentBlock } from './content.ts';
 import { digestEntry } from './digest-entry.ts';
-import { bringLibraries, bringsLibs, libraryLines, mayNeedLibraries, type LibsAction, type Taken } from './libraries.ts';
+import { bringsLibs, libraryLines, mayNeedLibraries, type Taken } from './libraries.ts';
 import { parseMode } from './mode.ts';
 import { findOwner, type OwnerIds } from './owner.ts';
 import { createEntryPlacer, createFile, type LinkedInodes, type Written } from './place-entry.ts';
 import { openDestination, openPlace, placeSource, type Destination } from './place.ts';
-import { openClientSource, openCommittedSource, type Source } from './source.ts';
+import { trackPlaces, type TrackedPlaces } from './replaced-files.ts';
+import type { Source } from './source.ts';
 import { openStamps, type EarlierCopy } from './stamps.ts';
 import type { TakenSource } from './taken.ts';
 import { createTelling, type Telling } from './telling.ts';
+import { openSource, openTree, placeFor, type TreePlace } from './tree-place.ts';
 import { unpackArchive } from './unpack.ts';
 import { joinPath, openUpper, type Upper } from './upper.ts';
-
-/** Where a tree lies on this machine: folders of a chain, topmost first, or a folder of the client. */
-export type TreePlace =
-  | { readonly kind: 'chain'; readonly folders: readonly string[] }
-  | { readonly kind: 'folder'; readonly path: string; readonly ignore: readonly string[] };
 
 export type WriteJob = {
   readonly kind: 'write';
@@ -120,7 +117,9 @@ const noFiles: Selection = { sources: [], unmatched: [] };
 
 export function selectAll(job: WriteJob | DigestJob, options: SelectOptions): Selections {
   if (job.kind === 'digest') return [selectForCopy(openTree(job.source), job.action, options)];
-  return job.op.actions.map((action) => (action.kind === 'copy' ? selectForCopy(treeFor(job, action), action, options) : undefined));
+  return job.op.actions.map((action) =>
+    action.kind === 'copy' ? selectForCopy(openTree(placeFor(job.inputs, action)), action, options) : undefined,
+  );
 }
 
 /** Does all actions of an op, in order. Whoever asked throws the upper folder away when this fails. */
@@ -210,25 +209,6 @@ function isOnlyCopying({ actions }: FileOp): boolean {
   return actions.every((action) => action.kind === 'copy' && !action.unpack);
 }
 
-/** Where single files went. */
-function trackPlaces() {
-  const places = new Map<ByteString, string[]>();
-  return {
-    add(path: ByteString, source: string): void {
-      const sources = places.get(path);
-      if (sources === undefined) places.set(path, [source]);
-      else if (sources.at(-1) !== source) sources.push(source);
-    },
-    /** All but the last source that went to a path are lost. */
-    replaced: (): readonly string[] => [...places].flatMap(([path, sources]) => (sources.length > 1 ? replacedText(path, sources) : [])),
-  };
-}
-
-function replacedText(path: ByteString, sources: readonly string[]): string {
-  const lost = sources.length === 2 ? `"${sources[0]}" is` : `"${sources[0]}" and ${sources.length - 2} more are`;
-  return `Warning: "/${toText(path)}" holds "${sources.at(-1)}": ${lost} lost, being copied to the same path. If that was meant as a folder, end its name with "/"`;
-}
-
 function digestAll(job: DigestJob, selection: Selection, checkpoint: Checkpoint): Digest {
   const tree = openTree(job.source);
   using source = openSource(job.source, tree);
@@ -251,7 +231,7 @@ type CopyTools = {
   readonly base: Tree;
   readonly linked: LinkedInodes;
   readonly written: Written;
-  readonly placed: ReturnType<typeof trackPlaces>;
+  readonly placed: TrackedPlaces;
   readonly checkpoint: Checkpoint;
   readonly telling: Telling | undefined;
   readonly content: Content | undefined;
@@ -275,7 +255,8 @@ async function copy(on: CopyTools, action: CopyAction, selection: Selection): Pr
   const owner = ownerOf(action.owner, on.base);
   const look = { owner, mode: parseMode(action.mode) };
   const to = destinationOf(action.destination, action, owner);
-  using source = openSource(placeFor(on.job, action), treeFor(on.job, action));
+  const place = placeFor(on.job.inputs, action);
+  using source = openSource(place, openTree(place));
   const { versions } = on.job;
   using stamps = versions === undefined || source.isCommitted ? undefined : openStamps(versions.earlier, `${owner?.uid}:${owner?.gid}`);
   const startedAt = BigInt(Date.now()) * 1_000_000n;
@@ -344,30 +325,6 @@ function watched(source: SelectedSource, newest: { time: bigint }, seen: Seen): 
   };
   see(source.top);
   return { ...source, below: { [Symbol.iterator]: below } };
-}
-
-/** What was copied needs and the base lacks; owners and modes stay as they are in the tree. */
-function bring(on: CopyTools, action: LibsAction, taken: readonly Taken[]): ReturnType<typeof bringLibraries> {
-  const { upper, linked, written, checkpoint, newest } = on;
-  const place = placeFor(on.job, action);
-  if (place.kind === 'folder')
-    throw new JettisonError('ops/libs-of-folder', 'A folder of the client has no libraries to bring', { fault: 'bug' });
-  const tree = openTree(place);
-  using source = openSource(place, tree);
-  const look = { owner: undefined, mode: parseMode(null) };
-  const placer = createEntryPlacer({
-    upper,
-    source,
-    look,
-    linked,
-    written,
-    mayLink: on.job.unlinked !== true,
-    sourceName: `${on.name}.libs/`,
-  });
-  const onEntry = ({ mtime }: TreeEntry): void => {
-    if (mtime > newest.time) newest.time = mtime;
-  };
-  return bringLibraries({ tree, action, checkpoint, taken, upper, placer, onEntry });
 }
 
 /** False when the file is no archive: then it is copied. --chmod says nothing about what an archive holds. */
@@ -448,20 +405,4 @@ function destinationOf(
 ): Destination {
   const mode = typeof action.mode === 'number' ? action.mode & 0o755 : 0o755;
   return { path, isFolder: action.destinationIsFolder, made: { mode, ...(owner ?? root) } };
-}
-
-function placeFor(job: WriteJob, action: CopyAction): TreePlace {
-  return (action.input === null ? undefined : job.inputs[action.input]) ?? { kind: 'chain', folders: [] };
-}
-
-function treeFor(job: WriteJob, action: CopyAction): Tree {
-  return openTree(placeFor(job, action));
-}
-
-function openTree(place: TreePlace): Tree {
-  return place.kind === 'chain' ? openChainTree(place.folders) : openLocalContext({ folder: place.path, ignore: place.ignore });
-}
-
-function openSource(place: TreePlace, tree: Tree): Source {
-  return place.kind === 'chain' ? openCommittedSource(tree) : openClientSource(tree, fromText(place.path));
 }
