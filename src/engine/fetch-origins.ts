@@ -5,6 +5,7 @@ import { parseReference, type Reference } from '#formats/oci/reference.ts';
 import { decodeReferrer } from '#formats/oci/referrer.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import { openImageOrigins } from '#stores/image/origins.ts';
 import { fetchBlob } from '#stores/transfer/fetch-blob.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
@@ -15,7 +16,7 @@ import { referrersTag, taggedReferrers } from './push-origins.ts';
 /** Manifests that are looked at. */
 const most = 8;
 
-/** Its blob is kept. Undefined where the registries that have the image have none. Throws `registry/...`, `origins/bad-list`. */
+/** Its blob is kept. Undefined where the registries that have the image have none. Those that cannot be read are left aside. Throws `registry/...`. */
 export async function fetchOrigins(
   engine: Engine,
   { imageId }: ImageRecord,
@@ -31,7 +32,7 @@ export async function fetchOrigins(
     // A tag lists signatures and all else, too.
     const lists = found.filter(({ artifactType = listTypes.artifact }) => artifactType === listTypes.artifact);
     for (const descriptor of lists.slice(0, most)) {
-      const list = await fetchList(engine, { reference, subject: manifest, descriptor }, signal);
+      const list = await readable(fetchList(engine, { reference, subject: manifest, descriptor }, signal), repository, report);
       if (list === undefined) continue;
       openImageOrigins(engine.database).setFiles(imageId, list.blob);
       return list.list;
@@ -39,6 +40,25 @@ export async function fetchOrigins(
   }
   return undefined;
 }
+
+/** Whoever may push to a repository may put anything beside an image: what cannot be read is told, and another one may be there. */
+async function readable(fetching: Promise<Fetched | undefined>, repository: string, report: Report): Promise<Fetched | undefined> {
+  try {
+    return await fetching;
+  } catch (error) {
+    if (!(error instanceof JettisonError) || !unreadable.has(error.code)) throw error;
+    report({ kind: 'note', text: `Warning: a list of origins in "${repository}" is left aside: ${error.message}` });
+    return undefined;
+  }
+}
+
+const unreadable: ReadonlySet<string> = new Set([
+  'engine/bad-origin-list',
+  'oci/ambiguous-manifest',
+  'oci/bad-manifest',
+  'origins/bad-list',
+  'registry/not-found',
+]);
 
 type Fetched = { readonly blob: Digest; readonly list: OriginList };
 type Fetching = { readonly reference: Reference; readonly subject: Digest; readonly descriptor: Descriptor };

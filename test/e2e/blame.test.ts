@@ -2,8 +2,11 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { listTypes } from '#formats/origins/list.ts';
 import { startOwnRegistry } from '#test/kit/own-registry.ts';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
 import { readDocument } from '#test/kit/schemas.ts';
@@ -332,6 +335,60 @@ test('the list of origins is kept while the files of stages are there, and goes 
     wanted,
   );
 });
+
+const miss = async (path: string): Promise<string> => (await sandbox.jettison(['blame', `five:${path}`])).stderr;
+
+test('a path that is not there is answered with what is near it', async () => {
+  assert.match(await miss('/bin/busybix'), /There is no "\/bin\/busybix" in the image[^]*Did you mean "\/bin\/busybox"\?/u);
+  assert.match(await miss('/ap/x/y'), /Did you mean "\/app"\?/u);
+});
+
+test('a list of origins that cannot be read does not end the search for another one', async () => {
+  await using registry = await startOwnRegistry(sandbox);
+  const name = `${registry.host}/beside:1`;
+  await sandbox.succeed(['tag', 'five', name]);
+  await sandbox.succeed(['push', '-q', name]);
+  await putBeside(registry.host, 'no gzip');
+  await sandbox.succeed(['push', '-q', '--origins', 'min', name]);
+  await putBeside(registry.host, gzipSync('{"version":1}'));
+  await using other = await openSandbox();
+  await other.succeed(['pull', '-q', name]);
+  const { status, stdout, stderr } = await other.jettison(['blame', '--json', '--remote', `${name}:/app`]);
+  assert.equal(status, 0, stderr);
+  const found: Blamed = JSON.parse(stdout);
+  assert.ok(found.files.length > 0 && found.files.every(({ content }) => found.origins[content.origin]?.kind !== 'unknown'));
+  assert.match(stderr, /^Warning: a list of origins in ".*beside" is left aside: Cannot read the list of origins: /mu);
+});
+
+/** What somebody else pushed as a list of origins of the image `beside:1`. */
+async function putBeside(host: string, list: string | Uint8Array<ArrayBuffer>): Promise<void> {
+  const at = `http://${host}/v2/beside`;
+  const put = async (bytes: string | Uint8Array<ArrayBuffer>): Promise<{ readonly digest: string; readonly size: number }> => {
+    const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    const opened = await fetch(`${at}/blobs/uploads/`, { method: 'POST' });
+    const to = new URL(opened.headers.get('location') ?? '', `http://${host}`);
+    to.searchParams.set('digest', digest);
+    assert.equal((await fetch(to, { method: 'PUT', body: bytes })).status, 201);
+    return { digest, size: bytes.length };
+  };
+  const image = await fetch(`${at}/manifests/1`, { headers: { accept: 'application/vnd.oci.image.manifest.v1+json' } });
+  const subject = {
+    mediaType: image.headers.get('content-type'),
+    digest: image.headers.get('docker-content-digest'),
+    size: (await image.bytes()).length,
+  };
+  const manifest = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    artifactType: listTypes.artifact,
+    config: { mediaType: 'application/vnd.oci.empty.v1+json', ...(await put('{}')) },
+    layers: [{ mediaType: listTypes.document, ...(await put(list)) }],
+    subject,
+  });
+  const digest = `sha256:${createHash('sha256').update(manifest).digest('hex')}`;
+  const headers = { 'content-type': 'application/vnd.oci.image.manifest.v1+json' };
+  assert.equal((await fetch(`${at}/manifests/${digest}`, { method: 'PUT', body: manifest, headers })).status, 201);
+}
 
 test('of a folded image each file is in the layer that is left of the one that its step made', async () => {
   const lines = ['FROM busybox', 'RUN echo 1 > /gone', 'RUN rm /gone', 'RUN echo 2 > /kept', 'RUN chmod 700 /kept && echo 3 > /last'];

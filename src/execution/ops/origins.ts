@@ -5,6 +5,7 @@ import { inSlices } from '#ground/base/slices.ts';
 import type { OriginRecord } from '#formats/origins/record.ts';
 import type { BaseSum, KnownImage, Route, Traced, TracedFile, Trail } from '#formats/origins/trail.ts';
 import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
+import { hintFor } from '#stores/context/select.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { openStage, type Stage } from './origins/stage.ts';
 import { createTracer, type Followed, type Tracer } from './origins/trace.ts';
@@ -65,17 +66,12 @@ function topmost(tree: Tree): readonly TreeEntry[] {
 
 /** Links on the way are followed, as for whoever opens the file; the last name counts for itself. */
 function entryAt(tree: Tree, path: string): TreeEntry {
-  const { entry } = tree.resolve(
-    fromText(
-      path
-        .split('/')
-        .filter((name) => name !== '' && name !== '.')
-        .join('/'),
-    ),
-    false,
-  );
+  const names = path.split('/').filter((name) => name !== '' && name !== '.');
+  const inside = fromText(names.join('/'));
+  const { entry } = tree.resolve(inside, false);
   if (entry !== undefined) return entry;
-  throw new JettisonError('ops/no-such-file', `There is no "${path}" in the image`, { hint: 'Ask for the folder that it should be in' });
+  const hint = hintFor(tree, inside) ?? 'Ask for the folder that it should be in';
+  throw new JettisonError('ops/no-such-file', `There is no "${path}" in the image`, { hint });
 }
 
 function* traceTree(work: Work, tree: Tree, entry: TreeEntry): Generator<void, void> {

@@ -276,7 +276,8 @@ function missingWithParents(tree: Tree, path: ByteString): JettisonError {
   return missingSource(toText(path), `"--parents" follows no links on the way, and there is one: write "/${toText(real.path)}"`);
 }
 
-function hintFor(tree: Tree, path: ByteString): string | undefined {
+/** What is near a path where nothing is. */
+export function hintFor(tree: Tree, path: ByteString): string | undefined {
   const names = path.split('/');
   const depth = depthThere(tree, names);
   const parent = tree.resolve(asByteString(names.slice(0, depth).join('/')), true).entry;
