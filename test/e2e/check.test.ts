@@ -190,6 +190,23 @@ test('the plain lines that check --libs prints bring the same', async () => {
   assert.match(await sandbox.succeed(['check', '--libs', 'same-system']), /^# Dockerfile\.libs:\d+: .*\nCOPY --from=build \S+ \S+\n$/u);
 });
 
+test('the lines for one program of an image bring it into an empty one', async () => {
+  const context = sandbox.files({}, 'payloads');
+  await sandbox.succeed(['build', '-q', '-t', 'whole:1', '--target', 'build', context]);
+  for (const path of ['/p/bin/foo-braces', '/p/scripts/env']) {
+    const lines = await sandbox.succeed(['check', '--libs', `whole:1:${path}`]);
+    assert.ok(lines.startsWith(`COPY --from=whole:1 ${path} ${path}\nCOPY --from=whole:1 /`), lines);
+    const one = sandbox.files({ Dockerfile: `FROM scratch\n${lines}ENTRYPOINT ["${path}"]\n` }, 'one-program');
+    await sandbox.succeed(['build', '-q', '-t', 'one-program', one]);
+    assert.equal((await sandbox.succeed(['run', '--rm', 'one-program'])).trim(), 'started', path);
+  }
+  assert.equal(await sandbox.succeed(['check', '--libs', 'busybox:/bin/busybox']), 'COPY --from=busybox /bin/busybox /bin/busybox\n');
+  const gone = await sandbox.jettison(['check', '--libs', 'busybox:/bin/busybix']);
+  assert.equal(gone.status, 1);
+  assert.match(gone.stderr, /Did you mean "\/bin\/busybox"\?/u);
+  assert.match((await sandbox.jettison(['check', 'busybox:/bin/busybox'])).stderr, /"IMAGE:\/PATH" is for "--libs"/u);
+});
+
 test('what a step of another store brought is not known, and check --libs says so', async () => {
   const context = sandbox.files(
     { Dockerfile: 'FROM busybox AS build\nFROM scratch\nCOPY --from=build --libs /bin/busybox /bin/\n' },

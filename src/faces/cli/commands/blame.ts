@@ -4,6 +4,7 @@ import { blameDocument } from '#faces/documents/make-blame.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
+import { splitImagePath } from '../image-path.ts';
 import { choice, flag, text } from '../option.ts';
 import { blameFiles, blamePath, blameSums } from '../output/blame.ts';
 import { goJson } from '#ground/base/go-json.ts';
@@ -26,7 +27,7 @@ export const blameCommand = defineCommand({
     const { by, files, all, json, platform, remote } = options;
     if (all && !files) throw new JettisonError('cli/usage', '"--all" is for "--files"');
     if (files && by !== undefined) throw new JettisonError('cli/usage', 'Conflicting options: "--files" lists files, "--by" sums them up');
-    const { image, path } = splitPath(word);
+    const { image, path } = splitImagePath(word);
     await using engine = await engineFor(around);
     using screen = openTransferScreen(around.streams.stderr, around);
     const request = {
@@ -47,9 +48,3 @@ export const blameCommand = defineCommand({
     return 0;
   },
 });
-
-/** `app:1:/bin/x`: no name of an image holds `:/`. */
-export function splitPath(word: string): { readonly image: string; readonly path: string | undefined } {
-  const at = word.indexOf(':/');
-  return at < 0 ? { image: word, path: undefined } : { image: word.slice(0, at), path: word.slice(at + 1) };
-}

@@ -3,15 +3,16 @@ import { checkDocument } from '#faces/documents/make-check.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
-import { flag, text } from '../option.ts';
 import { goJson } from '#ground/base/go-json.ts';
-import { payloadText, plainCopiesText } from '../output/payload.ts';
+import { splitImagePath } from '../image-path.ts';
+import { flag, text } from '../option.ts';
+import { linesText, payloadText, plainCopiesText } from '../output/payload.ts';
 import { openTransferScreen } from '../output/transfers.ts';
 
 export const checkCommand = defineCommand({
   name: 'check',
   summary: 'Tell whether a container of an image would start, and what it lacks',
-  usage: '[OPTIONS] IMAGE',
+  usage: '[OPTIONS] IMAGE[:PATH]',
   options: {
     fix: flag('fix', { help: 'Print a patch of the Dockerfile that adds what is missing (for git apply, patch)' }),
     file: text('file', {
@@ -19,7 +20,9 @@ export const checkCommand = defineCommand({
       value: 'path',
       help: 'With "--fix": the Dockerfile that the image was built from (default "Dockerfile")',
     }),
-    libs: flag('libs', { help: 'Print the plain instructions that stand for "COPY --libs" of its build, for other builders' }),
+    libs: flag('libs', {
+      help: 'Print the plain instructions that stand for "COPY --libs" of its build, or that bring one program of IMAGE:/PATH into an empty image',
+    }),
     json: flag('json', { help: 'Print what was found as JSON (docs/check.md)' }),
     platform: text('platform', { help: 'Of an image for several platforms: which one ("linux/arm64")' }),
   },
@@ -30,7 +33,16 @@ export const checkCommand = defineCommand({
     if (!options.fix && options.file !== undefined) throw new JettisonError('cli/usage', '"--file" is for "--fix"');
     if (options.libs && (options.fix || options.json))
       throw new JettisonError('cli/usage', 'Conflicting options: "--libs" prints instructions, "--fix" a patch, "--json" a document');
+    const { image, path } = splitImagePath(name);
+    if (path !== undefined && !options.libs) throw new JettisonError('cli/usage', '"IMAGE:/PATH" is for "--libs"');
     await using engine = await engineFor(around);
+    if (path !== undefined) {
+      const { programCopies } = await import('#engine/program-copies.ts');
+      using screen = openTransferScreen(around.streams.stderr, around);
+      const lines = await programCopies(engine, { name: image, path, platform: options.platform }, screen.report, signal);
+      around.streams.stdout.write(linesText(lines));
+      return 0;
+    }
     if (options.libs) {
       const { plainCopies } = await import('#engine/plain-copies.ts');
       const plain = await plainCopies(engine, { name, platform: options.platform }, signal);

@@ -33,6 +33,10 @@ export function plainCopiesText({ dockerfile, copies }: PlainCopies): string {
     `# ${dockerfile}${copy.line === undefined ? '' : `:${copy.line}`}: ${copy.instruction}`,
     ...copy.lines,
   ]);
+  return linesText(lines);
+}
+
+export function linesText(lines: readonly string[]): string {
   return lines.map((line) => `${harmless(line, false)}\n`).join('');
 }
 
