@@ -152,7 +152,16 @@ function notInList(list: string, manifest: string, hint: string): JettisonError 
 function readList(engine: Engine, list: string): readonly ListedManifest[] {
   const manifests = openManifestLists(engine.database).get(list);
   if (manifests !== undefined) return manifests;
-  throw new JettisonError('engine/no-such-list', `No such manifest: ${list}`, {
+  throw noSuchList(list);
+}
+
+export function hasList(engine: Engine, name: string): boolean {
+  return openManifestLists(engine.database).get(fullName(name)) !== undefined;
+}
+
+/** `engine/no-such-list`. */
+export function noSuchList(name: string): JettisonError {
+  return new JettisonError('engine/no-such-list', `No such manifest: ${fullName(name)}`, {
     hint: 'Begin one: jettison manifest create LIST MANIFEST...',
   });
 }

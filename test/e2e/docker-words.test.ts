@@ -202,6 +202,10 @@ test('a builder is made, used, asked and removed, as tutorials type it; those of
     (await sandbox.jettison(['build', folder], { environment: { BUILDX_BUILDER: 'other' } })).stderr,
     /no builder "other" found/u,
   );
+  // The machine is in each builder already: docker has these words, too.
+  assert.match(await refused('create', '--append'), /append requires a builder name/u);
+  assert.match(await refused('create', '--append', '--name', 'nobody'), /failed to find instance "nobody" for append/u);
+  assert.match(await refused('create', '--append', '--name', 'multi'), /invalid duplicate endpoint default/u);
   assert.equal(await buildx('stop', 'multi'), '');
   assert.equal(await buildx('rm', 'multi'), 'multi removed\n');
   assert.match(await buildx('inspect'), /^Name: {3}default\n/u);

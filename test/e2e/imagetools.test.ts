@@ -142,6 +142,15 @@ test('manifest: a list is begun, amended, annotated, pushed and removed as docke
     inIndex.map(({ Ref, Descriptor }) => [Ref, Descriptor.platform]),
     local.manifests.map(({ digest: own, platform }) => [`${list}@${own}`, platform]),
   );
+  // As podman and buildah have it.
+  const added = ['manifest', 'add', list, `${name}:amd64`];
+  assert.match((await sandbox.jettison(added)).stderr, /No such manifest/u);
+  assert.equal((await sandbox.jettison(['manifest', 'exists', list])).status, 1);
+  await sandbox.succeed(['manifest', 'create', list, `${name}:arm64`]);
+  assert.equal(await sandbox.succeed(['manifest', 'exists', list]), '');
+  assert.equal(await sandbox.succeed(added), `${list}\n`);
+  assert.deepEqual(architecturesOf(JSON.parse(await sandbox.succeed(['manifest', 'inspect', list])) as Index), ['amd64', 'arm64']);
+  await sandbox.succeed(['manifest', 'rm', list]);
   await sandbox.succeed(['manifest', 'create', list, `${name}:arm64`]);
   const inList = JSON.parse(await sandbox.succeed(['manifest', 'inspect', '-v', list])) as readonly Described[];
   assert.deepEqual(

@@ -470,6 +470,16 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/manifest.ts')).createListCommand,
   },
   {
+    names: ['manifest add'],
+    summary: 'Add a manifest in a registry to a list',
+    load: async () => (await import('./commands/manifest.ts')).addToListCommand,
+  },
+  {
+    names: ['manifest exists'],
+    summary: 'Ask by the exit code whether there is such a list here: 0, or 1',
+    load: async () => (await import('./commands/manifest.ts')).listExistsCommand,
+  },
+  {
     names: ['manifest annotate'],
     summary: 'Say what a manifest of a list is for',
     load: async () => (await import('./commands/manifest.ts')).annotateListCommand,

@@ -10,7 +10,6 @@ const oneAddress = 'Networks are bridges with IPv4 addresses: leave it out, or t
 
 /** By the name of the option; `COMMAND OPTION` where it means something of its own there. */
 const instead: ReadonlyMap<string, string> = new Map([
-  ['append', 'The builder is this machine alone and has no nodes to add: leave it out, or make another name for it'],
   ['leave', 'The builder is this machine alone and has no nodes to remove: "jettison buildx rm NAME" removes the name'],
   ['node', 'The builder is this machine alone and has one node: leave it out'],
   ['buildkitd-config', 'There is no such daemon: mirrors, retries and the size of the cache are in ~/.config/jettison/config.json'],

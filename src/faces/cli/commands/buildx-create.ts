@@ -9,7 +9,7 @@ import {
   selectBuilder,
 } from '#engine/builders.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { defineCommand } from '../command.ts';
+import { defineCommand, type Surroundings } from '../command.ts';
 import { badValue, flag, list, text } from '../option.ts';
 import { forEachName } from './for-each-name.ts';
 
@@ -21,6 +21,7 @@ export const createBuilderCommand = defineCommand({
   summary: 'Give the builder one more name',
   usage: '[OPTIONS]',
   options: {
+    append: flag('append', { help: 'Add this machine to a builder, which it is in already: always an error, as with docker' }),
     bootstrap: flag('bootstrap', { help: 'Make it ready (it always is)' }),
     driver: text('driver', { help: '"docker-container": a builder of this machine, which it is without a container' }),
     driverOptions: list('driver-opt', { value: 'stringArray', help: '"network=host", "default-load=true": what is so anyway' }),
@@ -29,12 +30,13 @@ export const createBuilderCommand = defineCommand({
     platforms: list('platform', { value: 'stringArray', help: 'What will be built; says which of these need an emulator' }),
     use: flag('use', { help: 'Use it from now on' }),
   },
-  notBuilt: 'append buildkitd-config leave node',
+  notBuilt: 'buildkitd-config leave node',
   arguments: [0, 1],
   async run({ options, arguments: [endpoint] }, around) {
     const { stdout, stderr } = around.streams;
     if (endpoint !== undefined && endpoint !== defaultBuilder) throw refuseEndpoint(endpoint);
     checkDriver(options.driver);
+    if (options.append) throw refuseAppend(options.name, around.environment);
     for (const given of options.driverOptions.flatMap((one) => one.split(','))) checkDriverOption(given);
     checkFlags(options.flags ?? '');
     const missing = platformsNotHere(options.platforms.flatMap((one) => one.split(',')).map((one) => one.trim()));
@@ -50,6 +52,19 @@ export const createBuilderCommand = defineCommand({
 
 function refuseEndpoint(endpoint: string): JettisonError {
   return new JettisonError('cli/not-built', `A builder at "${endpoint}" is not part of jettison: it builds on this machine only`, {
+    hint: elsewhere,
+  });
+}
+
+/** What is added has to be another machine, by docker's own rule. */
+function refuseAppend(name: string | undefined, environment: Surroundings['environment']): JettisonError {
+  if (name === undefined || name === '')
+    return new JettisonError('cli/usage', 'append requires a builder name', { hint: 'Name it with "--name"' });
+  if (name !== defaultBuilder && !builderNames(environment).names.includes(name))
+    return new JettisonError('cli/usage', `failed to find instance "${name}" for append`, {
+      hint: `Leave "--append" out to make it; "jettison buildx ls" lists those there are`,
+    });
+  return new JettisonError('cli/not-built', `invalid duplicate endpoint ${defaultBuilder}: "${name}" is this machine already`, {
     hint: elsewhere,
   });
 }

@@ -4,7 +4,9 @@ import {
   createList,
   describeListed,
   describeManifests,
+  hasList,
   listDocument,
+  noSuchList,
   pushList,
   removeLists,
   type DescribedManifest,
@@ -31,6 +33,32 @@ export const createListCommand = defineCommand({
     const made = await createList(engine, { name, manifests, amend: options.amend }, signal);
     around.streams.stdout.write(`Created manifest list ${made}\n`);
     return 0;
+  },
+});
+
+export const addToListCommand = defineCommand({
+  name: 'manifest add',
+  summary: 'Add a manifest in a registry to a list',
+  usage: 'MANIFEST_LIST MANIFEST [MANIFEST...]',
+  options: {},
+  arguments: [2, Infinity],
+  async run({ arguments: [name = '', ...manifests] }, around, signal) {
+    await using engine = await engineFor(around);
+    if (!hasList(engine, name)) throw noSuchList(name);
+    around.streams.stdout.write(`${await createList(engine, { name, manifests, amend: true }, signal)}\n`);
+    return 0;
+  },
+});
+
+export const listExistsCommand = defineCommand({
+  name: 'manifest exists',
+  summary: 'Ask by the exit code whether there is such a list here: 0, or 1',
+  usage: 'MANIFEST_LIST',
+  options: {},
+  arguments: [1, 1],
+  async run({ arguments: [name = ''] }, around) {
+    await using engine = await engineFor(around);
+    return hasList(engine, name) ? 0 : 1;
   },
 });
 
