@@ -1,4 +1,5 @@
 /** What a build leaves behind: its images in the store, caches elsewhere, what `-o` asked for, and last the names. */
+import { parseBoolean } from '#ground/base/boolean-word.ts';
 import { printPlatform } from '#formats/oci/platform.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import { noteTags } from './note-events.ts';
@@ -197,8 +198,5 @@ function isInlineTelling({ cacheTo }: BuildRequest): boolean {
 }
 
 function isInlineWanted({ cacheTo, buildArgs }: BuildRequest): boolean {
-  return (
-    cacheTo.some(({ kind }) => kind === 'inline') ||
-    ['1', 't', 'T', 'TRUE', 'true', 'True'].includes(buildArgs.get('BUILDKIT_INLINE_CACHE') ?? '')
-  );
+  return cacheTo.some(({ kind }) => kind === 'inline') || parseBoolean(buildArgs.get('BUILDKIT_INLINE_CACHE') ?? '') === true;
 }

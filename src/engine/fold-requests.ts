@@ -1,4 +1,5 @@
 /** `--fold`: images without what later layers of the same build hide. */
+import { parseBoolean } from '#ground/base/boolean-word.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { SnapshotId } from '#execution/worker/contract.ts';
@@ -39,12 +40,21 @@ export type HidingStep = {
 
 /** As it was asked for, else as JETTISON_FOLD says, else as the configuration does. Throws `engine/bad-fold`. */
 export function foldMode({ environment, config }: Pick<Engine, 'environment' | 'config'>, { fold, tellsHidden }: BuildRequest): FoldMode {
-  const word = fold ?? (environment['JETTISON_FOLD'] || undefined) ?? config.fold;
+  const word = environment['JETTISON_FOLD'] || undefined;
+  const mode = fold ?? (word === undefined ? config.fold : readFoldWord(word));
+  if (mode !== undefined) return mode;
   if (word === undefined) return tellsHidden === true ? 'hint' : 'off';
-  if (word === 'auto' || word === 'off') return word;
   throw new JettisonError('engine/bad-fold', `JETTISON_FOLD is "auto" or "off", not "${word}"`, {
     hint: '"auto" leaves out of an image what later layers of the same build hide',
   });
+}
+
+/** `auto` or `off`, or a boolean in the words that the docker CLI takes for its own; undefined for any other. */
+export function readFoldWord(word: string): 'auto' | 'off' | undefined {
+  if (word === 'auto' || word === 'off') return word;
+  const isFolding = parseBoolean(word);
+  if (isFolding === undefined) return undefined;
+  return isFolding ? 'auto' : 'off';
 }
 
 /** The files of the image. */

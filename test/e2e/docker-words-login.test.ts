@@ -27,6 +27,7 @@ test('login asks the registry first, keeps what it takes beside what was in the 
   const wrong = await sandbox.jettison(line, { input: 'wrong\n' });
   assert.deepEqual([wrong.status, wrong.stdout], [1, '']);
   assert.match(wrong.stderr, /401|unauthorized/iu);
+  assert.match(wrong.stderr, /\nCheck the user name and the password/u, 'who logs in is not told to log in');
   assert.ok(!readFileSync(configOf(sandbox), 'utf8').includes(registry.host), 'nothing is kept of what the registry refuses');
 
   const done = await sandbox.jettison(line, { input: `${password}\n` });
@@ -46,6 +47,7 @@ test('login asks the registry first, keeps what it takes beside what was in the 
   sandbox.files({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
   await sandbox.succeed(['build', '-q', '-t', `${registry.host}/app`, join(sandbox.folder, 'context')]);
   await sandbox.succeed(['push', `${registry.host}/app`]);
+  assert.match(await sandbox.succeed(['pull', `${registry.host}/app`]), /^latest: Pulling from app$/mu);
 
   assert.equal(await sandbox.succeed(['logout', registry.host]), `Removing login credentials for ${registry.host}\n`);
   assert.deepEqual(Object.keys(JSON.parse(readFileSync(configOf(sandbox), 'utf8')).auths), ['other.example']);
@@ -125,4 +127,28 @@ esac
   assert.ok(!existsSync(join(sandbox.folder, 'kept')));
   const gone = await sandbox.jettison(['logout', registry.host], { environment });
   assert.deepEqual([gone.status, gone.stderr], [0, `Not logged in to ${registry.host}\n`]);
+});
+
+test('a credential helper that does not help: what it complains of is shown, and where it is named', async () => {
+  await using sandbox = await openSandbox();
+  await using registry = await guardedRegistry(sandbox);
+  const programs = sandbox.files(
+    {
+      'docker-credential-locked': { text: '#!/bin/sh\ncat > /dev/null; echo "the vault is locked" >&2; exit 3\n', mode: 0o755 },
+      'docker-credential-babbling': { text: '#!/bin/sh\ncat > /dev/null; echo "<html>"\n', mode: 0o755 },
+    },
+    'programs',
+  );
+  const environment = { PATH: `${programs}:${process.env['PATH'] ?? ''}` };
+  for (const [helper, told] of [
+    ['locked', /^ERROR: Cannot get credentials by docker-credential-locked: the vault is locked\n/mu],
+    ['babbling', /^ERROR: Cannot read the answer of docker-credential-babbling: it is not JSON\n/mu],
+    ['absent', /^ERROR: Cannot find the program "docker-credential-absent"\n/mu],
+  ] as const) {
+    sandbox.files({ 'config.json': JSON.stringify({ credsStore: helper }) }, 'docker');
+    const refused = await sandbox.jettison(['pull', `${registry.host}/app`], { environment });
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, told);
+    assert.ok(refused.stderr.includes(`${configOf(sandbox)} names "${helper}"`), refused.stderr);
+  }
 });

@@ -208,11 +208,15 @@ test('caches, later builds, several platforms and times know nothing of it, or t
   const asked = await sandbox.jettison(['build', context], { environment: { JETTISON_FOLD: 'yes' } });
   assert.equal(asked.status, 1);
   assert.match(asked.stderr, /JETTISON_FOLD is "auto" or "off"/u);
-  await build(sandbox, context, ['-t', 'by-environment'], { JETTISON_FOLD: 'auto' });
-  assert.deepEqual(await layers('by-environment'), base);
+  for (const word of ['auto', '1', 'true']) {
+    await build(sandbox, context, ['-t', 'by-environment'], { JETTISON_FOLD: word });
+    assert.deepEqual(await layers('by-environment'), base, word);
+  }
   sandbox.configure({ fold: 'auto' });
   await build(sandbox, context, ['-t', 'by-config']);
   assert.deepEqual(await layers('by-config'), base);
+  await build(sandbox, context, ['-t', 'off'], { JETTISON_FOLD: '0' });
+  assert.deepEqual(await layers('off'), await layers('plain'));
   await build(sandbox, context, ['-t', 'off', '--fold=off']);
   assert.deepEqual(await layers('off'), await layers('plain'));
   sandbox.configure({});

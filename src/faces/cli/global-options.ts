@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { LogLevel, Surroundings } from './command.ts';
 import { unknownFlag } from './find-command.ts';
-import { parseBoolean } from './option.ts';
+import { parseBoolean } from '#ground/base/boolean-word.ts';
 
 type Settings = { readonly environment: NodeJS.ProcessEnv; readonly logLevel: LogLevel };
 export type GlobalOptions = Settings & { readonly rest: readonly string[]; readonly shows: 'version' | 'help' | undefined };

@@ -1,4 +1,5 @@
 /** Options of a command: what each is called, whether it takes a value, and how its texts become a typed value. */
+import { parseBoolean } from '#ground/base/boolean-word.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 
 export type Option<T> = {
@@ -85,10 +86,4 @@ function parseFlag(long: string, word: string): boolean {
   const value = parseBoolean(word);
   if (value !== undefined) return value;
   throw badValue(long, word, 'use "true" or "false"');
-}
-
-/** The words of Go's strconv.ParseBool, as the docker CLI takes them; undefined for any other. */
-export function parseBoolean(word: string): boolean | undefined {
-  if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(word)) return true;
-  return ['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(word) ? false : undefined;
 }

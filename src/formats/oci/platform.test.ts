@@ -24,10 +24,12 @@ test('platforms have one spelling', () => {
     arm64: 'linux/arm64',
     linux: 'linux/amd64',
     riscv64: 'linux/riscv64',
+    windows: 'windows/amd64',
+    macOS: 'darwin/amd64',
   };
   for (const [typed, printed] of Object.entries(cases)) assert.equal(printPlatform(parsePlatform(typed, native)), printed, typed);
   assert.equal(printPlatform(nativePlatform('arm64')), 'linux/arm64');
-  for (const bad of ['', 'a/b/c/d', 'linux/', 'linux/a b', '../x', 'linux\n/amd64']) {
+  for (const bad of ['', 'a/b/c/d', 'linux/', 'linux/a b', '../x', 'linux\n/amd64', 'amd46', 'constructor']) {
     assert.throws(
       () => parsePlatform(bad, native),
       (error) => isCode(error, 'oci/invalid-platform'),

@@ -11,7 +11,7 @@ export type Platform = {
 
 const part = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/u;
 
-/** Names that are an architecture when they stand alone; anything else alone is an operating system. */
+/** Names that are an architecture when they stand alone. */
 const architectures: ReadonlySet<string> = new Set([
   '386',
   'amd64',
@@ -35,6 +35,28 @@ const architectures: ReadonlySet<string> = new Set([
   'armel',
 ]);
 
+/** Operating systems as Go names them (GOOS), and `macos`: what may stand alone. */
+const systems: ReadonlySet<string> = new Set([
+  'aix',
+  'android',
+  'darwin',
+  'dragonfly',
+  'freebsd',
+  'hurd',
+  'illumos',
+  'ios',
+  'js',
+  'linux',
+  'macos',
+  'netbsd',
+  'openbsd',
+  'plan9',
+  'solaris',
+  'wasip1',
+  'windows',
+  'zos',
+]);
+
 /**
  * `linux/amd64`, `linux/arm/v7`, `arm64`, `linux`, with the aliases that people use (x86_64, aarch64, armhf); what is missing comes
  * from `native`. Gives a normal form. Throws `oci/invalid-platform`.
@@ -50,7 +72,14 @@ export function parsePlatform(text: string, native: Platform): Platform {
   if (second === undefined) {
     const alone = first.toLowerCase();
     if (architectures.has(alone)) return normalPlatform({ os: native.os, architecture: alone });
-    return normalPlatform({ ...native, os: alone });
+    if (systems.has(alone)) return normalPlatform({ ...native, os: alone });
+    throw new JettisonError(
+      'oci/invalid-platform',
+      `Invalid platform: "${text.slice(0, 100)}" is no operating system and no architecture`,
+      {
+        hint: 'A platform is os/architecture or os/architecture/variant, such as "linux/arm64"',
+      },
+    );
   }
   return normalPlatform({ os: first, architecture: second, ...(third === undefined ? {} : { variant: third }) });
 }

@@ -9,6 +9,8 @@ export type Document = {
   readonly code: string;
   /** Most bytes it may have. */
   readonly limit: number;
+  /** What to do where it is not what it should be; left out: get it from elsewhere. */
+  readonly hint?: string;
 };
 
 const mostNesting = 64;
@@ -21,7 +23,10 @@ const damagedHint =
  */
 export function parseJson(bytes: Uint8Array, document: Document): unknown {
   const refuse = (why: string): never => {
-    throw new JettisonError(document.code, `Cannot read ${document.what}: ${why}`, { fault: 'environment', hint: damagedHint });
+    throw new JettisonError(document.code, `Cannot read ${document.what}: ${why}`, {
+      fault: 'environment',
+      hint: document.hint ?? damagedHint,
+    });
   };
   if (bytes.length > document.limit) return refuse(`it is longer than ${document.limit} bytes`);
   try {
@@ -48,7 +53,7 @@ export function checkShape<const S extends v.GenericSchema>(value: unknown, sche
   const where = path === null ? '' : ` at "${path.slice(0, 200)}"`;
   throw new JettisonError(document.code, `Cannot read ${document.what}: ${(issue?.message ?? 'wrong shape').slice(0, 300)}${where}`, {
     fault: 'environment',
-    hint: damagedHint,
+    hint: document.hint ?? damagedHint,
   });
 }
 

@@ -7,6 +7,7 @@ import {
   dockerConfigFile,
   entryFor,
   helperFor,
+  helperHint,
   keyOfHost,
   readDockerConfig,
   type DockerConfig,
@@ -82,7 +83,12 @@ function decodeBase64(text: string, host: string): Iterable<number> {
 async function askHelper(name: string, key: string, environment: Environment, signal: AbortSignal): Promise<Credential | undefined> {
   const answer = await callHelper({ name, action: 'get', input: `${key}\n`, environment }, signal);
   if (answer === undefined) return undefined;
-  const document: Document = { what: `the answer of docker-credential-${name}`, code: 'registry/credential-helper', limit: answerLimit };
+  const document: Document = {
+    what: `the answer of docker-credential-${name}`,
+    code: 'registry/credential-helper',
+    limit: answerLimit,
+    hint: helperHint(name, environment),
+  };
   const { Username, Secret } = checkShape(parseJson(answer, document), answerSchema, document);
   if (Username === '' && Secret === '') return undefined;
   return Username === '<token>' ? { kind: 'identity-token', token: Secret } : { kind: 'password', username: Username, password: Secret };

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { checkShape, parseJson, type Document } from '#ground/base/decode.ts';
-import { fullDisk, messageOf, systemCode, type JettisonError } from '#ground/base/errors.ts';
+import { fullDisk, isCode, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { makeFolders } from '#ground/base/make-folders.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
 import { registryError } from './errors.ts';
@@ -136,6 +136,7 @@ export type HelperCall = {
 export async function callHelper({ name, action, input, environment }: HelperCall, signal: AbortSignal): Promise<Uint8Array | undefined> {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/u.test(name)) throw badDockerConfig(`"${name}" is no name of a credential helper`);
   const command = `docker-credential-${name}`;
+  const hint = helperHint(name, environment);
   const exit = await runProcess(
     {
       command,
@@ -145,12 +146,20 @@ export async function callHelper({ name, action, input, environment }: HelperCal
       captureLimit: helperLimit,
     },
     signal,
-  );
+  ).catch((error: unknown) => {
+    if (!isCode(error, 'linux/no-such-command')) throw error;
+    throw new JettisonError('linux/no-such-command', error.message, { fault: error.fault, cause: error, hint });
+  });
   if (exit.code === 0) return exit.stdout;
-  const said = new TextDecoder().decode(exit.stdout).trim();
-  if (/credentials not found/iu.test(said)) return undefined;
-  const why = said.slice(0, 300) || `it ended with ${exit.code ?? exit.signal}`;
-  throw registryError('credential-helper', `Cannot ${action} credentials by ${command}: ${why}`, { fault: 'user' });
+  const [said, complaint] = [exit.stdout, exit.stderr].map((bytes) => new TextDecoder().decode(bytes).trim().slice(0, 300));
+  if (/credentials not found/iu.test(said ?? '')) return undefined;
+  const why = said || complaint || `it ended with ${exit.code ?? exit.signal}`;
+  throw registryError('credential-helper', `Cannot ${action} credentials by ${command}: ${why}`, { fault: 'user', hint });
+}
+
+/** What to do about a credential helper that does not help. */
+export function helperHint(name: string, environment: Environment): string {
+  return `${dockerConfigFile(environment)} names "${name}" as what keeps credentials ("credsStore", "credHelpers"): have docker-credential-${name} work, or take the name out of there`;
 }
 
 function definedOnly(environment: Environment): Record<string, string> {

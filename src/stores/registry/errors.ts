@@ -203,10 +203,14 @@ export function networkError(url: URL, error: unknown): JettisonError {
     });
   }
   if (isCertificateCode(code)) {
-    return registryError('untrusted', `The certificate of ${host} is not trusted: ${messageOf(error)}`, {
-      ...details,
-      hint: certificateHint(code),
-    });
+    return registryError(
+      'untrusted',
+      `The certificate of ${host} is not trusted: ${messageOf(error).replace(/; if the root CA .*$/u, '')}`,
+      {
+        ...details,
+        hint: certificateHint(code),
+      },
+    );
   }
   const what = messageOf(error) === 'aborted' ? 'it was closed before the answer was complete' : messageOf(error);
   const hint = callOf(error) === 'write' ? { hint: brokeWhileSending } : {};

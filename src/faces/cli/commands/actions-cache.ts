@@ -1,7 +1,8 @@
 /** `type=gha` of `--cache-from` and `--cache-to`: what is not said comes from the variables that buildx takes it from. */
 import { parseDuration } from '#engine/space-filters.ts';
 import type { ActionsCachePlace, ActionsCacheService, CacheTarget } from '#engine/cache-requests.ts';
-import { badValue, parseBoolean } from '../option.ts';
+import { parseBoolean } from '#ground/base/boolean-word.ts';
+import { badValue } from '../option.ts';
 import type { Fields } from './cache-fields.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,7 +1,8 @@
 /** `--attest`, `--provenance` and `--sbom`, in buildx's forms (docs.docker.com/build/metadata/attestations). */
 import type { AttestationsRequest, ProvenanceRequest } from '#engine/build-requests.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { badValue, parseBoolean } from '../option.ts';
+import { parseBoolean } from '#ground/base/boolean-word.ts';
+import { badValue } from '../option.ts';
 import { splitFields } from '../option-values.ts';
 
 type Given = { readonly attest: readonly string[]; readonly provenance: string | undefined; readonly sbom: string | undefined };

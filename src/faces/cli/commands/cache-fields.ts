@@ -1,6 +1,7 @@
 /** Values of `--cache-from` and `--cache-to`: `name=value` fields between commas. */
 import { isCode, JettisonError } from '#ground/base/errors.ts';
-import { badValue, parseBoolean } from '../option.ts';
+import { parseBoolean } from '#ground/base/boolean-word.ts';
+import { badValue } from '../option.ts';
 import { splitFields } from '../option-values.ts';
 
 /** `given`: for messages, without secrets. Names in lower case. */

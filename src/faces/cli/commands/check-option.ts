@@ -1,5 +1,6 @@
 import type { CheckMode } from '#engine/payload-requests.ts';
-import { badValue, parseBoolean, type Option } from '../option.ts';
+import { parseBoolean } from '#ground/base/boolean-word.ts';
+import { badValue, type Option } from '../option.ts';
 
 /** Docker's switch `--check` looks for faults of the Dockerfile instead of building (`lint`); with one of three words it says what becomes of an image that would not start. */
 export type CheckChoice = CheckMode | 'lint' | undefined;

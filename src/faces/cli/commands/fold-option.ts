@@ -1,5 +1,6 @@
 import type { BuildRequest } from '#engine/build-requests.ts';
-import { badValue, parseBoolean, type Option } from '../option.ts';
+import { readFoldWord } from '#engine/fold-requests.ts';
+import { badValue, type Option } from '../option.ts';
 
 /** `--fold`, `--fold=auto`, `--fold=off`. */
 export function foldOption(): Option<BuildRequest['fold']> {
@@ -10,10 +11,9 @@ export function foldOption(): Option<BuildRequest['fold']> {
     help: 'Leave out of the image what later layers of the same build overwrite or delete; "--fold=off" keeps it, and says nothing of it (also JETTISON_FOLD)',
     initial: undefined,
     add: (_, word) => {
-      if (word === 'auto' || word === 'off') return word;
-      const isFolding = parseBoolean(word);
-      if (isFolding === undefined) throw badValue('fold', word, 'use "auto" or "off"');
-      return isFolding ? 'auto' : 'off';
+      const mode = readFoldWord(word);
+      if (mode === undefined) throw badValue('fold', word, 'use "auto" or "off"');
+      return mode;
     },
   };
 }

@@ -1,12 +1,16 @@
 /** What the `inspect` commands have in common. */
 import type { Engine } from '#engine/open.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
+import { isJsonObject } from '#ground/base/decode.ts';
 import type { Surroundings } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { goJson } from '#ground/base/go-json.ts';
 import { compileTemplate, unescapeFormat } from '../output/template.ts';
 import { forReader } from '../output/text.ts';
 import { forEachName } from './for-each-name.ts';
+
+/** Documents of images leave these out where they are empty; templates may name them all the same. */
+const leftOut = { Variant: '', OsVersion: '' };
 
 type Wanted = { readonly names: readonly string[]; readonly format: string | undefined };
 
@@ -21,9 +25,13 @@ export async function inspectEach(
   const found: Json[] = [];
   const code = await forEachName(names, around.streams, async (name) => {
     const value = await look(engine, name);
-    if (template) around.streams.stdout.write(`${forReader(around.streams.stdout, template(value))}\n`);
+    if (template) around.streams.stdout.write(`${forReader(around.streams.stdout, template(withLeftOut(value)))}\n`);
     else found.push(value);
   });
   if (!template) around.streams.stdout.write(`${goJson(found, format === 'json' ? 0 : 4)}\n`);
   return code;
+}
+
+function withLeftOut(value: Json): Json {
+  return isJsonObject(value) && 'RootFS' in value ? { ...leftOut, ...value } : value;
 }

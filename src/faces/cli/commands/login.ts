@@ -24,7 +24,7 @@ export const loginCommand = defineCommand({
     if (options.password !== undefined) stderr.write('WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n');
     if (options.username === undefined && options.password === undefined && (await again(server, around, signal))) return 0;
     const { username, password } = await complete(options, around, signal);
-    const kept = await logIn({ server, username, password }, around.environment, signal);
+    const kept = await logIn({ server, username, password }, around.environment, signal).catch(asRefusedLogin);
     if (kept.kind === 'file') {
       stderr.write(
         `\nWARNING! Your credentials are stored unencrypted in '${harmless(kept.file, false)}'.\nConfigure a credential helper to remove this warning. See\nhttps://docs.docker.com/go/credential-store/\n\n`,
@@ -34,6 +34,17 @@ export const loginCommand = defineCommand({
     return 0;
   },
 });
+
+/** Who logs in is not told to log in. */
+function asRefusedLogin(error: unknown): never {
+  if (!isCode(error, 'registry/unauthorized')) throw error;
+  const { code, message, fault } = error;
+  throw new JettisonError(code, message, {
+    fault,
+    cause: error,
+    hint: 'Check the user name and the password; some registries want an access token in its place',
+  });
+}
 
 function checkOptions({ username, password, fromInput }: Given): void {
   if (fromInput && password !== undefined) refuse('conflicting options: cannot specify both --password and --password-stdin');

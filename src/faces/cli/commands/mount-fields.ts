@@ -2,7 +2,8 @@
 import { resolve } from 'node:path';
 import type { AskedMount } from '#engine/container-requests.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { badValue, parseBoolean } from '../option.ts';
+import { parseBoolean } from '#ground/base/boolean-word.ts';
+import { badValue } from '../option.ts';
 import { readSize, splitFields } from '../option-values.ts';
 import { checkPropagation, noDriver, tmpfsOptions } from './mount-modes.ts';
 

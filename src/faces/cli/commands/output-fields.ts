@@ -2,7 +2,8 @@
 import type { AnnotationRequest } from '#engine/build-requests.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
-import { badValue, parseBoolean } from '../option.ts';
+import { parseBoolean } from '#ground/base/boolean-word.ts';
+import { badValue } from '../option.ts';
 import { splitFields } from '../option-values.ts';
 
 export type OutputFields = {
