@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpsServer } from 'node:https';
 import type { RequestListener } from 'node:http';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
@@ -12,7 +12,11 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { digestOf } from '#ground/base/digest.ts';
 import { isCode } from '#ground/base/errors.ts';
 import { parseReference } from '#formats/oci/reference.ts';
+import { createRegistryClient } from '#stores/registry/client.ts';
+import { noRegistryConfig } from '#stores/registry/config.ts';
+import { createCredentials } from '#stores/registry/credentials.ts';
 import { startRegistry } from '#test/kit/registry.ts';
+import { openSandbox } from '#test/kit/sandbox.ts';
 import { clientFor, signal, temporary } from '#test/kit/transfer.ts';
 
 type CertificateOptions = { readonly name?: string; readonly from?: string; readonly until?: string };
@@ -45,9 +49,10 @@ function makeCertificate(folder: string, { name = 'localhost', from = '202001010
 }
 
 /** Speaks TLS, and answers plain HTTP as Go's net/http does on such a port. */
-async function startTls(folder: string, serve: RequestListener, options: CertificateOptions = {}) {
+async function startTls(folder: string, serve: RequestListener, options: CertificateOptions & { readonly clients?: string } = {}) {
   const { key, cert } = makeCertificate(folder, options);
-  const secure = createHttpsServer({ key: readFileSync(key), cert: readFileSync(cert) }, serve);
+  const asks = options.clients === undefined ? {} : { requestCert: true, rejectUnauthorized: true, ca: options.clients };
+  const secure = createHttpsServer({ key: readFileSync(key), cert: readFileSync(cert), ...asks }, serve);
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -96,6 +101,48 @@ test('an unknown certificate is refused by name; a known one is taken, also wher
   } finally {
     setDefaultCACertificates(before);
   }
+});
+
+test('certs.d of docker and of containers: an authority, and a certificate of ours, for one host', async () => {
+  using folder = temporary();
+  using ours = temporary();
+  const mine = makeCertificate(ours.path, { name: 'client' });
+  await using server = await startTls(folder.path, (_, response) => void response.end('{}'), { clients: readFileSync(mine.cert, 'utf8') });
+  const pinged = async (home: string): Promise<unknown> => {
+    const environment = { HOME: home };
+    using client = createRegistryClient({ config: noRegistryConfig, findCredential: createCredentials({ environment }), environment });
+    return await client.ping(server.host, signal).then(
+      () => 'pong',
+      (error: unknown) => error,
+    );
+  };
+  for (const place of ['docker', 'containers']) {
+    using home = temporary();
+    const certificates = join(home.path, '.config', place, 'certs.d', server.host);
+    mkdirSync(certificates, { recursive: true });
+    assert.ok(isCode(await pinged(home.path), 'registry/untrusted'));
+    writeFileSync(join(certificates, 'ca.crt'), server.certificate);
+    assert.ok(isCode(await pinged(home.path), 'registry/wants-certificate'));
+    copyFileSync(mine.cert, join(certificates, 'client.cert'));
+    const halved = await pinged(home.path);
+    assert.ok(
+      isCode(halved, 'registry/bad-certificates') && halved.message.includes(certificates) && halved.message.includes('client.key'),
+    );
+    copyFileSync(mine.key, join(certificates, 'client.key'));
+    assert.equal(await pinged(home.path), 'pong');
+    writeFileSync(join(certificates, 'client.key'), 'none');
+    assert.ok(isCode(await pinged(home.path), 'registry/bad-certificates'));
+  }
+});
+
+test('an authority that this machine knows is known', async () => {
+  using folder = temporary();
+  await using server = await startTls(folder.path, (_, response) => void response.end('{}'));
+  await using sandbox = await openSandbox();
+  const login = ['login', '-u', 'a', '--password-stdin', server.host];
+  const environment = { SSL_CERT_FILE: join(folder.path, 'cert.pem'), SSL_CERT_DIR: folder.path };
+  assert.match((await sandbox.jettison(login, { input: 'b' })).stderr, /is not trusted/u);
+  assert.equal(await sandbox.succeed(login, { input: 'b', environment }), 'Login Succeeded\n');
 });
 
 const badCertificates: readonly (readonly [name: string, options: CertificateOptions, reason: RegExp, hint: RegExp])[] = [

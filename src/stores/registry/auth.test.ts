@@ -70,7 +70,7 @@ test('a broken config.json is an error that names it; a missing one is none', as
   }
   assert.equal(await createCredentials({ environment: { DOCKER_CONFIG: '/nonexistent' } })('a', signal), undefined);
   using missing = dockerConfig('{"credHelpers":{"a":"does-not-exist-here"}}');
-  await assert.rejects(missing.find('a', signal), (error) => isCode(error, 'linux/no-such-command'));
+  await assert.rejects(missing.find('a', signal), (error) => isCode(error, 'registry/no-credential-helper'));
 });
 
 type TokenServer = AsyncDisposable & { readonly origin: string };

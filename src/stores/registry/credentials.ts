@@ -33,7 +33,7 @@ export type CredentialOptions = {
 const answerLimit = 1 << 20;
 const answerSchema = v.looseObject({ Username: v.string(), Secret: v.string() });
 
-/** Reads docker's `config.json` (in DOCKER_CONFIG or ~/.docker) when it is first needed; a helper is asked once for each host. Throws `registry/bad-docker-config`, `registry/credential-helper`, `linux/no-such-command`. */
+/** Reads docker's `config.json` (in DOCKER_CONFIG or ~/.docker) when it is first needed; a helper is asked once for each host. Throws `registry/bad-docker-config`, `registry/credential-helper`, `registry/no-credential-helper`. */
 export function createCredentials(options: CredentialOptions): FindCredential {
   const found = new Map<string, Promise<Credential | undefined>>();
   let config: DockerConfig | undefined;

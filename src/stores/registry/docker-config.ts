@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { checkShape, parseJson, type Document } from '#ground/base/decode.ts';
-import { fullDisk, isCode, JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
+import { fullDisk, isCode, messageOf, systemCode, type JettisonError } from '#ground/base/errors.ts';
 import { makeFolders } from '#ground/base/make-folders.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
 import { registryError } from './errors.ts';
@@ -131,7 +131,7 @@ export type HelperCall = {
 
 /**
  * Runs `docker-credential-NAME ACTION`, by the protocol of docker-credential-helpers. Gives what it wrote; undefined when it does not know the credentials. Throws
- * `registry/credential-helper`, `registry/bad-docker-config`, `linux/no-such-command`.
+ * `registry/credential-helper`, `registry/no-credential-helper`, `registry/bad-docker-config`.
  */
 export async function callHelper({ name, action, input, environment }: HelperCall, signal: AbortSignal): Promise<Uint8Array | undefined> {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/u.test(name)) throw badDockerConfig(`"${name}" is no name of a credential helper`);
@@ -148,7 +148,7 @@ export async function callHelper({ name, action, input, environment }: HelperCal
     signal,
   ).catch((error: unknown) => {
     if (!isCode(error, 'linux/no-such-command')) throw error;
-    throw new JettisonError('linux/no-such-command', error.message, { fault: error.fault, cause: error, hint });
+    throw registryError('no-credential-helper', error.message, { fault: 'user', cause: error, hint });
   });
   if (exit.code === 0) return exit.stdout;
   const [said, complaint] = [exit.stdout, exit.stderr].map((bytes) => new TextDecoder().decode(bytes).trim().slice(0, 300));

@@ -1,5 +1,5 @@
 /** What goes wrong between us and a registry, in words: every message names the host and the reason. */
-import { JettisonError, messageOf, systemCode, type ErrorDetails } from '#ground/base/errors.ts';
+import { isCode, JettisonError, messageOf, systemCode, type ErrorDetails } from '#ground/base/errors.ts';
 
 /** Most bytes of an error answer that are read. */
 export const errorBodyLimit = 64 * 1024;
@@ -165,6 +165,13 @@ function callOf(error: unknown): unknown {
   return error instanceof Error && 'syscall' in error ? error.syscall : undefined;
 }
 
+/** Who could not be connected to, where that was another port than the URL's: a proxy. */
+function proxyOf(url: URL, error: unknown): string | undefined {
+  if (callOf(error) !== 'connect' || !(error instanceof Error) || !('port' in error) || !('address' in error)) return undefined;
+  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+  return error.port === port ? undefined : `${String(error.address)}:${String(error.port)}`;
+}
+
 const noWay: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'no route to it',
   ENETUNREACH: 'no route to it',
@@ -182,6 +189,16 @@ export function networkError(url: URL, error: unknown): JettisonError {
   const code = systemCode(error) ?? '';
   const host = `"${url.host}"`;
   const details = { cause: error };
+  const proxy = proxyOf(url, error);
+  if (proxy !== undefined && (code === 'ECONNREFUSED' || noWay[code] !== undefined))
+    return registryError(
+      'unreachable',
+      `Cannot connect to "${proxy}", the proxy on the way to ${host}: ${noWay[code] ?? 'connection refused'}`,
+      {
+        ...details,
+        hint: 'Check HTTP_PROXY and HTTPS_PROXY; hosts in NO_PROXY are asked without one',
+      },
+    );
   if (code === 'ECONNREFUSED')
     return registryError('unreachable', `Cannot connect to ${host}: connection refused`, {
       ...details,
@@ -208,10 +225,15 @@ export function networkError(url: URL, error: unknown): JettisonError {
       `The certificate of ${host} is not trusted: ${messageOf(error).replace(/; if the root CA .*$/u, '')}`,
       {
         ...details,
-        hint: certificateHint(code),
+        hint: certificateHint(code, url.host),
       },
     );
   }
+  if (/^ERR_SSL_.*(?:CERTIFICATE|_CERT_)/u.test(code) && /alert/iu.test(messageOf(error)))
+    return registryError('wants-certificate', `${host} wants a certificate of yours, or takes another one than it was shown`, {
+      ...details,
+      hint: `Put it into /etc/docker/certs.d/${url.host}, or certs.d of ~/.config/docker, as "client.cert" with "client.key"`,
+    });
   const what = messageOf(error) === 'aborted' ? 'it was closed before the answer was complete' : messageOf(error);
   const hint = callOf(error) === 'write' ? { hint: brokeWhileSending } : {};
   return registryError('connection-lost', `The connection to ${host} broke: ${what}`, { ...details, ...hint, retryable: true });
@@ -221,11 +243,24 @@ export function timeoutError(url: URL, what: string, milliseconds: number): Jett
   return registryError('timeout', `"${url.host}" ${what} for ${milliseconds / 1000} seconds`, { retryable: true });
 }
 
-function certificateHint(code: string): string {
+function certificateHint(code: string, host: string): string {
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
     return "Check this machine's clock; if it is right, the server needs a new certificate";
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'Check the address: the certificate was made for another name';
-  return 'Add its authority to the system or name a file by NODE_EXTRA_CA_CERTS';
+  return `Add its authority to those of this machine (update-ca-certificates), or put it into /etc/docker/certs.d/${host} as "ca.crt", or name a file by NODE_EXTRA_CA_CERTS`;
+}
+
+const unknownAuthority: ReadonlySet<string> = new Set([
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+]);
+
+/** Is it a certificate of an authority that is not known, which somebody else may know? */
+export function isUnknownAuthority(error: unknown): boolean {
+  return isCode(error, 'registry/untrusted') && unknownAuthority.has(systemCode(error.cause) ?? '');
 }
 
 function isCertificateCode(code: string): boolean {

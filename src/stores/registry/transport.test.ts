@@ -1,6 +1,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { JettisonError, isCode } from '#ground/base/errors.ts';
 import { createTransport, expectStatus, type TransportTiming } from './transport.ts';
@@ -207,4 +208,36 @@ test('a server that starts anew is waited for; one that was never there is not',
     /connection refused/u,
   );
   assert.equal(tries, 1);
+});
+
+test('a proxy may be named without a scheme; one that is not of the web is refused by its variable, one that is gone is named', async () => {
+  const asked: string[] = [];
+  const proxy = createHttpServer((request, response) => {
+    asked.push(request.url ?? '');
+    response.end('ok');
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const { port } = proxy.address() as AddressInfo;
+  const url = new URL('http://registry.invalid/v2/');
+  const sent = async (environment: Readonly<Record<string, string>>) => {
+    using transport = createTransport({ userAgent: 'test', environment });
+    using answer = await transport.send({ method: 'GET', url }, signal);
+    return answer.status;
+  };
+  try {
+    for (const address of [`http://127.0.0.1:${port}`, `127.0.0.1:${port}`]) assert.equal(await sent({ HTTP_PROXY: address }), 200);
+    assert.deepEqual(asked, [url.href, url.href]);
+  } finally {
+    proxy.close();
+    await once(proxy, 'close');
+  }
+  await assert.rejects(
+    sent({ HTTP_PROXY: `http://127.0.0.1:${port}` }),
+    (error) =>
+      isCode(error, 'registry/unreachable') && error.message.includes(`"127.0.0.1:${port}", the proxy on the way to "registry.invalid"`),
+  );
+  await assert.rejects(
+    sent({ http_proxy: 'socks5://u:hush@127.0.0.1:1' }),
+    (error) => isCode(error, 'registry/bad-proxy') && error.message.includes('http_proxy') && !error.message.includes('hush'),
+  );
 });

@@ -1,11 +1,11 @@
 /** HTTP as registries need it: redirects that never take credentials along, kept connections, limits on every wait, tries. */
-import { Agent as HttpAgent, request as httpRequest, type ClientRequest } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { request as httpRequest, type ClientRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { JettisonError, isCode, systemCode } from '#ground/base/errors.ts';
 import { formatDuration } from '#ground/base/human.ts';
 import { retry } from '#ground/base/retry.ts';
-import { isLoopback } from './config.ts';
-import { answerError, asFinal, asPassing, askedPause, errorBodyLimit, isPassing, registryError } from './errors.ts';
+import { answerError, asFinal, asPassing, askedPause, errorBodyLimit, isPassing, isUnknownAuthority, registryError } from './errors.ts';
+import { createAgents, type Agents } from './http/agents.ts';
 import { exchange, timeToMove, type Answer, type Body, type OnWait, type Timing } from './http/exchange.ts';
 import { isLinkLocal, publicLookup } from './http/link-local.ts';
 
@@ -55,7 +55,7 @@ export type Transport = Disposable & {
 export type TransportOptions = {
   readonly timing?: Partial<TransportTiming>;
   readonly userAgent: string;
-  /** Variables that name proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY); loopback hosts are never asked through one. */
+  /** Variables that name proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), and where certificates are looked for (HOME); loopback hosts are never asked through a proxy. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Told of every wait that a person would wonder about, and of every new try. */
   readonly onWait?: OnWait | undefined;
@@ -78,6 +78,7 @@ export function createTransport(options: TransportOptions): Transport {
     const patience = isCommit ? timing.commit + timeToMove(moves) : timing.firstByte;
     const outgoing = { url, method, body, patience, isCommit, onWait };
     for (let round = 0; ; round++) {
+      const trustedMachine = agents.trustsMachine();
       const started = start(request, agents, options.userAgent);
       try {
         const answer = await exchange(started, outgoing, timing, signal);
@@ -85,6 +86,10 @@ export function createTransport(options: TransportOptions): Transport {
         return answer;
       } catch (error) {
         if (round === 0 && !isLong(body) && wasStale(started, error)) continue;
+        if (!trustedMachine && !isLong(body) && isUnknownAuthority(error)) {
+          agents.trustMachine();
+          continue;
+        }
         throw isCode(error, 'registry/unreachable') && answered.has(url.origin) ? asPassing(error) : error;
       }
     }
@@ -93,7 +98,7 @@ export function createTransport(options: TransportOptions): Transport {
     timing,
     send: async (request, signal) => await follow(once, request, signal),
     persist: async (task, signal) => await persist(task, { timing, onWait }, signal),
-    [Symbol.dispose]: () => agents.all.forEach((agent) => agent.destroy()),
+    [Symbol.dispose]: () => agents[Symbol.dispose](),
   };
 }
 
@@ -218,7 +223,7 @@ function start(request: Request, agents: Agents, userAgent: string): ClientReque
     ...lengthHeader(method, body),
   };
   const isSecure = url.protocol === 'https:';
-  const agent = isLoopback(url.host) ? (isSecure ? agents.localHttps : agents.localHttp) : isSecure ? agents.https : agents.http;
+  const agent = agents.agentFor(url);
   const lookup = request.isSent === true ? { lookup: publicLookup } : {};
   return (isSecure ? httpsRequest : httpRequest)(url, { method, headers, agent, ...lookup });
 }
@@ -226,18 +231,4 @@ function start(request: Request, agents: Agents, userAgent: string): ClientReque
 function lengthHeader(method: Request['method'], body: Body | undefined): Readonly<Record<string, string>> {
   if (body === undefined) return method === 'GET' || method === 'HEAD' ? {} : { 'content-length': '0' };
   return body.size === undefined ? { 'transfer-encoding': 'chunked' } : { 'content-length': String(body.size) };
-}
-
-type Agents = ReturnType<typeof createAgents>;
-
-function createAgents(environment: TransportOptions['environment']) {
-  const keep = { keepAlive: true, maxFreeSockets: 8 };
-  const proxyEnv = { ...environment };
-  const agents = {
-    http: new HttpAgent({ ...keep, proxyEnv }),
-    https: new HttpsAgent({ ...keep, proxyEnv }),
-    localHttp: new HttpAgent(keep),
-    localHttps: new HttpsAgent(keep),
-  };
-  return { ...agents, all: Object.values(agents) };
 }
