@@ -12,10 +12,17 @@ import type { Engine } from './open.ts';
 
 /** What was built, as an image without what is hidden is to be made of it: some of its instructions have no layer any more. Takes a worker where this chain was never folded. */
 export async function foldResult(engine: Engine, result: BuiltResult, signal: AbortSignal): Promise<BuiltResult> {
+  return await foldWith(result, async (built) => engine.foldedChains.find(built) ?? (await foldNow(engine, built, signal)));
+}
+
+/** The same by another who folds. */
+export async function foldWith(
+  result: BuiltResult,
+  foldLayers: (built: LayersAbove) => Promise<FoldedChain & { readonly hidden?: readonly HiddenLayer[] }>,
+): Promise<BuiltResult> {
   const built = layersAbove(result);
   if (built === undefined) return result;
-  const known = engine.foldedChains.find(built);
-  const folded: FoldedChain & { readonly hidden?: readonly HiddenLayer[] } = known ?? (await foldNow(engine, built, signal));
+  const folded = await foldLayers(built);
   const { drafted } = result;
   const kept = new Set(folded.kept);
   const imageConfig = withoutLayers(drafted.imageConfig, { own: drafted.layers.length, kept });

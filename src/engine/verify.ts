@@ -12,8 +12,6 @@ import type { Digest } from '#ground/base/digest.ts';
 import { dockerfileFrontend } from '#languages/dockerfile/frontend.ts';
 import type { FrontendResult } from '#languages/frontend/contract.ts';
 import { openStatCache } from '#stores/context/stat-cache.ts';
-import { assembleConfig } from '#execution/exporter/assemble.ts';
-import { withoutInline } from '#execution/cache/inline-members.ts';
 import type { CacheLookup, DriverFor, Result } from '#execution/solver/contract.ts';
 import { solve } from '#execution/solver/solve.ts';
 import type { LayerIdentity, Worker } from '#execution/worker/contract.ts';
@@ -35,10 +33,11 @@ import { requireOneTarget } from './targets.ts';
 import { createSecretGuard, type SecretGuard } from './secret-guard.ts';
 import { readSecrets, requireKnown } from './secrets.ts';
 import { keyFiles, openSshAgents } from './ssh.ts';
-import { datedLayers, epochOf } from './store-image.ts';
+import { foldMode } from './fold-requests.ts';
 import { openRehearsal, type Rehearsal } from './verify-rehearsal.ts';
 import { causesOfGoals, type FoundCause } from './verify-reach.ts';
-import type { Unsteady, Verified } from './verify-requests.ts';
+import { idOfImage } from './verified-images.ts';
+import type { Unsteady, Verified, VerifiedImage } from './verify-requests.ts';
 
 /** Times are kept in steps of two seconds in some forms (zip): so much later every step runs again. Milliseconds. */
 const pause = 2100;
@@ -51,6 +50,7 @@ type Run = { readonly results: ReadonlyMap<Digest, Result>; readonly layers: Rea
 /** Throws what a build would, with the place in the Dockerfile. */
 export async function verifyBuild(engine: Engine, request: BuildRequest, report: Report, signal: AbortSignal): Promise<Verified> {
   requireOneTarget(request, 'What is verified');
+  foldMode(engine, request);
   await forgetLostInCrash(engine, report, signal);
   using _ = engine.waits.toldTo(report);
   await using remote = lazyRemoteSources(engine, request);
@@ -140,16 +140,14 @@ async function runTwice(drafts: readonly Drafted[], work: Work, signal: AbortSig
     found.push({ vertex, compared });
   }
   const reaching = causesOfGoals(goalsOf(drafts), differs, found);
-  const images = drafts.map(({ platform, drafted }) => ({
-    platform: printPlatform(platform),
-    first: imageId(drafted, first),
-    second: imageId(drafted, second),
-  }));
+  const images: VerifiedImage[] = [];
+  for (const one of drafts) images.push(await imagesOf(one, { first, second, work }, signal));
+  const isSame = images.every((image) => image.first === image.second);
   return {
     images,
-    isSame: images.every((image) => image.first === image.second),
+    isSame,
     steps: vertices.filter(({ op, label }) => isStep(op) && label.isPart !== true).length,
-    unsteady: found.map((cause) => unsteadyOf(cause, reaching.has(cause.vertex.digest), work.guard)),
+    unsteady: found.map((cause) => unsteadyOf(cause, !isSame && reaching.has(cause.vertex.digest), work.guard)),
     ...(await rehearsal.conditions(jobs)),
   };
 }
@@ -222,8 +220,19 @@ function unsteadyOf({ vertex: { label }, compared }: FoundCause, reachesImage: b
   };
 }
 
-/** As a build would name it. */
-function imageId(drafted: FrontendResult, run: Run): Digest {
-  const layers = drafted.goal === undefined ? [] : (run.layers.get(drafted.goal.vertex.digest) ?? []);
-  return assembleConfig(withoutInline(drafted.imageConfig), datedLayers(layers, drafted), epochOf(drafted)).digest;
+/** As a build would name them. The same layers make the same image. */
+async function imagesOf(
+  { platform, drafted }: Drafted,
+  { first, second, work }: { readonly first: Run; readonly second: Run; readonly work: Work },
+  signal: AbortSignal,
+): Promise<VerifiedImage> {
+  const { goal } = drafted;
+  const making = { ...work, worker: await work.rehearsal.first() };
+  const idOf = async (run: Run): Promise<Digest> => {
+    const top = goal === undefined ? undefined : run.layers.get(goal.vertex.digest)?.at(-1)?.snapshot;
+    return await idOfImage({ platform, drafted, top, scans: [] }, making, signal);
+  };
+  const id = await idOf(first);
+  const isSame = goal === undefined || chainOf(first, goal.vertex.digest) === chainOf(second, goal.vertex.digest);
+  return { platform: printPlatform(platform), first: id, second: isSame ? id : await idOf(second) };
 }

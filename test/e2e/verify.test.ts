@@ -134,6 +134,31 @@ describe('verify', { concurrency: 4 }, () => {
     });
   }
 
+  test('folded, with times cut off, with a cache in it: an image is compared with what its options make', async () => {
+    sandbox.files({ Dockerfile: 'FROM busybox\nCOPY Dockerfile /\nRUN echo 1 > /a; echo 2 > /b\nRUN rm /a\n' }, 'finished');
+    const verified = async (line: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<void> => {
+      const id = (await sandbox.succeed(['build', '-q', ...line, 'finished'], { environment })).trim();
+      const { status, stdout, stderr } = await sandbox.jettison(['verify', 'app'], { environment });
+      assert.equal(status, 0, stdout + stderr);
+      assert.ok(stdout.endsWith('It is the image app.\n'), stdout);
+      if (!line.includes('type=inline')) assert.ok(stdout.includes(`make the image ${id}.`), stdout);
+    };
+    await verified(['-t', 'app', '--fold']);
+    await verified(['-t', 'app', '--fold', '-o', 'type=image,rewrite-timestamp=true'], { SOURCE_DATE_EPOCH: '1000000000' });
+    await verified(['-t', 'app', '--cache-to', 'type=inline']);
+    const refused = await sandbox.jettison(['verify', 'finished'], { environment: { JETTISON_FOLD: 'perhaps' } });
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /JETTISON_FOLD is "auto" or "off", not "perhaps"/u);
+  });
+
+  test('a file that differs only in a layer which the folded image does not have is no difference of it', async () => {
+    sandbox.files({ Dockerfile: 'FROM busybox\nRUN head -c 9 /dev/urandom > /x\nRUN echo 1 > /x\n' }, 'hidden');
+    assert.equal((await sandbox.jettison(['verify', 'hidden'])).status, 1);
+    const folded = await sandbox.jettison(['verify', 'hidden'], { environment: { JETTISON_FOLD: '1' } });
+    assert.equal(folded.status, 0, folded.stdout + folded.stderr);
+    assert.match(folded.stdout, /^These differ as well, but what is built on them leaves it out:\n\nDockerfile:2 /u);
+  });
+
   test('an image: built as it was the last time and compared; what cannot be built again is refused by reason', async () => {
     const folder = sandbox.files(
       { file: 'one\n', Dockerfile: 'FROM busybox\nARG WORD\nCOPY file /\nRUN echo $WORD > /word\n' },

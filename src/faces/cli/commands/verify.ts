@@ -61,15 +61,20 @@ export const verifyCommand = defineCommand({
       ...(isolation === undefined ? {} : { isolation }),
     });
     const isImage = what !== '-' && !existsSync(resolve(around.currentFolder, what)) && engine.images.find(what) !== undefined;
-    const { request, image, folder } = isImage
+    const { request, image, plainId, folder } = isImage
       ? await requestOfImage(engine, { name: what, given: given.options }, around, signal)
-      : { request: await requestOf(asBuild(given.options), what, around, signal), image: undefined, folder: around.currentFolder };
+      : {
+          request: await requestOf(asBuild(given.options), what, around, signal),
+          image: undefined,
+          plainId: undefined,
+          folder: around.currentFolder,
+        };
     const report = (event: ProgressEvent): void => {
       if (event.kind === 'note') stderr.write(`${harmless(event.text, false)}\n`);
       else if (event.kind === 'warning') stderr.write(`WARNING: ${harmless(event.message, false)}\n`);
     };
     const verified = await verifyBuild({ ...engine, currentFolder: folder }, request, report, signal);
-    const rebuilt = image && { ...image, isSame: verified.images.some(({ first }) => first === image.id) };
+    const rebuilt = image && { ...image, isSame: verified.images.some(({ first }) => first === image.id || first === plainId) };
     if (json) stdout.write(`${goJson({ ...documentOf(verified), ...(rebuilt === undefined ? {} : { image: rebuilt }) })}\n`);
     else stdout.write(`${describe(verified)}${rebuilt === undefined || !verified.isSame ? '' : rebuiltText(rebuilt)}`);
     return verified.isSame && rebuilt?.isSame !== false ? 0 : 1;
@@ -85,7 +90,7 @@ async function requestOfImage(
   { name, given }: OfImage,
   around: Surroundings,
   signal: AbortSignal,
-): Promise<{ readonly request: BuildRequest; readonly image: NamedImage; readonly folder: string }> {
+): Promise<{ readonly request: BuildRequest; readonly image: NamedImage; readonly plainId: Digest; readonly folder: string }> {
   const how: ReadonlySet<Option<unknown>> = new Set<Option<unknown>>([
     options.json,
     options.jobs,
@@ -98,9 +103,9 @@ async function requestOfImage(
     throw new JettisonError('cli/usage', `"--${other[1].long}" does not go with an image, which is built as it was the last time`, {
       hint: 'Name the folder of its context instead',
     });
-  const { image, asked } = await buildOfImage(engine, name);
+  const { image, plainId, asked } = await buildOfImage(engine, name);
   const typed = await requestOfWords(asked.words, asked.folder, around, signal);
-  return { request: { ...typed, jobs: given.jobs ?? typed.jobs }, image: { name, id: image.imageId }, folder: asked.folder };
+  return { request: { ...typed, jobs: given.jobs ?? typed.jobs }, image: { name, id: image.imageId }, plainId, folder: asked.folder };
 }
 
 function rebuiltText({ name, id, isSame }: NamedImage & { readonly isSame: boolean }): string {
