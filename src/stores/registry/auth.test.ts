@@ -1,6 +1,6 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempDisposableSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -55,6 +55,35 @@ test('credentials of config.json: hosts, old URLs, names of Docker Hub, tokens',
   assert.deepEqual(await config.find('reg.example:5000', signal), { kind: 'registry-token', token: 'bearer' });
   for (const host of ['reg.example', 'empty.example', 'example', 'constructor', '__proto__'])
     assert.equal(await config.find(host, signal), undefined);
+});
+
+async function userOf(host: string, environment: Readonly<Record<string, string>>): Promise<string | undefined> {
+  const found = await createCredentials({ environment })(host, signal);
+  return found?.kind === 'password' ? found.username : undefined;
+}
+
+test('credentials that podman login wrote: after docker’s, REGISTRY_AUTH_FILE before them; one repository’s are not the host’s', async () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-credentials-'));
+  const write = (name: string, auths: Readonly<Record<string, string>>): void => {
+    mkdirSync(join(folder.path, name, '..'), { recursive: true });
+    const entries = Object.entries(auths).map(([key, word]) => [key, { auth: btoa(word) }]);
+    writeFileSync(join(folder.path, name), JSON.stringify({ auths: Object.fromEntries(entries) }));
+  };
+  write('docker/config.json', { 'both.example': 'docker:x' });
+  write('run/containers/auth.json', {
+    'both.example': 'podman:x',
+    'run.example': 'run:x',
+    'docker.io': 'hub:x',
+    'team.example/app': 'app:x',
+  });
+  write('home/.config/containers/auth.json', { 'run.example': 'kept:x', 'kept.example': 'kept:x' });
+  write('named.json', { 'both.example': 'named:x' });
+  const usual = { DOCKER_CONFIG: join(folder.path, 'docker'), XDG_RUNTIME_DIR: join(folder.path, 'run'), HOME: join(folder.path, 'home') };
+  const users = { 'both.example': 'docker', 'run.example': 'run', 'docker.io': 'hub', 'kept.example': 'kept', 'team.example': undefined };
+  for (const [host, user] of Object.entries(users)) assert.equal(await userOf(host, usual), user, host);
+  const named = { ...usual, REGISTRY_AUTH_FILE: join(folder.path, 'named.json') };
+  assert.equal(await userOf('both.example', named), 'named');
+  assert.equal(await userOf('run.example', named), undefined, 'it stands in the place of the usual ones');
 });
 
 test('a broken config.json is an error that names it; a missing one is none', async () => {

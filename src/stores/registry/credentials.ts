@@ -1,6 +1,7 @@
 /** Credentials as the docker CLI keeps them: `config.json` with `auths`, `credHelpers` and `credsStore`. */
 import * as v from 'valibot';
 import { checkShape, parseJson, type Document } from '#ground/base/decode.ts';
+import { readNamedAuth, readUsualAuth } from './containers-auth.ts';
 import {
   badDockerConfig,
   callHelper,
@@ -33,20 +34,40 @@ export type CredentialOptions = {
 const answerLimit = 1 << 20;
 const answerSchema = v.looseObject({ Username: v.string(), Secret: v.string() });
 
-/** Reads docker's `config.json` (in DOCKER_CONFIG or ~/.docker) when it is first needed; a helper is asked once for each host. Throws `registry/bad-docker-config`, `registry/credential-helper`, `registry/no-credential-helper`. */
+/** Reads docker's `config.json` (in DOCKER_CONFIG or ~/.docker), then Podman's `auth.json` (REGISTRY_AUTH_FILE before both), when they are first needed; a helper is asked once for each host. Throws `registry/bad-docker-config`, `registry/credential-helper`, `registry/no-credential-helper`. */
 export function createCredentials(options: CredentialOptions): FindCredential {
   const found = new Map<string, Promise<Credential | undefined>>();
-  let config: DockerConfig | undefined;
+  let configs: readonly DockerConfig[] | undefined;
   return async (host, signal) => {
-    config ??= readDockerConfig(dockerConfigFile(options.environment));
-    const current = config;
+    configs ??= readConfigs(options.environment);
+    const current = configs;
     const known = found.get(host);
     if (known) return await known;
-    const search = findIn(current, host, options.environment, signal);
+    const search = findFirst(current, host, options.environment, signal);
     found.set(host, search);
     search.catch(() => found.delete(host));
     return await search;
   };
+}
+
+/** Best first. */
+function readConfigs(environment: Environment): readonly DockerConfig[] {
+  const named = readNamedAuth(environment);
+  const docker = readDockerConfig(dockerConfigFile(environment));
+  return named === undefined ? [docker, ...readUsualAuth(environment)] : [named, docker];
+}
+
+async function findFirst(
+  configs: readonly DockerConfig[],
+  host: string,
+  environment: Environment,
+  signal: AbortSignal,
+): Promise<Credential | undefined> {
+  for (const config of configs) {
+    const found = await findIn(config, host, environment, signal);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 async function findIn(config: DockerConfig, host: string, environment: Environment, signal: AbortSignal): Promise<Credential | undefined> {
