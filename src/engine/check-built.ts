@@ -7,6 +7,7 @@ import { checkFiles } from './check-payload.ts';
 import type { BuiltResult, Exporting } from './gather-cache.ts';
 import type { PayloadCheck } from './payload-requests.ts';
 import type { StepFact } from './payload-steps.ts';
+import { recordOfResult } from './record-origins.ts';
 import { stepSnapshot } from './step-snapshot.ts';
 
 /** Throws `engine/payload` for an image that is certain not to start, where the request asks for that; then no image has been entered. */
@@ -19,7 +20,13 @@ export async function checkBuilt(
   const checks: PayloadCheck[] = [];
   for (const { result, imageId, config } of images) {
     const steps = stepsOf(exporting, result);
-    checks.push(await checkFiles(engine, { imageId, config, top: result.top, steps, dockerfile: origin.source.name }, signal));
+    checks.push(
+      await checkFiles(
+        engine,
+        { imageId, config, top: result.top, steps, dockerfile: origin.source.name, record: recordOfResult(exporting, result) },
+        signal,
+      ),
+    );
   }
   const errors = checks.flatMap(({ findings }) => findings.filter(({ severity }) => severity === 'error'));
   const [first] = errors;

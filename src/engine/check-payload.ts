@@ -3,14 +3,15 @@ import { decodeImageConfig, type ContainerConfig, type ImageConfig } from '#form
 import { printPlatform } from '#formats/oci/platform.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Report } from '#formats/progress/event.ts';
-import type { FoundRemedy, PayloadFinding, SnapshotId } from '#execution/worker/contract.ts';
+import type { FoundRemedy, PayloadFinding, PayloadRecord, SnapshotId } from '#execution/worker/contract.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import { unpackImage } from './fetch-image.ts';
 import { findForPlatform, findImage } from './images.ts';
+import { recordOf } from './known-origins.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import type { CheckedFinding, Fix, PayloadCheck } from './payload-requests.ts';
-import { copiedLayers, finalStage, fromWord, stagesOf, type StepFact } from './payload-steps.ts';
+import { copiedLayers, finalStage, fromWord, stagesOf, withStageNames, type StepFact } from './payload-steps.ts';
 import { isSnapshot, snapshotOf } from './results.ts';
 import { wishOf } from './start-settings.ts';
 
@@ -38,6 +39,7 @@ export async function checkImage(
         top,
         steps: past?.steps ?? [],
         dockerfile: past?.dockerfile,
+        record: recordOf(engine, record.imageId),
       },
       signal,
     );
@@ -52,22 +54,22 @@ export type CheckedImage = {
   /** Of the build that made it; none where nobody knows. */
   readonly steps: readonly StepFact[];
   readonly dockerfile: string | undefined;
+  /** How it came about; undefined where nobody knows. */
+  readonly record: PayloadRecord | undefined;
 };
 
 export async function checkFiles(
   engine: Engine,
-  { imageId, config, top, steps, dockerfile }: CheckedImage,
+  { imageId, config, top, steps, dockerfile, record }: CheckedImage,
   signal: AbortSignal,
 ): Promise<PayloadCheck> {
   const worker = await engine.worker(signal);
-  const wish = { top, ...wishOf(config), stages: stagesOf(steps), copies: copiedLayers(steps) };
-  const gone = new Set(
-    await worker.missing([...wish.stages.map((stage) => stage.top), ...wish.copies.map(({ snapshot }) => snapshot)], signal),
-  );
+  const wish = { top, ...wishOf(config), stages: stagesOf(steps), copies: copiedLayers(steps), record: record && withStageNames(record) };
+  const gone = new Set(await worker.missing([...wish.stages.map((stage) => stage.top), ...wish.copies], signal));
   const here = {
     ...wish,
     stages: wish.stages.filter((stage) => !gone.has(stage.top)),
-    copies: wish.copies.filter(({ snapshot }) => !gone.has(snapshot)),
+    copies: wish.copies.filter((snapshot) => !gone.has(snapshot)),
   };
   const found = await worker.findPayload(here, signal);
   const findings = found.findings.map((finding) => describe(finding, steps));

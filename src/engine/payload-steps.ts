@@ -1,6 +1,5 @@
 /** The steps of a build as the payload check takes them: which stages there are, and which layers were copied. */
-import type { SnapshotId } from '#execution/worker/contract.ts';
-import type { CopiedLayer } from '#execution/worker/contract.ts';
+import type { PayloadRecord, SnapshotId } from '#execution/worker/contract.ts';
 
 /** One step of the build that made an image, inputs before what reads them. */
 export type StepFact = {
@@ -25,17 +24,18 @@ export function stagesOf(steps: readonly StepFact[]): Stages {
   return [...all.filter(({ name }) => copied.has(name)), ...all.filter(({ name }) => !copied.has(name))];
 }
 
-/** Layers of the final stage that COPY or ADD made, in the order of the file. */
-export function copiedLayers(steps: readonly StepFact[]): readonly CopiedLayer[] {
+/** Layers of the final stage whose programs count, in the order of the file: what COPY took of a stage or an image, and what ADD brought. */
+export function copiedLayers(steps: readonly StepFact[]): readonly SnapshotId[] {
   const final = finalStage(steps);
   return steps.flatMap(({ text, stage, snapshot }) => {
-    const words = stage === final && snapshot !== undefined ? copyWords(text) : undefined;
-    if (words === undefined || snapshot === undefined) return [];
-    const from = fromOf(text);
-    const isChecked = from !== undefined || /^ADD\b/iu.test(text);
-    const sources = words.slice(0, -1).map((path) => (path.startsWith('/') ? path : `/${path}`));
-    return [{ snapshot, isChecked, stage: from, sources, destination: words.at(-1) ?? '/' }];
+    const isCopied = stage === final && (fromOf(text) !== undefined || /^ADD\s/iu.test(text));
+    return isCopied && snapshot !== undefined ? [snapshot] : [];
   });
+}
+
+/** The record with its stages named as here. */
+export function withStageNames({ steps, layers }: PayloadRecord): PayloadRecord {
+  return { layers, steps: steps.map((step) => ({ ...step, stage: step.stage === null ? null : fromWord(step.stage) })) };
 }
 
 /** The last step is the goal's. */
@@ -52,21 +52,4 @@ export function fromWord(stage: string): string {
 export function fromOf(text: string): string | undefined {
   const word = /^COPY(?:\s+--[\w-]+(?:=\S*)?)*?\s+--from=(?<name>\S+)/iu.exec(text)?.groups?.['name'];
   return word?.toLowerCase();
-}
-
-/** Sources and destination; undefined for other instructions, and for what cannot be read like this. */
-function copyWords(text: string): readonly string[] | undefined {
-  const rest = /^(?:COPY|ADD)\s+(?:--\S+\s+)*(?<rest>.+)$/iu.exec(text)?.groups?.['rest'];
-  if (rest === undefined) return undefined;
-  const words = rest.startsWith('[') ? jsonWords(rest) : rest.split(/\s+/u);
-  return words === undefined || words.length < 2 ? undefined : words;
-}
-
-function jsonWords(text: string): readonly string[] | undefined {
-  try {
-    const words: unknown = JSON.parse(text);
-    return Array.isArray(words) && words.every((word) => typeof word === 'string') ? words : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -5,7 +5,7 @@ import { printReference } from '#formats/oci/reference.ts';
 import { encodeOrigins, type OriginRecord } from '#formats/origins/record.ts';
 import { describeSteps } from '#formats/origins/steps.ts';
 import type { SourceGitOp, SourceImageOp } from '#formats/graph/op.ts';
-import { neededFor, type Vertex } from '#formats/graph/vertex.ts';
+import { neededFor, type Edge, type Vertex } from '#formats/graph/vertex.ts';
 import { clean } from '#ground/base/errors.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { openImageOrigins } from '#stores/image/origins.ts';
@@ -76,24 +76,34 @@ async function originsOf(
 ): Promise<OriginRecord> {
   const { drafted, platform } = result;
   const { goal, baseImage } = drafted;
-  const { guard, origin, request } = exporting;
+  const { origin } = exporting;
   const about = { version: 1, platform: printPlatform(platform), dockerfile: origin.source.name } as const;
   if (goal === undefined) return { ...about, layers: [], steps: [] };
   const commits = await commitsOf(exporting, neededFor(goal), signal);
-  const { steps, places } = describeSteps({
-    goal,
-    imageOf: (op) => imageOf(exporting, op),
-    commitOf: (op) => commits.get(op),
-    snapshotOf: (vertex) => stepSnapshot(exporting, vertex),
-    contextAddress: request.context.kind === 'remote' ? guard.mask(clean(request.context.address)) : undefined,
-    shown: (text) => guard.mask(clean(text)),
-  });
+  const { steps, places } = describe(exporting, goal, (op) => commits.get(op));
   const inherited = baseImage === undefined ? 0 : diffIdsOf(baseImage.config).length;
   const own = drafted.layers.flatMap((vertex, index) => {
     const [layer, step] = [layers[inherited + index], places.get(vertex)];
     return layer === undefined || step === undefined ? [] : [{ diffId: layer.diffId, size: layer.size, snapshot: layer.snapshot, step }];
   });
   return { ...about, layers: own, steps: [...steps] };
+}
+
+/** The same before its layers are known, without the commits of repositories. */
+export function recordOfResult(exporting: Exporting, { drafted: { goal } }: BuiltResult): Pick<OriginRecord, 'steps' | 'layers'> {
+  return { layers: [], steps: goal === undefined ? [] : [...describe(exporting, goal, () => undefined).steps] };
+}
+
+function describe(exporting: Exporting, goal: Edge, commitOf: (op: SourceGitOp) => string | undefined): ReturnType<typeof describeSteps> {
+  const { guard, request } = exporting;
+  return describeSteps({
+    goal,
+    imageOf: (op) => imageOf(exporting, op),
+    commitOf,
+    snapshotOf: (vertex) => stepSnapshot(exporting, vertex),
+    contextAddress: request.context.kind === 'remote' ? guard.mask(clean(request.context.address)) : undefined,
+    shown: (text) => guard.mask(clean(text)),
+  });
 }
 
 function imageOf({ origin }: Exporting, op: SourceImageOp) {

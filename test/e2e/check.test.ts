@@ -48,6 +48,7 @@ const lacking: Readonly<Record<string, readonly string[]>> = {
   library: ['FROM debian', 'COPY --from=build /p/bin/foo-braces /app/bin/run', 'ENTRYPOINT ["/app/bin/run"]'],
   script: ['FROM scratch', 'COPY --from=build /p/scripts/bash /start', 'ENTRYPOINT ["/start"]'],
   env: ['FROM scratch AS end', 'COPY --from=build /p/scripts/env /start', 'ENTRYPOINT ["/start"]', '# the end'],
+  relative: ['FROM debian', 'WORKDIR /app/bin', 'COPY --from=build /p/bin/foo-braces run', 'ENTRYPOINT ["/app/bin/run"]'],
   forgotten: ['FROM busybox', 'COPY --from=build /p/scripts/sh /other', 'CMD ["/p/bin/fixed"]'],
 };
 

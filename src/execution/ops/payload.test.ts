@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { cancelled } from '#ground/base/abort.ts';
 import { parseSnapshotId } from '#stores/snapshot/contract.ts';
-import { findPayload, type KnownSnapshots, type PayloadWish } from './payload.ts';
+import type { KnownSnapshots } from './origins/stage.ts';
+import { findPayload, type PayloadWish } from './payload.ts';
 
 test('whoever wants to end a check of many programs is heard between them', async () => {
   using place = mkdtempDisposableSync(join(tmpdir(), 'payload-'));
@@ -17,6 +18,7 @@ test('whoever wants to end a check of many programs is heard between them', asyn
   const top = parseSnapshotId('1');
   const snapshots: KnownSnapshots = {
     chain: () => [{ id: top, parent: undefined, content: top, folder, createdAt: 0 }],
+    get: () => undefined,
     getFact: () => undefined,
   };
   const settings = { entrypoint: [], command: [], environment: ['PATH=/bin'], workingDirectory: '', healthcheck: [], shell: [] };
@@ -25,7 +27,8 @@ test('whoever wants to end a check of many programs is heard between them', asyn
     settings: { ...settings, architecture: 'amd64' },
     user: '',
     stages: [],
-    copies: [{ snapshot: top, isChecked: true, stage: undefined, sources: [], destination: '/' }],
+    copies: [top],
+    record: undefined,
   };
   const whole = await findPayload(wish, snapshots, new AbortController().signal);
   assert.equal(whole.findings.length, programs);

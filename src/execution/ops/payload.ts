@@ -8,12 +8,12 @@ import type { Remedy } from '#formats/payload/closure.ts';
 import type { Finding } from '#formats/payload/finding.ts';
 import { accountFileLimit, resolveUser } from '#execution/runtime/user.ts';
 import { openChainTree } from '#stores/snapshot/chain-tree.ts';
-import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
-import { librariesIn } from './libraries.ts';
-import { originIn, type CopiedLayer } from './payload/origin.ts';
+import type { SnapshotId } from '#stores/snapshot/contract.ts';
+import type { KnownSnapshots } from './origins/stage.ts';
+import { openSources, type PayloadRecord } from './payload/origin.ts';
 import { filesOf } from './payload/tree-files.ts';
 
-export type { CopiedLayer } from './payload/origin.ts';
+export type { PayloadRecord } from './payload/origin.ts';
 
 export type PayloadWish = {
   /** The image's files; undefined for none. */
@@ -22,8 +22,10 @@ export type PayloadWish = {
   /** As in the image's config. */
   readonly user: string;
   readonly stages: readonly { readonly name: string; readonly top: SnapshotId }[];
-  /** Layers of the image that were copied, bottom first. */
-  readonly copies: readonly CopiedLayer[];
+  /** Layers of the image that were copied, bottom first, and whose programs are looked at, whatever starts. */
+  readonly copies: readonly SnapshotId[];
+  /** How the image came about, its stages named as in `stages`; undefined where nobody knows. */
+  readonly record: PayloadRecord | undefined;
 };
 
 /** Paths as people read them. */
@@ -36,9 +38,6 @@ export type PayloadFinding = Omit<Finding, 'remedies'> & {
 };
 
 export type PayloadFound = Omit<PayloadReport, 'findings'> & { readonly findings: readonly PayloadFinding[] };
-
-/** What the check wants of the store. */
-export type KnownSnapshots = Pick<SnapshotStore, 'chain' | 'getFact'>;
 
 /** More programs than this were not written for this image: a whole distribution is in the layer. */
 const mostPrograms = 2000;
@@ -53,26 +52,17 @@ export async function findPayload(wish: PayloadWish, snapshots: KnownSnapshots, 
     const entry = tree.entry(path);
     return entry === undefined ? undefined : chain[entry.layer]?.content;
   };
-  const byStage = new Map(stages.map((stage) => [stage.name, stage.files]));
-  const copies = wish.copies.map((copy) => ({
-    ...copy,
-    content: snapshots.chain(copy.snapshot).at(-1)?.content ?? copy.snapshot,
-    brought: new Map(
-      (librariesIn(snapshots, copy.snapshot) ?? []).map(({ source, destination }) => [fromText(destination), fromText(source)]),
-    ),
-  }));
+  const names = new Set(stages.map(({ name }) => name));
+  const sourceOf = openSources({ top: wish.top, record: wish.record, snapshots });
   const cameFrom: PayloadRequest['cameFrom'] = (path) => {
-    const inside = asByteString(path.slice(1));
-    const entry = tree.entry(inside);
-    const copy = copies.findLast(({ content }) => content === layerOf(inside));
-    const library = copy?.brought.get(path);
-    if (library !== undefined && copy?.stage !== undefined) return { stage: copy.stage, path: library };
-    return entry && copy && originIn(copy, { path, size: entry.size }, byStage);
+    const entry = tree.entry(asByteString(path.slice(1)));
+    const source = entry && sourceOf(entry);
+    return source !== undefined && names.has(source.stage) ? source : undefined;
   };
   const brought: ByteString[] = [];
-  for (const copy of copies) {
-    if (!copy.isChecked) continue;
-    for (const path of await programsIn(copy.snapshot, { snapshots, tree, layerOf, content: copy.content }, signal)) brought.push(path);
+  for (const copy of wish.copies) {
+    const content = snapshots.chain(copy).at(-1)?.content ?? copy;
+    for (const path of await programsIn(copy, { snapshots, tree, layerOf, content }, signal)) brought.push(path);
   }
   const request = { files, settings: wish.settings, user: userOf(wish.user, tree), stages, brought, cameFrom };
   const report = await finish(checkPayload(request), signal);

@@ -40,7 +40,7 @@ export type { TraceWish } from '#execution/ops/origins.ts';
 export type { FoldedLayers, HiddenLayer, LayersAbove } from '#execution/ops/fold.ts';
 export type { PackageList } from '#execution/ops/packages.ts';
 export type { WeighedFile, WeighRequest, Weights } from '#execution/ops/weigh.ts';
-export type { CopiedLayer, FoundRemedy, PayloadFinding, PayloadFound, PayloadWish } from '#execution/ops/payload.ts';
+export type { FoundRemedy, PayloadFinding, PayloadFound, PayloadRecord, PayloadWish } from '#execution/ops/payload.ts';
 export type { ContainerHold, ContainerOutcome, ContainerRequest } from '#execution/ops/container.ts';
 export type { ContainerMount } from '#execution/ops/container-mounts.ts';
 export type { CompareRequest, LayerDifference, LayersCompared } from '#execution/ops/compare-layers.ts';

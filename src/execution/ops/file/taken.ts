@@ -39,7 +39,7 @@ export function keepTaken(snapshots: SnapshotStore, id: SnapshotId, taken: reado
 }
 
 /** Undefined where nothing was kept: the layer came from elsewhere. */
-export function findTaken(snapshots: SnapshotStore, id: SnapshotId): readonly TakenSource[] | undefined {
+export function findTaken(snapshots: Pick<SnapshotStore, 'getFact'>, id: SnapshotId): readonly TakenSource[] | undefined {
   const text = factOf(snapshots, id);
   if (text === undefined) return undefined;
   return v.parse(stored, JSON.parse(text)).map(({ name, path, names, ...rest }) => ({
@@ -50,7 +50,7 @@ export function findTaken(snapshots: SnapshotStore, id: SnapshotId): readonly Ta
   }));
 }
 
-function factOf(snapshots: SnapshotStore, id: SnapshotId): string | undefined {
+function factOf(snapshots: Pick<SnapshotStore, 'getFact'>, id: SnapshotId): string | undefined {
   try {
     return snapshots.getFact(id, fact);
   } catch (error) {

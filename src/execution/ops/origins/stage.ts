@@ -27,11 +27,14 @@ export type Stage = {
   hides(layer: number, path: ByteString): boolean;
 };
 
+/** What of the store is asked for. */
+export type KnownSnapshots = Pick<SnapshotStore, 'chain' | 'get' | 'getFact'>;
+
 export type Known = {
   readonly records: readonly Pick<OriginRecord, 'steps' | 'layers'>[];
   /** Records of images that others stand on. */
   readonly byImage: ReadonlyMap<string, number>;
-  readonly snapshots: SnapshotStore;
+  readonly snapshots: KnownSnapshots;
   /** Called for each entry that a selection walks through; throws to stop. */
   readonly checkpoint?: () => void;
 };
@@ -95,13 +98,13 @@ export function snapshotAt({ records, snapshots }: Known, { record, step }: Step
 }
 
 /** As records name it; undefined where there is none, or where its folder is gone. */
-export function snapshotNamed(snapshots: SnapshotStore, name: string | null | undefined): Snapshot | undefined {
+export function snapshotNamed(snapshots: Pick<SnapshotStore, 'get'>, name: string | null | undefined): Snapshot | undefined {
   const found = name === null || name === undefined ? undefined : snapshots.get(parseSnapshotId(name));
   return found !== undefined && existsSync(found.folder) ? found : undefined;
 }
 
 /** The snapshot and all that it stands on are here: known, and not removed by hand. */
-function isWhole(snapshots: SnapshotStore, top: SnapshotId): boolean {
+function isWhole(snapshots: KnownSnapshots, top: SnapshotId): boolean {
   for (let at: SnapshotId | undefined = top; at !== undefined;) {
     const found = snapshots.get(at);
     if (found === undefined || !existsSync(found.folder)) return false;

@@ -1,46 +1,32 @@
-/** Which file of a stage a COPY made a file of. */
-import { asByteString, fromText, type ByteString } from '#ground/base/byte-string.ts';
-import type { PayloadFiles } from '#formats/payload/files.ts';
+/** Which file of a stage a COPY made a file of the image of: by the record of how the image came about, and what the copies noted. */
+import { asByteString, type ByteString } from '#ground/base/byte-string.ts';
+import type { TreeEntry } from '#ground/linux/tree.ts';
+import type { OriginRecord } from '#formats/origins/record.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
+import { openCopied, type CopiedLayer } from '../origins/copied.ts';
+import { openStage, type Known } from '../origins/stage.ts';
 
-/** A layer that COPY or ADD made. */
-export type CopiedLayer = {
-  readonly snapshot: SnapshotId;
-  /** Its programs are looked at, whatever starts. */
-  readonly isChecked: boolean;
-  /** The stage that was copied from; undefined for anything else. */
-  readonly stage: string | undefined;
-  /** Absolute, as written. */
-  readonly sources: readonly string[];
-  readonly destination: string;
-};
+/** The image's own; its last step made the image. */
+export type PayloadRecord = Pick<OriginRecord, 'steps' | 'layers'>;
 
-type Copied = { readonly path: ByteString; readonly size: number };
+export type StageFile = { readonly stage: string; readonly path: ByteString };
 
-/** The file of the stage that is there and of the same size; undefined where none is, or the copy was of something else. */
-export function originIn(
-  { stage, sources, destination }: CopiedLayer,
-  { path, size }: Copied,
-  stages: ReadonlyMap<string, PayloadFiles>,
-): { readonly stage: string; readonly path: ByteString } | undefined {
-  const files = stage === undefined ? undefined : stages.get(stage);
-  if (stage === undefined || files === undefined) return undefined;
-  const target = trimmed(fromText(destination));
-  const rest = path === target ? '' : path.startsWith(`${target}/`) ? path.slice(target.length) : undefined;
-  if (rest === undefined) return undefined;
-  for (const source of sources.map((one) => trimmed(fromText(one)))) {
-    const inFolder = /[*?[]/u.test(source) ? source.slice(0, source.lastIndexOf('/')) : source;
-    const named = source.slice(source.lastIndexOf('/'));
-    const candidates = [`${inFolder}${rest}`, ...(rest === '' || rest === named ? [source] : [])];
-    for (const candidate of candidates) {
-      const found = files.find(asByteString(candidate));
-      if (found?.kind === 'file' && found.size === size) return { stage, path: asByteString(candidate) };
-    }
-  }
-  return undefined;
-}
+type Image = { readonly top: SnapshotId | undefined; readonly record: PayloadRecord | undefined; readonly snapshots: Known['snapshots'] };
 
-/** Without slashes at the end; the root is ''. */
-function trimmed(path: string): string {
-  return path.replace(/\/+$/u, '');
+/** Of an entry of the image's tree; undefined for what was not copied, or came out of an archive, and where nobody knows. */
+export function openSources({ top, record, snapshots }: Image): (entry: TreeEntry) => StageFile | undefined {
+  if (top === undefined || record === undefined || record.steps.length === 0) return () => undefined;
+  const known: Known = { records: [record], byImage: new Map(), snapshots };
+  const stage = openStage(known, { record: 0, step: record.steps.length - 1 }, top);
+  const layers = new Map<number, CopiedLayer>();
+  return ({ layer, path }) => {
+    const owner = stage?.owners[layer];
+    if (stage === undefined || owner?.kind !== 'step' || record.steps[owner.at.step]?.op.kind !== 'file') return undefined;
+    const copied = layers.get(layer) ?? openCopied(known, stage, { layer, at: owner.at });
+    layers.set(layer, copied);
+    const found = copied.find(path);
+    if (found.kind !== 'source' || found.path === undefined || found.member !== undefined) return undefined;
+    const name = record.steps[found.input.step]?.stage;
+    return name === undefined || name === null ? undefined : { stage: name, path: asByteString(`/${found.path}`) };
+  };
 }
