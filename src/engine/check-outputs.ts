@@ -2,11 +2,13 @@
 import { JettisonError } from '#ground/base/errors.ts';
 import { annotationsFor } from './annotations.ts';
 import type { BuildRequest, OutputRequest } from './build-requests.ts';
+import { checkDestinations } from './check-destinations.ts';
 import { platformsOf } from './platform.ts';
 
-/** `tags`: names of the build. Throws `engine/attested-archive`, `engine/attested-docker-form`, `engine/no-name` for a push without a name, `engine/index-annotation`, `engine/unsplit-platforms`, `oci/...`. */
+/** `tags`: names of the build. Throws `engine/attested-archive`, `engine/attested-docker-form`, `engine/no-name` for a push without a name, `engine/index-annotation`, `engine/unsplit-platforms`, `engine/bad-destination`, `engine/not-a-folder`, `oci/...`. */
 export function checkOutputs(request: BuildRequest, tags: readonly string[]): void {
   const platforms = platformsOf(request);
+  checkDestinations(request.outputs);
   if (request.outputs.length === 0) checkForm(request, request.format);
   for (const output of request.outputs) {
     if ('isSplit' in output && output.isSplit === false && platforms.length > 1) {

@@ -3,9 +3,10 @@
  * before it, links are never followed, and an entry appears under its name when it is complete.
  */
 import { randomBytes } from 'node:crypto';
-import { fchmodSync, fchownSync, fstatSync, mkdirSync, writeFileSync } from 'node:fs';
+import { fchmodSync, fchownSync, fstatSync, writeFileSync } from 'node:fs';
 import { asByteString, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { makeFolders } from '#ground/base/make-folders.ts';
 import { setAttributeOf } from '#ground/linux/attributes.ts';
 import { copyFileInto } from '#ground/linux/copy-file.ts';
 import {
@@ -75,7 +76,7 @@ export function openClientFolder(path: string): ClientFolder {
 
 function makeAndOpen(path: string): number {
   try {
-    mkdirSync(path, { recursive: true });
+    makeFolders(path);
     return openAt(AT_FDCWD, fromText(path), { flags: openFlags.directory, resolve: 0 });
   } catch (error) {
     if (!['EEXIST', 'ENOTDIR'].includes(systemCode(error) ?? '')) throw error;
