@@ -73,7 +73,7 @@ export const rooms: Readonly<Record<string, string>> = {
     'base oci graph progress packages provenance origins elf payload frontend dockerfile db events ssh content registry distribution object transfer context files image volume network cache solver builds worker container exporter tutorial replay',
   // faces
   documents: 'base engine',
-  library: 'base tar progress engine documents',
+  library: 'base tar progress worker engine documents',
   cli: 'base oci progress engine worker documents',
 };
 

@@ -20,7 +20,9 @@ export function writeLibraryTypes(out: string, door: string, kind: ModuleKind): 
     emitDeclarations(made, door);
     const waiting = [`${door}.d.ts`];
     for (const file of waiting) {
-      const text = readFileSync(join(made, file), 'utf8').replace(specifier, (_whole, written: string) => {
+      const text = readFileSync(join(made, file), 'utf8').replace(specifier, (whole, written: string) => {
+        // The types of Node, which a program on Node has.
+        if (written.startsWith('node:')) return whole;
         const target = `${targetOf(written, file).replace(/\.ts$/u, '')}.d.ts`;
         if (!waiting.includes(target)) waiting.push(target);
         const path = relative(dirname(file), target).replace(/\.d\.ts$/u, imported);

@@ -37,8 +37,9 @@ export async function writeBundle(engine: Engine, kept: KeptFailedStep, path: st
   await checkThere(worker, placeOfFailed(kept), signal);
   await using left = new AsyncDisposableStack();
   const { step } = kept;
+  const { source: _, ...told } = step;
   const trees = await treesOf(worker, step, { left, report, signal });
-  const label = JSON.stringify({ ...step, state: step.state === null ? null : stateTree, inputs: trees.inputs, request: null, log: null });
+  const label = JSON.stringify({ ...told, state: step.state === null ? null : stateTree, inputs: trees.inputs, request: null, log: null });
   const images: SavedImage[] = [];
   for (const [name, snapshot] of trees.snapshots) {
     const labels = { [treeLabel]: name, ...(name === stateTree ? { [stepLabel]: label } : {}) };
@@ -170,8 +171,9 @@ export async function openBundle(engine: Engine, path: string, report: Report, s
     const snapshot = find(input.snapshot);
     return snapshot === null ? { kind: 'empty' } : { kind: 'snapshot', snapshot };
   });
+  const { source: _, ...told } = step;
   const opened: FailedStep = {
-    ...step,
+    ...told,
     op: withoutRights(step),
     state: step.state === null ? null : find(stateTree),
     inputs,

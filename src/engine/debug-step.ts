@@ -17,8 +17,17 @@ export type DebugWish = {
   readonly environment: readonly string[];
   readonly user: string | undefined;
   readonly workingDirectory: string | undefined;
-  /** Its terminal, and who passes on what goes there and comes from there, once the folder of its control socket is there; undefined: it has this process's streams. */
-  readonly terminal: { readonly size: SessionRequest['size']; attach(folder: string): Promise<unknown> } | undefined;
+  /** Who passes on what goes there and comes from there, once the folder of its control socket is there; undefined: it has this process's streams. */
+  readonly attached: AttachedStreams | undefined;
+};
+
+/** `size`: of its terminal, where it has one. */
+export type AttachedStreams = {
+  readonly isTerminal: boolean;
+  readonly size: SessionRequest['size'];
+  /** Whoever aborts has it killed at once; else it gets SIGTERM, and is waited for. */
+  readonly endsAtOnce: boolean;
+  attach(folder: string): Promise<unknown>;
 };
 
 /** Gives its exit code. `opened` is told what runs, before it does. Throws `engine/no-shell`, `engine/place-gone`, and what keeps a container from starting. */
@@ -32,29 +41,32 @@ export async function debugPlace(
   engine.hold();
   const folder = mkdtempSync(join(tmpdir(), 'jettison-debug-'));
   await using _ = { [Symbol.asyncDispose]: async () => await Promise.resolve(rmSync(folder, { recursive: true, force: true })) };
-  await using worker = await engine.containerWorker(wish.terminal === undefined ? 'inherit' : 'none', { kind: 'as-is' }, signal);
+  await using worker = await engine.containerWorker(wish.attached === undefined ? 'inherit' : 'none', { kind: 'as-is' }, signal);
   await checkThere(worker, place, signal);
   const { words, mounts } =
     wish.arguments.length > 0 ? { words: wish.arguments, mounts: [] } : await findShell(worker, { place, folder }, engine, signal);
   opened(words);
   const request = requestOf(place, wish, { words, mounts });
-  const { terminal } = wish;
-  const attached = Promise.withResolvers<unknown>();
+  const { attached } = wish;
+  const passed = Promise.withResolvers<unknown>();
+  // Waited for below, unless the process could not be run.
+  passed.promise.catch(() => undefined);
   const session: SessionRequest = {
     folder,
     log: undefined,
-    stdin: terminal === undefined ? 'own' : 'clients',
+    stdin: attached === undefined ? 'own' : 'clients',
     stdinOnce: true,
-    own: { stdout: terminal === undefined, stderr: terminal === undefined },
-    awaitsClient: terminal !== undefined,
-    ...(terminal?.size === undefined ? {} : { size: terminal.size }),
-    onReady: () => attached.resolve(terminal?.attach(folder)),
+    own: { stdout: attached === undefined, stderr: attached === undefined },
+    awaitsClient: attached !== undefined,
+    ...(attached?.size === undefined ? {} : { size: attached.size }),
+    onReady: () => passed.resolve(attached?.attach(folder)),
   };
-  const stop = (): void => worker.signalContainer(request.id, 'SIGTERM');
+  const endsAtOnce = attached?.endsAtOnce === true;
+  const stop = (): void => void (endsAtOnce || worker.signalContainer(request.id, 'SIGTERM'));
   signal.addEventListener('abort', stop, { once: true });
   try {
-    const outcome = await worker.runContainer(request, session, new AbortController().signal);
-    await attached.promise;
+    const outcome = await worker.runContainer(request, session, endsAtOnce ? signal : new AbortController().signal);
+    await passed.promise;
     return outcome.code;
   } finally {
     signal.removeEventListener('abort', stop);
@@ -110,7 +122,7 @@ function requestOf(
     user: wish.user ?? place.user,
     hostname: op?.hostname ?? '',
     network: op?.network === 'none' ? 'none' : 'host',
-    terminal: wish.terminal !== undefined,
+    terminal: wish.attached?.isTerminal === true,
     stopSignal: 'SIGTERM',
     mounts,
     ...(op === undefined ? {} : { step: { mounts: op.mounts, inputs } }),

@@ -94,6 +94,11 @@ export function newImageName(text: string): string {
   return printReference(name);
 }
 
+/** As it is written in full: with registry and tag. Throws what parsing a reference throws. */
+export function fullName(text: string): string {
+  return printReference(withDefaultTag(parseReference(text)));
+}
+
 /** Gives an image another name. Throws `image/not-found`, `oci/invalid-reference`. */
 export function tagImage(engine: Engine, source: string, target: string): void {
   const name = newImageName(target);

@@ -47,6 +47,7 @@ export async function keepFailure(engine: Engine, given: FailureToKeep, report: 
       reason: kept.reason === undefined ? null : given.mask(kept.reason),
       log: given.log ?? null,
       request: requestOf(given),
+      source: sourceOf(given),
     };
     (await engine.failedSteps()).keep({ project: given.build.project, build: given.build.id, failedAt: engine.now(), step });
     return step;
@@ -61,11 +62,13 @@ function toInput(source: TreeSource | undefined): FailedInput {
   return source.kind === 'snapshot' ? source : { ...source, ignore: [...source.ignore] };
 }
 
-function requestOf({ request, source, mask, failure }: FailureToKeep): FailedStep['request'] {
-  const asked = rememberedWords(request, mask);
-  if (asked === undefined) return null;
-  const { edit } = request;
-  // The edited command failed once more: it is still the line of the file that was edited.
+function requestOf(given: FailureToKeep): FailedStep['request'] {
+  const asked = rememberedWords(given.request, given.mask);
+  return asked === undefined ? null : { words: [...asked.words], folder: asked.folder, source: sourceOf(given) };
+}
+
+/** The edited command failed once more: it is still the line of the file that was edited. */
+function sourceOf({ request: { edit }, source, failure }: FailureToKeep): string {
   const isEdited = edit !== undefined && failure.vertex.label.at?.[0]?.start.line === edit.line;
-  return { words: [...asked.words], folder: asked.folder, source: isEdited ? edit.source : digestOf(source.text) };
+  return isEdited ? edit.source : digestOf(source.text);
 }

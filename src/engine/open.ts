@@ -96,6 +96,8 @@ export type Engine = AsyncDisposable & {
   /** What is left of steps that failed. */
   failedSteps(): Promise<FailedSteps>;
   readonly now: () => number;
+  /** Tells what a person should know. */
+  note(text: string): void;
   registry(): Promise<RegistryClient>;
   /**
    * From now on, and until this engine is disposed, what this process uses or makes counts as in use, whoever prunes. Call it before the first look at what must
@@ -261,6 +263,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     },
     failedSteps: async () => (await import('#execution/builds/failed-steps.ts')).openFailedSteps(database),
     now,
+    note: (text) => report({ kind: 'note', text }),
     hold: () => hold().name,
     letGo: () => {
       lease?.[Symbol.dispose]();

@@ -2,9 +2,11 @@
 import { durationOf } from '#execution/builds/timing.ts';
 import type { PastBuild, PastBuildDetails } from '#execution/builds/past-build.ts';
 import type { LogPiece } from '#execution/builds/logs.ts';
+import type { ProgressEvent } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { Engine } from './open.ts';
 import type { BuildChoice, BuildLogStep } from './past-build-requests.ts';
+import { stepsNamed } from './why-step.ts';
 
 /** Newest first. `filters`: as `docker buildx history ls` has them; `isLocal`: those of the project that the current folder belongs to. Throws `engine/bad-filter`. */
 export async function listBuilds(
@@ -45,7 +47,7 @@ export async function removeBuilds(engine: Engine, choices: readonly BuildChoice
 }
 
 /** What each step of a build wrote, whole: a cached one, what it wrote when it ran. */
-export async function buildLogs(engine: Engine, choice: BuildChoice): Promise<readonly BuildLogStep[]> {
+async function buildLogs(engine: Engine, choice: BuildChoice): Promise<readonly BuildLogStep[]> {
   const build = await pastBuild(engine, choice);
   const builds = await engine.builds();
   const { readLog } = await import('#execution/builds/read-log.ts');
@@ -54,6 +56,39 @@ export async function buildLogs(engine: Engine, choice: BuildChoice): Promise<re
     const read = (): AsyncIterable<LogPiece> => (name === undefined ? none() : readLog(engine.buildFolder, name));
     return { ...step, duration: durationOf(step), read };
   });
+}
+
+/** What was reported of the steps of a build when it ran, or of those that `step` names: one after the other, with what they wrote. Throws as `pastBuild`, and `engine/no-such-step`. */
+export async function* buildEvents(
+  engine: Engine,
+  { build, step: word }: { readonly build: BuildChoice; readonly step: string | undefined },
+): AsyncGenerator<ProgressEvent> {
+  const isMeant = word === undefined ? undefined : stepsNamed(await pastBuild(engine, build), word);
+  for (const step of await buildLogs(engine, build)) {
+    if (isMeant === undefined || isMeant(step)) yield* eventsOf(step);
+  }
+}
+
+/** The step once more, as it was reported then. */
+async function* eventsOf(step: BuildLogStep): AsyncGenerator<ProgressEvent> {
+  const { vertex, startedAt, state } = step;
+  yield {
+    kind: 'vertex',
+    vertex,
+    text: step.text,
+    ...(step.isPart === true ? { isPart: true } : {}),
+    ...(step.stage === null ? {} : { stage: step.stage }),
+    ...(step.step === null ? {} : { step: step.step }),
+    ...(step.steps === null ? {} : { steps: step.steps }),
+  };
+  if (state === 'waiting') return;
+  if (startedAt > 0) yield { kind: 'vertex-started', vertex, time: startedAt };
+  for await (const { after, stream, text } of step.read()) yield { kind: 'output', vertex, stream, text, time: startedAt + after };
+  const time = step.finishedAt || startedAt;
+  if (state === 'failed' || state === 'cancelled') {
+    yield { kind: 'vertex-failed', vertex, time, message: step.message ?? '', cancelled: state === 'cancelled' };
+  } else if (state === 'ran') yield { kind: 'vertex-finished', vertex, time };
+  else yield { kind: 'vertex-cached', vertex, time, ...(state === 'skipped' ? { isSkipped: true } : {}) };
 }
 
 // oxlint-disable-next-line typescript/require-await

@@ -135,12 +135,12 @@ export function fullNames(tags: readonly string[]): readonly string[] {
   return tags.map((tag) => printReference(withDefaultTag(parseReference(tag))));
 }
 
-/** What makes two builds those of one thing: where Dockerfile and context lie; for what came on standard input, the names it is given. */
+/** What makes two builds those of one thing: where Dockerfile and context lie; where one of them came on standard input, the names that the image is given, too. */
 export function projectOf(engine: Engine, { request, context, tags }: Pick<Recorded, 'request' | 'context' | 'tags'>): string {
   const { context: given } = request;
   if (given.kind === 'remote') return `${clean(given.address)} ${request.file ?? 'Dockerfile'}`;
   if (given.kind === 'stream') return `- ${tags.join(' ')}`;
-  if (request.text !== undefined) return `${context.path} -`;
+  if (request.text !== undefined) return [`${context.path} -`, ...tags].join(' ');
   return `${context.path} ${request.file === undefined ? 'Dockerfile' : resolve(engine.currentFolder, request.file)}`;
 }
 

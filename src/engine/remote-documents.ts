@@ -148,7 +148,7 @@ async function statementsOf(
       const type = layer.annotations?.['in-toto.io/predicate-type'] ?? '';
       const isProvenance = type.startsWith('https://slsa.dev/provenance/');
       if (!isProvenance && type !== 'https://spdx.dev/Document') continue;
-      const predicate = predicateOf(await readBlob(engine, reference, { descriptor: layer, limit: statementLimit }, signal), layer);
+      const { predicate } = statementIn(await readBlob(engine, reference, { descriptor: layer, limit: statementLimit }, signal), layer);
       if (isProvenance) provenance = { SLSA: predicate };
       else boms.push(predicate);
     }
@@ -157,16 +157,21 @@ async function statementsOf(
   return { provenance, sbom: first === undefined ? {} : { SPDX: first, ...(more.length === 0 ? {} : { AdditionalSPDXs: more }) } };
 }
 
-function predicateOf(bytes: Uint8Array, { digest }: Descriptor): Json {
+/** What an in-toto statement says. Throws `engine/bad-statement`. */
+export function statementIn(
+  bytes: Uint8Array,
+  { digest }: Pick<Descriptor, 'digest'>,
+): { readonly predicateType: string; readonly predicate: Json } {
   const statement = jsonOf(bytes);
   if (typeof statement === 'object' && statement !== null && !Array.isArray(statement) && 'predicate' in statement) {
-    const { predicate } = statement;
-    if (predicate !== undefined) return predicate;
+    const { predicate, predicateType } = statement;
+    if (predicate !== undefined) return { predicate, predicateType: typeof predicateType === 'string' ? predicateType : '' };
   }
   throw badStatement(digest, 'it has no predicate');
 }
 
-function jsonOf(bytes: Uint8Array): Json {
+/** Throws `engine/bad-statement`. */
+export function jsonOf(bytes: Uint8Array): Json {
   parseJson(bytes, { what: 'a document of the image', code: 'engine/bad-statement', limit: statementLimit });
   return JSON.parse(new TextDecoder().decode(bytes));
 }

@@ -1,7 +1,7 @@
 /** `jettison resume`: the build that failed, asked for again, so that only the step that failed and what stands behind it run. */
 import { JettisonError } from '#ground/base/errors.ts';
 import type { BuildRequest } from './build-requests.ts';
-import { findFailedStep, titleOf } from './step-place.ts';
+import { findFailedStep, titleOf, type FailedStep } from './step-place.ts';
 import type { Engine } from './open.ts';
 
 export type Resumption = {
@@ -26,18 +26,25 @@ export async function resumeBuild(engine: Engine, command: string | undefined): 
         hint: 'Build it again as before: steps that ran are found in the cache',
       },
     );
-  const [line] = lines ?? [];
-  if (command !== undefined && line === undefined)
-    throw new JettisonError('engine/cannot-resume', `"${titleOf(step)}" stands on no line of a Dockerfile`);
   return {
     words: request.words,
     folder: request.folder,
-    place: `${step.dockerfile}:${line ?? 0}`,
-    change: {
-      noCache: false,
-      noCacheStages: [],
-      pull: 'missing',
-      ...(command === undefined || line === undefined ? {} : { edit: { line, command, source: request.source } }),
-    },
+    place: `${step.dockerfile}:${lines?.[0] ?? 0}`,
+    change: changeOf(step, command, request.source),
   };
+}
+
+/** The same of a build that its program asks for again. Throws `engine/no-failed-step`, `engine/cannot-resume`. */
+export async function resumeRequest(engine: Engine, request: BuildRequest, command: string | undefined): Promise<BuildRequest> {
+  const { step } = await findFailedStep(engine);
+  return { ...request, ...changeOf(step, command, step.source) };
+}
+
+function changeOf(step: FailedStep, command: string | undefined, source: string | undefined): Resumption['change'] {
+  const change = { noCache: false, noCacheStages: [], pull: 'missing' } as const;
+  if (command === undefined) return change;
+  const [line] = step.lines ?? [];
+  if (line === undefined || source === undefined)
+    throw new JettisonError('engine/cannot-resume', `"${titleOf(step)}" stands on no line of a Dockerfile here`);
+  return { ...change, edit: { line, command, source } };
 }

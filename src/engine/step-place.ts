@@ -35,17 +35,45 @@ export function isFailedName(name: string): boolean {
   return name.startsWith('@');
 }
 
-/** The failed step of a project of the current folder or out of a bundle, the last of these; else the last of all. Throws `engine/no-failed-step`, for other names that begin with `@` too. */
+/**
+ * The failed step of a project of the current folder, of one that is in no folder (its context came as a stream, or from an address), or out of a bundle, the last of these; else the last of all.
+ * That a later build failed of which nothing is kept is noted. Throws `engine/no-failed-step`, for other names that begin with `@` too.
+ */
 export async function findFailedStep(engine: Engine, name = failedName): Promise<KeptFailedStep> {
   if (name !== failedName)
     throw new JettisonError('engine/no-failed-step', `There is no "${name}"`, { hint: `"${failedName}" is the step that failed last` });
   const all = (await engine.failedSteps()).list();
-  const here = engine.currentFolder;
-  const found = all.find(({ project, build }) => build === undefined || isOfFolder(project, here)) ?? all[0];
-  if (found !== undefined) return found;
-  throw new JettisonError('engine/no-failed-step', 'No failed step is kept', {
-    hint: 'The last one is, until its Dockerfile is built again or the build cache is pruned',
-  });
+  const isHere = (project: string): boolean => !project.startsWith(sep) || isOfFolder(project, engine.currentFolder);
+  const found = all.find(({ project, build }) => build === undefined || isHere(project)) ?? all[0];
+  const later = await findLaterFailure(engine, found, isHere);
+  if (found === undefined) {
+    if (later !== undefined)
+      throw new JettisonError('engine/no-failed-step', `The last build failed ${later}, and of that nothing is kept`, {
+        hint: 'A RUN that fails leaves its files; "jettison debug STAGE:LINE" opens what was built before it',
+      });
+    throw new JettisonError('engine/no-failed-step', 'No failed step is kept', {
+      hint: 'The last one is, until its Dockerfile is built again or the build cache is pruned',
+    });
+  }
+  if (later !== undefined)
+    engine.note(
+      `The last build failed ${later}, and of that nothing is kept: ${failedName} is of a build before it, ${titleOf(found.step)}`,
+    );
+  return found;
+}
+
+/** Where the last build of these projects failed (`at "COPY a / (Dockerfile:3)"`), if it is not the one of the step, and later. */
+async function findLaterFailure(
+  engine: Engine,
+  kept: KeptFailedStep | undefined,
+  isHere: (project: string) => boolean,
+): Promise<string | undefined> {
+  const builds = await engine.builds();
+  const last = builds.list().find(({ project, status }) => isHere(project) && status !== 'running');
+  if (last === undefined || last.status !== 'failed' || last.id === kept?.build || last.startedAt < (kept?.failedAt ?? 0)) return undefined;
+  const step = builds.get(last.id).steps.find(({ state }) => state === 'failed');
+  if (step === undefined) return `with "${last.error?.message ?? last.id}"`;
+  return `at "${titleOf({ text: step.text, dockerfile: last.dockerfile, lines: step.line === null ? null : [step.line, step.line] })}"`;
 }
 
 /** Is it a project of this folder, or of one below it? */

@@ -377,3 +377,37 @@ async function filesWith(store: string, text: string): Promise<readonly string[]
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((path) => readFileSync(path).includes(text));
 }
+
+test('a later build of which nothing is kept is told of; one that came as a stream is looked into from where it was typed', async () => {
+  await using sandbox = await openProject('FROM busybox AS first\nRUN echo first > /first\nFROM busybox\nCOPY --from=first /nothing /\n');
+  const build = async (...words: readonly string[]): Promise<void> => {
+    const done = await sandbox.jettison(['build', ...words], { cwd: sandbox.context });
+    assert.equal(done.status, 1, done.stderr);
+  };
+  const look = async (...words: readonly string[]): Promise<readonly [number | null, string, string]> => {
+    const { status, stdout, stderr } = await sandbox.jettison(words, { cwd: sandbox.context });
+    return [status, stdout, stderr.split('\n')[0] ?? ''];
+  };
+  await build('.');
+  const nothing = 'The last build failed at "COPY --from=first /nothing / (Dockerfile:4)", and of that nothing is kept';
+  for (const words of [['debug', '--', 'true'], ['diff', '@fail'], ['resume']])
+    assert.deepEqual(await look(...words), [1, '', `ERROR: ${nothing}`]);
+  assert.deepEqual(await look('debug', 'first', '--', 'cat', '/first'), [0, 'first\n', '']);
+
+  sandbox.files({ 'Dockerfile.runs': 'FROM busybox\nRUN echo in a file > /what; exit 3\n' });
+  await build('-f', 'Dockerfile.runs', '.');
+  assert.deepEqual(await look('debug', '--', 'cat', '/what'), [0, 'in a file\n', '']);
+  await build('.');
+  const older = `${nothing}: @fail is of a build before it, RUN echo in a file > /what; exit 3 (Dockerfile.runs:2)`;
+  assert.deepEqual(await look('debug', '--', 'cat', '/what'), [0, 'in a file\n', older]);
+  assert.deepEqual(await look('diff', '@fail'), [0, 'A /what\n', older]);
+
+  const streamed = await sandbox.jettison(['build', '-'], {
+    cwd: sandbox.context,
+    input: 'FROM busybox\nRUN echo of a stream > /what; exit 4\n',
+  });
+  assert.equal(streamed.status, 1);
+  assert.deepEqual(await look('debug', '--', 'cat', '/what'), [0, 'of a stream\n', '']);
+  // It cannot be asked for again: no other build is, either.
+  assert.match((await look('resume'))[2], /RUN echo of a stream .* cannot be asked for again/u);
+});

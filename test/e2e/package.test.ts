@@ -15,30 +15,22 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tendMark } from '#stores/snapshot/start-tending.ts';
 import { startDockerRegistry } from '#test/kit/docker-registry.ts';
+import { installPacked, packedEnvironment } from '#test/kit/packed.ts';
 import { openSandbox, runCommand, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const environment = { PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}`, npm_config_loglevel: 'error' };
+const environment = packedEnvironment;
 const folder = mkdtempSync(join(tmpdir(), 'jettison-package-'));
-// With a blank, which is %20 in a URL.
 const prefix = join(folder, 'a prefix');
 const installed = join(prefix, 'node_modules/.bin/jettison');
 let tarball = '';
 
-async function npm(words: readonly string[], cwd: string): Promise<string> {
-  const done = await runCommand('npm', words, { cwd, environment });
-  assert.equal(done.status, 0, `npm ${words.join(' ')}\n${done.stdout}\n${done.stderr}`);
-  return done.stdout;
-}
-
 before(async () => {
-  mkdirSync(prefix);
-  tarball = join(folder, (await npm(['pack', '--silent', '--pack-destination', folder], root)).trim().split('\n').at(-1) ?? '');
-  await npm(['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', prefix, tarball], prefix);
+  ({ tarball } = await installPacked(folder));
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -88,6 +88,8 @@ const failedStep = v.object({
   log: v.nullable(v.string()),
   /** How the build was asked for: what stood behind `build`, where, and the digest of the Dockerfile; null where it cannot be asked for again. */
   request: v.nullable(v.object({ words, folder: v.string(), source: v.string() })),
+  /** Digest of the Dockerfile's text; left out where its line means nothing: out of a bundle. */
+  source: v.exactOptional(v.string()),
 });
 
 export type FailedStep = Readonly<v.InferOutput<typeof failedStep>>;

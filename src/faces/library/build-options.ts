@@ -1,8 +1,8 @@
 /** What a program asks of a build, as plain values. Paths are relative to the current folder that the store was opened with. */
 
 export type BuildOptions = {
-  /** A folder, or an address of a Git repository, or of a tar archive or a Dockerfile on the web. */
-  readonly context: string;
+  /** A folder, or an address of a Git repository, or of a tar archive or a Dockerfile on the web; or a tar archive (packed or not), or a Dockerfile that needs no context, as bytes that come: a stream of Node is that, too. */
+  readonly context: string | AsyncIterable<Uint8Array>;
   /** Path or web address of the Dockerfile; left out: `Dockerfile` in the context. */
   readonly file?: string;
   /** The Dockerfile itself, in the place of `file`. */
@@ -15,6 +15,10 @@ export type BuildOptions = {
   /** SOURCE_DATE_EPOCH comes from the environment where it is not among them. */
   readonly buildArgs?: Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Of the manifest, wherever it is written. */
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** What is said beside the image: how it came about, and which packages it has; `attestations` of the store reads it. */
+  readonly attestations?: BuildAttestations;
   /** `linux/arm64`; left out: this machine's. */
   readonly platforms?: readonly string[];
   /** True, or the stages that run again. */
@@ -47,6 +51,8 @@ export type BuildOptions = {
   readonly fold?: 'auto' | 'off';
   /** `final<=20MB`, `layer<=10MB`, `layers<=12`, `growth<=5%`, `file<=8MB`: an image that is more stays without its name, and the build fails; those of the Dockerfile count, too. */
   readonly budgets?: readonly string[];
+  /** Cached steps say once more what they said when they ran: their `output` is among the events. */
+  readonly replay?: boolean;
   /** How many steps at once. */
   readonly jobs?: number;
 };
@@ -54,15 +60,75 @@ export type BuildOptions = {
 /** Left out: no names, and into the store. */
 export type BuildTarget = { readonly target: string; readonly tags?: readonly string[]; readonly outputs?: readonly BuildOutput[] };
 
-/** `image`: into the store; `registry`: pushed under its names; `local`: the files as a folder; `tar`: as an archive of them; `oci`, `docker`: an archive of the image; `none`: nowhere. */
-export type BuildOutput =
-  | { readonly type: 'image' | 'registry' | 'none' }
-  | { readonly type: 'local' | 'tar' | 'oci' | 'docker'; readonly dest: string };
+/** SLSA's provenance (`true`: in full, version 1), and a list of packages as SPDX. */
+export type BuildAttestations = {
+  readonly provenance?:
+    | boolean
+    | {
+        /** `min`: without the steps, the Dockerfile and the values of arguments. */
+        readonly mode?: 'min' | 'max';
+        readonly version?: 'v1' | 'v0.2';
+        /** A URI. */
+        readonly builderId?: string;
+        readonly reproducible?: boolean;
+      };
+  readonly sbom?: boolean;
+};
 
-export type CacheOrigin = { readonly type: 'registry'; readonly ref: string } | { readonly type: 'local'; readonly src: string };
+/** Left out: `gzip`, and `uncompressed` in an archive for docker. */
+export type LayerCompression = 'gzip' | 'zstd' | 'estargz' | 'uncompressed';
+
+/** `image`: into the store; `registry`: pushed under its names; `local`: the files as a folder; `tar`: as an archive of them; `oci`, `docker`: an archive of the image; `none`: nowhere. Who gives `write` in the place of `dest` gets the archive as it is made, and holds it up by its promise; the bytes are its own only until that settles. */
+export type BuildOutput =
+  | { readonly type: 'none' }
+  | { readonly type: 'image' | 'registry'; readonly compression?: LayerCompression }
+  | { readonly type: 'local'; readonly dest: string }
+  | ({ readonly type: 'tar' } & Destination)
+  | ({ readonly type: 'oci' | 'docker'; readonly compression?: LayerCompression } & Destination);
+
+/** A file, or whoever takes the bytes. */
+export type Destination = { readonly dest: string } | { readonly write: (chunk: Uint8Array) => Promise<void> };
+
+/** The cache of GitHub Actions: what is left out comes from the variables that a job has (ACTIONS_RESULTS_URL, ACTIONS_RUNTIME_TOKEN ...). */
+export type ActionsCache = {
+  readonly type: 'gha';
+  /** What tells the caches of a repository apart; `buildkit` if left out. */
+  readonly scope?: string;
+  readonly url?: string;
+  readonly token?: string;
+  /** Of the protocol. */
+  readonly version?: 1 | 2;
+  /** Milliseconds for one request with all its tries. */
+  readonly timeout?: number;
+};
+
+/** A bucket: what is left out comes from AWS's variables (AWS_BUCKET, AWS_REGION, AWS_ACCESS_KEY_ID ...). */
+export type S3Cache = {
+  readonly type: 's3';
+  readonly bucket?: string;
+  readonly region?: string;
+  /** Of the cache; `buildkit` if left out. */
+  readonly name?: string;
+  /** Before all keys. */
+  readonly prefix?: string;
+  /** Of a service other than Amazon's. */
+  readonly endpoint?: string;
+  readonly usePathStyle?: boolean;
+  readonly credentials?: { readonly keyId: string; readonly secretKey: string; readonly sessionToken?: string };
+};
+
+export type CacheOrigin =
+  | { readonly type: 'registry'; readonly ref: string }
+  | { readonly type: 'local'; readonly src: string }
+  | ActionsCache
+  | S3Cache;
 
 /** `mode`: `min`, if left out: only what the image is made of; `max`: the results of all steps. `inline`: into the image itself. */
 export type CacheDestination =
-  | { readonly type: 'registry'; readonly ref: string; readonly mode?: 'min' | 'max' }
-  | { readonly type: 'local'; readonly dest: string; readonly mode?: 'min' | 'max' }
+  | ({ readonly type: 'registry'; readonly ref: string } & CacheMode)
+  | ({ readonly type: 'local'; readonly dest: string } & CacheMode)
+  | (ActionsCache & CacheMode)
+  | (S3Cache & CacheMode)
   | { readonly type: 'inline' };
+
+export type CacheMode = { readonly mode?: 'min' | 'max' };

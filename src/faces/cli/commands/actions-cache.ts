@@ -1,7 +1,7 @@
 /** `type=gha` of `--cache-from` and `--cache-to`: what is not said comes from the variables that buildx takes it from. */
 import { parseDuration } from '#engine/space-filters.ts';
+import { actionsService } from '#engine/cache-defaults.ts';
 import type { ActionsCachePlace, ActionsCacheService, CacheTarget } from '#engine/cache-requests.ts';
-import { parseBoolean } from '#ground/base/boolean-word.ts';
 import { badValue } from '../option.ts';
 import type { Fields } from './cache-fields.ts';
 
@@ -11,8 +11,6 @@ export const actionsFields = ['scope', 'url', 'url_v2', 'token', 'version', 'tim
 
 /** GitHub keeps keys of at most 512 characters; ours add 30 to the scope. */
 const longestScope = 480;
-/** Where GitHub's own service of the second version is: what old runners give as `ACTIONS_CACHE_URL`. */
-const hostOfVersion2 = 'results-receiver.actions.githubusercontent.com';
 
 /** Throws `cli/bad-value`. */
 export function readActionsPlace(fields: Fields, environment: Environment): ActionsCachePlace {
@@ -38,24 +36,17 @@ export function readActionsListing(
 
 function readService(fields: Fields, environment: Environment): ActionsCacheService | undefined {
   const { values } = fields;
-  const results = valueOf(environment, 'ACTIONS_RESULTS_URL');
-  const version = readVersion(fields, environment);
-  const token = values.get('token') ?? valueOf(environment, 'ACTIONS_RUNTIME_TOKEN') ?? '';
-  const timeout = readTimeout(fields);
-  const newer = version === 1 ? undefined : (values.get('url_v2') ?? (version === 2 ? results : undefined));
-  const url = newer ?? values.get('url') ?? valueOf(environment, 'ACTIONS_CACHE_URL') ?? results ?? '';
-  if (token === '' || url === '') return undefined;
-  const isNewer = newer !== undefined || version === 2 || (version === undefined && url.includes(hostOfVersion2));
-  return { url, version: isNewer ? 2 : 1, token: () => token, timeout };
+  const wish = { url: values.get('url'), newerUrl: values.get('url_v2'), token: values.get('token') };
+  return actionsService({ ...wish, version: readVersion(fields), timeout: readTimeout(fields) }, environment);
 }
 
 /** undefined: it is to be told from the address. */
-function readVersion({ long, given, values }: Fields, environment: Environment): 1 | 2 | undefined {
+function readVersion({ long, given, values }: Fields): 1 | 2 | undefined {
   const word = values.get('version');
   if (word === '1') return 1;
   if (word === '2') return 2;
   if (word !== undefined) throw badValue(long, given, 'version is "1" or "2"');
-  return parseBoolean(environment['ACTIONS_CACHE_SERVICE_V2'] ?? '') === true ? 2 : undefined;
+  return undefined;
 }
 
 function readTimeout({ long, given, values }: Fields): number | undefined {

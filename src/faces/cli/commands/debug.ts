@@ -57,11 +57,11 @@ export const debugCommand = defineCommand({
     for (const note of place.notes) around.streams.stderr.write(`${harmless(note, false)}\n`);
     const environment = options.environment.map((entry) => (entry.includes('=') ? entry : `${entry}=${around.environment[entry] ?? ''}`));
     const { user, workingDirectory } = options;
-    const wish: DebugWish = { arguments: words, environment, user, workingDirectory, terminal: terminalFor(around, signal) };
+    const wish: DebugWish = { arguments: words, environment, user, workingDirectory, attached: terminalFor(around, signal) };
     const tell = (line: string): void => void around.streams.stderr.write(`${line}\n`);
     const opened = (shell: readonly string[]): void => {
       if (isBorrowed(shell)) tell('There is no shell in these files: this is the busybox of this machine, at /.jettison-shell');
-      if (wish.terminal === undefined) return;
+      if (wish.attached === undefined) return;
       const state = kept === undefined ? 'as it is behind this line' : `as it was when it ended with ${kept.step.code}`;
       tell(harmless(`${place.title}, ${state}. What is written here goes when you leave.`, false));
       if (place.op !== undefined) tell(`It ran: ${harmless(shownWords(place.op.arguments), false)}`);
@@ -120,7 +120,7 @@ async function runAgain(engine: Engine, place: StepPlace, around: Surroundings, 
 }
 
 /** A shell, or a command, has a terminal where the user has one for both directions. */
-function terminalFor(around: Surroundings, signal: AbortSignal): DebugWish['terminal'] {
+function terminalFor(around: Surroundings, signal: AbortSignal): DebugWish['attached'] {
   const { stdin, stdout } = around.streams;
   if (stdin.isTTY !== true || stdout.isTTY !== true) return undefined;
   const attach = async (folder: string): Promise<unknown> =>
@@ -129,5 +129,5 @@ function terminalFor(around: Surroundings, signal: AbortSignal): DebugWish['term
       around.streams,
       signal,
     );
-  return { size: terminalSize(around.streams), attach };
+  return { isTerminal: true, size: terminalSize(around.streams), endsAtOnce: false, attach };
 }

@@ -1,4 +1,5 @@
 /** `type=s3` of `--cache-from` and `--cache-to`: what is not said comes from the variables of AWS. */
+import { s3Credentials } from '#engine/cache-defaults.ts';
 import { parseDuration } from '#engine/space-filters.ts';
 import type { S3CachePlace } from '#engine/cache-requests.ts';
 import { badValue } from '../option.ts';
@@ -61,14 +62,18 @@ export function readS3Writing({ values, long, given }: Fields): { readonly touch
   return { touchRefresh, parallel };
 }
 
-/** All from one source: a session token of the environment belongs to the key that stands there. */
+function lacks(word = ''): boolean {
+  return word === '';
+}
+
 function readCredentials({ values, long, given }: Fields, environment: Environment): S3CachePlace['credentials'] {
   const isGiven = values.has('access_key_id') || values.has('secret_access_key');
-  const find = (name: string, variable: string): string => (isGiven ? values.get(name) : environment[variable]) ?? '';
-  const keyId = find('access_key_id', 'AWS_ACCESS_KEY_ID');
-  const secretKey = find('secret_access_key', 'AWS_SECRET_ACCESS_KEY');
-  if (isGiven && (keyId === '') !== (secretKey === '')) throw badValue(long, given, '"access_key_id" and "secret_access_key" go together');
-  if (keyId === '' || secretKey === '') return undefined;
-  const sessionToken = find('session_token', 'AWS_SESSION_TOKEN');
-  return { keyId, secretKey: () => secretKey, sessionToken: () => (sessionToken === '' ? undefined : sessionToken) };
+  const keys = {
+    keyId: values.get('access_key_id'),
+    secretKey: values.get('secret_access_key'),
+    sessionToken: values.get('session_token'),
+  };
+  if (isGiven && lacks(keys.keyId) !== lacks(keys.secretKey))
+    throw badValue(long, given, '"access_key_id" and "secret_access_key" go together');
+  return s3Credentials(isGiven ? keys : undefined, environment);
 }

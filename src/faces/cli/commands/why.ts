@@ -1,7 +1,7 @@
 import { pastBuild } from '#engine/past-builds.ts';
+import { whyOfStep } from '#engine/why-step.ts';
 import type { BuildChoice, PastBuildDetails, Why, WhyStep } from '#engine/past-build-requests.ts';
 import { whyDocument } from '#faces/documents/make-why.ts';
-import { JettisonError } from '#ground/base/errors.ts';
 import { formatDuration } from '#ground/base/human.ts';
 import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
@@ -30,7 +30,7 @@ export const whyCommand = defineCommand({
     const choice: BuildChoice = options.build === undefined ? { kind: 'place', place: options.last } : { kind: 'id', id: options.build };
     await using engine = await engineFor(around);
     const build = await pastBuild(engine, choice);
-    const why = step === undefined ? build.why : ofStep(build, step);
+    const why = step === undefined ? build.why : whyOfStep(build, step);
     if (options.json) around.streams.stdout.write(`${goJson(whyDocument(build, why))}\n`);
     else
       around.streams.stdout.write(
@@ -41,39 +41,6 @@ export const whyCommand = defineCommand({
     return 0;
   },
 });
-
-type Named = Pick<WhyStep, 'text' | 'stage' | 'step' | 'line'>;
-
-/**
- * The steps that a word may mean, in the order in which they are tried: the line of the Dockerfile (`7`, `Dockerfile:7`), the place in a stage as progress
- * shows it (`build 2/5`, `build 2`, `2/5`), a number alone, a stage, and last something of their text.
- */
-function readingsOf(word: string): readonly ((step: Named) => boolean)[] {
-  const line = /^(?:.*:)?(\d+)$/u.exec(word)?.[1];
-  const place = /^\[?(?:(?<stage>\S+) )?(?<step>\d+)(?:\/\d+)?\]?$/u.exec(word)?.groups;
-  const inText = word.toLowerCase();
-  return [
-    (step) => line !== undefined && step.line === Number(line),
-    (step) => place !== undefined && step.step === Number(place['step']) && (place['stage'] ?? step.stage) === step.stage,
-    (step) => step.stage === word,
-    (step) => step.text.toLowerCase().includes(inText),
-  ];
-}
-
-/** The part about steps that a word names. */
-function ofStep(build: PastBuildDetails, word: string): Why | undefined {
-  const isMeant = readingsOf(word).find((reading) => build.steps.some(reading));
-  if (isMeant === undefined) {
-    throw new JettisonError('cli/no-such-step', `No step of build ${build.id} is called "${word}"`, {
-      hint: 'Name a line of the Dockerfile, a place such as "build 2", a stage, or a part of the instruction; "jettison builds inspect" lists the steps',
-    });
-  }
-  if (build.why === undefined) return undefined;
-  const steps = build.why.steps.filter(isMeant);
-  const wanted = [...new Set(steps.flatMap((step) => step.causes))];
-  const roots = wanted.flatMap((index) => build.why?.roots[index] ?? []);
-  return { roots, steps: steps.map((step) => ({ ...step, causes: step.causes.map((cause) => wanted.indexOf(cause)) })) };
-}
 
 function linesOf(build: PastBuildDetails, why: Why | undefined, all: boolean): readonly string[] {
   if (build.status === 'running' || build.status === 'interrupted')
