@@ -77,9 +77,12 @@ test('what a failed step left is looked into, run again, carried elsewhere and g
   await assertTidy(sandbox);
 });
 
+function wrote(word: string): readonly string[] {
+  return ['stdout', `said ${word}\n`, 'stderr', 'err\n'];
+}
+
 test('builds that were are told of: their list, why a step ran, what it wrote', async () => {
   await using sandbox = await openSandbox();
-  const wrote = (word: string) => ['stdout', `said ${word}\n`, 'stderr', 'err\n'];
   const told = await play('records', sandbox);
   assert.partialDeepStrictEqual(told, {
     ...clean,
@@ -153,10 +156,9 @@ test('results of steps go through caches elsewhere', async () => {
 
 test('many calls at once on one store and two; what is aborted leaves nothing', async () => {
   await using sandbox = await openSandbox();
-  const name = (word: string): string => `docker.io/library/crowd-${word}:latest`;
   assert.partialDeepStrictEqual(await play('crowd', sandbox), {
     ...clean,
-    built: ['a', 'b', 'c', 'a', 'b', 'c'].map(name),
+    built: ['a', 'b', 'c', 'a', 'b', 'c'].map((word) => `docker.io/library/crowd-${word}:latest`),
     looks: Array.from({ length: 6 }, (_, index) => ['two\n', '', index]),
     read: Array.from({ length: 6 }, () => true),
     aborted: ['base/cancelled'],

@@ -63,6 +63,10 @@ function openStreams() {
     full.delete(stream);
     if (full.size === 0) attachment?.resume();
   };
+  const send = async (chunk: Uint8Array, done: () => void): Promise<void> => {
+    if (attachment?.sendInput(chunk) === false) await attachment.drained();
+    done();
+  };
   const output = (): Readable =>
     new Readable({
       read() {
@@ -75,10 +79,7 @@ function openStreams() {
     });
   const open = {
     stdin: new Writable({
-      write: async (chunk: Uint8Array, _encoding, done) => {
-        if (attachment?.sendInput(chunk) === false) await attachment.drained();
-        done();
-      },
+      write: (chunk: Uint8Array, _encoding, done) => void send(chunk, done),
       final: (done) => {
         attachment?.endInput();
         done();
