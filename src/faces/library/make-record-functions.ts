@@ -22,7 +22,7 @@ export function recordFunctions({ call, stream }: Calls): RecordFunctions {
     builds: async (given) =>
       await call(given, async (engine) => {
         const { listBuilds } = await import('#engine/past-builds.ts');
-        return (await listBuilds(engine)).map(
+        return (await listBuilds(engine, { filters: [], isLocal: false })).map(
           ({ id, status, names, context, dockerfile, startedAt, finishedAt, total, cached, imageId, error }) => ({
             build: id,
             status,
