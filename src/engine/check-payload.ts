@@ -1,10 +1,10 @@
 /** `jettison check`, and the end of `jettison build`: would a container of the image start, and what does it lack? */
 import { decodeImageConfig, type ContainerConfig, type ImageConfig } from '#formats/oci/image-config.ts';
 import { printPlatform } from '#formats/oci/platform.ts';
+import type { OriginRecord } from '#formats/origins/record.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import type { Report } from '#formats/progress/event.ts';
-import type { FoundRemedy, PayloadFinding, PayloadRecord, SnapshotId } from '#execution/worker/contract.ts';
-import type { ImageRecord } from '#stores/image/store.ts';
+import { parseSnapshotId, type FoundRemedy, type PayloadFinding, type PayloadRecord, type SnapshotId } from '#execution/worker/contract.ts';
 import { unpackImage } from './fetch-image.ts';
 import { findForPlatform, findImage } from './images.ts';
 import { recordOf } from './known-origins.ts';
@@ -12,7 +12,6 @@ import { withoutLostSnapshots } from './lost-snapshots.ts';
 import type { Engine } from './open.ts';
 import type { CheckedFinding, Fix, PayloadCheck } from './payload-requests.ts';
 import { copiedLayers, finalStage, fromWord, stagesOf, withStageNames, type StepFact } from './payload-steps.ts';
-import { isSnapshot, snapshotOf } from './results.ts';
 import { wishOf } from './start-settings.ts';
 
 /** What a container has other than its image. */
@@ -29,7 +28,7 @@ export async function checkImage(
   const record = platform === undefined ? findImage(engine, name) : findForPlatform(engine, name, platform);
   const check = async (): Promise<PayloadCheck> => {
     const top = await unpackImage(engine, record, report, signal);
-    const past = await pastSteps(engine, record);
+    const origins = recordOf(engine, record.imageId);
     const { config, ...rest } = decodeImageConfig(record.config, record.imageId);
     return await checkFiles(
       engine,
@@ -37,9 +36,9 @@ export async function checkImage(
         imageId: record.imageId,
         config: { ...rest, config: { ...config, ...start } },
         top,
-        steps: past?.steps ?? [],
-        dockerfile: past?.dockerfile,
-        record: recordOf(engine, record.imageId),
+        steps: origins === undefined ? [] : stepsOf(origins),
+        dockerfile: origins?.dockerfile || undefined,
+        record: origins,
       },
       signal,
     );
@@ -98,19 +97,17 @@ export function fixOf({ stage, source, destination }: FoundRemedy): Fix {
   return { stage, source, destination, line: `COPY --from=${stage} ${paths}` };
 }
 
-/** The newest build that made the image, as far as it is remembered. */
-export async function pastSteps(
-  engine: Engine,
-  { imageId }: ImageRecord,
-): Promise<{ readonly steps: readonly StepFact[]; readonly dockerfile: string } | undefined> {
-  const builds = await engine.builds();
-  const past = builds.list().find((build) => build.imageId === imageId && build.status === 'done');
-  if (past === undefined) return undefined;
-  const steps = builds.get(past.id).steps.map(({ text, stage, line, key, recordKey }): StepFact => {
-    const record = [recordKey, key].flatMap((one) => (one === undefined ? [] : (engine.records.find(one) ?? [])))[0];
-    const result = record && { id: record.resultId };
-    const snapshot = result && isSnapshot(result) ? snapshotOf(result) : undefined;
-    return { text, stage: stage ?? undefined, line: line ?? undefined, snapshot };
+/** The steps of the build that made an image, as the check takes them. */
+function stepsOf(origins: OriginRecord): readonly StepFact[] {
+  // Of a folded image the files of a step lie in the layer that is left of its own.
+  const layers = new Map(origins.layers.map(({ step, snapshot }) => [step, snapshot]));
+  return origins.steps.map(({ text, stage, line, snapshot: built }, place) => {
+    const snapshot = layers.get(place) ?? built;
+    return {
+      text,
+      stage: stage ?? undefined,
+      line: line ?? undefined,
+      snapshot: snapshot === null ? undefined : parseSnapshotId(snapshot),
+    };
   });
-  return { steps, dockerfile: past.dockerfile };
 }

@@ -51,7 +51,7 @@ async function demandLimits(entered: readonly EnteredDelivery[], signal: AbortSi
   const { demandBudgets } = await import('./weigh-built.ts');
   await demandBudgets(
     first.exporting,
-    entered.flatMap(({ made }) => made?.ledgers ?? []),
+    entered.flatMap(({ made, exporting: { request } }) => made?.ledgers.map((ledger) => ({ ledger, target: request.target })) ?? []),
     budgets,
     signal,
   );

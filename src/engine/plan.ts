@@ -4,7 +4,7 @@
  */
 import { digestOf } from '#ground/base/digest.ts';
 import type { SourceImageOp } from '#formats/graph/op.ts';
-import type { Edge, Vertex } from '#formats/graph/vertex.ts';
+import { shownStage, type Edge, type Vertex } from '#formats/graph/vertex.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { openStatCache } from '#stores/context/stat-cache.ts';
 import type { BuildStep } from '#execution/builds/past-build.ts';
@@ -136,11 +136,11 @@ function isShown({ vertex, state }: ForeseenVertex): boolean {
 }
 
 function planned({ vertex, state }: ForeseenVertex, timeFor: (vertex: Vertex) => number | null): PlannedStep {
-  const { text, stage, step, steps, at } = vertex.label;
+  const { text, step, steps, at } = vertex.label;
   const isDownload = vertex.op.kind === 'source-http';
   return {
     text,
-    stage: stage ?? null,
+    stage: shownStage(vertex.label) ?? null,
     step: step ?? null,
     steps: steps ?? null,
     line: at?.[0]?.start.line ?? null,
@@ -151,7 +151,7 @@ function planned({ vertex, state }: ForeseenVertex, timeFor: (vertex: Vertex) =>
 
 /** How long the same instruction took when it ran the last time, else the one in its place; null when neither ever did. */
 function timeOf({ label }: Vertex, past: readonly BuildStep[], costOf: (step: BuildStep) => number | undefined): number | null {
-  const here = past.filter((step) => step.stage === (label.stage ?? null));
+  const here = past.filter((step) => step.stage === (shownStage(label) ?? null));
   const same = here.filter((step) => step.written !== null && step.written === label.written);
   for (const step of [...same, ...here.filter(({ step: place }) => place === (label.step ?? null))]) {
     const cost = costOf(step);

@@ -1,6 +1,6 @@
 /** `--report STAGE:PATH=FOLDER`: files of a stage that leave the build whether it succeeds or fails, such as what tests wrote about themselves. */
 import { join } from 'node:path';
-import type { Edge } from '#formats/graph/vertex.ts';
+import { shownStage, type Edge } from '#formats/graph/vertex.ts';
 import { printPlatform } from '#formats/oci/platform.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
@@ -64,7 +64,7 @@ export function createReports(engine: Engine, requests: readonly ReportRequest[]
     if (goal === undefined) return { snapshot: undefined };
     const made = results.get(goal.vertex.digest);
     if (made !== undefined) return { snapshot: await snapshotOf(made, signal) };
-    if (failure === undefined || failure.vertex.label.stage !== goal.vertex.label.stage) return notReached;
+    if (failure === undefined || shownStage(failure.vertex.label) !== shownStage(goal.vertex.label)) return notReached;
     const { snapshot, reason } = failure.kept;
     if (snapshot !== undefined) return { snapshot };
     return `not written: ${reason ?? 'its stage failed before it wrote anything'}`;

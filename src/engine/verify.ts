@@ -3,7 +3,7 @@
  * makes is known to nobody, so whoever tends the store removes what a killed one has left.
  */
 import { availableParallelism } from 'node:os';
-import { neededFor, type Vertex } from '#formats/graph/vertex.ts';
+import { neededFor, shownStage, type Vertex } from '#formats/graph/vertex.ts';
 import { printPlatform, type Platform } from '#formats/oci/platform.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
@@ -207,10 +207,10 @@ async function runOverFirst(
 }
 
 function unsteadyOf({ vertex: { label }, compared }: FoundCause, reachesImage: boolean, { mask }: SecretGuard): Unsteady {
-  const { text, stage, step, steps, at } = label;
+  const { text, step, steps, at } = label;
   return {
     text,
-    stage: stage ?? null,
+    stage: shownStage(label) ?? null,
     step: step ?? null,
     steps: steps ?? null,
     line: at?.[0]?.start.line ?? null,

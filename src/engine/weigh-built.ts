@@ -18,6 +18,7 @@ import { breachesOf, type Breach } from './budgets.ts';
 import { weighImage } from './ledger.ts';
 import { hasMadeFiles } from './results.ts';
 import type { BudgetLimit, Ledger } from './ledger-requests.ts';
+import { whichImage } from './which-image.ts';
 
 /** More than this are not looked at just to say something at the end of a build. */
 const mostFiles = 20_000;
@@ -129,19 +130,22 @@ function weightsOfSame({ engine }: Exporting, record: OriginRecord | undefined, 
 }
 
 /**
- * Throws `engine/budget` for images that are more than they may be; they stay in the store, without a name. `ledgers`: of all images of the build.
+ * Throws `engine/budget` for images that are more than they may be; they stay in the store, without a name. `made`: all images of the build.
  */
 export async function demandBudgets(
   exporting: Exporting,
-  ledgers: readonly Ledger[],
+  made: readonly { readonly ledger: Ledger; readonly target: string | undefined }[],
   budgets: readonly BudgetLimit[],
   signal: AbortSignal,
 ): Promise<void> {
   const breaches: (Breach & { readonly ledger: Ledger })[] = [];
-  for (const ledger of ledgers) {
+  const differ = (words: readonly (string | undefined)[]): boolean => new Set(words).size > 1;
+  const byTarget = differ(made.map(({ target }) => target));
+  const byPlatform = differ(made.map(({ ledger }) => ledger.platform));
+  for (const { ledger, target } of made) {
     if (breachesOf({ ledger, filesBefore: undefined }, budgets).length === 0) continue;
     const filesBefore = await filesOfBefore(exporting, ledger, signal);
-    const prefix = ledgers.length > 1 ? `[${ledger.platform}] ` : '';
+    const prefix = whichImage({ target: byTarget ? target : undefined, platform: byPlatform ? ledger.platform : undefined });
     breaches.push(...breachesOf({ ledger, filesBefore }, budgets).map(({ text, line }) => ({ text: `${prefix}${text}`, line, ledger })));
   }
   const [first, ...others] = breaches;

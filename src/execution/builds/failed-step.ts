@@ -1,7 +1,7 @@
 /** What is kept of the last step of a project that failed: enough to look at what it left, and to run it again. Written and read as JSON; one may come from another machine. */
 import * as v from 'valibot';
 import type { ExecOp } from '#formats/graph/op.ts';
-import type { Vertex } from '#formats/graph/vertex.ts';
+import { shownStage, type Vertex } from '#formats/graph/vertex.ts';
 import { checkShape, parseJson } from '#ground/base/decode.ts';
 import { hasPassword, isSecretName } from '#languages/frontend/secret-names.ts';
 
@@ -117,7 +117,7 @@ export function describeFailed(
   return {
     text: label.text,
     written: label.written ?? null,
-    stage: label.stage ?? null,
+    stage: shownStage(label) ?? null,
     step: label.step ?? null,
     steps: label.steps ?? null,
     dockerfile: at?.file ?? 'Dockerfile',

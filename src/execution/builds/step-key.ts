@@ -1,7 +1,7 @@
 /** What a step was looked up by, part by part, in a form that is kept: so that a later build can say which part is another one by then. */
 import * as v from 'valibot';
 import { parseCacheKey, type CacheKey, type KeyInput, type KeyParts } from '#execution/cache/key.ts';
-import type { Vertex } from '#formats/graph/vertex.ts';
+import { shownStage, type Vertex } from '#formats/graph/vertex.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import { parseDigest, type Digest } from '#ground/base/digest.ts';
 import { hiderFor, splitVariable } from './hide.ts';
@@ -52,7 +52,7 @@ export function stepKeyOf({ op, label }: Vertex, [parts, read]: readonly KeyPart
     ...found,
     text: hide.text(label.text),
     written: label.written ?? null,
-    stage: label.stage ?? null,
+    stage: shownStage(label) ?? null,
     step: label.step ?? null,
     base: parts.base,
     op: kept,

@@ -4,7 +4,7 @@ import { rebuildCost, type CacheRecord, type RecordInput } from '#execution/cach
 import { childSignal } from '#ground/base/abort.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import type { Edge } from '#formats/graph/vertex.ts';
+import { shownStage, type Edge } from '#formats/graph/vertex.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { Result, SolvedVertex, Solved, SolveRequest } from './contract.ts';
 import { createAttempts, type Attempts } from './solving/attempts.ts';
@@ -74,7 +74,8 @@ async function draftWithMore(request: SolveRequest, steps: readonly Step[], atte
 }
 
 function declare({ vertex }: Step): Parameters<Report>[0] {
-  const { text, stage, step, steps, isPart, at } = vertex.label;
+  const { text, step, steps, isPart, at } = vertex.label;
+  const stage = shownStage(vertex.label);
   const line = at?.[0]?.start.line;
   return {
     kind: 'vertex',

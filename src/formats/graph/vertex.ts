@@ -8,8 +8,10 @@ import type { Op } from './op.ts';
 export type Label = {
   /** The instruction as shown: `RUN make`, `[build 2/5] ...` is put before it by the faces. */
   readonly text: string;
-  /** Name or number of the stage. */
+  /** Name of the stage, `stage-1` for one without; left out where there is only one. */
   readonly stage?: string;
+  /** Of a build for several platforms, in BuildKit's form: `linux/arm64`, `linux/amd64->arm64`. It is shown before the stage. */
+  readonly stagePlatform?: string;
   /** Place in the stage, from 1, and how many steps the stage has. */
   readonly step?: number;
   readonly steps?: number;
@@ -29,6 +31,11 @@ export type Label = {
   /** Environment that the process sees but that does not count for the cache (proxy variables). */
   readonly quietEnvironment?: readonly string[];
 };
+
+/** The stage as people see it, and by which steps of one build are told apart: for several platforms with the platform. */
+export function shownStage({ stagePlatform, stage }: Label): string | undefined {
+  return stagePlatform === undefined || stage === undefined ? (stagePlatform ?? stage) : `${stagePlatform} ${stage}`;
+}
 
 export type Edge = { readonly vertex: Vertex; readonly output: number };
 export type Vertex = { readonly digest: Digest; readonly op: Op; readonly inputs: readonly Edge[]; readonly label: Label };

@@ -162,8 +162,8 @@ async function withLastLine(error: unknown, left: BuildEnd['failed']): Promise<n
 /** Whoever wants the steps kept but sees them in another form. */
 const silentSteps: StepFollower = { context: () => undefined, plan: () => undefined, pulling: () => undefined, image: () => undefined };
 
-async function tellPayloads({ payloads }: BuildOutcome): Promise<readonly string[]> {
-  return payloads.length === 0 ? [] : (await import('../output/payload.ts')).payloadLines(payloads);
+async function tellPayloads(outcome: BuildOutcome): Promise<readonly string[]> {
+  return outcome.payloads.length === 0 ? [] : (await import('../output/payload.ts')).payloadLines(outcome);
 }
 
 /** Nothing where nothing ran: it was said when something did. */
@@ -172,12 +172,12 @@ async function tellUnbuilt({ unbuilt, steps }: BuildOutcome): Promise<readonly s
   return isNew && unbuilt.length > 0 ? (await import('../output/unbuilt.ts')).unbuiltLines(unbuilt) : [];
 }
 
-async function tellHidden({ hidden }: BuildOutcome): Promise<readonly string[]> {
-  return hidden.length === 0 ? [] : (await import('../output/hidden.ts')).hiddenLines(hidden);
+async function tellHidden(outcome: BuildOutcome): Promise<readonly string[]> {
+  return outcome.hidden.length === 0 ? [] : (await import('../output/hidden.ts')).hiddenLines(outcome);
 }
 
-async function tellLedgers({ ledgers }: BuildOutcome): Promise<readonly string[]> {
-  return ledgers.length === 0 ? [] : (await import('../output/ledger.ts')).ledgerLines(ledgers);
+async function tellLedgers(outcome: BuildOutcome): Promise<readonly string[]> {
+  return outcome.ledgers.length === 0 ? [] : (await import('../output/ledger.ts')).ledgerLines(outcome);
 }
 
 /** Nobody looks for what nobody is told. */

@@ -1,7 +1,9 @@
 /** What later layers of an image hide, in the last lines of its build. */
+import type { BuildOutcome } from '#engine/build-requests.ts';
 import type { HiddenReport, HidingStep } from '#engine/fold-requests.ts';
 import { formatSize } from '#ground/base/human.ts';
 import { harmless } from './text.ts';
+import { imagePrefix } from './which-image.ts';
 
 const mostSteps = 10;
 const longestText = 60;
@@ -9,9 +11,10 @@ const longestText = 60;
 const worthAWord = 1_000_000;
 
 /** `fold: RUN chmod -R 0755 /opt (Dockerfile:12): 50MB not shipped` for each step; of an image that was not folded one line, where it is worth a word. */
-export function hiddenLines(reports: readonly HiddenReport[]): readonly string[] {
-  return reports.flatMap((report) => {
-    const prefix = `fold: ${reports.length > 1 ? `[${report.platform}] ` : ''}`;
+export function hiddenLines(outcome: BuildOutcome): readonly string[] {
+  const prefixOf = imagePrefix(outcome, outcome.hidden.length);
+  return outcome.hidden.flatMap((report) => {
+    const prefix = `fold: ${prefixOf(report)}`;
     return (report.isFolded ? foldedLines(report) : hintLines(report)).map((line) => prefix + line);
   });
 }

@@ -1,9 +1,11 @@
 /** What an image and the stages of its build weigh, in words: `jettison ledger`, and the last lines of a build. */
+import type { BuildOutcome } from '#engine/build-requests.ts';
 import type { Ledger, LedgerChange, LedgerDifference, LedgerLine, LedgerStage } from '#engine/ledger-requests.ts';
 import { formatSize } from '#ground/base/human.ts';
 import { ellipsis } from '#ground/base/human.ts';
 import { formatTable } from './table.ts';
 import { harmless } from './text.ts';
+import { imagePrefix } from './which-image.ts';
 
 const longestText = 60;
 const mostNamed = 3;
@@ -11,11 +13,10 @@ const mostNamed = 3;
 const worthTelling = 1000;
 
 /** The last lines of a build whose images are new: `payload: 12.1MB = 7.4MB debian:12 + 4.7MB of stage build (COPY --from=build ..., Dockerfile:9)`. */
-export function ledgerLines(ledgers: readonly Ledger[]): readonly string[] {
-  return ledgers.flatMap((ledger) => {
-    const isOfSeveral = new Set(ledgers.map(({ platform }) => platform)).size > 1;
-    const which = isOfSeveral ? ledger.platform : (ledger.names[0] ?? ledger.image.slice(7, 19));
-    const prefix = ledgers.length > 1 ? `payload: [${which}] ` : 'payload: ';
+export function ledgerLines(outcome: BuildOutcome): readonly string[] {
+  const prefixOf = imagePrefix(outcome, outcome.ledgers.length);
+  return outcome.ledgers.flatMap((ledger) => {
+    const prefix = `payload: ${prefixOf({ imageId: ledger.image, platform: ledger.platform })}`;
     const lines = [sumLine(ledger), jettisonedLine(ledger), changeLine(ledger)];
     return lines.flatMap((line) => (line === undefined ? [] : [harmless(`${prefix}${line}`, false)]));
   });

@@ -1,19 +1,21 @@
 /** What an image would not start for, or lacks, in words. */
+import type { BuildOutcome } from '#engine/build-requests.ts';
 import type { CheckedFinding, PayloadCheck, PlainCopies } from '#engine/payload-requests.ts';
 import { harmless } from './text.ts';
+import { imagePrefix } from './which-image.ts';
 
 const mostFindings = 10;
 
 /** The last lines of a build: what was found, and what to add. Nothing where nothing was found. */
-export function payloadLines(checks: readonly PayloadCheck[]): readonly string[] {
-  return checks.flatMap((check) => {
-    const { findings, platform, lines } = check;
-    const shown = findings
-      .slice(0, mostFindings)
-      .map((one) => `check: ${checks.length > 1 ? `[${platform}] ` : ''}${findingLine(one, check)}`);
+export function payloadLines(outcome: BuildOutcome): readonly string[] {
+  const prefixOf = imagePrefix(outcome, outcome.payloads.length);
+  return outcome.payloads.flatMap((check) => {
+    const { findings, lines } = check;
+    const prefix = `check: ${prefixOf(check)}`;
+    const shown = findings.slice(0, mostFindings).map((one) => prefix + findingLine(one, check));
     const more = findings.length - shown.length;
-    const rest = more > 0 ? [`check: ${more} more finding${more === 1 ? '' : 's'}: see "jettison check"`] : [];
-    const added = lines.length > 0 ? ['check: add to the final stage:', ...lines.map((line) => `check:   ${harmless(line, false)}`)] : [];
+    const rest = more > 0 ? [`${prefix}${more} more finding${more === 1 ? '' : 's'}: see "jettison check"`] : [];
+    const added = lines.length > 0 ? [`${prefix}add to the final stage:`, ...lines.map((line) => `check:   ${harmless(line, false)}`)] : [];
     return [...shown, ...rest, ...added];
   });
 }

@@ -349,8 +349,13 @@ function originsOf({ state, step }: StepContext, isRun: boolean): Pick<Label, 'w
 
 /** Stage, number and place of the next vertex; counts it. */
 function labelFor(state: StageState, at: readonly Span[]): Omit<Label, 'text'> {
-  const words = [...(state.showsPlatform ? [platformLabel(state)] : []), ...(state.isOnlyStage ? [] : [stageLabel(state.stage)])];
-  return { ...(words.length === 0 ? {} : { stage: words.join(' ') }), step: ++state.step, steps: state.stepCount, at };
+  return {
+    ...(state.isOnlyStage ? {} : { stage: stageLabel(state.stage) }),
+    ...(state.showsPlatform ? { stagePlatform: platformLabel(state) } : {}),
+    step: ++state.step,
+    steps: state.stepCount,
+    at,
+  };
 }
 
 /** BuildKit's form: `linux/arm64`; `linux/amd64->arm64` for a stage of this platform that has been told what it compiles for. */
