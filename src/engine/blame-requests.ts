@@ -24,6 +24,8 @@ export type Blame = {
   readonly platform: string;
   /** Is anything known of how it was made? */
   readonly isKnown: boolean;
+  /** Another release of jettison kept that, in a form that this one cannot read. */
+  readonly isUnreadable: boolean;
   readonly layers: number;
   /** Bytes of all layers' files. */
   readonly size: number;

@@ -47,6 +47,7 @@ async function blameOnce(
     imageId: image.imageId,
     platform: printPlatform(config),
     isKnown: records.length > 0 || list !== undefined,
+    isUnreadable: origins.isUnreadable,
     layers: image.layers.length,
     size: image.layers.reduce((sum, { size }) => sum + size, 0),
     routes: explainAll(whole, { records, names, count: traced.routes.length, list }),

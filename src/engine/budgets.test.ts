@@ -100,6 +100,11 @@ test('growth is blamed on the instruction that made it, and on the file that is 
   ]);
 });
 
+test('a base image that is too much by itself is to blame, whatever stands on it', () => {
+  assert.deepEqual(breaches('final<=14MB'), ['21MB in all (final<=14MB): its base image base alone has 15MB']);
+  assert.match(breaches('final<=15MB')[0] ?? '', /^21MB in all \(final<=15MB\): RUN make /u);
+});
+
 test('a layer, a file, the number of layers: which it is', () => {
   assert.deepEqual(breaches('layer<=5MB file<=4MB layers<=1'), [
     'a layer of 6MB (layer<=5MB): COPY --from=build /app /app (line 9, stage stage-1) /app/old (4.5MB)',

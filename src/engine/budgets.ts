@@ -63,7 +63,10 @@ function breachOf(given: Budgeted, limit: BudgetLimit): Breach | undefined {
     case 'final':
       return size <= limit.most
         ? undefined
-        : breach(`${sizes(size, limit.most)} in all (${limit.text})`, growthOf(given) ?? largestPart(ledger));
+        : breach(
+            `${sizes(size, limit.most)} in all (${limit.text})`,
+            largeBase(ledger, limit.most) ?? growthOf(given) ?? largestPart(ledger),
+          );
     case 'layers':
       return layers.length <= limit.most ? undefined : breach(`${layers.length} layers (${limit.text})`, lastLine(ledger));
     case 'layer': {
@@ -98,6 +101,12 @@ function sizes(bytes: number, most: number): string {
 export function growthText(growth: number, before: number): string {
   const part = before === 0 ? '' : ` (${growth < 0 ? '-' : '+'}${Number(((Math.abs(growth) / before) * 100).toPrecision(2))}%)`;
   return `${formatSize(Math.abs(growth))}${part}`;
+}
+
+/** Where the base image alone is too much, no instruction above it is to blame. */
+function largeBase({ base }: Ledger, most: number): Culprit | undefined {
+  if (base === undefined || base.size <= most) return undefined;
+  return { line: { text: `its base image ${base.name} alone has ${sizes(base.size, most)}`, stage: undefined, line: undefined } };
 }
 
 type Culprit = { readonly line: LedgerLine; readonly file?: LedgerFile | undefined; readonly difference?: LedgerDifference };

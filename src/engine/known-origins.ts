@@ -19,6 +19,8 @@ export type KnownOrigins = {
   readonly top: string | undefined;
   /** The same as the last step made it: of a folded image other layers, which tell more. */
   readonly built: string | undefined;
+  /** Another release kept of the image in a form of its own how it came about. */
+  readonly isUnreadable: boolean;
 };
 
 /** Records that are read at most: of the images that the image stands on, and of those that may have been built on it. */
@@ -28,7 +30,8 @@ export function findOrigins(engine: Engine, image: ImageRecord): KnownOrigins {
   const origins = openImageOrigins(engine.database);
   const own = readRecord(origins, image.imageId);
   const record = own ?? recordAbove(origins, image);
-  if (record === undefined) return { records: [], names: [], images: [], top: undefined, built: undefined };
+  const isUnreadable = (origins.of(image.imageId)?.record.length ?? 0) > 0;
+  if (record === undefined) return { records: [], names: [], images: [], top: undefined, built: undefined, isUnreadable };
   const records = [record];
   const names = [''];
   const images: KnownImage[] = [];
@@ -46,7 +49,7 @@ export function findOrigins(engine: Engine, image: ImageRecord): KnownOrigins {
   // A folded image's files lie in other layers than its steps made: those that it has count.
   const built = own?.steps.at(-1)?.snapshot ?? undefined;
   const top = isAsBuilt(record) ? built : (own?.layers.at(-1)?.snapshot ?? undefined);
-  return { records, names, images, top, built };
+  return { records, names, images, top, built, isUnreadable: false };
 }
 
 /** How an image came about; undefined where this store does not know. */

@@ -1,5 +1,6 @@
 /** What is found out about images before a build enters them, for its last lines and to be kept beside them. Only asks here; who answers is loaded where something is new. */
 import { decodeImageConfig } from '#formats/oci/image-config.ts';
+import { originVersion } from '#formats/origins/version.ts';
 import { digestOf } from '#ground/base/digest.ts';
 import type { BuildOutcome } from './build-requests.ts';
 import { foldMode, type HiddenReport } from './fold-requests.ts';
@@ -88,10 +89,10 @@ async function hiddenInNew(exporting: Exporting, images: readonly Image[], signa
   return reports;
 }
 
-/** How images came about that the store knows nothing of, or of another text. */
+/** How images came about that the store knows nothing of, or of another text, or in the form of another release. */
 async function describeNew(exporting: Exporting, images: readonly Image[], signal: AbortSignal): Promise<DescribedImages | undefined> {
   const { engine, origin } = exporting;
-  const source = digestOf(`${origin.source.name}\n${origin.source.text}`);
+  const source = digestOf(`${originVersion}\n${origin.source.name}\n${origin.source.text}`);
   const made = images.filter(({ imageId }) => engine.images.originsSource(imageId) !== source);
   if (made.length === 0) return undefined;
   const { keepingOrigins } = await import('./record-origins.ts');

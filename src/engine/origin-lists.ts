@@ -2,9 +2,10 @@
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { decodeList, encodeList, listLimit, type ListDetail, type OriginList } from '#formats/origins/list.ts';
+import { originVersion } from '#formats/origins/version.ts';
 import type { Traced } from '#formats/origins/trail.ts';
 import type { Digest } from '#ground/base/digest.ts';
-import { JettisonError, messageOf } from '#ground/base/errors.ts';
+import { isCode, JettisonError, messageOf } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import type { Keeper } from '#execution/worker/keeper.ts';
 import { parseSnapshotId, type TraceWish } from '#execution/worker/contract.ts';
@@ -42,7 +43,7 @@ export async function listOrigins(engine: Engine, keeper: Pick<Keeper, 'traceOri
 export async function makeList(known: KnownOrigins, trace: (wish: TraceWish) => Promise<Traced>): Promise<OriginList> {
   const { records, images, names, top } = known;
   const traced = await trace({ top: top === undefined ? undefined : parseSnapshotId(top), records, images, listsBase: false });
-  return { version: 1, records, names, ...traced };
+  return { version: originVersion, records, names, ...traced };
 }
 
 export async function keepList(engine: Engine, imageId: Digest, list: OriginList, signal: AbortSignal): Promise<void> {
@@ -50,18 +51,23 @@ export async function keepList(engine: Engine, imageId: Digest, list: OriginList
   openImageOrigins(engine.database).setFiles(imageId, digest);
 }
 
-/** Undefined where none was made, or where its blob is gone. */
+/** Undefined where none was made, where its blob is gone, and where another release made it. */
 export async function readList(engine: Engine, imageId: Digest): Promise<OriginList | undefined> {
   const digest = engine.images.originsList(imageId);
   if (digest === undefined || engine.content.size(digest) === undefined) return undefined;
-  return await unpackList(engine.content.read(digest, packedLimit));
+  try {
+    return await unpackList(engine.content.read(digest, packedLimit));
+  } catch (error) {
+    if (isCode(error, 'origins/other-version')) return undefined;
+    throw error;
+  }
 }
 
 export async function packList(list: OriginList, detail: ListDetail): Promise<Uint8Array> {
   return new Uint8Array(await promisify(gzip)(encodeList(list, detail)));
 }
 
-/** Throws `engine/bad-origin-list`, `origins/bad-list`. */
+/** Throws `engine/bad-origin-list`, `origins/bad-list`, `origins/other-version`. */
 export async function unpackList(bytes: Uint8Array): Promise<OriginList> {
   let text: Uint8Array;
   try {

@@ -4,6 +4,7 @@ import { printPlatform } from '#formats/oci/platform.ts';
 import { printReference } from '#formats/oci/reference.ts';
 import { encodeOrigins, type OriginRecord } from '#formats/origins/record.ts';
 import { describeSteps } from '#formats/origins/steps.ts';
+import { originVersion } from '#formats/origins/version.ts';
 import type { SourceGitOp, SourceImageOp } from '#formats/graph/op.ts';
 import { neededFor, type Edge, type Vertex } from '#formats/graph/vertex.ts';
 import { clean } from '#ground/base/errors.ts';
@@ -51,7 +52,7 @@ export function keepCommitOrigins(engine: Engine, { imageId, config }: ImageReco
   const nowhere = { stage: null, line: null, lastLine: null };
   const op = { kind: 'image', name, digest: base.imageId, imageId: base.imageId, platform, layers: base.layers.length } as const;
   const record: OriginRecord = {
-    version: 1,
+    version: originVersion,
     platform,
     dockerfile: '',
     layers: [{ ...layer, step: 1 }],
@@ -77,7 +78,7 @@ async function originsOf(
   const { drafted, platform } = result;
   const { goal, baseImage } = drafted;
   const { origin } = exporting;
-  const about = { version: 1, platform: printPlatform(platform), dockerfile: origin.source.name } as const;
+  const about = { version: originVersion, platform: printPlatform(platform), dockerfile: origin.source.name } as const;
   if (goal === undefined) return { ...about, layers: [], steps: [] };
   const commits = await commitsOf(exporting, neededFor(goal), signal);
   const { steps, places } = describe(exporting, goal, (op) => commits.get(op));

@@ -41,7 +41,7 @@ export type WeighedImages = {
 /** So many files are looked at to say which one is too large, or new. */
 const filesForBudgets = 1000;
 
-/** The first of the names is the one whose image before is told. Starts no worker where no step ran, unless there are limits. */
+/** The first of the names is the one whose image before is told. Starts no worker where no step ran and nothing had to be folded, unless there are limits. */
 export async function weighBuilt(
   exporting: Exporting,
   images: readonly BuiltImage[],
@@ -86,11 +86,12 @@ export async function weighBuilt(
 }
 
 async function weigh(
-  { engine, solved }: Exporting,
+  { engine, solved, results }: Exporting,
   { record, largest }: { readonly record: OriginRecord; readonly largest: number },
   signal: AbortSignal,
 ): Promise<Weights | undefined> {
-  if (largest === 0 && !hasMadeFiles(solved)) return undefined;
+  const wasFolded = results.some(({ folded }) => folded?.hidden !== undefined);
+  if (largest === 0 && !wasFolded && !hasMadeFiles(solved)) return undefined;
   const worker = await engine.worker(signal);
   return await worker.weighSteps({ record, largest, ...(largest === 0 ? { mostFiles } : {}) }, signal);
 }
@@ -139,7 +140,6 @@ export async function demandBudgets(
   signal: AbortSignal,
 ): Promise<void> {
   const breaches: (Breach & { readonly ledger: Ledger })[] = [];
-  const differ = (words: readonly (string | undefined)[]): boolean => new Set(words).size > 1;
   const byTarget = differ(made.map(({ target }) => target));
   const byPlatform = differ(made.map(({ ledger }) => ledger.platform));
   for (const { ledger, target } of made) {
@@ -159,6 +159,10 @@ export async function demandBudgets(
     notes: others.map(({ text }) => `The image is over its budget: ${text}`),
     hint: `${name === undefined ? kept : `It was here before, as ${familiarReference(parseReference(name))}`}: "jettison ledger ${image.slice(7, 19)}" says more`,
   });
+}
+
+function differ(words: readonly (string | undefined)[]): boolean {
+  return new Set(words).size > 1;
 }
 
 function wholeLine(file: string, line: number): Span {

@@ -7,6 +7,7 @@ import { lstatSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { listTypes } from '#formats/origins/list.ts';
+import { DatabaseSync } from 'node:sqlite';
 import { startOwnRegistry } from '#test/kit/own-registry.ts';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
 import { readDocument } from '#test/kit/schemas.ts';
@@ -400,4 +401,14 @@ test('of a folded image each file is in the layer that is left of the one that i
   assert.equal(origins[kept?.content.origin ?? -1]?.instruction?.line, 4);
   assert.equal(origins[kept?.metadata.origin ?? -1]?.instruction?.line, 5);
   assert.equal(last?.layer, (kept?.layer ?? 0) + 1);
+
+  // Another release has a form of its own for what is kept.
+  const database = new DatabaseSync(join(sandbox.store, 'engine.db'));
+  database.exec(`UPDATE image_origins SET source = 'of that release', record = CAST('{"version":99}' AS BLOB), files = NULL`);
+  database.close();
+  assert.match((await sandbox.jettison(['blame', 'folded:/kept'])).stderr, /^Another release of jettison kept .*: build it again/mu);
+  await sandbox.succeed(['build', '-q', '--fold', '-t', 'folded', other]);
+  const again = await sandbox.jettison(['blame', 'folded:/kept']);
+  assert.match(again.stdout, /Dockerfile:4 /u);
+  assert.equal(again.stderr, '');
 });

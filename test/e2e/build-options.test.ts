@@ -266,6 +266,12 @@ test('several targets are built in one graph: what they share once, each with it
   for (const place of ['app/linux_amd64', 'app/linux_arm64', 'tools/linux_amd64', 'tools/linux_arm64'])
     assert.equal(readFileSync(join(folder, 'out', place, 'own'), 'utf8'), `${place.split('/')[0]}\n`);
 
+  // Limits are those of each image, and it is said which one is over them.
+  const over = await build(...names, '--platform', 'linux/amd64,linux/arm64', '--budget', 'layers<=1');
+  assert.equal(over.status, 4, over.stderr);
+  for (const which of ['app linux/amd64', 'app linux/arm64', 'tools linux/amd64', 'tools linux/arm64'])
+    assert.match(over.stderr, new RegExp(`over its budget: \\[${which}\\] \\d+ layers`, 'u'));
+
   // No name moves when a gate fails, or what is written of another target.
   const images = async (): Promise<string> =>
     await sandbox.succeed(['images', '-f', 'dangling=false', '--format', '{{.Repository}}:{{.Tag}} {{.ID}}']);

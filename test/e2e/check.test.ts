@@ -134,6 +134,57 @@ test('what is found is there as a document, with the line that brought the file'
   );
 });
 
+const severalTargets = `FROM scratch AS tools
+COPY --chmod=755 busybox /bin/busybox
+COPY --chmod=755 start /start
+FROM scratch AS one
+COPY --from=tools /start /one
+ENTRYPOINT ["/one"]
+# jettison:gate
+FROM tools AS test
+COPY start /tested
+FROM scratch AS two
+COPY --from=tools /start /two
+ENTRYPOINT ["/two"]
+`;
+
+test('of several targets for several platforms, beside a gate, each image is looked at by its own stages', async () => {
+  const start = '#!/bin/busybox sh\necho started\n';
+  const context = sandbox.files({ several: severalTargets, start, busybox: readFileSync('/bin/busybox') }, 'several');
+  const build = async (...words: string[]): Promise<string> => {
+    const targets = ['--target', 'one,two', '-t', 'one=one', '-t', 'two=two', '-f', join(context, 'several'), context];
+    const { status, stderr } = await sandbox.jettison(['build', '--progress', 'plain', ...words, ...targets]);
+    assert.equal(status, 0, stderr);
+    return stderr;
+  };
+  const said = await build('--platform', 'linux/amd64,linux/arm64');
+  const interpreter = 'needs the interpreter|"/bin/busybox"';
+  for (const which of ['one linux/amd64', 'one linux/arm64', 'two linux/amd64', 'two linux/arm64'])
+    assert.match(said, new RegExp(`^check: \\[${which}\\] ERROR: ENTRYPOINT: .*(?:${interpreter})`, 'mu'));
+  assert.match(said, /^check: {3}COPY --from=tools \/bin\/busybox \/bin\/busybox$/mu);
+  assert.match(said, /^payload: \[two linux\/arm64\] .* of stage tools \(/mu);
+  for (const [name, line] of [
+    ['one', 5],
+    ['two', 11],
+  ] as const) {
+    const { findings } = readDocument('check', (await sandbox.jettison(['check', '--json', name])).stdout) as {
+      findings: { origin: { stage: string; line: number } }[];
+    };
+    assert.deepEqual(
+      findings.map(({ origin: { stage, line: at } }) => [stage, at]),
+      [[name, line]],
+    );
+  }
+  // The Dockerfile of the build, by its name, and in it the stage of each image.
+  for (const name of ['two', 'one']) {
+    const { stdout } = await sandbox.jettison(['check', '--fix', name], { cwd: context });
+    const patched = await runCommand('git', ['apply', '-'], { cwd: context, input: stdout });
+    assert.equal(patched.status, 0, patched.stderr + stdout);
+  }
+  await build('--check=error');
+  for (const name of ['one', 'two']) assert.equal((await sandbox.succeed(['run', '--rm', name])).trim(), 'started');
+});
+
 /** Programs on bases that lack what they need: a line each, and what starts. */
 const withLibs: Readonly<Record<string, readonly [base: string, copy: string, words: readonly string[]]>> = {
   empty: ['scratch', '/p/bin/dynamic /usr/local/bin/', ['/usr/local/bin/dynamic']],

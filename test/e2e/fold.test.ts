@@ -128,6 +128,7 @@ test('50 MB, a chmod -R and a deleted token: the image has the bytes once, the t
   await sandbox.succeed(['image', 'prune', '-f']);
   const anew = await build(sandbox, context, ['-t', 'folded', '--fold']);
   assert.match(anew, /5 of 5 steps cached|4 of 4 steps cached/u);
+  assert.match(anew, /^payload: .* of its own steps$/mu, 'who folds can weigh');
   assert.equal(await sandbox.succeed(['inspect', '--format', '{{.Id}}', 'folded']), id);
 });
 

@@ -114,6 +114,7 @@ test('a planted file breaks the budget: the name stays where it was, file and li
     /^ERROR: The image is over its budget: 1\.5MB \(\+\d+%\) more than budget:latest \(growth<=5%\): RUN .*\(line 6, stage build\) made 1\.5MB more, of it \/usr\/share\/planted \(1\.5MB\)$/mu,
   );
   assert.match(broken.stderr, /^ 6 \| >>> RUN /mu);
+  assert.doesNotMatch(broken.stderr, /UnknownMark/u, 'the comment means something');
   assert.equal(existsSync(destination), false);
   assert.equal(await sandbox.succeed(['images', '-q', '--no-trunc', 'budget']), old);
   const [, id = ''] = /"jettison ledger (\w+)"/u.exec(broken.stderr) ?? [];

@@ -3,10 +3,11 @@
  * pull it. It comes from strangers, too.
  */
 import * as v from 'valibot';
-import { checkShape, parseJson } from '#ground/base/decode.ts';
+import { checkShape, isJsonObject, parseJson } from '#ground/base/decode.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import { originRecord, type OriginRecord, type OriginStep } from './record.ts';
 import type { Traced } from './trail.ts';
+import { originVersion } from './version.ts';
 
 /** Bytes of the document, before it is compressed. */
 export const listLimit = 128 * 1024 * 1024;
@@ -28,7 +29,7 @@ const end = v.object({
 });
 const trail = v.object({ route: count, paths: v.array(text) });
 const list = v.object({
-  version: v.literal(1),
+  version: v.literal(originVersion),
   /** The image's own first, without the actions of its copies. */
   records: v.pipe(v.array(originRecord), v.maxLength(1000)),
   names: v.array(text),
@@ -48,7 +49,7 @@ const list = v.object({
 });
 
 export type OriginList = Pick<Traced, 'routes' | 'files' | 'base'> & {
-  readonly version: 1;
+  readonly version: typeof originVersion;
   readonly records: readonly OriginRecord[];
   readonly names: readonly string[];
 };
@@ -63,7 +64,7 @@ export function encodeList({ records, names, routes, files, base }: Omit<OriginL
     layers: layers.map((layer) => ({ ...layer, snapshot: null })),
     steps: steps.map((step) => keptStep(step, detail)),
   }));
-  return new TextEncoder().encode(JSON.stringify({ version: 1, records: kept, names, routes, files, base }));
+  return new TextEncoder().encode(JSON.stringify({ version: originVersion, records: kept, names, routes, files, base }));
 }
 
 function keptStep(step: OriginStep, detail: ListDetail): OriginStep {
@@ -74,9 +75,16 @@ function keptStep(step: OriginStep, detail: ListDetail): OriginStep {
 
 const document = { what: 'the list of origins', code: 'origins/bad-list', limit: listLimit } as const;
 
-/** Throws `origins/bad-list`. */
+/** Throws `origins/other-version` for one of a form that this release does not know, `origins/bad-list` for what is no list. */
 export function decodeList(bytes: Uint8Array): OriginList {
-  const found = checkShape(parseJson(bytes, document), list, document);
+  const parsed = parseJson(bytes, document);
+  const { version } = isJsonObject(parsed) ? parsed : {};
+  if (typeof version === 'number' && version !== originVersion)
+    throw new JettisonError('origins/other-version', `Cannot read ${document.what}: it is of version ${version}, not ${originVersion}`, {
+      fault: 'environment',
+      hint: 'It was made by another release of jettison, and is read by that one; whoever has the build can push it anew with "--origins"',
+    });
+  const found = checkShape(parsed, list, document);
   const { routes, files, base } = found;
   const named = [
     ...files.flatMap(({ content, metadata }) => [content.route, ...(metadata === undefined ? [] : [metadata.route])]),

@@ -5,6 +5,7 @@ import { createVertex, outputOf, type Edge } from '#formats/graph/vertex.ts';
 import { copyFolder } from '#formats/graph/copy.ts';
 import type { Op } from '#formats/graph/op.ts';
 import { imageChain, stepChain } from './chain.ts';
+import { decodeList } from './list.ts';
 import { decodeOrigins, encodeOrigins, type OriginRecord } from './record.ts';
 import { describeSteps } from './steps.ts';
 
@@ -61,4 +62,6 @@ test('a record that names steps which are not there, or later ones, is refused',
   ];
   for (const one of bad) assert.throws(() => decodeOrigins(encodeOrigins(one)), { code: 'origins/bad-record' });
   assert.throws(() => decodeOrigins(new TextEncoder().encode('{"version":2}')), { code: 'origins/bad-record' });
+  assert.throws(() => decodeList(new TextEncoder().encode('{"version":2}')), { code: 'origins/other-version' });
+  assert.throws(() => decodeList(new TextEncoder().encode('[2]')), { code: 'origins/bad-list' });
 });

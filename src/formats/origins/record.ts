@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { checkShape, parseJson } from '#ground/base/decode.ts';
 import { isDigest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import { originVersion } from './version.ts';
 
 /** Bytes; a build of 2000 steps has 1 MB. */
 const limit = 32 * 1024 * 1024;
@@ -84,7 +85,7 @@ const layer = v.object({
 });
 
 export const originRecord = v.object({
-  version: v.literal(1),
+  version: v.literal(originVersion),
   platform: text,
   /** Name of the Dockerfile; '' where there was none. */
   dockerfile: text,

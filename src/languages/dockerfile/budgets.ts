@@ -1,15 +1,14 @@
 /** Limits of an image that stand in its Dockerfile: `# jettison:budget final<=20MB layers<=12`. */
 import type { TextSpan } from '#ground/base/span.ts';
+import { budgetMark as mark, isBudget } from './marks.ts';
 import { parseDockerfile } from './parse.ts';
-
-const mark = 'jettison:budget';
 
 /** Each word behind the mark, and where it stands; a mark with nothing behind it is a word of its own. Costs nothing where the mark stands nowhere in the text. */
 export function budgetWords(text: string, file: string): readonly { readonly word: string; readonly at: TextSpan }[] {
   if (!text.includes(mark)) return [];
   return parseDockerfile(text, file).dockerfile.comments.flatMap((comment) => {
-    const [first, ...rest] = comment.text.split(/\s+/u);
-    if (first !== mark) return [];
+    if (!isBudget(comment)) return [];
+    const [, ...rest] = comment.text.split(/\s+/u);
     if (rest.length === 0) return [{ word: '', at: comment.span }];
     const line = text.slice(comment.span.start.offset, comment.span.end.offset);
     const words: { readonly word: string; readonly at: TextSpan }[] = [];

@@ -20,20 +20,24 @@ test('stages whose comment says so are gates', () => {
 });
 
 test('a mark that means nothing, or nothing where it stands, is a finding that says what was meant', () => {
-  const text = '# jettison:gates\nFROM a\n#jettison:gate\nRUN y\n# jettison:gate test\nFROM a\n# jettison:\nRUN z\n# jettison:xyzzyx a=b\n';
+  const text =
+    '# jettison:gates\nFROM a\n#jettison:gate\nRUN y\n# jettison:gate test\nFROM a\n# jettison:\nRUN z\n# jettison:xyzzyx a=b\n# jettison:budgets a<=1\n# jettison:budget=final<=1\n';
   assert.deepEqual(marksOf(text), {
     gates: [],
     findings: [
       '1: "# jettison:gates" means nothing: did you mean "jettison:gate"?',
       '3: "# jettison:gate" stands above no FROM, and makes no stage a gate',
       '5: "# jettison:gate" stands alone on its line: the stage is the one whose FROM follows',
-      '7: "# jettison:" means nothing: known is "jettison:gate"',
-      '9: "# jettison:xyzzyx" means nothing: known is "jettison:gate"',
+      '7: "# jettison:" means nothing: known is "jettison:gate", "jettison:budget"',
+      '9: "# jettison:xyzzyx" means nothing: known is "jettison:gate", "jettison:budget"',
+      '10: "# jettison:budgets" means nothing: did you mean "jettison:budget"?',
+      '11: "# jettison:budget" has a space behind it, and limits: "# jettison:budget final<=20MB"',
     ],
   });
   assert.deepEqual(linted(''), ['UnknownMark']);
   assert.deepEqual(linted('# check=skip=UnknownMark\n'), []);
   assert.deepEqual(linted('# check=skip=all\n'), []);
+  assert.deepEqual(marksOf('# jettison:budget final<=20MB\nFROM a\n#jettison:budget\tlayers<=2\nRUN x\n'), { gates: [], findings: [] });
 });
 
 function linted(head: string): readonly string[] {

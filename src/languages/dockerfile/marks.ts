@@ -6,7 +6,11 @@ import type { Comment, Dockerfile, Stage } from './ast.ts';
 const prefix = 'jettison:';
 /** A stage that must succeed before what is built gets its name. */
 const gate = 'gate';
-const known: readonly string[] = [gate];
+/** Limits of the image stand behind it: see `budgets.ts`. */
+const budget = 'budget';
+const known: readonly string[] = [gate, budget];
+
+export const budgetMark = `${prefix}${budget}`;
 
 export type Marks = {
   readonly gates: ReadonlySet<Stage>;
@@ -22,8 +26,13 @@ export function readMarks({ comments, stages }: Dockerfile): Marks {
   const placed = new Set(stages.flatMap(({ from }) => from.comments.filter(isGate)));
   return {
     gates: new Set(stages.filter(({ from }) => from.comments.some(isGate))),
-    findings: marks.filter((mark) => !placed.has(mark)).map(finding),
+    findings: marks.filter((mark) => !placed.has(mark) && !isBudget(mark)).map(finding),
   };
+}
+
+/** Whether the limits can be read is said by who reads them, and is an error. */
+export function isBudget({ text }: Comment): boolean {
+  return text.split(/\s/u, 1)[0] === budgetMark;
 }
 
 function isGate({ text }: Comment): boolean {
@@ -38,6 +47,7 @@ function finding({ text, span }: Comment): Diagnostic {
 function faultOf(name: string, rest: string): string {
   if (name === gate && rest === '') return `"# ${prefix}${gate}" stands above no FROM, and makes no stage a gate`;
   if (name === gate) return `"# ${prefix}${gate}" stands alone on its line: the stage is the one whose FROM follows`;
+  if (name === budget) return `"# ${prefix}${budget}" has a space behind it, and limits: "# ${prefix}${budget} final<=20MB"`;
   const near = suggest(name, known);
   const hint = near === undefined ? `known is ${known.map((one) => `"${prefix}${one}"`).join(', ')}` : `did you mean "${prefix}${near}"?`;
   return `"# ${prefix}${name}" means nothing: ${hint}`;

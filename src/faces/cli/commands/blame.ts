@@ -6,7 +6,7 @@ import { defineCommand } from '../command.ts';
 import { engineFor } from '../engine.ts';
 import { splitImagePath } from '../image-path.ts';
 import { choice, flag, text } from '../option.ts';
-import { blameFiles, blamePath, blameSums } from '../output/blame.ts';
+import { blameFiles, blamePath, blameSums, unreadableWords } from '../output/blame.ts';
 import { goJson } from '#ground/base/go-json.ts';
 import { openTransferScreen } from '../output/transfers.ts';
 
@@ -45,6 +45,7 @@ export const blameCommand = defineCommand({
       return path === undefined || by !== undefined ? blameSums(about, by ?? 'origin') : blamePath(about);
     };
     around.streams.stdout.write(print());
+    if (blame.isUnreadable) around.streams.stderr.write(`${unreadableWords}\n`);
     return 0;
   },
 });

@@ -18,7 +18,7 @@ export const checkCommand = defineCommand({
     file: text('file', {
       short: 'f',
       value: 'path',
-      help: 'With "--fix": the Dockerfile that the image was built from (default "Dockerfile")',
+      help: 'With "--fix": the Dockerfile that the image was built from (default: the one that is called so here)',
     }),
     libs: flag('libs', {
       help: 'Print the plain instructions that stand for "COPY --libs" of its build, or that bring one program of IMAGE:/PATH into an empty image',
@@ -53,7 +53,7 @@ export const checkCommand = defineCommand({
     const check = await checkImage(engine, { name, platform: options.platform }, screen.report, signal);
     if (options.fix) {
       const { patchDockerfile } = await import('#engine/patch-dockerfile.ts');
-      around.streams.stdout.write(patchDockerfile(engine, check, options.file ?? 'Dockerfile'));
+      around.streams.stdout.write(patchDockerfile(engine, check, options.file ?? check.dockerfile ?? 'Dockerfile'));
       around.streams.stderr.write(payloadText({ ...check, lines: [] }));
     } else around.streams.stdout.write(options.json ? `${goJson(checkDocument(check), 2)}\n` : payloadText(check));
     return check.findings.some(({ severity }) => severity === 'error') ? 1 : 0;

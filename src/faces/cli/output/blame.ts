@@ -56,8 +56,11 @@ function headLine(name: string, blame: Blame, { total, files }: { readonly total
   return safe(`${name} (${blame.platform}): ${formatSize(total)} in ${files} file${files === 1 ? '' : 's'}${more}`);
 }
 
-function unknownLine({ isKnown }: Blame): string {
-  return isKnown
+export const unreadableWords =
+  'Another release of jettison kept how this image was built, in a form that this one cannot read: build it again here (its steps can all be cached), or ask that release';
+
+function unknownLine({ isKnown, isUnreadable }: Blame): string {
+  return isKnown || isUnreadable
     ? ''
     : 'Nothing is known of how it was built: the lines are those of its history. Its registry may know more ("--remote").\n';
 }
