@@ -124,15 +124,19 @@ async function* pieces<T>(
     };
     await task(engine, give, own);
   });
-  work.then(
-    () => next.resolve(undefined),
-    (error: unknown) => next.reject(error),
-  );
+  let isOver = false;
+  const end = (): void => {
+    isOver = true;
+    next.resolve(undefined);
+  };
+  work.then(end, end);
   try {
     for (;;) {
       const got = await next.promise;
       if (got === undefined) break;
       yield got.piece;
+      // Cancelled while the piece was in use: nobody is there who would give another.
+      if (isOver) break;
       next = Promise.withResolvers();
       const wanted = taken;
       taken = Promise.withResolvers();
