@@ -126,6 +126,7 @@ test('images go to registries and archives and come from them; what is said besi
     loaded: [[true, ['app:latest']]],
     fromFile: 1,
     brokenOff: [1, 'base/cancelled', 'image/not-found'],
+    badWords: ['library/bad-option', 'library/bad-option'],
     file: 'ID=debian\nVERSION_ID=13\n',
     noFile: 'engine/no-such-path',
     stream: [false, [true]],

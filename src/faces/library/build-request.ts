@@ -13,7 +13,8 @@ import type {
 import { actionsService, s3Credentials } from '#engine/cache-defaults.ts';
 import type { ActionsCachePlace, CacheForm, CacheSource, CacheTarget, S3CachePlace } from '#engine/cache-requests.ts';
 import { isRemoteAddress } from '#engine/remote-address.ts';
-import { JettisonError, unreachable } from '#ground/base/errors.ts';
+import { unreachable } from '#ground/base/errors.ts';
+import { badOption } from './bad-option.ts';
 import type {
   ActionsCache,
   BuildAttestations,
@@ -209,12 +210,6 @@ function checkTargets(given: BuildOptions, targets: readonly BuildTarget[]): voi
   if (other !== undefined) throw badOption('targets', `"${other}" is given, too`);
   if (targets.length === 0) throw badOption('targets', 'it is empty');
   if (new Set(targets.map(({ target }) => target.toLowerCase())).size < targets.length) throw badOption('targets', 'one is given twice');
-}
-
-function badOption(name: string, what: string): JettisonError {
-  return new JettisonError('library/bad-option', `Bad option "${name.slice(0, 200)}": ${what}`, {
-    hint: 'docs/library.md and the types of "jettison/store" say what there is',
-  });
 }
 
 type ToPath = (word: string) => string;

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { BlameDocument } from '#faces/documents/blame.ts';
 import type { Engine } from '#engine/open.ts';
+import { requireOneOf } from './bad-option.ts';
 import type { Calls } from './calls.ts';
 import { takeUntil } from './given-streams.ts';
 import type { BlameOptions, FilesOf, ImageEntry, ImageFunctions } from './image-functions.ts';
@@ -91,6 +92,7 @@ function movingFunctions({ call, told, stream }: Calls): Pick<ImageFunctions, Mo
         const { pushTo } = await import('#engine/push-to.ts');
         const { fullName } = await import('#engine/images.ts');
         const { platform, compression, to = image } = given ?? {};
+        requireOneOf('compression', compression, ['gzip', 'zstd', 'estargz', 'uncompressed']);
         const request = { reference: image, platform, compression: compression === 'uncompressed' ? ('tar' as const) : compression };
         const pushed = await pushTo(engine, { to: { kind: 'docker', reference: to }, request }, report, signal);
         return { name: fullName(to), ...pushed };
@@ -107,6 +109,7 @@ function movingFunctions({ call, told, stream }: Calls): Pick<ImageFunctions, Mo
         const { saveImages } = await import('#engine/save.ts');
         const destination = { kind: 'stream', write: async (chunk: Uint8Array) => await give(new Uint8Array(chunk)) } as const;
         const { platform, format = 'docker' } = given ?? {};
+        requireOneOf('format', format, ['docker', 'oci']);
         await saveImages(engine, { names, platform, format, destination }, () => undefined, signal);
       }),
     loadImages: async (from, given) =>
