@@ -13,7 +13,7 @@ export async function makeCliPage(): Promise<string> {
 
 Commands and options have the names and meanings that the docker CLI gives them. What jettison does not have yet is refused by name, never ignored.
 
-Exit codes: 0, 1 for an error, 125 for an option that is unknown or has a wrong value, 70 for a bug of jettison, 130 after Ctrl-C, 143 after SIGTERM; \`run\` gives the container's own code, 125 to 127 when it could not
+Exit codes: 0, 1 for an error, 125 for an option that is unknown or has a wrong value (1 where that is found later, as inside the lists of \`-o\`, \`--cache-from\` and the like), 70 for a bug of jettison, 130 after Ctrl-C, 143 after SIGTERM; \`run\` gives the container's own code, 125 to 127 when it could not
 be started. Codes of errors: [errors.md](errors.md).
 
 ${sections.join('\n')}

@@ -47,7 +47,7 @@ export type BuildFollower = {
   readonly steps?: StepFollower;
 };
 
-/** Throws a JettisonError with the place in the Dockerfile and an excerpt; then no tag has moved and no output file exists. */
+/** Throws a JettisonError with the place in the Dockerfile and an excerpt; then no tag has moved. Of several outputs those that were written before one failed stay: archives beside a push that was refused. */
 export async function build(
   engine: Engine,
   request: BuildRequest,
@@ -305,8 +305,9 @@ function reportFindings(drafts: readonly FrontendResult[], report: Report): void
     told.add(text);
   };
   for (const drafted of drafts) {
-    for (const { rule, message, at, severity, url } of drafted.diagnostics) {
-      if (severity === 'warning') tell({ kind: 'warning', rule, message, at, ...(url === undefined ? {} : { url }) });
+    for (const { rule, message, at, severity, description, url } of drafted.diagnostics) {
+      const more = { ...(description === undefined ? {} : { description }), ...(url === undefined ? {} : { url }) };
+      if (severity === 'warning') tell({ kind: 'warning', rule, message, at, ...more });
     }
     for (const text of drafted.notes ?? []) tell({ kind: 'note', text });
   }

@@ -3,6 +3,7 @@ import { printPlatform } from '#formats/oci/platform.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { childSignal } from '#ground/base/abort.ts';
 import { fromText } from '#ground/base/byte-string.ts';
+import { isCode, JettisonError, messageOf } from '#ground/base/errors.ts';
 import { formatSize } from '#ground/base/human.ts';
 import { followFile } from '#stores/content/growing.ts';
 import { removeSegments } from '#stores/content/segment.ts';
@@ -21,7 +22,7 @@ export type ExportFiles = {
 };
 
 /**
- * SOURCE_DATE_EPOCH is the time of all files. Throws `layer/...`, `image/bad-destination`, `image/cannot-write`. A tar file is complete or not there; of files in a folder each
+ * SOURCE_DATE_EPOCH is the time of all files. Throws `layer/...`, `engine/bad-destination` for a folder that cannot be written, `image/bad-destination`, `image/cannot-write`. A tar file is complete or not there; of files in a folder each
  * one is.
  */
 export async function exportFiles(
@@ -42,7 +43,17 @@ export async function exportFiles(
   };
   const worker = await engine.worker(signal);
   const { destination } = output;
-  if (destination.kind === 'folder') return tell(await worker.exportTree({ ...what, to: destination }, report, signal), say);
+  if (destination.kind === 'folder') {
+    const written = worker.exportTree({ ...what, to: destination }, report, signal).catch((error: unknown) => {
+      if (!isCode(error, 'layer/system-error')) throw error;
+      throw new JettisonError('engine/bad-destination', `Cannot write "${destination.path}": ${messageOf(error)}`, {
+        fault: 'environment',
+        hint: 'Name another destination',
+        cause: error,
+      });
+    });
+    return tell(await written, say);
+  }
   if (destination.kind === 'file') {
     const write = async (file: string): Promise<void> =>
       tell(await worker.exportTree({ ...what, to: { kind: 'tar', file, passes: false } }, report, signal), say);

@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { isCode, JettisonError } from '#ground/base/errors.ts';
 import { suggest } from '#ground/base/human.ts';
 import type { Option, ValuesOf } from './option.ts';
-import { insteadOfOption } from './refused-options.ts';
+import { insteadOfOption, insteadOfOther } from './refused-options.ts';
 
 /** A standard output as commands see it. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
@@ -191,10 +191,10 @@ function refuse(command: Described, name: string, shown: string): never {
     throw new JettisonError('cli/not-built', `"--${refused.long}" is not built yet`, { hint });
   }
   const what = isLong ? `unknown flag: ${name}` : `unknown shorthand flag: '${name.slice(1)}' in ${shown}`;
-  const near = isLong ? suggest(name, [...longNames(command), '--help']) : undefined;
-  throw new JettisonError('cli/unknown-flag', what, {
-    hint: `${near === undefined ? '' : `Did you mean "${near}"?\n`}${usageLines(command)}`,
-  });
+  const instead = isLong ? insteadOfOther(command.name, name.slice(2)) : undefined;
+  const near = isLong && instead === undefined ? suggest(name, [...longNames(command), '--help']) : undefined;
+  const first = near === undefined ? instead : `Did you mean "${near}"?`;
+  throw new JettisonError('cli/unknown-flag', what, { hint: `${first === undefined ? '' : `${first}\n`}${usageLines(command)}` });
 }
 
 /** The options that a definition's `notBuilt` names. */

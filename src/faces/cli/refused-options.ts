@@ -80,6 +80,27 @@ const instead: ReadonlyMap<string, string> = new Map([
   ['cluster', noCluster],
 ]);
 
+const settings =
+  'Leave it out: for plain HTTP see "registries" in ~/.config/jettison/config.json, for a certificate certs.d/HOST:PORT/ of ~/.config/containers';
+const loggedIn = 'Leave it out: what "jettison login" or "podman login" keeps is used';
+
+/** Of Buildah and Podman, which docker does not have. */
+const insteadOfOthers: ReadonlyMap<string, string> = new Map([
+  ['tls-verify', settings],
+  ['cert-dir', settings],
+  ['creds', loggedIn],
+  ['authfile', 'Name the file in the variable REGISTRY_AUTH_FILE'],
+  [
+    'build manifest',
+    'Build all platforms at once: "--platform linux/amd64,linux/arm64 -t NAME"; "jettison manifest create" makes a list of what is in registries',
+  ],
+]);
+
+/** The same of an option that only other builders have. */
+export function insteadOfOther(command: string, option: string): string | undefined {
+  return insteadOfOthers.get(`${command} ${option}`) ?? insteadOfOthers.get(option);
+}
+
 /** What to do instead of an option that `command` has in docker; undefined where nothing is said. */
 export function insteadOfOption(command: string, option: string): string | undefined {
   return instead.get(`${command} ${option}`) ?? instead.get(option);

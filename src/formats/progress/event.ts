@@ -17,7 +17,15 @@ export type ProgressEvent =
     }
   | VertexOutput
   | TransferProgress
-  | { readonly kind: 'warning'; readonly rule: string; readonly message: string; readonly at: readonly Span[]; readonly url?: string }
+  /** `description`: what the rule wants. */
+  | {
+      readonly kind: 'warning';
+      readonly rule: string;
+      readonly message: string;
+      readonly at: readonly Span[];
+      readonly description?: string;
+      readonly url?: string;
+    }
   /** `isUrgent`: also for who wants to hear nothing of progress. */
   | { readonly kind: 'note'; readonly text: string; readonly isUrgent?: true };
 

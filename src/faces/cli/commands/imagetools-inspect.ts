@@ -3,6 +3,7 @@ import type { RemoteDocument } from '#engine/registry-requests.ts';
 import type { Engine } from '#engine/open.ts';
 import type { Json } from '#ground/base/canonical-json.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import { printPlatform } from '#formats/oci/platform.ts';
 import { builderOption, checkBuilderOption } from './builder-option.ts';
 import { defineCommand } from '../command.ts';
@@ -30,6 +31,7 @@ export const inspectRemoteCommand = defineCommand({
       options.format === undefined || options.format === ''
         ? undefined
         : compileTemplate(unescapeFormat(options.format), { goNames: true, indent: 2 });
+    requireKnown(options.format ?? '');
     await using engine = await engineFor(around, { network: readRetries(options) });
     const found = await lookUpDocument(engine, name, signal);
     if (options.raw) stdout.write(found.bytes);
@@ -41,6 +43,17 @@ export const inspectRemoteCommand = defineCommand({
 
 /** As in buildx: the manifest itself has the form of the table. */
 const isTable = /^\{\{\s*\.Manifest\s*\}\}$/u;
+
+const topMembers = ['Name', 'Manifest', 'Image', 'Provenance', 'SBOM'];
+
+/** Before anything is fetched; what is fetched has only the members that the template names. */
+function requireKnown(format: string): void {
+  const unknown = fieldsOf(format).find((field) => !topMembers.some((one) => one.toLowerCase() === field.toLowerCase()));
+  if (unknown === undefined) return;
+  throw new JettisonError('cli/bad-template', `template: executing at <.${unknown}>: can't evaluate field ${unknown}`, {
+    hint: `There is ${topMembers.map((one) => `.${one}`).join(' ')}`,
+  });
+}
 
 /** Only what the template names is fetched. */
 async function valueFor(engine: Engine, found: RemoteDocument, format: string, signal: AbortSignal): Promise<Json> {

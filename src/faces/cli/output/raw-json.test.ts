@@ -23,6 +23,7 @@ test('events become lines of SolveStatus: whole vertices, bytes in base64, times
     kind: 'warning',
     rule: 'R',
     message: 'm',
+    description: 'What it wants',
     at: [{ file: 'f', start: { line: 3, column: 1 }, end: { line: 3, column: 9 } }],
   });
   const vertex = { digest: a, name: '[build 2/4] RUN a', inputs: [b] };
@@ -40,4 +41,5 @@ test('events become lines of SolveStatus: whole vertices, bytes in base64, times
   const [transfer, warning] = lines.slice(6).map((line) => JSON.parse(line) as Record<string, readonly Record<string, unknown>[]>);
   assert.deepEqual([transfer?.['statuses']?.[0]?.['current'], transfer?.['statuses']?.[0]?.['total']], [5, 10]);
   assert.equal(warning?.['warnings']?.[0]?.['short'], Buffer.from('R: m (line 3)').toString('base64'));
+  assert.deepEqual(warning?.['warnings']?.[0]?.['detail'], [Buffer.from('What it wants').toString('base64')]);
 });

@@ -107,7 +107,7 @@ function warningOf(event: Extract<ProgressEvent, { readonly kind: 'warning' }>):
   return {
     level: 1,
     short: base64(`${event.rule}: ${event.message}${line === undefined ? '' : ` (line ${line})`}`),
-    detail: [base64(event.message)],
+    ...(event.description === undefined ? {} : { detail: [base64(event.description)] }),
     ...(event.url === undefined ? {} : { url: event.url }),
     ...(event.at.length === 0 ? {} : { range: event.at.map(rangeOf) }),
   };
