@@ -1,6 +1,6 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempDisposableSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempDisposableSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,7 @@ import { pushEndpoint, noRegistryConfig, type Endpoint } from './config.ts';
 import { createCredentials, type Credential } from './credentials.ts';
 import { answerError, askedPause } from './errors.ts';
 import { parseChallenges } from './http/challenge.ts';
+import { readHostCertificates } from './http/host-certificates.ts';
 import { createTransport } from './transport.ts';
 
 const signal = new AbortController().signal;
@@ -84,6 +85,23 @@ test('credentials that podman login wrote: after docker’s, REGISTRY_AUTH_FILE 
   const named = { ...usual, REGISTRY_AUTH_FILE: join(folder.path, 'named.json') };
   assert.equal(await userOf('both.example', named), 'named');
   assert.equal(await userOf('run.example', named), undefined, 'it stands in the place of the usual ones');
+});
+
+test('what a user may not read is not taken for broken: certs.d, and auth.json of another user', async () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-credentials-'));
+  const environment = { DOCKER_CONFIG: '/nonexistent', XDG_RUNTIME_DIR: folder.path, HOME: folder.path };
+  chmodSync(folder.path, 0);
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid?.(65_534);
+  try {
+    assert.equal(await userOf('a', environment), undefined);
+    assert.equal(readHostCertificates('a', environment), undefined);
+    const named = { ...environment, REGISTRY_AUTH_FILE: join(folder.path, 'auth.json') };
+    await assert.rejects(userOf('a', named), (error) => isCode(error, 'registry/bad-docker-config'));
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+    chmodSync(folder.path, 0o700);
+  }
 });
 
 test('a broken config.json is an error that names it; a missing one is none', async () => {

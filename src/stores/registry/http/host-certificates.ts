@@ -17,7 +17,7 @@ export type HostCertificates = {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Of the first folder that there is for `host` (with its port, as in references): the user's own before the machine's. Undefined for none. Throws `registry/bad-certificates`. */
+/** Of the first folder that there is for `host` (with its port, as in references) where this user may look: the user's own before the machine's. Undefined for none. Throws `registry/bad-certificates`. */
 export function readHostCertificates(host: string, environment: Environment): HostCertificates | undefined {
   for (const place of places(environment)) {
     const folder = join(place, host);
@@ -37,7 +37,8 @@ function namesIn(folder: string): readonly string[] | undefined {
     return readdirSync(folder).toSorted();
   } catch (error) {
     const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    // /etc/docker is often for root alone: what is there is for root's registries.
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES') return undefined;
     throw badCertificates(folder, messageOf(error), error);
   }
 }
