@@ -53,6 +53,8 @@ test('what was provided for is not told', () => {
     'grep a b &\nls',
     'set +e\ngrep -q a b\nset -e\nls',
     '! grep -q a b\nls',
+    'grep -q a b\ntest $? -eq 1 && echo expected\nls',
+    'grep -q a b; code=$?\nls',
   ])
     assert.equal(tell(text, failed), '', text);
   assert.equal(tell('ls\ngrep a b || true', [['ls', 0], ['grep', 1]]), ''); // prettier-ignore

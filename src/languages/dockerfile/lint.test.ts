@@ -135,6 +135,8 @@ test('nothing is said of a here-document that ends at a failure, provides for it
     'make && \\\n  ls',
     'echo a\necho "$b"\nexit 0',
     'make || make again\nls',
+    'make\nif [ $? -ne 0 ]; then echo no; fi\nls',
+    'make; code=${?}\nls',
     'make || true\nmkdir x || { echo no; exit 1; }\nls',
     'if make; then ls; fi',
     'while read x; do echo $x; done < /etc/passwd\nls',

@@ -8,7 +8,7 @@ export type ShellCommand = {
   readonly name: string | undefined;
   /** It runs once, when what stands before it has ended, and nothing beside it: it is in no loop, condition or pipe, and not behind "&&" or "||". */
   readonly isPlain: boolean;
-  /** Without "set -e" the script goes on when it fails, and nothing in the text provides for that: it ends a list that has no "||", is no condition, and something follows. */
+  /** Without "set -e" the script goes on when it fails, and nothing in the text provides for that: it ends a list that has no "||", is no condition, and something follows that does not ask for its code. */
   readonly isUnguarded: boolean;
 };
 
@@ -160,10 +160,15 @@ function createCommands() {
       let guards = 0;
       return all.map((each, at) => {
         guards += changes.get(at) ?? 0;
-        return at >= unit || guards > 0 ? { ...each, isUnguarded: false } : each;
+        return at >= unit || guards > 0 || asksForCode(all[at + 1]) ? { ...each, isUnguarded: false } : each;
       });
     },
   };
+}
+
+/** Does it read how the command before it ended? */
+function asksForCode(next: ShellCommand | undefined): boolean {
+  return next !== undefined && /\$(?:\?|\{\?|PIPESTATUS|\{PIPESTATUS)/u.test(next.text);
 }
 
 type Pieces = {

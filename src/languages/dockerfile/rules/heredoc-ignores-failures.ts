@@ -6,7 +6,7 @@ import { about, stepsOf, type Rule } from './rule.ts';
 export const heredocIgnoresFailures: Rule = {
   name: 'HeredocIgnoresFailures',
   summary: 'A here-document of several commands should begin with `set -e`',
-  why: 'A shell goes on after a command that fails, and gives what the last one ends with: the step succeeds without what the command was for. Of lines joined by `&&`, the first that fails ends the step. Nothing is said of commands behind `||`, of conditions, of a single list of commands, and of a text that has functions, `case` or `trap`.',
+  why: 'A shell goes on after a command that fails, and gives what the last one ends with: the step succeeds without what the command was for. Of lines joined by `&&`, the first that fails ends the step. Nothing is said of commands behind `||`, of conditions, of what the next command asks the code of (`$?`), of a single list of commands, and of a text that has functions, `case` or `trap`.',
   isOwn: true,
   example: {
     bad: 'FROM alpine\nRUN <<EOF\napk add curl\ncurl -fsSo /usr/bin/tool https://example.com/tool\nchmod +x /usr/bin/tool\nEOF',
