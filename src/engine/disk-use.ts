@@ -21,6 +21,7 @@ function byUse(a: SpaceItem, b: SpaceItem): number {
 }
 
 async function accountOf(engine: Engine): Promise<readonly SpaceItem[]> {
+  engine.lookForGarbage();
   await using keeper = await openKeeper(engine.paths.store);
   return takeAccount(engine, { snapshots: keeper.snapshots(), cacheMounts: keeper.cacheMounts() });
 }

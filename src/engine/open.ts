@@ -112,6 +112,8 @@ export type Engine = AsyncDisposable & {
   passwords(): ReadonlyMap<string, string>;
   /** There is something to remove that nobody should wait for. */
   leaveGarbage(): void;
+  /** What this process has opened of the worker's part of the store may have garbage in it, its own or of others that were killed: whoever tends the store is to look. */
+  lookForGarbage(): void;
   /** The worker of this process; started by the first who asks. */
   worker(signal: AbortSignal): Promise<Worker>;
   /** Nobody wants more of the worker for now: it ends beside what is left to do. Whoever asks for one after that gets another. */
@@ -272,6 +274,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     leasedSince: () => listLeases(leases)[0]?.since,
     passwords: () => passwords,
     leaveGarbage: () => tending.leaveMark(),
+    lookForGarbage: () => tending.look(),
     registry: async () => {
       registry ??= (async () => {
         const { createRegistryClient } = await import('#stores/registry/client.ts');

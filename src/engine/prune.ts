@@ -28,8 +28,14 @@ import { describeUse } from './space/describe.ts';
 
 /** Removes what nobody holds. When this returns its files are deleted, unless a running build could still be reading them. */
 export async function pruneBuildCache(engine: Engine, request: CachePruneRequest): Promise<PrunedCache> {
-  await using keeper = await openKeeper(engine.paths.store);
+  await using keeper = await keeperOf(engine);
   return pruneWith(engine, keeper, request);
+}
+
+/** One that was killed while it removed left what it had removed: that is deleted, too. */
+async function keeperOf(engine: Engine): ReturnType<typeof openKeeper> {
+  engine.lookForGarbage();
+  return await openKeeper(engine.paths.store);
 }
 
 function pruneWith(engine: Engine, keeper: Keeper, request: CachePruneRequest): PrunedCache {
@@ -70,7 +76,7 @@ function ruleOf({ all, reserved, maxUsed, minFree, filters }: CachePruneRequest)
 
 /** Removes images without a name (`all`: without a container), and what only they held. */
 export async function pruneImages(engine: Engine, request: ImagePruneRequest): Promise<PrunedImages> {
-  await using keeper = await openKeeper(engine.paths.store);
+  await using keeper = await keeperOf(engine);
   const blobs: Digest[] = [];
   const removed = engine.database.transaction(() => {
     const used = usedImages(engine);
@@ -123,7 +129,7 @@ export async function pruneContainers(engine: Engine, request: ContainerPruneReq
       ({ state, created, spec }) => isOver(state) && (request.until ?? Infinity) >= created && matchesLabels(spec.labels, request.labels),
     );
   if (ended.length === 0) return { ids: [], bytes: 0 };
-  await using keeper = await openKeeper(engine.paths.store);
+  await using keeper = await keeperOf(engine);
   const ids = ended.flatMap((container) => {
     const { id } = container;
     // Somebody may be starting it.

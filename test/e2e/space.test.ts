@@ -1,7 +1,7 @@
 /** What the store takes up: seen, removed, and kept below a limit; beside running builds, and when the one who removes is killed. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -234,6 +234,25 @@ test('T3: fifty builds beside one prune after another: each one works and gives 
   await pruning;
 });
 
+test('what a prune that was killed had thrown away goes with the next one, which finds nothing else', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  await sandbox.succeed(['system', 'prune', '-af']);
+  await tended(sandbox);
+  // As a prune leaves it between its rename and the deletion.
+  const batch = join(sandbox.store, 'snapshots/trash/0123456789ab');
+  mkdirSync(join(batch, '0'), { recursive: true });
+  for (const [name, text] of [
+    ['users', ''],
+    ['0/file', 'x'.repeat(MB)],
+  ] as const)
+    writeFileSync(join(batch, name), text);
+  writeFileSync(join(sandbox.store, 'snapshots/untended'), '');
+  assert.match(await sandbox.succeed(['prune', '-af']), /Total reclaimed space: 0B\n/u);
+  await tended(sandbox);
+  assert.deepEqual(readdirSync(join(sandbox.store, 'snapshots/trash')), []);
+});
+
 test('K7: a prune that is killed leaves a store that works, and the next one ends its work', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
@@ -248,6 +267,7 @@ test('K7: a prune that is killed leaves a store that works, and the next one end
   }
   await sandbox.succeed(['system', 'prune', '-af']);
   await tended(sandbox);
+  assert.ok(!existsSync(join(sandbox.store, 'snapshots/untended')));
   await sandbox.succeed(['prune', '-af']);
   assert.deepEqual(readdirSync(join(sandbox.store, 'snapshots/s')), []);
   assert.deepEqual(readdirSync(join(sandbox.store, 'snapshots/trash')), []);
