@@ -57,7 +57,7 @@ type State = {
 
 export function createBuildCaches(
   engine: Engine,
-  request: Pick<BuildRequest, 'cacheFrom' | 'platforms'>,
+  request: Pick<BuildRequest, 'cacheFrom' | 'cachePatience' | 'platforms'>,
   report: Report,
   building: AbortSignal,
 ): BuildCaches {
@@ -134,7 +134,7 @@ export function createBuildCaches(
 
 async function importAll(
   engine: Engine,
-  { request, state }: { readonly request: Pick<BuildRequest, 'cacheFrom' | 'platforms'>; readonly state: State },
+  { request, state }: { readonly request: Pick<BuildRequest, 'cacheFrom' | 'cachePatience' | 'platforms'>; readonly state: State },
   report: Report,
   signal: AbortSignal,
 ): Promise<readonly ImportedCache[]> {

@@ -94,6 +94,8 @@ export type BuildRequest = {
   readonly outputs: readonly OutputRequest[];
   /** `--cache-from`, the first that knows a step counts. */
   readonly cacheFrom: readonly CacheSource[];
+  /** How long a cache may take to say what it has, in milliseconds, where it has no limit of its own; undefined: as long as is worth it. */
+  readonly cachePatience?: number;
   /** `--cache-to`. */
   readonly cacheTo: readonly CacheTarget[];
   readonly annotations: readonly AnnotationRequest[];

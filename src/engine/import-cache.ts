@@ -14,7 +14,7 @@ const patience = 20_000;
 /** `name`: as people know it. */
 export type ImportedCache = ReadCache & { readonly name: string };
 
-export type ImportRequest = Pick<BuildRequest, 'cacheFrom' | 'platforms'> & {
+export type ImportRequest = Pick<BuildRequest, 'cacheFrom' | 'cachePatience' | 'platforms'> & {
   /** Told of a cache that is left out: by what error, for want of what, or because there is none. */
   readonly onUnusable: (name: string, why: JettisonError | string | undefined) => void;
 };
@@ -29,7 +29,8 @@ export async function importCaches(
   const found = await Promise.all(
     request.cacheFrom.map(async (source) => {
       const origin = await openCacheOrigin(engine, source, request.platforms[0]);
-      return await importShown(engine, { origin, onUnusable: request.onUnusable }, report, signal);
+      const longest = origin.patience ?? request.cachePatience ?? patience;
+      return await importShown(engine, { origin, longest, onUnusable: request.onUnusable }, report, signal);
     }),
   );
   return found.filter((cache) => cache !== undefined);
@@ -38,7 +39,7 @@ export async function importCaches(
 /** Shown as a step of its own. */
 async function importShown(
   engine: Engine,
-  { origin, onUnusable }: Pick<ImportRequest, 'onUnusable'> & { readonly origin: CacheOrigin },
+  { origin, longest, onUnusable }: Pick<ImportRequest, 'onUnusable'> & { readonly origin: CacheOrigin; readonly longest: number },
   report: Report,
   signal: AbortSignal,
 ): Promise<ImportedCache | undefined> {
@@ -53,7 +54,7 @@ async function importShown(
   report({ kind: 'vertex', vertex, text });
   report({ kind: 'vertex-started', vertex, time: engine.now() });
   try {
-    const found = await readInTime(origin, origin.patience ?? patience, signal);
+    const found = await readInTime(origin, longest, signal);
     if (found === undefined) {
       onUnusable(name, undefined);
       report({

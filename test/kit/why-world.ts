@@ -61,8 +61,9 @@ export async function buildProject(world: World, project: Project, more: Partial
   return await build(world.engine, requestFor(path, { ...project.request, ...cacheOf(world), ...more }), silent, never);
 }
 
+/** The cache is waited for, however slow this machine is: whether it comes in time is no matter here. */
 function cacheOf({ elsewhere }: World): Partial<BuildRequest> {
-  return elsewhere === undefined ? {} : { cacheFrom: [elsewhere] };
+  return elsewhere === undefined ? {} : { cacheFrom: [elsewhere], cachePatience: 600_000 };
 }
 
 export async function ranIn({ engine }: World, { id }: BuildOutcome): Promise<readonly string[]> {
