@@ -5,6 +5,7 @@ import type { ContainerSpec } from '#execution/container/spec.ts';
 import type { ContainerNetwork } from '#execution/network/container-network.ts';
 import type { ContainerHold, ContainerMount, ContainerRequest } from '#execution/worker/contract.ts';
 import { readLocalOptions } from '#stores/volume/local-options.ts';
+import type { ImageTrees } from './mounted-trees.ts';
 import type { Engine } from './open.ts';
 import { readSecurityOptions } from './security-options.ts';
 import { readTmpfsOptions } from './tmpfs-options.ts';
@@ -13,21 +14,21 @@ import { readTmpfsOptions } from './tmpfs-options.ts';
 export function confineContainer(
   engine: Engine,
   spec: ContainerSpec,
-  network: Pick<ContainerNetwork, 'gateway' | 'worker'>,
+  { network, trees }: { readonly network: Pick<ContainerNetwork, 'gateway' | 'worker'>; readonly trees: ImageTrees },
 ): Pick<ContainerRequest, 'mounts' | 'held'> {
   const devices = spec.settings.devices.map(({ source, target }): ContainerMount => ({ kind: 'device', source, target }));
   return {
-    mounts: [...mountsOf(engine, spec), ...(spec.settings.isPrivileged ? [] : devices)],
+    mounts: [...mountsOf(engine, spec, trees), ...(spec.settings.isPrivileged ? [] : devices)],
     held: holdOf(spec, network, hostsOf(engine, spec)),
   };
 }
 
 /** Without its devices. Volumes are made again where they are gone. */
-export function mountsOf(engine: Engine, { mounts }: Pick<ContainerSpec, 'mounts'>): readonly ContainerMount[] {
-  return mounts.map((mount) => mountOf(engine, mount));
+export function mountsOf(engine: Engine, { mounts }: Pick<ContainerSpec, 'mounts'>, trees: ImageTrees): readonly ContainerMount[] {
+  return mounts.map((mount) => mountOf(engine, mount, trees));
 }
 
-function mountOf(engine: Engine, mount: SpecMount): ContainerMount {
+function mountOf(engine: Engine, mount: SpecMount, trees: ImageTrees): ContainerMount {
   switch (mount.kind) {
     case 'bind': {
       const { mode: _, ...bind } = mount;
@@ -39,6 +40,10 @@ function mountOf(engine: Engine, mount: SpecMount): ContainerMount {
     }
     case 'volume':
       return volumeOf(engine, mount);
+    case 'image': {
+      const { target, subpath } = mount;
+      return { kind: 'image', snapshot: trees.get(mount.imageId), target, ...(subpath === undefined ? {} : { subpath }) };
+    }
     default:
       return unreachable(mount, 'mount');
   }

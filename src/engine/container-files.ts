@@ -8,6 +8,7 @@ import { mountsOf } from './confine-container.ts';
 import { isUp } from './containers.ts';
 import { unpackImage } from './fetch-image.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
+import { unpackMounted } from './mounted-trees.ts';
 import type { Engine } from './open.ts';
 import { processOfContainer } from './container-process.ts';
 import { removeAnonymousVolumes } from './volumes.ts';
@@ -42,7 +43,7 @@ export async function openContainerFiles(
     running === undefined
       ? {
           kind: 'snapshot',
-          mounts: worker.rung.isolation === 'chroot' ? [] : filesMounts(engine, container),
+          mounts: worker.rung.isolation === 'chroot' ? [] : await filesMounts(engine, container, report, signal),
           snapshot: await withoutLostSnapshots(
             engine,
             async () => await snapshotFor(engine, { container, writes, worker }, report, signal),
@@ -56,8 +57,9 @@ export async function openContainerFiles(
 }
 
 /** What has files when the container does not run. */
-function filesMounts(engine: Engine, { spec }: Container): readonly ContainerMount[] {
-  return mountsOf(engine, spec).filter(({ kind }) => kind === 'volume' || kind === 'bind');
+async function filesMounts(engine: Engine, { spec }: Container, report: Report, signal: AbortSignal): Promise<readonly ContainerMount[]> {
+  const trees = await unpackMounted(engine, spec, report, signal);
+  return mountsOf(engine, spec, trees).filter(({ kind }) => kind === 'volume' || kind === 'bind' || kind === 'image');
 }
 
 /** Fills the volumes of a container that was never started with what its image has at their places, as docker does when it creates one; a start would do it otherwise. When that fails the container goes again. */

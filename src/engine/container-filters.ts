@@ -98,7 +98,9 @@ function filterOf(engine: Engine, name: FilterName, value: string): Matches {
     case 'volume':
       return ({ spec }) =>
         spec.mounts.some(
-          (mount) => mount.target === value || (mount.kind === 'volume' ? mount.name : mount.kind === 'bind' && mount.source) === value,
+          (mount) =>
+            mount.target === value ||
+            (mount.kind === 'volume' ? mount.name : (mount.kind === 'bind' || mount.kind === 'image') && mount.source) === value,
         );
     case 'network':
       return ({ spec: { network } }) =>

@@ -11,9 +11,10 @@ export type { RestartPolicy, StreamName } from '#execution/container/spec.ts';
 export { parseDuration } from '#languages/frontend/go-format.ts';
 export type { ContainerSettings } from '#execution/container/settings.ts';
 
-/** A mount as it is asked for: volumes are still to be made. */
+/** A mount as it is asked for: volumes are still to be made, images to be found. */
 export type AskedMount =
   | Extract<SpecMount, { kind: 'bind' | 'tmpfs' }>
+  | Omit<Extract<SpecMount, { kind: 'image' }>, 'imageId'>
   | (Omit<Extract<SpecMount, { kind: 'volume' }>, 'name' | 'isAnonymous'> & {
       /** undefined: an anonymous one. */
       readonly name: string | undefined;

@@ -3,6 +3,7 @@ import { chainIds } from '#formats/oci/layer-ids.ts';
 import { imageRows } from '#stores/image/rows.ts';
 import { openKeeper } from '#execution/worker/keeper.ts';
 import { isUp, listContainers } from './containers.ts';
+import { imagesOfContainer } from './mounted-images.ts';
 import type { Engine } from './open.ts';
 import type { CacheUse, DiskUse } from './space-requests.ts';
 import { blobsOfImage, takeAccount, type SpaceItem } from './space/account.ts';
@@ -31,13 +32,13 @@ export async function diskUse(engine: Engine): Promise<DiskUse> {
   const account = await accountOf(engine);
   const sizes = new Map(account.map((item) => [item.id, item]));
   const containers = engine.containers.list();
-  const usedImages = new Set(containers.map((container) => container.spec.imageId));
+  const usedImages = new Set(containers.flatMap(({ spec }) => imagesOfContainer(spec)));
   const owners = ownersOfBytes(engine, sizes);
   const images = imageRows(engine.images, new Set()).map((row) => ({
     ...row,
     sharedBytes: owners.bytesOf(row.id, 'shared'),
     uniqueBytes: owners.bytesOf(row.id, 'unique'),
-    containers: containers.filter((container) => container.spec.imageId === row.id).length,
+    containers: containers.filter(({ spec }) => imagesOfContainer(spec).includes(row.id)).length,
   }));
   const cache = account.filter((item) => item.holder !== 'image' && item.holder !== 'container');
   const rows = listContainers(engine, { all: true });

@@ -20,6 +20,7 @@ import { openContainerNetwork } from './container-network.ts';
 import { noteContainer } from './note-events.ts';
 import { unpackImage } from './fetch-image.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
+import { unpackMounted } from './mounted-trees.ts';
 import { noSuchContainer } from './find-container.ts';
 import type { Engine } from './open.ts';
 import { watchHealth } from './probe-health.ts';
@@ -152,6 +153,7 @@ async function runOnce(
   }
   engine.hold();
   const image = await unpackImage(engine, record, report, signal);
+  const trees = await unpackMounted(engine, container.spec, report, signal);
   const folder = engine.containers.folder(id);
   const snapshot = container.spec.autoRemove ? undefined : await ownSnapshot(engine, container, { worker, image }, signal);
   const health = watchHealth(engine, container);
@@ -177,7 +179,10 @@ async function runOnce(
       if (holding.own === undefined) engine.letGo();
     },
   };
-  const request = { ...requestOf(container, { image, snapshot, network }), ...confineContainer(engine, container.spec, network) };
+  const request = {
+    ...requestOf(container, { image, snapshot, network }),
+    ...confineContainer(engine, container.spec, { network, trees }),
+  };
   try {
     const outcome = await runForwarding(worker, { request, session }, signal);
     noteStart();

@@ -14,7 +14,7 @@ import { isUp } from './containers.ts';
 import { noteImage, noteTags } from './note-events.ts';
 import type { Engine } from './open.ts';
 import { removeMembers } from './index-members.ts';
-import { refuseMounted, usedImages } from './mounted-images.ts';
+import { imagesOfContainer, refuseMounted, usedImages } from './mounted-images.ts';
 import { nativeOrAsked } from './platform.ts';
 import type { ImageListRequest, ImageRow, RemovedImage } from './image-requests.ts';
 import { matchesLabels } from './space-filters.ts';
@@ -50,7 +50,9 @@ function labelTest(engine: Engine, { labels }: ImageListRequest): (id: Digest) =
 /** How many containers each image has. */
 export function containersByImage(engine: Engine): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
-  for (const { spec } of engine.containers.list()) counts.set(spec.imageId, (counts.get(spec.imageId) ?? 0) + 1);
+  for (const { spec } of engine.containers.list()) {
+    for (const id of new Set(imagesOfContainer(spec))) counts.set(id, (counts.get(id) ?? 0) + 1);
+  }
   return counts;
 }
 
@@ -173,6 +175,12 @@ type Deletion = { readonly image: ImageRecord; readonly by: NamedBy; readonly fo
 function mayDelete(engine: Engine, { image, by, force }: Deletion): 'all' | 'names only' {
   refuseParent(engine, image);
   refuseMounted(engine, image.imageId);
+  const mounter = engine.containers.list().find(({ spec }) => spec.mounts.some((m) => m.kind === 'image' && m.imageId === image.imageId));
+  if (mounter !== undefined) {
+    if (force && by === 'name') return 'names only';
+    const what = `${image.imageId.slice(7, 19)} (cannot be forced) - image is mounted in container ${mounter.id.slice(0, 12)}`;
+    throw inUse(`conflict: unable to delete ${what}`, mounter.name);
+  }
   const users = engine.containers.list().filter((container) => container.spec.imageId === image.imageId);
   const user = users.find((one) => isUp(one.state)) ?? users[0];
   if (user === undefined) return 'all';

@@ -13,6 +13,7 @@ function inspectMount(mount: Exclude<SpecMount, { kind: 'tmpfs' }>, store: strin
   const { target, mode, readOnly } = mount;
   const rest = { Destination: target, Mode: mode, RW: !readOnly };
   if (mount.kind === 'bind') return { Type: 'bind', Source: mount.source, ...rest, Propagation: 'rprivate' };
+  if (mount.kind === 'image') return { Type: 'image', Name: mount.source, Source: mount.imageId, ...rest, Propagation: '' };
   const source = join(store, 'volumes', mount.name, '_data');
   // Docker's word for a volume that somebody named and said nothing more of.
   const said = mode === '' && !mount.isAnonymous ? 'z' : mode;

@@ -1,9 +1,11 @@
 /** `start`, `run -d`, and all that leaves a container running behind it. */
 import type { Report } from '#formats/progress/event.ts';
 import type { Container } from '#execution/container/store.ts';
+import type { ImageRecord } from '#stores/image/store.ts';
 import { isUp } from './containers.ts';
 import { unpackImage } from './fetch-image.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
+import { unpackMounted } from './mounted-trees.ts';
 import type { Engine } from './open.ts';
 import { startMonitor, type MonitorWish, type StartedMonitor } from './start-monitor.ts';
 
@@ -17,8 +19,12 @@ export async function launch(
 ): Promise<StartedMonitor> {
   engine.hold();
   const record = engine.images.get(container.spec.imageId);
+  const unpackAll = async (image: ImageRecord): Promise<void> => {
+    await unpackImage(engine, image, report, signal);
+    await unpackMounted(engine, container.spec, report, signal);
+  };
   if (record !== undefined) {
-    await withoutLostSnapshots(engine, async () => await unpackImage(engine, record, report, signal), report, signal);
+    await withoutLostSnapshots(engine, async () => await unpackAll(record), report, signal);
   }
   return await startMonitor(engine, container.id, wish);
 }

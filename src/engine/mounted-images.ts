@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { familiarReference, parseReference } from '#formats/oci/reference.ts';
 import { hexOf, parseDigest, type Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import type { ContainerSpec } from '#execution/container/spec.ts';
 import { isMounted } from '#execution/worker/mount-point.ts';
 import type { ImageRecord } from '#stores/image/store.ts';
 import type { Engine } from './open.ts';
@@ -32,9 +33,14 @@ export function describeMount({ paths }: Pick<Known, 'paths'>, { imageId, names 
   return { id: imageId, names: familiar, path: join(paths.store, 'mounts', hexOf(imageId)) };
 }
 
-/** Images that containers stand on, or that are mounted. */
+/** The ids of the image that it stands on, and of those that it mounts. */
+export function imagesOfContainer({ imageId, mounts }: Pick<ContainerSpec, 'imageId' | 'mounts'>): readonly string[] {
+  return [imageId, ...mounts.flatMap((mount) => (mount.kind === 'image' ? [mount.imageId] : []))];
+}
+
+/** Images that containers stand on or mount, or that are mounted. */
 export function usedImages(engine: Known & Pick<Engine, 'containers'>): ReadonlySet<string> {
-  return new Set([...engine.containers.list().map(({ spec }) => spec.imageId), ...listMounts(engine).map(({ id }) => id)]);
+  return new Set([...engine.containers.list().flatMap(({ spec }) => imagesOfContainer(spec)), ...listMounts(engine).map(({ id }) => id)]);
 }
 
 /** Throws `engine/image-mounted`. */

@@ -2,9 +2,11 @@
 import { posix } from 'node:path';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { SpecMount } from '#execution/container/settings.ts';
+import { checkConfig } from '#stores/image/store.ts';
 import { readLocalOptions } from '#stores/volume/local-options.ts';
 import { checkVolumeName } from '#stores/volume/store.ts';
 import type { AskedMount } from './container-requests.ts';
+import { findImage } from './images.ts';
 import type { Engine } from './open.ts';
 
 export type AskedMounts = {
@@ -16,7 +18,7 @@ export type AskedMounts = {
 
 /**
  * Call in the transaction that enters the container: then nothing of it stays when that fails. Folders of volumes are made afterwards. Throws `engine/duplicate-mount`, `engine/bad-mount`,
- * `engine/no-such-container`, `volume/bad-name`, `volume/bad-options`.
+ * `engine/no-such-container`, `volume/bad-name`, `volume/bad-options`, `image/not-found`.
  */
 export function resolveMounts(engine: Engine, asked: AskedMounts): readonly SpecMount[] {
   const found = new Map<string, SpecMount>();
@@ -45,12 +47,20 @@ function cleanTarget(target: string): string {
 }
 
 function settle(engine: Engine, mount: AskedMount): SpecMount {
+  if (mount.kind === 'image') return { ...mount, imageId: findMountable(engine, mount.source) };
   if (mount.kind !== 'volume') return mount;
   const { name, labels, options, ...rest } = mount;
   if (name !== undefined) checkVolumeName(name);
   readLocalOptions(name ?? '', options);
   const volume = engine.volumes.create({ name, labels, options, created: engine.now() });
   return { ...rest, name: volume.name, isAnonymous: name === undefined };
+}
+
+/** It is not pulled, as with docker: the image of the container is. */
+function findMountable(engine: Engine, name: string): string {
+  const image = findImage(engine, name);
+  checkConfig(image);
+  return image.imageId;
 }
 
 function anonymous(engine: Engine, target: string): SpecMount {
@@ -64,5 +74,9 @@ function mountsFrom(engine: Engine, { container: name, readOnly }: AskedMounts['
     throw new JettisonError('engine/no-such-container', `No such container: ${name}`, { hint: '"jettison ps -a" lists what is here' });
   return container.spec.mounts
     .filter(({ kind }) => kind !== 'tmpfs')
-    .map((mount) => ({ ...mount, readOnly: mount.readOnly || readOnly, ...(mount.kind === 'volume' ? { fills: false } : {}) }));
+    .map((mount) =>
+      mount.kind === 'image'
+        ? mount
+        : { ...mount, readOnly: mount.readOnly || readOnly, ...(mount.kind === 'volume' ? { fills: false } : {}) },
+    );
 }

@@ -149,6 +149,45 @@ for (const seat of seats) {
       assert.match(await refused('-v', `${source}:/proc/x`, 'busybox', 'true'), /Cannot mount on "\/proc\/x"/);
     });
 
+    test('an image: its files, read-only, and it stays in the store while the container is there', async () => {
+      const context = host.context({ Dockerfile: 'FROM busybox\nRUN echo tool >/tool && mkdir /way && ln -s / /way/out\n' });
+      await host.succeed(['build', '-q', '-t', 'tools', context]);
+      const script = 'cat /t/tool; touch /t/x 2>/dev/null || echo no; mount -o remount,rw /t 2>/dev/null || echo never; ls /t/bin/sh';
+      const word = 'type=image,src=tools,dst=/t';
+      assert.equal(await run('--mount', word, 'busybox', 'sh', '-c', script), 'tool\nno\nnever\n/t/bin/sh\n');
+      assert.equal(await run('--mount', `${word},image-subpath=tool`, 'busybox', 'cat', '/t'), 'tool\n');
+      assert.equal(await run('--mount', `${word},image-subpath=way`, 'busybox', 'ls', '/t'), 'out\n');
+      assert.match(await refused('--mount', `${word},image-subpath=none`, 'busybox', 'true'), /cannot access path "\/none" of the image/);
+      assert.match(await refused('--mount', `${word},image-subpath=way/out/../../etc`, 'busybox', 'true'), /within the image/);
+      assert.match(await refused('--mount', 'type=image,src=nothing,dst=/t', 'busybox', 'true'), /No such image: nothing/);
+      await run('--privileged', '--mount', word, 'busybox', 'sh', '-c', 'mount -o remount,rw /t; echo spoilt >/t/tool; true');
+      assert.equal(await run('--mount', word, 'busybox', 'cat', '/t/tool'), 'tool\n');
+
+      await host.succeed(['create', '--name', 'user', '--network', 'host', '--mount', word, 'busybox', 'cat', '/t/tool']);
+      const [shown] = JSON.parse(await host.succeed(['container', 'inspect', 'user']));
+      const [{ Id: id }] = JSON.parse(await host.succeed(['image', 'inspect', 'tools']));
+      const mount = { Type: 'image', Name: 'tools', Source: id, Destination: '/t', Mode: '', RW: false, Propagation: '' };
+      assert.deepEqual(shown.Mounts, [mount]);
+      for (const words of [['tools'], [id], ['-f', id]]) {
+        const { status, stderr } = await host.jettison(['rmi', ...words]);
+        assert.match(stderr, /image is mounted in container [0-9a-f]{12}/);
+        assert.equal(status, 1);
+      }
+      await host.succeed(['rmi', '-f', 'tools']);
+      await host.succeed(['image', 'prune', '-af']);
+      await host.succeed(['prune', '-f', '--all']);
+      const out = join(host.home, `tool-${seat.as}-${seat.runtime}`);
+      await host.succeed(['cp', 'user:/t/tool', out]);
+      assert.equal(readFileSync(out, 'utf8'), 'tool\n');
+      assert.equal(await host.succeed(['start', '-a', 'user']), 'tool\n');
+      assert.equal(await run('--volumes-from', 'user', 'busybox', 'cat', '/t/tool'), 'tool\n');
+      await host.succeed(['rm', 'user']);
+      await host.succeed(['image', 'prune', '-af']);
+      assert.equal((await host.jettison(['image', 'inspect', id])).status, 1);
+      await host.busybox();
+      await host.succeed(['build', '-q', '-t', 'app', host.context({ Dockerfile: dockerfile })]);
+    });
+
     test('memory: --tmpfs and volumes of that type', async () => {
       const shown = await run(
         '--tmpfs',

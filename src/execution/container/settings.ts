@@ -86,6 +86,17 @@ export const mountSchema = v.variant('kind', [
     subpath: v.exactOptional(v.string()),
   }),
   v.object({
+    kind: v.literal('image'),
+    /** As typed. */
+    source: v.string(),
+    /** What that was when the container was made. */
+    imageId: v.string(),
+    target,
+    readOnly: v.literal(true),
+    mode: v.literal(''),
+    subpath: v.exactOptional(v.string()),
+  }),
+  v.object({
     kind: v.literal('tmpfs'),
     target,
     readOnly: v.boolean(),

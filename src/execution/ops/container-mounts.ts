@@ -5,6 +5,7 @@ import { fromText, nodePath } from '#ground/base/byte-string.ts';
 import { JettisonError, messageOf, systemCode, unreachable } from '#ground/base/errors.ts';
 import { openRoot, type OpenFile } from '#ground/linux/rooted-path.ts';
 import { openFlags } from '#ground/linux/syscall.ts';
+import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import type { Runtime, TmpfsMount } from '#execution/runtime/contract.ts';
 import { mountDevice } from '#execution/runtime/host-devices.ts';
 import { openVolume } from './container/volume.ts';
@@ -33,8 +34,52 @@ export type ContainerMount =
       /** A folder or file in it. */
       readonly subpath?: string;
     }
+  | {
+      readonly kind: 'image';
+      /** undefined: one without layers. */
+      readonly snapshot: SnapshotId | undefined;
+      readonly target: string;
+      /** A folder or file in it. */
+      readonly subpath?: string;
+    }
   | { readonly kind: 'device'; readonly source: string; readonly target: string }
   | TmpfsMount;
+
+/** An image's tree is shown by then: `path` is where. */
+type ShownMount =
+  | Exclude<ContainerMount, { kind: 'image' }>
+  | (Omit<Extract<ContainerMount, { kind: 'image' }>, 'snapshot'> & { readonly path: string });
+
+export type ShownMounts = AsyncDisposable & { readonly mounts: readonly ShownMount[] };
+
+/**
+ * Shows the trees of the images among them, to be given back when nobody has them mounted any more. `isConfined`: what has them mounted cannot write to what is mounted read-only. Throws
+ * `ops/not-without-mounts`, `snapshot/not-found`.
+ */
+export async function showImages(
+  asked: readonly ContainerMount[],
+  {
+    snapshots,
+    runtime,
+    isConfined,
+  }: { readonly snapshots: SnapshotStore; readonly runtime: Pick<Runtime, 'bindsBy'>; readonly isConfined: boolean },
+  signal: AbortSignal,
+): Promise<ShownMounts> {
+  refuseWithoutMounts(asked, runtime);
+  await using undo = new AsyncDisposableStack();
+  const mounts: ShownMount[] = [];
+  for (const mount of asked) {
+    if (mount.kind !== 'image') {
+      mounts.push(mount);
+      continue;
+    }
+    const { snapshot, ...rest } = mount;
+    const tree = undo.use(await (isConfined ? snapshots.view(snapshot, signal) : snapshots.privateView(snapshot, signal)));
+    mounts.push({ ...rest, path: tree.path });
+  }
+  const opened = undo.move();
+  return { mounts, [Symbol.asyncDispose]: async () => await opened.disposeAsync() };
+}
 
 export type OpenContainerMounts = Disposable & { readonly mounts: readonly RootMount[] };
 
@@ -43,16 +88,11 @@ export type OpenContainerMounts = Disposable & { readonly mounts: readonly RootM
  * opening a volume says.
  */
 export function openContainerMounts(
-  asked: readonly ContainerMount[],
+  asked: readonly ShownMount[],
   { rootfs, runtime }: { readonly rootfs: string; readonly runtime: Pick<Runtime, 'bindsBy'> },
   signal: AbortSignal,
 ): OpenContainerMounts {
-  if (asked.length > 0 && runtime.bindsBy === 'moving') {
-    throw new JettisonError('ops/not-without-mounts', 'Cannot mount volumes, folders and devices where nothing can be mounted', {
-      fault: 'environment',
-      hint: 'Leave them out, or use another "--isolation" than "chroot"',
-    });
-  }
+  refuseWithoutMounts(asked, runtime);
   using undo = new DisposableStack();
   const mounts = asked.flatMap((mount): readonly RootMount[] => {
     switch (mount.kind) {
@@ -62,8 +102,17 @@ export function openContainerMounts(
         const source = mount.fills ? { rootfs, target: mount.target } : undefined;
         const data = openVolume(mount.folder, source, signal);
         const { path, point } =
-          mount.subpath === undefined ? { path: data, point: 'folder' as const } : subpathOf(data, mount.subpath, undo);
+          mount.subpath === undefined
+            ? { path: data, point: 'folder' as const }
+            : subpathOf(data, { subpath: mount.subpath, of: 'volume' }, undo);
         return [{ mount: { kind: 'bind', source: path, target: mount.target, readOnly: mount.readOnly }, point }];
+      }
+      case 'image': {
+        const { path, point } =
+          mount.subpath === undefined
+            ? { path: mount.path, point: 'folder' as const }
+            : subpathOf(mount.path, { subpath: mount.subpath, of: 'image' }, undo);
+        return [{ mount: { kind: 'bind', source: path, target: mount.target, readOnly: true }, point }];
       }
       case 'device':
         return mountDevice(mount.source, mount.target).map((device) => ({ mount: device, point: 'file' }));
@@ -75,6 +124,14 @@ export function openContainerMounts(
   });
   const opened = undo.move();
   return { mounts, [Symbol.dispose]: () => opened.dispose() };
+}
+
+function refuseWithoutMounts(asked: readonly ShownMount[] | readonly ContainerMount[], runtime: Pick<Runtime, 'bindsBy'>): void {
+  if (asked.length === 0 || runtime.bindsBy !== 'moving') return;
+  throw new JettisonError('ops/not-without-mounts', 'Cannot mount volumes, folders, images and devices where nothing can be mounted', {
+    fault: 'environment',
+    hint: 'Leave them out, or use another "--isolation" than "chroot"',
+  });
 }
 
 function bindOf(mount: Extract<ContainerMount, { kind: 'bind' }>): RootMount {
@@ -113,14 +170,18 @@ function cannotMake(path: string, cause: unknown): JettisonError {
   });
 }
 
-/** The kernel finds it inside the volume, whatever links are there, and it is what is mounted. */
-function subpathOf(data: string, subpath: string, undo: DisposableStack): { readonly path: string; readonly point: 'file' | 'folder' } {
+/** The kernel finds it inside the volume or image, whatever links are there, and it is what is mounted. */
+function subpathOf(
+  data: string,
+  { subpath, of }: { readonly subpath: string; readonly of: 'volume' | 'image' },
+  undo: DisposableStack,
+): { readonly path: string; readonly point: 'file' | 'folder' } {
   using root = openRoot(data);
   let found: OpenFile;
   try {
     found = undo.use(root.openFollowing(fromText(subpath), openFlags.path));
   } catch (error) {
-    throw new JettisonError('ops/missing-source', `cannot access path "${join('/', subpath)}" of the volume: ${messageOf(error)}`, {
+    throw new JettisonError('ops/missing-source', `cannot access path "${join('/', subpath)}" of the ${of}: ${messageOf(error)}`, {
       cause: error,
     });
   }

@@ -14,7 +14,7 @@ import type {
   Ulimit,
 } from '#execution/runtime/contract.ts';
 import type { DnsSettings } from '#execution/runtime/dns.ts';
-import { openContainerMounts, type ContainerMount } from './container-mounts.ts';
+import { openContainerMounts, showImages, type ContainerMount } from './container-mounts.ts';
 import type { MountTools, OpenMounts } from './exec/mounts.ts';
 import type { TreeSource } from './file.ts';
 import { runInRoot, withDefaults, type Naming, type RootMount, type RootProcess } from './exec/process.ts';
@@ -118,7 +118,10 @@ export async function runContainer(
     await using mounted = await active.mount(signal);
     const { withinNetwork = (act) => act() } = tools;
     withinNetwork(() => setNetwork(request));
-    using opened = openContainerMounts(request.mounts ?? [], { rootfs: mounted.path, runtime: tools.runtime }, signal);
+    const { snapshots, runtime } = tools;
+    const isConfined = request.held?.isPrivileged !== true;
+    await using shown = await showImages(request.mounts ?? [], { snapshots, runtime, isConfined }, signal);
+    using opened = openContainerMounts(shown.mounts, { rootfs: mounted.path, runtime }, signal);
     await using ofStep = await openStepMounts(request, tools, signal);
     return await runInRoot(
       {

@@ -7,7 +7,9 @@ import { openFilesRoot, type FilesRoot } from '#stores/files/root.ts';
 import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { openRootTree, prepareRoot } from '#execution/runtime/root.ts';
 import { mountInside } from '#execution/runtime/own-mounts.ts';
-import { openContainerMounts, type ContainerMount } from '../container-mounts.ts';
+import { openContainerMounts, showImages, type ContainerMount, type ShownMounts } from '../container-mounts.ts';
+
+const runtime = { bindsBy: 'mounting' } as const;
 
 export type MountedFiles = AsyncDisposable & { readonly root: FilesRoot };
 
@@ -31,9 +33,10 @@ export async function mountFiles(
   let tidy: ((upper: string) => void) | undefined;
   undo.defer(() => tidy?.(active.folder));
   const mounted = undo.use(await active.mount(signal));
+  const shown = undo.use(await showImages(mounts, { snapshots, runtime, isConfined: true }, signal));
   const folder = mkdtempSync(join(tmpdir(), 'jettison-files-'));
   undo.defer(() => rmdirSync(folder));
-  tidy = mountAll(folder, mounted.path, { mounts, undo }, signal);
+  tidy = mountAll(folder, mounted.path, { mounts: shown.mounts, undo }, signal);
   const root = undo.use(openFilesRoot(folder));
   const opened = undo.move();
   return { root, [Symbol.asyncDispose]: async () => await opened.disposeAsync() };
@@ -43,10 +46,10 @@ export async function mountFiles(
 function mountAll(
   folder: string,
   rootfs: string,
-  { mounts, undo }: { readonly mounts: readonly ContainerMount[]; readonly undo: AsyncDisposableStack },
+  { mounts, undo }: { readonly mounts: ShownMounts['mounts']; readonly undo: AsyncDisposableStack },
   signal: AbortSignal,
 ): (upper: string) => void {
-  using sources = openContainerMounts(mounts, { rootfs, runtime: { bindsBy: 'mounting' } }, signal);
+  using sources = openContainerMounts(mounts, { rootfs, runtime }, signal);
   const tree = undo.use(openRootTree(rootfs));
   const points = sources.mounts.map(({ mount, point }) => ({ target: mount.target, kind: point }));
   const prepared = prepareRoot(tree, points, '/');

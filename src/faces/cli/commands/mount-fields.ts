@@ -19,6 +19,7 @@ type Draft = {
   labels: Record<string, string>;
   options: Record<string, string>;
   subpath: string | undefined;
+  imageSubpath: string | undefined;
   tmpfs: string[];
   /** Beginnings of the keys that belong to one type: `bind`. */
   readonly families: Set<string>;
@@ -42,6 +43,7 @@ export function readMount(given: string, currentFolder: string): AskedMount {
     labels: {},
     options: {},
     subpath: undefined,
+    imageSubpath: undefined,
     tmpfs: [],
     families: new Set(),
   };
@@ -111,6 +113,9 @@ function readField(draft: Draft, field: string, refuse: Refuse): void {
     case 'volume-subpath':
       draft.subpath = text;
       return;
+    case 'image-subpath':
+      draft.imageSubpath = text;
+      return;
     case 'tmpfs-size':
       draft.tmpfs.push(`size=${readSize('mount', text)}`);
       return;
@@ -153,10 +158,17 @@ function mountOf(draft: Whole, about: About): AskedMount {
       if (source !== undefined && source !== '') refuse('field Source must not be specified');
       return { kind: 'tmpfs', target, ...tmpfsOptions('mount', given, [...draft.tmpfs, readOnly ? 'ro' : ''].join(',')) };
     }
-    case 'image':
+    case 'image': {
+      if (source === undefined || source === '') return refuse('field Source must not be empty');
+      if (draft.imageSubpath !== undefined && !isLocal(draft.imageSubpath)) refuse('subpath must be a relative path within the image');
+      const subpath = draft.imageSubpath === undefined || draft.imageSubpath === '' ? {} : { subpath: draft.imageSubpath };
+      return { kind: 'image', source, target, readOnly: true, mode: '', ...subpath };
+    }
     case 'npipe':
     case 'cluster':
-      throw new JettisonError('cli/not-built', `Mounts of type "${type}" are not built yet`, { hint: 'There is bind, volume and tmpfs' });
+      throw new JettisonError('cli/not-built', `Mounts of type "${type}" are not built yet`, {
+        hint: 'There is bind, volume, tmpfs and image',
+      });
     default:
       return refuse(`invalid mount config for type "${type}": mount type unknown`);
   }

@@ -6,7 +6,7 @@ import { readMount } from './mount-fields.ts';
 import { checkLabels, checkPropagation, noDriver, readMode, tmpfsOptions } from './mount-modes.ts';
 
 export const mountOptions = {
-  mounts: list('mount', { value: 'mount', help: 'Mount something: "type=bind|volume|tmpfs,source=...,target=...[,readonly]"' }),
+  mounts: list('mount', { value: 'mount', help: 'Mount "type=bind|volume|tmpfs|image,src=...,dst=...[,readonly]"' }),
   tmpfs: list('tmpfs', { value: 'tmpfs', help: 'Mount a tmpfs: "PATH[:OPTIONS]"' }),
   volumes: list('volume', { short: 'v', value: 'list', help: 'Bind a folder of the host, or mount a volume: "[SOURCE:]TARGET[:OPTIONS]"' }),
   volumeDriver: text('volume-driver', { help: 'Driver of the volumes: there is "local"' }),
