@@ -16,19 +16,38 @@ export type Batch = { add(folder: string): void };
 
 /** A new batch, for folders (`s/12`, relative to the store) that nobody who comes later can hear of: the rows that name them are out of sight already. */
 export function openBatch(store: string): Batch {
-  const batch = join(store, 'trash', randomHex(6));
+  let batch = makeBatch(store);
   let count = 0;
-  mkdirSync(batch, 0o700);
-  writeFileSync(join(batch, 'users'), listOwners(store).join('\n'));
   return {
     add(folder) {
-      try {
-        renameSync(join(store, folder), join(batch, String(count++)));
-      } catch (error) {
-        if (systemCode(error) !== 'ENOENT') throw error;
+      const source = join(store, folder);
+      while (!moveInto(source, join(batch, String(count++)))) {
+        if (!lstatSync(source, { throwIfNoEntry: false })) return;
+        // The batch is what is gone: none of its users was left when somebody emptied the trash.
+        batch = makeBatch(store);
       }
     },
   };
+}
+
+/** With its list from the moment on in which that has its name: one that is being written would look as if there were no users. */
+function makeBatch(store: string): string {
+  const batch = join(store, 'trash', randomHex(6));
+  mkdirSync(batch, 0o700);
+  writeFileSync(join(batch, '.users'), listOwners(store).join('\n'));
+  renameSync(join(batch, '.users'), join(batch, 'users'));
+  return batch;
+}
+
+/** False: one of the two places is not there. */
+function moveInto(source: string, target: string): boolean {
+  try {
+    renameSync(source, target);
+    return true;
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    return false;
+  }
 }
 
 /** Moves folders into a batch of their own. */
