@@ -51,16 +51,17 @@ export async function startDockerRegistry(extra = ''): Promise<DockerRegistry> {
   };
 }
 
+/** Reads what it logs to its end: once the pipe is full, it waits in the middle of an answer until somebody does. */
 async function listeningPort(log: Readable): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
   let said = '';
-  for await (const text of log.setEncoding('utf8').iterator({ destroyOnReturn: false }) as AsyncIterable<string>) {
-    said += text;
+  log.setEncoding('utf8').on('data', (text: string) => {
+    if (said.length < 65_536) said += text;
     const port = /listening on 127\.0\.0\.1:(\d+)/u.exec(said)?.[1];
-    if (port === undefined) continue;
-    log.resume();
-    return Number(port);
-  }
-  throw new Error(`docker-registry does not start: ${said}`);
+    if (port !== undefined) resolve(Number(port));
+  });
+  log.once('end', () => reject(new Error(`docker-registry does not start: ${said}`)));
+  return await promise;
 }
 
 type Behind = { readonly port: number; readonly accesses: string[] };
