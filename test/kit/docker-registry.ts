@@ -1,49 +1,44 @@
-/**
- * The distribution project's own registry (Debian's docker-registry) on 127.0.0.1, with a folder that goes with it. It is reached through a few lines that write down what is
- * asked: its own log is written, and read here, some time after the answer has arrived.
- */
+/** The distribution project's own registry (Debian's docker-registry) on 127.0.0.1, with a folder that goes with it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
-import { createServer, request as ask, type IncomingMessage, type ServerResponse } from 'node:http';
+import { closeSync, mkdtempDisposableSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export type DockerRegistry = AsyncDisposable & {
   /** `127.0.0.1:PORT` */
   readonly host: string;
   readonly folder: string;
-  /** What was answered so far, such as `"POST /v2/app/blobs/uploads/ HTTP/1.1" 202`; an answer is there before whoever asked has it. */
+  /** Lines of its access log, such as `"POST /v2/app/blobs/uploads/ HTTP/1.1" 202`. It writes them after the answer has gone: they are waited for until none comes any more. */
   accesses(): readonly string[];
 };
 
-/** Starts it and waits until it says where it listens. `extra` is YAML put at the end of its configuration. */
+/**
+ * Starts it and waits until it says where it listens. `extra` is YAML put at the end of its configuration. It writes to files: with a pipe that nobody reads while a test waits for
+ * a command it would stand still in the middle of an answer.
+ */
 export async function startDockerRegistry(extra = ''): Promise<DockerRegistry> {
   const folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-registry-'));
-  const file = join(folder.path, 'config.yml');
+  const file = (name: string): string => join(folder.path, name);
   // It chooses a free port itself: one that was free before may be somebody else's by then.
   writeFileSync(
-    file,
-    `version: 0.1\nlog:\n  level: info\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    rootdirectory: ${folder.path}/data\nhttp:\n  addr: 127.0.0.1:0\n${extra}`,
+    file('config.yml'),
+    `version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: ${folder.path}/data\nhttp:\n  addr: 127.0.0.1:0\n${extra}`,
   );
-  const child = spawn('docker-registry', ['serve', file], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const [output, log] = [openSync(file('accesses'), 'a'), openSync(file('log'), 'a')];
+  const child = spawn('docker-registry', ['serve', file('config.yml')], { stdio: ['ignore', output, log] });
+  for (const opened of [output, log]) closeSync(opened);
   const ended = once(child, 'exit');
-  const port = await listeningPort(child.stderr);
-  const accesses: string[] = [];
-  const door = createServer((request, response) => passOn(request, response, { port, accesses }));
-  door.listen(0, '127.0.0.1');
-  await once(door, 'listening');
-  const address = door.address();
-  const own = typeof address === 'object' && address !== null ? address.port : 0;
+  const port = await listeningPort(
+    () => readFileSync(file('log'), 'utf8'),
+    () => child.exitCode !== null,
+  );
   return {
-    host: `127.0.0.1:${own}`,
+    host: `127.0.0.1:${port}`,
     folder: folder.path,
-    accesses: () => [...accesses],
+    accesses: () => settled(() => readFileSync(file('accesses'), 'utf8').match(/"[A-Z]+ \/v2\/[^"]*" \d+/gu) ?? []),
     async [Symbol.asyncDispose]() {
-      door.closeAllConnections();
-      door.close();
-      await once(door, 'close');
       child.kill('SIGTERM');
       await ended;
       folder.remove();
@@ -51,32 +46,22 @@ export async function startDockerRegistry(extra = ''): Promise<DockerRegistry> {
   };
 }
 
-/** Reads what it logs to its end: once the pipe is full, it waits in the middle of an answer until somebody does. */
-async function listeningPort(log: Readable): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  let said = '';
-  log.setEncoding('utf8').on('data', (text: string) => {
-    if (said.length < 65_536) said += text;
-    const port = /listening on 127\.0\.0\.1:(\d+)/u.exec(said)?.[1];
-    if (port !== undefined) resolve(Number(port));
-  });
-  log.once('end', () => reject(new Error(`docker-registry does not start: ${said}`)));
-  return await promise;
+async function listeningPort(log: () => string, hasEnded: () => boolean): Promise<number> {
+  for (;;) {
+    const over = hasEnded();
+    const port = /listening on 127\.0\.0\.1:(\d+)/u.exec(log())?.[1];
+    if (port !== undefined) return Number(port);
+    if (over) throw new Error(`docker-registry does not start: ${log()}`);
+    await sleep(20);
+  }
 }
 
-type Behind = { readonly port: number; readonly accesses: string[] };
-
-/** Hands a request on as it is, and its answer back. */
-function passOn(request: IncomingMessage, response: ServerResponse, { port, accesses }: Behind): void {
-  const { method, url } = request;
-  const behind = ask({ host: '127.0.0.1', port, method, path: url, headers: request.rawHeaders }, (answer) => {
-    accesses.push(`"${method} ${url} HTTP/1.1" ${answer.statusCode}`);
-    response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
-    answer.pipe(response);
-    answer.on('error', () => response.destroy());
-  });
-  behind.on('error', () => response.destroy());
-  // Who goes away in the middle goes away there, too.
-  response.on('close', () => behind.destroy());
-  request.pipe(behind);
+/** What `look` gives when nothing has been added for a quarter of a second. */
+function settled(look: () => readonly string[]): readonly string[] {
+  for (let before = look(); ;) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 250);
+    const now = look();
+    if (now.length === before.length) return now;
+    before = now;
+  }
 }
