@@ -49,7 +49,7 @@ export async function findFailedStep(engine: Engine, name = failedName): Promise
   if (found === undefined) {
     if (later !== undefined)
       throw new JettisonError('engine/no-failed-step', `The last build failed ${later}, and of that nothing is kept`, {
-        hint: 'A RUN that fails leaves its files; "jettison debug STAGE:LINE" opens what was built before it',
+        hint: 'What a RUN left is kept until its Dockerfile is built again or the build cache is pruned; "jettison debug STAGE:LINE" opens what was built before it',
       });
     throw new JettisonError('engine/no-failed-step', 'No failed step is kept', {
       hint: 'The last one is, until its Dockerfile is built again or the build cache is pruned',
