@@ -33,7 +33,7 @@ export function resumeContainer(first: number): void {
   for (const pid of processesOf(first).toReversed()) sendSignal(pid, SIGCONT);
 }
 
-/** Ids of the processes of the container whose first process is `first`: those in its PID namespace or in one inside it. */
+/** Ids of the processes of the container whose first process is `first`, lowest first: those in its PID namespace or in one inside it. */
 export function processesOf(first: number): readonly number[] {
   const own = namespaceOf(first);
   if (own === undefined) return [];
@@ -41,6 +41,7 @@ export function processesOf(first: number): readonly number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/u.test(name))
     .map(Number)
+    .toSorted((a, b) => a - b)
     .filter((pid) => namespaceOf(pid) === own || (depthOf(pid) > depth && isBelow(pid, first)));
 }
 
