@@ -34,21 +34,12 @@ import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import { inOwnNamespaces } from '#test/kit/own-namespaces.ts';
 import { seeds } from '#test/kit/random.ts';
+import { randomNumbers, type Random } from '#test/kit/random-changes.ts';
 
 const signal = new AbortController().signal;
 const [ops, depths] = [30, 4];
 /** Times that a step gave are this one afterwards: no two runs have the same clock. */
 const newTime = 1_700_000_000_000_000_000n;
-
-type Random = (below: number) => number;
-
-function random(seed: number): Random {
-  let state = seed * 7919;
-  return (below) => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state % below;
-  };
-}
 
 type Change = { readonly name: string; readonly words: readonly string[]; readonly run: (root: string) => void };
 
@@ -204,7 +195,7 @@ const tests = (): void => {
   test('random steps leave the same snapshots in copied trees as in overlay mounts', async () => {
     using folder = mkdtempDisposableSync('/tmp/jettison-copied-');
     for (const seed of seeds(25)) {
-      const next = random(seed);
+      const next = randomNumbers(seed);
       await using copies = await openSnapshotStore({ folder: join(folder.path, `c${seed}`), now: Date.now, tree: 'copies' });
       await using overlays = await openSnapshotStore({ folder: join(folder.path, `o${seed}`), now: Date.now, tree: 'overlay' });
       let [copied, overlaid]: (SnapshotId | undefined)[] = [];

@@ -23,7 +23,6 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { foldLayers, findHidden } from '#execution/ops/fold.ts';
 import { fromText, type ByteString } from '#ground/base/byte-string.ts';
-import { systemCode } from '#ground/base/errors.ts';
 import { getAttribute, readAttributes, setAttribute } from '#ground/linux/attributes.ts';
 import { AT_FDCWD, fileTypes, makeNodeAt } from '#ground/linux/syscall.ts';
 import { mountFileSystem } from '#ground/linux/mount.ts';
@@ -38,35 +37,13 @@ import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import { inOwnNamespaces, removeWithMounts } from '#test/kit/own-namespaces.ts';
 import { writeSnapshot, writeSnapshotFolder } from '#test/kit/snapshots.ts';
 import { seeds } from '#test/kit/random.ts';
+import { isUsualFailure, randomNumbers, tryChanges, type Random } from '#test/kit/random-changes.ts';
 
 const signal = new AbortController().signal;
 const quiet = (): void => undefined;
 const mediaType = 'application/vnd.oci.image.layer.v1.tar';
-/** What a random step may run into: a name that is taken, gone, or of another kind; a folder that overlayfs does not rename. */
-const expected = new Set([
-  'EEXIST',
-  'ENOENT',
-  'ENOTDIR',
-  'EISDIR',
-  'EXDEV',
-  'ENOTEMPTY',
-  'ELOOP',
-  'EINVAL',
-  'EPERM',
-  'ENOTSUP',
-  'EOPNOTSUPP',
-]);
-
-type Random = (below: number) => number;
-
-function random(seed: number): Random {
-  let state = seed;
-  return (end) => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state % end;
-  };
-}
-
+/** Beside the usual: pipes have no attributes. */
+const more = ['ENOTSUP', 'EOPNOTSUPP'];
 const times = [1_700_000_000, 1_700_000_100, 1_700_000_200];
 
 /** One change of the tree, with few names, contents and times, so that changes meet. */
@@ -129,14 +106,7 @@ function below(path: string): readonly string[] {
 }
 
 function changes(root: string, count: number, next: Random): void {
-  for (let done = 0; done < count; done++) {
-    try {
-      change(root, next);
-    } catch (error) {
-      // rmSync of Node 24 gives ELOOP without its code.
-      if (!expected.has(systemCode(error) ?? '') && !/symbolic links/u.test(String(error))) throw error;
-    }
-  }
+  tryChanges(count, () => change(root, next), more);
 }
 
 /** A layer as a RUN makes it, as a COPY --link does, or one that takes files of the other layers by their inodes, as a COPY --from does. */
@@ -156,7 +126,7 @@ async function layer(store: SnapshotStore, parent: SnapshotId | undefined, next:
         mkdirSync(join(to, '..'), { recursive: true });
         if (lstatSync(to, { throwIfNoEntry: false }) === undefined) linkSync(file, to);
       }
-    }).catch((error: unknown) => (expected.has(systemCode(error) ?? '') ? undefined : Promise.reject(error)));
+    }).catch((error: unknown) => (isUsualFailure(error, more) ? undefined : Promise.reject(error)));
     if (made !== undefined) return (await store.stack(made, parent, signal)).id;
   }
   if (kind === 2) return await writeSnapshot(store, parent, quiet);
@@ -253,7 +223,7 @@ inOwnNamespaces(
       await using store = await openSnapshotStore({ folder: join(folder, 'store'), now: Date.now });
       const counts = { changed: 0, emptied: 0, stacked: 0, hidden: 0, based: 0 };
       for (const seed of seeds(sequences)) {
-        const next = random(seed * 7919);
+        const next = randomNumbers(seed);
         const base = next(3);
         let top: SnapshotId | undefined;
         for (let depth = 0; depth < base; depth++) top = await writeSnapshot(store, top, (root) => changes(root, 20, next));

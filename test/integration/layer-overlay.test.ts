@@ -18,7 +18,6 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fromText } from '#ground/base/byte-string.ts';
-import { systemCode } from '#ground/base/errors.ts';
 import { getAttribute, setAttribute } from '#ground/linux/attributes.ts';
 import { applyLayer } from '#stores/layer/apply.ts';
 import { layerIdentity, writeLayer, type LayerSource } from '#stores/layer/create.ts';
@@ -27,23 +26,11 @@ import type { SnapshotId, SnapshotStore } from '#stores/snapshot/contract.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import { writeSnapshot } from '#test/kit/snapshots.ts';
 import { seeds } from '#test/kit/random.ts';
+import { randomNumbers, tryChanges, type Random } from '#test/kit/random-changes.ts';
 
 const signal = new AbortController().signal;
 const quiet = (): void => undefined;
 const mediaType = 'application/vnd.oci.image.layer.v1.tar+gzip';
-/** What a random step may run into: a name that is taken, gone, or of another kind; a folder that overlayfs does not rename. */
-const expected = new Set(['EEXIST', 'ENOENT', 'ENOTDIR', 'EISDIR', 'EXDEV', 'ENOTEMPTY', 'ELOOP', 'EINVAL', 'EPERM']);
-
-type Random = (below: number) => number;
-
-function random(seed: number): Random {
-  let state = seed;
-  return (below) => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state % below;
-  };
-}
-
 /** One change of the tree, with few names so that changes meet. */
 function change(root: string, next: Random): void {
   const name = (): string => join(root, ...Array.from({ length: 1 + next(3) }, () => 'abc'[next(3)] ?? 'a'));
@@ -73,16 +60,7 @@ function change(root: string, next: Random): void {
 }
 
 async function step(store: SnapshotStore, parent: SnapshotId | undefined, next: Random): Promise<SnapshotId> {
-  return await writeSnapshot(store, parent, (root) => {
-    for (let count = 0; count < 25; count++) {
-      try {
-        change(root, next);
-      } catch (error) {
-        // rmSync of Node 24 gives ELOOP without its code.
-        if (!expected.has(systemCode(error) ?? '') && !/symbolic links/u.test(String(error))) throw error;
-      }
-    }
-  });
+  return await writeSnapshot(store, parent, (root) => tryChanges(25, () => change(root, next)));
 }
 
 /** Everything that a program sees in a mounted tree; times in the seconds that layers keep. */
@@ -121,7 +99,7 @@ test('random steps through overlay mounts look the same after a way through laye
   using folder = mkdtempDisposableSync('/tmp/jettison-layers-');
   await using store = await openSnapshotStore({ folder: join(folder.path, 'store'), now: Date.now });
   for (const seed of seeds(12)) {
-    const next = random(seed * 7919);
+    const next = randomNumbers(seed);
     let made: SnapshotId | undefined;
     let unpacked: SnapshotId | undefined;
     for (let depth = 0; depth < 5; depth++) {
