@@ -8,32 +8,27 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
-  renameSync,
-  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
-import * as v from 'valibot';
-import { bootId } from '#ground/base/boot.ts';
+import { join } from 'node:path';
 import { fromText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
-import { readOwnText } from '#ground/base/own-text.ts';
 import { createLog } from '#ground/base/log.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
 import { ownRights } from '#ground/linux/own-rights.ts';
 import { AT_FDCWD, fileTypes, makeNodeAt } from '#ground/linux/syscall.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
 import { openBundle } from './bundle.ts';
+import { memoryKey, recall, remember, type CgroupCover, type Found, type Remembered, type Way } from './choose/memory.ts';
 import type { Cgroups } from './cgroups.ts';
 import type { ProcessRequest, Runtime } from './contract.ts';
 import { callArguments, createRuntime, ownEnvironment, type Program, type RuntimeSetting } from './oci-cli.ts';
 import { readCapabilities } from './capabilities.ts';
 import { smallProgram, type SmallProgram } from './small-programs.ts';
-import { sandboxProfile } from './rights.ts';
 import type { HostFacts } from './spec.ts';
 import type { Ties } from './tied-runs.ts';
-import { messagePlaces, usualDevices, type RootDevices } from './spec-mounts.ts';
+import { messagePlaces, usualDevices } from './spec-mounts.ts';
 
 export type RuntimeChoice = {
   /** For bundles and state. Its content goes with this process: a tmpfs is mounted over it where this process has a mount namespace of its own. */
@@ -52,12 +47,6 @@ export type RuntimeChoice = {
 
 /** Which runtime works here, as an earlier run has found out. */
 export type KnownRuntime = { readonly way: Remembered; readonly facts: HostFacts };
-
-/** One way to call a runtime. */
-type Way = { readonly program: Program; readonly cgroup: CgroupCover; readonly devices: RootDevices['kind'] };
-/** What has to be mounted over /sys/fs/cgroup, in a mount namespace of our own, before the runtime takes it. */
-type CgroupCover = 'none' | 'tmpfs' | 'cgroup2';
-type Remembered = Way & { readonly filter: string | undefined };
 
 const log = createLog('runtime');
 const cgroupFolder = '/sys/fs/cgroup';
@@ -101,7 +90,7 @@ export function knownRuntime(memory: string): KnownRuntime | undefined {
   return way && { way, facts };
 }
 
-async function findWay(choice: RuntimeChoice, found: ReturnType<typeof findPrograms>, signal: AbortSignal): Promise<KnownRuntime> {
+async function findWay(choice: RuntimeChoice, found: readonly Found[], signal: AbortSignal): Promise<KnownRuntime> {
   const facts = hostFacts();
   const key = memoryKey(found, facts, hasOwnMounts());
   const remembered = recall(choice.memory, key);
@@ -160,7 +149,7 @@ function hasOwnMounts(): boolean {
   return process.pid === 1 || readlinkSync('/proc/self/ns/mnt') !== readlinkSync('/proc/1/ns/mnt');
 }
 
-function findPrograms(only: 'crun' | 'runc' | undefined): readonly { readonly name: 'crun' | 'runc'; readonly file: string }[] {
+function findPrograms(only: 'crun' | 'runc' | undefined): readonly Found[] {
   const folders = [
     ...(process.env['PATH'] ?? '').split(':'),
     '/usr/local/sbin',
@@ -213,7 +202,7 @@ function hostFacts(): HostFacts {
 
 type Trial = { readonly folder: string; readonly facts: HostFacts };
 
-async function tryAll(found: ReturnType<typeof findPrograms>, trial: Trial, signal: AbortSignal): Promise<Remembered> {
+async function tryAll(found: readonly Found[], trial: Trial, signal: AbortSignal): Promise<Remembered> {
   const failures: string[] = [];
   for (const { name, file } of found) {
     const version = await readVersion(file, signal);
@@ -380,53 +369,4 @@ function isOldRunc(version: string): boolean {
   const [major = 0, minor = 0, patch = 0] = version.split(/[.+~-]/u).map(Number);
   if (major !== 1) return major < 1;
   return minor < 2 || (minor === 2 && patch < 8) || (minor === 3 && patch < 3);
-}
-
-const memorySchema = v.object({
-  key: v.string(),
-  program: v.object({
-    name: v.picklist(['crun', 'runc']),
-    version: v.string(),
-    file: v.string(),
-    globalArguments: v.array(v.string()),
-  }),
-  cgroup: v.picklist(['none', 'tmpfs', 'cgroup2']),
-  devices: v.picklist(['flag-kept', 'remount', 'hook']),
-  filter: v.optional(v.string()),
-  sum: v.number(),
-});
-
-/** Changes with the binaries, the kernel's start, our rights and our rules. */
-function memoryKey(found: ReturnType<typeof findPrograms>, facts: HostFacts, ownMounts: boolean): string {
-  const programs = found.map(({ name, file }) => ({ name, file, changed: statSync(file, { bigint: true }).mtimeNs.toString() }));
-  return JSON.stringify({ programs, boot: bootId(), facts, ownMounts, profile: sandboxProfile(facts) });
-}
-
-function recall(file: string, key: string): Remembered | undefined {
-  const text = readOwnText(file);
-  const read = v.safeParse(v.pipe(v.string(), v.parseJson(), memorySchema), text);
-  if (!read.success || read.output.key !== key) return undefined;
-  const { program, cgroup, devices, filter, sum } = read.output;
-  const way = { program, cgroup, devices, filter };
-  return sum === sumOf(way) ? way : undefined;
-}
-
-/** A filter of which one byte is another one kills what it should let run: FNV-1a, which each single change of a character changes. */
-function sumOf({ program, cgroup, devices, filter }: Remembered): number {
-  const { name, version, file, globalArguments } = program;
-  const text = JSON.stringify([name, version, file, globalArguments, cgroup, devices, filter]);
-  let sum = 0x811c9dc5;
-  for (let index = 0; index < text.length; index++) sum = Math.imul(sum ^ text.charCodeAt(index), 0x01000193);
-  return sum >>> 0;
-}
-
-function remember(file: string, key: string, way: Remembered): void {
-  mkdirSync(dirname(file), { recursive: true });
-  const fresh = `${file}.${process.pid}.${Date.now()}`;
-  try {
-    writeFileSync(fresh, `${JSON.stringify({ key, ...way, sum: sumOf(way) })}\n`, { mode: 0o600 });
-    renameSync(fresh, file);
-  } finally {
-    rmSync(fresh, { force: true });
-  }
 }

@@ -10,18 +10,9 @@ import type { Origin } from './plan.ts';
 import { cleanPath, resolvePath } from './paths.ts';
 import { readChecksum, readRemote, refuseRemote, remoteTree, type Remote, type Source } from './remote.ts';
 import { copiedBy } from '#languages/frontend/copied.ts';
-import {
-  addLayer,
-  addLinkedLayer,
-  expand,
-  filesOf,
-  noCommand,
-  placeOf,
-  record,
-  spend,
-  type StageState,
-  type StepContext,
-} from './state.ts';
+import { expand, placeOf } from './expand.ts';
+import { noCommand, record } from './history.ts';
+import { addLayer, addLinkedLayer, filesOf, spend, type StageState, type StepContext } from './state.ts';
 
 /** COPY and ADD. With `--link` the copy is made over nothing, and its layer put over the stage's (see `standsAlone`). */
 export function convertCopy(context: StepContext, instruction: CopyInstruction | AddInstruction): void {

@@ -6,7 +6,8 @@ import type { Edge } from '#formats/graph/vertex.ts';
 import type { RunMount } from '../ast.ts';
 import { baseName, cleanPath, resolvePath } from './paths.ts';
 import type { Origin } from './plan.ts';
-import { expand, filesOf, placeOf, type StepContext } from './state.ts';
+import { expand, placeOf } from './expand.ts';
+import { filesOf, type StepContext } from './state.ts';
 
 type MountKind = Mount['kind'];
 

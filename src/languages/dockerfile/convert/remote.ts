@@ -7,7 +7,8 @@ import type { Edge } from '#formats/graph/vertex.ts';
 import { gitOp, isHashPrefix, parseGitAddress, type GitAddress } from '#languages/frontend/git-address.ts';
 import { admitRemote, type Admit } from '#languages/frontend/admit.ts';
 import type { AddInstruction, CopyInstruction } from '../ast.ts';
-import { expand, placeOf, type StepContext } from './state.ts';
+import { expand, placeOf } from './expand.ts';
+import type { StepContext } from './state.ts';
 
 /** A source that is no path. */
 export type Remote =

@@ -7,7 +7,8 @@ import type { Command, RunInstruction } from '../ast.ts';
 import { bodyOf, parseHeredocHead } from '../syntax/heredoc.ts';
 import { convertMounts } from './mounts.ts';
 import { cleanPath } from './paths.ts';
-import { addLayer, record, type Conversion, type StageState, type StepContext } from './state.ts';
+import { record } from './history.ts';
+import { addLayer, type Conversion, type StageState, type StepContext } from './state.ts';
 
 /** Where the text of a here-document with `#!` appears in the container. */
 const inlineFolder = '/dev/pipes';

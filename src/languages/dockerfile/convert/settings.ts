@@ -19,7 +19,9 @@ import type { DeclaredArgument } from './facts.ts';
 import { parsePorts } from './ports.ts';
 import { argumentsOf } from './run.ts';
 import { isSignal, nearestSignal } from './signals.ts';
-import { expand, expandToWords, noCommand, placeOf, record, spend, type StepContext } from './state.ts';
+import { expand, expandToWords, placeOf } from './expand.ts';
+import { noCommand, record } from './history.ts';
+import { spend, type StepContext } from './state.ts';
 
 /** ARG in a stage: `--build-arg` wins over the default, the default over the value above the first FROM. */
 export function convertArg(context: StepContext, instruction: ArgInstruction): void {

@@ -17,7 +17,8 @@ import {
   convertUser,
   convertVolume,
 } from './settings.ts';
-import { openStage, record, recordClassic, spend, type Conversion, type StageState, type StepContext } from './state.ts';
+import { record, recordClassic } from './history.ts';
+import { openStage, spend, type Conversion, type StageState, type StepContext } from './state.ts';
 import { addDraftedStep } from './steps.ts';
 
 /** Stages that this one needs must have been converted before. */

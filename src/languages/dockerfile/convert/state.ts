@@ -1,6 +1,5 @@
 /** A stage while its instructions are applied one after the other. */
 import { clean, JettisonError } from '#ground/base/errors.ts';
-import { suggest } from '#ground/base/human.ts';
 import { parseDigest, type Digest } from '#ground/base/digest-form.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { Edge, Label } from '#formats/graph/vertex.ts';
@@ -8,19 +7,9 @@ import { copyFolder } from '#formats/graph/copy.ts';
 import type { FileOp, Op } from '#formats/graph/op.ts';
 import { normalPlatform, platformRank, printPlatform, type Platform } from '#formats/oci/platform.ts';
 import { proxyEnvironment } from '#languages/frontend/arguments.ts';
-import {
-  addClassicHistory,
-  addHistory,
-  defaultPath,
-  draftOf,
-  draftOn,
-  emptyDraft,
-  shellOf,
-  type ConfigDraft,
-} from '#languages/frontend/config-draft.ts';
+import { addHistory, defaultPath, draftOf, draftOn, emptyDraft, type ConfigDraft } from '#languages/frontend/config-draft.ts';
 import type { DraftedStep, ResolvedImage } from '#languages/frontend/contract.ts';
 import { createExpander, type Expand, type WordRules } from '#languages/frontend/words.ts';
-import type { Word } from '../ast.ts';
 import type { StageFacts, StepFacts } from './facts.ts';
 import { resolvePath } from './paths.ts';
 import {
@@ -34,7 +23,6 @@ import {
   type WantedImage,
 } from './plan.ts';
 import type { ResolvedImages } from './resolve.ts';
-import { badExpansion } from './words.ts';
 
 export type StageState = {
   readonly stage: PlannedStage;
@@ -88,7 +76,6 @@ const mostCharacters = 1 << 26;
 /** What an entry of a list costs beside its characters. */
 const entryCost = 32;
 const mostSuggestions = 100;
-const mostCandidates = 1000;
 
 /** Makes a vertex and gives its output. Handed in, so that linting needs no hashing and runs where there is no Node. */
 export type MakeEdge = (op: Op, inputs: readonly Edge[], label: Label) => Edge;
@@ -284,13 +271,6 @@ function unknownOrigin(origin: never): never {
   throw new JettisonError('dockerfile/unreachable', `Unexpected origin ${JSON.stringify(origin)}`, { fault: 'bug' });
 }
 
-/** A variable of nearly this name, while looking for one is cheap. */
-function suggestion(name: string, { state, conversion }: StepContext): string | undefined {
-  if (conversion.budget.suggestions <= 0 || state.variables.size > mostCandidates) return undefined;
-  conversion.budget.suggestions--;
-  return suggest(name, state.variables.keys());
-}
-
 /** Makes an op the newest layer of the stage, shown as the instruction (and `suffix`). */
 export function addLayer(context: StepContext, makeOp: () => Op, inputs: readonly Edge[], suffix = ''): void {
   if (context.conversion.isDry) return;
@@ -387,58 +367,6 @@ export type StepContext = {
   readonly at: readonly Span[];
   readonly facts: StepFacts;
 };
-
-/** `classic`: the whole entry as the builder before BuildKit has it; left out where that one has the same words behind its shell. */
-type HistoryWords = { readonly isLayer?: boolean; readonly classic?: () => string };
-
-/** Adds a history entry; `describe` is only asked when an image is made. `isLayer`: a layer belongs to it. */
-export function record({ state, conversion }: StepContext, describe: () => string, { isLayer = false, classic }: HistoryWords = {}): void {
-  if (conversion.isDry) return;
-  if (conversion.plan.options.isClassic !== true) return addHistory(state.draft, describe(), isLayer);
-  addClassicHistory(state.draft, classic?.() ?? noCommand(state.draft, ` ${describe()}`), isLayer);
-}
-
-/** A history entry of what BuildKit has none for. */
-export function recordClassic(context: StepContext, words: string): void {
-  if (context.conversion.plan.options.isClassic === true) record(context, () => words);
-}
-
-/** How the builder before BuildKit tells of what was no command: most instructions have two blanks before their words, COPY and WORKDIR one. */
-export function noCommand(draft: ConfigDraft, words: string): string {
-  return `${shellOf(draft).join(' ')} #(nop) ${words}`;
-}
-
-/** Where to point for `word`: the word; when it stands on a further line, the instruction (whose line people look for) and the word. */
-export function placeOf({ step, at }: StepContext, word: Word): readonly Span[] {
-  if (step.anchor) return at;
-  return word.span.start.line === step.instruction.span.start.line ? [word.span] : [...at, word.span];
-}
-
-/** The word with its quotes resolved and its variables filled in. */
-export function expand(context: StepContext, word: Word, rules?: WordRules): string {
-  const { text, unmatched } = expansionOf(context, word, rules);
-  if (unmatched.size > 0) noteUndefined(context, unmatched);
-  return text;
-}
-
-function noteUndefined(context: StepContext, names: ReadonlySet<string>): void {
-  const { state, facts } = context;
-  for (const name of names) {
-    if (!state.arguments.has(name)) (facts.undefinedVariables ??= []).push({ name, near: suggestion(name, context) });
-  }
-}
-
-/** The words that one word becomes. Variables without a value are no finding here, as BuildKit has it for EXPOSE. */
-export function expandToWords(context: StepContext, word: Word): readonly string[] {
-  return expansionOf(context, word).words;
-}
-
-function expansionOf(context: StepContext, word: Word, rules?: WordRules) {
-  const { state, conversion } = context;
-  const expansion = conversion.expandWord(word.text, state.variables, rules ?? conversion.wordRules);
-  if (expansion.fault !== undefined) throw badExpansion(word.text, expansion.fault, placeOf(context, word));
-  return expansion;
-}
 
 /** The instruction as shown while it runs: in upper case, known variables filled in. */
 function titleOf({ step, state, conversion }: StepContext): string {

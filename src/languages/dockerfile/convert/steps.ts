@@ -4,7 +4,8 @@ import { addClassicHistory, finishDraft } from '#languages/frontend/config-draft
 import type { DraftedImage, DraftedStep } from '#languages/frontend/contract.ts';
 import type { Dockerfile } from '../ast.ts';
 import type { PlannedStep } from './plan.ts';
-import { noCommand, spend, type Conversion, type StageState } from './state.ts';
+import { noCommand } from './history.ts';
+import { spend, type Conversion, type StageState } from './state.ts';
 
 /** What an entry of a history that is kept once more costs. */
 const entryCost = 8;
