@@ -104,6 +104,25 @@ test('what a user may not read is not taken for broken: certs.d, and auth.json o
   }
 });
 
+test('certs.d: a host on the usual port is found with that port and without, one on another port with it', () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'jettison-certificates-'));
+  const environment = { XDG_CONFIG_HOME: folder.path };
+  const found = (host: string): string | undefined => readHostCertificates(host, environment)?.folder.slice(folder.path.length + 1);
+  const make = (place: string): void => void mkdirSync(join(folder.path, place), { recursive: true });
+  const authority = new URL('https://reg.example:443/v2/').host;
+  make('containers/certs.d/reg.example:443');
+  make('containers/certs.d/reg.example:5000');
+  make('containers/certs.d/[::1]:443');
+  assert.equal(found(authority), 'containers/certs.d/reg.example:443');
+  assert.equal(found('reg.example:5000'), 'containers/certs.d/reg.example:5000');
+  assert.equal(found('reg.example:5001'), undefined);
+  assert.equal(found('[::1]'), 'containers/certs.d/[::1]:443');
+  make('containers/certs.d/reg.example');
+  assert.equal(found(authority), 'containers/certs.d/reg.example');
+  make('docker/certs.d/reg.example:443');
+  assert.equal(found(authority), 'docker/certs.d/reg.example:443', 'an earlier place counts first');
+});
+
 test('a broken config.json is an error that names it; a missing one is none', async () => {
   for (const text of [
     '{',

@@ -17,14 +17,24 @@ export type HostCertificates = {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Of the first folder that there is for `host` (with its port, as in references) where this user may look: the user's own before the machine's. Undefined for none. Throws `registry/bad-certificates`. */
+/**
+ * Of the first folder that there is for `host` (as in a URL of https: without a port where it is the usual one) where this user may look: the user's own before the
+ * machine's. Undefined for none. Throws `registry/bad-certificates`.
+ */
 export function readHostCertificates(host: string, environment: Environment): HostCertificates | undefined {
   for (const place of places(environment)) {
-    const folder = join(place, host);
-    const names = namesIn(folder);
-    if (names !== undefined) return read(folder, names);
+    for (const name of spellings(host)) {
+      const folder = join(place, name);
+      const names = namesIn(folder);
+      if (names !== undefined) return read(folder, names);
+    }
   }
   return undefined;
+}
+
+/** Docker and Podman look for what stands in the reference, with `:443` or without; a URL does not say which of the two it was. */
+function spellings(host: string): readonly string[] {
+  return /:\d+$/u.test(host) ? [host] : [host, `${host}:443`];
 }
 
 function places(environment: Environment): readonly string[] {
