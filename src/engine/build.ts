@@ -150,7 +150,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
   requireKnown(request.allowedSecrets, request);
   guard.watch([...[...secrets].map(([id, bytes]) => ({ id, bytes })), ...keyFiles(request.ssh)]);
   const bases = createBaseImages(engine, request);
-  const draftStage = stageDrafter({ request, source, bases }, signal);
+  const draftStage = stageDrafter({ engine, request, source, bases }, signal);
   const drafts: DraftedStage[] = [];
   for (const { target } of requests) drafts.push(...(await draftStage(target)));
   const others = await draftOthers({ ...request, targets: requests.flatMap(({ target }) => target ?? []) }, drafts, draftStage);

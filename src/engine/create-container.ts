@@ -35,7 +35,7 @@ export async function createContainer(engine: Engine, request: CreateRequest, re
   checkConfig(record);
   const config = decodeImageConfig(record.config, record.imageId).config ?? {};
   const id = randomHex(32);
-  const spec = resolveSpec(request, { id, record, config, network: ofContainerById(engine, request.network) });
+  const spec = resolveSpec(request, { id, record, config, network: ofContainerById(engine, request.network), proxies: engine.proxies() });
   let mounts: SpecMount[] = [];
   const named = request.name === undefined ? undefined : engine.containers.find(request.name);
   if (named !== undefined && named.name === request.name) removeLostContainers(engine, [named]);
@@ -122,13 +122,19 @@ function resolveSpec(
     record,
     config,
     network,
-  }: Pick<ContainerSpec, 'network'> & { readonly id: string; readonly record: ImageRecord; readonly config: ContainerConfig },
+    proxies,
+  }: Pick<ContainerSpec, 'network'> & {
+    readonly id: string;
+    readonly record: ImageRecord;
+    readonly config: ContainerConfig;
+    readonly proxies: ReadonlyMap<string, string>;
+  },
 ): Omit<ContainerSpec, 'mounts'> {
   return {
     image: request.image,
     imageId: record.imageId,
     ...commandOf(request, config),
-    environment: [...mergeEnvironment([defaultPath, ...(config.Env ?? [])], request.environment)],
+    environment: [...mergeEnvironment([defaultPath, ...(config.Env ?? [])], [...inBothCases(proxies), ...request.environment])],
     workingDirectory: request.workingDirectory ?? config.WorkingDir ?? '',
     user: request.user ?? config.User ?? '',
     hostname: request.hostname ?? id.slice(0, 12),
@@ -185,6 +191,11 @@ function commandOf(request: CreateRequest, config: ContainerConfig): Pick<Contai
       hint: 'The image has neither ENTRYPOINT nor CMD: name a command after it',
     });
   return { arguments: words, entrypoint: entrypoint && [...entrypoint], command: command && [...command] };
+}
+
+/** As docker has it, each spelling stands for itself: what the image says of it does not count, what was asked for does. */
+function inBothCases(proxies: ReadonlyMap<string, string>): readonly string[] {
+  return [...proxies].flatMap(([name, value]) => [`${name}=${value}`, `${name.toLowerCase()}=${value}`]);
 }
 
 /** Later entries win and stay in the place of the first; `NAME` without a value takes the name away. */

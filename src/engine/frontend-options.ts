@@ -4,16 +4,20 @@ import { JettisonError } from '#ground/base/errors.ts';
 import type { FrontendOptions } from '#languages/frontend/contract.ts';
 import { contextName, type NamedContext } from '#languages/frontend/named-context.ts';
 import type { BuildSource } from './build-source.ts';
+import type { Engine } from './open.ts';
 import { nativeOrAsked, platformsOf } from './platform.ts';
 import { remoteOp } from './remote-address.ts';
 import type { BuildRequest, ContextRequest } from './build-requests.ts';
 
 /** For one of the platforms of a build; the first when not said. */
-export function frontendOptions(request: BuildRequest, source: BuildSource, platform = platformsOf(request)[0]): FrontendOptions {
+export function frontendOptions(
+  { engine, request, source }: { readonly engine: Pick<Engine, 'proxies'>; readonly request: BuildRequest; readonly source: BuildSource },
+  platform = platformsOf(request)[0],
+): FrontendOptions {
   return {
     file: source.name,
     target: request.target,
-    buildArgs: request.buildArgs,
+    buildArgs: new Map([...proxiesBeside(request.buildArgs, engine.proxies()), ...request.buildArgs]),
     labels: request.labels,
     platform,
     isOneOfSeveral: platformsOf(request).length > 1,
@@ -32,6 +36,15 @@ export function frontendOptions(request: BuildRequest, source: BuildSource, plat
     isClassic: request.isClassic ?? false,
     ...(request.admit === undefined ? {} : { admit: request.admit }),
   };
+}
+
+/** Those that nobody gave in whatever spelling. They are no part of the request: records and provenance of a build say what was asked for, not what this machine is set to. */
+function proxiesBeside(
+  buildArgs: ReadonlyMap<string, string>,
+  proxies: ReadonlyMap<string, string>,
+): readonly (readonly [string, string])[] {
+  const given = new Set([...buildArgs.keys()].map((name) => name.toUpperCase()));
+  return [...proxies].filter(([name]) => !given.has(name));
 }
 
 /** Contexts by the one form of their names. Throws `engine/bad-context-name`. */

@@ -24,7 +24,7 @@ export async function listContext(engine: Engine, request: BuildRequest, signal:
   await using remote = lazyRemoteSources(engine, request);
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
-  const draftStage = stageDrafter({ request, source, bases: createBaseImages(engine, request) }, signal);
+  const draftStage = stageDrafter({ engine, request, source, bases: createBaseImages(engine, request) }, signal);
   const requests = requestsOf(request);
   const main: DraftedStage[] = [];
   for (const { target } of requests) main.push(...(await draftStage(target)));

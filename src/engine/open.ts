@@ -24,6 +24,7 @@ import type { IsolationWish } from '#execution/worker/isolation.ts';
 import type { Report } from '#formats/progress/event.ts';
 import { openContentStore, type ContentStore } from '#stores/content/store.ts';
 import { createClock } from '#ground/base/clock.ts';
+import { isCode } from '#ground/base/errors.ts';
 import { copyMemoryTables } from '#stores/context/copy-memory.ts';
 import { packedStatTables, statCacheTables } from '#stores/context/stat-cache.ts';
 import { lastBootTable } from '#stores/db/last-boot.ts';
@@ -46,6 +47,7 @@ import {
 import { openEventRecord, type EventRecord } from '#stores/events/record.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
 import type { FindCredential } from '#stores/registry/credentials.ts';
+import { readDockerProxies } from '#stores/registry/docker-proxies.ts';
 import { openVolumeStore, volumeTables, type VolumeStore } from '#stores/volume/store.ts';
 import { readConfig, type Config } from './config.ts';
 import { copiedNameTables, openCopiedNames, type CopiedNames } from './copied-names.ts';
@@ -99,6 +101,8 @@ export type Engine = AsyncDisposable & {
   /** Tells what a person should know. */
   note(text: string): void;
   registry(): Promise<RegistryClient>;
+  /** What docker's own settings have each RUN and each container go through, by names in upper case; read by the first who asks. */
+  proxies(): ReadonlyMap<string, string>;
   /**
    * From now on, and until this engine is disposed, what this process uses or makes counts as in use, whoever prunes. Call it before the first look at what must
    * not go; a prune that was at work then is waited for. Gives the name of the lease.
@@ -175,6 +179,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let builds: Promise<BuildStore> | undefined;
   let networks: Promise<NetworkStore> | undefined;
   let registry: Promise<RegistryClient> | undefined;
+  let proxies: ReadonlyMap<string, string> | undefined;
   let worker: Promise<Worker> | undefined;
   const dismissed = new Set<Promise<void>>();
   const startWorker = async (
@@ -289,6 +294,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       })();
       return await registry;
     },
+    proxies: () => (proxies ??= findProxies(options.environment, report)),
     worker: async (signal) => {
       worker ??= startWorker('none', signal);
       return await worker;
@@ -308,6 +314,17 @@ async function readIsolation({ isolation, environment }: EngineOptions): Promise
   if (text === undefined) return {};
   const { parseIsolation } = await import('#execution/worker/isolation.ts');
   return parseIsolation(text);
+}
+
+/** None where docker's settings cannot be read, which is told: docker goes on without them, too. */
+function findProxies(environment: EngineOptions['environment'], report: Report): ReadonlyMap<string, string> {
+  try {
+    return readDockerProxies(environment);
+  } catch (error) {
+    if (!isCode(error, 'registry/bad-docker-config')) throw error;
+    report({ kind: 'note', text: `Go on without the "proxies" of docker's settings: ${error.message}` });
+    return new Map();
+  }
 }
 
 /** What is found is noted by host. */

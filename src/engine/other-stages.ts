@@ -9,6 +9,7 @@ import type { BaseImages } from './base-images.ts';
 import type { BuildRequest, UnbuiltStage } from './build-requests.ts';
 import type { BuildSource } from './build-source.ts';
 import { frontendOptions } from './frontend-options.ts';
+import type { Engine } from './open.ts';
 import { platformsOf } from './platform.ts';
 
 /** What a frontend made of one stage for one platform. */
@@ -18,13 +19,18 @@ export type DraftedStage = { readonly platform: Platform; readonly drafted: Fron
 export type DraftStage = (target: string | undefined) => Promise<readonly DraftedStage[]>;
 
 export function stageDrafter(
-  { request, source, bases }: { readonly request: BuildRequest; readonly source: BuildSource; readonly bases: BaseImages },
+  {
+    engine,
+    request,
+    source,
+    bases,
+  }: { readonly engine: Engine; readonly request: BuildRequest; readonly source: BuildSource; readonly bases: BaseImages },
   signal: AbortSignal,
 ): DraftStage {
   return async (target) => {
     const drafted: DraftedStage[] = [];
     for (const platform of platformsOf(request)) {
-      const options = { ...frontendOptions(request, source, platform), target };
+      const options = { ...frontendOptions({ engine, request, source }, platform), target };
       drafted.push({ platform, drafted: await dockerfileFrontend(source.text, options, bases, signal) });
     }
     return drafted;

@@ -90,7 +90,7 @@ export async function openForeseeing(engine: Engine, request: BuildRequest, sign
 export async function planBuild(engine: Engine, request: BuildRequest, signal: AbortSignal): Promise<BuildPlan> {
   await using foreseeing = await openForeseeing(engine, request, signal);
   const { source, context, bases, warnings } = foreseeing;
-  const draftStage = stageDrafter({ request, source, bases }, signal);
+  const draftStage = stageDrafter({ engine, request, source, bases }, signal);
   const requests = requestsOf(request);
   const main: DraftedStage[] = [];
   for (const { target } of requests) main.push(...(await draftStage(target)));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readWords } from './command.ts';
 import { choice, flag, list, parsed, text } from './option.ts';
-import { splitFields, toMap, withEnvironment } from './option-values.ts';
+import { splitFields, toMap, withEnvironment, withKnown } from './option-values.ts';
 
 const definition = {
   name: 'try',
@@ -68,6 +68,7 @@ test('what is wrong is named', () => {
 
 test('variables without a value come from the environment', () => {
   assert.deepEqual(withEnvironment(['A=1', 'B', 'C', 'D='], { B: '2=3' }), ['A=1', 'B=2=3', 'D=']);
+  assert.deepEqual(withKnown(['A=1', 'B', 'C', 'D='], { B: '2=3' }), ['A=1', 'B=2=3', 'C', 'D=']);
   assert.throws(() => withEnvironment(['=x'], {}), { code: 'cli/bad-value' });
   assert.deepEqual(
     [...toMap(['a=1', 'b', 'a=2=3'])],

@@ -4,12 +4,16 @@ import { badValue } from './option.ts';
 
 /** `NAME=VALUE` as it is; `NAME` with the value it has in `environment`, left out when it has none. */
 export function withEnvironment(given: readonly string[], environment: NodeJS.ProcessEnv): readonly string[] {
-  return given.flatMap((entry) => {
+  return withKnown(given, environment).filter((entry) => entry.includes('='));
+}
+
+/** The same, but a name without any value stays: for whom that takes away what was there. */
+export function withKnown(given: readonly string[], environment: NodeJS.ProcessEnv): readonly string[] {
+  return given.map((entry) => {
     if (entry === '' || entry.startsWith('='))
       throw new JettisonError('cli/bad-value', `Invalid environment variable "${entry}": it has no name`);
-    if (entry.includes('=')) return [entry];
-    const value = environment[entry];
-    return value === undefined ? [] : [`${entry}=${value}`];
+    const value = entry.includes('=') ? undefined : environment[entry];
+    return value === undefined ? entry : `${entry}=${value}`;
   });
 }
 

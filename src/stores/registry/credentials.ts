@@ -2,13 +2,12 @@
 import * as v from 'valibot';
 import { checkShape, parseJson, type Document } from '#ground/base/decode.ts';
 import { readNamedAuth, readUsualAuth } from './containers-auth.ts';
+import { callHelper, helperHint } from './credential-helper.ts';
 import {
   badDockerConfig,
-  callHelper,
   dockerConfigFile,
   entryFor,
   helperFor,
-  helperHint,
   keyOfHost,
   readDockerConfig,
   type DockerConfig,

@@ -1,12 +1,11 @@
-/** Docker's `config.json` as far as credentials go: `auths`, `credHelpers`, `credsStore`, and the programs that the latter two name. */
+/** Docker's `config.json` as far as we read it: `auths`, `credHelpers`, `credsStore`, `proxies`. */
 import { closeSync, fsyncSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { checkShape, parseJson, type Document } from '#ground/base/decode.ts';
-import { fullDisk, isCode, messageOf, systemCode, type JettisonError } from '#ground/base/errors.ts';
+import { fullDisk, messageOf, systemCode, type JettisonError } from '#ground/base/errors.ts';
 import { makeFolders } from '#ground/base/make-folders.ts';
-import { runProcess } from '#ground/linux/spawn.ts';
 import { registryError } from './errors.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -15,7 +14,6 @@ const hubHosts: ReadonlySet<string> = new Set(['docker.io', 'index.docker.io', '
 /** Under this key docker keeps what it knows of Docker Hub. */
 export const hubKey = 'https://index.docker.io/v1/';
 const fileLimit = 4 << 20;
-const helperLimit = 1 << 20;
 
 const entrySchema = v.looseObject({
   auth: v.exactOptional(v.string()),
@@ -24,10 +22,18 @@ const entrySchema = v.looseObject({
   identitytoken: v.exactOptional(v.string()),
   registrytoken: v.exactOptional(v.string()),
 });
+const proxySchema = v.looseObject({
+  httpProxy: v.exactOptional(v.string()),
+  httpsProxy: v.exactOptional(v.string()),
+  noProxy: v.exactOptional(v.string()),
+  ftpProxy: v.exactOptional(v.string()),
+  allProxy: v.exactOptional(v.string()),
+});
 const fileSchema = v.looseObject({
   auths: v.exactOptional(v.record(v.string(), entrySchema)),
   credsStore: v.exactOptional(v.string()),
   credHelpers: v.exactOptional(v.record(v.string(), v.string())),
+  proxies: v.exactOptional(v.record(v.string(), proxySchema)),
 });
 
 export type DockerConfig = v.InferInput<typeof fileSchema>;
@@ -119,51 +125,6 @@ export function meansHost(key: string, host: string): boolean {
 /** The name of the program that keeps this host's credentials; undefined: they are in the file. */
 export function helperFor(config: DockerConfig, host: string): string | undefined {
   return entryFor(config.credHelpers ?? {}, host) ?? (config.credsStore === '' ? undefined : config.credsStore);
-}
-
-/** What is wanted of a credential helper, and what it is told on its standard input. */
-export type HelperCall = {
-  readonly name: string;
-  readonly action: 'get' | 'store' | 'erase' | 'list';
-  readonly input: string;
-  readonly environment: Environment;
-};
-
-/**
- * Runs `docker-credential-NAME ACTION`, by the protocol of docker-credential-helpers. Gives what it wrote; undefined when it does not know the credentials. Throws
- * `registry/credential-helper`, `registry/no-credential-helper`, `registry/bad-docker-config`.
- */
-export async function callHelper({ name, action, input, environment }: HelperCall, signal: AbortSignal): Promise<Uint8Array | undefined> {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/u.test(name)) throw badDockerConfig(`"${name}" is no name of a credential helper`);
-  const command = `docker-credential-${name}`;
-  const hint = helperHint(name, environment);
-  const exit = await runProcess(
-    {
-      command,
-      arguments: [action],
-      input: new TextEncoder().encode(input),
-      environment: definedOnly(environment),
-      captureLimit: helperLimit,
-    },
-    signal,
-  ).catch((error: unknown) => {
-    if (!isCode(error, 'linux/no-such-command')) throw error;
-    throw registryError('no-credential-helper', error.message, { fault: 'user', cause: error, hint });
-  });
-  if (exit.code === 0) return exit.stdout;
-  const [said, complaint] = [exit.stdout, exit.stderr].map((bytes) => new TextDecoder().decode(bytes).trim().slice(0, 300));
-  if (/credentials not found/iu.test(said ?? '')) return undefined;
-  const why = said || complaint || `it ended with ${exit.code ?? exit.signal}`;
-  throw registryError('credential-helper', `Cannot ${action} credentials by ${command}: ${why}`, { fault: 'user', hint });
-}
-
-/** What to do about a credential helper that does not help. */
-export function helperHint(name: string, environment: Environment): string {
-  return `${dockerConfigFile(environment)} names "${name}" as what keeps credentials ("credsStore", "credHelpers"): have docker-credential-${name} work, or take the name out of there`;
-}
-
-function definedOnly(environment: Environment): Record<string, string> {
-  return Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }
 
 /** `registry/bad-docker-config` */

@@ -1,7 +1,7 @@
 /** Credentials go where docker looks for them: to the helper that its `config.json` names, else into the file. */
 import type { Credential } from './credentials.ts';
+import { callHelper } from './credential-helper.ts';
 import {
-  callHelper,
   dockerConfigFile,
   helperFor,
   keyOfHost,

@@ -2,7 +2,7 @@
 import type { CreateRequest } from '#engine/container-requests.ts';
 import { badValue, choice, flag, list, parsed, text, type ValuesOf } from '../option.ts';
 import { JettisonError } from '#ground/base/errors.ts';
-import { toMap, withEnvironment } from '../option-values.ts';
+import { toMap, withKnown } from '../option-values.ts';
 import type { Surroundings } from '../command.ts';
 import { parseExposed } from '#engine/container-requests.ts';
 import { isolationOption } from './isolation-option.ts';
@@ -79,7 +79,7 @@ export function createRequest(options: ContainerOptions, [image = '', ...words]:
     name: options.name,
     environment: [
       ...readLineFiles('env-file', options.environmentFiles, (name) => around.environment[name]),
-      ...withEnvironment(options.environment, around.environment),
+      ...withKnown(options.environment, around.environment),
     ],
     workingDirectory: checkFolder(options.workingDirectory),
     user: options.user,
