@@ -162,7 +162,7 @@ async function buildSource(engine: Engine, work: Work, signal: AbortSignal): Pro
     for (const drafted of every) guard.checkDraft(drafted, source);
   };
   checkTexts();
-  reportFindings(every, report);
+  reportFindings(every, source, report);
   const stepImages = await openStepImages(engine, { ...work, drafts: all }, signal);
   const draft = {
     request,
@@ -297,17 +297,18 @@ function severalPlatforms(message: string): JettisonError {
 }
 
 /** What is found for several platforms is told once. */
-function reportFindings(drafts: readonly FrontendResult[], report: Report): void {
+function reportFindings(drafts: readonly FrontendResult[], source: BuildSource, report: Report): void {
   const told = new Set<string>();
-  const tell = (event: ProgressEvent): void => {
+  const tell = (event: ProgressEvent, more: object = {}): void => {
     const text = JSON.stringify(event);
-    if (!told.has(text)) report(event);
+    if (!told.has(text)) report({ ...event, ...more });
     told.add(text);
   };
   for (const drafted of drafts) {
     for (const { rule, message, at, severity, description, url } of drafted.diagnostics) {
       const more = { ...(description === undefined ? {} : { description }), ...(url === undefined ? {} : { url }) };
-      if (severity === 'warning') tell({ kind: 'warning', rule, message, at, ...more });
+      const isOfSource = at.length > 0 && at.every(({ file }) => file === source.name);
+      if (severity === 'warning') tell({ kind: 'warning', rule, message, at, ...more }, isOfSource ? { source: source.text } : {});
     }
     for (const text of drafted.notes ?? []) tell({ kind: 'note', text });
   }

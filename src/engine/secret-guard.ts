@@ -184,8 +184,11 @@ function maskEvent(event: Exclude<ProgressEvent, VertexOutput>, hide: (text: str
     case 'note':
       return { ...event, text: hide(event.text) };
     case 'vertex-failed':
-    case 'warning':
       return { ...event, message: hide(event.message) };
+    case 'warning': {
+      const { source } = event;
+      return { ...event, message: hide(event.message), ...(source === undefined ? {} : { source: hide(source) }) };
+    }
     case 'vertex-started':
     case 'vertex-cached':
     case 'vertex-finished':

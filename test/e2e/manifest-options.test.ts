@@ -58,6 +58,8 @@ test('annotations stand in the manifest of archives and registries, or where the
   assert.match(await refused('--annotation', 'manifest[//]:a=b'), /platform/iu);
 });
 
+const textOf = (bytes: string): string => Buffer.from(bytes, 'base64').toString();
+
 test("--format=docker: Docker's media types in archives and registries; no zstd", async () => {
   await using sandbox = await openSandbox();
   await using registry = await startRegistry();
@@ -91,8 +93,19 @@ test('--metadata-file tells what was made, by the keys of buildx', async () => {
   assert.deepEqual(image, {
     'containerimage.config.digest': id,
     'containerimage.digest': id,
-    'image.name': 'docker.io/library/x:latest,docker.io/library/y:2',
+    'image.name': 'docker.io/library/x,docker.io/library/y:2',
   });
+  const nameOf = async (...names: readonly string[]): Promise<unknown> => {
+    await sandbox.succeed(['build', '--metadata-file', file, ...names.flatMap((name) => ['-t', name]), context]);
+    return read()['image.name'];
+  };
+  // What buildx 0.29 writes for the same words.
+  assert.equal(await nameOf('x:latest'), 'docker.io/library/x:latest');
+  assert.equal(await nameOf('x', 'x:1'), 'docker.io/library/x,docker.io/library/x:1');
+  assert.equal(await nameOf('b', 'a'), 'docker.io/library/b,docker.io/library/a');
+  assert.equal(await nameOf('x', 'b', 'x:latest'), 'docker.io/library/x,docker.io/library/b,docker.io/library/x:latest');
+  assert.equal(await nameOf('docker.io/library/x', '127.0.0.1:5055/y'), 'docker.io/library/x,127.0.0.1:5055/y');
+  assert.equal(await nameOf(), undefined);
   const archive = join(sandbox.folder, 'x.tar');
   const environment = { BUILDX_METADATA_WARNINGS: '1' };
   await sandbox.succeed(['build', '--metadata-file', file, '-o', `type=oci,dest=${archive}`, context], { environment });
@@ -101,8 +114,9 @@ test('--metadata-file tells what was made, by the keys of buildx', async () => {
   assert.equal(made['containerimage.digest'], entry.digest);
   assert.equal((made['containerimage.descriptor'] as Described).digest, entry.digest);
   assert.equal((made['containerimage.descriptor'] as Described).annotations?.['config.digest'], id);
-  const [warning] = made['buildx.build.warnings'] as readonly [{ readonly short: string }];
-  assert.match(Buffer.from(warning.short, 'base64').toString(), /^JSONArgsRecommended: .* \(line 3\)$/u);
+  const [warning] = made['buildx.build.warnings'] as readonly [{ readonly short: string; readonly sourceInfo: { readonly data: string } }];
+  assert.match(textOf(warning.short), /^JSONArgsRecommended: .* \(line 3\)$/u);
+  assert.equal(textOf(warning.sourceInfo.data), readFileSync(join(context, 'Dockerfile'), 'utf8'));
   const other = join(sandbox.folder, 'other.json');
   assert.match((await sandbox.jettison(['build', '--check', '--metadata-file', other, context])).stderr, /builds nothing/u);
   assert.equal(existsSync(other), false);

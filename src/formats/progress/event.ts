@@ -17,7 +17,7 @@ export type ProgressEvent =
     }
   | VertexOutput
   | TransferProgress
-  /** `description`: what the rule wants. */
+  /** `description`: what the rule wants. `source`: the whole text that the places are in. */
   | {
       readonly kind: 'warning';
       readonly rule: string;
@@ -25,6 +25,7 @@ export type ProgressEvent =
       readonly at: readonly Span[];
       readonly description?: string;
       readonly url?: string;
+      readonly source?: string;
     }
   /** `isUrgent`: also for who wants to hear nothing of progress. */
   | { readonly kind: 'note'; readonly text: string; readonly isUrgent?: true };

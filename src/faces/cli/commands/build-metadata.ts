@@ -1,32 +1,35 @@
 /** The text of `--metadata-file`: the keys that buildx writes, of what this build made. */
-import type { BuildOutcome } from '#engine/build-requests.ts';
-import type { ProgressEvent } from '#formats/progress/event.ts';
+import type { BuildOutcome, BuildRequest } from '#engine/build-requests.ts';
+import { parseReference, printReference, withDefaultTag } from '#formats/oci/reference.ts';
 import { isoSeconds } from '../output/stamp.ts';
-
-export type BuildWarning = ProgressEvent & { readonly kind: 'warning' };
+import { vertexWarning, type WarningEvent } from '../output/vertex-warning.ts';
 
 /**
  * JSON as buildx has it. Without an archive or a push no manifest exists yet, and `containerimage.digest` is the image's id, as docker's own store says it; without
  * an image there is none of either. Of several targets each has its own under its name, as `buildx bake` writes them. `warnings`: undefined when they were not asked for (BUILDX_METADATA_WARNINGS).
  */
-export function buildMetadata(made: BuildOutcome, warnings: readonly BuildWarning[] | undefined): string {
+export function buildMetadata(made: BuildOutcome, request: BuildRequest, warnings: readonly WarningEvent[] | undefined): string {
+  const typed = typedNames(request);
   const ref = `default/default/${made.id}`;
-  const told = warnings === undefined || warnings.length === 0 ? {} : { 'buildx.build.warnings': warnings.map(describe) };
+  const told = warnings === undefined || warnings.length === 0 ? {} : { 'buildx.build.warnings': warnings.map(vertexWarning) };
   const metadata =
     made.targets === undefined
-      ? { ...membersOf(made, ref, told) }
-      : { ...told, ...Object.fromEntries(made.targets.map((one) => [one.target, membersOf(one, ref, {})])) };
+      ? { ...membersOf(made, { typed, ref, told }) }
+      : { ...told, ...Object.fromEntries(made.targets.map((one) => [one.target, membersOf(one, { typed, ref, told: {} })])) };
   return JSON.stringify(metadata, undefined, 2);
 }
 
 /** Builder, node and id stand in the reference: there is one builder, and it has one node. */
-function membersOf({ image, names, provenance }: Pick<BuildOutcome, 'image' | 'names' | 'provenance'>, ref: string, told: object): object {
+function membersOf(
+  { image, names, provenance }: Pick<BuildOutcome, 'image' | 'names' | 'provenance'>,
+  { typed, ref, told }: { readonly typed: TypedNames; readonly ref: string; readonly told: object },
+): object {
   return {
     ...provenanceMembers(provenance),
     'buildx.build.ref': ref,
     ...told,
     ...(image === undefined ? {} : imageMembers(image)),
-    ...(names.length === 0 ? {} : { 'image.name': names.join(',') }),
+    ...(names.length === 0 ? {} : { 'image.name': asTyped(names, typed).join(',') }),
   };
 }
 
@@ -54,14 +57,18 @@ function imageMembers({ id, all, created, manifest }: NonNullable<BuildOutcome['
   };
 }
 
-/** Texts in base64, as Go writes bytes. */
-function describe({ rule, message, url, at }: BuildWarning): object {
-  const line = at[0]?.start.line;
-  const short = `${rule}: ${message}${line === undefined ? '' : ` (line ${line})`}`;
-  return {
-    level: 1,
-    short: Buffer.from(short).toString('base64'),
-    ...(url === undefined ? {} : { url }),
-    range: at.map((span) => ({ start: { line: span.start.line }, end: { line: span.end.line } })),
-  };
+type TypedNames = readonly { readonly full: string; readonly typed: string }[];
+
+/** All names of a request in the order of its line: in full, and with the registry, but the tag only where one was typed. */
+function typedNames({ tags, outputs }: BuildRequest): TypedNames {
+  return [...tags, ...outputs.flatMap((output) => ('names' in output ? (output.names ?? []) : []))].map((name) => {
+    const reference = parseReference(name);
+    return { full: printReference(withDefaultTag(reference)), typed: printReference(reference) };
+  });
+}
+
+/** As buildx has it; names that nobody typed (with a digest) stay as they are. */
+function asTyped(names: readonly string[], typed: TypedNames): readonly string[] {
+  const known = typed.filter(({ full }) => names.includes(full));
+  return [...known.map((one) => one.typed), ...names.filter((name) => known.every(({ full }) => full !== name))];
 }

@@ -14,7 +14,7 @@ import { summaryLine } from '../output/summary.ts';
 import { unreachedLines, whyLines } from '../output/why.ts';
 import { isClassicMode, isTerminal, openScreen, progressModes, type ProgressMode } from '../output/screen.ts';
 import type { CheckChoice } from './check-option.ts';
-import type { BuildWarning } from './build-metadata.ts';
+import type { WarningEvent } from '../output/vertex-warning.ts';
 import { toStream } from './build-output.ts';
 import { readRetries } from './retry-options.ts';
 import { buildOptions, notBuiltOptions, requestOf, type BuildOptions } from './build-request.ts';
@@ -67,7 +67,7 @@ export async function runBuild(
     const { callBuild } = await import('./build-call.ts');
     return await callBuild(request, call, around, signal);
   }
-  const warnings: BuildWarning[] = [];
+  const warnings: WarningEvent[] = [];
   const note = (event: ProgressEvent): void => void (event.kind === 'warning' && warnings.push(event));
   // What an earlier build wrote must not be taken for this one's when it fails.
   const { idFile, metadataFile } = given.options;
@@ -82,7 +82,7 @@ export async function runBuild(
   if (metadataFile !== undefined) {
     const { buildMetadata } = await import('./build-metadata.ts');
     const wanted = parseBoolean(around.environment['BUILDX_METADATA_WARNINGS'] ?? '') === true;
-    const text = buildMetadata(outcome, wanted ? warnings : undefined);
+    const text = buildMetadata(outcome, request, wanted ? warnings : undefined);
     files?.writeAtomically(resolve(around.currentFolder, metadataFile), text, 'the metadata');
   }
   // Nothing else goes to stdout.

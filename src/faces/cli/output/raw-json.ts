@@ -2,9 +2,9 @@
 import type { Digest } from '#ground/base/digest.ts';
 import { digestOf } from '#ground/base/digest.ts';
 import { unreachable } from '#ground/base/errors.ts';
-import type { Span } from '#ground/base/span.ts';
 import type { ProgressEvent, TransferProgress } from '#formats/progress/event.ts';
 import { shownImages, type Screen } from './screen.ts';
+import { base64, readingVertex, vertexWarning, type WarningEvent } from './vertex-warning.ts';
 
 type Vertex = {
   readonly digest: Digest;
@@ -92,7 +92,7 @@ function statusOf(event: ProgressEvent, { change, vertices, now }: Tools): Solve
       return { logs: [{ vertex: event.vertex, stream, data: base64(event.text), timestamp: stamp(event.time) }] };
     }
     case 'warning':
-      return { warnings: [warningOf(event)] };
+      return { ...readingOf(event, vertices, now), warnings: [vertexWarning(event)] };
     case 'note':
       return { logs: [{ stream: 2, data: base64(`${event.text}\n`), timestamp: stamp(now()) }] };
     case 'transfer':
@@ -102,19 +102,13 @@ function statusOf(event: ProgressEvent, { change, vertices, now }: Tools): Solve
   }
 }
 
-function warningOf(event: Extract<ProgressEvent, { readonly kind: 'warning' }>): object {
-  const line = event.at[0]?.start.line;
-  return {
-    level: 1,
-    short: base64(`${event.rule}: ${event.message}${line === undefined ? '' : ` (line ${line})`}`),
-    ...(event.description === undefined ? {} : { detail: [base64(event.description)] }),
-    ...(event.url === undefined ? {} : { url: event.url }),
-    ...(event.at.length === 0 ? {} : { range: event.at.map(rangeOf) }),
-  };
-}
-
-function rangeOf({ start, end }: Span): object {
-  return { start: { line: start.line, character: start.column - 1 }, end: { line: end.line, character: end.column - 1 } };
+/** The vertex that a warning is of, before its first one: reading the Dockerfile is none of the graph's. */
+function readingOf(event: WarningEvent, vertices: Map<Digest, Vertex>, now: () => number): SolveStatus {
+  const reading = readingVertex(event);
+  if (reading === undefined || vertices.has(reading.digest)) return {};
+  const vertex = { ...reading, started: stamp(now()), completed: stamp(now()) };
+  vertices.set(vertex.digest, vertex);
+  return { vertexes: [vertex] };
 }
 
 /** Transfers as statuses of one vertex each, which is begun with the first of its kind. */
@@ -152,12 +146,6 @@ function nameOf(event: Extract<ProgressEvent, { readonly kind: 'vertex' }>): str
   const place = event.step === undefined ? '' : `${event.step}/${event.steps ?? event.step}`;
   const label = [event.stage ?? '', place].filter((part) => part !== '').join(' ');
   return label === '' ? event.text : `[${label}] ${event.text}`;
-}
-
-/** Go's []byte in JSON. */
-function base64(text: string): string {
-  // oxlint-disable-next-line no-restricted-globals
-  return Buffer.from(text).toString('base64');
 }
 
 function stamp(milliseconds: number): string {
