@@ -13,6 +13,16 @@ export type SystemInfo = {
   readonly rootless: boolean;
   /** By looking; it may be refused where it is tried. */
   readonly isolation: string;
+  /** By what steps and containers can be limited with this isolation. */
+  readonly limits: {
+    readonly memory: boolean;
+    readonly swap: boolean;
+    readonly cpuShares: boolean;
+    readonly cpuPeriod: boolean;
+    readonly cpuQuota: boolean;
+    readonly cpuset: boolean;
+    readonly pids: boolean;
+  };
   readonly cgroupVersion: '1' | '2';
   readonly kernel: string;
   /** `Debian GNU/Linux 12 (bookworm)`. */

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, hostname, machine, release, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { runnablePlatforms, type RunnablePlatform } from '#execution/worker/platforms.ts';
-import { isMachineRoot, rungsFor } from '#execution/worker/rungs.ts';
+import { isMachineRoot, limitsOn, rungsFor } from '#execution/worker/rungs.ts';
 import { systemCode } from '#ground/base/errors.ts';
 import { isUp } from './containers.ts';
 import { nativeOrAsked } from './platform.ts';
@@ -14,6 +14,7 @@ import { version } from './version.ts';
 export function systemInfo(engine: Engine): SystemInfo {
   const states = engine.containers.list().map(({ state }) => state);
   const runtimes = installedRuntimes(engine.environment['PATH']);
+  const [isolation] = rungsFor(engine.paths.store, engine.wish, engine.environment['PATH'] ?? '');
   return {
     version,
     store: engine.paths.store,
@@ -23,7 +24,8 @@ export function systemInfo(engine: Engine): SystemInfo {
     paused: states.filter(({ kind }) => kind === 'paused').length,
     runtimes,
     rootless: !isMachineRoot(),
-    isolation: rungsFor(engine.paths.store, engine.wish, engine.environment['PATH'] ?? '')[0] ?? 'none: see "jettison doctor"',
+    isolation: isolation ?? 'none: see "jettison doctor"',
+    limits: limitsOn(isolation),
     cgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1',
     kernel: release(),
     system: systemName(),

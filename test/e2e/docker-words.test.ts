@@ -146,6 +146,16 @@ test('inspect, version, info and system df answer the templates that scripts hav
     ),
     /^https:\/\/index\.docker\.io\/v1\/ null \[::1\/128 127\.0\.0\.0\/8\] (?:true|false)$/u,
   );
+  const limits = ['MemoryLimit', 'SwapLimit', 'CpuCfsPeriod', 'CpuCfsQuota', 'CPUShares', 'CPUSet', 'PidsLimit'];
+  const offered = async (...words: readonly string[]): Promise<string> =>
+    await sandbox.succeed(['info', '-f', `${limits.map((name) => `{{.${name}}}`).join(' ')} {{.OomKillDisable}} {{.CgroupDriver}}`], {
+      environment: words[0] === undefined ? {} : { JETTISON_ISOLATION: words[0] },
+    });
+  assert.equal(await offered('chroot'), `${limits.map(() => 'false').join(' ')} false none\n`);
+  assert.equal((await ask('info', '{{.SecurityOptions}} {{.CgroupVersion}}')).replace(/ [12]$/u, ''), '[name=seccomp,profile=builtin]');
+  // What is said to hold does.
+  const memory = await sandbox.jettison(['run', '--rm', '-m', '64m', '--pids-limit', '50', '--network', 'none', 'busybox', 'true']);
+  assert.equal((await offered()).startsWith('true'), memory.status === 0, memory.stderr);
   const proxied = await sandbox.jettison(['info', '-f', '{{.HttpProxy}} {{.HttpsProxy}} {{.NoProxy}}'], {
     environment: { HTTP_PROXY: 'http://me:pass@proxy:3128', HTTPS_PROXY: '', https_proxy: 'proxy:3129', NO_PROXY: 'localhost' },
   });

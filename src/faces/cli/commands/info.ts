@@ -18,8 +18,10 @@ export const infoCommand = defineCommand({
     await using engine = await engineFor(around);
     const info = systemInfo(engine);
     const isDebug = around.logLevel === 'debug';
-    if (format === '') around.streams.stdout.write(describe(info, isDebug));
-    else {
+    if (format === '') {
+      around.streams.stdout.write(describe(info, isDebug));
+      for (const warning of warningsOf(info)) around.streams.stderr.write(`${warning}\n`);
+    } else {
       const fields = fieldsOf(info, isDebug);
       around.streams.stdout.write(`${format === 'json' ? goJson(fields) : compileTemplate(unescapeFormat(format))(fields)}\n`);
     }
@@ -27,8 +29,12 @@ export const infoCommand = defineCommand({
   },
 });
 
-/** The members of docker's document that mean something here, and some of our own at the end. */
+/**
+ * The members of docker's document that mean something here, and some of our own at the end. Left out is what only a daemon has (NFd, NGoroutines, NEventsListener, InitBinary, Containerd)
+ * or what programs would have to be asked for (ContainerdCommit, RuncCommit, InitCommit).
+ */
 function fieldsOf(info: SystemInfo, isDebug: boolean): Json {
+  const warnings = warningsOf(info);
   return {
     ID: info.hostname,
     Containers: info.containers,
@@ -39,11 +45,13 @@ function fieldsOf(info: SystemInfo, isDebug: boolean): Json {
     Driver: 'overlay',
     DriverStatus: [],
     Plugins: { Volume: ['local'], Network: ['bridge', 'host', 'none'], Authorization: null, Log: ['json-file', 'local', 'none'] },
+    ...limitFields(info),
     IPv4Forwarding: info.forwards,
     Debug: isDebug,
+    OomKillDisable: false,
     SystemTime: new Date(info.now).toISOString(),
     LoggingDriver: 'json-file',
-    CgroupDriver: 'cgroupfs',
+    CgroupDriver: cgroupDriver(info),
     CgroupVersion: info.cgroupVersion,
     KernelVersion: info.kernel,
     OperatingSystem: info.system,
@@ -65,10 +73,11 @@ function fieldsOf(info: SystemInfo, isDebug: boolean): Json {
     ServerVersion: info.version,
     Runtimes: Object.fromEntries(info.runtimes.map(({ name, path }) => [name, { path }])),
     DefaultRuntime: info.runtimes[0]?.name ?? '',
-    Swarm: { NodeID: '', NodeAddr: '', LocalNodeState: 'inactive', ControlAvailable: false, Error: '' },
+    Swarm: { NodeID: '', NodeAddr: '', LocalNodeState: 'inactive', ControlAvailable: false, Error: '', RemoteManagers: null },
     LiveRestoreEnabled: false,
     SecurityOptions: securityOptions(info),
-    Warnings: null,
+    CDISpecDirs: [],
+    Warnings: warnings.length === 0 ? null : [...warnings],
     ClientInfo: {
       Debug: isDebug,
       Version: info.version,
@@ -88,6 +97,38 @@ function fieldsOf(info: SystemInfo, isDebug: boolean): Json {
   };
 }
 
+function limitFields({ limits }: SystemInfo): Readonly<Record<string, boolean>> {
+  return {
+    MemoryLimit: limits.memory,
+    SwapLimit: limits.swap,
+    KernelMemoryTCP: false,
+    CpuCfsPeriod: limits.cpuPeriod,
+    CpuCfsQuota: limits.cpuQuota,
+    CPUShares: limits.cpuShares,
+    CPUSet: limits.cpuset,
+    PidsLimit: limits.pids,
+  };
+}
+
+/** Docker's words for what containers cannot be limited by. `--oom-kill-disable` is refused everywhere, and nothing that this machine lacks. */
+function warningsOf({ limits, forwards }: SystemInfo): readonly string[] {
+  const lacks: readonly (readonly [isThere: boolean, what: string])[] = [
+    [limits.memory, 'No memory limit support'],
+    [limits.swap, 'No swap limit support'],
+    [limits.cpuQuota, 'No cpu cfs quota support'],
+    [limits.cpuPeriod, 'No cpu cfs period support'],
+    [limits.cpuShares, 'No cpu shares support'],
+    [limits.cpuset, 'No cpuset support'],
+    [forwards, 'IPv4 forwarding is disabled'],
+  ];
+  return lacks.flatMap(([isThere, what]) => (isThere ? [] : [`WARNING: ${what}`]));
+}
+
+/** By what cgroups are made: `none` where none can be. */
+function cgroupDriver({ limits }: SystemInfo): string {
+  return Object.values(limits).some(Boolean) ? 'cgroupfs' : 'none';
+}
+
 /** Hosts of loopback may be spoken to without TLS; others where the configuration says so. */
 function registryFields({ registries }: SystemInfo): Json {
   const hub: SystemInfo['registries'][number] = { host: 'docker.io', mirrors: [], secure: true };
@@ -104,8 +145,9 @@ function registryFields({ registries }: SystemInfo): Json {
   };
 }
 
-function securityOptions({ rootless }: SystemInfo): readonly string[] {
-  return ['name=seccomp,profile=builtin', ...(rootless ? ['name=rootless'] : [])];
+/** Without namespaces a step has the filter of what jettison itself runs in. */
+function securityOptions({ rootless, isolation }: SystemInfo): readonly string[] {
+  return [...(isolation === 'chroot' ? [] : ['name=seccomp,profile=builtin']), ...(rootless ? ['name=rootless'] : [])];
 }
 
 function stopped({ containers, running, paused }: SystemInfo): number {
@@ -129,7 +171,7 @@ function describe(info: SystemInfo, isDebug: boolean): string {
     ` Server Version: ${info.version}`,
     ' Storage Driver: overlay',
     ' Logging Driver: json-file',
-    ' Cgroup Driver: cgroupfs',
+    ` Cgroup Driver: ${cgroupDriver(info)}`,
     ` Cgroup Version: ${info.cgroupVersion}`,
     ' Swarm: inactive',
     ` Runtimes: ${info.runtimes.map(({ name }) => name).join(' ') || 'none: install crun or runc'}`,
