@@ -331,16 +331,17 @@ async function describeCommand(
   if (failure === undefined || line === undefined || !isCode(error, 'ops/process-failed')) return undefined;
   const { describeFailedCommand, findFailedCommand } = await import('./failed-command.ts');
   const { code, ended } = failure.kept;
-  const found = findFailedCommand({ text, file, line, words: failure.op.arguments, code, ended, output });
+  const { arguments: words, environment } = failure.op;
+  const found = findFailedCommand({ text, file, line, words, environment, code, ended, output });
   return found && describeFailedCommand(found, file);
 }
 
 /** Says which commands failed of a step that succeeded, where that is certain. */
-async function tellIgnored({ vertex, op, ended }: PassedStep, { text, name: file }: BuildSource, report: Report): Promise<void> {
+async function tellIgnored({ vertex, op: { arguments: words, environment }, ended }: PassedStep, { text, name: file }: BuildSource, report: Report): Promise<void> {
   const line = vertex.label.at?.[0]?.start.line;
   if (line === undefined) return;
   const { describeIgnoredFailures, findIgnoredFailures } = await import('./ignored-failures.ts');
-  const note = describeIgnoredFailures(findIgnoredFailures({ text, file, line, words: op.arguments, ended }), file);
+  const note = describeIgnoredFailures(findIgnoredFailures({ text, file, line, words, environment, ended }), file);
   if (note !== undefined) report({ kind: 'note', text: note });
 }
 

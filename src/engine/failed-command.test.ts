@@ -9,7 +9,7 @@ function tell(run: string, code: number, ended?: Ended, more: Partial<FailedShel
   const { own = 'sh', ...rest } = more;
   const accounts = ended && { own, children: ended.map(([name, each]) => ({ name, code: each })), isWhole: true };
   const words = ['/bin/sh', '-c', ''];
-  const failed = { text: `FROM a\n${run}\n`, file: 'Dockerfile', line: 2, words, code, ended: accounts, output: undefined, ...rest };
+  const failed = { text: `FROM a\n${run}\n`, file: 'Dockerfile', line: 2, words, environment: [], code, ended: accounts, output: undefined, ...rest };
   const found = findFailedCommand(failed);
   return found && describeFailedCommand(found, 'Dockerfile');
 }

@@ -1,7 +1,9 @@
 /** Which command of a RUN's shell text ended it: what the kernel wrote down of the shell's children beside what stands in the Dockerfile. Nothing runs again, and nothing is guessed. */
 import type { EndedProcesses } from '#execution/worker/contract.ts';
 import type { ShellCommand, ShellScript } from '#languages/dockerfile/shell-commands.ts';
-import { canFailBefore, isBuiltin, kernelName, scriptOf, shortCommand, startsMore, type ShellStep } from './shell-processes.ts';
+import { canEndAlone, canEndWith, canStart, isOneByOne, type Ended } from './command-ends.ts';
+import { byCount } from './counted-commands.ts';
+import { isBuiltin, kernelName, scriptOf, shortCommand, type ShellStep } from './shell-processes.ts';
 
 export type FailedShell = ShellStep & {
   readonly code: number;
@@ -23,11 +25,11 @@ export type FailedCommand = {
 export function findFailedCommand(failed: FailedShell): FailedCommand | undefined {
   const script = scriptOf(failed);
   if (script === undefined || script.hasHeredocs || script.commands.length < 2) return undefined;
-  const found =
-    unfound(script, failed) ?? byProcesses(script, failed) ?? script.commands.filter((command) => canEndWith(command, failed.code));
+  const known = unfound(script, failed) ?? byProcesses(script, failed);
+  const found = known ?? script.commands.filter((command) => canEndWith(command, failed.code));
   const [only, ...others] = found;
   // That it is any of all needs no saying.
-  if (only === undefined || others.length > 3 || (failed.ended === undefined && found.length === script.commands.length)) return undefined;
+  if (only === undefined || others.length > 3 || (known === undefined && found.length === script.commands.length)) return undefined;
   return { commands: found, place: script.commands.indexOf(only) + 1, total: script.commands.length };
 }
 
@@ -48,16 +50,15 @@ function unfound({ commands }: ShellScript, { code, output = '' }: FailedShell):
   return found.length === 0 ? undefined : found;
 }
 
-type Ended = { readonly script: ShellScript; readonly children: EndedProcesses['children']; readonly shell: string; readonly code: number };
-
-function byProcesses(script: ShellScript, { ended, words, code }: FailedShell): readonly ShellCommand[] | undefined {
+function byProcesses(script: ShellScript, step: FailedShell): readonly ShellCommand[] | undefined {
+  const { ended, words, code } = step;
   if (ended === undefined || !ended.isWhole) return undefined;
   const { commands, hasPipes } = script;
   const shell = kernelName(words[0] ?? '');
-  const last = commands.at(-1);
-  // A shell becomes the last program.
-  if (ended.own !== shell) return last !== undefined && last.name !== undefined && kernelName(last.name) === ended.own ? [last] : undefined;
   const known: Ended = { script, children: ended.children, shell, code };
+  if (ended.own === undefined || (ended.own === shell && ended.children.some(({ name }) => name === undefined)))
+    return byCount(known, { step, file: ended.file, hasBecomeAnother: ended.own === undefined });
+  if (ended.own !== shell) return becoming(script, ended.own);
   if (isOneByOne(script)) return inOrder(known);
   // What a pipe ends with is that of any of its processes, whichever came last; another child that failed before may have been ignored.
   const seen = hasPipes ? ended.children : ended.children.slice(-1);
@@ -65,12 +66,15 @@ function byProcesses(script: ShellScript, { ended, words, code }: FailedShell): 
   return commands.filter((each) => canEndAlone(each, known) || failed.some(({ name }) => canStart(each, name, known)));
 }
 
-/** Each command is one process, or one of the shell's own. */
-function isOneByOne({ commands, isStraight, hasPipes }: ShellScript): boolean {
-  return (
-    isStraight && !hasPipes && commands.every(({ text, name }) => (name === undefined ? text.startsWith('(') : !startsMore(text, name)))
-  );
+/** A shell becomes the last program by itself, and any by `exec`. */
+function becoming({ commands }: ShellScript, program: string): readonly ShellCommand[] | undefined {
+  const last = commands.at(-1);
+  if (last?.name === undefined || kernelName(last.name) !== program) return undefined;
+  return commands.filter((each) => each === last || (each.name !== undefined && becomers.has(each.name)));
 }
+
+/** They may make another program of the shell. */
+const becomers: ReadonlySet<string> = new Set(['exec', 'eval', 'command', 'builtin', '.', 'source']);
 
 function inOrder(known: Ended): readonly ShellCommand[] {
   const { script, children, shell, code } = known;
@@ -97,34 +101,6 @@ function inOrder(known: Ended): readonly ShellCommand[] {
     if (each.name !== undefined && !isBuiltin(each.name)) break;
   }
   return found;
-}
-
-/** May this command be what a process of that name came from? */
-function canStart(command: ShellCommand, started: string, { script, shell }: Ended): boolean {
-  const { text, name } = command;
-  if (name === undefined || startsMore(text, name) || kernelName(name) === started) return true;
-  // Copies of the shell, and what could not become a program; a shell that is the last may be this one.
-  return started === shell || (kernelName(name) === shell && command === script.commands.at(-1));
-}
-
-/** May it have ended the script without a process of its own? */
-function canEndAlone(command: ShellCommand, { script, shell, code }: Ended): boolean {
-  const { text, name } = command;
-  const isLast = command === script.commands.at(-1);
-  if (!canEndWith(command, code)) return false;
-  if (isBuiltin(name) || canFailBefore(text) || code === 126 || code === 127) return true;
-  if (name === undefined) return isLast || !text.startsWith('(');
-  return isLast && kernelName(name) === shell;
-}
-
-/** May this one be what ended the script with that code? Only what is certain is left out. */
-function canEndWith({ name, text }: ShellCommand, code: number): boolean {
-  if (name === undefined || canFailBefore(text)) return true;
-  if (name === 'true' || name === ':' || name === 'echo' || /^set(?:\s+[-+][aefhmnuvx]+)+$/u.test(text)) return false;
-  if (name === 'false') return code === 1;
-  if (name === 'test' || name === '[' || name === '[[' || name === 'cd') return code === 1 || code === 2;
-  const [, exit] = /^(?:exit|return)\s+(\d+)$/u.exec(text) ?? [];
-  return exit === undefined || Number(exit) % 256 === code;
 }
 
 function ordinal(place: number): string {

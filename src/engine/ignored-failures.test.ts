@@ -18,6 +18,7 @@ function tell(
     file: 'Dockerfile',
     line: 2,
     words,
+    environment: [],
     ended: { own, isWhole, children },
     ...rest,
   });

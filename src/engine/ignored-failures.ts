@@ -3,7 +3,7 @@ import type { EndedProcesses } from '#execution/worker/contract.ts';
 import type { ExecOp } from '#formats/graph/op.ts';
 import type { Vertex } from '#formats/graph/vertex.ts';
 import { hasErrexit, setsErrexit, type ShellCommand } from '#languages/dockerfile/shell-commands.ts';
-import { isBuiltin, kernelName, scriptOf, shortCommand, startsMore, type ShellStep } from './shell-processes.ts';
+import { countOf, isBuiltin, kernelName, scriptOf, shortCommand, startsMore, type ShellStep } from './shell-processes.ts';
 
 /** A step that succeeded, though something that it started did not. */
 export type PassedStep = { readonly vertex: Vertex; readonly op: ExecOp; readonly ended: EndedProcesses };
@@ -29,20 +29,28 @@ export function findIgnoredFailures(passed: PassedShell): readonly IgnoredFailur
   // A shell becomes the last program.
   const own = ended.own === shell ? undefined : once.pop();
   if (ended.own !== shell && (own === undefined || own !== commands.at(-1))) return [];
-  const children = ended.children.filter(({ name }) => !others.has(name));
+  const children = ended.children.filter(({ name }) => name === undefined || !others.has(name));
   if (children.length !== once.length) return [];
+  const isNamed = ended.own !== undefined && children.every(({ name }) => name !== undefined);
+  if (!isNamed && !canCount(passed, commands, once)) return [];
   const until = commands.findIndex(({ text }) => setsErrexit(text));
   const found: IgnoredFailure[] = [];
   for (const [at, command] of once.entries()) {
     const { name, code } = children[at] ?? { name: '', code: 0 };
     // What could not be started has the name of the shell still.
-    const isSame = name === kernelName(command.name ?? '') || (name === shell && code !== 0);
+    const isSame = name === undefined || name === kernelName(command.name ?? '') || (name === shell && code !== 0);
     // A program may have become another one; where others may be among the children, it could also be one of theirs.
     if (!isSame && others.size > 0) return [];
     const isBefore = until < 0 || commands.indexOf(command) < until;
     if (isSame && code !== 0 && command.isUnguarded && isBefore) found.push({ command, code });
   }
   return found;
+}
+
+/** Is each process one of those that run once, in their order, whatever its name is? Each of these may be a process or none, all others must be none. */
+function canCount(passed: PassedShell, commands: readonly ShellCommand[], once: readonly ShellCommand[]): boolean {
+  const count = countOf(passed, passed.ended.file);
+  return count !== undefined && commands.every((each) => once.includes(each) || isAssignment(each.text) || count(each) === 'none');
 }
 
 type Expected = { readonly once: ShellCommand[]; readonly others: ReadonlySet<string> };

@@ -17,6 +17,7 @@ import { JettisonError, messageOf, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
 import { ownRights } from '#ground/linux/own-rights.ts';
+import type { ProcessWitness } from '#ground/linux/witnessed-processes.ts';
 import { AT_FDCWD, fileTypes, makeNodeAt } from '#ground/linux/syscall.ts';
 import { mountFileSystem, mountFlags, unmount } from '#ground/linux/mount.ts';
 import { openBundle } from './bundle.ts';
@@ -43,6 +44,7 @@ export type RuntimeChoice = {
   readonly known?: KnownRuntime;
   /** This process has mounts of its own, but no PID namespace. */
   readonly ties?: Ties;
+  readonly witness?: ProcessWitness | undefined;
 };
 
 /** Which runtime works here, as an earlier run has found out. */
@@ -76,7 +78,8 @@ export async function openRuntime(choice: RuntimeChoice, note: (text: string) =>
   }
   const host = { ...factsFor(way, choice.folder, facts), compiledFilter: way.filter };
   const ties = choice.ties === undefined ? {} : { ties: choice.ties };
-  return createRuntime({ program: way.program, folder: choice.folder, host, ...ties, ...(await cgroupsFor(choice)) });
+  const { folder, witness } = choice;
+  return createRuntime({ program: way.program, folder, host, witness, ...ties, ...(await cgroupsFor(choice)) });
 }
 
 /**

@@ -7,8 +7,9 @@ import { asByteString, bytesOf } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { createLog } from '#ground/base/log.ts';
 import { readHierarchies } from '#ground/linux/cgroup.ts';
-import { openProcessAccounts, type ProcessAccounts } from '#ground/linux/process-accounts.ts';
+import { openProcessAccounts, type FollowedProcesses, type ProcessAccounts } from '#ground/linux/process-accounts.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
+import { witnessedAccounts, type ProcessWitness } from '#ground/linux/witnessed-processes.ts';
 import { sendSignal, signalName, startChild, type Child, type ChildExit } from '#ground/linux/child.ts';
 import { orphanedContainers } from '#ground/linux/orphans.ts';
 import { hasExecuted, pauseContainer, processesOf, resumeContainer } from '#ground/linux/container-processes.ts';
@@ -56,11 +57,18 @@ export type RuntimeSetting = {
   readonly cgroups?: () => Promise<Cgroups>;
   /** This process has no PID namespace of its own: see `tied-runs.ts`. */
   readonly ties?: Ties;
+  /** Who tells how processes ended where this one may not keep accounts of them. */
+  readonly witness?: ProcessWitness | undefined;
 };
 
-export function createRuntime({ program, folder, host, cgroups, ties }: RuntimeSetting): Runtime {
+export function createRuntime({ program, folder, host, cgroups, ties, witness }: RuntimeSetting): Runtime {
   const running = new Map<string, Running>();
-  let accounts: { readonly of: ProcessAccounts | undefined } | undefined;
+  let accounts: Accounts | undefined;
+  const follow = async (request: ProcessRequest): Promise<FollowedProcesses | undefined> => {
+    if (request.accounts === undefined || ties !== undefined) return undefined;
+    accounts ??= openAccounts(folder, witness);
+    return accounts.isCostly && !mayStartSeveral(request.arguments) ? undefined : await accounts.of?.follow();
+  };
   const state = join(folder, 'state');
   const bundles = join(folder, 'bundles');
   const scratch = join(folder, 'scratch');
@@ -79,9 +87,9 @@ export function createRuntime({ program, folder, host, cgroups, ties }: RuntimeS
       const words = [program.file, ...runArguments(program, state, { bundle, id: request.id })];
       const [file = '', ...rest] = cgroup === undefined ? words : entering(cgroup, words);
       const command = { file, arguments: rest, environment: ownEnvironment, folder: bundle.folder };
-      accounts ??= request.accounts !== undefined && ties === undefined ? { of: openProcessAccounts(folder) } : undefined;
-      using followed = request.accounts !== undefined ? accounts?.of?.follow() : undefined;
-      const child = ties === undefined ? await startChild(command, streams) : await startTied(command, bundle, streams, ties);
+      using followed = await follow(request);
+      const around = followed === undefined ? {} : { around: followed.around };
+      const child = ties === undefined ? await startChild({ ...command, ...around }, streams) : await startTied(command, bundle, streams, ties);
       const first = ties === undefined ? (): number | undefined => bundle.firstProcess() : locateFirst(child, bundle);
       const run: Running = { child, bundle, stopSignal, cgroup: opened, first };
       running.set(request.id, run);
@@ -93,13 +101,11 @@ export function createRuntime({ program, folder, host, cgroups, ties }: RuntimeS
         if (request.terminal && program.name === 'crun') passOnRest(bundle, streams);
         await child.exit;
         signal.throwIfAborted();
-        return statusWithin(opened.of, exit, () => {
-          const status = statusOf(program, exit, bundle);
-          const isAsked = status.code !== 0 || request.accounts === 'always';
-          const pid = !isAsked ? undefined : bundle.firstProcess();
-          const ended = pid === undefined ? undefined : followed?.endedBelow(pid);
-          return ended === undefined ? status : { ...status, ended };
-        });
+        const status = statusWithin(opened.of, exit, () => statusOf(program, exit, bundle));
+        const isAsked = exit.kind === 'exited' && (status.code !== 0 || request.accounts === 'always');
+        const [first = ''] = request.arguments;
+        const ended = isAsked ? await followed?.endedBelow({ pid: bundle.firstProcess(), program: first, code: status.code }) : undefined;
+        return ended === undefined ? status : { ...status, ended };
       } finally {
         running.delete(request.id);
       }
@@ -151,6 +157,19 @@ export function createRuntime({ program, folder, host, cgroups, ties }: RuntimeS
 }
 
 const { SIGWINCH: windowChanged } = constants.signals;
+
+/** `isCostly`: not for processes of which nothing could be said. */
+type Accounts = { readonly of: ProcessAccounts | undefined; readonly isCostly: boolean };
+
+function openAccounts(folder: string, witness: ProcessWitness | undefined): Accounts {
+  const own = openProcessAccounts(folder);
+  return own === undefined && witness !== undefined ? { of: witnessedAccounts(witness), isCostly: true } : { of: own, isCostly: false };
+}
+
+/** The text of a shell with something between two commands. */
+function mayStartSeveral(words: readonly string[]): boolean {
+  return words.length > 2 && /&&|[;|\n]/u.test(words.at(-1)?.trim() ?? '');
+}
 
 /** Looks until the program runs: there is a first process, and it is no copy of the runtime any more. */
 async function tellStart({ child, first }: Running, program: readonly string[], tell: (started: StartedProcess) => void): Promise<void> {

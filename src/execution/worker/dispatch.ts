@@ -2,6 +2,7 @@
 import { cancelled, childSignal, type ChildSignal } from '#ground/base/abort.ts';
 import { createClock } from '#ground/base/clock.ts';
 import { unreachable } from '#ground/base/errors.ts';
+import type { ProcessWitness } from '#ground/linux/witnessed-processes.ts';
 import type { Report } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import { fromWire, toWire, type FromWorker, type ToWorker } from './protocol.ts';
@@ -25,6 +26,7 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
     send({ kind: 'ask', id, number, agent, message });
     return await promise;
   };
+  const { witness, tell } = remoteWitness(send);
   let workshop: Promise<Workshop> | undefined;
   let store = '';
 
@@ -39,6 +41,7 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
           tree: message.tree,
           now: createClock({ least: message.now }),
           note: (text) => send({ kind: 'note', text }),
+          witness,
         });
         await announce(workshop, store, send);
         break;
@@ -70,6 +73,9 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
         asked.get(message.number)?.(message.message);
         asked.delete(message.number);
         break;
+      case 'witnessed':
+        tell(message);
+        break;
       case 'close':
         // What still runs clears up after itself first.
         root.abort(cancelled('The build has ended'));
@@ -80,6 +86,31 @@ export function createDispatcher(send: Send): (message: ToWorker) => Promise<voi
       default:
         unreachable(message, 'message');
     }
+  };
+}
+
+type Witnessed = Extract<ToWorker, { kind: 'witnessed' }>;
+
+/** The engine as a witness; `tell` takes its answers. */
+function remoteWitness(send: Send): { readonly witness: ProcessWitness; readonly tell: (message: Witnessed) => void } {
+  const asked = new Map<number, (message: Witnessed) => void>();
+  let lastNumber = 0;
+  const ask = async (message: (number: number) => FromWorker): Promise<Witnessed> => {
+    const { promise, resolve } = Promise.withResolvers<Witnessed>();
+    asked.set(++lastNumber, resolve);
+    send(message(lastNumber));
+    return await promise;
+  };
+  return {
+    witness: {
+      follow: async (mark) => (await ask((number) => ({ kind: 'follow', number, mark }))).follows,
+      endedBelow: async (mark, code) => (await ask((number) => ({ kind: 'ended', number, mark, code }))).seen,
+      leave: (mark) => send({ kind: 'leave', mark }),
+    },
+    tell(message) {
+      asked.get(message.number)?.(message);
+      asked.delete(message.number);
+    },
   };
 }
 

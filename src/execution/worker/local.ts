@@ -15,6 +15,7 @@ import type { Report } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
 import type { OpRequest, Worker } from './contract.ts';
 import { locateProcess } from './locate.ts';
+import { createWatching, type Watching } from './watching.ts';
 import { fromWire, toWire, type CallName, type Calls, type FromWorker, type ToWorker } from './protocol.ts';
 
 /** `tree`: by default what works is taken. */
@@ -83,12 +84,14 @@ export async function startLocalWorker(options: LocalWorkerOptions, signal: Abor
   const send = (message: ToWorker): void => {
     if (ended === undefined) child.send(message);
   };
+  const watch = createWatching(send);
   child.onMessage((message) => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- both ends are this program
-    receive(message as FromWorker, { pending, report: options.report, ready: ready.resolve, send });
+    receive(message as FromWorker, { pending, report: options.report, ready: ready.resolve, send, watch });
   });
   void watchEnd(child.exit, (error) => {
     ended = error;
+    watch[Symbol.dispose]();
     for (const one of pending.values()) one.reject(error);
     pending.clear();
   });
@@ -190,6 +193,7 @@ function receive(
     readonly report: Report;
     readonly ready: (tree: TreeForm) => void;
     readonly send: (message: ToWorker) => void;
+    readonly watch: Watching;
   },
 ): void {
   switch (message.kind) {
@@ -219,6 +223,11 @@ function receive(
       break;
     case 'ask':
       void answerAgent(message, to);
+      break;
+    case 'follow':
+    case 'ended':
+    case 'leave':
+      void to.watch.take(message);
       break;
     case 'done':
       to.pending.get(message.id)?.resolve(message.give);

@@ -4,6 +4,7 @@
  */
 import { firstFailure, fullDiskHint, JettisonError, messageOf, refusedFile, type Fault } from '#ground/base/errors.ts';
 import type { AlmostRung, TreeForm } from '#ground/linux/isolation.ts';
+import type { SeenProcesses } from '#ground/linux/process-families.ts';
 import type { Span } from '#ground/base/span.ts';
 import type { ProgressEvent } from '#formats/progress/event.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
@@ -85,6 +86,8 @@ export type ToWorker =
   | { readonly kind: 'cancel'; readonly id: number; readonly reason: WireError }
   | { readonly kind: 'signal'; readonly container: string; readonly name: string }
   | { readonly kind: 'answer'; readonly number: number; readonly message: Uint8Array }
+  /** What was asked about processes, under `number`. */
+  | { readonly kind: 'witnessed'; readonly number: number; readonly follows: boolean; readonly seen?: SeenProcesses | undefined }
   | { readonly kind: 'close' };
 
 export type FromWorker =
@@ -103,6 +106,10 @@ export type FromWorker =
   | { readonly kind: 'started'; readonly id: number; readonly pid: number; readonly program: readonly string[] }
   /** A step of call `id` asks an SSH agent; answered under `number`. */
   | { readonly kind: 'ask'; readonly id: number; readonly number: number; readonly agent: string; readonly message: Uint8Array }
+  /** What this process starts under a mark is to be watched (`ProcessWitness`); answered under `number`. */
+  | { readonly kind: 'follow'; readonly number: number; readonly mark: string }
+  | { readonly kind: 'ended'; readonly number: number; readonly mark: string; readonly code: number }
+  | { readonly kind: 'leave'; readonly mark: string }
   | { readonly kind: 'done'; readonly id: number; readonly give: unknown }
   | { readonly kind: 'failed'; readonly id: number; readonly error: WireError };
 

@@ -7,6 +7,7 @@ import type { Clock } from '#ground/base/clock.ts';
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import type { AlmostRung, TreeForm } from '#ground/linux/isolation.ts';
 import { tieToParent } from '#ground/linux/process-ties.ts';
+import type { ProcessWitness } from '#ground/linux/witnessed-processes.ts';
 import { chooseTree } from '#stores/snapshot/choose-tree.ts';
 import { openSnapshotStore } from '#stores/snapshot/store.ts';
 import type { SnapshotId } from '#stores/snapshot/contract.ts';
@@ -50,6 +51,8 @@ export type WorkshopOptions = AlmostRung & {
   readonly now: Clock;
   /** Takes what a person should know outside any call. */
   readonly note: (text: string) => void;
+  /** Sees the processes of this one from outside of its namespaces. */
+  readonly witness: ProcessWitness;
 };
 
 export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> {
@@ -75,6 +78,7 @@ export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> 
       folder: folder('bundles'),
       memory: join(options.store, 'runtime.json'),
       cgroupRecords: join(options.store, 'cgroups'),
+      witness: options.witness,
     };
     return await openRuntime(places, options.note, signal);
   });

@@ -6,20 +6,40 @@ import { fstatSync, ftruncateSync, openSync, readSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { SystemCallError, check, libc, pathBytes } from './libc.ts';
 
-/** `code` as a shell gives it: 128 + n for signal n. `name`: the first 15 bytes of the program's name. */
-export type EndedProcess = { readonly name: string; readonly code: number };
+/** `code` as a shell gives it: 128 + n for signal n. `name`: the first 15 bytes of the program's name; undefined where it is not known. */
+export type EndedProcess = { readonly name: string | undefined; readonly code: number };
 
-/** `own`: as what the process itself ended; `children` in the order of their ends. `isWhole`: none is missing. */
-export type EndedProcesses = { readonly own: string; readonly children: readonly EndedProcess[]; readonly isWhole: boolean };
+/**
+ * `own`: as what the process itself ended; undefined where it became another program than it began as, and nobody knows which. `children` in the order of their ends, or of their
+ * starts: the same for what runs one after the other. `isWhole`: none is missing.
+ */
+export type EndedProcesses = {
+  readonly own: string | undefined;
+  readonly children: readonly EndedProcess[];
+  readonly isWhole: boolean;
+  /** The name of the file that was started, where links were followed: /bin/sh may be dash. */
+  readonly file?: string;
+};
 
 export type ProcessAccounts = {
-  /** From now on; dispose it. */
-  follow(): FollowedProcesses;
+  /** From now on; dispose it. Undefined where there are none after all. */
+  follow(): Promise<FollowedProcesses | undefined>;
 };
 
 export type FollowedProcesses = Disposable & {
-  /** What has ended below process `pid`, as this one counts; undefined where that process is not in the accounts. */
-  endedBelow(pid: number): EndedProcesses | undefined;
+  /** What is followed has to be started inside this call, by this thread. */
+  around<T>(start: () => T): T;
+  /** What has ended below a process; undefined where that process is not in the accounts. */
+  endedBelow(first: FirstProcess): Promise<EndedProcesses | undefined>;
+};
+
+/** The first process of what was followed has ended. */
+export type FirstProcess = {
+  /** As this process counts; undefined where it never was there. */
+  readonly pid: number | undefined;
+  /** The path that it was started by. */
+  readonly program: string;
+  readonly code: number;
 };
 
 const recordSize = 64;
@@ -46,19 +66,20 @@ export function openProcessAccounts(folder: string): ProcessAccounts | undefined
   const file = openSync(path, 'r+');
   let followers = 0;
   return {
-    follow() {
+    async follow() {
       // Nobody reads what was written before.
       if (followers++ === 0) ftruncateSync(file, 0);
       const since = fstatSync(file).size;
       const timer = setInterval(() => void (fstatSync(file).size > mostKept && account(null)), looking);
       timer.unref();
-      return {
-        endedBelow: (pid) => readAccounts(file, pid, since),
+      return await Promise.resolve({
+        around: (start) => start(),
+        endedBelow: async ({ pid }) => await Promise.resolve(pid === undefined ? undefined : readAccounts(file, pid, since)),
         [Symbol.dispose]: () => {
           followers--;
           clearInterval(timer);
         },
-      };
+      } satisfies FollowedProcesses);
     },
   };
 }

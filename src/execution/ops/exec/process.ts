@@ -1,6 +1,7 @@
 /** One process over a mounted root: what a RUN and a container have in common. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { toText } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { ownRights } from '#ground/linux/own-rights.ts';
 import type {
@@ -81,6 +82,7 @@ export async function runInRoot(process: RootProcess, runtime: Runtime, streams:
   if (runtime.bindsBy === 'moving') prepared.noteMoves();
   const user = findUser(tree, process);
   const apt = ownRights().hasOneId && tree.resolve('/usr/bin/apt-get').entry !== undefined;
+  const file = process.accounts === undefined ? undefined : fileOf(tree, process.arguments[0] ?? '');
   const hostname = process.hostname === '' ? defaultHostname : process.hostname;
   const request = {
     id: process.id,
@@ -118,10 +120,20 @@ export async function runInRoot(process: RootProcess, runtime: Runtime, streams:
     },
   };
   try {
-    return { status: await runtime.run(request, streams, signal), tidy: (upper) => prepared.tidy(upper) };
+    const status = await runtime.run(request, streams, signal);
+    const { ended } = status;
+    const told = ended === undefined || file === undefined ? status : { ...status, ended: { ...ended, file } };
+    return { status: told, tidy: (upper) => prepared.tidy(upper) };
   } finally {
     prepared.clean();
   }
+}
+
+/** The name of a program's file, its links followed; undefined for one that is looked for in PATH. */
+function fileOf(tree: RootTree, program: string): string | undefined {
+  if (!program.startsWith('/')) return undefined;
+  const path = toText(tree.resolve(program).path);
+  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 /** apt downloads as a user of its own, and gives up where it cannot become that one; its configuration can tell it not to. */
