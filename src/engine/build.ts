@@ -337,7 +337,11 @@ async function describeCommand(
 }
 
 /** Says which commands failed of a step that succeeded, where that is certain. */
-async function tellIgnored({ vertex, op: { arguments: words, environment }, ended }: PassedStep, { text, name: file }: BuildSource, report: Report): Promise<void> {
+async function tellIgnored(
+  { vertex, op: { arguments: words, environment }, ended }: PassedStep,
+  { text, name: file }: BuildSource,
+  report: Report,
+): Promise<void> {
   const line = vertex.label.at?.[0]?.start.line;
   if (line === undefined) return;
   const { describeIgnoredFailures, findIgnoredFailures } = await import('./ignored-failures.ts');

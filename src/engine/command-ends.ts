@@ -4,7 +4,12 @@ import type { ShellCommand, ShellScript } from '#languages/dockerfile/shell-comm
 import { canFailBefore, isBuiltin, isNeverProgram, kernelName, startsMore } from './shell-processes.ts';
 
 /** A script that ended with `code`, with the processes that its shell started, and the shell's own name. */
-export type Ended = { readonly script: ShellScript; readonly children: EndedProcesses['children']; readonly shell: string; readonly code: number };
+export type Ended = {
+  readonly script: ShellScript;
+  readonly children: EndedProcesses['children'];
+  readonly shell: string;
+  readonly code: number;
+};
 
 /** May this command be what a process of that name came from? Of one without a name it is only known that it became a program. */
 export function canStart(command: ShellCommand, started: string | undefined, { script, shell }: Ended): boolean {

@@ -9,7 +9,17 @@ function tell(run: string, code: number, ended?: Ended, more: Partial<FailedShel
   const { own = 'sh', ...rest } = more;
   const accounts = ended && { own, children: ended.map(([name, each]) => ({ name, code: each })), isWhole: true };
   const words = ['/bin/sh', '-c', ''];
-  const failed = { text: `FROM a\n${run}\n`, file: 'Dockerfile', line: 2, words, environment: [], code, ended: accounts, output: undefined, ...rest };
+  const failed = {
+    text: `FROM a\n${run}\n`,
+    file: 'Dockerfile',
+    line: 2,
+    words,
+    environment: [],
+    code,
+    ended: accounts,
+    output: undefined,
+    ...rest,
+  };
   const found = findFailedCommand(failed);
   return found && describeFailedCommand(found, 'Dockerfile');
 }
@@ -48,6 +58,11 @@ test('the command whose process ended with the code of the shell is told, with i
 test('what the shell does itself has no process: it is what stands behind the last one', () => {
   assert.equal(tell('RUN make && cd /no && ls', 2, [['make', 0]]), 'of 3 commands the 2nd failed: "cd /no" (Dockerfile:2)');
   assert.equal(tell('RUN make || exit 7; exit 8', 7, [['make', 2]]), 'of 3 commands the 2nd failed: "exit 7" (Dockerfile:2)');
+});
+
+test('a program that the shell became may be the last one, or what it was told to become', () => {
+  assert.equal(tell('RUN ls && exec ls /no && ls b', 2, [['ls', 0]], { own: 'ls' }), of(3, 'exec ls /no', 'ls b'));
+  assert.equal(tell('RUN ls && exec make && ls b', 2, [['ls', 0]], { own: 'ls' }), of(3, 'exec make', 'ls b'));
 });
 
 test('where several may be it, all are told', () => {

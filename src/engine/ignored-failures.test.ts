@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { describeIgnoredFailures, findIgnoredFailures, type PassedShell } from './ignored-failures.ts';
 
-type Ended = readonly (readonly [name: string, code: number])[];
+type Ended = readonly (readonly [name: string | undefined, code: number])[];
 
 /** `script`: the here-document, from line 3; `more.own`: as what the shell itself ended. */
 function tell(
   script: string,
   ended: Ended,
-  more: Partial<PassedShell> & { readonly own?: string; readonly isWhole?: boolean } = {},
+  more: Partial<PassedShell> & { readonly own?: string; readonly isWhole?: boolean; readonly file?: string } = {},
 ): string {
-  const { own = 'sh', isWhole = true, ...rest } = more;
+  const { own = 'sh', isWhole = true, file, ...rest } = more;
   const children = ended.map(([name, code]) => ({ name, code }));
   const words = ['/bin/sh', '-c', `${script}\n`];
   const found = findIgnoredFailures({
@@ -19,7 +19,7 @@ function tell(
     line: 2,
     words,
     environment: [],
-    ended: { own, isWhole, children },
+    ended: { own, isWhole, children, ...(file === undefined ? {} : { file }) },
     ...rest,
   });
   return found.map(({ command, code }) => `${command.text} ${command.line} ${code}`).join('; ');
@@ -91,6 +91,18 @@ test('where it is not certain, nothing is told', () => {
 });
 
 const failedAt = (line: number) => ({ command: { text: 'make\n a', name: 'make', line, isPlain: true, isUnguarded: true }, code: 2 });
+
+test('without names, their number has to say which one each was', () => {
+  const failed = [[undefined, 2], [undefined, 0]] as const; // prettier-ignore
+  assert.equal(tell('make\nls', failed), 'make 3 2');
+  assert.equal(tell('cd /src\nx=1\nmake\nls', failed), 'make 5 2');
+  assert.equal(tell('echo a\nmake\nls', failed), '', 'some shells start a program for it');
+  assert.equal(tell('echo a\nmake\nls', failed, { file: 'dash' }), 'make 4 2');
+  assert.equal(tell('make\nls\nls -l', failed), '', 'one is missing');
+  assert.equal(tell('if test -f a; then cp a b; fi\nmake\nls', failed, { file: 'dash' }), '', 'cp may be one of them');
+  assert.equal(tell('make\nls', failed, { environment: ['BASH_ENV=/etc/functions'] }), '');
+  assert.equal(tell('make\nls', failed, { words: ['/bin/bash', '-lc', 'make\nls\n'] }), '');
+});
 
 test('the warning is one line, and names three at most', () => {
   assert.equal(describeIgnoredFailures([], 'Dockerfile'), undefined);

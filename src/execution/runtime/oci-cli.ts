@@ -89,7 +89,8 @@ export function createRuntime({ program, folder, host, cgroups, ties, witness }:
       const command = { file, arguments: rest, environment: ownEnvironment, folder: bundle.folder };
       using followed = await follow(request);
       const around = followed === undefined ? {} : { around: followed.around };
-      const child = ties === undefined ? await startChild({ ...command, ...around }, streams) : await startTied(command, bundle, streams, ties);
+      const child =
+        ties === undefined ? await startChild({ ...command, ...around }, streams) : await startTied(command, bundle, streams, ties);
       const first = ties === undefined ? (): number | undefined => bundle.firstProcess() : locateFirst(child, bundle);
       const run: Running = { child, bundle, stopSignal, cgroup: opened, first };
       running.set(request.id, run);
@@ -103,8 +104,8 @@ export function createRuntime({ program, folder, host, cgroups, ties, witness }:
         signal.throwIfAborted();
         const status = statusWithin(opened.of, exit, () => statusOf(program, exit, bundle));
         const isAsked = exit.kind === 'exited' && (status.code !== 0 || request.accounts === 'always');
-        const [first = ''] = request.arguments;
-        const ended = isAsked ? await followed?.endedBelow({ pid: bundle.firstProcess(), program: first, code: status.code }) : undefined;
+        const of = { pid: bundle.firstProcess(), program: request.arguments[0] ?? '', code: status.code };
+        const ended = isAsked ? await followed?.endedBelow(of) : undefined;
         return ended === undefined ? status : { ...status, ended };
       } finally {
         running.delete(request.id);

@@ -28,7 +28,7 @@ export type ProcessAccounts = {
 
 export type FollowedProcesses = Disposable & {
   /** What is followed has to be started inside this call, by this thread. */
-  around<T>(start: () => T): T;
+  readonly around: <T>(start: () => T) => T;
   /** What has ended below a process; undefined where that process is not in the accounts. */
   endedBelow(first: FirstProcess): Promise<EndedProcesses | undefined>;
 };

@@ -74,7 +74,7 @@ export function openProcessEvents(): ProcessEvents | undefined {
       const told = readProcessEvent(bytes.subarray(0, size));
       if (told === undefined) continue;
       const before = counts.get(told.processor);
-      isWhole = before === undefined || ((before + 1) >>> 0) === told.count;
+      isWhole = before === undefined || (before + 1) >>> 0 === told.count;
       counts.set(told.processor, told.count);
       taken++;
       if (told.event !== undefined && isWhole) receiver(told.event);

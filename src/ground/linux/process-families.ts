@@ -24,7 +24,7 @@ export type Nameless = { readonly process: number; readonly programs: number };
 export type ProcessFamilies = {
   /** From now on; there must be none of this mark yet. */
   expect(mark: string): void;
-  take(event: ProcessEvent): void;
+  readonly take: (event: ProcessEvent) => void;
   /** Something was lost: nothing is known any more of the families that are there. */
   lose(): void;
   forget(mark: string): void;
@@ -69,7 +69,17 @@ export function createProcessFamilies(): ProcessFamilies {
 
   const add = (process: number, family: Family, parent?: Member): Member => {
     const depth = parent === undefined ? 0 : parent.depth + 1;
-    const member = { process, family, depth, children: [], hasAll: true, name: undefined, laterName: undefined, programs: 0, end: undefined };
+    const member = {
+      process,
+      family,
+      depth,
+      children: [],
+      hasAll: true,
+      name: undefined,
+      laterName: undefined,
+      programs: 0,
+      end: undefined,
+    };
     members.set(process, member);
     return member;
   };
@@ -160,7 +170,7 @@ export function createProcessFamilies(): ProcessFamilies {
       return {
         own: seen(first),
         children: first.children.map(seen),
-        isWhole: first.hasAll && [first, ...first.children].every(({ end }) => end?.isCertain),
+        isWhole: first.hasAll && [first, ...first.children].every(isCertain),
       };
     },
   };
@@ -172,6 +182,10 @@ function firstOf(root: Member, code: number): Member | undefined {
     .filter((each) => each.end?.code === code && each.programs > 0)
     .toSorted((one, other) => (one.end?.at ?? 0) - (other.end?.at ?? 0));
   return root.hasAll && (found.length === 1 || code === 0) ? found.at(-1) : undefined;
+}
+
+function isCertain({ end }: Member): boolean {
+  return end?.isCertain === true;
 }
 
 function isRunning({ end }: Member): boolean {

@@ -50,6 +50,7 @@ export function createProcessWatch(): ProcessWatch {
     for (const { process, name } of found) if (name !== undefined) families.name(process, name);
     return taken + more;
   };
+  const isListening = (): boolean => events?.isListening(families.take) ?? false;
   const lookOften = (): void => {
     const taken = look();
     if (events === undefined) return;
@@ -70,7 +71,7 @@ export function createProcessWatch(): ProcessWatch {
       for (let left = tries; events !== undefined; left--) {
         look();
         const found = families.endedBelow(mark, code);
-        if (found !== 'running') return found !== undefined && events?.isListening(families.take) === true ? found : undefined;
+        if (found !== 'running') return found !== undefined && isListening() ? found : undefined;
         if (left === 0) return undefined;
         await sleep(tryPause);
       }
