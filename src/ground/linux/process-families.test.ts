@@ -99,7 +99,11 @@ test('while an end was not told, they run', () => {
 
 test('where it could be another one, or something was lost, nothing is told', () => {
   assert.equal(families(...begun(), start(31, 20), program(31), end(31, 2), ...ended(2)).endedBelow(mark, 2), undefined);
-  assert.equal(families(name(worker, mark), start(20, worker), start(21, worker), end(20, 1), end(21, 1)).endedBelow(mark, 1), undefined);
+  assert.equal(
+    families(...begun().slice(0, 2), ...begun(60).slice(1), ...ended(1, 60)).endedBelow(mark, 1),
+    undefined,
+    'two under one mark',
+  );
   const lost = families(...begun(), start(40, 30));
   lost.lose();
   for (const event of [end(40, 1), ...ended(1)]) lost.take(event);

@@ -37,8 +37,8 @@ export function createProcessWatch(): ProcessWatch {
     const taken = events?.take(families.take);
     if (taken !== undefined) return taken;
     families.lose();
+    // Who is followed next makes it listen again.
     close();
-    if (marks.size > 0) events = openProcessEvents();
     return 0;
   };
   const look = (): number => {
