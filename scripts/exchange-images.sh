@@ -96,8 +96,10 @@ if has oras; then
     fresh
     JETTISON_STORE=$X/other works "our $n, the layout of oras as a tar, our load" $J load -q -i "$X/oras-$n.tar"
   done
-  $J pull -q "$R/$P/gzip:1" >/dev/null
-  $J save --format oci -o "$X/ours-oci.tar" "$R/$P/gzip:1"
+  # Where an image is made its manifest is, too, whatever was pulled beside: another store.
+  fresh
+  JETTISON_STORE=$X/other $J pull -q "$R/$P/gzip:1" >/dev/null
+  JETTISON_STORE=$X/other $J save --format oci -o "$X/ours-oci.tar" "$R/$P/gzip:1"
   works 'our save --format oci, oras cp from the archive' oras cp --from-oci-layout --to-plain-http "$X/ours-oci.tar:1" "$R/$P/oras-saved:1"
   same 'the same: manifest' "$(digest "$P/oras-saved" 1)" "$(digest "$P/gzip" 1)"
   (cd "$X/src" && oras push --plain-http --artifact-type application/vnd.example.thing "$R/$P/thing:1" Dockerfile:text/plain >/dev/null 2>&1)
