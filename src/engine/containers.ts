@@ -1,6 +1,7 @@
 /** `jettison ps` and `rm` */
 import { decodeImageConfig } from '#formats/oci/image-config.ts';
 import { printPlatform } from '#formats/oci/platform.ts';
+import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError, unreachable } from '#ground/base/errors.ts';
 import { formatAge } from '#ground/base/human.ts';
 import { sleep } from '#ground/base/retry.ts';
@@ -25,6 +26,7 @@ export type ListRequest = {
 export function listContainers(engine: Engine, { all, filters = [], last }: ListRequest): readonly ContainerRow[] {
   const { matches, showsAll } = readContainerFilters(engine, filters);
   const isAll = all || showsAll || last !== undefined;
+  const platformOf = platformsOfImages(engine);
   return engine.containers
     .list()
     .filter((container) => (isAll || isUp(container.state)) && matches(container))
@@ -43,13 +45,21 @@ export function listContainers(engine: Engine, { all, filters = [], last }: List
       ),
       localVolumes: container.spec.mounts.filter(({ kind }) => kind === 'volume').length,
       networks: networkNames(container),
-      platform: platformOf(engine, container),
+      platform: platformOf(container.spec.imageId),
     }));
 }
 
-function platformOf(engine: Engine, { spec }: Container): string {
-  const image = engine.images.get(spec.imageId);
-  return image === undefined ? '' : printPlatform(decodeImageConfig(image.config, image.imageId));
+/** Many containers of one image are usual, and its config is long: read once. '' where the image is gone. */
+function platformsOfImages(engine: Engine): (imageId: Digest) => string {
+  const known = new Map<Digest, string>();
+  return (imageId) => {
+    const found = known.get(imageId);
+    if (found !== undefined) return found;
+    const image = engine.images.get(imageId);
+    const platform = image === undefined ? '' : printPlatform(decodeImageConfig(image.config, image.imageId));
+    known.set(imageId, platform);
+    return platform;
+  };
 }
 
 function networkNames({ spec }: Container): readonly string[] {

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
-import { removeContainers } from '#engine/containers.ts';
+import { listContainers, removeContainers } from '#engine/containers.ts';
 import { openEngine } from '#engine/open.ts';
 import { startOf } from '#ground/base/process-identity.ts';
 import { assertTidySnapshots } from '#test/kit/aftermath.ts';
@@ -399,6 +399,26 @@ function pidOf(state: unknown, name: string): number {
   assert.ok(found);
   return found.pid;
 }
+
+test('a list of containers reads the config of an image once, whose platform each of them has', { timeout: 1_200_000 }, async () => {
+  await using box = await openSandbox();
+  await box.base('busybox');
+  for (const name of ['one', 'two', 'three']) await box.succeed(['create', '--name', name, 'busybox', 'true']);
+  await using engine = await openEngine({ environment: { ...process.env, ...box.environment }, currentFolder: box.folder });
+  let read = 0;
+  const get: typeof engine.images.get = (id) => {
+    read++;
+    return engine.images.get(id);
+  };
+  const listed = listContainers({ ...engine, images: { ...engine.images, get } }, { all: true });
+  assert.deepEqual(
+    listed.map(({ name }) => name),
+    ['three', 'two', 'one'],
+  );
+  assert.match(listed[0]?.platform ?? '', /^linux\//u);
+  assert.ok(listed.every(({ platform }) => platform === listed[0]?.platform));
+  assert.equal(read, 1);
+});
 
 test('a terminal: its size, detaching and attaching', { timeout: 1_200_000 }, async () => {
   await using box = await openSandbox();
