@@ -1,7 +1,7 @@
 /** From a container's open outputs to all who want what it writes: its log, the command that runs it, clients. The slowest decides how fast it may write, as long as it runs. */
 import { write } from 'node:fs';
 import type { Duplex, Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { systemCode } from '#ground/base/errors.ts';
 import type { OutputName } from './log-file.ts';
 
@@ -23,6 +23,9 @@ export type Outputs = {
   drained(): Promise<void>;
 };
 
+/** Bytes. Of pieces of this size more are there: Node would read many of them in a row, and who asks for the container's end would wait for the log of all of them. */
+const largePiece = 16_384;
+
 export function createOutputs(): Outputs {
   const sinks = new Set<Sink>();
   const sources = new Map<OutputName, Readable>();
@@ -30,9 +33,10 @@ export function createOutputs(): Outputs {
   const over = Promise.withResolvers<void>();
   const take = async (stream: OutputName, source: Readable, bytes: Uint8Array): Promise<void> => {
     const busy = [...sinks].flatMap((sink) => sink(stream, bytes) ?? []);
-    if (busy.length === 0) return;
+    if (busy.length === 0 && bytes.length < largePiece) return;
     source.pause();
-    await Promise.race([Promise.all(busy), over.promise]);
+    if (busy.length === 0) await turn();
+    else await Promise.race([Promise.all(busy), over.promise]);
     source.resume();
   };
   return {
