@@ -21,8 +21,8 @@ export type ExecWish = {
   readonly isPrivileged: boolean;
   /** It has a terminal of its own, of this size. */
   readonly terminal: TerminalSize | undefined;
-  /** It has this process's stdin. */
-  readonly stdin: boolean;
+  /** It has this process's stdin; `pipes`: all its streams are pipes to this process. */
+  readonly stdin: boolean | 'pipes';
   readonly isDetached: boolean;
   /** What it writes is kept for `captured`, and goes nowhere else. */
   readonly isCaptured?: boolean;
@@ -46,7 +46,7 @@ export async function execInContainer(engine: Engine, container: Container, wish
   if (call === undefined || worker === undefined || worker === null) throw notRunning(container);
   if (worker.start === null || startOf(worker.pid) !== worker.start) throw elsewhere(container);
   const { startExec } = await import('#execution/worker/exec-process.ts');
-  const stdin = wish.stdin ? 'own' : 'nothing';
+  const stdin = wish.stdin === 'pipes' ? 'pipes' : wish.stdin ? 'own' : 'nothing';
   const exec = startExec({ worker: worker.pid, call, stdin, terminal, isDetached: wish.isDetached, isCaptured: wish.isCaptured === true });
   // Checks of health come again and again: what they find is told where it changes something.
   if (wish.isCaptured !== true) noteExec(engine, container, { words, exec });

@@ -46,6 +46,8 @@ export async function holdContainer(engine: Engine, id: string, holding: Holding
   using lock = engine.containers.lock(id);
   if (lock === undefined) throw held(engine.containers.find(id)?.name ?? id);
   const found = engine.containers.find(id);
+  // Removed while this process began: taking the lock has made its folder again.
+  if (found === undefined) engine.containers.remove(id);
   if (found === undefined || found.state.kind === 'dead') throw noSuchContainer(id);
   engine.containers.noteStop(id, false);
   try {

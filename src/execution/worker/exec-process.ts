@@ -2,7 +2,7 @@
 import { closeSync, readlinkSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asByteString, bytesOf, toText } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
@@ -23,7 +23,8 @@ export type ExecStart = {
   /** The worker's process, as this one counts. */
   readonly worker: number;
   readonly call: ExecCall;
-  readonly stdin: 'own' | 'nothing';
+  /** `pipes`: its three streams are pipes to this process. */
+  readonly stdin: 'own' | 'nothing' | 'pipes';
   /** It has a terminal of its own, of this size at first. */
   readonly terminal: TerminalSize | undefined;
   /** It has no streams, and goes on when this process has ended. */
@@ -39,6 +40,8 @@ export type ExecProcess = {
   readonly ended: Promise<number>;
   /** What it writes to its terminal, and reads from it. */
   readonly terminal: Duplex | undefined;
+  /** Its streams, where they are pipes. */
+  readonly pipes: ExecPipes | undefined;
   /** Takes each piece that was read from the terminal, in order; gives it as it was meant. */
   readonly asWritten: (bytes: Uint8Array) => Uint8Array;
   /** What it wrote to its terminal last, where the runtime did not pass that on; when it has ended. */
@@ -54,6 +57,8 @@ export type ExecProcess = {
   leave(): void;
 };
 
+export type ExecPipes = { readonly stdin: Writable; readonly stdout: Readable; readonly stderr: Readable };
+
 const environment = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'];
 
 /** Throws system errors where there is no /bin/sh or no pseudo-terminal. */
@@ -62,8 +67,10 @@ export function startExec(start: ExecStart): ExecProcess {
   const [document, log] = [makePipe(), makePipe()];
   const capture = start.isCaptured === true ? makePipe() : undefined;
   const input = takesInput(start) ? openOwnInput() : undefined;
+  const pipes = start.stdin === 'pipes' ? openPipes() : undefined;
   const given = [document.readEnd, log.writeEnd, ...(terminal === undefined ? [] : [terminal.slave])];
   if (capture !== undefined) given.push(capture.writeEnd);
+  if (pipes !== undefined) given.push(...pipes.given);
   let spawned: ReturnType<typeof spawnProgram>;
   try {
     spawned = spawnProgram({
@@ -72,10 +79,15 @@ export function startExec(start: ExecStart): ExecProcess {
       arguments: ['sh', '-c', 'exec setsid nsenter "$@"', 'sh', ...entrance(start.worker), '--', ...start.call.words],
       environment,
       folder: '/',
-      streams: [...streamsOf(start, { terminal, capture: capture?.writeEnd, input: input?.file }), document.readEnd, log.writeEnd],
+      streams: [
+        ...streamsOf(start, { terminal, capture: capture?.writeEnd, input: input?.file, pipes: pipes?.given }),
+        document.readEnd,
+        log.writeEnd,
+      ],
     });
   } catch (error) {
     closeAll([document.writeEnd, log.readEnd, ...(capture === undefined ? [] : [capture.readEnd])]);
+    pipes?.[Symbol.dispose]();
     input?.[Symbol.dispose]();
     throw error;
   } finally {
@@ -98,6 +110,7 @@ export function startExec(start: ExecStart): ExecProcess {
     started,
     ended,
     terminal: terminal?.master,
+    pipes: pipes?.open(),
     asWritten: isCrun(start.call.words) ? (bytes) => bytes : createLineBreaks(() => childrenOf(pid)),
     rest: async () =>
       bytesOf(asByteString(terminal === undefined || !isCrun(start.call.words) ? '' : terminalRest(await complaint.text()))),
@@ -145,13 +158,41 @@ function takesInput({ stdin, terminal, isDetached, isCaptured }: ExecStart): boo
   return stdin === 'own' && terminal === undefined && !isDetached && isCaptured !== true;
 }
 
-type Given = { readonly terminal: PseudoTerminal | undefined; readonly capture: number | undefined; readonly input: number | undefined };
+type Given = {
+  readonly terminal: PseudoTerminal | undefined;
+  readonly capture: number | undefined;
+  readonly input: number | undefined;
+  readonly pipes: readonly [number, number, number] | undefined;
+};
 
-function streamsOf({ isDetached }: ExecStart, { terminal, capture, input }: Given): readonly [SpawnStream, SpawnStream, SpawnStream] {
+function streamsOf(
+  { isDetached }: ExecStart,
+  { terminal, capture, input, pipes }: Given,
+): readonly [SpawnStream, SpawnStream, SpawnStream] {
+  if (pipes !== undefined) return pipes;
   if (capture !== undefined) return ['nothing', capture, capture];
   if (terminal !== undefined) return [terminal.slave, terminal.slave, terminal.slave];
   if (isDetached) return ['nothing', 'nothing', 'nothing'];
   return [input ?? 'nothing', 1, 2];
+}
+
+/** Pipes for the three streams of a process. `given`: its ends; `open`: ours as streams. Disposing closes ours, where they are no streams yet. */
+function openPipes(): Disposable & { readonly given: readonly [number, number, number]; open(): ExecPipes } {
+  const [input, output, error] = [makePipe(), makePipe(), makePipe()];
+  return {
+    given: [input.readEnd, output.writeEnd, error.writeEnd],
+    open: () => {
+      const stdin = new Socket({ fd: input.writeEnd, readable: false, writable: true });
+      // A process that has ended takes no more: that it has is told by its exit code.
+      stdin.on('error', () => stdin.destroy());
+      return { stdin, stdout: readerOf(output.readEnd), stderr: readerOf(error.readEnd) };
+    },
+    [Symbol.dispose]: () => closeAll([input.writeEnd, output.readEnd, error.readEnd]),
+  };
+}
+
+function readerOf(file: number): Readable {
+  return new Socket({ fd: file, readable: true, writable: false });
 }
 
 /** As much as a pipe takes at once is not enough for all of them. */

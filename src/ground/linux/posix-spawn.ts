@@ -68,10 +68,13 @@ export function spawnProgram(request: SpawnRequest): SpawnedProcess {
   const ended = Promise.withResolvers<SpawnEnd>();
   // Before the start: a short program may have ended when it returns.
   watch ??= watchChildren();
-  const pid = start(request);
-  waiting.set(pid, ended.resolve);
-  watch.ref();
-  return { pid, ended: ended.promise };
+  try {
+    const pid = start(request);
+    waiting.set(pid, ended.resolve);
+    return { pid, ended: ended.promise };
+  } finally {
+    leaveWatch();
+  }
 }
 
 function start(request: SpawnRequest): number {
@@ -117,7 +120,15 @@ function demand(error: number, subject: string): void {
 
 function watchChildren(): NodeJS.Timeout {
   process.on('SIGCHLD', reap);
-  return setInterval(reap, lookEvery).unref();
+  return setInterval(reap, lookEvery);
+}
+
+/** Without children nothing is listened to: the process may be another program's, see faces/library. */
+function leaveWatch(): void {
+  if (waiting.size > 0) return;
+  clearInterval(watch);
+  watch = undefined;
+  process.off('SIGCHLD', reap);
 }
 
 /** Takes the ends of the children started here and of no others: Node waits for its own by their ids, too. */
@@ -130,7 +141,7 @@ function reap(): void {
     // An end that somebody else has taken is not known, and must not pass for success.
     tell(found === pid ? endOf(status[0] ?? 0) : { code: 255 });
   }
-  if (waiting.size === 0) watch?.unref();
+  leaveWatch();
 }
 
 function endOf(status: number): SpawnEnd {
