@@ -1,5 +1,7 @@
 /** Creating and running containers, and the containers there are. */
-import type { ContainerSettings, SpecMount } from '#execution/container/settings.ts';
+import * as v from 'valibot';
+import { settingsSchema, type ContainerSettings, type SpecMount } from '#execution/container/settings.ts';
+import type { ContainerState } from '#execution/container/store.ts';
 import type { Logging } from '#execution/container/logging.ts';
 import type { NetworkWish } from '#execution/network/wish.ts';
 import type { RestartPolicy, StreamName } from '#execution/container/spec.ts';
@@ -59,6 +61,11 @@ export type CreateRequest = {
   readonly health: HealthWish;
 };
 
+/** Of a container of which nothing is asked. */
+export function usualSettings(): ContainerSettings {
+  return v.parse(settingsSchema, {});
+}
+
 /** Durations in nanoseconds; 0 and undefined: the image's. */
 export type HealthWish = {
   readonly command: string | undefined;
@@ -74,7 +81,7 @@ export type ContainerRow = {
   readonly name: string;
   /** The name that it was asked for by; its id where that is another image by now. */
   readonly image: string;
-  readonly state: string;
+  readonly state: ContainerState['kind'];
   readonly labels: Readonly<Record<string, string>>;
   readonly command: string;
   readonly created: number;

@@ -63,6 +63,7 @@ test('what a failed step left is looked into, run again, carried elsewhere and g
     stage: ['one\n', '', 0],
     terminal: ['33 77\nhello\n11 22\ngot hello\n', 0],
     large: [3_000_000],
+    none: ['', '', 'runtime/command-not-found'],
     refused: ['runtime/command-not-found', 'engine/no-such-place', 'engine/not-in-cache', 'engine/no-failed-step'],
     ended: ['base/cancelled', 'base/cancelled', 'base/cancelled', 'library/closed'],
     again: [7, 'one\n'],
@@ -155,6 +156,57 @@ test('results of steps go through caches elsewhere', async () => {
   assert.ok(bucket.objects.has('team/manifests/app'));
   assert.ok(actions.keys().some((key) => key.startsWith('index-mine')));
   assert.deepEqual([bucket.complaints, actions.complaints], [[], []]);
+});
+
+test('containers are run, looked into, copied from and to, and ended', async () => {
+  await using sandbox = await openSandbox();
+  const told = await play('containers', sandbox, { limits: process.getuid?.() === 0 ? { memory: 64 << 20, cpus: 0.5, pids: 50 } : {} });
+  assert.partialDeepStrictEqual(told, {
+    ...clean,
+    ran: ['typed\na 7 /tmp\n', 'E\n', 4],
+    large: [3_000_000],
+    terminal: ['11 22', '', '0'],
+    refused: [
+      'runtime/command-not-found',
+      'runtime/command-not-found',
+      'image/not-found',
+      'library/bad-option',
+      'library/bad-option',
+      'engine/no-such-container',
+      'engine/no-such-container',
+    ],
+    nothing: [],
+    created: [0, [['web', 'created']]],
+    logged: ['stdout', 'own\n'],
+    listed: [['web', 'busybox', 'running', { role: 'web' }]],
+    inspected: [true, 'busybox'],
+    exec: [['b\n/tmp\n', 'E\n', 5], 'sent\n1\nread-only\n', 'runtime/command-not-found', 'engine/no-such-container', 3_000_000],
+    copied: [true, true],
+    ended: ['base/cancelled', 'base/cancelled', 1],
+    stopped: [3, 'engine/container-not-running', 'engine/container-not-running'],
+    killed: ['base/cancelled', 137],
+    aborted: ['base/cancelled'],
+    closed: 'library/closed',
+    rest: ['web'],
+  });
+  assert.deepEqual(readdirSync(join(sandbox.store, 'containers')), []);
+  await assertTidy(sandbox);
+});
+
+test('what takes up space is measured and pruned', async () => {
+  await using sandbox = await openSandbox();
+  assert.partialDeepStrictEqual(await play('space', sandbox), {
+    ...clean,
+    measured: [true, [['ended', false]], true],
+    badWords: 'library/bad-option',
+    early: [[], []],
+    pruned: [true, true],
+    kept: true,
+    all: true,
+    empty: [0, 0],
+  });
+  await sandbox.base('busybox');
+  await assertTidy(sandbox);
 });
 
 test('many calls at once on one store and two; what is aborted leaves nothing', async () => {

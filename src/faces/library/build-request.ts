@@ -14,7 +14,7 @@ import { actionsService, s3Credentials } from '#engine/cache-defaults.ts';
 import type { ActionsCachePlace, CacheForm, CacheSource, CacheTarget, S3CachePlace } from '#engine/cache-requests.ts';
 import { isRemoteAddress } from '#engine/remote-address.ts';
 import { unreachable } from '#ground/base/errors.ts';
-import { badOption } from './bad-option.ts';
+import { badOption, checkOptions } from './bad-option.ts';
 import type {
   ActionsCache,
   BuildAttestations,
@@ -193,16 +193,10 @@ export function buildRequest(given: BuildOptions, around: Around, signal: AbortS
 }
 
 function checked(given: BuildOptions): BuildOptions {
-  const read = v.safeParse(buildOptions, given, { abortEarly: true });
-  if (!read.success) {
-    const [issue] = read.issues;
-    const name = v.getDotPath(issue) ?? 'options';
-    const what = issue.expected === 'never' ? 'there is no such option' : 'it is not of the type that it has to have';
-    throw badOption(name, what);
-  }
+  const options = checkOptions(buildOptions, given);
   if (given.file !== undefined && given.dockerfile !== undefined) throw badOption('dockerfile', '"file" is given, too');
   if (given.targets !== undefined) checkTargets(given, given.targets);
-  return read.output;
+  return options;
 }
 
 function checkTargets(given: BuildOptions, targets: readonly BuildTarget[]): void {

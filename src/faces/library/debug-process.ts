@@ -1,7 +1,7 @@
 /** A process where a build stopped, or in a stage of it. */
-import type { Readable, Writable } from 'node:stream';
 import type { BuildOptions } from './build-options.ts';
 import type { CallOptions } from './call-options.ts';
+import type { StreamedProcess, TerminalSize } from './streamed-process.ts';
 
 /** Left out: a shell where the last build failed, with what the step had. */
 export type DebugOptions = CallOptions & {
@@ -19,17 +19,5 @@ export type DebugOptions = CallOptions & {
   readonly terminal?: TerminalSize;
 };
 
-export type TerminalSize = { readonly rows: number; readonly columns: number };
-
 /** What it writes to its files goes with it. Disposing kills it, and waits for it. */
-export type DebugProcess = AsyncDisposable & {
-  /** End it where the process reads to the end of its input. */
-  readonly stdin: Writable;
-  /** Who reads one of the two reads the other, or lets it go by `resume()`: a process that is not read from waits. */
-  readonly stdout: Readable;
-  readonly stderr: Readable;
-  /** Its exit code, once all that it wrote was read. Rejects where it could not be started (`runtime/command-not-found`), and where it was cancelled. */
-  readonly exited: Promise<number>;
-  /** Of its terminal. */
-  resize(size: TerminalSize): void;
-};
+export type DebugProcess = StreamedProcess;

@@ -71,8 +71,11 @@ export type PulledImage = { readonly name: string; readonly id: string; readonly
 
 export type RemovedImage = { readonly kind: 'untagged'; readonly name: string } | { readonly kind: 'deleted'; readonly id: string };
 
-/** The failed step, or an image of the store. */
-export type FilesOf = { readonly failedStep: true } | { readonly image: string; readonly platform?: string };
+/** The failed step, a container, or an image of the store. */
+export type FilesOf =
+  | { readonly failedStep: true }
+  | { readonly container: string }
+  | { readonly image: string; readonly platform?: string };
 
 export type FilesOptions = CallOptions & { /** A link at the path is followed. */ readonly followLink?: boolean };
 

@@ -127,6 +127,7 @@ function movingFunctions({ call, told, stream }: Calls): Pick<ImageFunctions, Mo
 async function sourceOf(from: FilesOf) {
   const { failedName } = await import('#engine/step-place.ts');
   if ('failedStep' in from) return { kind: 'container', name: failedName } as const;
+  if ('container' in from) return { kind: 'container', name: from.container } as const;
   return { kind: 'image', name: from.image, platform: from.platform } as const;
 }
 

@@ -3,12 +3,16 @@ import { resolve } from 'node:path';
 import { findPaths } from '#engine/paths.ts';
 import type { BuildFunctions } from './build-functions.ts';
 import { openCalls, type Around } from './calls.ts';
+import type { ContainerFunctions } from './container-functions.ts';
 import type { FailedStepFunctions } from './failed-step-functions.ts';
 import type { ImageFunctions } from './image-functions.ts';
 import { buildFunctions } from './make-build-functions.ts';
+import { containerFunctions } from './make-container-functions.ts';
 import { failedStepFunctions } from './make-failed-step-functions.ts';
 import { imageFunctions } from './make-image-functions.ts';
+import { spaceFunctions } from './make-space-functions.ts';
 import { recordFunctions } from './make-record-functions.ts';
+import type { SpaceFunctions } from './space-functions.ts';
 import type { RecordFunctions } from './record-functions.ts';
 
 export { JettisonError } from '#ground/base/errors.ts';
@@ -16,7 +20,10 @@ export type * from './build-functions.ts';
 export type * from './build-options.ts';
 export type * from './build-result.ts';
 export type * from './call-options.ts';
+export type * from './container-functions.ts';
 export type * from './debug-process.ts';
+export type * from './space-functions.ts';
+export type * from './streamed-process.ts';
 export type * from './failed-step-functions.ts';
 export type * from './image-functions.ts';
 export type * from './record-functions.ts';
@@ -47,9 +54,11 @@ export type StoreOptions = {
 export type Store = AsyncDisposable & {
   /** Absolute. */
   readonly folder: string;
+  readonly containers: ContainerFunctions;
 } & BuildFunctions &
   RecordFunctions &
   FailedStepFunctions &
+  SpaceFunctions &
   ImageFunctions;
 
 /**
@@ -67,6 +76,8 @@ export async function openStore(options: StoreOptions = {}): Promise<Store> {
     ...recordFunctions(calls),
     ...failedStepFunctions(calls),
     ...imageFunctions(calls),
+    ...spaceFunctions(calls),
+    containers: containerFunctions(calls),
     [Symbol.asyncDispose]: async () => await calls[Symbol.asyncDispose](),
   };
 }
