@@ -1,6 +1,7 @@
 /** The network of a normal user's containers, by each of the programs that carry it: published ports, what is in the container, and what is left. In a network of the test's own. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -34,8 +35,15 @@ function programsWithout(names: readonly string[], folder: string): string {
   return folder;
 }
 
-/** The command as a normal user types it, with a store and a base image. */
-async function openUser(sandbox: Sandbox): Promise<(path: string, ...words: readonly string[]) => Promise<Finished>> {
+type User = {
+  /** The command as a normal user types it. */
+  readonly typed: (path: string, ...words: readonly string[]) => Promise<Finished>;
+  /** The same, and Ctrl-C when it has printed something: a terminal tells all processes in front, not the command alone. Gives the exit code. */
+  readonly interrupted: (path: string, ...words: readonly string[]) => Promise<number | null>;
+};
+
+/** With a store and a base image. */
+async function openUser(sandbox: Sandbox): Promise<User> {
   await sandbox.base('busybox');
   const user = normalUser(sandbox.folder);
   execFileSync('chmod', ['755', sandbox.folder]);
@@ -54,7 +62,20 @@ async function openUser(sandbox: Sandbox): Promise<(path: string, ...words: read
     });
   const loaded = await typed(process.env['PATH'] ?? '', 'load', '-q', '-i', base);
   assert.equal(loaded.status, 0, loaded.stderr);
-  return typed;
+  const interrupted = async (path: string, ...words: readonly string[]): Promise<number | null> => {
+    const child = spawn(command, [...before, process.execPath, main, ...words], {
+      cwd: sandbox.folder,
+      env: { ...process.env, ...environment, PATH: path },
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    });
+    const ended = once(child, 'close');
+    await once(child.stdout, 'data');
+    process.kill(-(child.pid ?? 0), 'SIGINT');
+    await ended;
+    return child.exitCode;
+  };
+  return { typed, interrupted };
 }
 
 /** What a server says, asked until it is there; `most`: times. */
@@ -84,6 +105,14 @@ const running = (): readonly string[] =>
       return /^State:\t[^Z]/mu.test(status) ? [/^Name:\t(.*)$/mu.exec(status)?.[1] ?? ''] : [];
     });
 
+/** What was told to end may need a moment. */
+async function untilGone(pattern: RegExp): Promise<void> {
+  for (let tries = 1; running().some((name) => pattern.test(name)); tries++) {
+    assert.ok(tries < 600, `still there: ${running().join()}`);
+    await pause(100);
+  }
+}
+
 function readIfThere(file: string): string {
   try {
     return readFileSync(file, 'utf8');
@@ -98,9 +127,9 @@ inOwnNamespaces(
     test('networks of a normal user', async (context) => {
       await using sandbox = await openSandbox();
       prepareMachine(sandbox.folder);
-      const typed = await openUser(sandbox);
+      const { typed, interrupted } = await openUser(sandbox);
       for (const program of userNetworkPrograms) {
-        await context.test(`${program}: -p leads in, a port that is taken is refused, and nothing is left`, async () => {
+        await context.test(`${program}: -p leads in, a port that is taken is refused, and nothing is left, also after Ctrl-C`, async () => {
           const others = userNetworkPrograms.filter((name) => name !== program);
           const path = programsWithout(others, join(sandbox.folder, `bin-${program}`));
           const succeed = async (...words: readonly string[]): Promise<string> => {
@@ -121,6 +150,9 @@ inOwnNamespaces(
           await succeed('rm', '-f', 'web');
           assert.ok(!running().some((name) => namesOf[program].test(name)), running().join());
           await assert.rejects(ask('127.0.0.1', 8080, 10));
+          const waiting = 'trap "exit 9" INT; echo ready; sleep 1000 & wait';
+          assert.equal(await interrupted(path, 'run', '--rm', 'busybox', 'sh', '-c', waiting), 9);
+          await untilGone(namesOf[program]);
         });
       }
       await context.test('with neither, -p is refused with what to install', async () => {

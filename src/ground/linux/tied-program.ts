@@ -9,7 +9,7 @@ export const tiedFiles = { ready: 3, end: 4 } as const;
 const longestComplaint = 4096;
 
 /**
- * Starts it and waits until it is ready. Rejects with `linux/no-such-command`, and `linux/program-failed` with what it said when it ends before. Disposing ends it.
+ * Starts it, in a session of its own (Ctrl-C of a terminal is for the command, which may go on for a while), and waits until it is ready. Rejects with `linux/no-such-command`, and `linux/program-failed` with what it said when it ends before. Disposing ends it.
  */
 export async function startTied(
   {
@@ -20,7 +20,12 @@ export async function startTied(
   signal: AbortSignal,
 ): Promise<AsyncDisposable> {
   signal.throwIfAborted();
-  const child = spawn(command, [...words], { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'], env: { ...environment }, cwd: '/' });
+  const child = spawn(command, [...words], {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+    env: { ...environment },
+    cwd: '/',
+    detached: true,
+  });
   const [, , , ready, end] = child.stdio;
   const exit = Promise.withResolvers<void>();
   const outcome = Promise.withResolvers<void>();
