@@ -33,7 +33,7 @@ export function readBuildSource(request: BuildRequest, context: OpenContext, cur
   if (request.context.kind !== 'folder') return { ...readInside(folder, request.file), ...ignore() };
   const path = request.file === undefined ? join(folder, 'Dockerfile') : resolve(currentFolder, request.file);
   const name = request.file === undefined ? 'Dockerfile' : isAbsolute(request.file) ? basename(path) : relative(currentFolder, path);
-  const bytes = readContextFile(dirname(path), basename(path), dockerfileLimit);
+  const bytes = readDockerfile(path);
   if (bytes === undefined) {
     throw noDockerfile(
       path,
@@ -43,6 +43,19 @@ export function readBuildSource(request: BuildRequest, context: OpenContext, cur
     );
   }
   return { name, text: checkText(new TextDecoder().decode(bytes), name), ...ignore(path) };
+}
+
+function readDockerfile(path: string): Uint8Array | undefined {
+  try {
+    return readContextFile(dirname(path), basename(path), dockerfileLimit);
+  } catch (error) {
+    if (systemCode(error) !== 'EACCES') throw error;
+    throw new JettisonError('engine/no-dockerfile', `Cannot read the Dockerfile: permission denied: ${path}`, {
+      fault: 'environment',
+      hint: 'Make it readable, or name another file with -f',
+      cause: error,
+    });
+  }
 }
 
 /** The Dockerfile of an archive or a repository lies in it: whatever the path says, its root is that folder. */

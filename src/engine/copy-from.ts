@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import type { Report } from '#formats/progress/event.ts';
 import { fromText, asByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { permitted } from '#stores/files/permitted.ts';
 import { assertsFolder, cleanPath, planCopy, sourceName, type CopyDestination, type CopyPlan } from './copy-rules.ts';
 import type { FileLook, ReadRequest } from '#execution/worker/contract.ts';
 import { findContainer, openContainerFiles, type FilesWorker } from './container-files.ts';
@@ -17,7 +18,8 @@ import { isFailedName } from './step-place.ts';
 export async function copyFrom(engine: Engine, request: CopyFromRequest, report: Report, signal: AbortSignal): Promise<Copied> {
   const { source } = request;
   const open = findSource(engine, source, report, signal);
-  if (typeof request.to === 'string') checkOutput(request.to);
+  const { to: output } = request;
+  if (typeof output === 'string') permitted('write', fromText(output), () => checkOutput(output));
   await using files = await open();
   const path = cleanPath(request.path, '/');
   const follow = request.followLink;

@@ -80,7 +80,7 @@ async function openSource(path: string, follow: boolean): Promise<Source> {
     path,
     isFolder: found.entry.kind === 'folder',
     bytes: () => (found.entry.kind === 'folder' ? sumOf(path) : found.entry.kind === 'file' ? found.entry.size : 0),
-    archive: (name) => archiveFound(found, fromText(name), false),
+    archive: (name) => archiveFound(found, { name: fromText(name), path: fromText(path), isRoot: false }),
     [Symbol.asyncDispose]: async () => {
       found[Symbol.dispose]();
       await Promise.resolve();

@@ -141,6 +141,15 @@ test('a container that runs: its files as they are, its mounts among them for cp
   assert.match(readFileSync(join(box.folder, 'hosts'), 'utf8'), /localhost/u);
   await box.succeed(['cp', 'live:/proc', join(box.folder, 'proc')]);
   assert.deepEqual(readdirSync(join(box.folder, 'proc')), []);
+  // What the kernel makes up has no size that could be copied, and folders of it take nothing.
+  const cpu = await box.jettison(['cp', 'live:/proc/cpuinfo', join(box.folder, 'cpuinfo')]);
+  assert.match(cpu.stderr, /^ERROR: Cannot copy "\/proc\/cpuinfo": the kernel makes it up/u);
+  assert.equal(existsSync(join(box.folder, 'cpuinfo')), false);
+  const brought = await box.jettison(['cp', '/proc/cpuinfo', 'live:/']);
+  assert.match(brought.stderr, /^ERROR: Cannot copy "\/proc\/cpuinfo": the kernel makes it up/u);
+  const intoProc = await box.jettison(['cp', '/etc/passwd', 'live:/proc/']);
+  assert.match(intoProc.stderr, /^ERROR: Cannot write "\/proc\/passwd": its folder takes no new files\n/u);
+  assert.deepEqual([cpu.status, brought.status, intoProc.status], [1, 1, 1]);
   const file = join(box.folder, 'live.tar');
   await box.succeed(['export', '-o', file, 'live']);
   assert.ok(tarOf(file).includes('app/made'));

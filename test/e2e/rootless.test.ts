@@ -2,7 +2,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chownSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fromText } from '#ground/base/byte-string.ts';
@@ -100,6 +100,48 @@ test('a normal user builds the image that root builds, runs it, and cleans up', 
   const { stdout: left } = await typed(['du']);
   assert.match(left, /Reclaimable:\s+0B/u);
   assert.deepEqual(mountsWith(store), []);
+});
+
+test('what belongs to others, here or mounted in a container, is named when it cannot be read or written, and is no bug', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const { user, home, store } = await openForUser(sandbox);
+  const typed = typedBy(user, sandbox, store);
+  const base = join(sandbox.folder, 'base.tar');
+  await sandbox.succeed(['save', '-o', base, 'busybox']);
+  user.owns(base);
+  const secret = { text: 'root alone', mode: 0o600 };
+  const folder = sandbox.files({ secret, 'closed/in': '', 'open/closed/in': '', file: '', Dockerfile: 'FROM busybox\n' });
+  for (const closed of ['closed', 'open/closed']) chmodSync(join(folder, closed), 0o700);
+  for (const line of [
+    ['load', '-q', '-i', base],
+    ['create', '--name', 'box', '-v', `${folder}:/b`, 'busybox', 'true'],
+  ]) {
+    const done = await typed(line);
+    assert.equal(done.status, 0, done.stderr);
+  }
+  const lines: readonly (readonly [line: readonly string[], said: string])[] = [
+    [['cp', 'box:/b/secret', home], 'Cannot read "/b/secret": permission denied'],
+    [['cp', 'box:/b/open', home], 'Cannot read "/b/open/closed": permission denied'],
+    [['cp', 'box:/b/closed/in', '-'], 'Cannot read "/b/closed/in": permission denied'],
+    [['cp', base, 'box:/b/'], 'Cannot write "/b/base.tar": permission denied'],
+    [['cp', base, 'box:/b/file'], 'Cannot write "/b/file": permission denied'],
+    [['cp', 'box:/etc/passwd', `${folder}/`], `Cannot write "${folder}/passwd": permission denied`],
+    [['cp', 'box:/etc/passwd', `${folder}/closed/x`], `Cannot write "${folder}/closed/x": permission denied`],
+    [['cp', `${folder}/secret`, 'box:/'], `Cannot read "${folder}/secret": permission denied`],
+    [['cp', `${folder}/closed/in`, 'box:/'], `Cannot read "${folder}/closed/in": permission denied`],
+    [['save', '-o', `${folder}/closed/x`, 'busybox'], `Cannot write "${folder}/closed/x": EACCES: permission denied`],
+    [['build', '-f', `${folder}/secret`, home], `Cannot read the Dockerfile: permission denied: ${folder}/secret`],
+    [['build', `${folder}/closed`], 'Cannot read the build context: permission denied'],
+    [['build', '--iidfile', `${folder}/closed/x`, folder], `Cannot write the image ID to "${folder}/closed/x": EACCES`],
+    [['build', '--metadata-file', `${folder}/closed/x`, folder], `Cannot write the metadata to "${folder}/closed/x": EACCES`],
+  ];
+  for (const [line, said] of lines) {
+    const done = await typed(line);
+    assert.ok(done.stderr.includes(`ERROR: ${said}`), `${line.join(' ')}: ${done.stderr}`);
+    assert.doesNotMatch(done.stderr, /This is a bug|\n {4}at /u);
+    assert.equal(done.status, 1, line.join(' '));
+  }
 });
 
 test('the usual devices of a layer come out as they went in', async () => {

@@ -33,7 +33,7 @@ const temporary = () => mkdtempDisposableSync('/tmp/jettison-files-');
 function read(root: FilesRoot, path: string, name: string, follow = false): Uint8Array {
   using found = findFile(root, fromText(path), follow);
   if (found === undefined) return new Uint8Array(0);
-  const blocks = [...archiveFound(found, fromText(name), false)].map((block) => block.slice());
+  const blocks = [...archiveFound(found, { name: fromText(name), path: fromText(name), isRoot: false })].map((block) => block.slice());
   const bytes = new Uint8Array(blocks.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const block of blocks) {
@@ -160,7 +160,7 @@ test('modes, owners, links, times, holes and files that change while they are re
     using found = findFile(root, asByteString('from'), false);
     assert.ok(found);
     using extraction = openExtraction({ root, folder: asByteString('to'), owner: 'own', followsLinks: false });
-    for (const block of archiveFound(found, asByteString('.'), false)) extraction.push(block);
+    for (const block of archiveFound(found, { name: asByteString('.'), path: asByteString('.'), isRoot: false })) extraction.push(block);
     assert.equal(extraction.finish(), (300 << 20) + 1);
   }
   const large = statSync(join(to, 'deep/er/large'));
@@ -175,7 +175,7 @@ test('modes, owners, links, times, holes and files that change while they are re
   using root = openFilesRoot(folder.path);
   using found = findFile(root, asByteString('from/deep'), false);
   assert.ok(found);
-  const blocks = archiveFound(found, asByteString('cut'), false);
+  const blocks = archiveFound(found, { name: asByteString('cut'), path: asByteString('cut'), isRoot: false });
   using extraction = openExtraction({ root, folder: asByteString('to'), owner: 'own', followsLinks: false });
   for (let block = blocks.next(), count = 0; block.done !== true; block = blocks.next(), count++) {
     extraction.push(block.value);

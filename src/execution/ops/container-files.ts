@@ -79,7 +79,7 @@ export async function readFiles(
 function readBeneath(root: FilesRoot, { path, follow, name }: Omit<ReadRequest, 'place'>, signal: AbortSignal): number {
   using found = findFile(root, fromText(path), follow);
   if (found === undefined) throw fileNotFound(path);
-  return pour(archiveFound(found, fromText(name), isRootPath(path)), signal);
+  return pour(archiveFound(found, { name: fromText(name), path: fromText(path), isRoot: isRootPath(path) }), signal);
 }
 
 type OfSnapshot = Extract<FilesPlace, { kind: 'snapshot' }>;

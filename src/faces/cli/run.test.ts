@@ -113,7 +113,9 @@ test('an error shows notes made harmless, then itself, then what to do; a bug sh
   assert.equal(describeError(error, true), 'output\nDockerfile:1\nERROR: It broke\u{fffd}[2J\nMend it\n');
   const bug = describeError(new TypeError('x is not a function'), false);
   assert.match(bug, /^ERROR: x is not a function\nTypeError: x is not a function\n {4}at .*This is a bug of jettison/su);
-  assert.doesNotMatch(describeError(Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' }), false), /bug/u);
+  for (const code of ['ENOSPC', 'EACCES'])
+    assert.equal(describeError(Object.assign(new Error(`${code}: no`), { code }), false).split('\n')[0], `ERROR: ${code}: no`);
+  for (const code of ['ENOSPC', 'EACCES']) assert.doesNotMatch(describeError(Object.assign(new Error(code), { code }), false), /bug/u);
 });
 
 async function cli(...words: readonly string[]): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {

@@ -5,6 +5,12 @@ import type { TreeEntry } from '#ground/linux/tree.ts';
 
 /** `context/no-permission`: the entry is there, but not for us. */
 export function notReadable(entry: TreeEntry, cause: unknown): JettisonError {
+  if (entry.path === '')
+    return new JettisonError('context/no-permission', 'Cannot read the build context: permission denied', {
+      fault: 'environment',
+      hint: 'Make its folder readable, and those that lead there',
+      cause,
+    });
   return new JettisonError('context/no-permission', `Cannot read "${toText(entry.path)}" in the build context: permission denied`, {
     fault: 'environment',
     hint: 'Make it readable, or name it in .dockerignore',

@@ -1,7 +1,7 @@
 /** Trees of files as tar archives, while others may write to them. */
 import { readSync, statfsSync } from 'node:fs';
-import { systemCode } from '#ground/base/errors.ts';
-import { asByteString, nodePath, type ByteString } from '#ground/base/byte-string.ts';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { asByteString, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { readAttributes } from '#ground/linux/attributes.ts';
 import { readOwner } from '#ground/linux/owner.ts';
 import { ownRights } from '#ground/linux/own-rights.ts';
@@ -11,6 +11,7 @@ import type { Tree, TreeEntry } from '#ground/linux/tree.ts';
 import { noAttributes, type TarEntry } from '#formats/tar/entry.ts';
 import { encodeHeader, endOfArchive, paddingOf } from '#formats/tar/write.ts';
 import { belongsToLayer } from '#stores/layer/attributes.ts';
+import { permitted } from './permitted.ts';
 import { listFolder, openFound, openInner, type FoundFile } from './root.ts';
 
 /** An entry of an archive; `open` gives its file, undefined when that is gone by now. */
@@ -25,12 +26,22 @@ const madeUp = new Set([
   0x9fa0, 0x62656572, 0x27e0eb, 0x63677270, 0x1cd1, 0x19800202, 0x64626720, 0x74726163, 0x73636673, 0xcafe4a11, 0x6165676c,
 ]);
 
+/** `path`: what errors call it. */
+type FoundNaming = { readonly name: ByteString; readonly path: ByteString; readonly isRoot: boolean };
+
 /**
  * What was found as a tar, block by block: its own entry is called `name`, `.` for a folder whose content is wanted under no name, '' for one that is to have no entry itself. A file that is shorter by now is filled with zeros, a longer one
  * is cut. Nothing is read of file systems that the kernel makes up, nor of `/dev` where that is mounted (`isRoot`: the found folder is the root of a container). Holds one block in memory.
+ * Throws `files/made-up`, `files/not-permitted`.
  */
-export function* archiveFound(found: FoundFile, name: ByteString, isRoot: boolean): Generator<Uint8Array, void, void> {
-  yield* archiveItems(itemsOf(found, { name, isRoot, firstNames: new Map() }));
+export function* archiveFound(found: FoundFile, naming: FoundNaming): Generator<Uint8Array, void, void> {
+  const { kind, hostPath } = found.entry;
+  if (kind === 'file' && madeUp.has(statfsSync(nodePath(hostPath)).type)) {
+    throw new JettisonError('files/made-up', `Cannot copy "${toText(naming.path)}": the kernel makes it up as it is read`, {
+      hint: 'Print it into a file (cat), and copy that',
+    });
+  }
+  yield* archiveItems(itemsOf(found, { ...naming, firstNames: new Map() }));
 }
 
 /** The tree of a snapshot, or what it has at `path` (a real path), in the same form. */
@@ -41,24 +52,24 @@ export function* archiveTree(tree: Tree, path: ByteString, name: ByteString): Ge
 
 type Naming = { readonly name: ByteString; readonly firstNames: Map<string, ByteString> };
 
-function* itemsOf(found: FoundFile, to: Naming & { readonly isRoot: boolean }): Generator<Item, void, void> {
+function* itemsOf(found: FoundFile, to: Naming & FoundNaming): Generator<Item, void, void> {
   const { folder, entry, name } = found;
   if (entry.kind !== 'folder') {
     const look = unlessGone(() => [owned(entry), attributesOf(entry.hostPath)] as const);
-    if (look !== undefined) yield* single(look[0], to, look[1], () => openFound(found));
+    if (look !== undefined) yield* single(look[0], to, look[1], () => permitted('read', to.path, () => openFound(found)));
     return;
   }
-  using inner = openInner(folder, name);
+  using inner = permitted('read', to.path, () => openInner(folder, name));
   if (inner === undefined) return;
   const here = asByteString('.');
   yield* single(owned(entry), to, attributesOf(procPath(inner.file, here)), none);
   yield* folderItems(inner.file, to);
 }
 
-function* folderItems(folder: number, to: Naming & { readonly isRoot: boolean }): Generator<Item, void, void> {
+function* folderItems(folder: number, to: Naming & FoundNaming): Generator<Item, void, void> {
   if (madeUp.has(statfsSync(nodePath(procPath(folder, '.'))).type)) return;
-  for (const { name, entry } of listFolder(folder)) {
-    const named = { name: inside(to.name, name), isRoot: false, firstNames: to.firstNames };
+  for (const { name, entry } of listFolder(folder, to.path)) {
+    const named = { name: inside(to.name, name), path: below(to.path, name), isRoot: false, firstNames: to.firstNames };
     if (to.isRoot && name === 'dev') yield* single(owned(entry), named, noAttributes, none);
     else yield* itemsOf({ folder, name, entry, [Symbol.dispose]: none }, named);
   }
@@ -116,6 +127,10 @@ function owned(entry: TreeEntry): TreeEntry {
   if (!ownRights().hasOneId) return entry;
   const owner = entry.kind === 'file' || entry.kind === 'folder' ? readOwner(entry.hostPath) : undefined;
   return { ...entry, uid: owner?.uid ?? 0, gid: owner?.gid ?? 0 };
+}
+
+function below(path: ByteString, name: string): ByteString {
+  return asByteString(`${path.replace(/\/\.?$/u, '')}/${name}`);
 }
 
 function inside(folder: ByteString, name: string): ByteString {

@@ -28,6 +28,7 @@ import type { TarEntry } from '#formats/tar/entry.ts';
 import { createTarReader, type TarHandlers } from '#formats/tar/read.ts';
 import { belongsToLayer } from '#stores/layer/attributes.ts';
 import { makeDeviceAt, whyNoDevice } from '#stores/layer/devices.ts';
+import { permitted } from './permitted.ts';
 import { openFolderIn, openInner, type FilesRoot } from './root.ts';
 
 export type Extraction = {
@@ -42,7 +43,7 @@ export type Extraction = {
 };
 
 export type OpenExtraction = Disposable & {
-  /** Takes the next bytes of the tar, and makes what they say before it returns. Throws `files/other-kind`, `files/bad-entry`, and what reading a tar throws. */
+  /** Takes the next bytes of the tar, and makes what they say before it returns. Throws `files/other-kind`, `files/bad-entry`, `files/made-up`, `files/not-permitted`, and what reading a tar throws. */
   push(chunk: Uint8Array): void;
   /** There are no more bytes: what is set when nothing is written any more. Gives the bytes of all files. */
   finish(): number;
@@ -69,7 +70,7 @@ export function openExtraction(extraction: Extraction): OpenExtraction {
     entry(entry) {
       state.entry = entry;
       state.bytes += entry.size;
-      place(state, entry);
+      permitted('write', shownPath(state, entry.name), () => place(state, entry));
     },
     data(bytes, offset) {
       if (state.open !== undefined) writeSparse(state.open, bytes, offset);
@@ -122,7 +123,21 @@ function place(state: State, entry: TarEntry): void {
   const isFolder = entry.kind === 'folder';
   if (there !== undefined && there.isDirectory() !== isFolder) throw cannotOverwrite(state, found, isFolder);
   if (there !== undefined && !isFolder) unlinkAt(found.folder.file, found.name);
-  make(state, found, entry);
+  try {
+    make(state, found, entry);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') throw takesNothing(state, found, error);
+    throw error;
+  }
+}
+
+/** Folders of `/proc` say that the name is not there, whatever is to be made. */
+function takesNothing(state: State, { path }: Place, cause: unknown): JettisonError {
+  return new JettisonError('files/made-up', `Cannot write "${toText(shownPath(state, path))}": its folder takes no new files`, {
+    fault: 'environment',
+    hint: 'What the kernel makes up (/proc, /sys) stays as it is; it may also have been removed meanwhile',
+    cause,
+  });
 }
 
 function make(state: State, found: Place, entry: TarEntry): void {
@@ -274,10 +289,15 @@ function makeParents(state: State, parts: readonly string[]): OpenFolder | undef
   return openFolder(state, asByteString(parts.join('/')));
 }
 
+/** As it is called from the root on. */
+function shownPath({ folder }: State, path: ByteString): ByteString {
+  return asByteString(`/${folder}/${path}`.replaceAll(/\/+/gu, '/'));
+}
+
 /** docker's words. */
-function cannotOverwrite({ folder }: State, { path }: Place, isFolder: boolean): JettisonError {
+function cannotOverwrite(state: State, { path }: Place, isFolder: boolean): JettisonError {
   const [there, comes] = isFolder ? ['non-directory', 'directory'] : ['directory', 'non-directory'];
-  const shown = toText(asByteString(`/${folder}/${path}`.replaceAll(/\/+/gu, '/')));
+  const shown = toText(shownPath(state, path));
   return new JettisonError('files/other-kind', `cannot overwrite ${there} "${shown}" with ${comes} "${toText(path)}"`, {
     hint: 'Remove it first, or copy to another name',
   });

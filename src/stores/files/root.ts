@@ -9,6 +9,7 @@ import { startOf } from '#ground/base/process-identity.ts';
 import { AT_FDCWD, closeFile, openAt, openFlags, procPath, resolveFlags } from '#ground/linux/syscall.ts';
 import { describeEntry, lookAt } from '#ground/linux/tree-read.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
+import { permitted } from './permitted.ts';
 
 /** An open folder, by which all below it is reached; closed when disposed. */
 export type FilesRoot = Disposable & { readonly file: number };
@@ -49,8 +50,12 @@ function processGone(cause?: unknown): JettisonError {
   });
 }
 
-/** What `path` (names with `/` between them) leads to; links at its end are followed when it ends in `/` or `follow` says so. Undefined when nothing is there. */
+/** What `path` (names with `/` between them) leads to; links at its end are followed when it ends in `/` or `follow` says so. Undefined when nothing is there. Throws `files/not-permitted`. */
 export function findFile(root: FilesRoot, path: ByteString, follow: boolean): FoundFile | undefined {
+  return permitted('read', path, () => find(root, path, follow));
+}
+
+function find(root: FilesRoot, path: ByteString, follow: boolean): FoundFile | undefined {
   const names = path.split('/').filter((name) => name !== '' && name !== '.');
   const name = asByteString(names.at(-1) ?? '.');
   if (name === '.' || name === '..') return findFolder(root, path);
@@ -109,12 +114,15 @@ export function openFolderIn(root: FilesRoot, path: ByteString): (Disposable & {
   return file === undefined ? undefined : closing(file);
 }
 
-/** Entries of an open folder, in byte order; what goes meanwhile is left out. */
-export function* listFolder(folder: number): Generator<{ readonly name: ByteString; readonly entry: TreeEntry }, void, void> {
+/** Entries of an open folder, in byte order; what goes meanwhile is left out. `path` is for errors. Throws `files/not-permitted`. */
+export function* listFolder(
+  folder: number,
+  path: ByteString,
+): Generator<{ readonly name: ByteString; readonly entry: TreeEntry }, void, void> {
   for (const name of readdirSync(nodePath(procPath(folder, itself)), 'latin1')
     .toSorted()
     .map(asByteString)) {
-    const stats = lookAt(procPath(folder, name));
+    const stats = permitted('read', path, () => lookAt(procPath(folder, name)));
     const entry = stats && tryDescribe(folder, name, stats);
     if (entry !== undefined) yield { name, entry };
   }

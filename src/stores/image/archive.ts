@@ -161,7 +161,7 @@ export async function writeArchive(pieces: readonly Piece[], destination: Archiv
  * `image/no-space`, `image/cannot-write`; then nothing is left of it.
  */
 export async function writeDraft(path: string, write: (draft: string) => Promise<void>): Promise<void> {
-  const target = checkedTarget(path);
+  const target = findTarget(path);
   const { pid, start, boot } = thisProcess();
   const draft = `${target}.${pid}-${start}-${boot}-${process.hrtime.bigint()}.tmp`;
   try {
@@ -171,8 +171,8 @@ export async function writeDraft(path: string, write: (draft: string) => Promise
     renameSync(draft, target);
     syncFolder(dirname(target));
   } catch (error) {
-    // Where the folder of it is a file, there is nothing to remove, and this fails, too.
-    if (systemCode(error) !== 'ENOTDIR') rmSync(draft, { force: true });
+    // Where the folder of it is a file, or nobody may look into it, there is nothing to remove, and this fails, too.
+    if (!['ENOTDIR', 'EACCES'].includes(systemCode(error) ?? '')) rmSync(draft, { force: true });
     throw explainWriting(error, path);
   }
 }
@@ -185,6 +185,14 @@ function removeDeadDrafts(target: string): void {
     if (pid === undefined || started === undefined || boot === undefined) continue;
     const draft = join(dirname(target), name);
     if (!isAlive({ pid: Number(pid), start: started, boot }, draft)) rmSync(draft, { force: true });
+  }
+}
+
+function findTarget(path: string): string {
+  try {
+    return checkedTarget(path);
+  } catch (error) {
+    throw explainWriting(error, path);
   }
 }
 

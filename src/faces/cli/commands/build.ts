@@ -72,7 +72,7 @@ export async function runBuild(
   // What an earlier build wrote must not be taken for this one's when it fails.
   const { idFile, metadataFile } = given.options;
   const files = idFile === undefined && metadataFile === undefined ? undefined : await import('../output/write-file.ts');
-  if (idFile !== undefined) files?.removeWritten(resolve(around.currentFolder, idFile));
+  if (idFile !== undefined) files?.removeWritten(resolve(around.currentFolder, idFile), 'the image ID');
   const { cacheMax, isolation } = given.options;
   const wished = { ...(cacheMax === undefined ? {} : { cacheMax }), ...(isolation === undefined ? {} : { isolation }) };
   const setting = { mode, network: readRetries(given.options), note, ...wished };

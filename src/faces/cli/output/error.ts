@@ -8,7 +8,7 @@ const bugCode = 70;
 /** Exit code where all went well, but what came of it is more than was allowed. */
 const limitCode = 4;
 /** System errors that say something about the machine, wherever they turn up. */
-const machineErrors = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM', 'EIO']);
+const machineErrors = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM', 'EIO', 'EACCES']);
 
 /** Mistakes in the line itself are told in docker's words, as cobra, its command line library, puts them. */
 const mistakes: ReadonlyMap<string, number> = new Map([

@@ -13,12 +13,12 @@ test('a file is written whole, a device stays a device, and nothing is left wher
     writeAtomically(file, 'one', 'the ID');
     writeAtomically(file, 'two', 'the ID');
     assert.equal(readFileSync(file, 'utf8'), 'two');
-    removeWritten(file);
+    removeWritten(file, 'it');
     assert.equal(existsSync(file), false);
     const device = join(folder, 'device');
     symlinkSync('/dev/null', device);
     writeAtomically(device, 'three', 'the ID');
-    removeWritten(device);
+    removeWritten(device, 'it');
     assert.equal(lstatSync(device).isSymbolicLink(), true);
     mkdirSync(join(folder, 'taken'));
     for (const wrong of ['taken', 'missing/id'])
