@@ -2,6 +2,7 @@
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import type { ContainerConfig } from '#formats/oci/image-config.ts';
 import { decodeImageConfig } from '#formats/oci/image-config.ts';
+import { noSuchPlatform } from '#formats/oci/image-index.ts';
 import { matchPlatform, normalPlatform, platformRank, printPlatform } from '#formats/oci/platform.ts';
 import { familiarReference, parseReference, withDefaultTag } from '#formats/oci/reference.ts';
 import type { Report } from '#formats/progress/event.ts';
@@ -13,6 +14,7 @@ import { assertHealthCheck, probeWords, type HealthCheck } from '#execution/cont
 import type { SpecMount } from '#execution/container/settings.ts';
 import { checkLogging } from '#execution/container/logging.ts';
 import type { ContainerSpec } from '#execution/container/spec.ts';
+import { requireLimits } from '#execution/worker/limits.ts';
 import { resultRemoved } from './build-uses.ts';
 import type { CreateRequest } from './container-requests.ts';
 import { fetchImage } from './fetch-image.ts';
@@ -20,14 +22,15 @@ import { findContainer } from './find-container.ts';
 import { removeLostContainers } from './lost-containers.ts';
 import { noteContainer } from './note-events.ts';
 import type { Engine } from './open.ts';
-import { nativeOrAsked } from './platform.ts';
+import { nativeOrAsked, otherPlatform } from './platform.ts';
 import { resolveMounts } from './resolve-mounts.ts';
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Gives its id. Nothing of it runs, and nothing is unpacked. Throws what finding the image throws, `engine/no-command`, `container/name-taken`, `engine/id-file`, and what refuses the logging. */
+/** Gives its id. Nothing of it runs, and nothing is unpacked. Throws what finding the image throws, `engine/no-command`, `container/name-taken`, `engine/id-file`, `oci/no-such-platform`, `runtime/limit-unsupported`, and what refuses the logging. */
 export async function createContainer(engine: Engine, request: CreateRequest, report: Report, signal: AbortSignal): Promise<string> {
   checkLogging(request.logging);
+  requireLimits(request.settings.limits);
   engine.hold();
   using idFile = request.idFile === undefined ? undefined : openIdFile(request.idFile);
   const record = await findOrFetch(engine, request, report, signal);
@@ -93,8 +96,10 @@ async function findOrFetch(engine: Engine, request: CreateRequest, report: Repor
   const reference = withDefaultTag(parseReference(request.image));
   if (request.pull === 'never') throw noSuchImage(familiarReference(reference), 'Without --pull=never it is pulled');
   report({ kind: 'note', text: `Unable to find image '${familiarReference(reference)}' locally` });
-  const { record } = await fetchImage(engine, { reference, platform }, report, signal);
-  return record;
+  const { record, found } = await fetchImage(engine, { reference, platform }, report, signal);
+  const other = request.platform === undefined ? undefined : otherPlatform(found.config, platform);
+  if (other === undefined) return record;
+  throw noSuchPlatform(platform, familiarReference(reference), `It is for ${printPlatform(other)}: leave --platform out, or ask for that`);
 }
 
 /** Docker's words for an image of another platform that nobody asked for; an error where its programs cannot run. */

@@ -1,5 +1,5 @@
 /** The platform to build for or to run: this machine's unless another one is asked for. */
-import { nativePlatform, parsePlatform, printPlatform, type Platform } from '#formats/oci/platform.ts';
+import { nativePlatform, normalPlatform, parsePlatform, platformRank, printPlatform, type Platform } from '#formats/oci/platform.ts';
 import type { BuildRequest } from './build-requests.ts';
 
 /** Throws `oci/invalid-platform`. */
@@ -18,4 +18,9 @@ export function platformsOf({ platforms }: Pick<BuildRequest, 'platforms'>): rea
     return !known.has(name) && known.add(name);
   });
   return [first, ...others];
+}
+
+/** The platform of an image whose programs are for another one than `wanted`; undefined where they are not. */
+export function otherPlatform(image: Platform, wanted: Platform): Platform | undefined {
+  return platformRank(image, wanted) === undefined ? normalPlatform(image) : undefined;
 }

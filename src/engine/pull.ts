@@ -1,12 +1,13 @@
 /** `jettison pull` */
 import type { Report } from '#formats/progress/event.ts';
 import { JettisonError } from '#ground/base/errors.ts';
+import { printPlatform } from '#formats/oci/platform.ts';
 import { familiarReference, nameOf, parseReference, printReference, withDefaultTag, type Reference } from '#formats/oci/reference.ts';
 import { fetchImage } from './fetch-image.ts';
 import { withoutLostSnapshots } from './lost-snapshots.ts';
 import { noteImage } from './note-events.ts';
 import type { Engine } from './open.ts';
-import { nativeOrAsked } from './platform.ts';
+import { nativeOrAsked, otherPlatform } from './platform.ts';
 import type { PulledImage, PullRequest } from './image-requests.ts';
 
 /** A name for each tag that the repository of `text` has, in its registry's order. Throws `registry/...`, `engine/no-tags`. */
@@ -23,7 +24,7 @@ export async function findTags(engine: Engine, text: string, report: Report, sig
 
 /**
  * Brings an image and unpacks it. Of an index the image for one platform; the index itself stays with it where nothing else is left out, or all is asked
- * for. Throws `registry/...`; nothing is named then.
+ * for. What is there for one platform alone is taken, with a warning when it is another than was asked for. Throws `registry/...`; nothing is named then.
  */
 export async function pull(engine: Engine, request: PullRequest, report: Report, signal: AbortSignal): Promise<PulledImage> {
   const reference = withDefaultTag(parseReference(request.reference));
@@ -33,6 +34,15 @@ export async function pull(engine: Engine, request: PullRequest, report: Report,
   if (found.index !== undefined) {
     const { keepIndex } = await import('./pull-index.ts');
     await keepIndex(engine, { reference, index: found.index.digest, main: record, all: request.allPlatforms === true }, report, signal);
+  }
+  const other = request.platform === undefined ? undefined : otherPlatform(found.config, nativeOrAsked(request.platform));
+  if (other !== undefined) {
+    const platforms = `wanted ${printPlatform(nativeOrAsked(request.platform))}, actual: ${printPlatform(other)}`;
+    const name = familiarReference(reference);
+    report({
+      kind: 'note',
+      text: `WARNING: image with reference ${name} was found but does not match the specified platform: ${platforms}`,
+    });
   }
   noteImage(engine, 'pull', familiarReference(reference), printReference(reference));
   return {

@@ -4,6 +4,7 @@ import type { Container } from '#execution/container/store.ts';
 import type { ContainerSettings } from '#execution/container/settings.ts';
 import type { RestartPolicy } from '#execution/container/spec.ts';
 import { askContainer } from '#execution/worker/control.ts';
+import { requireLimits } from '#execution/worker/limits.ts';
 import { isUp } from './containers.ts';
 import { noteContainer } from './note-events.ts';
 import type { Engine } from './open.ts';
@@ -25,6 +26,7 @@ export async function updateContainer(engine: Engine, container: Container, requ
     throw new JettisonError('engine/bad-update', 'Restart policy cannot be updated because AutoRemove is enabled for the container');
   const limits = mergeLimits(spec.settings, request);
   const isLimited = Object.keys(request.limits).length > 0;
+  if (isLimited) requireLimits(limits);
   if (isLimited && isUp(state) && state.kind !== 'restarting') {
     const { cgroupParent: _, ...changed } = limits;
     await askContainer(engine.containers.folder(id), { kind: 'limit', limits: changed }, signal);

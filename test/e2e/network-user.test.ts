@@ -38,8 +38,8 @@ function programsWithout(names: readonly string[], folder: string): string {
 type User = {
   /** The command as a normal user types it. */
   readonly typed: (path: string, ...words: readonly string[]) => Promise<Finished>;
-  /** The same, and Ctrl-C when it has printed something: a terminal tells all processes in front, not the command alone. Gives the exit code. */
-  readonly interrupted: (path: string, ...words: readonly string[]) => Promise<number | null>;
+  /** `run` of a container, and Ctrl-C when it runs and has printed something: a terminal tells all processes in front, not the command alone. Gives the exit code. */
+  readonly interrupted: (path: string, name: string, ...words: readonly string[]) => Promise<number | null>;
 };
 
 /** With a store and a base image. */
@@ -62,8 +62,8 @@ async function openUser(sandbox: Sandbox): Promise<User> {
     });
   const loaded = await typed(process.env['PATH'] ?? '', 'load', '-q', '-i', base);
   assert.equal(loaded.status, 0, loaded.stderr);
-  const interrupted = async (path: string, ...words: readonly string[]): Promise<number | null> => {
-    const child = spawn(command, [...before, process.execPath, main, ...words], {
+  const interrupted = async (path: string, name: string, ...words: readonly string[]): Promise<number | null> => {
+    const child = spawn(command, [...before, process.execPath, main, 'run', '--rm', '--name', name, ...words], {
       cwd: sandbox.folder,
       env: { ...process.env, ...environment, PATH: path },
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -71,6 +71,8 @@ async function openUser(sandbox: Sandbox): Promise<User> {
     });
     const ended = once(child, 'close');
     await once(child.stdout, 'data');
+    // It may print something before it is known to run.
+    while ((await typed(path, 'inspect', '-f', '{{.State.Running}}', name)).stdout !== 'true\n') await pause(50);
     process.kill(-(child.pid ?? 0), 'SIGINT');
     await ended;
     return child.exitCode;
@@ -147,11 +149,14 @@ inOwnNamespaces(
           );
           const second = await typed(path, 'run', '--rm', '-p', '127.0.0.1:8080:80', 'busybox', 'true');
           assert.match(second.stderr, /Bind for 127\.0\.0\.1:8080 failed: port is already allocated/u);
+          const joined = await typed(path, 'run', '--rm', '--network', 'container:web', 'busybox', 'true');
+          assert.match(joined.stderr, /^ERROR: Cannot join the network of another container: without root/u);
+          assert.equal(joined.status, 125);
           await succeed('rm', '-f', 'web');
           assert.ok(!running().some((name) => namesOf[program].test(name)), running().join());
           await assert.rejects(ask('127.0.0.1', 8080, 10));
           const waiting = 'trap "exit 9" INT; echo ready; sleep 1000 & wait';
-          assert.equal(await interrupted(path, 'run', '--rm', 'busybox', 'sh', '-c', waiting), 9);
+          assert.equal(await interrupted(path, 'front', 'busybox', 'sh', '-c', waiting), 9);
           await untilGone(namesOf[program]);
         });
       }
@@ -160,6 +165,11 @@ inOwnNamespaces(
         const refused = await typed(path, 'run', '--rm', '-p', '8080:80', 'busybox', 'true');
         assert.match(refused.stderr, /without root that takes the program pasta or slirp4netns, and neither is here/u);
         assert.equal(refused.status, 125);
+        const told = await typed(path, 'run', '--rm', 'busybox', 'true');
+        assert.match(
+          told.stderr,
+          /^The container shares the network of the machine: [^\n]*neither is here\nInstall one of them: [^\n]*--network host/u,
+        );
       });
     });
   },

@@ -157,3 +157,22 @@ test('one platform of several: removed, loaded and inspected alone', async () =>
 });
 
 type Inspected = { readonly Id: string; readonly Architecture: string; readonly Manifests?: readonly { readonly Kind: string }[] };
+
+test('an image that is there for one platform alone: a pull for another warns, a run for another is refused', async () => {
+  await using sandbox = await openSandbox();
+  await using registry = await startDockerRegistry();
+  await sandbox.base('busybox');
+  const name = `${registry.host}/busybox:1`;
+  await sandbox.succeed(['tag', 'busybox', name]);
+  await sandbox.succeed(['push', '-q', name]);
+  const other = process.arch === 'arm64' ? 'linux/amd64' : 'linux/arm64';
+  const pulled = await sandbox.succeed(['pull', '--platform', other, name]);
+  assert.match(pulled, new RegExp(`^WARNING: image with reference ${name} was found but .*: wanted ${other}, actual: linux/`, 'mu'));
+  assert.doesNotMatch(await sandbox.succeed(['pull', name]), /WARNING/u);
+  for (const pull of ['always', 'missing']) {
+    const refused = await sandbox.jettison(['run', '--rm', '--pull', pull, '--platform', other, name, 'true']);
+    assert.match(refused.stderr, new RegExp(`^ERROR: "${name}" has no image for ${other}\nIt is for linux/`, 'mu'));
+    assert.equal(refused.status, 125);
+  }
+  await sandbox.succeed(['run', '--rm', name, 'true']);
+});

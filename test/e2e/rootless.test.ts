@@ -121,6 +121,8 @@ test('what belongs to others, here or mounted in a container, is named when it c
     assert.equal(done.status, 0, done.stderr);
   }
   const lines: readonly (readonly [line: readonly string[], said: string])[] = [
+    // Nothing is kept that could never be started.
+    [['update', '--memory', '64m', 'box'], "Cannot set limits: making cgroups takes the rights of the machine's root"],
     [['cp', 'box:/b/secret', home], 'Cannot read "/b/secret": permission denied'],
     [['cp', 'box:/b/open', home], 'Cannot read "/b/open/closed": permission denied'],
     [['cp', 'box:/b/closed/in', '-'], 'Cannot read "/b/closed/in": permission denied'],
@@ -142,6 +144,10 @@ test('what belongs to others, here or mounted in a container, is named when it c
     assert.doesNotMatch(done.stderr, /This is a bug|\n {4}at /u);
     assert.equal(done.status, 1, line.join(' '));
   }
+  const limited = await typed(['create', '--name', 'small', '--memory', '64m', 'busybox', 'true']);
+  assert.match(limited.stderr, /^ERROR: Cannot set limits: /u);
+  assert.equal((await typed(['ps', '-a', '--format', '{{.Names}}'])).stdout, 'box\n');
+  assert.equal((await typed(['start', '-a', 'box'])).status, 0);
 });
 
 test('the usual devices of a layer come out as they went in', async () => {

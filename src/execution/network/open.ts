@@ -79,6 +79,12 @@ function sharedWith(name: string, { store, processOf }: NetworkTools): Container
       hint: `Start it first: jettison start ${name}`,
     });
   }
+  if (process.getuid?.() !== 0) {
+    throw new JettisonError('network/needs-root', 'Cannot join the network of another container: without root each has one of its own', {
+      fault: 'environment',
+      hint: 'Run as root, or have both use the network of the machine (--network host)',
+    });
+  }
   const namespace = openNetworkNamespace(`/proc/${other.pid}/ns/net`);
   const standing = store.memberships(other.id);
   return {
@@ -111,7 +117,7 @@ async function openNetworks(
     const problem = `this machine gives no bridge (${error.message})`;
     const hint = 'Say --network host, or give this process CAP_NET_ADMIN and CAP_SYS_ADMIN';
     if (!isDefault || wish.published.length > 0 || wish.publishAll) throw noBridge(problem, hint, error);
-    tools.note(`The container has the network of the machine: ${problem}`);
+    tools.note(`The container shares the network of the machine: ${problem}`);
     return ofMachine('host');
   }
 }
@@ -139,9 +145,10 @@ async function openWithoutRoot(
   const hint =
     program === undefined
       ? 'Install one of them: apt install passt (or: apt install slirp4netns)'
-      : 'The machine needs a default route, and /dev/net/tun for all users (modprobe tun)';
+      : 'What it needs is a default route, and /dev/net/tun for all users (modprobe tun; chmod 666 /dev/net/tun)';
   if (wish.place.kind !== 'default' || wish.published.length > 0 || wish.publishAll) throw noBridge(problem, hint);
-  tools.note(`The container has the network of the machine: ${problem} (${hint}; --network host says nothing)`);
+  tools.note(`The container shares the network of the machine: ${problem}`);
+  tools.note(`${hint}; who means the machine's says so: --network host, or JETTISON_NETWORK=host`);
   return ofMachine('host');
 }
 

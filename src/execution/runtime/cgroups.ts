@@ -12,7 +12,7 @@ import { mountHierarchy, readCount, readHierarchies, removeCgroup, type CgroupHi
 import { tryLockFile, type FileLock } from '#ground/linux/lock-file.ts';
 import type { ProcessMount, ResourceLimits } from './contract.ts';
 import { limitRefused, moveAll } from './cgroup-members.ts';
-import { controllerName, controllersOf, limitFiles, type Controller, type LimitFile } from './limits.ts';
+import { cannotLimit, controllerName, controllersOf, limitFiles, type Controller, type LimitFile } from './limits.ts';
 import type { CountingFolder } from './usage.ts';
 
 export type CgroupPlaces = {
@@ -75,15 +75,7 @@ function mountOrRefuse(hierarchy: Pick<CgroupHierarchy, 'version' | 'name'>, mou
     return mountHierarchy(hierarchy, mountPoint);
   } catch (error) {
     if (systemCode(error) !== 'EPERM' && systemCode(error) !== 'EACCES') throw error;
-    throw new JettisonError(
-      'runtime/limit-unsupported',
-      "Cannot limit what a step uses: making cgroups takes the rights of the machine's root",
-      {
-        fault: 'environment',
-        hint: 'Leave the limit out, or build as root (isolation "oci")',
-        cause: error,
-      },
-    );
+    throw cannotLimit(error);
   }
 }
 

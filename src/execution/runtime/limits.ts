@@ -1,5 +1,15 @@
 /** Limits of a process as its cgroup's files take them: cgroup-v1/memory.rst, cgroup-v2.rst of the kernel. Pure. */
+import { JettisonError } from '#ground/base/errors.ts';
 import type { ResourceLimits } from './contract.ts';
+
+/** `runtime/limit-unsupported`, of whoever is not the machine's root. */
+export function cannotLimit(cause?: unknown): JettisonError {
+  return new JettisonError('runtime/limit-unsupported', "Cannot set limits: making cgroups takes the rights of the machine's root", {
+    fault: 'environment',
+    hint: 'Leave them out, or do it as root (isolation "oci")',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
 
 /** By version 1's names. */
 export type Controller = 'memory' | 'cpu' | 'cpuset' | 'pids' | 'blkio';
