@@ -19,10 +19,12 @@ const dockerfile = [
   'E',
   // What the second of two equal names of a file, a link, a folder, a deletion and a change of another layer leave behind.
   'RUN mkdir -p /out/d && echo x > /out/d/x && ln /out/d/x /out/d/y && ln -s x /out/d/l && rm -r /home && touch /etc/passwd && mkfifo /out/p && chmod 700 /root',
-  'RUN sleep 0.01; touch -d "2001-01-01 00:00:00" /out/old && chown 1:2 /out/p',
+  'RUN sleep 0.01; touch -d "2001-01-01 00:00:00" /out/old && touch -d @$(date +%s) /out/second && chown 1:2 /out/p',
   'FROM busybox',
   'COPY --from=build /out /out',
   'COPY --link --from=build /deep /linked/deep',
+  'COPY --from=build / /whole/',
+  'COPY --from=build --parents /out/d /kept/',
   'ADD tree.tar /unpacked',
   'ENV A=1',
   'RUN true',

@@ -87,13 +87,21 @@ export type Times = ReadonlyMap<string, bigint>;
 /** Of those entries of a folder that will be settled. */
 export function timesOf(entries: readonly TreeEntry[], { began }: Settling): Times {
   return new Map(
-    entries.flatMap(({ path, mtime, kind }) => (kind === 'file' && mtime >= began && path.endsWith('.py') ? [[nameOf(path), mtime]] : [])),
+    entries.flatMap(({ path, mtime, kind }) => (kind === 'file' && isOwn(mtime, began) && path.endsWith('.py') ? [[nameOf(path), mtime]] : [])),
   );
 }
 
 /** Gives an entry the time that it keeps. */
 export function settle(entry: TreeEntry, { epoch, began }: Settling): void {
-  if (entry.mtime >= began) changeTimeAt(AT_FDCWD, entry.hostPath, epoch * second);
+  if (isOwn(entry.mtime, began)) changeTimeAt(AT_FDCWD, entry.hostPath, epoch * second);
+}
+
+/**
+ * Did the step's clock give this time? Programs that hand on the time of a file which they just wrote often know its seconds only (passwd's backups by utime(2), tar): the second in which the
+ * step began is its own, too.
+ */
+function isOwn(mtime: bigint, began: bigint): boolean {
+  return mtime >= began || mtime === began - (began % second);
 }
 
 function nameOf(path: ByteString): string {

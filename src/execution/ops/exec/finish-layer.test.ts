@@ -80,6 +80,18 @@ test('a file in a folder that was made anew stays: below it nothing shows throug
   });
 });
 
+test('a time since the step began that was cut to its second, as utime(2) gives it, is one', () => {
+  withFolders((upper) => {
+    const [began, cut] = [now - (now % 1_000_000_000n) + 700_000_000n, Number(now / 1_000_000_000n)];
+    put(upper, 'etc/shadow-', 'a', cut);
+    put(upper, 'etc/before', 'a', cut - 1);
+    put(upper, 'etc/given', 'a', cut + 0.5);
+    finishLayer(upper, () => [], { began, epoch: 7n });
+    const timeOf = (name: string): number => lstatSync(join(upper, 'etc', name)).mtimeMs / 1000;
+    assert.deepEqual(['shadow-', 'before', 'given'].map(timeOf), [7, cut - 1, cut + 0.5]);
+  });
+});
+
 test('times since the step began become its epoch, those before stay, and compiled files of Python follow their sources', () => {
   withFolders((upper) => {
     const later = Number(now / 1_000_000_000n) + 5;

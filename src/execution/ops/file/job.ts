@@ -30,7 +30,7 @@ import { findOwner, type OwnerIds } from './owner.ts';
 import { createEntryPlacer, createFile, type LinkedInodes, type Written } from './place-entry.ts';
 import { openDestination, openPlace, placeSource, type Destination } from './place.ts';
 import { trackPlaces, type TrackedPlaces } from './replaced-files.ts';
-import type { Source } from './source.ts';
+import { datedByContents, type Source } from './source.ts';
 import { openStamps, type EarlierCopy } from './stamps.ts';
 import type { TakenSource } from './taken.ts';
 import { createTelling, type Telling } from './telling.ts';
@@ -271,7 +271,8 @@ async function copy(on: CopyTools, action: CopyAction, selection: Selection): Pr
       if (bringsLibs(action) && mayNeedLibraries(one.entry, action)) below.push(one);
     };
     const isNoting = names !== undefined || bringsLibs(action);
-    const selected = watched(given, on.newest, { print: seen, below: isNoting ? note : undefined });
+    const dated = source.isCommitted ? { ...given, top: datedByContents(source.tree, given.top) } : given;
+    const selected = watched(dated, on.newest, { print: seen, below: isNoting ? note : undefined });
     const take = (kind: TakenSource['kind']): void => {
       const { name, top } = selected;
       on.sources.push({ action: on.index, name, path: top.path, kind, ...(kind === 'folder' && names !== undefined ? { names } : {}) });

@@ -40,6 +40,15 @@ export function openCommittedSource(tree: Tree): Source {
   };
 }
 
+/**
+ * The root of a committed tree with a time that comes from what is in it: no layer says one of it, and that of the folder on the disk is when the layer was written.
+ * Any other entry as it is.
+ */
+export function datedByContents(tree: Tree, entry: TreeEntry): TreeEntry {
+  if (entry.path !== '') return entry;
+  return { ...entry, mtime: tree.list(entry.path).reduce((newest, { mtime }) => (mtime > newest ? mtime : newest), 0n) };
+}
+
 /** Of a folder of the client, whose root is `root`. */
 export function openClientSource(tree: Tree, root: ByteString): Source {
   const rootFile = openAt(AT_FDCWD, root, { flags: openFlags.directory, resolve: 0 });
