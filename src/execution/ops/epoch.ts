@@ -87,7 +87,9 @@ export type Times = ReadonlyMap<string, bigint>;
 /** Of those entries of a folder that will be settled. */
 export function timesOf(entries: readonly TreeEntry[], { began }: Settling): Times {
   return new Map(
-    entries.flatMap(({ path, mtime, kind }) => (kind === 'file' && isOwn(mtime, began) && path.endsWith('.py') ? [[nameOf(path), mtime]] : [])),
+    entries.flatMap(({ path, mtime, kind }) =>
+      kind === 'file' && isOwn(mtime, began) && path.endsWith('.py') ? [[nameOf(path), mtime]] : [],
+    ),
   );
 }
 
