@@ -97,6 +97,11 @@ test('thick and thin: what is carried is what the files in the image weigh, for 
 
   const again = await sandbox.jettison(['build', '--progress', 'plain', '-t', 'kittycat:thin', context()]);
   assert.doesNotMatch(again.stderr, /payload/u);
+
+  // Nothing ran, and nobody has weighed these stages together: a sum of what is known would be too small.
+  const other = await sandbox.jettison(['build', '--progress', 'plain', '--label', 'a=b', '-t', 'kittycat:other', context()]);
+  assert.match(other.stderr, /^payload: [\d.]+MB = /mu);
+  assert.doesNotMatch(other.stderr, /jettisoned/u);
 });
 
 test('a planted file breaks the budget: the name stays where it was, file and line are told; the image can be looked at', async () => {

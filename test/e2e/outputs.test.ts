@@ -49,7 +49,10 @@ test('files of a result: to a folder, as a tar in a file and on standard output;
   assert.deepEqual(Object.keys(metadataOf(sandbox)), ['buildx.build.provenance', 'buildx.build.ref']);
 
   const listed = 'bin/\nbin/tool\nlink\nsame\n';
-  await sandbox.succeed([...build, '-q', '-o', 'type=tar,dest=out.tar', '-o', 'type=cacheonly']);
+  const told = await sandbox.jettison([...build, '--progress', 'plain', '-o', 'type=tar,dest=out.tar', '-o', 'type=cacheonly']);
+  assert.equal(told.status, 0, told.stderr);
+  assert.match(told.stderr, /^\S+\/out\.tar: Writing /mu);
+  assert.doesNotMatch(told.stderr, /\.tmp/u);
   assert.equal(execFileSync('tar', ['-tf', 'out.tar'], { cwd: sandbox.folder, encoding: 'utf8' }), listed);
   const command = `"${process.execPath}" "${join(import.meta.dirname, '../../src/main.ts')}" ${build.join(' ')} -q -o - | tar -t`;
   const piped = spawnSync('sh', ['-c', command], {

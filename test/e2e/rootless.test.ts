@@ -92,6 +92,10 @@ test('a normal user builds the image that root builds, runs it, and cleans up', 
   const list = 'ls -lnR /app /rows /etc/passwd /bin';
   assert.equal(await succeed('run', '--rm', 'app', 'sh', '-c', list), await sandbox.succeed(['run', '--rm', 'app', 'sh', '-c', list]));
 
+  const unmapped = await typed(['run', '--rm', '-u', '5:70000', 'app', 'true']);
+  assert.equal(unmapped.status, 125);
+  assert.match(unmapped.stderr, /^ERROR: Cannot run as user "5:70000" \(5:70000\): group ids end at 6553[56] here\n.*\/etc\/subgid/mu);
+
   // Nothing changed: nothing runs. Then everything goes, although its owners are ids that the user is not.
   assert.match((await typed(['build', '--progress=plain', '-t', 'app', folder], options)).stderr, /10 of 10 steps cached/u);
   await succeed('du');
@@ -148,6 +152,39 @@ test('what belongs to others, here or mounted in a container, is named when it c
   assert.match(limited.stderr, /^ERROR: Cannot set limits: /u);
   assert.equal((await typed(['ps', '-a', '--format', '{{.Names}}'])).stdout, 'box\n');
   assert.equal((await typed(['start', '-a', 'box'])).status, 0);
+});
+
+test('a store whose files have other owners is deleted as the README says', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const line = 'mkdir -p /v/d /k/d && touch /k/d/x && chown -R 7:8 /v /k && chmod 0 /v/d /k/d';
+  const folder = sandbox.files({ Dockerfile: `FROM busybox\nRUN ${line}\n` });
+  const base = join(sandbox.folder, 'base.tar');
+  await sandbox.succeed(['save', '-o', base, 'busybox']);
+  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
+  const [several, one] = [/`(unshare --user [^`]* rm -rf) ~/u, /`(unshare --map-root-user rm -rf)/u].map((form) => form.exec(readme)?.[1]);
+  for (const ids of [true, false]) {
+    const home = join(sandbox.folder, `home-${ids}`);
+    mkdirSync(home);
+    const user = normalUser(sandbox.folder, { ids });
+    for (const path of [home, base]) user.owns(path);
+    execFileSync('chmod', ['755', sandbox.folder]);
+    const store = join(home, 'store');
+    const typed = typedBy(user, sandbox, store);
+    for (const words of [
+      ['load', '-q', '-i', base],
+      ['build', '-q', folder],
+      ['run', '--rm', '--network', 'none', '-v', 'named:/v', 'busybox', 'sh', '-c', line],
+    ]) {
+      const done = await typed(words);
+      assert.equal(done.status, 0, done.stderr);
+    }
+    const command = ids ? several : one;
+    const [first, ...rest] = [...user.words, 'flock', join(store, 'snapshots/tending'), ...(command ?? 'rm -rf').split(' '), store];
+    const removed = await runCommand(first, rest, { cwd: home, environment: sandbox.environment });
+    assert.equal(removed.status, 0, removed.stderr);
+    assert.deepEqual(readdirSync(home), []);
+  }
 });
 
 test('the usual devices of a layer come out as they went in', async () => {

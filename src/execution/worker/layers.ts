@@ -72,7 +72,7 @@ export function createLayers(snapshots: SnapshotStore): Layers {
         }),
       ),
     write: async (request, report, signal) => {
-      const item = 'blob' in request ? request.blob : request.snapshot;
+      const item = 'blob' in request ? request.blob : (snapshots.getFact(request.snapshot, facts.diffId) ?? request.snapshot);
       const onProgress = (current: number): void =>
         report({ kind: 'transfer', direction: 'compress', item, current, total: 0, state: 'running' });
       if ('blob' in request) return await recompressLayer(request, onProgress, signal);

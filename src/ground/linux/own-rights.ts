@@ -21,6 +21,8 @@ export type OwnRights = {
   readonly isInitialNamespace: boolean;
   /** Its user namespace maps a single id. */
   readonly hasOneId: boolean;
+  /** The first ids that its user namespace does not have, counted from 0 (user_namespaces(7)). */
+  readonly ends: { readonly users: number; readonly groups: number };
   has(bit: number): boolean;
   /** execve(2) gives no rights: set-user-ID programs are of no use. */
   readonly noNewPrivileges: boolean;
@@ -47,8 +49,20 @@ function readRights(): OwnRights {
     isRoot: process.getuid?.() === 0,
     isInitialNamespace: wholeMap.test(map),
     hasOneId: oneId.test(map),
+    ends: { users: endOf(map), groups: endOf(readFileSync('/proc/self/gid_map', 'latin1')) },
     has: (bit) => (effective & (1n << BigInt(bit))) !== 0n,
     noNewPrivileges: field('NoNewPrivs') === '1',
     filters: filters === undefined ? undefined : Number(filters),
   };
+}
+
+/** Where the ids that a map (`/proc/self/uid_map`) has from 0 on end; what a hole parts from them does not count. */
+export function endOf(map: string): number {
+  const lines = map.split('\n').flatMap((line) => {
+    const [, first, count] = /^\s*(\d+)\s+\d+\s+(\d+)\s*$/u.exec(line) ?? [];
+    return first === undefined ? [] : [{ first: Number(first), count: Number(count) }];
+  });
+  return lines
+    .toSorted((a, b) => a.first - b.first)
+    .reduce((end, { first, count }) => (first <= end ? Math.max(end, first + count) : end), 0);
 }

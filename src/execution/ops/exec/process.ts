@@ -151,19 +151,33 @@ function initMount(scratch: string, target: string): ProcessMount {
   return { kind: 'bind', source, target, readOnly: true };
 }
 
-/** Throws `ops/unmapped-user` for a user that a namespace with one id does not have. */
+/** Throws `ops/unmapped-user` for a user or group that the namespace does not have. */
 function findUser(tree: RootTree, { user: spec, groups = [] }: Pick<RootProcess, 'user' | 'groups'>): ResolvedUser {
   const files = accountsOf(tree);
   const user = withGroups(resolveUser(spec, files), groups, files);
-  if (!ownRights().hasOneId || (user.uid === 0 && user.gid === 0)) return user;
-  throw new JettisonError(
-    'ops/unmapped-user',
-    `Cannot run as user "${spec}" (${user.uid}:${user.gid}): isolation "rootless-single" has one id, which is root here`,
-    {
-      fault: 'environment',
-      hint: 'Give the user that builds more ids: let root run "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 NAME"; then name another store in JETTISON_STORE, or remove this one',
-    },
-  );
+  const { hasOneId, ends } = ownRights();
+  if (hasOneId && (user.uid !== 0 || user.gid !== 0)) {
+    throw new JettisonError(
+      'ops/unmapped-user',
+      `Cannot run as user "${spec}" (${user.uid}:${user.gid}): isolation "rootless-single" has one id, which is root here`,
+      {
+        fault: 'environment',
+        hint: 'Give the user that builds more ids: let root run "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 NAME"; then name another store in JETTISON_STORE, or remove this one',
+      },
+    );
+  }
+  if (user.uid >= ends.users) throw beyondIds({ spec, user }, 'user', ends.users - 1);
+  const gids = hasOneId ? [user.gid] : [user.gid, ...user.additionalGids];
+  if (gids.some((gid) => gid >= ends.groups)) throw beyondIds({ spec, user }, 'group', ends.groups - 1);
+  return user;
+}
+
+function beyondIds(who: { readonly spec: string; readonly user: ResolvedUser }, kind: 'user' | 'group', last: number): JettisonError {
+  const { uid, gid } = who.user;
+  return new JettisonError('ops/unmapped-user', `Cannot run as user "${who.spec}" (${uid}:${gid}): ${kind} ids end at ${last} here`, {
+    fault: 'environment',
+    hint: 'Take a smaller one, or have root give the user that builds more ids: in /etc/subuid and /etc/subgid',
+  });
 }
 
 function accountsOf(tree: RootTree): AccountFiles {

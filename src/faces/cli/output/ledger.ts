@@ -46,8 +46,9 @@ function sourceText(source: LedgerStage | Ledger['images'][number], ledger: Ledg
   return `${'isFinal' in source ? `of stage ${source.name}` : `of ${source.name}`}${place}`;
 }
 
-/** Of stages, and of the images that they stand on: `812MB jettisoned (golang:1 700MB, build 112MB)` */
+/** Of stages, and of the images that they stand on: `812MB jettisoned (golang:1 700MB, build 112MB)`; nothing where a stage was never weighed, as the sum would be too small. */
 function jettisonedLine({ stages, images }: Ledger): string | undefined {
+  if (stages.some(({ jettisoned }) => jettisoned === undefined)) return undefined;
   const left = [...stages, ...images.map(({ name, size, carried }) => ({ name, jettisoned: (size ?? carried) - carried }))]
     .flatMap(({ name, jettisoned = 0 }) => (jettisoned > 0 ? [{ name, jettisoned }] : []))
     .toSorted((a, b) => b.jettisoned - a.jettisoned);
