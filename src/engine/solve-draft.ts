@@ -126,7 +126,7 @@ function announcing(engine: Engine, report: Report): (signal: AbortSignal) => Pr
     if (isAnnounced || (worker.rung.isolation === 'oci' && worker.rung.tree === 'overlay')) return worker;
     isAnnounced = true;
     const { describeRung } = await import('#execution/worker/isolation.ts');
-    report({ kind: 'note', text: `Isolation: ${describeRung(worker.rung)}` });
+    report({ kind: 'note', text: `Isolation: ${describeRung(worker.rung)}`, isAside: true });
     return worker;
   };
 }

@@ -341,3 +341,18 @@ test('cases 5, 41: what is pulled is told inside the step that wants it', async 
   const again = await build(other, ['-t', 'alpine-release'], context);
   assert.match(again, /^Step 1\/3 : FROM alpine\n ---> [0-9a-f]{12}\nStep 2\/3 : RUN true\n ---> Using cache\n/mu);
 });
+
+test('how steps are kept apart has no line in this form: what tutorials show has none', async () => {
+  await using sandbox = await openSandbox();
+  await sandbox.base('busybox');
+  const context = sandbox.files({ Dockerfile: 'FROM busybox\nRUN echo hi\n' });
+  const run = async (environment: Readonly<Record<string, string>>): Promise<string> => {
+    const { status, stderr } = await sandbox.jettison(['build', '--no-cache', context], {
+      environment: { JETTISON_ISOLATION: 'oci,copies', ...environment },
+    });
+    assert.equal(status, 0, stderr);
+    return stderr;
+  };
+  assert.match(await run({}), /^Isolation: oci \(.*\), copies/mu);
+  assert.equal(await run(classic.environment), '');
+});

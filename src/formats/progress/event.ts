@@ -27,8 +27,8 @@ export type ProgressEvent =
       readonly url?: string;
       readonly source?: string;
     }
-  /** `isUrgent`: also for who wants to hear nothing of progress. */
-  | { readonly kind: 'note'; readonly text: string; readonly isUrgent?: true };
+  /** `isUrgent`: also for who wants to hear nothing of progress. `isAside`: not where each line has its form, that of the builder before BuildKit. */
+  | { readonly kind: 'note'; readonly text: string; readonly isUrgent?: true; readonly isAside?: true };
 
 /** A vertex that the goal needs: reported once, before anything else about it. */
 export type VertexDeclared = {

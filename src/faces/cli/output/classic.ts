@@ -97,6 +97,7 @@ export function createClassicScreen(write: (text: string) => void, options: Clas
 
 function take(state: State, event: ProgressEvent): void {
   const change = state.tally.add(event, state.now());
+  if (event.kind === 'note' && event.isAside === true) return;
   if (change.kind === 'vertex') {
     const held = heldOf(state, change.vertex.vertex);
     held.state = change.vertex.state;
