@@ -220,6 +220,8 @@ function contract(only: 'crun' | 'runc', ties?: RuntimeChoice['ties']): void {
   test('commands that cannot be started', async () => {
     writeFileSync(join(rootfs, 'plain'), 'x');
     writeFileSync(join(rootfs, 'script'), '#!/no/such\n', { mode: 0o755 });
+    writeFileSync(join(rootfs, 'nul'), '#!/bin/sh\0 -e\necho started\n', { mode: 0o755 });
+    assert.equal((await run(['/nul'])).status.code, 0, 'the name of the interpreter ends at the NUL');
     copyFileSync('/bin/true', join(rootfs, 'dynamic'));
     chmodSync(join(rootfs, 'dynamic'), 0o755);
     const cases: readonly (readonly [string, string, RegExp])[] = [
@@ -234,7 +236,31 @@ function contract(only: 'crun' | 'runc', ties?: RuntimeChoice['ties']): void {
       await assert.rejects(run([name]), (error: Error) => isCode(error, code) && message.test(error.message), name);
     }
     await assert.rejects(run(['/dynamic']), (error: Error) => /loader it was linked for, "\/lib64\/ld-linux/.test(Object(error).hint));
-    for (const name of ['plain', 'script', 'dynamic']) rmSync(join(rootfs, name));
+    for (const name of ['plain', 'script', 'nul', 'dynamic']) rmSync(join(rootfs, name));
+  });
+
+  test('other users than root start only what they may', async () => {
+    for (const folder of ['mine', 'closed']) {
+      mkdirSync(join(rootfs, folder));
+      copyFileSync(join(rootfs, 'bin/busybox'), join(rootfs, folder, 'true'));
+    }
+    symlinkSync('/bin/busybox', join(rootfs, 'closed/echo'));
+    chmodSync(join(rootfs, 'mine/true'), 0o700);
+    chmodSync(join(rootfs, 'closed'), 0o700);
+    const user = { uid: 1000, gid: 1000, additionalGids: [0] };
+    for (const name of ['/mine/true', '/closed/true']) {
+      assert.equal((await run([name])).status.code, 0, name);
+      await assert.rejects(run([name], { user }), (error) => isCode(error, 'runtime/command-not-executable'), name);
+    }
+    chmodSync(join(rootfs, 'mine/true'), 0o750);
+    assert.equal((await run(['/mine/true'], { user })).status.code, 0, 'as one of the group');
+    // What is not looked at beforehand the kernel refuses: the runtime has no rights left to pass by it.
+    const passed = await run(['/closed/echo'], { user }).then(
+      ({ status }) => status.code,
+      () => undefined,
+    );
+    assert.notEqual(passed, 0);
+    for (const folder of ['mine', 'closed']) rmSync(join(rootfs, folder), { recursive: true });
   });
 
   test('a command under a mount is left to the runtime, whose words are passed on', async () => {

@@ -3,7 +3,7 @@
 export type PayloadCase = {
   readonly name: string;
   /** The stage of the Dockerfile. */
-  readonly tree: 'bare' | 'box' | 'deb' | 'deb-cached' | 'deb-system' | 'musl' | 'musl-system' | 'old';
+  readonly tree: 'bare' | 'box' | 'deb' | 'deb-cached' | 'deb-closed-cache' | 'deb-system' | 'musl' | 'musl-system' | 'old';
   readonly words: readonly string[];
   /** undefined: whatever the runtime does, which depends on the machine's own C library. */
   readonly starts: boolean | undefined;
@@ -70,6 +70,16 @@ const programs: readonly PayloadCase[] = [
   good('bare', '/p/closed/program'),
   bad('bare', '/p/closed/program', { user }),
   good('bare', '/p/bin/static', { user }),
+  good('bare', '/p/closed/link'),
+  bad('bare', '/p/closed/link', { user }),
+  good('bare', '/p/bin/link40'),
+  bad('bare', '/p/bin/link41'),
+  bad('bare', '/p/none/../bin/static'),
+  bad('bare', '/p/bin/static/'),
+  bad('bare', '/p/bin/static/../static'),
+  bad('bare', '/p/bin/static', { folder: '/p/bin/static/x' }),
+  bad('deb', '/p/bin/suid-no-loader', { user }),
+  bad('deb', '/p/bin/suid-foo', { user }),
 ];
 
 const libraries: readonly PayloadCase[] = [
@@ -107,6 +117,18 @@ const libraries: readonly PayloadCase[] = [
   good('deb', '/p/bin/versioned', libraryPath('/p/v0')),
 ];
 
+const hiddenLibraries: readonly PayloadCase[] = [
+  bad('deb', '/p/bin/foo-gone'),
+  good('deb', '/p/bin/foo-closed'),
+  bad('deb', '/p/bin/foo-closed', { user }),
+  bad('deb', '/p/bin/filter'),
+  good('deb', '/p/bin/foo', { environment: ['LD_PRELOAD=/p/lib/libfoo.so.1:/p/lib/libbar.so.1'] }),
+  good('deb', '/p/bin/foo', { environment: ['LD_PRELOAD=/p/none.so libbar.so.1 /p/lib/libfoo.so.1', 'LD_LIBRARY_PATH=/p/lib'] }),
+  bad('deb', '/p/bin/foo', { environment: ['LD_PRELOAD=/p/lib/libfoo.so.1'] }),
+  good('deb-closed-cache', '/p/bin/foo'),
+  bad('deb-closed-cache', '/p/bin/foo', { user }),
+];
+
 const scripts: readonly PayloadCase[] = [
   ...['sh', 'spaces', 'env', 'env-split', 'script-of-script', 'relative'].map((name) => good('deb', `/p/scripts/${name}`)),
   good('box', '/p/scripts/sh'),
@@ -134,6 +156,12 @@ const scripts: readonly PayloadCase[] = [
   good('deb', '/p/scripts/unreadable'),
   bad('deb', '/p/scripts/unreadable', { user }),
   bad('box', '/p/scripts/env-crlf'),
+  good('deb', '/p/scripts/nul'),
+  good('deb', '/p/scripts/env-split-quoted'),
+  good('deb', '/p/scripts/env-split-options'),
+  bad('deb', '/p/scripts/env-split-options-missing'),
+  good('deb', '/p/scripts/env-split-variable', { environment: ['SHELL_NAME=sh'] }),
+  bad('deb', '/p/scripts/env-split-variable', { environment: ['SHELL_NAME=nothing'] }),
 ];
 
 const commands: readonly PayloadCase[] = [
@@ -159,6 +187,24 @@ const commands: readonly PayloadCase[] = [
   bad('bare', ['/bin/sh', '-c', '/p/bin/static']),
   good('box', ['sh', '-c', '/p/bin/static']),
   bad('box', ['sh', '-c', '/p/bin/dynamic']),
+  good('deb', ['/bin/sh', '-c', 'exec /p/bin/static "$HOME" \'a b\' > /dev/stdout 2>&1']),
+  bad('deb', ['/bin/sh', '-c', 'exec /p/bin/nothing "$HOME" \'a b\' > /dev/stdout 2>&1']),
+  bad('deb', ['/bin/sh', '-c', '/p/bin/nothing --port ${PORT:-80} # and so on']),
+  bad('deb', ['/bin/sh', '-c', 'LEVEL="$HOME" "/p/bin/nothing"']),
+  good('deb', ['/bin/sh', '-c', 'exec $APP'], { environment: ['APP=/p/bin/static'] }),
+  bad('deb', ['/bin/sh', '-c', 'exec $APP'], { environment: ['APP=/p/bin/nothing'] }),
+  good('deb', ['/bin/sh', '-c', 'exec "$@"', '--', '/p/bin/static']),
+  bad('deb', ['/bin/sh', '-c', 'exec "$@"', '--', '/p/bin/nothing']),
+  good('deb', ['/bin/sh', '-c', '/p/bin/nothing --flag | echo started']),
+  good('deb', ['/bin/sh', '-c', '/p/bin/nothing "$HOME"; echo started']),
+  good('deb', ['/bin/sh', '-c', '/p/bin/stati[c] --flag']),
+  bad('box', ['/bin/busybox', 'sh', '-c', '/p/bin/dynamic']),
+  good('deb', ['env', 'A=b', '/p/bin/static']),
+  bad('deb', ['env', 'A=b', '/p/bin/nothing']),
+  bad('deb', ['/usr/bin/env', '-i', '-u', 'X', '/p/bin/foo']),
+  good('deb', ['env', 'LD_LIBRARY_PATH=/p/lib', '/p/bin/foo']),
+  good('deb', ['env', 'PATH=/p/path2', 'tool']),
+  bad('deb', ['env', '-u', 'LD_LIBRARY_PATH', '/p/bin/foo'], libraryPath('/p/lib')),
 ];
 
 const musl: readonly PayloadCase[] = [
@@ -174,4 +220,4 @@ const musl: readonly PayloadCase[] = [
   good('musl', '/p/musl/deep-runpath'),
 ];
 
-export const payloadCases: readonly PayloadCase[] = [...programs, ...libraries, ...scripts, ...commands, ...musl];
+export const payloadCases: readonly PayloadCase[] = [...programs, ...libraries, ...hiddenLibraries, ...scripts, ...commands, ...musl];

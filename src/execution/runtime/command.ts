@@ -1,6 +1,6 @@
 /** Says before a start why a command cannot be started, in the words people know from Docker: a runtime says it only after the set-up, and each in its own way. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
-import { nodePath, toText } from '#ground/base/byte-string.ts';
+import { asByteString, nodePath, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError } from '#ground/base/errors.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
 import type { ProcessRequest } from './contract.ts';
@@ -14,8 +14,10 @@ const maximumInterpreters = 4;
  */
 export function checkCommand(
   tree: RootTree,
-  request: Pick<ProcessRequest, 'arguments' | 'environment' | 'workingDirectory' | 'mounts'>,
+  request: Pick<ProcessRequest, 'arguments' | 'environment' | 'workingDirectory' | 'mounts' | 'user' | 'security' | 'confinement'>,
 ): void {
+  // In a step without a sandbox other users than root have all rights, too.
+  const mayAll = request.user.uid === 0 || (request.security === 'insecure' && request.confinement === undefined);
   const isCovered = (path: string): boolean =>
     /^\/(?:proc|sys|dev)\//u.test(path) ||
     request.mounts.some(({ target }) => path === target || path.startsWith(target.endsWith('/') ? target : `${target}/`));
@@ -24,11 +26,26 @@ export function checkCommand(
     const { path: real, entry } = tree.resolve(path);
     if (isCovered(`/${toText(real)}`)) return { kind: 'unknown' };
     if (!entry) return { kind: 'missing' };
-    return entry.kind === 'file' && (entry.mode & 0o111) !== 0 ? { kind: 'program', entry } : { kind: 'not-executable' };
+    if (entry.kind !== 'file' || (entry.mode & 0o111) === 0) return { kind: 'not-executable' };
+    const way = [entry, ...foldersAbove(real).map((folder) => tree.entry(folder))];
+    return !mayAll && way.some((one) => one !== undefined && isDenied(one, request.user)) ? { kind: 'closed' } : { kind: 'program', entry };
   };
   const [name = ''] = request.arguments;
   const seen = assertProgram(request, look);
   if (seen.kind === 'program') checkInterpreter(name, seen.entry, look);
+}
+
+/** No execute bit for this user, whatever access control lists say: with one, the group's bits are the most that it gives. */
+function isDenied({ mode, uid, gid }: TreeEntry, user: ProcessRequest['user']): boolean {
+  if (uid === user.uid) return (mode & 0o100) === 0;
+  if (gid === user.gid || user.additionalGids.includes(gid)) return (mode & 0o010) === 0;
+  return (mode & 0o011) === 0;
+}
+
+/** Of a path without a leading slash; the root first. */
+function foldersAbove(path: string): readonly ByteString[] {
+  const names = path.split('/').slice(0, -1);
+  return [...names.keys(), names.length].map((count) => asByteString(names.slice(0, count).join('/')));
 }
 
 type Program = Pick<ProcessRequest, 'arguments' | 'environment' | 'workingDirectory'>;
@@ -47,11 +64,15 @@ export function assertProgram<S extends { readonly kind: 'unknown' | 'program' }
   if (!isNoProgram(seen)) return seen;
   if (seen.kind === 'missing') throw notFound(name);
   throw new JettisonError('runtime/command-not-executable', `exec: "${name}": permission denied`, {
-    hint: 'The file is not executable: chmod +x it',
+    hint:
+      seen.kind === 'closed'
+        ? 'Its user may not start it, or not pass a folder on the way: give them the mode 755, or another owner'
+        : 'The file is not executable: chmod +x it',
   });
 }
 
-export type NoProgram = { readonly kind: 'missing' | 'not-executable' };
+/** `closed`: not for this user. */
+export type NoProgram = { readonly kind: 'missing' | 'not-executable' | 'closed' };
 type Found = { readonly kind: 'unknown' } | { readonly kind: 'program'; readonly entry: TreeEntry };
 type Look = (path: string) => Found | NoProgram;
 
@@ -67,17 +88,17 @@ function findProgram<S extends { readonly kind: 'unknown' | 'program' }>(
       .findLast((each) => each.startsWith('PATH='))
       ?.slice('PATH='.length)
       .split(':') ?? [];
-  let refused = false;
+  let refused: NoProgram | undefined;
   for (const folder of folders) {
     const seen = look(`${absolute(folder)}/${name}`);
     if (!isNoProgram(seen)) return seen;
-    refused ||= seen.kind === 'not-executable';
+    if (seen.kind !== 'missing') refused ??= seen;
   }
-  return { kind: refused ? 'not-executable' : 'missing' };
+  return refused ?? { kind: 'missing' };
 }
 
 function isNoProgram(seen: { readonly kind: string }): seen is NoProgram {
-  return seen.kind === 'missing' || seen.kind === 'not-executable';
+  return seen.kind === 'missing' || seen.kind === 'not-executable' || seen.kind === 'closed';
 }
 
 /** Where the program of `request` may be, as execvp(3) looks for it: one file, or one for each folder of PATH. */
@@ -138,7 +159,8 @@ function interpreterOf(entry: TreeEntry): Interpreter | undefined {
 
 function scriptInterpreter(head: Uint8Array): Interpreter | undefined {
   const [line = ''] = new TextDecoder().decode(head.subarray(2)).split('\n');
-  const [path = ''] = line.trim().split(/\s/u);
+  // Blanks and a NUL end the name, and nothing else does (fs/binfmt_script.c).
+  const [path = ''] = line.replace(/^[ \t]+/u, '').split(/[ \t\0]/u);
   return path.startsWith('/') ? { kind: 'script', path } : undefined;
 }
 

@@ -20,7 +20,7 @@ import type { ExitStatus, ExtraCall, ExtraProcess, ProcessRequest, ProcessStream
 import { terminalRest } from './terminal-rest.ts';
 import { forget, locateFirst, startTied, type Ties } from './tied-runs.ts';
 import { measureRun } from './usage.ts';
-import type { HostFacts } from './spec.ts';
+import { capabilitiesOf, type HostFacts } from './spec.ts';
 
 export type Program = {
   readonly name: 'crun' | 'runc';
@@ -238,7 +238,6 @@ function execCall(
   { id, process }: { readonly id: string; readonly process: ExtraProcess },
   { program, state, host }: ExecTools,
 ): ExtraCall {
-  const all = { bounding: host.capabilities, effective: host.capabilities, permitted: host.capabilities };
   const { arguments: args, environment: env, workingDirectory: cwd, user, terminal, terminalSize } = process;
   const document = {
     ...bundle.process,
@@ -248,7 +247,7 @@ function execCall(
     terminal,
     user: host.hasOneId === true ? { ...user, additionalGids: [] } : user,
     consoleSize: terminalSize && { height: terminalSize.rows, width: terminalSize.columns },
-    ...(process.isPrivileged ? { capabilities: all } : {}),
+    capabilities: capabilitiesOf(user, process.isPrivileged ? host.capabilities : bundle.process.capabilities.bounding),
   };
   const logFile = '/proc/self/fd/4';
   const logging = ['--log', program.name === 'crun' ? `file:${logFile}` : logFile, '--log-format', 'json'];

@@ -67,6 +67,12 @@ test('only what this process has is handed on; insecure is all of it, and nothin
   );
 });
 
+test('other users than root start without capabilities, and may get them from programs that have some', () => {
+  const { bounding, effective, permitted } = createSpec({ ...request, user: { ...request.user, uid: 1000 } }, paths, host).process
+    .capabilities;
+  assert.deepEqual([bounding, effective, permitted], [dockerCapabilities, [], []]);
+});
+
 test('a network of its own is a namespace of its own', () => {
   const [shared, own] = (['host', 'none'] as const).map((network) => createSpec({ ...request, network }, paths, host).linux.namespaces);
   assert.deepEqual(own, [...(shared ?? []), { type: 'network' }]);

@@ -39,6 +39,7 @@ export const initPlace = '/sbin/docker-init';
 export function createSpec(request: ProcessRequest, paths: BundlePaths, host: HostFacts): RuntimeSpec {
   const insecure = request.security === 'insecure';
   const { capabilities, seccomp, compiledFilter } = rightsOf(request, host);
+  const user = userOf(request, host);
   const { rootDevices } = host;
   const { confinement = {} } = request;
   const hidesNothing = insecure || confinement.opensSystemPaths === true;
@@ -49,17 +50,15 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
       ...(request.terminalSize === undefined
         ? {}
         : { consoleSize: { height: request.terminalSize.rows, width: request.terminalSize.columns } }),
-      user: userOf(request, host),
+      user,
       args: confinement.hasInit === true ? [initPlace, ...programPaths(request), '--', ...request.arguments] : request.arguments,
       env: request.environment,
       cwd: request.workingDirectory,
-      // In a sandbox inheritable and ambient stay empty (CVE-2022-24769). In a step without one other users than root have all of them, too.
-      capabilities: {
-        bounding: capabilities,
-        effective: capabilities,
-        permitted: capabilities,
-        ...(insecure && request.confinement === undefined ? { inheritable: capabilities, ambient: capabilities } : {}),
-      },
+      // In a step without a sandbox other users than root have all of them, too.
+      capabilities:
+        insecure && request.confinement === undefined
+          ? { ...every(capabilities), inheritable: capabilities, ambient: capabilities }
+          : capabilitiesOf(user, capabilities),
       noNewPrivileges: confinement.noNewPrivileges === true,
       ...oomScoreOf(request),
       ...(request.ulimits === undefined || request.ulimits.length === 0 ? {} : { rlimits: request.ulimits.map(rlimitOf) }),
@@ -90,6 +89,20 @@ export function createSpec(request: ProcessRequest, paths: BundlePaths, host: Ho
     // crun takes a compiled filter instead of compiling the rules again, which saves it 2 ms a start; others do not know the name.
     ...(compiledFilter === undefined ? {} : { annotations: { 'run.oci.seccomp_bpf_data': compiledFilter } }),
   };
+}
+
+type Capabilities = RuntimeSpec['process']['capabilities'];
+
+/**
+ * Inheritable and ambient stay empty (CVE-2022-24769). Other users than root have none when execve(2) is done, and must have none before: the runtime looks for the first
+ * program with what is set here, and would start one that they may not.
+ */
+export function capabilitiesOf({ uid }: ProcessRequest['user'], capabilities: readonly string[]): Capabilities {
+  return uid === 0 ? every(capabilities) : { bounding: capabilities, effective: [], permitted: [] };
+}
+
+function every(capabilities: readonly string[]): Capabilities {
+  return { bounding: capabilities, effective: capabilities, permitted: capabilities };
 }
 
 function rlimitOf({ name, soft, hard }: Ulimit): { readonly type: string; readonly soft: bigint; readonly hard: bigint } {

@@ -13,6 +13,7 @@ export type ElfFile = {
   readonly kind: 'program' | 'shared' | 'other';
   /** PT_INTERP; undefined for a static program, and for most libraries. */
   readonly interpreter: ByteString | undefined;
+  /** DT_NEEDED; and DT_FILTER, without whose library glibc loads nothing either (elf/dl-deps.c). */
   readonly needed: readonly ByteString[];
   readonly soname: ByteString | undefined;
   /** DT_RPATH and DT_RUNPATH as they stand there. */
@@ -48,7 +49,7 @@ const DT = {
   verdef: 0x6ffffffc,
   verdefnum: 0x6ffffffd,
 } as const;
-const [DT_VERNEED, DT_VERNEEDNUM] = [0x6ffffffe, 0x6fffffff];
+const [DT_VERNEED, DT_VERNEEDNUM, DT_FILTER] = [0x6ffffffe, 0x6fffffff, 0x7fffffff];
 const DF_1_NODEFLIB = 0x800;
 
 /** Reads headers, dynamic section and versions, nothing else of the file. Never throws for what stands in it. */
@@ -116,7 +117,7 @@ function readDynamic(
   const defined = fileOffset(value(DT.verdef));
   const needed = fileOffset(value(DT_VERNEED));
   return {
-    needed: entries.flatMap((one) => (one.tag === DT.needed ? (text(one.value) ?? []) : [])),
+    needed: entries.flatMap((one) => (one.tag === DT.needed || one.tag === DT_FILTER ? (text(one.value) ?? []) : [])),
     soname: text(value(DT.soname)),
     rpath: text(value(DT.rpath), longestText),
     runpath: text(value(DT.runpath), longestText),

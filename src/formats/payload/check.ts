@@ -1,8 +1,8 @@
 /** Will the container start? Looks at what an image starts and at what was copied into it; nothing of it is run. */
 import { isCode } from '#ground/base/errors.ts';
-import { asByteString, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
+import { fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import type { Closure, World } from './closure.ts';
-import { closedFolder, joined, type PayloadFiles, type PayloadUser } from './files.ts';
+import { closedFolder, folderOf, joined, type PayloadFiles, type PayloadUser } from './files.ts';
 import type { Finding, FindingRoot } from './finding.ts';
 import { readLoaderCache } from './loader-cache.ts';
 import { lookAt, mostEffort, type Effort } from './look.ts';
@@ -105,16 +105,25 @@ function userFindings({ user }: PayloadRequest): readonly Finding[] {
   return [{ ...nowhere, rule: 'unknown-user', severity: 'error', root: 'USER', ...user }];
 }
 
-/** A folder that is not there is made when the container starts. */
+/** A folder that is not there is made when the container starts, where what is above it is one. */
 function folderFindings(world: World): readonly Finding[] {
-  const { look, workingDirectory, user } = world;
+  const { look, user } = world;
+  let { workingDirectory } = world;
+  while (look.find(workingDirectory) === undefined && workingDirectory !== '/') workingDirectory = folderOf(workingDirectory);
   const entry = look.find(workingDirectory);
-  if (entry === undefined) return [];
+  if (entry === undefined || (entry.kind === 'folder' && workingDirectory !== world.workingDirectory)) return [];
   const shown = toText(workingDirectory);
   const common = { rule: 'working-directory', root: 'WORKDIR', file: shown, missing: undefined, remedies: [] } as const;
   if (entry.kind !== 'folder')
-    return [{ ...common, severity: 'error', message: `The working directory "${shown}" is not a folder`, hint: 'Name a folder' }];
-  const closed = closedFolder(user, { ...entry, path: asByteString(`${entry.path}/.`) }, look);
+    return [
+      {
+        ...common,
+        severity: 'error',
+        message: `${workingDirectory === world.workingDirectory ? 'The working directory' : 'On the way to the working directory'} "${shown}" is not a folder`,
+        hint: 'Name a folder',
+      },
+    ];
+  const closed = closedFolder(user, { ...entry, passed: [...(entry.passed ?? []), entry.path] }, look);
   if (closed === undefined) return [];
   const message = `The image's user (uid ${user.uid}) may not go into the working directory "${shown}"`;
   return [{ ...common, severity: 'error', message, hint: `Give "${toText(closed)}" the mode 755, or another owner` }];

@@ -1,5 +1,5 @@
 /** All that a dynamic program is loaded with, what of it the image lacks, and the stages that have that. */
-import { asByteString, type ByteString } from '#ground/base/byte-string.ts';
+import { asByteString, fromText, type ByteString } from '#ground/base/byte-string.ts';
 import type { ElfFile } from '#formats/elf/read.ts';
 import { closedFolder, folderOf, joined, may, nameOf, type PayloadEntry, type PayloadUser } from './files.ts';
 import {
@@ -78,6 +78,13 @@ export function loadProgram(path: ByteString, elf: ElfFile, world: World): Closu
     [interpreter, found.loader.object],
   ]);
   if (found.loader.object.elf.soname !== undefined) known.set(found.loader.object.elf.soname, found.loader.object);
+  for (const name of preloads(search.settings, world)) {
+    const library = search.find(name, program);
+    if (library.object === undefined || library.fault !== undefined || known.has(name)) continue;
+    known.set(name, library.object);
+    if (library.object.elf.soname !== undefined) known.set(library.object.elf.soname, library.object);
+    objects.push(library.object);
+  }
   for (let at = 0; at < objects.length && objects.length < mostObjects; at++) {
     const by = objects[at];
     for (const name of by?.elf.needed ?? []) {
@@ -98,6 +105,13 @@ export function loadProgram(path: ByteString, elf: ElfFile, world: World): Closu
   }
   if (search.settings.kind === 'glibc') for (const fault of versionFaults([...objects, found.loader.object])) faults.push(fault);
   return { loader: search.settings.kind, interpreter, objects, faults };
+}
+
+/** Libraries that are loaded before all others; one that is not there is passed over (ld.so(8)). */
+function preloads({ kind }: LoaderSettings, { look, environment }: World): readonly ByteString[] {
+  const said = fromText(environment.get('LD_PRELOAD') ?? '').split(/[ :]/u);
+  const written = kind === 'musl' ? [] : (look.text(asByteString('/etc/ld.so.preload')) ?? '').replaceAll(/#.*/gu, '').split(/[\s:]/u);
+  return [...said, ...written].filter((name) => name !== '').map(asByteString);
 }
 
 type FoundLoader = { readonly object: LoadedObject; readonly stage: StageView | undefined };
@@ -178,7 +192,7 @@ function findIn(view: LoaderView, name: ByteString, by: LoadedObject, settings: 
   const places = isPath ? [] : placesFor(by, view, settings);
   const lists = isPath
     ? [[joined(settings.workingDirectory, expand(name, by, view))]]
-    : places.map((place) => candidatesIn(place, name, view));
+    : places.map((place) => (place.kind === 'cache' && !mayReadCache(view, user) ? [] : candidatesIn(place, name, view)));
   let refused: ByteString | undefined;
   for (const [place, list] of lists.entries()) {
     for (const path of list) {
@@ -195,6 +209,11 @@ function findIn(view: LoaderView, name: ByteString, by: LoadedObject, settings: 
     }
   }
   return refused === undefined ? {} : { why: 'refused', at: refused };
+}
+
+function mayReadCache(view: LoaderView, user: PayloadUser): boolean {
+  const cache = view.look.find(asByteString('/etc/ld.so.cache'));
+  return cache !== undefined && isReadable(cache, view, user);
 }
 
 function isReadable(entry: PayloadEntry, { look }: LoaderView, user: PayloadUser): boolean {

@@ -11,10 +11,12 @@ export type PayloadEntry = {
   readonly uid: number;
   readonly gid: number;
   readonly size: number;
+  /** Real paths of all folders that were passed on the way, those behind links too. Undefined: those above `path`. */
+  readonly passed?: readonly ByteString[];
 };
 
 export type PayloadFiles = {
-  /** What an absolute path leads to, links followed inside the root; undefined where nothing is, and for links that lead in circles. */
+  /** What an absolute path leads to as the kernel follows it, links inside the root; undefined where nothing is, and for links that lead in circles. */
   find(path: ByteString): PayloadEntry | undefined;
   /** Opens a file for as long as `read` runs. */
   use<T>(entry: PayloadEntry, read: (bytes: FileBytes) => T): T;
@@ -35,13 +37,15 @@ export function may(user: PayloadUser, what: keyof typeof bits, { mode, uid, gid
 /** The folder on the way to an entry that the user may not pass; undefined for none. */
 export function closedFolder(user: PayloadUser, entry: PayloadEntry, files: PayloadFiles): ByteString | undefined {
   if (user.uid === 0) return undefined;
-  const names = entry.path.split('/').slice(0, -1);
-  for (let count = 0; count <= names.length; count++) {
-    const path = asPath(names.slice(0, count).join('/'));
+  return (entry.passed ?? foldersAbove(entry.path)).map(asPath).find((path) => {
     const folder = files.find(path);
-    if (folder !== undefined && !may(user, 'search', folder)) return path;
-  }
-  return undefined;
+    return folder !== undefined && !may(user, 'search', folder);
+  });
+}
+
+function foldersAbove(path: string): readonly string[] {
+  const names = path.split('/').slice(0, -1);
+  return Array.from({ length: names.length + 1 }, (_, count) => names.slice(0, count).join('/'));
 }
 
 /** With a leading slash. */

@@ -2,7 +2,7 @@
 import { asByteString, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import type { ElfFile } from '#formats/elf/read.ts';
 import { loadProgram, type LoadFault, type Remedy, type World } from './closure.ts';
-import { envProgram, shebang } from './command.ts';
+import { envCommand, shebang } from './command.ts';
 import { environmentOf, isWhereCommandsAre } from './environment.ts';
 import { sayFault } from './fault-words.ts';
 import { asPath, joined, nameOf, type PayloadEntry } from './files.ts';
@@ -123,8 +123,10 @@ function followScript(
 ): void {
   const { world } = followed;
   followInterpreter(started, [joined(world.workingDirectory, interpreter)], followed);
-  const [name] = nameOf(interpreter) === 'env' ? (envProgram(argument) ?? []) : [];
-  if (name !== undefined) followInterpreter(started, programPaths(asByteString(name), world), followed);
+  const behind = nameOf(interpreter) === 'env' ? envCommand([toText(asByteString(argument))], world.environment) : undefined;
+  const [name] = behind?.words ?? [];
+  if (behind !== undefined && name !== undefined)
+    followInterpreter(started, programPaths(fromText(name), { ...world, ...behind }), followed);
 }
 
 function followInterpreter(by: Started, paths: readonly ByteString[], followed: Followed): void {

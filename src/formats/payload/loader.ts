@@ -108,7 +108,8 @@ export function expand(text: string, object: LoadedObject, view: LoaderView): By
 
 /** Files of this name in a place; more than one where there are builds of it for certain processors. */
 export function candidatesIn(place: Place, name: ByteString, view: LoaderView): readonly ByteString[] {
-  if (place.kind === 'cache') return view.look.cached().get(name) ?? [];
+  if (place.kind === 'cache')
+    return (view.look.cached().get(name) ?? []).filter((path) => !/\/glibc-hwcaps\/(?!x86-64-v[234]\/|power\d+\/|z1\d\/)/u.test(path));
   const levels = ['', 'glibc-hwcaps/x86-64-v2/', 'glibc-hwcaps/x86-64-v3/', 'glibc-hwcaps/x86-64-v4/'];
   return levels.map((level) => joined(place.folder, `${level}${name}`));
 }

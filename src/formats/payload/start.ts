@@ -4,7 +4,7 @@ import { machineName, startsOn } from '#formats/elf/machines.ts';
 import type { ElfFile } from '#formats/elf/read.ts';
 import { loadProgram, type Closure, type Remedy, type World } from './closure.ts';
 import { remediesOf, sayFault } from './fault-words.ts';
-import { behindInit, envProgram, shebang, shellCommand } from './command.ts';
+import { behindInit, envCommand, shebang, shellCommand } from './command.ts';
 import { asPath, closedFolder, joined, may, nameOf, type PayloadEntry } from './files.ts';
 import type { Finding, FindingRoot, FindingRule } from './finding.ts';
 
@@ -35,7 +35,10 @@ export function startCommand(words: readonly string[], start: Start): readonly F
   const findings = startFile(found.path, start, 0);
   const behind = behindInit(words);
   if (behind !== undefined && behind.length > 0) return [...findings, ...startCommand(behind, start)];
-  const inner = shellCommand(words);
+  const named = nameOf(words[0] ?? '') === 'env' ? envCommand(words.slice(1), start.world.environment) : undefined;
+  if (named !== undefined && findings.length === 0)
+    return startCommand(named.words, { ...start, world: { ...start.world, environment: named.environment } });
+  const inner = shellCommand(words, start.world.environment);
   return inner === undefined || findings.some(({ severity }) => severity === 'error')
     ? findings
     : [...findings, ...startInShell(inner.words, { isSearched: inner.isSearched, shell: found.path }, start)];
@@ -48,7 +51,10 @@ function startInShell(
   start: Start,
 ): readonly Finding[] {
   const [name = ''] = words;
-  const isOwn = !name.includes('/') && (!isSearched || nameOf(start.world.look.find(shell)?.path ?? '') === 'busybox');
+  const own = start.world.look.find(shell)?.path ?? '';
+  const found = findProgram(name, start);
+  const isItself = 'path' in found && start.world.look.find(found.path)?.path === own;
+  const isOwn = !name.includes('/') && (!isSearched || (nameOf(own) === 'busybox' && !isItself));
   const findings = startCommand(words, isOwn ? { ...start, isCertain: false } : start);
   if (isOwn) return findings.filter(({ rule }) => rule !== 'missing-program');
   return findings.filter(({ rule }) => rule !== 'not-a-program');
@@ -220,15 +226,16 @@ function startScript(path: ByteString, { interpreter, argument, entry, depth }: 
 }
 
 function startByEnv(path: ByteString, argument: string, start: Start, lineEnds: string): readonly Finding[] {
-  const { world } = start;
-  const [name] = envProgram(argument) ?? [];
-  if (name === undefined) return [];
-  const paths = programPaths(asByteString(name), world);
+  const behind = envCommand([toText(asByteString(argument))], start.world.environment);
+  const [name] = behind?.words ?? [];
+  if (behind === undefined || name === undefined) return [];
+  const world = { ...start.world, environment: behind.environment };
+  const paths = programPaths(fromText(name), world);
   const there = paths.find((one) => isProgram(world.look.find(one)));
-  if (there !== undefined) return startFile(there, start, 1).filter(({ rule }) => rule !== 'not-a-program');
+  if (there !== undefined) return startFile(there, { ...start, world }, 1).filter(({ rule }) => rule !== 'not-a-program');
   const shown = toText(path);
   const severity = start.isCertain ? 'error' : 'warning';
-  const missing = toText(asByteString(name));
+  const missing = name;
   if (name.endsWith('\r')) {
     const message = `The first line of "${shown}" ends in a carriage return: env looks for a program "${missing.slice(0, -1)}\\r"`;
     return [
@@ -261,8 +268,9 @@ function missingInterpreter(
   const { world } = start;
   const shown = toText(path);
   // With env alone the script would not start either.
-  const [behind] = nameOf(target) === 'env' ? (envProgram(argument) ?? []) : [];
-  const more = behind === undefined ? [] : programPaths(asByteString(behind), world);
+  const behind = nameOf(target) === 'env' ? envCommand([toText(asByteString(argument))], world.environment) : undefined;
+  const [name] = behind?.words ?? [];
+  const more = behind === undefined || name === undefined ? [] : programPaths(fromText(name), { ...world, ...behind });
   const remedies = [
     ...programElsewhere([target], world),
     ...(more.some((one) => isProgram(world.look.find(one))) ? [] : programElsewhere(more, world)),
@@ -298,15 +306,17 @@ function startElf(path: ByteString, entry: PayloadEntry, elf: ElfFile, start: St
     return [wrong, ...loaded(path, elf, { ...start, isCertain: false })];
   }
   if (elf.kind === 'other') return [notAProgram(path, entry, 'broken', start)];
-  return loaded(path, elf, world.user.uid !== 0 && (entry.mode & 0o6000) !== 0 ? { ...start, isCertain: false } : start);
+  return loaded(path, elf, start, world.user.uid !== 0 && (entry.mode & 0o6000) !== 0);
 }
 
-function loaded(path: ByteString, elf: ElfFile, start: Start): readonly Finding[] {
+/** `isSecure`: its loader may leave variables and `$ORIGIN` aside (AT_SECURE), so that it finds no more than is found here, and perhaps something else. */
+function loaded(path: ByteString, elf: ElfFile, start: Start, isSecure = false): readonly Finding[] {
   const real = asPath(start.world.look.find(path)?.path ?? path);
   const closure = loadProgram(real, elf, start.world);
   start.onProgram(closure);
   return closure.faults.map((fault) => {
-    const isKnown = fault.kind === 'interpreter' || closure.loader !== 'unknown';
+    const isMissing = fault.kind === 'interpreter' || (fault.kind === 'library' && (fault.why === 'missing' || fault.why === 'uncached'));
+    const isKnown = (fault.kind === 'interpreter' || closure.loader !== 'unknown') && (isMissing || !isSecure);
     return { severity: start.isCertain && isKnown ? 'error' : 'warning', root: start.root, ...sayFault(fault, path) };
   });
 }
