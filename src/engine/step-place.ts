@@ -37,14 +37,15 @@ export function isFailedName(name: string): boolean {
 
 /**
  * The failed step of a project of the current folder, of one that is in no folder (its context came as a stream, or from an address), or out of a bundle, the last of these; else the last of all.
- * That a later build failed of which nothing is kept is noted. Throws `engine/no-failed-step`, for other names that begin with `@` too.
+ * That it is of another folder is noted, and that a later build failed of which nothing is kept. Throws `engine/no-failed-step`, for other names that begin with `@` too.
  */
 export async function findFailedStep(engine: Engine, name = failedName): Promise<KeptFailedStep> {
   if (name !== failedName)
     throw new JettisonError('engine/no-failed-step', `There is no "${name}"`, { hint: `"${failedName}" is the step that failed last` });
   const all = (await engine.failedSteps()).list();
   const isHere = (project: string): boolean => !project.startsWith(sep) || isOfFolder(project, engine.currentFolder);
-  const found = all.find(({ project, build }) => build === undefined || isHere(project)) ?? all[0];
+  const own = all.find(({ project, build }) => build === undefined || isHere(project));
+  const found = own ?? all[0];
   const later = await findLaterFailure(engine, found, isHere);
   if (found === undefined) {
     if (later !== undefined)
@@ -59,6 +60,8 @@ export async function findFailedStep(engine: Engine, name = failedName): Promise
     engine.note(
       `The last build failed ${later}, and of that nothing is kept: ${failedName} is of a build before it, ${titleOf(found.step)}`,
     );
+  else if (own === undefined)
+    engine.note(`No failed step of this folder is kept: ${failedName} is of another build (${found.project}), ${titleOf(found.step)}`);
   return found;
 }
 

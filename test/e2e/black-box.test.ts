@@ -404,6 +404,12 @@ test('a later build of which nothing is kept is told of; one that came as a stre
   const older = `${nothing}: @fail is of a build before it, RUN echo in a file > /what; exit 3 (Dockerfile.runs:2)`;
   assert.deepEqual(await look('debug', '--', 'cat', '/what'), [0, 'in a file\n', older]);
   assert.deepEqual(await look('diff', '@fail'), [0, 'A /what\n', older]);
+  const elsewhere = await sandbox.jettison(['debug', '--', 'cat', '/what'], { cwd: sandbox.files({ empty: '' }, 'elsewhere') });
+  assert.equal(elsewhere.stdout, 'in a file\n');
+  assert.match(
+    elsewhere.stderr,
+    /^No failed step of this folder is kept: @fail is of another build \(.*\/Dockerfile\.runs\), RUN echo in a file/u,
+  );
 
   const streamed = await sandbox.jettison(['build', '-'], {
     cwd: sandbox.context,

@@ -240,9 +240,9 @@ function contract(only: 'crun' | 'runc', ties?: RuntimeChoice['ties']): void {
   });
 
   test('other users than root start only what they may', async () => {
-    for (const folder of ['mine', 'closed']) {
-      mkdirSync(join(rootfs, folder));
-      copyFileSync(join(rootfs, 'bin/busybox'), join(rootfs, folder, 'true'));
+    for (const name of ['mine', 'closed']) {
+      mkdirSync(join(rootfs, name));
+      copyFileSync(join(rootfs, 'bin/busybox'), join(rootfs, name, 'true'));
     }
     symlinkSync('/bin/busybox', join(rootfs, 'closed/echo'));
     chmodSync(join(rootfs, 'mine/true'), 0o700);
@@ -260,7 +260,7 @@ function contract(only: 'crun' | 'runc', ties?: RuntimeChoice['ties']): void {
       () => undefined,
     );
     assert.notEqual(passed, 0);
-    for (const folder of ['mine', 'closed']) rmSync(join(rootfs, folder), { recursive: true });
+    for (const name of ['mine', 'closed']) rmSync(join(rootfs, name), { recursive: true });
   });
 
   test('a command under a mount is left to the runtime, whose words are passed on', async () => {
