@@ -213,7 +213,7 @@ function findIn(view: LoaderView, name: ByteString, by: LoadedObject, settings: 
 
 function mayReadCache(view: LoaderView, user: PayloadUser): boolean {
   const cache = view.look.find(asByteString('/etc/ld.so.cache'));
-  return cache !== undefined && isReadable(cache, view, user);
+  return cache === undefined || isReadable(cache, view, user);
 }
 
 function isReadable(entry: PayloadEntry, { look }: LoaderView, user: PayloadUser): boolean {
