@@ -19,6 +19,7 @@ import { openRuntime, type RuntimeChoice } from '#execution/runtime/choose.ts';
 import type { ProcessRequest, Runtime } from '#execution/runtime/contract.ts';
 import { dockerCapabilities } from '#execution/runtime/rights.ts';
 import { makeBusyboxRoot } from '#test/kit/busybox.ts';
+import { program32 } from '#test/kit/elf.ts';
 import { inOwnNamespaces, removeWithMounts } from '#test/kit/own-namespaces.ts';
 import { runStep, stepRequest, type Said } from '#test/kit/step.ts';
 import { startStopwatch } from '#test/kit/stopwatch.ts';
@@ -263,6 +264,35 @@ function contract(only: 'crun' | 'runc', ties?: RuntimeChoice['ties']): void {
     for (const name of ['mine', 'closed']) rmSync(join(rootfs, name), { recursive: true });
   });
 
+  test('programs of 32 bits run, with the same calls', { skip: process.arch !== 'x64' }, async () => {
+    // mov $number, %eax; mov $first, %ebx; mov $second, %ecx; mov $0, %edx; int $0x80
+    const call = (number: number, first: number, second = 0): readonly number[] =>
+      [
+        [0xb8, number],
+        [0xbb, first],
+        [0xb9, second],
+        [0xba, 0],
+      ]
+        .flatMap(([code = 0, value = 0]) => [code, ...bytesOf(value)])
+        .concat(0xcd, 0x80);
+    // neg %eax; mov %eax, %ebx; mov $1, %eax; int $0x80: the number of the error is the exit code.
+    const exitWithError = [0xf7, 0xd8, 0x89, 0xc3, 0xb8, 1, 0, 0, 0, 0xcd, 0x80];
+    const [EPERM, ENOSYS] = [1, 38];
+    const newUser = 0x10000000;
+    const cases: readonly (readonly [string, readonly number[], number])[] = [
+      ['exit', call(1, 42), 42],
+      ['unshare', [...call(310, newUser), ...exitWithError], EPERM],
+      ['AF_ALG', [...call(359, 38, 5), ...exitWithError], EPERM],
+      ['AF_VSOCK', [...call(359, 40, 1), ...exitWithError], EPERM],
+      ['socketcall', [...call(102, 1), ...exitWithError], ENOSYS],
+    ];
+    for (const [name, code, expected] of cases) {
+      writeFileSync(join(rootfs, 'program'), program32(code), { mode: 0o755 });
+      assert.deepEqual((await run(['/program'])).status, { code: expected, signal: undefined }, name);
+    }
+    rmSync(join(rootfs, 'program'));
+  });
+
   test('a command under a mount is left to the runtime, whose words are passed on', async () => {
     const error = await run(['/t/x'], { mounts: [{ kind: 'tmpfs', target: '/t', size: null, mode: 0o755 }] }).catch(
       (thrown: unknown) => thrown,
@@ -376,4 +406,8 @@ function cmdline(pid: string): string {
 
 function processesWith(text: string): number {
   return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && cmdline(pid).includes(text)).length;
+}
+
+function bytesOf(value: number): readonly number[] {
+  return [0, 8, 16, 24].map((shift) => (value >> shift) & 0xff);
 }
