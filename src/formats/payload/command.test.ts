@@ -1,6 +1,6 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { behindInit, envCommand, shebang, shellCommand } from './command.ts';
+import { behindInit, envCommand, shebang, shellCommand, shellScript } from './command.ts';
 
 test('a script names its interpreter as the kernel reads it', () => {
   const cases: readonly (readonly [string, string, string])[] = [
@@ -98,7 +98,18 @@ test('of a shell’s command only what is one plain program is followed', () => 
     'a "$(b)"',
   ])
     assert.equal(inner(text), undefined, text);
+  for (const options of [
+    ['-o', 'pipefail', '-c'],
+    ['-euxo', 'pipefail', '-c'],
+    ['-e', '+x', '-c'],
+    ['--norc', '-ec'],
+  ])
+    assert.deepEqual(shellCommand(['/bin/bash', ...options, 'app'], variables)?.words, ['app'], options.join(' '));
+  assert.equal(shellCommand(['/bin/bash', '-i', '-c', 'app'], variables), undefined);
   assert.equal(shellCommand(['/bin/sh', '/script'], variables), undefined);
+  assert.equal(shellScript(['/bin/sh', '-ex', '/script', '-c', 'x']), '/script');
+  for (const words of [['/bin/sh', '-c', 'x'], ['/bin/sh'], ['/bin/sh', '-s', 'x'], ['/app', '/script']])
+    assert.equal(shellScript(words), undefined);
   assert.equal(shellCommand(['/bin/bash', '-lc', 'app'], variables)?.isSearched, false);
   assert.equal(shellCommand(['/bin/bash', '-lc', '$A'], variables), undefined, 'a login shell sets its own');
   assert.deepEqual(shellCommand(['/bin/busybox', 'sh', '-c', 'app'], variables)?.words, ['app']);

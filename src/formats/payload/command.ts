@@ -16,14 +16,45 @@ const builtins: ReadonlySet<string> = new Set(
 
 /** `environment`: what the shell is started with. */
 export function shellCommand(words: readonly string[], environment: ReadonlyMap<string, string>): ShellCommand | undefined {
-  const [shell = '', option = '', text = '', ...parameters] = nameOf(words[0] ?? '') === 'busybox' ? words.slice(1) : words;
-  if (!shells.has(nameOf(shell)) || !/^-[a-z]*c$/u.test(option)) return undefined;
-  const isLogin = option.includes('l');
+  const { text, behind = [], isLogin } = shellWords(words) ?? {};
+  if (text === undefined) return undefined;
   // The files that a login shell reads may set them.
-  const inner = plainCommand(text, { variables: isLogin ? new Map() : environment, parameters });
+  const inner = plainCommand(text, { variables: isLogin === true ? new Map() : environment, parameters: behind });
   const [name = ''] = inner ?? [];
   if (inner === undefined || builtins.has(name)) return undefined;
-  return { words: inner, isSearched: !isLogin };
+  return { words: inner, isSearched: isLogin !== true };
+}
+
+/** The script that the words have a shell read; undefined where they are something else. */
+export function shellScript(words: readonly string[]): string | undefined {
+  const { text, behind: [script] = [] } = shellWords(words) ?? {};
+  return text === undefined ? script : undefined;
+}
+
+type ShellWords = {
+  /** Of `-c`. */
+  readonly text: string | undefined;
+  readonly behind: readonly string[];
+  /** It reads files of its own first. */
+  readonly isLogin: boolean;
+};
+
+/** undefined for what is no shell, and for options that make it something else. */
+function shellWords(words: readonly string[]): ShellWords | undefined {
+  const [shell = '', ...rest] = nameOf(words[0] ?? '') === 'busybox' ? words.slice(1) : words;
+  if (!shells.has(nameOf(shell))) return undefined;
+  let isLogin = false;
+  for (let at = 0; at < rest.length; at++) {
+    const word = rest[at] ?? '';
+    if (/^-[a-z]*c$/u.test(word) && !/[oins]/u.test(word))
+      return { text: rest[at + 1] ?? '', behind: rest.slice(at + 2), isLogin: isLogin || word.includes('l') };
+    if (!/^[-+]/u.test(word)) return { text: undefined, behind: rest.slice(at), isLogin };
+    if (!/^[-+][abefhlmuvxCEHPT]*o?$/u.test(word) && !/^--(?:login|norc|noprofile|posix)$/u.test(word)) return undefined;
+    isLogin ||= word.includes('l') && word !== '--noprofile';
+    // The name of an option.
+    if (word.endsWith('o')) at++;
+  }
+  return undefined;
 }
 
 /** Options of inits, with those that take the word behind them. */

@@ -4,7 +4,7 @@ import { machineName, startsOn } from '#formats/elf/machines.ts';
 import type { ElfFile } from '#formats/elf/read.ts';
 import { loadProgram, type Closure, type Remedy, type World } from './closure.ts';
 import { remediesOf, sayFault } from './fault-words.ts';
-import { behindInit, envCommand, shebang, shellCommand } from './command.ts';
+import { behindInit, envCommand, shebang, shellCommand, shellScript } from './command.ts';
 import { asPath, closedFolder, joined, may, nameOf, type PayloadEntry } from './files.ts';
 import type { Finding, FindingRoot, FindingRule } from './finding.ts';
 
@@ -38,10 +38,20 @@ export function startCommand(words: readonly string[], start: Start): readonly F
   const named = nameOf(words[0] ?? '') === 'env' ? envCommand(words.slice(1), start.world.environment) : undefined;
   if (named !== undefined && findings.length === 0)
     return startCommand(named.words, { ...start, world: { ...start.world, environment: named.environment } });
+  if (findings.some(({ severity }) => severity === 'error')) return findings;
+  const script = shellScript(words);
+  if (script !== undefined) return [...findings, ...scriptFindings(script, start)];
   const inner = shellCommand(words, start.world.environment);
-  return inner === undefined || findings.some(({ severity }) => severity === 'error')
+  return inner === undefined
     ? findings
     : [...findings, ...startInShell(inner.words, { isSearched: inner.isSearched, shell: found.path }, start)];
+}
+
+/** A script that a shell opens itself: beside the working directory some look in PATH. */
+function scriptFindings(name: string, start: Start): readonly Finding[] {
+  const { look, workingDirectory } = start.world;
+  const paths = [joined(workingDirectory, fromText(name)), ...programPaths(fromText(name), start.world)];
+  return paths.some((path) => look.find(path) !== undefined || isMounted(path)) ? [] : [missingProgram(name, [], start)];
 }
 
 /** A shell that finds no program ends with 127; a file that is no program it reads as a script; busybox has programs in itself. */
@@ -67,13 +77,17 @@ function findProgram(name: string, start: Start): FoundProgram {
   const severity = isCertain ? 'error' : 'warning';
   if (name === '') return { findings: [finding(start, severity, { rule: 'no-command', message: 'The command is an empty word' })] };
   const paths = programPaths(fromText(name), world);
-  // What a container has mounted there nobody knows.
-  if (paths.some((path) => /^\/(?:proc|sys|dev)\//u.test(path))) return { findings: [] };
+  if (paths.some(isMounted)) return { findings: [] };
   const there = paths.find((path) => isProgram(world.look.find(path)));
   if (there !== undefined) return { path: there };
   const refused = paths.find((path) => world.look.find(path) !== undefined);
   if (refused !== undefined) return { findings: [notExecutable(refused, start)] };
   return { findings: [missingProgram(name, paths, start)] };
+}
+
+/** What a container has there nobody knows. */
+function isMounted(path: string): boolean {
+  return /^\/(?:proc|sys|dev)\//u.test(path);
 }
 
 export function isProgram(entry: PayloadEntry | undefined): boolean {
