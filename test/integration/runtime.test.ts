@@ -265,26 +265,16 @@ function contract(only: 'crun' | 'runc', ties?: RuntimeChoice['ties']): void {
   });
 
   test('programs of 32 bits run, with the same calls', { skip: process.arch !== 'x64' }, async () => {
-    // mov $number, %eax; mov $first, %ebx; mov $second, %ecx; mov $0, %edx; int $0x80
-    const call = (number: number, first: number, second = 0): readonly number[] =>
-      [
-        [0xb8, number],
-        [0xbb, first],
-        [0xb9, second],
-        [0xba, 0],
-      ]
-        .flatMap(([code = 0, value = 0]) => [code, ...bytesOf(value)])
-        .concat(0xcd, 0x80);
     // neg %eax; mov %eax, %ebx; mov $1, %eax; int $0x80: the number of the error is the exit code.
     const exitWithError = [0xf7, 0xd8, 0x89, 0xc3, 0xb8, 1, 0, 0, 0, 0xcd, 0x80];
     const [EPERM, ENOSYS] = [1, 38];
     const newUser = 0x10000000;
     const cases: readonly (readonly [string, readonly number[], number])[] = [
-      ['exit', call(1, 42), 42],
-      ['unshare', [...call(310, newUser), ...exitWithError], EPERM],
-      ['AF_ALG', [...call(359, 38, 5), ...exitWithError], EPERM],
-      ['AF_VSOCK', [...call(359, 40, 1), ...exitWithError], EPERM],
-      ['socketcall', [...call(102, 1), ...exitWithError], ENOSYS],
+      ['exit', call32(1, 42), 42],
+      ['unshare', [...call32(310, newUser), ...exitWithError], EPERM],
+      ['AF_ALG', [...call32(359, 38, 5), ...exitWithError], EPERM],
+      ['AF_VSOCK', [...call32(359, 40, 1), ...exitWithError], EPERM],
+      ['socketcall', [...call32(102, 1), ...exitWithError], ENOSYS],
     ];
     for (const [name, code, expected] of cases) {
       writeFileSync(join(rootfs, 'program'), program32(code), { mode: 0o755 });
@@ -410,4 +400,16 @@ function processesWith(text: string): number {
 
 function bytesOf(value: number): readonly number[] {
   return [0, 8, 16, 24].map((shift) => (value >> shift) & 0xff);
+}
+
+/** `mov $number, %eax; mov $first, %ebx; mov $second, %ecx; mov $0, %edx; int $0x80`. */
+function call32(number: number, first: number, second = 0): readonly number[] {
+  return [
+    [0xb8, number],
+    [0xbb, first],
+    [0xb9, second],
+    [0xba, 0],
+  ]
+    .flatMap(([code = 0, value = 0]) => [code, ...bytesOf(value)])
+    .concat(0xcd, 0x80);
 }
