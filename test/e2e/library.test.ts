@@ -1,13 +1,14 @@
 /** The store's functions in another program's process, out of the package: each scene of test/fixtures/library/scenes.mjs is a program of its own. */
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startActionsService } from '#test/kit/actions-service.ts';
 import { assertNothingLeft, assertTidySnapshots } from '#test/kit/aftermath.ts';
 import { startDockerRegistry } from '#test/kit/docker-registry.ts';
+import { normalUser } from '#test/kit/normal-user.ts';
 import { installPacked, packedEnvironment } from '#test/kit/packed.ts';
 import { startS3 } from '#test/kit/s3-service.ts';
 import { openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
@@ -193,20 +194,48 @@ test('containers are run, looked into, copied from and to, and ended', async () 
   await assertTidy(sandbox);
 });
 
+const measured = {
+  measured: [true, [['ended', false]], true],
+  badWords: 'library/bad-option',
+  early: [[], []],
+  pruned: [true, true],
+  kept: true,
+  all: true,
+  empty: [0, 0],
+};
+
 test('what takes up space is measured and pruned', async () => {
   await using sandbox = await openSandbox();
-  assert.partialDeepStrictEqual(await play('space', sandbox), {
-    ...clean,
-    measured: [true, [['ended', false]], true],
-    badWords: 'library/bad-option',
-    early: [[], []],
-    pruned: [true, true],
-    kept: true,
-    all: true,
-    empty: [0, 0],
-  });
+  assert.partialDeepStrictEqual(await play('space', sandbox), { ...clean, ...measured });
   await sandbox.base('busybox');
   await assertTidy(sandbox);
+});
+
+test('a normal user measures and prunes what has the ids of its steps', async () => {
+  await using sandbox = await openSandbox();
+  const user = normalUser(sandbox.folder);
+  for (const each of [sandbox.folder, folder]) chmodSync(each, 0o755);
+  const home = sandbox.files({ 'context/given': '', 'temporary/.keep': '' }, 'home');
+  for (const each of ['', 'context', 'temporary']) user.owns(join(home, each));
+  await sandbox.base('busybox');
+  const base = join(sandbox.folder, 'base.tar');
+  await sandbox.succeed(['save', '-o', base, 'busybox']);
+  user.owns(base);
+  const own = { JETTISON_STORE: join(home, 'store'), HOME: home, TMPDIR: join(home, 'temporary'), XDG_CACHE_HOME: join(home, 'cache') };
+  const environment = { ...packedEnvironment, ...sandbox.environment, ...own };
+  const perform = async (...words: readonly string[]): Promise<string> => {
+    const [command, ...rest] = [...user.words, process.execPath, ...words];
+    const done = await runCommand(command ?? '', rest, { cwd: prefix, environment });
+    assert.deepEqual([done.status, done.stderr], [0, ''], done.stdout);
+    return done.stdout;
+  };
+  writeFileSync(
+    join(prefix, 'load.mjs'),
+    "import { openStore } from 'jettison/store';\nawait (await openStore()).loadImages(process.argv[2]);\n",
+  );
+  await perform('load.mjs', base);
+  const told = JSON.parse(await perform('scenes.mjs', 'space', own.JETTISON_STORE, join(home, 'context'), '{}')) as unknown;
+  assert.partialDeepStrictEqual(told, { ...clean, ...measured });
 });
 
 test('many calls at once on one store and two; what is aborted leaves nothing', async () => {
