@@ -90,11 +90,19 @@ function describe({ layer, remedies, ...finding }: PayloadFinding, steps: readon
   return { ...finding, origin: step && { text: step.text, stage: step.stage, line: step.line }, fixes: remedies.map(fixOf) };
 }
 
-/** What a COPY takes for a pattern or for the end of a word is written as JSON, each on its own. */
+/** Both paths are words, in JSON too, in which variables, quotation marks and backslashes mean something. */
 export function fixOf({ stage, source, destination }: FoundRemedy): Fix {
-  const escaped = source.replaceAll(/[*?[\\]/gu, '\\$&');
-  const paths = /[\s"$]/u.test(source + destination) ? JSON.stringify([escaped, destination]) : `${escaped} ${destination}`;
+  const words = [patternFor(source), destination].map((path) => path.replaceAll(/[\\$"']/gu, '\\$&'));
+  const paths = /\s/u.test(source + destination) ? JSON.stringify(words) : words.join(' ');
   return { stage, source, destination, line: `COPY --from=${stage} ${paths}` };
+}
+
+/** Names up to the first with a wildcard are taken as they stand, backslashes too; a wildcard behind a backslash is none, and the backslash stays. */
+function patternFor(path: string): string {
+  const names = path.split('/');
+  const first = names.findIndex((name) => /[*?[]/u.test(name));
+  if (first < 0) return path;
+  return names.map((name, index) => (index < first ? name : name.replaceAll(/[*?[]/gu, '[$&]').replaceAll('\\', '\\\\'))).join('/');
 }
 
 /** The steps of the build that made an image, as the check takes them. */

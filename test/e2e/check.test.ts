@@ -49,6 +49,8 @@ const lacking: Readonly<Record<string, readonly string[]>> = {
   script: ['FROM scratch', 'COPY --from=build /p/scripts/bash /start', 'ENTRYPOINT ["/start"]'],
   env: ['FROM scratch AS end', 'COPY --from=build /p/scripts/env /start', 'ENTRYPOINT ["/start"]', '# the end'],
   relative: ['FROM debian', 'WORKDIR /app/bin', 'COPY --from=build /p/bin/foo-braces run', 'ENTRYPOINT ["/app/bin/run"]'],
+  strange: ['FROM debian', 'COPY --from=build /p/bin/foo-strange /app/run', 'ENTRYPOINT ["/app/run"]'],
+  dollar: ['FROM debian', 'COPY --from=build /p/bin/foo-dollar /app/run', 'ENTRYPOINT ["/app/run"]'],
   forgotten: ['FROM busybox', 'COPY --from=build /p/scripts/sh /other', 'CMD ["/p/bin/fixed"]'],
 };
 
