@@ -67,7 +67,8 @@ function noteExec(
 
 /** Exit codes of `docker exec` when it is not the command that failed: no such command, one that cannot be run, anything else. */
 export function execFailureCode(error: unknown): number {
-  if (isCode(error, 'runtime/command-not-found') || isCode(error, 'ops/no-working-directory')) return 127;
+  const absent = ['runtime/command-not-found', 'runtime/no-interpreter', 'ops/no-working-directory'];
+  if (absent.some((code) => isCode(error, code))) return 127;
   if (isCode(error, 'worker/exec-failed')) return /no such file|not found/iu.test(error.message) ? 127 : 126;
   return isCode(error, 'runtime/command-not-executable') ? 126 : 1;
 }

@@ -78,6 +78,14 @@ for (const seat of seats) {
       const absent = await status('cc', 'nosuch');
       assert.deepEqual([absent.code, /exec: "nosuch": executable file not found in \$PATH/.test(absent.stderr)], [127, true]);
       assert.equal((await status('cc', '/etc/passwd')).code, 126);
+      // Of a program that is there the kernel says "no such file" when it means its loader, or a script's shell.
+      await exec('cc', 'sh', '-c', 'printf "#!/bin/nosuch\\n" >/tmp/script; chmod +x /tmp/script');
+      const script = await status('cc', '/tmp/script');
+      assert.match(
+        script.stderr,
+        /^exec \/tmp\/script: no such file or directory\n"\/tmp\/script" is a script for "\/bin\/nosuch", which/u,
+      );
+      assert.equal(script.code, 127);
       assert.equal((await status('-w', '/nosuch', 'cc', 'true')).code, 127);
       assert.equal((await status('-u', 'nobody-here', 'cc', 'true')).code, 1);
       assert.match((await status('nosuch', 'true')).stderr, /No such container: nosuch/);

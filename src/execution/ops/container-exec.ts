@@ -4,7 +4,7 @@ import { fromText } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { openRoot, type Root } from '#ground/linux/rooted-path.ts';
 import { openFlags } from '#ground/linux/syscall.ts';
-import { assertProgram, type NoProgram } from '#execution/runtime/command.ts';
+import { assertProgram, checkInterpreter, type NoProgram, type Program } from '#execution/runtime/command.ts';
 import type { ExtraCall, ProcessRequest } from '#execution/runtime/contract.ts';
 import { accountFileLimit, resolveUser, withGroups } from '#execution/runtime/user.ts';
 import type { ContainerRequest, ContainerTools } from './container.ts';
@@ -24,7 +24,7 @@ export type ExecRequest = {
 
 /**
  * How to start it in the container whose first process is `first`, as this process counts; undefined when that has ended. Throws `runtime/command-not-found`,
- * `runtime/command-not-executable`, `runtime/unknown-user` and its like, `runtime/not-in-chroot`, `ops/no-working-directory`.
+ * `runtime/command-not-executable`, `runtime/no-interpreter`, `runtime/unknown-user` and its like, `runtime/not-in-chroot`, `ops/no-working-directory`.
  */
 export function prepareExec(
   request: ExecRequest,
@@ -49,7 +49,9 @@ export function prepareExec(
       { hint: 'Name a folder that the container has with "-w"' },
     );
   const { arguments: words, terminal, terminalSize, isPrivileged } = request;
-  assertProgram({ arguments: words, environment, workingDirectory }, (path) => look(root, path));
+  const lookInside = (path: string): Program | NoProgram => look(root, path);
+  const program = assertProgram({ arguments: words, environment, workingDirectory }, lookInside);
+  if (program.kind === 'program') checkInterpreter(words[0] ?? '', program, lookInside);
   return runtime.exec(container.id, { arguments: words, environment, workingDirectory, user, terminal, terminalSize, isPrivileged });
 }
 
@@ -69,10 +71,11 @@ function tryRoot(first: number): Root | undefined {
   }
 }
 
-function look(root: Root, path: string): { readonly kind: 'program' } | NoProgram {
+function look(root: Root, path: string): Program | NoProgram {
   const kind = kindOf(root, path);
   if (kind === undefined) return { kind: 'missing' };
-  return { kind: kind === 'program' ? 'program' : 'not-executable' };
+  if (kind !== 'program') return { kind: 'not-executable' };
+  return { kind: 'program', open: () => tryOpen(root, path, openFlags.readOnly | openFlags.nonBlocking) };
 }
 
 function kindOf(root: Root, path: string): 'folder' | 'program' | 'other' | undefined {

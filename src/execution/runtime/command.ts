@@ -21,18 +21,19 @@ export function checkCommand(
   const isCovered = (path: string): boolean =>
     /^\/(?:proc|sys|dev)\//u.test(path) ||
     request.mounts.some(({ target }) => path === target || path.startsWith(target.endsWith('/') ? target : `${target}/`));
-  const look: Look = (path) => {
+  const look: Look<Program> = (path) => {
     if (isCovered(path)) return { kind: 'unknown' };
     const { path: real, entry } = tree.resolve(path);
     if (isCovered(`/${toText(real)}`)) return { kind: 'unknown' };
     if (!entry) return { kind: 'missing' };
     if (entry.kind !== 'file' || (entry.mode & 0o111) === 0) return { kind: 'not-executable' };
     const way = [entry, ...foldersAbove(real).map((folder) => tree.entry(folder))];
-    return !mayAll && way.some((one) => one !== undefined && isDenied(one, request.user)) ? { kind: 'closed' } : { kind: 'program', entry };
+    const isClosed = !mayAll && way.some((one) => one !== undefined && isDenied(one, request.user));
+    return isClosed ? { kind: 'closed' } : { kind: 'program', open: () => openEntry(entry) };
   };
   const [name = ''] = request.arguments;
   const seen = assertProgram(request, look);
-  if (seen.kind === 'program') checkInterpreter(name, seen.entry, look);
+  if (seen.kind === 'program') checkInterpreter(name, seen, look);
 }
 
 /** No execute bit for this user, whatever access control lists say: with one, the group's bits are the most that it gives. */
@@ -48,13 +49,15 @@ function foldersAbove(path: string): readonly ByteString[] {
   return [...names.keys(), names.length].map((count) => asByteString(names.slice(0, count).join('/')));
 }
 
-type Program = Pick<ProcessRequest, 'arguments' | 'environment' | 'workingDirectory'>;
+function openEntry({ hostPath }: TreeEntry): OpenProgram {
+  const file = openSync(nodePath(hostPath), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  return { file, [Symbol.dispose]: () => closeSync(file) };
+}
+
+type Asked = Pick<ProcessRequest, 'arguments' | 'environment' | 'workingDirectory'>;
 
 /** Looks for the program of `request` by `look`, and gives what that saw of it. Throws `runtime/command-not-found`, `runtime/command-not-executable`. */
-export function assertProgram<S extends { readonly kind: 'unknown' | 'program' }>(
-  request: Program,
-  look: (path: string) => S | NoProgram,
-): S {
+export function assertProgram<S extends { readonly kind: 'unknown' | 'program' }>(request: Asked, look: Look<S>): S {
   const [name = ''] = request.arguments;
   if (name === '')
     throw new JettisonError('runtime/command-not-found', 'No command to run', {
@@ -73,13 +76,15 @@ export function assertProgram<S extends { readonly kind: 'unknown' | 'program' }
 
 /** `closed`: not for this user. */
 export type NoProgram = { readonly kind: 'missing' | 'not-executable' | 'closed' };
-type Found = { readonly kind: 'unknown' } | { readonly kind: 'program'; readonly entry: TreeEntry };
-type Look = (path: string) => Found | NoProgram;
+export type OpenProgram = Disposable & { readonly file: number };
+/** A file that may be run; `open` is to read it, undefined when it is gone by now. */
+export type Program = { readonly kind: 'unknown' } | { readonly kind: 'program'; readonly open: () => OpenProgram | undefined };
+type Look<S> = (path: string) => S | NoProgram;
 
 function findProgram<S extends { readonly kind: 'unknown' | 'program' }>(
   name: string,
   request: Pick<ProcessRequest, 'environment' | 'workingDirectory'>,
-  look: (path: string) => S | NoProgram,
+  look: Look<S>,
 ): S | NoProgram {
   const absolute = (path: string): string => (path.startsWith('/') ? path : `${request.workingDirectory}/${path}`);
   if (name.includes('/')) return look(absolute(name));
@@ -121,18 +126,18 @@ function notFound(name: string): JettisonError {
   return new JettisonError('runtime/command-not-found', `exec: "${name}": ${reason}`, { hint });
 }
 
-/** The kernel says "no such file" of a program that is there when it means the program's interpreter. */
-function checkInterpreter(name: string, program: TreeEntry, look: Look): void {
-  let entry = program;
+/** The kernel says "no such file" of a program that is there when it means the program's interpreter: throws `runtime/no-interpreter` then. */
+export function checkInterpreter(name: string, program: Extract<Program, { kind: 'program' }>, look: Look<Program>): void {
+  let { open } = program;
   for (let depth = 0; depth < maximumInterpreters; depth++) {
-    const interpreter = interpreterOf(entry);
+    const interpreter = interpreterOf(open);
     if (interpreter === undefined) return;
     const seen = look(interpreter.path);
     if (seen.kind === 'missing') {
       throw new JettisonError('runtime/no-interpreter', `exec ${name}: no such file or directory`, { hint: hintFor(name, interpreter) });
     }
     if (seen.kind !== 'program') return;
-    entry = seen.entry;
+    ({ open } = seen);
   }
 }
 
@@ -145,16 +150,13 @@ function hintFor(name: string, { kind, path }: Interpreter): string {
 }
 
 /** undefined for a static program and whatever is neither script nor ELF. */
-function interpreterOf(entry: TreeEntry): Interpreter | undefined {
-  const file = openSync(nodePath(entry.hostPath), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
-    const head = readAt(file, 0, 256);
-    if (head[0] === 0x23 && head[1] === 0x21) return scriptInterpreter(head);
-    const path = loaderOf(file, head);
-    return path === undefined ? undefined : { kind: 'loader', path };
-  } finally {
-    closeSync(file);
-  }
+function interpreterOf(open: () => OpenProgram | undefined): Interpreter | undefined {
+  using opened = open();
+  if (opened === undefined) return undefined;
+  const head = readAt(opened.file, 0, 256);
+  if (head[0] === 0x23 && head[1] === 0x21) return scriptInterpreter(head);
+  const path = loaderOf(opened.file, head);
+  return path === undefined ? undefined : { kind: 'loader', path };
 }
 
 function scriptInterpreter(head: Uint8Array): Interpreter | undefined {
