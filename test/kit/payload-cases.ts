@@ -78,6 +78,8 @@ const programs: readonly PayloadCase[] = [
   bad('bare', '/p/bin/static/'),
   bad('bare', '/p/bin/static/../static'),
   bad('bare', '/p/bin/static', { folder: '/p/bin/static/x' }),
+  good('bare', '/p/bin/static', { user, folder: '/p/closed' }),
+  bad('bare', './program', { user, folder: '/p/closed' }),
   bad('deb', '/p/bin/suid-no-loader', { user }),
   bad('deb', '/p/bin/suid-foo', { user }),
 ];

@@ -125,8 +125,9 @@ function folderFindings(world: World): readonly Finding[] {
     ];
   const closed = closedFolder(user, { ...entry, passed: [...(entry.passed ?? []), entry.path] }, look);
   if (closed === undefined) return [];
+  // Runtimes go there before they become the user.
   const message = `The image's user (uid ${user.uid}) may not go into the working directory "${shown}"`;
-  return [{ ...common, severity: 'error', message, hint: `Give "${toText(closed)}" the mode 755, or another owner` }];
+  return [{ ...common, severity: 'warning', message, hint: `Give "${toText(closed)}" the mode 755, or another owner` }];
 }
 
 function startFindings({ entrypoint, command }: StartSettings, at: (root: FindingRoot, isCertain: boolean) => Start): readonly Finding[] {
