@@ -91,12 +91,12 @@ function unbuiltOf(
   const stages = drafted[0]?.drafted.stages ?? [];
   const needed = new Set(drafted.flatMap((each) => each.drafted.stages ?? []).flatMap(({ index, isNeeded }) => (isNeeded ? [index] : [])));
   const last = stages.at(-1);
-  const built = targets.length > 0 ? targets : last === undefined ? [] : [callOf(last)];
+  const goals = targets.length > 0 || last?.name === undefined ? targets : [last.name];
+  const built = goals.length > 0 ? goals.map((name) => `"${name}"`).join(', ') : 'the last stage';
   return stages
     .filter(({ index }) => !needed.has(index))
     .map((stage) => {
-      const reason =
-        stage.isGate && leavesOut ? 'gates are left out (--gate none)' : `not needed for ${built.map((one) => `"${one}"`).join(', ')}`;
+      const reason = stage.isGate && leavesOut ? 'gates are left out (--gate none)' : `not needed for ${built}`;
       return { stage: callOf(stage), file: stage.at.file, line: stage.at.start.line, runs: stage.runs, reason };
     });
 }

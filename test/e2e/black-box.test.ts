@@ -255,6 +255,8 @@ test('gates run beside what is built, for each platform; stages that nobody aske
   const lint = await sandbox.jettison(['build', '--gate', 'none,lint', '--progress=rawjson', context]);
   assert.equal(lint.status, 1, 'a gate that fails');
   assert.doesNotMatch((await sandbox.jettison(['build', '-q', '--target', 'build', '--no-cache', context])).stderr, /not built/u);
+  const nameless = sandbox.files({ Dockerfile: 'FROM busybox AS test\nRUN true\nFROM busybox\n' }, 'nameless');
+  assert.match(await sandbox.succeed(['plan', nameless]), /^not built: test \(Dockerfile:1\): not needed for the last stage; /mu);
 });
 
 test('debug opens a stage by name, or as it is behind a line, cached or not, and brings a shell where there is none', async () => {
