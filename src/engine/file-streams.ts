@@ -42,10 +42,17 @@ export async function sendFiles(
   input.on('error', () => undefined);
   const writing = worker.writeFiles(request, signal);
   writing.catch(() => undefined);
-  for await (const block of blocks) {
-    const written = Promise.withResolvers<void>();
-    input.write(block, () => written.resolve());
-    await Promise.race([written.promise, writing]);
+  try {
+    for await (const block of blocks) {
+      const written = Promise.withResolvers<void>();
+      input.write(block, () => written.resolve());
+      await Promise.race([written.promise, writing]);
+    }
+  } catch (error) {
+    // The worker waits for more, and hears of nothing else meanwhile: it clears up at the end of what comes.
+    input.end();
+    await writing.catch(() => undefined);
+    throw error;
   }
   input.end();
   return await writing;

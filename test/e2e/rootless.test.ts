@@ -2,7 +2,8 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fromText } from '#ground/base/byte-string.ts';
@@ -46,6 +47,11 @@ function makeContext(sandbox: Sandbox): string {
 function layersOf(inspected: string): readonly string[] {
   const [image] = JSON.parse(inspected) as readonly { readonly RootFS: { readonly Layers: readonly string[] } }[];
   return image?.RootFS.Layers ?? [];
+}
+
+/** What that user has made in the machine's folder for temporary files, and is there still. */
+function temporaryOf(id: number): readonly string[] {
+  return readdirSync(tmpdir()).filter((name) => lstatSync(join(tmpdir(), name), { throwIfNoEntry: false })?.uid === id);
 }
 
 async function openForUser(
@@ -109,7 +115,8 @@ test('a normal user builds the image that root builds, runs it, and cleans up', 
 test('what belongs to others, here or mounted in a container, is named when it cannot be read or written, and is no bug', async () => {
   await using sandbox = await openSandbox();
   await sandbox.base('busybox');
-  const { user, home, store } = await openForUser(sandbox);
+  const id = 4287;
+  const { user, home, store } = await openForUser(sandbox, { id });
   const typed = typedBy(user, sandbox, store);
   const base = join(sandbox.folder, 'base.tar');
   await sandbox.succeed(['save', '-o', base, 'busybox']);
@@ -142,11 +149,13 @@ test('what belongs to others, here or mounted in a container, is named when it c
     [['build', '--iidfile', `${folder}/closed/x`, folder], `Cannot write the image ID to "${folder}/closed/x": EACCES`],
     [['build', '--metadata-file', `${folder}/closed/x`, folder], `Cannot write the metadata to "${folder}/closed/x": EACCES`],
   ];
+  const before = temporaryOf(id);
   for (const [line, said] of lines) {
     const done = await typed(line);
     assert.ok(done.stderr.includes(`ERROR: ${said}`), `${line.join(' ')}: ${done.stderr}`);
     assert.doesNotMatch(done.stderr, /This is a bug|\n {4}at /u);
     assert.equal(done.status, 1, line.join(' '));
+    assert.deepEqual(temporaryOf(id), before, line.join(' '));
   }
   const limited = await typed(['create', '--name', 'small', '--memory', '64m', 'busybox', 'true']);
   assert.match(limited.stderr, /^ERROR: Cannot set limits: /u);
