@@ -35,8 +35,7 @@ type FoundNaming = { readonly name: ByteString; readonly path: ByteString; reado
  * Throws `files/made-up`, `files/not-permitted`.
  */
 export function* archiveFound(found: FoundFile, naming: FoundNaming): Generator<Uint8Array, void, void> {
-  const { kind, hostPath } = found.entry;
-  if (kind === 'file' && madeUp.has(statfsSync(nodePath(hostPath)).type)) {
+  if (found.entry.kind === 'file' && isMadeUp(found.folder)) {
     throw new JettisonError('files/made-up', `Cannot copy "${toText(naming.path)}": the kernel makes it up as it is read`, {
       hint: 'Print it into a file (cat), and copy that',
     });
@@ -66,8 +65,13 @@ function* itemsOf(found: FoundFile, to: Naming & FoundNaming): Generator<Item, v
   yield* folderItems(inner.file, to);
 }
 
+/** Of an open folder: what it has may be another thing by now, or a link that leads out. */
+function isMadeUp(folder: number): boolean {
+  return madeUp.has(statfsSync(nodePath(procPath(folder, '.'))).type);
+}
+
 function* folderItems(folder: number, to: Naming & FoundNaming): Generator<Item, void, void> {
-  if (madeUp.has(statfsSync(nodePath(procPath(folder, '.'))).type)) return;
+  if (isMadeUp(folder)) return;
   for (const { name, entry } of listFolder(folder, to.path)) {
     const named = { name: inside(to.name, name), path: below(to.path, name), isRoot: false, firstNames: to.firstNames };
     if (to.isRoot && name === 'dev') yield* single(owned(entry), named, noAttributes, none);
