@@ -23,7 +23,7 @@ async function untilTold<T>(attempt: () => Promise<T | undefined>): Promise<T> {
     const told = await attempt();
     if (told !== undefined) return told;
   }
-  assert.fail('nothing was told');
+  throw new assert.AssertionError({ message: 'nothing was told' });
 }
 
 /** A shell that is told what a runtime is to do: it starts another one, which is the container. */
