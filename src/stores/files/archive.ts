@@ -35,7 +35,9 @@ type FoundNaming = { readonly name: ByteString; readonly path: ByteString; reado
  * Throws `files/made-up`, `files/not-permitted`.
  */
 export function* archiveFound(found: FoundFile, naming: FoundNaming): Generator<Uint8Array, void, void> {
-  if (found.entry.kind === 'file' && isMadeUp(found.folder)) {
+  const { kind, hostPath } = found.entry;
+  // One without a folder is open.
+  if (kind === 'file' && isMadeUp(found.folder < 0 ? hostPath : procPath(found.folder, '.'))) {
     throw new JettisonError('files/made-up', `Cannot copy "${toText(naming.path)}": the kernel makes it up as it is read`, {
       hint: 'Print it into a file (cat), and copy that',
     });
@@ -65,13 +67,13 @@ function* itemsOf(found: FoundFile, to: Naming & FoundNaming): Generator<Item, v
   yield* folderItems(inner.file, to);
 }
 
-/** Of an open folder: what it has may be another thing by now, or a link that leads out. */
-function isMadeUp(folder: number): boolean {
-  return madeUp.has(statfsSync(nodePath(procPath(folder, '.'))).type);
+/** Ask it of an open folder, not of what is in it: that may be another thing by now, or a link that leads out. */
+function isMadeUp(path: ByteString): boolean {
+  return madeUp.has(statfsSync(nodePath(path)).type);
 }
 
 function* folderItems(folder: number, to: Naming & FoundNaming): Generator<Item, void, void> {
-  if (isMadeUp(folder)) return;
+  if (isMadeUp(procPath(folder, '.'))) return;
   for (const { name, entry } of listFolder(folder, to.path)) {
     const named = { name: inside(to.name, name), path: below(to.path, name), isRoot: false, firstNames: to.firstNames };
     if (to.isRoot && name === 'dev') yield* single(owned(entry), named, noAttributes, none);
