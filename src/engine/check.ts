@@ -16,7 +16,7 @@ export async function checkBuild(engine: Engine, request: BuildRequest, signal: 
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
   const bases = createBaseImages(engine, request);
-  const findings = await checkDockerfile(source.text, frontendOptions({ engine, request, source }), bases, signal);
+  const findings = await checkDockerfile(source.text, await frontendOptions({ engine, request, source }), bases, signal);
   return { file: source.name, text: source.text, findings };
 }
 
@@ -26,7 +26,7 @@ export async function outlineBuild(engine: Engine, request: BuildRequest, signal
   using context = await openContext(engine, { request, remote }, signal);
   const source = readBuildSource(request, context, engine.currentFolder);
   const bases = createBaseImages(engine, request);
-  const outline = await outlineDockerfile(source.text, frontendOptions({ engine, request, source }), bases, signal);
+  const outline = await outlineDockerfile(source.text, await frontendOptions({ engine, request, source }), bases, signal);
   return { text: source.text, outline };
 }
 

@@ -38,7 +38,8 @@ export async function createContainer(engine: Engine, request: CreateRequest, re
   checkConfig(record);
   const config = decodeImageConfig(record.config, record.imageId).config ?? {};
   const id = randomHex(32);
-  const spec = resolveSpec(request, { id, record, config, network: ofContainerById(engine, request.network), proxies: engine.proxies() });
+  const network = ofContainerById(engine, request.network);
+  const spec = resolveSpec(request, { id, record, config, network, proxies: await engine.proxies() });
   let mounts: SpecMount[] = [];
   const named = request.name === undefined ? undefined : engine.containers.find(request.name);
   if (named !== undefined && named.name === request.name) removeLostContainers(engine, [named]);

@@ -10,14 +10,14 @@ import { remoteOp } from './remote-address.ts';
 import type { BuildRequest, ContextRequest } from './build-requests.ts';
 
 /** For one of the platforms of a build; the first when not said. */
-export function frontendOptions(
+export async function frontendOptions(
   { engine, request, source }: { readonly engine: Pick<Engine, 'proxies'>; readonly request: BuildRequest; readonly source: BuildSource },
   platform = platformsOf(request)[0],
-): FrontendOptions {
+): Promise<FrontendOptions> {
   return {
     file: source.name,
     target: request.target,
-    buildArgs: new Map([...proxiesBeside(request.buildArgs, engine.proxies()), ...request.buildArgs]),
+    buildArgs: new Map([...proxiesBeside(request.buildArgs, await engine.proxies()), ...request.buildArgs]),
     labels: request.labels,
     platform,
     isOneOfSeveral: platformsOf(request).length > 1,

@@ -1,4 +1,5 @@
 /** What jettison says of itself, of the machine, and of one thing in full. */
+import type { OfferedLimits } from '#execution/worker/offered-limits.ts';
 
 export type SystemInfo = {
   readonly version: string;
@@ -14,15 +15,7 @@ export type SystemInfo = {
   /** By looking; it may be refused where it is tried. */
   readonly isolation: string;
   /** By what steps and containers can be limited with this isolation. */
-  readonly limits: {
-    readonly memory: boolean;
-    readonly swap: boolean;
-    readonly cpuShares: boolean;
-    readonly cpuPeriod: boolean;
-    readonly cpuQuota: boolean;
-    readonly cpuset: boolean;
-    readonly pids: boolean;
-  };
+  readonly limits: OfferedLimits;
   readonly cgroupVersion: '1' | '2';
   readonly kernel: string;
   /** `Debian GNU/Linux 12 (bookworm)`. */

@@ -47,7 +47,6 @@ import {
 import { openEventRecord, type EventRecord } from '#stores/events/record.ts';
 import type { RegistryClient } from '#stores/registry/client.ts';
 import type { FindCredential } from '#stores/registry/credentials.ts';
-import { readDockerProxies } from '#stores/registry/docker-proxies.ts';
 import { openVolumeStore, volumeTables, type VolumeStore } from '#stores/volume/store.ts';
 import { readConfig, type Config } from './config.ts';
 import { copiedNameTables, openCopiedNames, type CopiedNames } from './copied-names.ts';
@@ -102,7 +101,7 @@ export type Engine = AsyncDisposable & {
   note(text: string): void;
   registry(): Promise<RegistryClient>;
   /** What docker's own settings have each RUN and each container go through, by names in upper case; read by the first who asks. */
-  proxies(): ReadonlyMap<string, string>;
+  proxies(): Promise<ReadonlyMap<string, string>>;
   /**
    * From now on, and until this engine is disposed, what this process uses or makes counts as in use, whoever prunes. Call it before the first look at what must
    * not go; a prune that was at work then is waited for. Gives the name of the lease.
@@ -179,7 +178,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let builds: Promise<BuildStore> | undefined;
   let networks: Promise<NetworkStore> | undefined;
   let registry: Promise<RegistryClient> | undefined;
-  let proxies: ReadonlyMap<string, string> | undefined;
+  let proxies: Promise<ReadonlyMap<string, string>> | undefined;
   let worker: Promise<Worker> | undefined;
   const dismissed = new Set<Promise<void>>();
   const startWorker = async (
@@ -294,7 +293,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       })();
       return await registry;
     },
-    proxies: () => (proxies ??= findProxies(options.environment, report)),
+    proxies: async () => await (proxies ??= findProxies(options.environment, report)),
     worker: async (signal) => {
       worker ??= startWorker('none', signal);
       return await worker;
@@ -317,7 +316,8 @@ async function readIsolation({ isolation, environment }: EngineOptions): Promise
 }
 
 /** None where docker's settings cannot be read, which is told: docker goes on without them, too. */
-function findProxies(environment: EngineOptions['environment'], report: Report): ReadonlyMap<string, string> {
+async function findProxies(environment: EngineOptions['environment'], report: Report): Promise<ReadonlyMap<string, string>> {
+  const { readDockerProxies } = await import('#stores/registry/docker-proxies.ts');
   try {
     return readDockerProxies(environment);
   } catch (error) {

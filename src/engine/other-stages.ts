@@ -30,7 +30,7 @@ export function stageDrafter(
   return async (target) => {
     const drafted: DraftedStage[] = [];
     for (const platform of platformsOf(request)) {
-      const options = { ...frontendOptions({ engine, request, source }, platform), target };
+      const options = { ...(await frontendOptions({ engine, request, source }, platform)), target };
       drafted.push({ platform, drafted: await dockerfileFrontend(source.text, options, bases, signal) });
     }
     return drafted;

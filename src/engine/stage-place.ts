@@ -29,7 +29,7 @@ export async function placeInStage(engine: Engine, request: BuildRequest, name: 
   const wanted = readPlace(name, listTargets(source.text, source.name), [source.name, basename(source.name), 'Dockerfile']);
   const [platform] = platformsOf(request);
   if (platform === undefined) throw new JettisonError('engine/no-platform', 'No platform was asked for', { fault: 'bug' });
-  const options = { ...frontendOptions({ engine, request, source }, platform), target: wanted.target, isClassic: true };
+  const options = { ...(await frontendOptions({ engine, request, source }, platform)), target: wanted.target, isClassic: true };
   const drafted = await dockerfileFrontend(source.text, options, bases, signal);
   const step = stepAt(drafted, wanted);
   if (step === undefined) throw noSuchPlace(name, `Stage "${wanted.target}" begins on a later line`);

@@ -86,7 +86,7 @@ export async function verifyBuild(engine: Engine, request: BuildRequest, report:
     });
   try {
     for (const platform of platformsOf(request)) {
-      const drafted = await dockerfileFrontend(source.text, frontendOptions({ engine, request, source }, platform), bases, signal);
+      const drafted = await dockerfileFrontend(source.text, await frontendOptions({ engine, request, source }, platform), bases, signal);
       guard.checkDraft(drafted, source);
       drafts.push({ platform, drafted });
     }

@@ -9,7 +9,7 @@ import { createLog } from '#ground/base/log.ts';
 import { readHierarchies } from '#ground/linux/cgroup.ts';
 import { openProcessAccounts, type FollowedProcesses, type ProcessAccounts } from '#ground/linux/process-accounts.ts';
 import { runProcess } from '#ground/linux/spawn.ts';
-import { witnessedAccounts, type ProcessWitness } from '#ground/linux/witnessed-processes.ts';
+import type { ProcessWitness } from '#ground/linux/witnessed-processes.ts';
 import { sendSignal, signalName, startChild, type Child, type ChildExit } from '#ground/linux/child.ts';
 import { orphanedContainers } from '#ground/linux/orphans.ts';
 import { hasExecuted, pauseContainer, processesOf, resumeContainer } from '#ground/linux/container-processes.ts';
@@ -63,11 +63,12 @@ export type RuntimeSetting = {
 
 export function createRuntime({ program, folder, host, cgroups, ties, witness }: RuntimeSetting): Runtime {
   const running = new Map<string, Running>();
-  let accounts: Accounts | undefined;
+  let accounts: Promise<Accounts> | undefined;
   const follow = async (request: ProcessRequest): Promise<FollowedProcesses | undefined> => {
     if (request.accounts === undefined || ties !== undefined) return undefined;
     accounts ??= openAccounts(folder, witness);
-    return accounts.isCostly && !mayStartSeveral(request.arguments) ? undefined : await accounts.of?.follow();
+    const { of, isCostly } = await accounts;
+    return isCostly && !mayStartSeveral(request.arguments) ? undefined : await of?.follow();
   };
   const state = join(folder, 'state');
   const bundles = join(folder, 'bundles');
@@ -162,9 +163,11 @@ const { SIGWINCH: windowChanged } = constants.signals;
 /** `isCostly`: not for processes of which nothing could be said. */
 type Accounts = { readonly of: ProcessAccounts | undefined; readonly isCostly: boolean };
 
-function openAccounts(folder: string, witness: ProcessWitness | undefined): Accounts {
+async function openAccounts(folder: string, witness: ProcessWitness | undefined): Promise<Accounts> {
   const own = openProcessAccounts(folder);
-  return own === undefined && witness !== undefined ? { of: witnessedAccounts(witness), isCostly: true } : { of: own, isCostly: false };
+  if (own !== undefined || witness === undefined) return { of: own, isCostly: false };
+  const { witnessedAccounts } = await import('#ground/linux/witnessed-processes.ts');
+  return { of: witnessedAccounts(witness), isCostly: true };
 }
 
 /** The text of a shell with something between two commands. */

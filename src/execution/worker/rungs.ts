@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import type { Isolation, IsolationWish } from '#ground/linux/isolation.ts';
 import { rungsToTry } from '#ground/linux/ladder.ts';
-import { noLimits, offeredLimits, type OfferedLimits } from '#execution/runtime/offered-limits.ts';
 import { whyOtherForm } from '#stores/snapshot/form.ts';
 import type { Lack } from './contract.ts';
 
@@ -17,11 +16,6 @@ export function rungsFor(store: string, wish: IsolationWish, path: string): read
   const rungs = rungsToTry(path);
   const fits = rungs.filter((isolation) => lackOfStore(store, isolation) === undefined);
   return fits.length === 0 ? rungs : fits;
-}
-
-/** What steps and containers can be limited by: making cgroups takes the machine's root, and what stands in one has to be in mounts of its own. */
-export function limitsOn(isolation: Isolation | undefined): OfferedLimits {
-  return isolation === 'oci' ? offeredLimits() : noLimits;
 }
 
 /** What keeps a rung from this store, when that was written on another one. */

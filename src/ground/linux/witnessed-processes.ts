@@ -1,5 +1,5 @@
 /** Accounts of processes where the kernel keeps none for this one: somebody outside of its namespaces sees processes start and end, and is asked. */
-import { randomBytes } from 'node:crypto';
+import { randomHex } from '#ground/base/random.ts';
 import type { EndedProcess, ProcessAccounts } from './process-accounts.ts';
 import { ownName, renameThread } from './process-events.ts';
 import type { SeenProcess, SeenProcesses } from './process-families.ts';
@@ -16,7 +16,7 @@ export function witnessedAccounts(witness: ProcessWitness): ProcessAccounts {
   let isOver = false;
   return {
     async follow() {
-      const mark = randomBytes(7).toString('hex');
+      const mark = randomHex(7);
       isOver ||= !(await witness.follow(mark));
       if (isOver) return undefined;
       return {
