@@ -43,7 +43,7 @@ async function openForUser() {
   };
 }
 
-if (isToldOfProcesses) told();
+if (isToldOfProcesses) tests();
 else
   test('where the kernel tells a normal user of no processes, nothing is said of commands', async () => {
     await using project = await openForUser();
@@ -51,7 +51,7 @@ else
     assert.deepEqual(await project.told(`FROM busybox\n${line}\n`), { lines: [], status: 1 });
   });
 
-function told(): void {
+function tests(): void {
   test('a normal user is told which command of a RUN failed', async () => {
     await using project = await openForUser();
     const cases = [

@@ -10,7 +10,7 @@ import { spawnProgram } from '#ground/linux/posix-spawn.ts';
 import { witnessedAccounts } from '#ground/linux/witnessed-processes.ts';
 import { isToldOfProcesses } from '#test/kit/told-of-processes.ts';
 
-if (isToldOfProcesses) told();
+if (isToldOfProcesses) tests();
 else test('this process is told of no others', () => assert.equal(openProcessEvents(), undefined));
 
 /** Others may start so much at once that the kernel has no room for all of it: then nothing is said, which is no fault, and it is tried again. */
@@ -39,7 +39,7 @@ async function runBelow(watch: ProcessWatch, script: string, code: number) {
   return await followed.endedBelow({ pid: undefined, program: '/bin/sh', code });
 }
 
-function told(): void {
+function tests(): void {
   test('how the children of a process ended is told by the kernel, of several at once', async () => {
     using watch = createProcessWatch();
     const scripts = ['/bin/true; (exit 3); /bin/sh -c "kill -9 \\$\\$"; /bin/sh -c "/bin/false"; exit 7', '/bin/false; /bin/true; exit 8'];
