@@ -16,7 +16,16 @@ import { hasExecuted, pauseContainer, processesOf, resumeContainer } from '#grou
 import { openBundle, specText, type Bundle } from './bundle.ts';
 import type { Cgroups, StepCgroup } from './cgroups.ts';
 import { checkBefore, numberOf } from './check.ts';
-import type { ExitStatus, ExtraCall, ExtraProcess, ProcessRequest, ProcessStreams, Runtime, StartedProcess } from './contract.ts';
+import type {
+  ExitStatus,
+  ExtraCall,
+  ExtraProcess,
+  ProcessRequest,
+  ProcessStreams,
+  Runtime,
+  StartedProcess,
+  TerminalSize,
+} from './contract.ts';
 import { terminalRest } from './terminal-rest.ts';
 import { forget, locateFirst, startTied, type Ties } from './tied-runs.ts';
 import { measureRun } from './usage.ts';
@@ -46,6 +55,8 @@ type Running = {
   readonly cgroup: { of: StepCgroup | undefined };
   /** Its first process, as this one counts; undefined before it is there. */
   readonly first: () => number | undefined;
+  /** Of its terminal, where it has one. At once: what is typed after it is read in a terminal of that size. */
+  readonly resize: ((size: TerminalSize) => void) | undefined;
 };
 
 export type RuntimeSetting = {
@@ -89,11 +100,13 @@ export function createRuntime({ program, folder, host, cgroups, ties, witness }:
       const [file = '', ...rest] = cgroup === undefined ? words : entering(cgroup, words);
       const command = { file, arguments: rest, environment: ownEnvironment, folder: bundle.folder };
       using followed = await follow(request);
+      const resizeTerminals = request.terminal ? (await import('#ground/linux/pseudo-terminal.ts')).resizeTerminalsOf : undefined;
       const around = followed === undefined ? {} : { around: followed.around };
       const child =
         ties === undefined ? await startChild({ ...command, ...around }, streams) : await startTied(command, bundle, streams, ties);
       const first = ties === undefined ? (): number | undefined => bundle.firstProcess() : locateFirst(child, bundle);
-      const run: Running = { child, bundle, stopSignal, cgroup: opened, first };
+      const resize = resizeTerminals === undefined ? undefined : (size: TerminalSize): void => resizeTerminals(child.pid, size);
+      const run: Running = { child, bundle, stopSignal, cgroup: opened, first, resize };
       running.set(request.id, run);
       if (request.onStart !== undefined) void tellStart(run, [program.file, ...callArguments(program, state, [])], request.onStart);
       try {
@@ -146,10 +159,9 @@ export function createRuntime({ program, folder, host, cgroups, ties, witness }:
     },
     resized(id, size) {
       const found = running.get(id);
-      if (found === undefined) return;
-      // runc looks at its own terminal then; crun 1.8 hands the signal on, and leaves the size as it was.
-      if (program.name === 'runc') sendSignal(found.child.pid, windowChanged);
-      else void import('#ground/linux/pseudo-terminal.ts').then(({ resizeTerminalsOf }) => resizeTerminalsOf(found.child.pid, size));
+      found?.resize?.(size);
+      // Where the kernel does not let us do that, runc looks at its own terminal then; crun 1.8 hands the signal on, and leaves the size as it was.
+      if (found !== undefined && program.name === 'runc') sendSignal(found.child.pid, windowChanged);
     },
     relays(id) {
       const found = running.get(id);

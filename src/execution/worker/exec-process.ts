@@ -102,10 +102,10 @@ export function startExec(start: ExecStart): ExecProcess {
   const ended = endOf(spawned.ended, complaint);
   ended.catch(() => undefined);
   const started = waitForStart(start.worker, pid, spawned.ended);
-  if (start.terminal !== undefined) {
-    const { terminal: size } = start;
-    void started.then(() => resizeAll(pid, size));
-  }
+  let size = start.terminal;
+  void started.then(() => {
+    if (size !== undefined) resizeAll(pid, size);
+  });
   return {
     started,
     ended,
@@ -114,9 +114,10 @@ export function startExec(start: ExecStart): ExecProcess {
     asWritten: isCrun(start.call.words) ? (bytes) => bytes : createLineBreaks(() => childrenOf(pid)),
     rest: async () =>
       bytesOf(asByteString(terminal === undefined || !isCrun(start.call.words) ? '' : terminalRest(await complaint.text()))),
-    resize(size) {
-      terminal?.resize(size);
-      resizeAll(pid, size);
+    resize(asked) {
+      size = asked;
+      terminal?.resize(asked);
+      resizeAll(pid, asked);
     },
     signal(name) {
       const number = signalNumber(name);
