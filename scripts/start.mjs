@@ -10,6 +10,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = join(root, 'node_modules/.bin');
 const runtime = [['crun', 'runc'], ['unshare']];
 const bases = [['mmdebstrap'], ['busybox']];
+/** What gives normal users their subordinate ids. */
+const withoutRoot = [['newuidmap']];
 const checkers = [
   ['skopeo'],
   ['umoci'],
@@ -34,11 +36,11 @@ const checkers = [
   ['slirp4netns'],
 ];
 
-/** Each command: the Debian packages it needs, and the program. */
+/** Each command: the Debian packages it needs, the program, and whether it is for root alone. */
 const commands = {
   demo: { needs: [...runtime, ...bases], run: ['node', 'scripts/demo.ts'] },
-  test: { needs: [...runtime, ...bases, ...checkers], run: ['node', 'scripts/test.ts'] },
-  bench: { needs: [...runtime, ...bases, ['buildah'], ['docker-registry']], run: ['node', 'test/bench/bench.ts'] },
+  test: { needs: [...runtime, ...bases, ...checkers], run: ['node', 'scripts/test.ts'], isForRoot: true },
+  bench: { needs: [...runtime, ...bases, ['buildah'], ['docker-registry']], run: ['node', 'test/bench/bench.ts'], isForRoot: true },
 };
 const packageOf = {
   unshare: 'util-linux',
@@ -93,19 +95,22 @@ function runNpm(words, cwd) {
   if (done.status !== 0) fail(`npm ${words[0]} failed; see above`);
 }
 
-/** The Debian packages that are missing: the first alternative of each need. Ends here when they cannot be installed, or when this is not root. */
-function findMissing(needs) {
-  const missing = needs.filter((names) => !names.some(has)).map((names) => packageOf[names[0]] ?? names[0]);
-  const list = missing.join(' ');
+/** The Debian packages that are missing: the first alternative of each need. Ends here when they cannot be installed, or when this is for root and run by another user. */
+function findMissing({ needs, isForRoot = false }) {
   const isRoot = process.getuid() === 0;
+  const missing = [...needs, ...(isRoot ? [] : withoutRoot)]
+    .filter((names) => !names.some(has))
+    .map((names) => packageOf[names[0]] ?? names[0]);
+  const list = missing.join(' ');
   const isDebian = has('apt-get') && existsSync('/etc/debian_version');
   if (missing.length > 0 && !isDebian)
     fail(`these are missing (names of Debian packages): ${list}\nThis is no Debian, so please install them yourself and start again.`);
-  const install = missing.length === 0 ? '' : `\nThese Debian packages are missing and will be installed then: ${list}`;
-  if (!isRoot)
-    fail(
-      `not root. The steps of a build run as root for now; start it as root, for example: sudo node scripts/start.mjs ${name}${install}`,
-    );
+  if (isRoot) return missing;
+  if (isForRoot) {
+    const install = missing.length === 0 ? '' : `\nThese Debian packages are missing and will be installed then: ${list}`;
+    fail(`not root. What "${name}" does makes users, mounts and networks; start it as root, for example: sudo node scripts/start.mjs ${name}${install}`);
+  }
+  if (missing.length > 0) fail(`these Debian packages are missing: ${list}\nInstall them and start again: sudo apt-get install ${list}`);
   return missing;
 }
 
@@ -124,7 +129,7 @@ const [name, ...rest] = process.argv.slice(2);
 const command = commands[name];
 if (command === undefined) fail(`usage: node scripts/start.mjs ${Object.keys(commands).join('|')} [ARGS...]`);
 if (process.platform !== 'linux') fail('only Linux is supported');
-const missing = findMissing(command.needs);
+const missing = findMissing(command);
 bringPackages();
 bringDebianPackages(missing);
 const [program, ...fixed] = command.run;
