@@ -108,7 +108,9 @@ function findMissing({ needs, isForRoot = false }) {
   if (isRoot) return missing;
   if (isForRoot) {
     const install = missing.length === 0 ? '' : `\nThese Debian packages are missing and will be installed then: ${list}`;
-    fail(`not root. What "${name}" does makes users, mounts and networks; start it as root, for example: sudo node scripts/start.mjs ${name}${install}`);
+    fail(
+      `not root. What "${name}" does makes users, mounts and networks; start it as root, for example: sudo node scripts/start.mjs ${name}${install}`,
+    );
   }
   if (missing.length > 0) fail(`these Debian packages are missing: ${list}\nInstall them and start again: sudo apt-get install ${list}`);
   return missing;
