@@ -136,6 +136,26 @@ test('what is found is there as a document, with the line that brought the file'
   );
 });
 
+test('what may be brought by then, or may never be reached, is warned of; what is missing only where a stage has it', async () => {
+  const stage = 'FROM busybox AS build\nRUN echo "#!/bin/sh" >/serve && chmod 755 /serve && cp /serve /bin/migrate\n';
+  const entry = { text: '#!/bin/sh\nif [ -z "$A" ]; then\n  A=1\nfi\n\nexec "$@"\n', mode: 0o755 };
+  const found = async (name: string, settings: string): Promise<unknown> => {
+    const final = `FROM busybox\nCOPY entry /entry\nCOPY --from=build /bin/migrate /bin/\n${settings}\n`;
+    await sandbox.succeed(['build', '-q', '-t', name, sandbox.files({ Dockerfile: stage + final, entry }, name)]);
+    const { status, stdout } = await sandbox.jettison(['check', '--json', name]);
+    const { findings } = readDocument('check', stdout) as {
+      findings: { severity: string; missing: string | null; fixes: { line: string }[] }[];
+    };
+    return [status, findings.map(({ severity, missing, fixes }) => [severity, missing, fixes.map(({ line }) => line)])];
+  };
+  const warned = [0, [['warning', '/serve', ['COPY --from=build /serve /serve']]]];
+  assert.deepEqual(await found('handed-on', 'ENTRYPOINT ["/entry"]\nCMD ["/serve"]'), warned);
+  assert.deepEqual(await found('in-a-list', 'CMD migrate && /serve'), warned);
+  assert.deepEqual(await found('of-nobody', 'CMD migrate && /nothing'), [0, []]);
+  assert.deepEqual(await found('perhaps', 'CMD migrate || /serve'), [0, []]);
+  assert.deepEqual(await found('other-words', 'ENTRYPOINT ["/entry"]\nCMD ["migrate"]'), [0, []]);
+});
+
 const severalTargets = `FROM scratch AS tools
 COPY --chmod=755 busybox /bin/busybox
 COPY --chmod=755 start /start

@@ -216,6 +216,80 @@ const commands: readonly PayloadCase[] = [
   bad('deb', ['env', '-u', 'LD_LIBRARY_PATH', '/p/bin/foo'], libraryPath('/p/lib')),
 ];
 
+const inShell = (...texts: readonly string[]): readonly (readonly string[])[] =>
+  texts.flatMap((text) => ['/bin/sh', '/bin/bash'].map((shell) => [shell, '-c', text]));
+const inBox = (text: string): readonly string[] => ['sh', '-c', text];
+
+const lists: readonly PayloadCase[] = [
+  ...inShell(
+    'cd /p/bin && ./static',
+    'cd /p; bin/static',
+    '/p/bin/static && /p/bin/static',
+    'set -e; /p/bin/nothing || true; echo started',
+    '[ -f /nowhere ] && /p/bin/nothing; echo started',
+    'test -f /nowhere || /p/bin/static',
+    '/p/bin/nothing & exec /p/bin/static',
+    'export LD_LIBRARY_PATH=/p/lib; exec /p/bin/foo',
+    'LD_LIBRARY_PATH=/p/lib /p/bin/foo',
+    'PATH=/p/path2:$PATH; exec tool',
+    'PATH=/p/path2 tool',
+    'set -- /p/bin/static; exec "$@"',
+    'A=$(echo /p/bin); $A/static',
+    'trap "echo end" EXIT; /p/bin/static',
+    'exec /p/bin/static; /p/bin/nothing',
+    '/p/bin/static; exit 0; /p/bin/nothing',
+    '! /p/bin/nothing && echo started',
+    '# text\n/p/bin/static \\\n  --flag\n',
+  ).map((words) => good('deb', words)),
+  ...inShell(
+    'cd /p/bin && ./nothing',
+    'cd /p/bin; exec ./nothing',
+    '/p/bin/nothing && echo started',
+    'echo no && /p/bin/nothing',
+    'echo no; /p/bin/nothing',
+    'echo no | /p/bin/nothing',
+    'set -e; /p/bin/nothing; echo started',
+    'set -eu\n/p/bin/nothing\necho started',
+    'true & exec /p/bin/nothing',
+    'export LD_LIBRARY_PATH=/nowhere; exec /p/bin/foo',
+    'unset LANG; exec /p/bin/foo',
+    'PATH=/nowhere tool',
+    'PATH=/nowhere; exec tool',
+    'exec nice -n 3 /p/bin/nothing',
+    'exec timeout -s KILL 5 /p/bin/foo',
+  ).map((words) => bad('deb', words)),
+  good('deb', inBox('cd /p/closed && ./program')),
+  bad('deb', inBox('cd /p/closed && ./program'), { user }),
+  bad('deb', ['/bin/sh', '-c', 'shift; exec "$@"', '--', 'x', '/p/bin/nothing']),
+  good('box', inBox('cd /p/bin && ./static')),
+  bad('box', inBox('cd /p/bin && ./dynamic')),
+  good('box', inBox('PATH=/p/path2 tool')),
+  bad('box', inBox('set -e; /p/bin/dynamic; echo started')),
+  good('box', inBox('/p/bin/dynamic; echo started')),
+  bad('box', inBox('mkdir -p /tmp/x; exec /p/bin/dynamic')),
+  bad('box', inBox('exec timeout 5 /p/bin/dynamic')),
+  good('box', inBox('exec timeout 5 /p/bin/static')),
+  good('deb', ['nice', '/p/bin/static']),
+  bad('deb', ['nice', '/p/bin/foo']),
+  bad('deb', ['timeout', '5', 'nothing']),
+];
+
+const entries: readonly PayloadCase[] = [
+  ...['entry', 'entry-env', 'entry-twice'].flatMap((name) => [
+    good('deb', [`/p/scripts/${name}`, '/p/bin/static']),
+    bad('deb', [`/p/scripts/${name}`, '/p/bin/nothing']),
+    bad('deb', ['/bin/sh', `/p/scripts/${name}`, '/p/bin/no-loader']),
+    good('box', ['sh', `/p/scripts/${name}`, '/p/bin/static']),
+    bad('box', [`/p/scripts/${name}`, '/p/bin/dynamic']),
+  ]),
+  good('deb', ['/p/scripts/entry-env', 'bin/foo']),
+  bad('deb', ['/p/scripts/entry', '/p/bin/foo']),
+  bad('deb', '/p/scripts/ends-on-failure'),
+  good('deb', '/p/scripts/goes-on'),
+  bad('deb', ['/bin/sh', '-e', '/p/scripts/goes-on']),
+  good('deb', '/p/scripts/calls-itself'),
+];
+
 const musl: readonly PayloadCase[] = [
   good('musl', '/p/musl/plain'),
   bad('deb', '/p/musl/plain'),
@@ -229,4 +303,13 @@ const musl: readonly PayloadCase[] = [
   good('musl', '/p/musl/deep-runpath'),
 ];
 
-export const payloadCases: readonly PayloadCase[] = [...programs, ...libraries, ...hiddenLibraries, ...scripts, ...commands, ...musl];
+export const payloadCases: readonly PayloadCase[] = [
+  ...programs,
+  ...libraries,
+  ...hiddenLibraries,
+  ...scripts,
+  ...commands,
+  ...lists,
+  ...entries,
+  ...musl,
+];

@@ -103,9 +103,7 @@ export function startExec(start: ExecStart): ExecProcess {
   ended.catch(() => undefined);
   const started = waitForStart(start.worker, pid, spawned.ended);
   let size = start.terminal;
-  void started.then(() => {
-    if (size !== undefined) resizeAll(pid, size);
-  });
+  void started.then(() => (size === undefined ? undefined : resizeAll(pid, size)));
   return {
     started,
     ended,

@@ -8,7 +8,9 @@ import { readLoaderCache } from './loader-cache.ts';
 import { lookAt, mostEffort, type Effort } from './look.ts';
 import { shebang } from './command.ts';
 import { environmentOf, isWhereCommandsAre } from './environment.ts';
-import { startCommand, startFile, type Start } from './start.ts';
+import type { Start } from './find-program.ts';
+import { startFile } from './start-file.ts';
+import { startCommand } from './start.ts';
 import { checkSurroundings } from './surroundings.ts';
 
 /** What an image's config says of its start. */

@@ -1,6 +1,6 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { behindInit, envCommand, shebang, shellCommand, shellScript } from './command.ts';
+import { envCommand, scriptCall, shebang, shellCall, startedBehind, type ShellCall } from './command.ts';
 
 test('a script names its interpreter as the kernel reads it', () => {
   const cases: readonly (readonly [string, string, string])[] = [
@@ -48,80 +48,63 @@ test('env changes the variables that its program is looked for with', () => {
   );
 });
 
-test('of a shell’s command only what is one plain program is followed', () => {
-  const cases: readonly (readonly [string, readonly string[]])[] = [
-    ['/app --flag', ['/app', '--flag']],
-    ['exec app a=b', ['app', 'a=b']],
-    ['exec /app "$HOME" \'a b\' c\\ d', ['/app']],
-    ['/app "$A b" $A ${A}c "\\$A" \'$A\'', ['/app', 'value b', 'value', 'valuec', '$A', '$A']],
-    ['"/my app" *.c', ['/my app']],
-    ['A=1 B="$A" app', ['app']],
-    ['app > /log 2>&1 < in', ['app']],
-    ['app>/log', ['app']],
-    ['app --port ${PORT:-80} x', ['app', '--port']],
-    ['app # and so on', ['app']],
-    ['exec "$0" "$@"', ['first', 'second', 'third']],
-    ['$A x', ['value', 'x']],
-  ];
-  for (const [text, words] of cases) assert.deepEqual(inner(text), words, text);
-  const others = [
-    'a && b',
-    'a; b',
-    '$APP',
-    '"$APP"',
-    'echo hi',
-    'cd /x',
-    'a &',
-    '(a)',
-    'a\nb',
-    '',
-    'a $(b)',
-    'a "`b`"',
-    'PATH=/x app',
-    '! a',
-    '[ -f a ]',
-  ];
-  for (const text of [
-    ...others,
-    '$SPACE',
-    '~/app',
-    '/a*',
-    '{ a',
-    'exec',
-    'exec -a b c',
-    'A=1',
-    'a <<E',
-    "a 'b",
-    '# a\nb',
-    '${A:-b}',
-    '$(a)',
-    'a "$(b)"',
-  ])
-    assert.equal(inner(text), undefined, text);
+test('of a shell it says what it reads, and how', () => {
+  const plain = { isLogin: false, endsOnFailure: false };
   for (const options of [
     ['-o', 'pipefail', '-c'],
-    ['-euxo', 'pipefail', '-c'],
-    ['-e', '+x', '-c'],
-    ['--norc', '-ec'],
+    ['-uxo', 'pipefail', '-c'],
+    ['+x', '-c'],
+    ['--norc', '-uc'],
   ])
-    assert.deepEqual(shellCommand(['/bin/bash', ...options, 'app'], variables)?.words, ['app'], options.join(' '));
-  assert.equal(shellCommand(['/bin/bash', '-i', '-c', 'app'], variables), undefined);
-  assert.equal(shellCommand(['/bin/sh', '/script'], variables), undefined);
-  assert.equal(shellScript(['/bin/sh', '-ex', '/script', '-c', 'x']), '/script');
-  for (const words of [['/bin/sh', '-c', 'x'], ['/bin/sh'], ['/bin/sh', '-s', 'x'], ['/app', '/script']])
-    assert.equal(shellScript(words), undefined);
-  assert.equal(shellCommand(['/bin/bash', '-lc', 'app'], variables)?.isSearched, false);
-  assert.equal(shellCommand(['/bin/bash', '-lc', '$A'], variables), undefined, 'a login shell sets its own');
-  assert.deepEqual(shellCommand(['/bin/busybox', 'sh', '-c', 'app'], variables)?.words, ['app']);
+    assert.deepEqual(call('/bin/bash', ...options, 'app', 'x', 'y'), { text: 'app', parameters: ['x', 'y'], ...plain }, options.join(' '));
+  for (const options of [['-ec'], ['-e', '-c'], ['-euo', 'pipefail', '-c'], ['-o', 'errexit', '-c']])
+    assert.equal(call('/bin/bash', ...options, 'app')?.endsOnFailure, true, options.join(' '));
+  assert.equal(call('/bin/bash', '-e', '+e', '-c', 'app')?.endsOnFailure, false);
+  assert.equal(call('/bin/bash', '-i', '-c', 'app'), undefined);
+  assert.equal(call('/bin/bash', '-lc', 'app')?.isLogin, true);
+  assert.deepEqual(call('/bin/busybox', 'sh', '-c', 'app'), { text: 'app', parameters: [], ...plain });
+  assert.deepEqual(call('/bin/sh', '-ex', '/script', '-c', 'x'), {
+    text: undefined,
+    parameters: ['/script', '-c', 'x'],
+    isLogin: false,
+    endsOnFailure: true,
+  });
+  for (const words of [['/bin/sh'], ['/bin/sh', '-s', 'x'], ['/app', '/script']]) assert.equal(call(...words), undefined);
 });
 
-test('an init starts what stands behind it', () => {
-  assert.deepEqual(behindInit(['/sbin/tini', '-g', '--', 'app', 'x']), ['app', 'x']);
-  assert.deepEqual(behindInit(['dumb-init', 'app']), ['app']);
-  assert.deepEqual(behindInit(['tini', '-g', '-p', 'SIGTERM', 'app']), ['app']);
-  assert.deepEqual(behindInit(['/usr/bin/dumb-init', '-c', '--rewrite', '15:3', 'app']), ['app']);
-  assert.equal(behindInit(['tini', '-x', 'app']), undefined);
-  assert.equal(behindInit(['app']), undefined);
+test('a script is started by its interpreter, or by what env finds', () => {
+  assert.deepEqual(by('/bin/sh', ''), ['/bin/sh', '/s', 'x']);
+  assert.deepEqual(by('/bin/sh', '-e'), ['/bin/sh', '-e', '/s', 'x']);
+  assert.deepEqual(by('/usr/bin/env', 'sh'), ['sh', '/s', 'x']);
+  assert.deepEqual(by('/usr/bin/env', '-S bash -e'), ['bash', '-e', '/s', 'x']);
+  assert.equal(by('/usr/bin/env', '-x'), undefined);
+});
+
+test('programs that only start another one', () => {
+  assert.deepEqual(behind('/sbin/tini', '-g', '--', 'app', 'x'), ['app', 'x']);
+  assert.deepEqual(behind('dumb-init', 'app'), ['app']);
+  assert.deepEqual(behind('tini', '-g', '-p', 'SIGTERM', 'app'), ['app']);
+  assert.deepEqual(behind('/usr/bin/dumb-init', '-c', '--rewrite', '15:3', 'app'), ['app']);
+  assert.equal(behind('tini', '-x', 'app'), undefined);
+  assert.equal(behind('app'), undefined);
+  for (const words of [
+    ['nice', 'app', '-x'],
+    ['nice', '-n', '5', 'app', '-x'],
+    ['nice', '-n-5', 'app', '-x'],
+    ['nohup', 'app', '-x'],
+    ['setsid', '-c', 'app', '-x'],
+    ['timeout', '5', 'app', '-x'],
+    ['/usr/bin/timeout', '-k', '5', '-s', 'TERM', '10s', 'app', '-x'],
+    ['timeout', '--signal=KILL', '--', '1m', 'app', '-x'],
+    ['gosu', 'user:group', 'app', '-x'],
+    ['su-exec', '1000', 'app', '-x'],
+  ])
+    assert.deepEqual(behind(...words), ['app', '-x'], words.join(' '));
+  assert.equal(startedBehind(['gosu', 'user', 'app'])?.isOtherUser, true);
+  assert.equal(startedBehind(['nice', 'app'])?.isOtherUser, false);
+  assert.deepEqual(behind('timeout', '5'), []);
+  assert.equal(behind('timeout', '--help'), undefined);
+  assert.equal(behind('gosu', '--version'), undefined);
 });
 
 const variables = new Map([
@@ -130,8 +113,16 @@ const variables = new Map([
   ['SPACE', 'a b'],
 ]);
 
-function inner(text: string): readonly string[] | undefined {
-  return shellCommand(['/bin/sh', '-c', text, 'first', 'second', 'third'], variables)?.words;
+function call(...words: readonly string[]): ShellCall | undefined {
+  return shellCall(words);
+}
+
+function by(interpreter: string, argument: string): readonly string[] | undefined {
+  return scriptCall({ interpreter, argument }, ['/s', 'x'], variables);
+}
+
+function behind(...words: readonly string[]): readonly string[] | undefined {
+  return startedBehind(words)?.words;
 }
 
 function byEnv(argument: string): readonly string[] | undefined {

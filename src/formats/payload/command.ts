@@ -1,81 +1,106 @@
 /** What the words of ENTRYPOINT, CMD and HEALTHCHECK start. */
 import { nameOf } from './files.ts';
-import { plainCommand } from './plain-command.ts';
 
-/** The first words are a shell with a command: what it runs at once, where that is plain to see. `isSearched`: the shell looks in PATH as it was given. */
-export type ShellCommand = { readonly words: readonly string[]; readonly isSearched: boolean };
+/** A shell with a text or a script. */
+export type ShellCall = {
+  /** Of `-c`; undefined where it reads the script that `parameters` begin with. */
+  readonly text: string | undefined;
+  /** `$0` and those behind it. */
+  readonly parameters: readonly string[];
+  /** It reads files of its own first, which may set everything. */
+  readonly isLogin: boolean;
+  /** It ends where a command fails. */
+  readonly endsOnFailure: boolean;
+};
 
 const shells: ReadonlySet<string> = new Set(['sh', 'ash', 'dash', 'bash']);
 
-/** What is no program in a shell: POSIX's special and regular built-in utilities, reserved words, and what shells have beside. */
-const builtins: ReadonlySet<string> = new Set(
-  `: . alias bg break builtin cd chdir command continue declare echo enable eval exec exit export false fc fg getopts hash help history if jobs kill let local
-  logout printf pwd read readonly return set shift shopt source suspend test times trap true type typeset ulimit umask unalias unset wait while until for case
-  function time do done then else fi select`.split(/\s+/u),
-);
-
-/** `environment`: what the shell is started with. */
-export function shellCommand(words: readonly string[], environment: ReadonlyMap<string, string>): ShellCommand | undefined {
-  const { text, behind = [], isLogin } = shellWords(words) ?? {};
-  if (text === undefined) return undefined;
-  // The files that a login shell reads may set them.
-  const inner = plainCommand(text, { variables: isLogin === true ? new Map() : environment, parameters: behind });
-  const [name = ''] = inner ?? [];
-  if (inner === undefined || builtins.has(name)) return undefined;
-  return { words: inner, isSearched: isLogin !== true };
-}
-
-/** The script that the words have a shell read; undefined where they are something else. */
-export function shellScript(words: readonly string[]): string | undefined {
-  const { text, behind: [script] = [] } = shellWords(words) ?? {};
-  return text === undefined ? script : undefined;
-}
-
-type ShellWords = {
-  /** Of `-c`. */
-  readonly text: string | undefined;
-  readonly behind: readonly string[];
-  /** It reads files of its own first. */
-  readonly isLogin: boolean;
-};
-
-/** undefined for what is no shell, and for options that make it something else. */
-function shellWords(words: readonly string[]): ShellWords | undefined {
+/** undefined for what is no shell, for one that reads its standard input, and for options that make it something else. */
+export function shellCall(words: readonly string[]): ShellCall | undefined {
   const [shell = '', ...rest] = nameOf(words[0] ?? '') === 'busybox' ? words.slice(1) : words;
   if (!shells.has(nameOf(shell))) return undefined;
   let isLogin = false;
+  let endsOnFailure = false;
   for (let at = 0; at < rest.length; at++) {
     const word = rest[at] ?? '';
-    if (/^-[a-z]*c$/u.test(word) && !/[oins]/u.test(word))
-      return { text: rest[at + 1] ?? '', behind: rest.slice(at + 2), isLogin: isLogin || word.includes('l') };
-    if (!/^[-+]/u.test(word)) return { text: undefined, behind: rest.slice(at), isLogin };
-    if (!/^[-+][abefhlmuvxCEHPT]*o?$/u.test(word) && !/^--(?:login|norc|noprofile|posix)$/u.test(word)) return undefined;
+    const isOption = /^-[a-z]*c$/u.test(word) && !/[oins]/u.test(word);
+    if (!isOption && !/^[-+]/u.test(word)) return { text: undefined, parameters: rest.slice(at), isLogin, endsOnFailure };
     isLogin ||= word.includes('l') && word !== '--noprofile';
     // The name of an option.
-    if (word.endsWith('o')) at++;
+    const option = /^[-+][a-z]*o$/iu.test(word) ? rest[++at] : undefined;
+    if ((/^[-+][a-z]*e/iu.test(word) && !word.startsWith('--')) || option === 'errexit') endsOnFailure = word.startsWith('-');
+    if (isOption) return { text: rest[at + 1] ?? '', parameters: rest.slice(at + 2), isLogin, endsOnFailure };
+    if (!/^[-+][abefhlmuvxCEHPT]*o?$/u.test(word) && !/^--(?:login|norc|noprofile|posix)$/u.test(word)) return undefined;
   }
   return undefined;
 }
 
-/** Options of inits, with those that take the word behind them. */
-const inits: ReadonlyMap<string, RegExp> = new Map([
-  ['tini', /^(?:-[sgvwl]+|-[pe])$/u],
-  ['dumb-init', /^(?:-[cv]+|--single-child|--verbose|-r|--rewrite|--rewrite=.*)$/u],
+/** What the kernel starts for a script that names `interpreter`, up to `env`; undefined where nobody knows what env would start. */
+export function scriptCall(
+  { interpreter, argument }: { readonly interpreter: string; readonly argument: string },
+  words: readonly string[],
+  environment: ReadonlyMap<string, string>,
+): readonly string[] | undefined {
+  const call = argument === '' ? [interpreter] : [interpreter, argument];
+  const [first, ...rest] = nameOf(interpreter) === 'env' ? (envCommand(call.slice(1), environment)?.words ?? []) : call;
+  return first === undefined ? undefined : [first, ...rest, ...words];
+}
+
+/** A program that starts what stands behind its own words. */
+type Starter = {
+  readonly options: RegExp;
+  /** Those that take the word behind them. */
+  readonly withWord: RegExp;
+  /** Words that are its own beside options. */
+  readonly operands: number;
+  /** It becomes another user first. */
+  readonly isOtherUser?: boolean;
+};
+
+const noOption = /^$/u;
+const tini: Starter = { options: /^(?:-[sgvwl]+|-[pe])$/u, withWord: /^-[pe]$/u, operands: 0 };
+const otherUser: Starter = { options: noOption, withWord: noOption, operands: 1, isOtherUser: true };
+
+const starters: ReadonlyMap<string, Starter> = new Map<string, Starter>([
+  ['tini', tini],
+  ['tini-static', tini],
+  ['docker-init', tini],
+  ['catatonit', { options: noOption, withWord: noOption, operands: 0 }],
+  [
+    'dumb-init',
+    { options: /^(?:-[cv]+|--single-child|--verbose|-r|--rewrite|--rewrite=.*)$/u, withWord: /^(?:-r|--rewrite)$/u, operands: 0 },
+  ],
+  ['nice', { options: /^(?:-n|-n-?\d+|-\d+|--adjustment=-?\d+)$/u, withWord: /^-n$/u, operands: 0 }],
+  ['nohup', { options: noOption, withWord: noOption, operands: 0 }],
+  ['setsid', { options: /^(?:-c|--ctty)$/u, withWord: noOption, operands: 0 }],
+  [
+    'timeout',
+    {
+      options: /^(?:-[ks]|-[ks]\w+|-v|--(?:kill-after|signal)=\w+|--foreground|--preserve-status|--verbose)$/u,
+      withWord: /^-[ks]$/u,
+      operands: 1,
+    },
+  ],
+  ['gosu', otherUser],
+  ['su-exec', otherUser],
 ]);
 
-/** Programs that do nothing but start what stands behind them: the words from there on. */
-export function behindInit(words: readonly string[]): readonly string[] | undefined {
+export type StartedBehind = { readonly words: readonly string[]; readonly isOtherUser: boolean };
+
+/** What a program that does nothing but start another one starts; undefined for others. */
+export function startedBehind(words: readonly string[]): StartedBehind | undefined {
   const [name = '', ...rest] = words;
-  if (!/^(?:tini|tini-static|dumb-init|catatonit|docker-init)$/u.test(nameOf(name))) return undefined;
-  const options = inits.get(nameOf(name).replace(/-static$|^docker-init$/u, (end) => (end === 'docker-init' ? 'tini' : '')));
-  for (let at = 0; at < rest.length; at++) {
+  const starter = starters.get(nameOf(name));
+  if (starter === undefined) return undefined;
+  const { options, withWord, operands, isOtherUser = false } = starter;
+  let at = 0;
+  for (; rest[at]?.startsWith('-') === true && rest[at] !== '--'; at++) {
     const word = rest[at] ?? '';
-    if (word === '--') return rest.slice(at + 1);
-    if (!word.startsWith('-')) return rest.slice(at);
-    if (options?.test(word) !== true) return undefined;
-    if (/^(?:-[per]|--rewrite)$/u.test(word)) at++;
+    if (!options.test(word)) return undefined;
+    if (withWord.test(word)) at++;
   }
-  return undefined;
+  if (rest[at] === '--') at++;
+  return { words: rest.slice(at + operands), isOtherUser };
 }
 
 /** The line of a script that names its interpreter, as Linux reads it (fs/binfmt_script.c); undefined for no script, '' for one that names none. */

@@ -7,7 +7,7 @@ import { environmentOf, isWhereCommandsAre } from './environment.ts';
 import { sayFault } from './fault-words.ts';
 import { asPath, joined, nameOf, type PayloadEntry } from './files.ts';
 import type { Look } from './look.ts';
-import { isProgram, needsItsOwnFolders, programPaths } from './start.ts';
+import { isProgram, needsItsOwnFolders, programPaths } from './find-program.ts';
 
 export type LibraryProgram = {
   /** Real paths, absolute: where it is, and the file of the source that it was copied from. */
