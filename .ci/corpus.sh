@@ -27,7 +27,8 @@ done
 
 echo "{\"registries\":{\"docker.io\":{\"mirrors\":[\"http://127.0.0.1:$port\"]}}}" >"$work/config.json"
 export JETTISON_CONFIG=$work/config.json JETTISON_STORE=$work/store
-export JETTISON="$PWD/node_modules/.bin/node $PWD/src/main.ts"
+node_modules/.bin/node scripts/bundle.ts || exit 1
+export JETTISON="$PWD/node_modules/.bin/node $PWD/dist/main.cjs"
 # Its own counts take the open cases for failed; ours come below.
 python3 "$corpus/run.py" --a jettison --golden --bases "$bases" --json "$work/results.json" "$@" | sed -u '/^[0-9]* passed, /d'
 python3 - "$work/results.json" .ci/corpus-open <<'P'

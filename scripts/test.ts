@@ -1,7 +1,9 @@
-/** `npm test`: everything of `npm run ok`, then integration and end-to-end tests on the real kernel, runtime and registry. Prints one line of counts at the end. */
+/** `npm test`: everything of `npm run ok`, then integration and end-to-end tests on the real kernel, runtime and registry, of the bundle that would be published. Prints one line of counts at the end. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { cpSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 
 const suites = [
   { name: 'unit', arguments: ['--test-isolation=none', 'src/**/*.test.ts'] },
@@ -17,6 +19,12 @@ for (const name of checks) {
   failedChecks++;
   console.error(`npm run ${name} failed`);
 }
+
+// A copy: tests of the package make the bundle anew while others run.
+const tested = resolve('.cache/tested');
+rmSync(tested, { recursive: true, force: true });
+if (spawnSync(process.execPath, ['scripts/bundle.ts'], { stdio: 'inherit' }).status !== 0) throw new Error('The bundle could not be made');
+cpSync('dist', tested, { recursive: true });
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 for (const suite of suites) {
@@ -39,7 +47,8 @@ async function runShowing([command = '', ...words]: readonly string[]): Promise<
   readonly status: number | null;
   readonly output: string;
 }> {
-  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const env = { ...process.env, JETTISON_TESTED: resolve(tested, 'main.cjs') };
+  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'], env });
   const output: string[] = [];
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output.push(text);

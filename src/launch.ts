@@ -55,6 +55,8 @@ const packedCommands = 'build run images image ps container create start stop rm
 const learningRuns = 3;
 /** So many chunks outside the pack make another one. */
 const manyOutside = 8;
+/** Milliseconds after which a draft is taken for one whose process was killed. Where it was not, its process keeps nothing this time. */
+const draftFor = 500;
 /** Milliseconds after which kept code may go: of versions that are gone, mostly, and what else is still used is kept again. */
 const keptFor = 30 * 24 * 3_600_000;
 
@@ -74,7 +76,10 @@ const packFile = packName();
 const pack = readPack();
 
 load(entry);
-process.on('exit', keepFresh);
+process.on('exit', () => {
+  keepFresh();
+  if (entry.startsWith('main-')) removeDrafts();
+});
 
 function load(name: string): Chunk {
   const known = loaded.get(name);
@@ -252,6 +257,20 @@ function removeOld(folder: string, start: string): void {
     const path = `${folder}/${name}`;
     if (name.startsWith(start) && Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) > keptFor)
       rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/** Of processes that were killed while they kept something. */
+function removeDrafts(): void {
+  if (cache === undefined) return;
+  try {
+    for (const name of readdirSync(cache)) {
+      if (!name.endsWith('.tmp')) continue;
+      const path = `${cache}/${name}`;
+      if (Date.now() - (statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? Infinity) > draftFor) rmSync(path, { force: true });
+    }
+  } catch {
+    // There is no such folder yet, or it cannot be written.
   }
 }
 

@@ -6,6 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { assertNothingLeft, assertOneError } from '#test/kit/aftermath.ts';
 import { openSandbox, runCommand, type Finished } from '#test/kit/sandbox.ts';
+import { mainFile } from '#test/kit/main-file.ts';
 
 async function failingBuild(dockerfile: string, pattern: RegExp, files: Readonly<Record<string, string>> = {}): Promise<Finished> {
   await using sandbox = await openSandbox();
@@ -84,7 +85,7 @@ test('what goes wrong is said in every kind of progress', async () => {
   }
   const terminal = execFileSync(
     'script',
-    ['-qec', `${process.execPath} ${import.meta.dirname}/../../src/main.ts build --progress tty ${context}; echo "status $?"`, '/dev/null'],
+    ['-qec', `${process.execPath} ${mainFile} build --progress tty ${context}; echo "status $?"`, '/dev/null'],
     { encoding: 'utf8', env: { ...process.env, JETTISON_STORE: sandbox.store, TERM: 'xterm' }, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   assert.match(terminal, /last words[^]*>>> RUN echo last words[^]*ERROR: .*exit code: 4[^]*status 1/u);
@@ -105,9 +106,8 @@ test('bad options are refused before anything is looked at', async () => {
 
 test('output that cannot be written is an error, however late the command hears of it', async () => {
   await using sandbox = await openSandbox();
-  const main = join(import.meta.dirname, '../../src/main.ts');
   for (const words of ['version', '--help', 'images']) {
-    const script = `exec '${process.execPath}' '${main}' ${words} > /dev/full`;
+    const script = `exec '${process.execPath}' '${mainFile}' ${words} > /dev/full`;
     assertOneError(
       await runCommand('sh', ['-c', script], { environment: sandbox.environment }),
       /^ERROR: Cannot write the output: ENOSPC$/mu,

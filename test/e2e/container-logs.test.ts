@@ -6,8 +6,8 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
+import { mainFile } from '#test/kit/main-file.ts';
 
-const main = join(import.meta.dirname, '../../src/main.ts');
 let sandbox: Sandbox;
 
 before(async () => {
@@ -38,7 +38,7 @@ test('of one that has ended: both streams, the last lines, times, and only some 
   assert.equal(await sandbox.succeed(['logs', '-f', 'done']), 'one\nthree\nfour', 'nothing to wait for');
   const log = join(sandbox.store, 'containers', (await sandbox.succeed(['ps', '-aq', '--no-trunc'])).trim(), 'log.json');
   appendFileSync(log, (readFileSync(log, 'utf8').split('\n')[0] ?? '').concat('\n').repeat(20_000));
-  const cut = spawnSync('bash', ['-c', '"$0" "$1" logs done | head -1; echo "${PIPESTATUS[0]}"', process.execPath, main], {
+  const cut = spawnSync('bash', ['-c', '"$0" "$1" logs done | head -1; echo "${PIPESTATUS[0]}"', process.execPath, mainFile], {
     env: { ...process.env, ...sandbox.environment },
     encoding: 'utf8',
   });

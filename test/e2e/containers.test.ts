@@ -7,15 +7,14 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { listContainers, removeContainers } from '#engine/containers.ts';
 import { openEngine } from '#engine/open.ts';
 import { startOf } from '#ground/base/process-identity.ts';
+import { mainFile, programPatterns } from '#test/kit/main-file.ts';
 import { assertTidySnapshots } from '#test/kit/aftermath.ts';
 import { mountsWith, openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const loop = 'trap "echo bye; exit 7" TERM; echo up; while :; do sleep 0.1; done';
 
 async function stateOf(box: Sandbox, name: string): Promise<string> {
@@ -113,7 +112,7 @@ test(
     await box.succeed(['run', '-d', '--name', 'lost', 'busybox', 'sh', '-c', 'echo kept >/file; sleep 1000']);
     const id = (await box.succeed(['inspect', 'lost', '--format', '{{.Id}}'])).trim();
     const { process: first } = JSON.parse(readFileSync(join(box.store, 'containers', id, 'state.json'), 'utf8'));
-    const monitor = readdirSync('/proc').find((pid) => /^\d+$/u.test(pid) && commandOf(pid).includes(`monitor-main.ts\0${id}`));
+    const monitor = readdirSync('/proc').find((pid) => /^\d+$/u.test(pid) && isMonitorOf(commandOf(pid), id));
     assert.ok(monitor);
     process.kill(Number(monitor), 'SIGKILL');
     for (let tries = 0; tries < 1000 && existsSync(`/proc/${first.pid}`); tries++) await new Promise((resolve) => setTimeout(resolve, 100));
@@ -138,7 +137,7 @@ test(
 
     const [command, ...rest] = [
       process.execPath,
-      main,
+      mainFile,
       'events',
       '-f',
       'container=web',
@@ -368,7 +367,7 @@ test('what is typed later than the program reads gets there: run -i and exec -i'
   await box.succeed(['rm', '-f', 'beside']);
 
   async function converse(before: string, words: readonly string[]): Promise<void> {
-    const talking = spawn('/bin/sh', ['-c', before, 'sh', process.execPath, main, ...words, ...echo], {
+    const talking = spawn('/bin/sh', ['-c', before, 'sh', process.execPath, mainFile, ...words, ...echo], {
       env: { ...process.env, ...box.environment },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
@@ -424,7 +423,7 @@ test('a terminal: its size, detaching and attaching', { timeout: 1_200_000 }, as
   await using box = await openSandbox();
   await box.base('busybox');
   const type = async (wanted: string, typed: string, ...words: readonly string[]) =>
-    await runCommand('python3', ['-c', inTerminal, wanted, typed, process.execPath, main, ...words], { environment: box.environment });
+    await runCommand('python3', ['-c', inTerminal, wanted, typed, process.execPath, mainFile, ...words], { environment: box.environment });
   const sized = await type('?', '', 'run', '--rm', '-it', 'busybox', 'sh', '-c', 'test -t 0 && busybox stty size; exit 5');
   assert.deepEqual([sized.status, sized.stdout], [5, '31 99\r\n']);
   const left = await type(
@@ -447,6 +446,10 @@ test('a terminal: its size, detaching and attaching', { timeout: 1_200_000 }, as
   // The program may have given up waiting for it a moment before.
   assert.match(back.stdout, /typed\r\n(?:ready\r\n)?$/u);
 });
+
+function isMonitorOf(command: string, id: string): boolean {
+  return programPatterns.monitor.test(command) && command.includes(`\0${id}`);
+}
 
 function commandOf(pid: string): string {
   try {

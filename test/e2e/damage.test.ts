@@ -10,6 +10,7 @@ import { processesOf } from '#test/kit/aftermath.ts';
 import { startRegistry } from '#test/kit/registry.ts';
 import { normalUser } from '#test/kit/normal-user.ts';
 import { openSandbox, runCommand, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
+import { mainFile } from '#test/kit/main-file.ts';
 
 const damages = {
   flipped: (path: string) =>
@@ -268,12 +269,11 @@ test('row 27: nobody else may look into a store, of root or of a normal user, an
     Dockerfile: 'FROM busybox\nRUN --mount=type=cache,target=/c echo out; touch /c/a; sleep 1\nCOPY Dockerfile /\n',
   });
   const user = normalUser(sandbox.folder);
-  const main = join(import.meta.dirname, '../../src/main.ts');
   const store = join(sandbox.folder, 'home/store');
   mkdirSync(join(sandbox.folder, 'home'));
   user.owns(join(sandbox.folder, 'home'));
   const asUser: Sandbox['jettison'] = async (words, options) =>
-    await runCommand(user.words[0], [...user.words.slice(1), process.execPath, main, ...words], {
+    await runCommand(user.words[0], [...user.words.slice(1), process.execPath, mainFile, ...words], {
       ...options,
       cwd: join(sandbox.folder, 'home'),
       environment: { ...sandbox.environment, HOME: join(sandbox.folder, 'home'), JETTISON_STORE: store },

@@ -3,14 +3,13 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
-
-const main = join(import.meta.dirname, '../../src/main.ts');
+import { mainFile } from '#test/kit/main-file.ts';
 
 async function shellSandbox(): Promise<Sandbox> {
   const sandbox = await openSandbox();
   sandbox.files({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\nCMD ["/x"]\n', 'a file': '' });
   await sandbox.succeed(['build', '-q', '-t', 'team/app:1.0', '-t', 'team/web:2', join(sandbox.folder, 'context')]);
-  sandbox.files({ jettison: { text: `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`, mode: 0o755 } }, 'bin');
+  sandbox.files({ jettison: { text: `#!/bin/sh\nexec '${process.execPath}' '${mainFile}' "$@"\n`, mode: 0o755 } }, 'bin');
   return sandbox;
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { startDockerRegistry } from '#test/kit/docker-registry.ts';
 import { openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
+import { mainFile } from '#test/kit/main-file.ts';
 
 /** bcrypt of `a:b c` for `ada`. */
 const users = 'ada:$2b$05$abcdefghijklmnopqrstuu9TcsGdticVpdADOqGm32Mc7Wlb/1Snu\n';
@@ -76,8 +77,7 @@ test('a password on the command line is warned of; options that contradict each 
 test('on a terminal name and password are asked for, and the password is not shown', async () => {
   await using sandbox = await openSandbox();
   await using registry = await guardedRegistry(sandbox);
-  const main = join(import.meta.dirname, '../../src/main.ts');
-  const command = `${process.execPath} ${main} login ${registry.host}; echo "status $?"`;
+  const command = `${process.execPath} ${mainFile} login ${registry.host}; echo "status $?"`;
   // Keys are typed when they are asked for.
   const keys = `until grep -q Username: typed; do sleep 0.05; done; echo ada; until grep -q Password: typed; do sleep 0.05; done; printf 'a:bX\\177 c\\r'; until grep -q status typed; do sleep 0.05; done`;
   const shown = await runCommand('sh', ['-c', `: > typed; (${keys}) | script -qfec '${command}' typed`], {

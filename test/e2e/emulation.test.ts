@@ -7,11 +7,10 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { removeWithStore } from '#test/kit/remove-store.ts';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
+import { mainFile } from '#test/kit/main-file.ts';
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const magic = '7f454c460201010000000000000000000200f300';
 const escaped = (hex: string): string => hex.replaceAll(/../gu, String.raw`\x$&`);
 const mask = 'ffffffffffffff00fffffffffffffffffeffffff';
@@ -29,7 +28,7 @@ nsenter --user --mount --wdns="$PWD" --target $p --setuid 0 --setgid 0 sh -c "$1
   const done = spawnSync('sh', ['-c', outside, 'sh', inside], {
     cwd: sandbox.folder,
     encoding: 'utf8',
-    env: { ...process.env, ...sandbox.environment, JETTISON: `${process.execPath} ${main}` },
+    env: { ...process.env, ...sandbox.environment, JETTISON: `${process.execPath} ${mainFile}` },
   });
   return done.status === 77 ? undefined : done;
 }

@@ -6,8 +6,7 @@ import { test } from 'node:test';
 import { normalUser } from '#test/kit/normal-user.ts';
 import { openSandbox, runCommand, type Finished } from '#test/kit/sandbox.ts';
 import { isToldOfProcesses } from '#test/kit/told-of-processes.ts';
-
-const main = join(import.meta.dirname, '../../src/main.ts');
+import { mainFile } from '#test/kit/main-file.ts';
 
 /** Builds of a normal user, with a base that the sandbox's user has brought. */
 async function openForUser() {
@@ -25,7 +24,7 @@ async function openForUser() {
   const typed = async (...words: readonly string[]): Promise<Finished> => {
     const [command, ...before] = user.words;
     const environment = { ...sandbox.environment, JETTISON_STORE: join(home, 'store'), HOME: home };
-    return await runCommand(command, [...before, process.execPath, main, ...words], { cwd: home, environment });
+    return await runCommand(command, [...before, process.execPath, mainFile, ...words], { cwd: home, environment });
   };
   assert.equal((await typed('load', '-i', base)).status, 0);
   const opened = stack.move();

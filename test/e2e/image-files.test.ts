@@ -5,6 +5,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSandbox, type Sandbox } from '#test/kit/sandbox.ts';
+import { mainFile } from '#test/kit/main-file.ts';
 
 const dockerfile = [
   'FROM busybox AS first',
@@ -78,8 +79,6 @@ test('files of an image: unpacked as a root, one path copied out, changes and la
   assert.equal(existsSync(at('root/gone')), true);
 });
 
-const main = join(import.meta.dirname, '../../src/main.ts');
-
 test(
   'a mounted image: read-only, counted, held by nothing but the kernel; it stays in the store until it is unmounted',
   { skip: process.getuid?.() !== 0 },
@@ -88,7 +87,7 @@ test(
     // In a mount namespace of the script's own: nothing of it is seen on this machine, and what it leaves mounted goes with it, as with a boot.
     const run = (script: string) =>
       spawnSync('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', `j() { "$NODE" "$MAIN" "$@"; }; ${script}`], {
-        env: { ...process.env, ...sandbox.environment, NODE: process.execPath, MAIN: main },
+        env: { ...process.env, ...sandbox.environment, NODE: process.execPath, MAIN: mainFile },
         encoding: 'utf8',
       });
     const shown = run(

@@ -11,8 +11,8 @@ import { userNetworkPrograms } from '#execution/network/user-network.ts';
 import { normalUser } from '#test/kit/normal-user.ts';
 import { inOwnNamespaces } from '#test/kit/own-namespaces.ts';
 import { openSandbox, runCommand, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
+import { mainFile } from '#test/kit/main-file.ts';
 
-const main = join(import.meta.dirname, '../../src/main.ts');
 const serving = 'mkdir /www; echo hello >/www/index.html; httpd -p 80 -h /www; trap exit TERM; sleep 1000 & wait';
 
 /** A way out that leads nowhere, and a device that all users may open. */
@@ -56,14 +56,14 @@ async function openUser(sandbox: Sandbox): Promise<User> {
   const environment = { ...sandbox.environment, JETTISON_STORE: join(home, 'store'), HOME: home, JETTISON_NETWORK: '' };
   const [command, ...before] = user.words;
   const typed = async (path: string, ...words: readonly string[]): Promise<Finished> =>
-    await runCommand(command, [...before, process.execPath, main, ...words], {
+    await runCommand(command, [...before, process.execPath, mainFile, ...words], {
       cwd: sandbox.folder,
       environment: { ...environment, PATH: path },
     });
   const loaded = await typed(process.env['PATH'] ?? '', 'load', '-q', '-i', base);
   assert.equal(loaded.status, 0, loaded.stderr);
   const interrupted = async (path: string, name: string, ...words: readonly string[]): Promise<number | null> => {
-    const child = spawn(command, [...before, process.execPath, main, 'run', '--rm', '--name', name, ...words], {
+    const child = spawn(command, [...before, process.execPath, mainFile, 'run', '--rm', '--name', name, ...words], {
       cwd: sandbox.folder,
       env: { ...process.env, ...environment, PATH: path },
       stdio: ['ignore', 'pipe', 'inherit'],

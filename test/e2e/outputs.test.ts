@@ -8,6 +8,7 @@ import { startDockerRegistry } from '#test/kit/docker-registry.ts';
 import { readEstargz } from '#test/kit/estargz-reader.ts';
 import { normalUser } from '#test/kit/normal-user.ts';
 import { openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
+import { mainFile } from '#test/kit/main-file.ts';
 
 const steps = [
   'FROM busybox AS make',
@@ -54,7 +55,7 @@ test('files of a result: to a folder, as a tar in a file and on standard output;
   assert.match(told.stderr, /^\S+\/out\.tar: Writing /mu);
   assert.doesNotMatch(told.stderr, /\.tmp/u);
   assert.equal(execFileSync('tar', ['-tf', 'out.tar'], { cwd: sandbox.folder, encoding: 'utf8' }), listed);
-  const command = `"${process.execPath}" "${join(import.meta.dirname, '../../src/main.ts')}" ${build.join(' ')} -q -o - | tar -t`;
+  const command = `"${process.execPath}" "${mainFile}" ${build.join(' ')} -q -o - | tar -t`;
   const piped = spawnSync('sh', ['-c', command], {
     cwd: sandbox.folder,
     env: { ...process.env, ...sandbox.environment },
@@ -283,8 +284,7 @@ test('what a normal user writes out belongs to that user, with or without subord
     const environment = { ...sandbox.environment, JETTISON_STORE: join(home, 'store'), HOME: home };
     const type = async (...words: readonly string[]): Promise<void> => {
       const [command, ...before] = user.words;
-      const main = join(import.meta.dirname, '../../src/main.ts');
-      const done = await runCommand(command, [...before, process.execPath, main, ...words], { cwd: home, environment });
+      const done = await runCommand(command, [...before, process.execPath, mainFile, ...words], { cwd: home, environment });
       assert.equal(done.status, 0, done.stderr);
     };
     await type('load', '-q', '-i', base);

@@ -11,8 +11,7 @@ import { setAttribute } from '#ground/linux/attributes.ts';
 import { listImage, readImage } from '#test/kit/image-listing.ts';
 import { normalUser, type NormalUser } from '#test/kit/normal-user.ts';
 import { mountsWith, openSandbox, runCommand, type CommandOptions, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
-
-const main = join(import.meta.dirname, '../../src/main.ts');
+import { mainFile } from '#test/kit/main-file.ts';
 
 const dockerfile = `FROM busybox AS build
 RUN mkdir -p /out/kept /out/hidden && echo 1 > /out/kept/a && echo 2 > /out/hidden/b && mkfifo /out/pipe && ln -s a /out/kept/link
@@ -34,7 +33,7 @@ function typedBy(user: NormalUser, sandbox: Sandbox, store: string) {
   return async (words: readonly string[], options: CommandOptions = {}): Promise<Finished> => {
     const [command, ...before] = user.words;
     const environment = { ...sandbox.environment, JETTISON_STORE: store, HOME: sandbox.folder, ...options.environment };
-    return await runCommand(command, [...before, process.execPath, main, ...words], { cwd: sandbox.folder, ...options, environment });
+    return await runCommand(command, [...before, process.execPath, mainFile, ...words], { cwd: sandbox.folder, ...options, environment });
   };
 }
 

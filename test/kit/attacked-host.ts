@@ -1,11 +1,11 @@
 /** Where hostile builds run: a sandbox with a canary, the commands typed by root or by a normal user, over the runtime that a test asks for. */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { dockerArchiveOf, imageOf, type ImageParts } from './archives.ts';
 import { makeCanary, type Canary } from './canary.ts';
 import { normalUser } from './normal-user.ts';
 import { openSandbox, runCommand, type CommandOptions, type Finished, type Sandbox } from './sandbox.ts';
+import { mainFile } from './main-file.ts';
 
 export type Attacker = 'root' | 'user';
 
@@ -33,8 +33,6 @@ export type AttackedHost = AsyncDisposable & {
   busybox(): Promise<void>;
 };
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-
 /**
  * `as`: who types. `runtime`: the other one is out of sight for these commands. `watched`: further files of the host that must stay as they are. Needs root.
  */
@@ -58,7 +56,7 @@ export async function openAttackedHost({
   const store = user === undefined ? sandbox.store : join(home, 'store');
   const before = [...withoutRuntime(runtime), ...(user?.words ?? [])];
   const jettison: AttackedHost['jettison'] = async (words, options = {}) => {
-    const [command = '', ...rest] = [...before, process.execPath, main, ...words];
+    const [command = '', ...rest] = [...before, process.execPath, mainFile, ...words];
     const environment = { ...sandbox.environment, JETTISON_STORE: store, HOME: home, ...options.environment };
     const done = await runCommand(command, rest, { cwd: sandbox.folder, ...options, environment });
     canary.assertUnharmed();

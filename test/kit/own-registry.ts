@@ -1,8 +1,8 @@
 /** `jettison registry serve` as people start it, in a process of its own, on a port that is free. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import type { Sandbox } from './sandbox.ts';
+import { mainFile } from './main-file.ts';
 
 export type OwnRegistry = AsyncDisposable & {
   /** `127.0.0.1:PORT` */
@@ -12,11 +12,9 @@ export type OwnRegistry = AsyncDisposable & {
   stop(signal: NodeJS.Signals): Promise<number | null>;
 };
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-
 /** Starts it and waits until it says where it listens. `words` follow `registry serve`. */
 export async function startOwnRegistry(sandbox: Sandbox, words: readonly string[] = []): Promise<OwnRegistry> {
-  const child = spawn(process.execPath, [main, 'registry', 'serve', '--listen', '127.0.0.1:0', ...words], {
+  const child = spawn(process.execPath, [mainFile, 'registry', 'serve', '--listen', '127.0.0.1:0', ...words], {
     cwd: sandbox.folder,
     env: { ...process.env, ...sandbox.environment },
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeBase, type BaseName } from './bases.ts';
 import { removeWithStore } from './remove-store.ts';
+import { mainFile } from './main-file.ts';
 
 export type Finished = {
   readonly status: number | null;
@@ -48,7 +49,6 @@ export type Sandbox = AsyncDisposable & {
 };
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const main = join(root, 'src/main.ts');
 const cache = join(root, '.cache/bases');
 
 export async function openSandbox(): Promise<Sandbox> {
@@ -60,7 +60,7 @@ export async function openSandbox(): Promise<Sandbox> {
   // The machine's network stays as it is: tests of bridges have namespaces of their own.
   const environment = { JETTISON_STORE: store, JETTISON_CONFIG: config, DOCKER_CONFIG: join(folder, 'docker'), JETTISON_NETWORK: 'host' };
   const jettison: Sandbox['jettison'] = async (words, options = {}) =>
-    await runCommand(process.execPath, [main, ...words], {
+    await runCommand(process.execPath, [mainFile, ...words], {
       ...options,
       cwd: options.cwd ?? folder,
       environment: { ...environment, ...options.environment },
