@@ -2,7 +2,7 @@
 import { copyFolder } from '#formats/graph/copy.ts';
 import type { CopyAction, ExecOp, FileOp, MergeOp, SourceGitOp, SourceImageOp } from '#formats/graph/op.ts';
 import { opDigest, type Vertex } from '#formats/graph/vertex.ts';
-import type { Report } from '#formats/progress/event.ts';
+import { ofVertex, type Report } from '#formats/progress/event.ts';
 import { canonicalJson } from '#ground/base/canonical-json.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
 import { cancelled, childSignal } from '#ground/base/abort.ts';
@@ -113,8 +113,7 @@ function imageDriver(op: SourceImageOp, vertex: Vertex, deps: DriverDeps): OpDri
     run: async (_inputs, signal) => {
       const image = deps.bases.toPull(op);
       if (image !== undefined) deps.onPull?.(vertex, image);
-      const report: Report = (event) => deps.report(event.kind === 'transfer' ? { ...event, vertex: vertex.digest } : event);
-      const result = snapshotResult(await deps.bases.unpack(op, report, signal));
+      const result = snapshotResult(await deps.bases.unpack(op, ofVertex(deps.report, vertex.digest), signal));
       deps.onRun(vertex, result);
       return result;
     },

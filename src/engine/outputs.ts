@@ -1,4 +1,5 @@
 /** What `build -o` asked for: files, archives, registries, each shown as a step of its own. */
+import { ofVertex } from '#formats/progress/event.ts';
 import type { Descriptor } from '#formats/oci/descriptor.ts';
 import { nameOf, parseReference } from '#formats/oci/reference.ts';
 import { digestOf, type Digest } from '#ground/base/digest.ts';
@@ -50,7 +51,7 @@ export async function writeOutputs(exporting: Exporting, given: Given, signal: A
   const { outputs } = exporting.request;
   const results: Result[] = [];
   for (const output of [...outputs.filter((one) => !isPush(one)), ...outputs.filter(isPush)]) {
-    const result = await showStep(exporting, output, async (say) => await writeOutput(output, given, { exporting, say, signal }), signal);
+    const result = await showStep(exporting, output, async (step) => await writeOutput(output, given, { ...step, signal }), signal);
     if (result !== undefined) results.push(result);
   }
   const stored = results.filter(({ isStored }) => isStored);
@@ -139,17 +140,19 @@ const titles: Readonly<Record<Exclude<OutputRequest['kind'], 'none'>, string>> =
 };
 
 /** What the engine alone does with an image in the store is said by its end; the rest is a step that people see. */
-async function showStep<T>(exporting: Exporting, output: OutputRequest, work: (say: Say) => Promise<T>, signal: AbortSignal): Promise<T> {
+async function showStep<T>(
+  exporting: Exporting,
+  output: OutputRequest,
+  work: (step: { readonly exporting: Exporting; readonly say: Say }) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
   const { engine, report, request } = exporting;
-  if (output.kind === 'none' || (output.kind === 'image' && !output.isPushed)) return await work(() => undefined);
+  if (output.kind === 'none' || (output.kind === 'image' && !output.isPushed)) return await work({ exporting, say: () => undefined });
   const title = titles[output.kind];
   const whose = request.targets === undefined ? '' : ` of ${request.target ?? ''}`;
   const text = `${output.kind === 'image' ? 'pushing image' : title}${whose}`;
   const step = { vertex: digestOf(`${title} ${request.outputs.indexOf(output)}${whose}`), text };
-  return await showAsStep(
-    { engine, report, step },
-    async () =>
-      await work((line) => report({ kind: 'output', vertex: step.vertex, stream: 'stdout', text: `${line}\n`, time: engine.now() })),
-    signal,
-  );
+  const own: Exporting = { ...exporting, report: ofVertex(report, step.vertex) };
+  const say: Say = (line) => report({ kind: 'output', vertex: step.vertex, stream: 'stdout', text: `${line}\n`, time: engine.now() });
+  return await showAsStep({ engine, report, step }, async () => await work({ exporting: own, say }), signal);
 }

@@ -68,3 +68,8 @@ export type TransferProgress = {
 };
 
 export type Report = (event: ProgressEvent) => void;
+
+/** What moves is moved for this vertex. */
+export function ofVertex(report: Report, vertex: Digest): Report {
+  return (event) => report(event.kind === 'transfer' ? { ...event, vertex } : event);
+}

@@ -30,7 +30,14 @@ export type OutputLine = { readonly text: string; readonly stream: 'stdout' | 's
 /** What one event changed. */
 export type Change =
   | { readonly kind: 'vertex'; readonly vertex: VertexTally; readonly lines: readonly OutputLine[] }
-  | { readonly kind: 'transfer'; readonly transfer: TransferTally; readonly isNew: boolean; readonly stateChanged: boolean }
+  | {
+      readonly kind: 'transfer';
+      readonly transfer: TransferTally;
+      readonly isNew: boolean;
+      readonly stateChanged: boolean;
+      /** For whom, where that has begun. */
+      readonly vertex: VertexTally | undefined;
+    }
   | { readonly kind: 'warning'; readonly warning: Warning }
   | { readonly kind: 'note'; readonly text: string };
 
@@ -208,5 +215,12 @@ function addTransfer(state: State, event: TransferProgress, now: number): Change
   const over = event.state !== 'waiting' && event.state !== 'running';
   const transfer: TransferTally = { ...event, startedAt: before?.startedAt ?? now, finishedAt: over ? before?.finishedAt || now : 0 };
   state.transfers.set(key, transfer);
-  return { kind: 'transfer', transfer, isNew: before === undefined, stateChanged: before?.state !== event.state };
+  const vertex = event.vertex === undefined ? undefined : state.vertices.get(event.vertex);
+  return {
+    kind: 'transfer',
+    transfer,
+    isNew: before === undefined,
+    stateChanged: before?.state !== event.state,
+    vertex: vertex?.number === 0 ? undefined : vertex,
+  };
 }

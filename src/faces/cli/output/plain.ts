@@ -43,7 +43,7 @@ function linesOf(state: State, change: Change): string {
     case 'vertex':
       return vertexLines(state, change.vertex, change.lines);
     case 'transfer':
-      return change.stateChanged ? transferLine(change.transfer) : '';
+      return change.stateChanged ? transferLine(change.transfer, change.vertex?.number) : '';
     case 'warning':
       return '';
     case 'note':
@@ -76,12 +76,12 @@ function ending(vertex: VertexTally): string {
   return `DONE ${formatDuration(vertex.finishedAt - vertex.startedAt)}`;
 }
 
-function transferLine(transfer: TransferTally): string {
+function transferLine(transfer: TransferTally, number: number | undefined): string {
   const words = transferWords(transfer);
   if (transfer.state === 'waiting' || words === undefined) return '';
   const size = transfer.current > 0 ? ` ${formatSize(transfer.current)}` : '';
   const time = transfer.finishedAt > 0 ? ` ${formatDuration(transfer.finishedAt - transfer.startedAt)}` : '';
-  return `${words.item}: ${words.state}${size}${time}\n`;
+  return `${number === undefined ? '' : `#${number} `}${words.item}: ${words.state}${size}${time}\n`;
 }
 
 function finish(state: State, end: BuildEnd | undefined): void {

@@ -40,6 +40,8 @@ test('plain progress is written once, in numbered lines', () => {
     () => 12_000,
   );
   for (const event of events) screen.report(event);
+  screen.report({ kind: 'transfer', direction: 'pull', item: d, current: 3, total: 3, state: 'done', vertex: c });
+  screen.report({ kind: 'transfer', direction: 'pull', item: b, current: 0, total: 3, state: 'running', vertex: d });
   screen.report({ kind: 'vertex-failed', vertex: c, time: 1600, message: 'no\nway', cancelled: false });
   screen.report({ kind: 'vertex-finished', vertex: b, time: 11_600 });
   screen.report({ kind: 'vertex', vertex: d, text: 'ADD x /' });
@@ -56,6 +58,8 @@ test('plain progress is written once, in numbered lines', () => {
 #2 0.312 cc -c a.c
 
 #3 COPY . /
+#3 18ac3e7343f0: Download complete 3B 0.0s
+3e23e8160039: Downloading
 #3 ERROR: no way
 #2 10.50 link
 #2 DONE 10.5s
