@@ -97,7 +97,7 @@ export function createBaseImages(engine: Engine, request: BuildRequest): BaseIma
     toPull: (op) => {
       const { record, reference, digest } = knownFor(op);
       if (record !== undefined || reference === undefined || digest === undefined) return undefined;
-      const repository = nameOf(reference).replace(/^docker\.io\//u, '');
+      const { repository } = reference;
       return { name: familiarReference(reference), tag: reference.tag ?? reference.digest ?? '', repository, digest };
     },
     unpack: async (op, report, signal) => {

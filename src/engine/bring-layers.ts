@@ -1,6 +1,6 @@
 /** Makes a snapshot of layers that lie in a cache elsewhere. Each blob is checked by its digest, each layer by its DiffID. */
 import { chainIds } from '#formats/oci/layer-ids.ts';
-import type { Report } from '#formats/progress/event.ts';
+import { ofItem, type Report } from '#formats/progress/event.ts';
 import { childSignal } from '#ground/base/abort.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { JettisonError } from '#ground/base/errors.ts';
@@ -48,7 +48,8 @@ export async function bringLayers(
           mediaType: blob.mediaType,
           madeAt: createdAt,
         };
-        const unpack = async (): Promise<SnapshotId> => await (await engine.worker(signal)).unpackLayer(request, report, signal);
+        const unpack = async (): Promise<SnapshotId> =>
+          await (await engine.worker(signal)).unpackLayer(request, ofItem(report, blob.digest), signal);
         top = await unpackChecked(engine, blob.digest, unpack, signal);
       } catch (error) {
         signal.throwIfAborted();

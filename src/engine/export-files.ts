@@ -1,6 +1,6 @@
 /** `type=local` and `type=tar`: the files of a result, without an image around them. */
 import { printPlatform } from '#formats/oci/platform.ts';
-import type { Report } from '#formats/progress/event.ts';
+import { ofItem, type Report } from '#formats/progress/event.ts';
 import { childSignal } from '#ground/base/abort.ts';
 import { fromText } from '#ground/base/byte-string.ts';
 import { isCode, JettisonError, messageOf } from '#ground/base/errors.ts';
@@ -56,12 +56,12 @@ export async function exportFiles(
   }
   if (destination.kind === 'file') {
     const write = async (file: string): Promise<void> =>
-      tell(await worker.exportTree({ ...what, to: { kind: 'tar', file, passes: false } }, calling(report, destination.path), signal), say);
+      tell(await worker.exportTree({ ...what, to: { kind: 'tar', file, passes: false } }, ofItem(report, destination.path), signal), say);
     return await writeDraft(destination.path, write);
   }
   using own = childSignal(signal);
   const file = engine.content.temporaryPath();
-  const complete = worker.exportTree({ ...what, to: { kind: 'tar', file, passes: true } }, calling(report, 'standard output'), own.signal);
+  const complete = worker.exportTree({ ...what, to: { kind: 'tar', file, passes: true } }, ofItem(report, 'standard output'), own.signal);
   complete.catch(() => undefined); // also read where nobody waits any more
   try {
     using growing = await followFile(file, complete, own.signal);
@@ -74,11 +74,6 @@ export async function exportFiles(
     const [end] = await Promise.allSettled([complete]);
     removeSegments(file, end.status === 'fulfilled' ? end.value.segments : 1);
   }
-}
-
-/** What is written under a name that it does not keep is called by the one that people gave. */
-function calling(report: Report, item: string): Report {
-  return (event) => report(event.kind === 'transfer' ? { ...event, item } : event);
 }
 
 /** A statement as a file; whoever exports puts in what it is about. */

@@ -3,7 +3,7 @@ import { diffIdsOf } from '#formats/oci/image-config.ts';
 import { chainIds } from '#formats/oci/layer-ids.ts';
 import type { Platform } from '#formats/oci/platform.ts';
 import { nameOf, printReference, type Reference } from '#formats/oci/reference.ts';
-import type { Report } from '#formats/progress/event.ts';
+import { ofItem, type Report } from '#formats/progress/event.ts';
 import type { Digest } from '#ground/base/digest.ts';
 import { childSignal } from '#ground/base/abort.ts';
 import { JettisonError } from '#ground/base/errors.ts';
@@ -139,7 +139,7 @@ function createUnpacker(
       });
     const worker = await engine.worker(own.signal);
     const unpack: Unpack = async (file, until) =>
-      await worker.unpackLayer({ parent, chainId, diffId, mediaType: layer.mediaType, ...file }, report, until);
+      await worker.unpackLayer({ parent, chainId, diffId, mediaType: layer.mediaType, ...file }, ofItem(report, layer.blob.digest), until);
     const unpackWhole = async (): Promise<SnapshotId> => await unpack({ file: await layer.complete }, own.signal);
     const snapshot =
       (await unpackPart(engine, layer, unpack, own.signal)) ?? (await unpackChecked(engine, layer.blob.digest, unpackWhole, own.signal));

@@ -405,7 +405,7 @@ test('of a folded image each file is in the layer that is left of the one that i
   assert.equal(last?.layer, (kept?.layer ?? 0) + 1);
 
   // Another release has a form of its own for what is kept.
-  const database = new DatabaseSync(join(sandbox.store, 'engine.db'));
+  const database = new DatabaseSync(join(sandbox.store, 'engine.db'), { timeout: 10_000 });
   database.exec(`UPDATE image_origins SET source = 'of that release', record = CAST('{"version":99}' AS BLOB), files = NULL`);
   database.close();
   assert.match((await sandbox.jettison(['blame', 'folded:/kept'])).stderr, /^Another release of jettison kept .*: build it again/mu);

@@ -176,7 +176,7 @@ test('plan says what would run, and changes nothing', async () => {
       cwd: store,
       encoding: 'utf8',
     });
-    using database = new DatabaseSync(join(store, 'engine.db'), { readOnly: true });
+    using database = new DatabaseSync(join(store, 'engine.db'), { readOnly: true, timeout: 10_000 });
     const rows = ['build', 'step_key', 'cache_record', 'cache_key', 'folder_digests', 'images'].map((table) =>
       database.prepare(`SELECT * FROM ${table}`).all(),
     );

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkImage } from '#engine/check-payload.ts';
 import { openEngine } from '#engine/open.ts';
+import { sourceFile } from '#test/kit/main-file.ts';
 import { payloadCases } from '#test/kit/payload-cases.ts';
 import { buildPayloads, runPayloads, usualPath } from '#test/kit/payload-world.ts';
 import { openSandbox, runCommand, type Sandbox } from '#test/kit/sandbox.ts';
@@ -95,7 +96,8 @@ test('a build fails only when it is told to, then without an image; the end of a
     /^check: /mu,
   );
   const coverage = join(sandbox.folder, 'coverage');
-  await sandbox.succeed(['build', '--progress', 'plain', context], { environment: { NODE_V8_COVERAGE: coverage } });
+  const environment = { ...sandbox.environment, NODE_V8_COVERAGE: coverage };
+  assert.equal((await runCommand(process.execPath, [sourceFile, 'build', '--progress', 'plain', context], { environment })).status, 0);
   const loaded = readdirSync(coverage).map((name) => readFileSync(join(coverage, name), 'utf8'));
   assert.ok(loaded.some((text) => text.includes('/engine/deliver.ts')));
   assert.ok(loaded.every((text) => !/\/(?:payload[^/]*|check-built|check-payload)\.ts"|\/formats\/(?:elf|payload)\//u.test(text)));

@@ -154,7 +154,7 @@ test('W6: the config of an image whose bytes were changed is not sent out, and m
   await sandbox.succeed(['push', name]);
   const damage = async (): Promise<void> => {
     await idle(sandbox.store);
-    using database = new DatabaseSync(join(sandbox.store, 'engine.db'));
+    using database = new DatabaseSync(join(sandbox.store, 'engine.db'), { timeout: 10_000 });
     database.exec(`UPDATE images SET config = CAST(replace(CAST(config AS TEXT), 'A=right', 'A=wrong') AS BLOB)`);
   };
   await damage();

@@ -142,7 +142,7 @@ test('a planted file breaks the budget: the name stays where it was, file and li
   assert.match(await sandbox.succeed(['ledger']), /^\+1\.5MB +[\d.]+kB +RUN /mu);
 
   // What another release wrote down of an image in its own form is as good as nothing: the build that takes its name goes on.
-  const database = new DatabaseSync(join(sandbox.store, 'engine.db'));
+  const database = new DatabaseSync(join(sandbox.store, 'engine.db'), { timeout: 10_000 });
   database.exec(`UPDATE image_origins SET record = CAST('{"version":99}' AS BLOB); UPDATE image_ledgers SET ledger = '{"version":99}'`);
   database.close();
   sandbox.files({ planted: text.replace('growth<=5%', 'layers<=99').concat('RUN echo more > /more\n') });

@@ -115,7 +115,7 @@ test('--cache-max is kept after a build: the least worth a byte goes, what the l
     ['20971520', '10485760', '15728640'].map((size) => kept.includes(size)),
     [false, true, true],
   );
-  using database = new DatabaseSync(join(sandbox.store, 'engine.db'), { readOnly: true });
+  using database = new DatabaseSync(join(sandbox.store, 'engine.db'), { readOnly: true, timeout: 10_000 });
   assert.deepEqual(
     database
       .prepare('SELECT DISTINCT rule FROM cache_eviction')

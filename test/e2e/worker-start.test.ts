@@ -63,7 +63,7 @@ test('a build that fails while its worker is starting leaves nothing', async () 
 test('a worker that cannot open its part of the store says why, and nobody waits for it', async () => {
   await using sandbox = await openSandbox();
   mkdirSync(join(sandbox.store, 'snapshots'), { recursive: true });
-  using later = new DatabaseSync(join(sandbox.store, 'snapshots/snapshots.db'));
+  using later = new DatabaseSync(join(sandbox.store, 'snapshots/snapshots.db'), { timeout: 10_000 });
   later.exec('PRAGMA user_version = 9999');
   const context = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
   assertOneError(await sandbox.jettison(['build', '-t', 'app', context], { environment }), /later version of jettison/u);

@@ -475,7 +475,7 @@ test('what a process was still writing when it closed the store is cleared up by
 
 /** Makes what was written in this boot look as if it were of another one. */
 function pretendReboot(folder: string): void {
-  const database = new DatabaseSync(join(folder, 'snapshots.db'));
+  const database = new DatabaseSync(join(folder, 'snapshots.db'), { timeout: 10_000 });
   database.exec(`UPDATE snapshot SET boot = 'another' WHERE boot IS NOT NULL; UPDATE opened SET boot = 'another'`);
   database.close();
 }

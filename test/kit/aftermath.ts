@@ -29,7 +29,7 @@ export async function assertNothingLeft(sandbox: Sandbox, tags: readonly string[
 /** Snapshot folders are those of committed rows and no others. To be asked after a command that started a worker. */
 export async function assertTidySnapshots(store: string): Promise<void> {
   await untilIdle(store);
-  const database = new DatabaseSync(join(store, 'snapshots/snapshots.db'), { readOnly: true });
+  const database = new DatabaseSync(join(store, 'snapshots/snapshots.db'), { readOnly: true, timeout: 10_000 });
   const rows = database.prepare('SELECT id, state FROM snapshot').all();
   database.close();
   const unfinished = rows.filter((row) => row['state'] !== 'committed');

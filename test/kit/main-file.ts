@@ -1,9 +1,10 @@
 /** The program that tests run with Node: the bundle of these sources where `npm test` has made one, or else the sources, which take longer to start. */
 import { join } from 'node:path';
 
-const sources = join(import.meta.dirname, '../../src/main.ts');
+/** Its modules have names of their own in what Node says of them. */
+export const sourceFile = join(import.meta.dirname, '../../src/main.ts');
 
-export const mainFile = process.env['JETTISON_TESTED'] ?? sources;
+export const mainFile = process.env['JETTISON_TESTED'] ?? sourceFile;
 
 /** Of its processes' command lines, arguments joined by blanks. */
 export const programPatterns = {

@@ -125,8 +125,9 @@ async function unpackNew(
   const isComing = parent instanceof Promise;
   if (!isComing) checkChain(snapshots, parent, request);
   await using active = await snapshots.prepare(isComing ? undefined : parent, signal);
-  const onProgress = (current: number): void =>
-    report({ kind: 'transfer', direction: 'unpack', item: request.diffId, current, total: 0, state: 'running' });
+  const tell = (current: number, state: 'running' | 'done'): void =>
+    report({ kind: 'transfer', direction: 'unpack', item: request.diffId, current, total: 0, state });
+  const onProgress = (current: number): void => tell(current, 'running');
   using own = childSignal(signal);
   const below = isComing ? foldersOfComing(snapshots, parent, own) : foldersOf(snapshots, parent);
   const { size, ownRoot, newest } = await applyLayer({ ...blob, folder: active.folder, below }, onProgress, own.signal);
@@ -141,6 +142,7 @@ async function unpackNew(
   remember(snapshots, id, { diffId: blob.diffId, size });
   snapshots.setFact(id, facts.chainId, chainId);
   if (madeAt !== undefined) noteMadeAt(snapshots, id, madeAt);
+  tell(size, 'done');
   return id;
 }
 

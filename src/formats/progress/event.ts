@@ -73,3 +73,8 @@ export type Report = (event: ProgressEvent) => void;
 export function ofVertex(report: Report, vertex: Digest): Report {
   return (event) => report(event.kind === 'transfer' ? { ...event, vertex } : event);
 }
+
+/** What moves is called by the name that people know it by. */
+export function ofItem(report: Report, item: string): Report {
+  return (event) => report(event.kind === 'transfer' ? { ...event, item } : event);
+}

@@ -20,6 +20,7 @@ test('events become lines of SolveStatus: whole vertices, bytes in base64, times
   screen.report({ kind: 'vertex', vertex: b, text: 'b' });
   screen.report({ kind: 'vertex-cached', vertex: b, time: 3000 });
   screen.report({ kind: 'transfer', direction: 'pull', item: 'sha256:1', current: 5, total: 10, state: 'running' });
+  screen.report({ kind: 'transfer', direction: 'unpack', item: 'sha256:1', current: 7, total: 0, state: 'done', vertex: a });
   const found = {
     kind: 'warning',
     rule: 'R',
@@ -44,10 +45,17 @@ test('events become lines of SolveStatus: whole vertices, bytes in base64, times
       { vertexes: [{ digest: b, name: 'b', started: second(3), completed: second(3), cached: true }] },
     ],
   );
-  const [transfer, warning, again, nowhere] = lines
+  const [transfer, unpacked, warning, again, nowhere] = lines
     .slice(6)
     .map((line) => JSON.parse(line) as Record<string, readonly Record<string, unknown>[]>);
   assert.deepEqual([transfer?.['statuses']?.[0]?.['current'], transfer?.['statuses']?.[0]?.['total']], [5, 10]);
+  assert.equal(transfer?.['vertexes']?.[0]?.['name'], 'pull');
+  assert.equal(unpacked?.['vertexes'], undefined, 'it is of a step that is there');
+  const status = unpacked?.['statuses']?.[0];
+  assert.deepEqual(
+    [status?.['id'], status?.['vertex'], status?.['name'], status?.['completed']],
+    ['extracting sha256:1', a, 'extracting', second(5)],
+  );
   const [reading] = warning?.['vertexes'] ?? [];
   assert.equal(reading?.['name'], '[internal] load build definition from f');
   assert.equal(reading?.['completed'], second(5));

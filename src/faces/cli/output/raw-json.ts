@@ -111,25 +111,38 @@ function readingOf(event: WarningEvent, vertices: Map<Digest, Vertex>, now: () =
   return { vertexes: [vertex] };
 }
 
-/** Transfers as statuses of one vertex each, which is begun with the first of its kind. */
+const movements: Readonly<Record<TransferProgress['direction'], string>> = {
+  pull: 'downloading',
+  unpack: 'extracting',
+  push: 'pushing',
+  compress: 'compressing',
+  write: 'writing',
+};
+
+/** Transfers as statuses of the vertex that they are for; the others of one vertex for each direction, which is begun with the first of its kind. */
 function createTransfers(put: (status: SolveStatus) => void, now: () => number) {
   const started = new Map<string, string>();
+  const others = new Set<TransferProgress['direction']>();
   return {
     take(event: TransferProgress): void {
       const time = stamp(now());
-      const id = `${event.direction} ${event.item}`;
-      const vertex = digestOf(event.direction);
-      const isFirst = ![...started.keys()].some((key) => key.startsWith(`${event.direction} `));
-      const begun = started.get(id) ?? time;
-      started.set(id, begun);
+      const { direction, item } = event;
+      const name = movements[direction];
+      const vertex = event.vertex ?? digestOf(direction);
+      const isFirst = event.vertex === undefined && !others.has(direction);
+      if (isFirst) others.add(direction);
+      const key = `${vertex} ${direction} ${item}`;
+      const begun = started.get(key) ?? time;
+      started.set(key, begun);
       const isOver = event.state !== 'waiting' && event.state !== 'running';
       put({
-        ...(isFirst ? { vertexes: [{ digest: vertex, name: event.direction, started: time }] } : {}),
+        ...(isFirst ? { vertexes: [{ digest: vertex, name: direction, started: time }] } : {}),
         statuses: [
           {
-            id: event.item,
+            // As BuildKit names them: a blob that comes by its digest alone.
+            id: direction === 'pull' ? item : `${name} ${item}`,
             vertex,
-            name: event.direction,
+            name,
             ...(event.total > 0 ? { total: event.total } : {}),
             current: event.current,
             timestamp: time,
