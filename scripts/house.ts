@@ -59,7 +59,7 @@ export const rooms: Readonly<Record<string, string>> = {
   volume: 'base linux db',
   // execution
   network: 'base linux db',
-  runtime: 'base linux oci',
+  runtime: 'base linux oci elf',
   cache: 'base oci graph db content transfer',
   solver: 'base graph progress cache',
   builds: 'base frontend graph progress db context cache solver',

@@ -65,10 +65,11 @@ function noteExec(
   exec.ended.then(noteEnd, () => undefined);
 }
 
-/** Exit codes of `docker exec` when it is not the command that failed: no such command, one that cannot be run, anything else. */
+/** Exit codes of `docker exec` when it is not the command that failed: no such command, one that cannot be run, what is no program, anything else. */
 export function execFailureCode(error: unknown): number {
   const absent = ['runtime/command-not-found', 'runtime/no-interpreter', 'ops/no-working-directory'];
   if (absent.some((code) => isCode(error, code))) return 127;
   if (isCode(error, 'worker/exec-failed')) return /no such file|not found/iu.test(error.message) ? 127 : 126;
+  if (isCode(error, 'runtime/not-a-program')) return 255;
   return isCode(error, 'runtime/command-not-executable') ? 126 : 1;
 }

@@ -6,7 +6,13 @@ import { checkImage } from './check-payload.ts';
 import type { Engine } from './open.ts';
 import type { PayloadCheck } from './payload-requests.ts';
 
-const ofStart = ['runtime/no-interpreter', 'runtime/command-not-found', 'runtime/command-not-executable', 'runtime/start-failed'];
+const ofStart = [
+  'runtime/no-interpreter',
+  'runtime/not-a-program',
+  'runtime/command-not-found',
+  'runtime/command-not-executable',
+  'runtime/start-failed',
+];
 
 export type FailedStart = { readonly spec: ContainerSpec; readonly error: unknown };
 

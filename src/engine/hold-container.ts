@@ -68,7 +68,7 @@ export async function holdContainer(engine: Engine, id: string, holding: Holding
 /** What docker keeps as the exit code of a container that could not be started. */
 export function startFailureCode(error: unknown): number {
   if (isCode(error, 'runtime/command-not-found')) return 127;
-  if (isCode(error, 'runtime/no-interpreter')) return 255;
+  if (isCode(error, 'runtime/no-interpreter') || isCode(error, 'runtime/not-a-program')) return 255;
   return isCode(error, 'runtime/command-not-executable') ? 126 : 128;
 }
 

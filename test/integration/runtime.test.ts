@@ -232,12 +232,18 @@ function contract(only: 'crun' | 'runc', ties?: RuntimeChoice['ties']): void {
       ['/tmp', 'runtime/command-not-executable', /permission denied/],
       ['/script', 'runtime/no-interpreter', /^exec \/script: no such file or directory$/],
       ['/dynamic', 'runtime/no-interpreter', /^exec \/dynamic: no such file or directory$/],
+      ['/empty', 'runtime/not-a-program', /^exec \/empty: exec format error$/],
+      ['/text', 'runtime/not-a-program', /^exec \/text: exec format error$/],
+      ['/of-text', 'runtime/not-a-program', /^exec \/of-text: exec format error$/],
     ];
+    writeFileSync(join(rootfs, 'empty'), '', { mode: 0o755 });
+    writeFileSync(join(rootfs, 'text'), 'echo hällo\n', { mode: 0o755 });
+    writeFileSync(join(rootfs, 'of-text'), '#!/text\n', { mode: 0o755 });
     for (const [name, code, message] of cases) {
       await assert.rejects(run([name]), (error: Error) => isCode(error, code) && message.test(error.message), name);
     }
     await assert.rejects(run(['/dynamic']), (error: Error) => /loader it was linked for, "\/lib64\/ld-linux/.test(Object(error).hint));
-    for (const name of ['plain', 'script', 'nul', 'dynamic']) rmSync(join(rootfs, name));
+    for (const name of ['plain', 'script', 'nul', 'dynamic', 'empty', 'text', 'of-text']) rmSync(join(rootfs, name));
   });
 
   test('other users than root start only what they may', async () => {

@@ -24,7 +24,7 @@ export type ExecRequest = {
 
 /**
  * How to start it in the container whose first process is `first`, as this process counts; undefined when that has ended. Throws `runtime/command-not-found`,
- * `runtime/command-not-executable`, `runtime/no-interpreter`, `runtime/unknown-user` and its like, `runtime/not-in-chroot`, `ops/no-working-directory`.
+ * `runtime/command-not-executable`, `runtime/no-interpreter`, `runtime/not-a-program`, `runtime/unknown-user` and its like, `runtime/not-in-chroot`, `ops/no-working-directory`.
  */
 export function prepareExec(
   request: ExecRequest,

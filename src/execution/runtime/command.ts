@@ -4,13 +4,14 @@ import { asByteString, nodePath, toText, type ByteString } from '#ground/base/by
 import { JettisonError } from '#ground/base/errors.ts';
 import type { TreeEntry } from '#ground/linux/tree.ts';
 import type { ProcessRequest } from './contract.ts';
+import { refusedFormat } from './program-format.ts';
 import type { RootTree } from './root.ts';
 
 const maximumInterpreters = 4;
 
 /**
  * Looks for the program of `request` in the root: through PATH, its execute bits, the interpreter of a script, the loader of an ELF program.
- * What lies below a mount of the request is not looked at. Throws `runtime/command-not-found`, `runtime/command-not-executable`, `runtime/no-interpreter`.
+ * What lies below a mount of the request is not looked at. Throws `runtime/command-not-found`, `runtime/command-not-executable`, `runtime/no-interpreter`, `runtime/not-a-program`.
  */
 export function checkCommand(
   tree: RootTree,
@@ -126,12 +127,18 @@ function notFound(name: string): JettisonError {
   return new JettisonError('runtime/command-not-found', `exec: "${name}": ${reason}`, { hint });
 }
 
-/** The kernel says "no such file" of a program that is there when it means the program's interpreter: throws `runtime/no-interpreter` then. */
+/** The kernel says "no such file" of a program that is there when it means the program's interpreter: throws `runtime/no-interpreter` then, and `runtime/not-a-program` for what no kernel starts. */
 export function checkInterpreter(name: string, program: Extract<Program, { kind: 'program' }>, look: Look<Program>): void {
   let { open } = program;
+  let before = name;
   for (let depth = 0; depth < maximumInterpreters; depth++) {
     const interpreter = interpreterOf(open);
     if (interpreter === undefined) return;
+    if (interpreter.kind === 'none')
+      throw new JettisonError('runtime/not-a-program', `exec ${name}: exec format error`, {
+        hint: `"${before}" ${interpreter.why}`,
+      });
+    before = interpreter.path;
     const seen = look(interpreter.path);
     if (seen.kind === 'missing') {
       throw new JettisonError('runtime/no-interpreter', `exec ${name}: no such file or directory`, { hint: hintFor(name, interpreter) });
@@ -141,20 +148,22 @@ export function checkInterpreter(name: string, program: Extract<Program, { kind:
   }
 }
 
-type Interpreter = { readonly kind: 'script' | 'loader'; readonly path: string };
+type Interpreter = { readonly kind: 'script' | 'loader'; readonly path: string } | { readonly kind: 'none'; readonly why: string };
 
-function hintFor(name: string, { kind, path }: Interpreter): string {
+function hintFor(name: string, { kind, path }: Extract<Interpreter, { path: string }>): string {
   if (kind === 'script') return `"${name}" is a script for "${path}", which the image does not have`;
   const library = path.includes('musl') ? 'musl (an Alpine base)' : 'glibc (a Debian or distroless/base base)';
   return `"${name}" is there, but the loader it was linked for, "${path}", is not: use a base with ${library}, or link the program statically`;
 }
 
-/** undefined for a static program and whatever is neither script nor ELF. */
+/** undefined for a static program, and for what may be one. */
 function interpreterOf(open: () => OpenProgram | undefined): Interpreter | undefined {
   using opened = open();
   if (opened === undefined) return undefined;
   const head = readAt(opened.file, 0, 256);
   if (head[0] === 0x23 && head[1] === 0x21) return scriptInterpreter(head);
+  const why = refusedFormat(head);
+  if (why !== undefined) return { kind: 'none', why };
   const path = loaderOf(opened.file, head);
   return path === undefined ? undefined : { kind: 'loader', path };
 }

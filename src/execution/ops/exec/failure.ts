@@ -38,7 +38,7 @@ export function startFailed(words: readonly string[], error: unknown): unknown {
   });
 }
 
-/** The exit code that a shell would give for a process that could not start; undefined for other errors. */
+/** The exit code that a shell would give for a process that could not start, or runc's init for what is no program; undefined for other errors. */
 export function startCode(error: unknown): number | undefined {
   return error instanceof JettisonError ? startCodes.get(error.code) : undefined;
 }
@@ -46,6 +46,7 @@ export function startCode(error: unknown): number | undefined {
 const startCodes: ReadonlyMap<string, number> = new Map([
   ['runtime/command-not-found', 127],
   ['runtime/no-interpreter', 127],
+  ['runtime/not-a-program', 255],
   ['runtime/command-not-executable', 126],
   ['runtime/start-failed', 125],
 ]);

@@ -15,10 +15,10 @@ import { openTransferScreen, silentTransferScreen } from '../output/transfers.ts
 import { startAttached } from './container-attach.ts';
 import { containerOptions, containerOptionsNotBuilt, createRequest, usualStreams } from './container-options.ts';
 
-/** Exit codes of `docker run` when it is not the container that failed: no such command, one that cannot be run, one without its interpreter (what runc's init ends with), anything else. */
+/** Exit codes of `docker run` when it is not the container that failed: no such command, one that cannot be run, one without its interpreter, or that is no program (what runc's init ends with), anything else. */
 export function startFailure(error: unknown): number {
   if (isCode(error, 'runtime/command-not-found')) return 127;
-  if (isCode(error, 'runtime/no-interpreter')) return 255;
+  if (isCode(error, 'runtime/no-interpreter') || isCode(error, 'runtime/not-a-program')) return 255;
   return isCode(error, 'runtime/command-not-executable') ? 126 : 125;
 }
 

@@ -54,9 +54,10 @@ export function describeError(error: unknown, colours: boolean): string {
   ].join('\n')}\n`;
 }
 
-/** Docker's own lines: of mistakes, and what the kernel says of a program that is there while its interpreter is not. */
+/** Docker's own lines: of mistakes, and what the kernel says of a program that is there while its interpreter is not, or that is none. */
 function isBare(error: unknown): boolean {
-  return mistakeCode(error) !== undefined || (isCode(error, 'runtime/no-interpreter') && messageOf(error).startsWith('exec '));
+  const isOfKernel = isCode(error, 'runtime/no-interpreter') || isCode(error, 'runtime/not-a-program');
+  return mistakeCode(error) !== undefined || (isOfKernel && messageOf(error).startsWith('exec '));
 }
 
 function causes(error: Error): readonly string[] {
