@@ -5,6 +5,8 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemCode } from '#ground/base/errors.ts';
 import { assertNothingLeft, assertOneError, assertTidySnapshots } from '#test/kit/aftermath.ts';
 import { startRegistry } from '#test/kit/registry.ts';
 import { openSandbox, type CommandOptions, type Finished, type Sandbox } from '#test/kit/sandbox.ts';
@@ -91,10 +93,20 @@ for (const [name, option, unit, sizes] of [
   });
 }
 
-/** Fills a disk up but for so many bytes. */
-function fill(disk: Disk, left: number): void {
-  const { bavail, bsize } = statfsSync(disk.path);
-  writeFileSync(join(disk.path, 'ballast'), new Uint8Array(Math.max(0, bavail * bsize - left)));
+/** Fills a disk up but for so many bytes. Who tends a store may take some of them in the middle. */
+async function fill(disk: Disk, left: number): Promise<void> {
+  const ballast = join(disk.path, 'ballast');
+  for (let tries = 0; ; tries++) {
+    const { bavail, bsize } = statfsSync(disk.path);
+    try {
+      writeFileSync(ballast, new Uint8Array(Math.max(0, bavail * bsize - left)));
+      return;
+    } catch (error) {
+      if (systemCode(error) !== 'ENOSPC' || tries > 100) throw error;
+      rmSync(ballast);
+      await sleep(50);
+    }
+  }
 }
 
 test('D1: push, save and --cache-to of a store that is full; D5: their destination, --iidfile and --metadata-file on a full disk', async () => {
@@ -107,7 +119,7 @@ test('D1: push, save and --cache-to of a store that is full; D5: their destinati
   const context = sandbox.files({ Dockerfile: 'FROM scratch\nCOPY text /\n', text: 'lorem ipsum '.repeat(400_000) });
   const name = `${registry.host}/app`;
   await sandbox.succeed(['build', '-t', name, context], options);
-  fill(disk, 8192);
+  await fill(disk, 8192);
   for (const words of [
     ['push', name],
     ['save', '-o', 'save.tar', name],
@@ -125,7 +137,7 @@ test('D1: push, save and --cache-to of a store that is full; D5: their destinati
 
   await sandbox.succeed(['build', '-t', name, context]);
   rmSync(join(disk.path, 'store'), { recursive: true });
-  fill(disk, 0);
+  await fill(disk, 0);
   const to = (file: string): string => join(disk.path, file);
   for (const words of [
     ['save', '-o', to('out.tar'), name],
@@ -160,7 +172,7 @@ test('D3: nothing but the databases has no room', async () => {
   await sandbox.succeed(['load', '-i', 'busybox.tar'], options);
   await sandbox.succeed(['build', '-t', 'app', context], options);
   for (const left of [0, 4096, 20_480]) {
-    fill(disk, left);
+    await fill(disk, left);
     writeFileSync(join(context, 'Dockerfile'), `FROM busybox\nRUN echo ${left} > /a\nCOPY Dockerfile /\n`);
     const done = look(`${left} bytes`, await sandbox.jettison(['build', '-t', 'app', context], options));
     if (done.status !== 0) assertOneError(done, /engine\.db": no space left on device[^]*Free some space/u);
@@ -191,7 +203,7 @@ test('D1: /tmp is full', async () => {
   await sandbox.base('busybox');
   using disk = diskIn(sandbox, 'tmp');
   disk.mount('size=100k');
-  fill(disk, 0);
+  await fill(disk, 0);
   const options = { environment: { TMPDIR: disk.path } };
   const context = sandbox.files({ Dockerfile: 'FROM busybox\nRUN echo a > /a\nCOPY Dockerfile /\n' });
   await sandbox.succeed(['build', '-t', 'app', context], options);

@@ -3,7 +3,7 @@
  * differ (Debian's and busybox for Alpine's, apt-get for apk), served by a registry on 127.0.0.1 that stands in for docker.io. The comments `case N` in them say which
  * of the 75 cases that we hold ourselves to stand there.
  */
-import { after, before, test } from 'node:test';
+import { after, before, suite, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -62,16 +62,19 @@ test('each case has its place', () => {
   );
 });
 
-for (const name of readdirSync(tutorials)) {
-  test(`${name} shows what its commands print`, async (context) => {
-    await using sandbox = await openSandbox();
-    sandbox.configure(stoodIn());
-    const files = copiedFiles(name, sandbox);
-    const done = await sandbox.jettison(['replay', '--force', ...files, join(tutorials, name)]);
-    context.diagnostic(done.stdout.trimEnd().split('\n').at(-1) ?? '');
-    assert.equal(done.status, 0, `${done.stdout}\n${done.stderr}`);
-  });
-}
+// Last of all files, so two at a time.
+suite('each tutorial, typed', { concurrency: 2 }, () => {
+  for (const name of readdirSync(tutorials)) {
+    test(`${name} shows what its commands print`, async (context) => {
+      await using sandbox = await openSandbox();
+      sandbox.configure(stoodIn());
+      const files = copiedFiles(name, sandbox);
+      const done = await sandbox.jettison(['replay', '--force', ...files, join(tutorials, name)]);
+      context.diagnostic(done.stdout.trimEnd().split('\n').at(-1) ?? '');
+      assert.equal(done.status, 0, `${done.stdout}\n${done.stderr}`);
+    });
+  }
+});
 
 /** The first tutorial's reader has the sources of its two programs. */
 function copiedFiles(name: string, sandbox: Sandbox): readonly string[] {
