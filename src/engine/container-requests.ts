@@ -47,6 +47,8 @@ export type CreateRequest = {
   readonly stopTimeout: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly autoRemove: boolean;
+  /** Who makes it starts it. */
+  readonly startsAtOnce: boolean;
   readonly restart: RestartPolicy;
   readonly logging: Logging;
   readonly exposedPorts: readonly string[];

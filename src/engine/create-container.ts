@@ -31,7 +31,7 @@ const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 export async function createContainer(engine: Engine, request: CreateRequest, report: Report, signal: AbortSignal): Promise<string> {
   checkLogging(request.logging);
   requireLimits(request.settings.limits);
-  engine.hold();
+  const lease = engine.hold();
   using idFile = request.idFile === undefined ? undefined : openIdFile(request.idFile);
   const record = await findOrFetch(engine, request, report, signal);
   await checkPlatform(engine, { record, request }, report);
@@ -47,7 +47,12 @@ export async function createContainer(engine: Engine, request: CreateRequest, re
     if (engine.images.get(record.imageId) === undefined) throw resultRemoved();
     const imageVolumes = Object.keys(config.Volumes ?? {});
     mounts = [...resolveMounts(engine, { ...request, imageVolumes })];
-    engine.containers.create({ id, name: request.name, spec: { ...spec, mounts }, created: engine.now() });
+    engine.containers.create({
+      id,
+      name: request.name,
+      spec: { ...spec, mounts, ...(request.startsAtOnce ? { starter: lease } : {}) },
+      created: engine.now(),
+    });
   });
   for (const mount of mounts) if (mount.kind === 'volume') engine.volumes.folderOf(mount.name);
   idFile?.write(id);

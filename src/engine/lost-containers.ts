@@ -1,13 +1,16 @@
-/** Containers that are to go with their end (`--rm`), and that nobody removed: whoever held them was killed. */
+/** Containers that are to go with their end (`--rm`), and that nobody removed: whoever held them, or was to start them, was killed. */
+import { join } from 'node:path';
 import type { Container } from '#execution/container/store.ts';
+import { isLeaseHeld } from '#stores/db/lease.ts';
 import { noteContainer } from './note-events.ts';
 import type { Engine } from './open.ts';
 import { removeAnonymousVolumes } from './volumes.ts';
 
-/** Removes those among `containers`, by default of all, that have run and that nobody holds. They have no snapshot of their own. */
+/** Removes those among `containers`, by default of all, that have run, or were to, and that nobody holds. They have no snapshot of their own. */
 export function removeLostContainers(engine: Engine, containers: readonly Container[] = engine.containers.list()): void {
-  for (const { id, spec, state } of containers) {
-    if (!spec.autoRemove || state.kind !== 'exited') continue;
+  for (const container of containers) {
+    const { id } = container;
+    if (!isLost(engine, container)) continue;
     using lock = engine.containers.lock(id);
     // Somebody is removing it.
     if (lock === undefined) continue;
@@ -18,4 +21,10 @@ export function removeLostContainers(engine: Engine, containers: readonly Contai
     noteContainer(engine, lost, 'destroy');
     removeAnonymousVolumes(engine, lost.spec);
   }
+}
+
+function isLost(engine: Engine, { spec, state }: Container): boolean {
+  if (!spec.autoRemove) return false;
+  if (state.kind === 'exited') return true;
+  return state.kind === 'created' && spec.starter !== undefined && !isLeaseHeld(join(engine.paths.store, 'leases'), spec.starter);
 }

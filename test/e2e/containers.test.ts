@@ -9,7 +9,10 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
 import { listContainers, removeContainers } from '#engine/containers.ts';
-import { openEngine } from '#engine/open.ts';
+import { createContainer } from '#engine/create-container.ts';
+import { removeLostContainers } from '#engine/lost-containers.ts';
+import { openEngine, type Engine } from '#engine/open.ts';
+import { containerRequest } from '#faces/library/container-request.ts';
 import { startOf } from '#ground/base/process-identity.ts';
 import { mainFile, programPatterns } from '#test/kit/main-file.ts';
 import { assertTidySnapshots } from '#test/kit/aftermath.ts';
@@ -458,3 +461,28 @@ function commandOf(pid: string): string {
     return '';
   }
 }
+
+test('a container that a killed run --rm left before its start goes; one that somebody is to start stays', async () => {
+  await using box = await openSandbox();
+  await box.base('busybox');
+  const open = async () => await openEngine({ environment: { ...process.env, ...box.environment }, currentFolder: box.folder });
+  await using engine = await open();
+  const make = async (by: Engine, name: string, startsAtOnce: boolean): Promise<string> => {
+    const request = containerRequest({ image: 'busybox', command: ['true'], name, autoRemove: true }, false, box.folder);
+    return await createContainer(by, { ...request, startsAtOnce }, () => undefined, new AbortController().signal);
+  };
+  await make(engine, 'starting', true);
+  {
+    await using killed = await open();
+    await make(killed, 'left', true);
+    await make(killed, 'made', false);
+  }
+  removeLostContainers(engine);
+  assert.deepEqual(
+    engine.containers
+      .list()
+      .map(({ name }) => name)
+      .toSorted(),
+    ['made', 'starting'],
+  );
+});

@@ -48,6 +48,8 @@ const containerSpecSchema = v.object({
   labels: v.optional(stringMap(), {}),
   /** Removed when it has ended. */
   autoRemove: v.optional(v.boolean(), false),
+  /** The lease of the command that made it to start it: nobody else does before. */
+  starter: v.optional(v.string()),
   /** `maximum`: of restarts after failures, 0 without a limit. */
   restart: v.optional(v.object({ policy: v.picklist(restartPolicies), maximum: whole }), { policy: 'no', maximum: 0 }),
   logging: v.optional(loggingSchema, usualLogging),

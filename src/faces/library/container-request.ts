@@ -83,6 +83,7 @@ export function containerRequest(given: ContainerOptions, isRun: boolean, curren
     stopTimeout: options.stopTimeout,
     labels: options.labels ?? {},
     autoRemove: options.autoRemove === true,
+    startsAtOnce: isRun,
     restart: { policy: options.restart ?? 'no', maximum: 0 },
     logging: { driver: 'json-file', options: {} },
     exposedPorts: [],

@@ -95,6 +95,7 @@ export function createRequest(options: ContainerOptions, [image = '', ...words]:
     stopTimeout: options.stopTimeout,
     labels: Object.fromEntries(toMap([...readLineFiles('label-file', options.labelFiles, () => ''), ...options.labels])),
     autoRemove: options.remove,
+    startsAtOnce: false,
     restart: options.restart,
     logging: { driver: options.logDriver || usualLogDriver, options: Object.fromEntries(toMap(options.logOptions)) },
     exposedPorts: options.expose.flatMap((one) => parseExposed(one)),

@@ -91,10 +91,10 @@ function nothing(): void {}
 
 /** With the streams that `run` is attached to. */
 function forRun(request: CreateRequest, detach: boolean): CreateRequest {
-  if (detach) return request;
+  if (detach) return { ...request, startsAtOnce: true };
   const attach = usualStreams(request);
   const isFed = attach.includes('stdin');
-  return { ...request, attach, openStdin: request.openStdin || isFed, stdinOnce: isFed };
+  return { ...request, startsAtOnce: true, attach, openStdin: request.openStdin || isFed, stdinOnce: isFed };
 }
 
 /** Then this process cannot be what holds it. */
