@@ -95,15 +95,15 @@ for (const [name, option, unit, sizes] of [
 
 /** Fills a disk up but for so many bytes. Who tends a store may take some of them in the middle. */
 async function fill(disk: Disk, left: number): Promise<void> {
-  const ballast = join(disk.path, 'ballast');
+  const file = join(disk.path, 'ballast');
   for (let tries = 0; ; tries++) {
     const { bavail, bsize } = statfsSync(disk.path);
     try {
-      writeFileSync(ballast, new Uint8Array(Math.max(0, bavail * bsize - left)));
+      writeFileSync(file, new Uint8Array(Math.max(0, bavail * bsize - left)));
       return;
     } catch (error) {
       if (systemCode(error) !== 'ENOSPC' || tries > 100) throw error;
-      rmSync(ballast);
+      rmSync(file);
       await sleep(50);
     }
   }
