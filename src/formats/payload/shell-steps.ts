@@ -36,17 +36,18 @@ export type ShellSteps = {
 /** What always succeeds. */
 const succeeding: ReadonlySet<string> = new Set([':', 'true', 'echo', 'printf', 'pwd', 'umask', 'trap', 'wait']);
 /** What does nothing to programs that come later, and may fail. */
-const failing: ReadonlySet<string> = new Set(['[', 'test', 'false', 'read', 'type', 'hash', 'kill', 'ulimit', 'sleep']);
+const failing: ReadonlySet<string> = new Set(['[', 'test', 'false', 'read', 'type', 'hash', 'kill', 'ulimit']);
 /** What may be anything behind it: POSIX's reserved words and built-in utilities, and what shells have beside. A program of such a name is none here. */
 const opaque: ReadonlySet<string> = new Set(
   `. alias bg bind break builtin caller case chdir command compgen complete continue coproc declare dirs disown do done elif else enable esac eval fc fg fi for
   function getopts help history if in jobs let local logout mapfile popd pushd readarray readonly return select shopt source suspend then time times typeset
   unalias until while { } [[`.split(/\s+/u),
 );
-/** Programs that bring no others. */
+/** Programs that bring no others, change none, and end. */
 const idle: ReadonlySet<string> = new Set(
-  `basename cat chgrp chmod chown cut date df dirname egrep env free grep head hostname id ls mkdir printenv ps rm seq sort stat tail touch tr uname wc
-  whoami`.split(/\s+/u),
+  'basename cat cut date df dirname egrep env free grep head hostname id ls mkdir printenv ps rm seq sleep sort stat tr uname wc whoami'.split(
+    ' ',
+  ),
 );
 
 /** What the shell has come to. */
@@ -162,8 +163,14 @@ type Taken = { readonly outcome: Outcome; readonly step?: ShellStep; readonly is
 
 const unclear: Taken = { outcome: 'unclear' };
 
-function takeCommand({ words, runsOthers }: Command, way: Way): Taken {
+function takeCommand({ words, runsOthers, writes }: Command, way: Way): Taken {
   way.mayBeBrought ||= runsOthers;
+  const taken = takeWords(words, runsOthers, way);
+  way.mayBeBrought ||= writes;
+  return taken;
+}
+
+function takeWords(words: readonly Word[], runsOthers: boolean, way: Way): Taken {
   const first = words.findIndex(({ raw }) => !isAssignment(raw));
   const assignments = first < 0 ? words : words.slice(0, first);
   if (first < 0) {
@@ -233,7 +240,7 @@ function takeProgram(assignments: readonly Word[], words: readonly Word[], way: 
   if (isExec && rest.length === 0) return { outcome: 'succeeds' };
   const isKnown = name !== undefined && name !== '' && !name.startsWith('-') && words[0]?.raw !== '!' && assign(assignments, own, true);
   const { mayBeBrought } = way;
-  const isIdle = isKnown && idle.has(name);
+  const isIdle = isKnown && idle.has(name) && !known.includes('infinity');
   // The shell that becomes a program brings no more.
   way.mayBeBrought ||= !isIdle && !isExec;
   const outcome = isExec ? 'ends' : isIdle ? 'returns' : 'runs';

@@ -13,6 +13,8 @@ export type Command = {
   readonly words: readonly Word[];
   /** Commands are substituted in it. */
   readonly runsOthers: boolean;
+  /** Its output goes into a file, other than a device. */
+  readonly writes: boolean;
 };
 
 /** '' for the end of the text; a line's end is ';'. */
@@ -63,21 +65,24 @@ function readCommand(text: string, start: number, values: ShellValues): { readon
   const words: Word[] = [];
   let isEmpty = true;
   let runsOthers = false;
+  let writes = false;
   let at = start;
   for (;;) {
     const blank = /(?:[ \t]|\\\n)*/uy;
     blank.lastIndex = at;
     at += blank.exec(text)?.[0].length ?? 0;
     if (text[at] === '#') at = text.includes('\n', at) ? text.indexOf('\n', at) : text.length;
-    if (at >= text.length || /[\n;&|]/u.test(text[at] ?? '')) return isEmpty ? undefined : { command: { words, runsOthers }, end: at };
+    if (at >= text.length || /[\n;&|]/u.test(text[at] ?? ''))
+      return isEmpty ? undefined : { command: { words, runsOthers, writes }, end: at };
     redirection.lastIndex = at;
-    const redirected = redirection.exec(text)?.[0].length ?? 0;
-    const read = readWord(text, at + redirected, values);
+    const operator = redirection.exec(text)?.[0] ?? '';
+    const read = readWord(text, at + operator.length, values);
     if (read === undefined || read.word.raw === '') return undefined;
     at = read.end;
     isEmpty = false;
     runsOthers ||= read.runsOthers;
-    if (redirected === 0) words.push(read.word);
+    if (operator === '') words.push(read.word);
+    else writes ||= operator.includes('>') && !/^(?:\d+$|-$|\/dev\/)/u.test(read.word.raw);
   }
 }
 
