@@ -181,6 +181,7 @@ test('containers are run, looked into, copied from and to, and ended', async () 
     logged: ['stdout', 'own\n'],
     listed: [['web', 'busybox', 'running', { role: 'web' }]],
     inspected: [true, 'busybox'],
+    screen: ['33 77\nhello\n11 22\ngot hello\n', 3, 'base/cancelled'],
     exec: [['b\n/tmp\n', 'E\n', 5], 'sent\n1\nread-only\n', 'runtime/command-not-found', 'engine/no-such-container', 3_000_000],
     copied: [true, true],
     ended: ['base/cancelled', 'base/cancelled', 1],

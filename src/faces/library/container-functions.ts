@@ -90,10 +90,9 @@ export type ExecOptions = CallOptions & {
   readonly user?: string;
   readonly workingDirectory?: string;
   readonly privileged?: boolean;
+  /** It has a terminal of its own: all that it shows is in `stdout`, and the end of `stdin` is a Ctrl-D. */
+  readonly terminal?: TerminalSize;
 };
-
-/** It has no terminal. */
-export type ExecStreams = Omit<StreamedProcess, 'resize'>;
 
 export type ContainerFunctions = {
   /** Those that run, newest first; `all`: all of them. `filters` as `ps --filter` has them: `label=a=b`, `status=exited`. */
@@ -119,7 +118,7 @@ export type ContainerFunctions = {
   /** What it wrote so far, and with `follow` from now on. */
   logs(container: string, options?: ContainerLogOptions): AsyncIterable<ContainerOutput>;
   /** One more process in one that runs. Disposing it kills it. */
-  exec(container: string, options: ExecOptions): Promise<ExecStreams>;
+  exec(container: string, options: ExecOptions): Promise<StreamedProcess>;
   /** A tar archive into a folder of the container, or a file or folder of this machine to a path of it, by the rules of `docker cp`. `keepOwners`: numbers of owners stay; else all is root's. */
   write(
     container: string,

@@ -56,6 +56,7 @@ const execOptions: v.GenericSchema<Omit<ExecOptions, 'signal'>> = v.strictObject
   user: optional(filled),
   workingDirectory: optional(absolute),
   privileged: optional(v.boolean()),
+  terminal: optional(size),
 });
 
 /** `isRun`: it is attached to all its streams from the beginning. Throws `library/bad-option`, `network/bad-port`. */
@@ -99,8 +100,8 @@ export function containerRequest(given: ContainerOptions, isRun: boolean, curren
 
 /** Throws `library/bad-option`. */
 export function execRequest({ signal: _signal, ...given }: ExecOptions) {
-  const { command, environment, user, workingDirectory, privileged = false } = checkOptions(execOptions, given);
-  return { arguments: command, environment: pairsOf(environment), user, workingDirectory, isPrivileged: privileged };
+  const { command, environment, user, workingDirectory, privileged = false, terminal } = checkOptions(execOptions, given);
+  return { arguments: command, environment: pairsOf(environment), user, workingDirectory, isPrivileged: privileged, terminal };
 }
 
 function pairsOf(environment: Readonly<Record<string, string>> = {}): readonly string[] {

@@ -14,9 +14,11 @@ import { cancelled, orAborted } from '#ground/base/abort.ts';
 import { isCode } from '#ground/base/errors.ts';
 import type { EventOptions } from './call-options.ts';
 import type { Calls } from './calls.ts';
-import type { ContainerOptions, ContainerProcess, ExecOptions, ExecStreams } from './container-functions.ts';
+import type { ContainerOptions, ContainerProcess, ExecOptions } from './container-functions.ts';
 import { containerRequest, execRequest } from './container-request.ts';
+import { terminalStreams } from './exec-terminal.ts';
 import { openProcess, type ProcessStreams } from './open-process.ts';
+import type { StreamedProcess } from './streamed-process.ts';
 
 type Begun = { readonly id: string };
 
@@ -96,17 +98,18 @@ async function follow(engine: Engine, { container, streams, onAttached }: Follow
 }
 
 /** Settles when the program runs, or has ended. Throws `engine/container-not-running`, `engine/container-paused`, `runtime/command-not-found`. */
-export async function execIn({ call }: Pick<Calls, 'call'>, name: string, options: ExecOptions): Promise<ExecStreams> {
+export async function execIn({ call }: Pick<Calls, 'call'>, name: string, options: ExecOptions): Promise<StreamedProcess> {
   const request = execRequest(options);
   const ending = new AbortController();
   const signal = options.signal === undefined ? ending.signal : AbortSignal.any([options.signal, ending.signal]);
-  const begun = Promise.withResolvers<Pick<ExecStreams, 'stdin' | 'stdout' | 'stderr'>>();
+  const begun = Promise.withResolvers<Pick<StreamedProcess, 'stdin' | 'stdout' | 'stderr' | 'resize'>>();
   const exited = call({ signal }, async (engine, own) => {
-    const wish = { ...request, terminal: undefined, stdin: 'pipes', isDetached: false } as const;
+    const wish = { ...request, stdin: request.terminal === undefined ? 'pipes' : false, isDetached: false } as const;
     const exec = await execInContainer(engine, findContainer(engine, name), wish, own);
+    const streams = exec.pipes ?? terminalStreams(exec);
     try {
       await orAborted(exec.started, own);
-      if (exec.pipes !== undefined) begun.resolve(exec.pipes);
+      if (streams !== undefined) begun.resolve({ ...streams, resize: (size) => exec.resize(size) });
       return await orAborted(exec.ended, own);
     } catch (error) {
       if (own.aborted) {
@@ -115,7 +118,7 @@ export async function execIn({ call }: Pick<Calls, 'call'>, name: string, option
       }
       throw error;
     } finally {
-      exec.pipes?.stdin.destroy();
+      streams?.stdin.destroy();
     }
   });
   exited.catch(begun.reject);
