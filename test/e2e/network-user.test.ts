@@ -147,12 +147,17 @@ inOwnNamespaces(
             running().some((name) => namesOf[program].test(name)),
             running().join(),
           );
+          const shared = ['run', '--rm', '--network', 'container:web', 'busybox'];
+          assert.match(await succeed(...shared, 'wget', '-q', '-O', '-', 'http://127.0.0.1'), /hello/u);
+          const facts = ['sh', '-c', 'readlink /proc/self/ns/net /proc/self/ns/user; hostname; cat /etc/resolv.conf'];
+          assert.equal(await succeed(...shared, ...facts), await succeed('exec', 'web', ...facts));
           const second = await typed(path, 'run', '--rm', '-p', '127.0.0.1:8080:80', 'busybox', 'true');
           assert.match(second.stderr, /Bind for 127\.0\.0\.1:8080 failed: port is already allocated/u);
-          const joined = await typed(path, 'run', '--rm', '--network', 'container:web', 'busybox', 'true');
-          assert.match(joined.stderr, /^ERROR: Cannot join the network of another container: without root/u);
-          assert.equal(joined.status, 125);
+          // One that joins goes on in the network of one that has gone.
+          await succeed('run', '-d', '--name', 'beside', '--network', 'container:web', 'busybox', 'sleep', '1000');
           await succeed('rm', '-f', 'web');
+          assert.match(await succeed('exec', 'beside', 'ip', '-o', 'link'), /: lo:/u);
+          await succeed('rm', '-f', 'beside');
           assert.ok(!running().some((name) => namesOf[program].test(name)), running().join());
           await assert.rejects(ask('127.0.0.1', 8080, 10));
           const waiting = 'trap "exit 9" INT; echo ready; sleep 1000 & wait';
@@ -160,6 +165,17 @@ inOwnNamespaces(
           await untilGone(namesOf[program]);
         });
       }
+      await context.test('a container with no network, or that of the machine, is joined, too', async () => {
+        const path = process.env['PATH'] ?? '';
+        for (const network of ['none', 'host']) {
+          assert.equal((await typed(path, 'run', '-d', '--name', network, '--network', network, 'busybox', 'sleep', '1000')).status, 0);
+          const link = ['readlink', '/proc/self/ns/net'];
+          const joined = await typed(path, 'run', '--rm', '--network', `container:${network}`, 'busybox', ...link);
+          assert.equal(joined.status, 0, joined.stderr);
+          assert.equal(joined.stdout, (await typed(path, 'exec', network, ...link)).stdout);
+          assert.equal((await typed(path, 'rm', '-f', network)).status, 0);
+        }
+      });
       await context.test('with neither, -p is refused with what to install', async () => {
         const path = programsWithout(userNetworkPrograms, join(sandbox.folder, 'bin-none'));
         const refused = await typed(path, 'run', '--rm', '-p', '8080:80', 'busybox', 'true');

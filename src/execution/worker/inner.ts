@@ -32,7 +32,7 @@ export type InnerWorkerOptions = {
   /** Takes what the worker has to say outside any call. */
   readonly report: Report;
   /** That of the container. */
-  readonly network: Exclude<ProcessNetwork, { readonly kind: 'own' }>;
+  readonly network: Exclude<ProcessNetwork, { readonly kind: 'own' | 'joined' }>;
 };
 
 /**

@@ -32,12 +32,13 @@ export type NamespaceOptions = {
 
 /**
  * The network that a process starts with. `within`: the start has to happen inside this call, which does what it takes (see network-namespace.ts). `own`: one of its own, with nothing but a
- * `lo` that is down; with the user namespace, where there is one.
+ * `lo` that is down; with the user namespace, where there is one. `joined`: that of another process of this user, in its user namespace, to which a network belongs.
  */
 export type ProcessNetwork =
   | { readonly kind: 'as-is' }
   | { readonly kind: 'within'; within<T>(start: () => T): T }
-  | { readonly kind: 'own' };
+  | { readonly kind: 'own' }
+  | { readonly kind: 'joined'; readonly process: number };
 
 export type NamespaceStream = 'ignore' | 'inherit' | 'pipe' | number;
 
@@ -67,7 +68,7 @@ const nodeFlags = ['--max-semi-space-size=1'] as const;
 export async function startInNamespaces(options: NamespaceOptions, signal: AbortSignal): Promise<NamespaceProcess> {
   signal.throwIfAborted();
   const { isolation, beside, network = { kind: 'as-is' } } = options;
-  const isMapped = beside === undefined && isMappedFromOutside(isolation);
+  const isMapped = beside === undefined && network.kind !== 'joined' && isMappedFromOutside(isolation);
   const [command = '', ...words] = [
     ...(beside === undefined ? namespaceCommand(isolation, network) : commandBeside(beside, isolation)),
     process.execPath,
@@ -84,7 +85,7 @@ export async function startInNamespaces(options: NamespaceOptions, signal: Abort
     });
   const child = network.kind === 'within' ? network.within(start) : start();
   const exit = watchExit(child, signal);
-  mapOwnIds(child);
+  if (isMapped) mapOwnIds(child);
   await started(child, command);
   return {
     pid: child.pid,
@@ -119,6 +120,7 @@ function namespaceCommand(isolation: Isolation, network: ProcessNetwork): readon
     '--mount-proc',
     ...(network.kind === 'own' ? ['--net'] : []),
   ];
+  if (network.kind === 'joined') return ['setpriv', '--pdeathsig', 'KILL', ...entering(network.process), '--net', 'unshare', ...unshare];
   const options = [...userNamespaceOptions(isolation), ...unshare];
   const inside = isMappedFromOutside(isolation) ? ['unshare', '--user', '/bin/sh', '-c', waitForIds, 'sh'] : [];
   return ['setpriv', '--pdeathsig', 'KILL', ...inside, 'unshare', ...options];
@@ -127,8 +129,12 @@ function namespaceCommand(isolation: Isolation, network: ProcessNetwork): readon
 /** For the machine's root there is no user namespace to join. */
 function commandBeside(process: number, isolation: Isolation): readonly string[] {
   if (isolation === 'chroot') return [];
-  const join = isolation === 'oci' ? [] : ['nsenter', '--user', '--preserve-credentials', '--target', String(process)];
+  const join = isolation === 'oci' ? [] : entering(process);
   return ['setpriv', '--pdeathsig', 'KILL', ...join, 'unshare', '--mount', '--propagation', 'private'];
+}
+
+function entering(process: number): readonly string[] {
+  return ['nsenter', '--target', String(process), '--user', '--preserve-credentials'];
 }
 
 /** Root has no subordinate ids; it may map all ids that it has to themselves. */
