@@ -207,7 +207,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let isInner = false;
   /** In this process, where that may be, and nobody is told of a rung that is not the best. */
   const openInner = async (outer: ContainerNetwork['worker'], signal: AbortSignal): Promise<ContainerWorker | undefined> => {
-    if (isInner || options.untilExit !== true || process.getuid?.() !== 0 || outer.kind === 'own' || outer.kind === 'joined') return undefined;
+    if (isInner || options.untilExit !== true || process.getuid?.() !== 0 || outer.kind === 'own' || outer.kind === 'joined')
+      return undefined;
     const { rungsFor } = await import('#execution/worker/rungs.ts');
     if (rungsFor(paths.store, wish, options.environment['PATH'] ?? '')[0] !== 'oci') return undefined;
     isInner = true;
