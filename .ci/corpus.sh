@@ -4,7 +4,12 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 corpus=$(cd ../shared/corpus && pwd)
 work=$(mktemp -d)
-cleanup() { [ -n "${registry:-}" ] && kill "$registry" 2>/dev/null; rm -rf "$work"; }
+# Who tends the store after the last build would make its folders anew.
+cleanup() {
+  [ -n "${registry:-}" ] && kill "$registry" 2>/dev/null
+  [ -d "$work/store/snapshots" ] && flock -w 60 "$work/store/snapshots/tending" rm -rf "$work"
+  rm -rf "$work"
+}
 trap cleanup EXIT
 
 bases=.cache/corpus-bases
@@ -31,10 +36,17 @@ node_modules/.bin/node scripts/bundle.ts || exit 1
 export JETTISON="$PWD/node_modules/.bin/node $PWD/dist/main.cjs"
 # Its own counts take the open cases for failed; ours come below.
 python3 "$corpus/run.py" --a jettison --golden --bases "$bases" --json "$work/results.json" "$@" | sed -u '/^[0-9]* passed, /d'
-python3 - "$work/results.json" .ci/corpus-open <<'P'
+python3 - "$work/results.json" .ci/corpus-open .ci/corpus-packages <<'P'
 import json, sys
-results = {r["case"]: r["status"] for r in json.load(open(sys.argv[1]))["results"]}
-known = {line.split()[0] for line in open(sys.argv[2]) if line.strip() and not line.startswith("#")}
+lines = lambda file: [line.split() for line in open(file) if line.strip() and not line.startswith("#")]
+known = {words[0] for words in lines(sys.argv[2])}
+packages = {words[0]: words[1] for words in lines(sys.argv[3])}
+results = {}
+for r in json.load(open(sys.argv[1]))["results"]:
+    case, found = r["case"], r.get("differences") or []
+    isOfPackages = r["status"].startswith("differs") and all(kind in ("sha256", "size") and path == packages.get(case) for kind, path, *_ in found)
+    if isOfPackages: print(case + ": passes, but for the bytes of " + packages[case] + ", which are another release's of Debian's packages")
+    results[case] = "pass" if isOfPackages else r["status"]
 bad = sorted(c for c, s in results.items() if s not in ("pass", "skip") and c not in known)
 better = sorted(c for c, s in results.items() if s == "pass" and c in known)
 passed = sum(s == "pass" for s in results.values())
