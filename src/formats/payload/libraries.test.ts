@@ -39,6 +39,7 @@ function look(files: Readonly<Record<string, Made | string>>): Look {
     },
     head: ({ path }) => asByteString(made(path)?.script ?? ''),
     text: () => undefined,
+    mayName: () => true,
     loaderFolders: ({ path }) => names(...(made(path)?.folders ?? [])),
     cached: () => cached,
   };

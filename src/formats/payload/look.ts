@@ -12,6 +12,8 @@ export type Look = PayloadFiles & {
   readonly text: (path: ByteString) => string | undefined;
   /** Folders that a loader knows by itself; undefined where it is no loader of glibc. */
   readonly loaderFolders: (entry: PayloadEntry) => readonly ByteString[];
+  /** Does a name stand in a file by itself, between NULs, as C has it? True where the file is too long to look. */
+  readonly mayName: (entry: PayloadEntry, name: ByteString) => boolean;
   /** Files that /etc/ld.so.cache names, by their names. */
   readonly cached: () => ReadonlyMap<ByteString, readonly ByteString[]>;
 };
@@ -21,9 +23,11 @@ export type Effort = { left: number };
 
 /** A quarter of a million paths that are looked for: thousands of programs with their libraries. */
 export const mostEffort = 4_000_000;
-const efforts = { known: 1, path: 16, elf: 256, name: 32 } as const;
+const efforts = { known: 1, path: 16, elf: 256, name: 32, search: 2048 } as const;
+/** So many bytes of a text are as much work as something that is known. */
+const textShare = 16;
 
-/** Bytes of what is read as a text, of a loader, and of its cache. */
+/** Bytes of what is read as a text, of a loader or another program, and of the loader's cache. */
 const longestText = 1 << 20;
 const longestLoader = 8 << 20;
 const longestCache = 16 << 20;
@@ -39,6 +43,7 @@ export function lookAt(
   const heads = new Map<ByteString, { readonly value: ByteString }>();
   const found = new Map<ByteString, { readonly value: PayloadEntry | undefined }>();
   const loaders = new Map<ByteString, { readonly value: readonly ByteString[] }>();
+  const programs = new Map<ByteString, { readonly value: ByteString | undefined }>();
   let cache: ReadonlyMap<ByteString, readonly ByteString[]> | undefined;
   const find = (path: ByteString): PayloadEntry | undefined => {
     spend(effort, efforts.known);
@@ -59,9 +64,18 @@ export function lookAt(
     text: (path) => {
       const entry = find(path);
       const bytes = entry && whole(entry, longestText);
+      spend(effort, Math.ceil((bytes?.length ?? 0) / textShare));
       return bytes && new TextDecoder().decode(bytes);
     },
     loaderFolders: (entry) => remembered(loaders, entry.path, () => foldersIn(fromBytes(whole(entry, longestLoader) ?? new Uint8Array(0)))),
+    mayName: (entry, name) => {
+      const bytes = remembered(programs, entry.path, () => {
+        const read = whole(entry, longestLoader);
+        return read && fromBytes(read);
+      });
+      spend(effort, efforts.search);
+      return bytes === undefined || bytes.includes(`\0${name}\0`);
+    },
     cached: () => (cache ??= readWholeCache()),
   };
 

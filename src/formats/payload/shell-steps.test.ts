@@ -158,6 +158,13 @@ test('of several it says which are certain, and which something before may bring
   assert.equal(told('a; b', true), '!a, ?+b');
 });
 
+test('a text without end is left alone', () => {
+  assert.equal(told(`a${' x'.repeat(40_000)}`), '...');
+  const { steps, isWhole } = read('a;'.repeat(10_000));
+  assert.deepEqual([steps.length, isWhole], [2000, false]);
+  assert.equal(read('a|'.repeat(10_000)).isWhole, false);
+});
+
 test('variables are those that the program will have', () => {
   assert.equal(after('export B=x; a', 'B'), 'x');
   assert.equal(after('B=x; a', 'B'), undefined, 'of the shell alone');

@@ -50,8 +50,12 @@ const idle: ReadonlySet<string> = new Set(
   ),
 );
 
+/** Characters of a text, and commands in it, that are looked at: entry scripts have less. */
+const [longestText, mostCommands] = [65_536, 2000];
+
 /** What the shell has come to. */
 type Way = {
+  commandsLeft: number;
   environment: Map<string, string>;
   variables: Map<string, string>;
   parameters: readonly string[];
@@ -93,7 +97,8 @@ type List = {
  */
 export function shellSteps(text: string, { environment, parameters, endsOnFailure }: ShellStart): ShellSteps {
   const start = { environment: new Map(environment), variables: new Map(environment) };
-  const way: Way = { ...start, parameters, endsOnFailure, isReached: true, mayBeBrought: false };
+  const way: Way = { ...start, parameters, endsOnFailure, isReached: true, mayBeBrought: false, commandsLeft: mostCommands };
+  if (text.length > longestText) return { steps: [], isWhole: false };
   const steps: ShellStep[] = [];
   let list = openList(way);
   let at = skipBlank(text, 0);
@@ -142,7 +147,7 @@ function takePipeline({ commands, operator }: Pipeline, list: List, way: Way): O
     // What is set there is set nowhere else.
     const inner = isOwnShell ? { ...way, environment: new Map(way.environment), variables: new Map(way.variables) } : way;
     const taken = takeCommand(command, inner);
-    if (taken.outcome === 'unclear') return 'unclear';
+    if (taken.outcome === 'unclear' || --way.commandsLeft < 0) return 'unclear';
     if (taken.step !== undefined && !(isOwnShell && taken.step.kind === 'folder')) {
       const decides = index === commands.length - 1 && !isNegated;
       list.steps.push({ step: taken.step, decides, isExec: taken.isExec === true && !isOwnShell, at: list.length });

@@ -113,10 +113,13 @@ function startInShell(
   start: Start,
 ): readonly Finding[] {
   const [name = ''] = words;
-  const own = start.world.look.find(shell)?.path ?? '';
+  const { look } = start.world;
+  const own = look.find(shell);
   const found = findProgram(name, start);
-  const isItself = 'path' in found && start.world.look.find(found.path)?.path === own;
-  const isOwn = !name.includes('/') && (!isSearched || (nameOf(own) === 'busybox' && !isItself));
+  const isItself = 'path' in found && look.find(found.path)?.path === own?.path;
+  // All names of its programs stand in it.
+  const mayHave = own !== undefined && nameOf(own.path) === 'busybox' && !isItself && look.mayName(own, fromText(name));
+  const isOwn = !name.includes('/') && (!isSearched || mayHave);
   const findings = startCommand(words, isOwn ? { ...start, isCertain: false } : start);
   if (isOwn) return findings.filter(({ rule }) => rule !== 'missing-program');
   return findings.filter(({ rule }) => rule !== 'not-a-program');
