@@ -1,4 +1,4 @@
-/** The single changes of why.test.ts in stores that know nothing but a cache elsewhere: the same steps run, and the same cause is named. */
+/** The single changes of build-why.test.ts in stores that know nothing but a cache elsewhere: the same steps run, and the same cause is named. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
