@@ -1,0 +1,25 @@
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+
+const program = `
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+const { reapInherited } = await import(process.env.MODULE);
+const dead = () => readFileSync('/proc/self/task/1/children', 'latin1').trim().split(' ').filter((one) => one !== '').length;
+await once(spawn('sh', ['-c', 'sleep 0.1 & exit']), 'close');
+for (let tries = 0; tries < 100 && !/Z/.test(readFileSync('/proc/' + readFileSync('/proc/self/task/1/children', 'latin1').trim() + '/stat', 'latin1')); tries++) await sleep(20);
+const first = reapInherited(new Set());
+const between = dead();
+reapInherited(first);
+console.log(first.size, between, dead());
+`;
+
+test('what the first process of a namespace inherited is taken at the second look', { skip: process.getuid?.() !== 0 }, () => {
+  const words = ['--mount', '--pid', '--fork', '--mount-proc', process.execPath, '--input-type=module', '-e', program];
+  const env = { ...process.env, NODE_TEST_CONTEXT: '', MODULE: import.meta.resolve('./inherited.ts') };
+  const { stdout, stderr } = spawnSync('unshare', words, { encoding: 'utf8', env, cwd: import.meta.dirname });
+  assert.equal(stdout, '1 1 0\n', stderr);
+});
