@@ -4,7 +4,7 @@ import { envCommand, scriptCall, shebang, shellCall, startedBehind, type ShellCa
 import { joined, nameOf } from './files.ts';
 import { findProgram, isMounted, missingProgram, programPaths, type Start } from './find-program.ts';
 import type { Finding, FindingRule } from './finding.ts';
-import { shellSteps, type ShellStart, type ShellSteps } from './shell-steps.ts';
+import { shellCommands, type ShellStart, type ShellCommands } from './shell-commands.ts';
 import { startFile } from './start-file.ts';
 
 /** `words` as execve(2) gets them, the first looked up in PATH. */
@@ -36,7 +36,7 @@ function startedByShell(words: readonly string[], path: ByteString, start: Start
   }
   const call = shellCall(words);
   if (call === undefined) return [];
-  if (call.text !== undefined) return startSteps(shellSteps(call.text, shellStart(call, start)), { call, shell: path }, start);
+  if (call.text !== undefined) return startCommands(shellCommands(call.text, shellStart(call, start)), { call, shell: path }, start);
   const [name = ''] = call.parameters;
   const paths = [joined(start.world.workingDirectory, fromText(name)), ...programPaths(fromText(name), start.world)];
   // A shell opens its script itself: beside the working directory some look in PATH.
@@ -63,10 +63,10 @@ function startedByScript(path: ByteString, words: readonly string[], call: Shell
   const found = findProgram(words[0] ?? '', start);
   // What is called like a shell may be a script itself.
   if (text === undefined || /[\0\r]/u.test(text) || 'findings' in found || scriptAt(found.path, start) !== undefined) return [];
-  const steps = shellSteps(text, shellStart(call, start));
+  const commands = shellCommands(text, shellStart(call, start));
   const inner = { ...start, scripts: scripts + 1 };
   const shell = { call, shell: found.path };
-  return [...startSteps(steps, shell, inner), ...(steps.isWhole ? [] : startHandedOn(text, shell, inner))];
+  return [...startCommands(commands, shell, inner), ...(commands.isWhole ? [] : startHandedOn(text, shell, inner))];
 }
 
 /** What stands behind a script on its command line, where the script hands it on as its last command, whatever it does before. */
@@ -75,29 +75,29 @@ function startHandedOn(text: string, shell: StartingShell, start: Start): readon
   const lines = text.split('\n').filter((line) => !/^\s*(?:#|$)/u.test(line));
   if (parameters.length < 2 || !/^exec "\$@"\s*$/u.test(lines.at(-1) ?? '') || /\b(?:set\s+--|shift)\b/u.test(text)) return [];
   const environment = isLogin ? new Map<string, string>() : start.world.environment;
-  const step = { kind: 'program', words: parameters.slice(1), environment, isCertain: false, mayBeBrought: true } as const;
-  return startSteps({ steps: [step], isWhole: true }, shell, start);
+  const command = { kind: 'program', words: parameters.slice(1), environment, isCertain: false, mayBeBrought: true } as const;
+  return startCommands({ commands: [command], isWhole: true }, shell, start);
 }
 
 type StartingShell = { readonly call: ShellCall; readonly shell: ByteString };
 
-function startSteps({ steps }: ShellSteps, { call, shell }: StartingShell, start: Start): readonly Finding[] {
+function startCommands({ commands }: ShellCommands, { call, shell }: StartingShell, start: Start): readonly Finding[] {
   const findings: Finding[] = [];
   let { world } = start;
-  for (const step of steps) {
-    if (step.kind === 'folder') {
-      const folder = world.look.find(joined(world.workingDirectory, fromText(step.name)));
+  for (const command of commands) {
+    if (command.kind === 'folder') {
+      const folder = world.look.find(joined(world.workingDirectory, fromText(command.name)));
       if (folder?.kind !== 'folder') break;
       world = { ...world, workingDirectory: folder.path };
       continue;
     }
     const inner = {
       ...start,
-      world: { ...world, environment: step.environment },
-      isCertain: start.isCertain && step.isCertain && !step.mayBeBrought,
+      world: { ...world, environment: command.environment },
+      isCertain: start.isCertain && command.isCertain && !command.mayBeBrought,
     };
-    const found = startInShell(step.words, { isSearched: !call.isLogin, shell }, inner);
-    findings.push(...(step.mayBeBrought ? found.filter(({ rule, remedies }) => !isAbsence(rule) || remedies.length > 0) : found));
+    const found = startInShell(command.words, { isSearched: !call.isLogin, shell }, inner);
+    findings.push(...(command.mayBeBrought ? found.filter(({ rule, remedies }) => !isAbsence(rule) || remedies.length > 0) : found));
   }
   return findings;
 }

@@ -85,7 +85,7 @@ export async function startInNamespaces(options: NamespaceOptions, signal: Abort
     });
   const child = network.kind === 'within' ? network.within(start) : start();
   const exit = watchExit(child, signal);
-  if (isMapped) mapOwnIds(child);
+  mapOwnIds(child);
   await started(child, command);
   return {
     pid: child.pid,

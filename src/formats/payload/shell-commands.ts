@@ -1,5 +1,4 @@
 /** What the text of a shell starts, as far as that is plain to see (POSIX.1-2024, Shell Command Language, 2.2 to 2.9.3). */
-
 import { readPipeline, skipBlank, type Command, type Pipeline, type Word } from './shell-words.ts';
 
 export type ShellStart = {
@@ -24,11 +23,11 @@ export type ShellProgram = {
 };
 
 /** A program; or a folder that the shell goes into (`cd`). */
-export type ShellStep = ShellProgram | { readonly kind: 'folder'; readonly name: string };
+export type ShellCommand = ShellProgram | { readonly kind: 'folder'; readonly name: string };
 
-export type ShellSteps = {
+export type ShellCommands = {
   /** In order. */
-  readonly steps: readonly ShellStep[];
+  readonly commands: readonly ShellCommand[];
   /** Nothing of the text is left that could be run. */
   readonly isWhole: boolean;
 };
@@ -65,9 +64,9 @@ type Way = {
   mayBeBrought: boolean;
 };
 
-/** A step of a list whose end is not known yet. */
-type OpenStep = {
-  readonly step: ShellStep;
+/** A command of a list whose end is not known yet. */
+type OpenCommand = {
+  readonly command: ShellCommand;
   /** Its failure is that of its pipeline. */
   readonly decides: boolean;
   /** The shell becomes it. */
@@ -81,7 +80,7 @@ type Outcome = 'succeeds' | 'returns' | 'runs' | 'ends' | 'unclear';
 
 /** Pipelines joined by `&&` and `||`. */
 type List = {
-  readonly steps: OpenStep[];
+  readonly commands: OpenCommand[];
   readonly wasReached: boolean;
   length: number;
   hasOr: boolean;
@@ -92,20 +91,21 @@ type List = {
 };
 
 /**
- * The steps of the text up to the first thing that is not plain: compound commands, functions, files of commands, here-documents. A command of which nobody knows the program is passed
+ * The commands of the text up to the first thing that is not plain: compound commands, functions, files of commands, here-documents. A command of which nobody knows the program is passed
  * over, and so are lists with `||`: what fails there may be meant to.
  */
-export function shellSteps(text: string, { environment, parameters, endsOnFailure }: ShellStart): ShellSteps {
+export function shellCommands(text: string, { environment, parameters, endsOnFailure }: ShellStart): ShellCommands {
   const start = { environment: new Map(environment), variables: new Map(environment) };
   const way: Way = { ...start, parameters, endsOnFailure, isReached: true, mayBeBrought: false, commandsLeft: mostCommands };
-  if (text.length > longestText) return { steps: [], isWhole: false };
-  const steps: ShellStep[] = [];
+  if (text.length > longestText) return { commands: [], isWhole: false };
+  const commands: ShellCommand[] = [];
   let list = openList(way);
   let at = skipBlank(text, 0);
   while (at < text.length) {
     const pipeline = readPipeline(text, at, way);
     const outcome = pipeline === undefined ? 'unclear' : takePipeline(pipeline, list, way);
-    if (pipeline === undefined || outcome === 'unclear') return { steps: [...steps, ...closeList(list, 'unclear', way)], isWhole: false };
+    if (pipeline === undefined || outcome === 'unclear')
+      return { commands: [...commands, ...closeList(list, 'unclear', way)], isWhole: false };
     const { operator } = pipeline;
     at = skipBlank(text, pipeline.end);
     if (operator === '&&' || operator === '||') {
@@ -114,26 +114,26 @@ export function shellSteps(text: string, { environment, parameters, endsOnFailur
       continue;
     }
     // All of the list has a shell of its own: what was taken for this one is not.
-    if (operator === '&' && list.length > 1) return { steps, isWhole: false };
-    steps.push(...closeList(list, operator === '&' ? 'background' : at >= text.length ? 'end' : 'open', way));
+    if (operator === '&' && list.length > 1) return { commands, isWhole: false };
+    commands.push(...closeList(list, operator === '&' ? 'background' : at >= text.length ? 'end' : 'open', way));
     if (outcome === 'ends') break;
     list = openList(way);
   }
-  return { steps, isWhole: true };
+  return { commands, isWhole: true };
 }
 
 function openList({ isReached }: Way): List {
-  return { steps: [], wasReached: isReached, length: 0, hasOr: false, last: 'succeeds', isLost: false };
+  return { commands: [], wasReached: isReached, length: 0, hasOr: false, last: 'succeeds', isLost: false };
 }
 
 /** `end`: nothing comes behind the list. */
-function closeList(list: List, how: 'end' | 'open' | 'background' | 'unclear', way: Way): readonly ShellStep[] {
-  const { steps, wasReached, length, hasOr, last, isLost } = list;
+function closeList(list: List, how: 'end' | 'open' | 'background' | 'unclear', way: Way): readonly ShellCommand[] {
+  const { commands, wasReached, length, hasOr, last, isLost } = list;
   way.isReached = wasReached && (how === 'background' || !(isLost || (way.endsOnFailure && last !== 'succeeds')));
-  return steps.flatMap(({ step, decides, isExec, at }) => {
-    if (step.kind === 'folder') return step;
+  return commands.flatMap(({ command, decides, isExec, at }) => {
+    if (command.kind === 'folder') return command;
     const endsIt = how === 'end' || (how === 'open' && (isExec || (way.endsOnFailure && at === length)));
-    return hasOr ? [] : { ...step, isCertain: step.isCertain && decides && endsIt };
+    return hasOr ? [] : { ...command, isCertain: command.isCertain && decides && endsIt };
   });
 }
 
@@ -148,9 +148,9 @@ function takePipeline({ commands, operator }: Pipeline, list: List, way: Way): O
     const inner = isOwnShell ? { ...way, environment: new Map(way.environment), variables: new Map(way.variables) } : way;
     const taken = takeCommand(command, inner);
     if (taken.outcome === 'unclear' || --way.commandsLeft < 0) return 'unclear';
-    if (taken.step !== undefined && !(isOwnShell && taken.step.kind === 'folder')) {
+    if (taken.command !== undefined && !(isOwnShell && taken.command.kind === 'folder')) {
       const decides = index === commands.length - 1 && !isNegated;
-      list.steps.push({ step: taken.step, decides, isExec: taken.isExec === true && !isOwnShell, at: list.length });
+      list.commands.push({ command: taken.command, decides, isExec: taken.isExec === true && !isOwnShell, at: list.length });
     }
     const ended = taken.outcome === 'ends' && isOwnShell ? 'runs' : taken.outcome;
     outcome = outcome === 'runs' ? outcome : ended;
@@ -164,7 +164,7 @@ function takePipeline({ commands, operator }: Pipeline, list: List, way: Way): O
   return outcome;
 }
 
-type Taken = { readonly outcome: Outcome; readonly step?: ShellStep; readonly isExec?: boolean };
+type Taken = { readonly outcome: Outcome; readonly command?: ShellCommand; readonly isExec?: boolean };
 
 const unclear: Taken = { outcome: 'unclear' };
 
@@ -211,7 +211,7 @@ function takeBuiltin(name: string, words: readonly Word[], way: Way): Taken | un
       return { outcome: 'succeeds' };
     case 'cd':
       if (!way.isReached || !areKnown || known.length !== 1 || /^-|^$/u.test(known[0] ?? '')) return unclear;
-      return { outcome: 'succeeds', step: { kind: 'folder', name: known[0] ?? '' } };
+      return { outcome: 'succeeds', command: { kind: 'folder', name: known[0] ?? '' } };
     case 'exit':
       return { outcome: 'ends' };
     default:
@@ -250,8 +250,8 @@ function takeProgram(assignments: readonly Word[], words: readonly Word[], way: 
   way.mayBeBrought ||= !isIdle && !isExec;
   const outcome = isExec ? 'ends' : isIdle ? 'returns' : 'runs';
   if (!isKnown) return { outcome: isExec ? 'runs' : outcome };
-  const step = { kind: 'program', words: known, environment: own.environment, isCertain: way.isReached, mayBeBrought } as const;
-  return { outcome, step, isExec };
+  const command = { kind: 'program', words: known, environment: own.environment, isCertain: way.isReached, mayBeBrought } as const;
+  return { outcome, command, isExec };
 }
 
 function isAssignment(raw: string): boolean {

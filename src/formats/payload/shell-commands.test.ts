@@ -1,6 +1,6 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { shellSteps, type ShellSteps } from './shell-steps.ts';
+import { shellCommands, type ShellCommands } from './shell-commands.ts';
 
 const variables = new Map([
   ['A', 'value'],
@@ -9,15 +9,17 @@ const variables = new Map([
   ['PATH', '/bin'],
 ]);
 
-function read(text: string, endsOnFailure = false): ShellSteps {
-  return shellSteps(text, { environment: variables, parameters: ['first', 'second', 'third'], endsOnFailure });
+function read(text: string, endsOnFailure = false): ShellCommands {
+  return shellCommands(text, { environment: variables, parameters: ['first', 'second', 'third'], endsOnFailure });
 }
 
 /** `!` certain, `?` not, `+` may be brought by something before; `cd` for folders; `...` where it is left alone. */
 function told(text: string, endsOnFailure = false): string {
-  const { steps, isWhole } = read(text, endsOnFailure);
-  const each = steps.map((step) =>
-    step.kind === 'folder' ? `cd ${step.name}` : `${step.isCertain ? '!' : '?'}${step.mayBeBrought ? '+' : ''}${step.words.join(' ')}`,
+  const { commands, isWhole } = read(text, endsOnFailure);
+  const each = commands.map((command) =>
+    command.kind === 'folder'
+      ? `cd ${command.name}`
+      : `${command.isCertain ? '!' : '?'}${command.mayBeBrought ? '+' : ''}${command.words.join(' ')}`,
   );
   return [...each, ...(isWhole ? [] : ['...'])].join(', ');
 }
@@ -43,10 +45,10 @@ test('a plain command: its words as far as they are known', () => {
     ['app \\; x', ['app', ';', 'x']],
   ];
   for (const [text, words] of cases) {
-    const { steps, isWhole } = read(text);
+    const { commands, isWhole } = read(text);
     assert.ok(isWhole, text);
     assert.deepEqual(
-      steps.map((step) => (step.kind === 'program' ? [step.words, step.isCertain] : [])),
+      commands.map((command) => (command.kind === 'program' ? [command.words, command.isCertain] : [])),
       [[words, true]],
       text,
     );
@@ -160,8 +162,8 @@ test('of several it says which are certain, and which something before may bring
 
 test('a text without end is left alone', () => {
   assert.equal(told(`a${' x'.repeat(40_000)}`), '...');
-  const { steps, isWhole } = read('a;'.repeat(10_000));
-  assert.deepEqual([steps.length, isWhole], [2000, false]);
+  const { commands, isWhole } = read('a;'.repeat(10_000));
+  assert.deepEqual([commands.length, isWhole], [2000, false]);
   assert.equal(read('a|'.repeat(10_000)).isWhole, false);
 });
 
@@ -185,6 +187,6 @@ test('variables are those that the program will have', () => {
 
 /** The variable, as the last program of the text has it. */
 function after(text: string, name: string): string | undefined {
-  const step = read(text).steps.at(-1);
-  return step?.kind === 'program' ? step.environment.get(name) : 'no program';
+  const command = read(text).commands.at(-1);
+  return command?.kind === 'program' ? command.environment.get(name) : 'no program';
 }
