@@ -38,6 +38,8 @@ test('what no kernel starts is told from what one may be told to start', () => {
     assert.match(refusedFormat(bytes, mounted) ?? '', /^is neither/u);
     writeFileSync(join(mounted, 'qemu'), 'enabled\ninterpreter /usr/bin/qemu\n');
     assert.deepEqual([refusedFormat(other, mounted), refusedFormat(bytes, mounted)], [undefined, undefined]);
+    writeFileSync(join(mounted, 'status'), 'disabled\n');
+    assert.match(refusedFormat(other, mounted) ?? '', /no emulator is registered$/u, 'all of it is switched off');
   } finally {
     rmSync(folder, { recursive: true });
   }

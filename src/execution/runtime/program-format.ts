@@ -1,24 +1,23 @@
 /** Files that the kernel starts as programs: execve(2) and, for what is registered beside ELF and scripts, Documentation/admin-guide/binfmt-misc.rst. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mayHandOn } from '#ground/linux/emulation.ts';
 import { machineName, startsOn } from '#formats/elf/machines.ts';
 import { nativePlatform } from '#formats/oci/platform.ts';
 
 /**
- * Why the kernel certainly refuses (ENOEXEC) a program that begins like this; undefined where it starts it, or where nobody can say: `folder`, a mount of binfmt_misc, tells what else it
- * knows.
+ * Why the kernel certainly refuses (ENOEXEC) a program that begins like this; undefined where it starts it, or where nobody can say. `folder`: a mount of binfmt_misc, by default the
+ * usual one.
  */
-export function refusedFormat(head: Uint8Array, folder = '/proc/sys/fs/binfmt_misc'): string | undefined {
+export function refusedFormat(head: Uint8Array, folder?: string): string | undefined {
   if (head.length === 0) return 'is empty';
   if (head[0] === 0x23 && head[1] === 0x21) return undefined;
   const machine = machineOf(head);
   if (machine === undefined) {
     // What is registered begins with something else than the text of a script, which is what most of them are.
     if (isText(head)) return 'is a text that does not begin with "#!"';
-    return isAllKnown(folder) ? 'is neither an ELF program nor a script that begins with "#!"' : undefined;
+    return mayHandOn(folder) ? undefined : 'is neither an ELF program nor a script that begins with "#!"';
   }
   const { architecture } = nativePlatform(process.arch);
-  if (startsOn(architecture, machine) !== 'no' || !isAllKnown(folder)) return undefined;
+  if (startsOn(architecture, machine) !== 'no' || mayHandOn(folder)) return undefined;
   return `is a program for ${machineName(machine)}, this machine is ${architecture}, and no emulator is registered`;
 }
 
@@ -32,16 +31,4 @@ function isText(head: Uint8Array): boolean {
   return (
     /^[\t\n\r -~\u0080-\uffff]*$/u.test(new TextDecoder().decode(head)) && !/^(?:MZ|BC)/u.test(String.fromCodePoint(...head.subarray(0, 2)))
   );
-}
-
-/** It is seen, and nothing is switched on that a program could be given to. */
-function isAllKnown(folder: string): boolean {
-  if (!existsSync(join(folder, 'status'))) return false;
-  try {
-    return readdirSync(folder).every(
-      (name) => name === 'status' || name === 'register' || !readFileSync(join(folder, name), 'latin1').startsWith('enabled'),
-    );
-  } catch {
-    return false;
-  }
 }

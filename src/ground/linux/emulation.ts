@@ -46,6 +46,13 @@ export function isEmulationMounted(folder = registrations): boolean {
   return existsSync(join(folder, 'status'));
 }
 
+/** May the kernel hand what is neither ELF nor a script, or of another processor, to an interpreter? False only where `folder` is seen to have nothing that is switched on. */
+export function mayHandOn(folder = registrations): boolean {
+  const status = read(join(folder, 'status'));
+  if (status !== 'enabled') return status !== 'disabled';
+  return namesIn(folder).some((name) => read(join(folder, name))?.startsWith('enabled') ?? true);
+}
+
 /** An emulator for an architecture that is installed, whether it is registered or not. */
 export function installedEmulator(architecture: string, path: string): string | undefined {
   const word = machines.get(architecture)?.emulator;
