@@ -55,8 +55,6 @@ const packedCommands = 'build run images image ps container create start stop rm
 const learningRuns = 3;
 /** So many chunks outside the pack make another one. */
 const manyOutside = 8;
-/** Milliseconds after which a draft is taken for one whose process was killed. Where it was not, its process keeps nothing this time. */
-const draftFor = 500;
 /** Milliseconds after which kept code may go: of versions that are gone, mostly, and what else is still used is kept again. */
 const keptFor = 30 * 24 * 3_600_000;
 
@@ -76,10 +74,7 @@ const packFile = packName();
 const pack = readPack();
 
 load(entry);
-process.on('exit', () => {
-  keepFresh();
-  if (entry.startsWith('main-')) removeDrafts();
-});
+process.on('exit', keepFresh);
 
 function load(name: string): Chunk {
   const known = loaded.get(name);
@@ -238,6 +233,7 @@ function keepFresh(): void {
   try {
     // What is above it was made with Node's own cache. Not `recursive`: below /proc that never ends.
     if (!existsSync(cache)) mkdirSync(cache, { mode: 0o700 });
+    removeDrafts(cache);
     for (const [name, script] of fresh) keep(cache, name, script.createCachedData());
     if (packFile === undefined) return;
     if (makesPack) {
@@ -260,17 +256,15 @@ function removeOld(folder: string, start: string): void {
   }
 }
 
-/** Of processes that were killed while they kept something. */
-function removeDrafts(): void {
-  if (cache === undefined) return;
-  try {
-    for (const name of readdirSync(cache)) {
-      if (!name.endsWith('.tmp')) continue;
-      const path = `${cache}/${name}`;
-      if (Date.now() - (statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? Infinity) > draftFor) rmSync(path, { force: true });
-    }
-  } catch {
-    // There is no such folder yet, or it cannot be written.
+/**
+ * Of processes that were killed while they kept something: they are older than this run, and such a one lasts for less than that. What was not kept for it is kept now, so that a run
+ * which keeps nothing need not look.
+ */
+function removeDrafts(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const path = `${folder}/${name}`;
+    if (name.endsWith('.tmp') && (statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? Infinity) < performance.timeOrigin)
+      rmSync(path, { force: true });
   }
 }
 

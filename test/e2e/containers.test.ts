@@ -462,6 +462,25 @@ function commandOf(pid: string): string {
   }
 }
 
+test('a container ends, although the runtime of a process that had joined it was killed', { timeout: 300_000 }, async () => {
+  await using box = await openSandbox();
+  await box.base('busybox');
+  await box.succeed(['run', '-d', '--name', 'joined', '--network', 'none', 'busybox', 'sh', '-c', loop]);
+  const joining = box.jettison(['exec', 'joined', 'sleep', '6174']);
+  const find = (): string | undefined => readdirSync('/proc').find((pid) => /^\d+$/u.test(pid) && commandOf(pid) === 'sleep\0' + '6174\0');
+  while (find() === undefined) await sleep(20);
+  const status = readFileSync(`/proc/${find()}/status`, 'utf8');
+  const runtime = Number(/^PPid:\t(\d+)$/mu.exec(status)?.[1]);
+  assert.match(commandOf(String(runtime)), /\0exec\0/u);
+  process.kill(runtime, 'SIGKILL');
+  // What it had started is the worker's now, which did not start it.
+  await sleep(200);
+  assert.ok(find() !== undefined);
+  await box.succeed(['stop', '--timeout', '20', 'joined']);
+  assert.equal(await stateOf(box, 'joined'), 'exited 7');
+  assert.notEqual((await joining).status, 0);
+});
+
 test('a container that a killed run --rm left before its start goes; one that somebody is to start stays', async () => {
   await using box = await openSandbox();
   await box.base('busybox');

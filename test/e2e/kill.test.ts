@@ -223,16 +223,11 @@ async function assertNothingStays(world: World, place: string, good: readonly st
   assert.deepEqual(readdirSync(join(place, 'tmp')), [], 'no temporary file');
   const drafts = readdirSync(join(place, 'out')).filter((name) => name !== 'image.tar');
   assert.deepEqual(drafts, [], 'no draft of the output');
-  // Those of compiled code are left to a command that ends later.
   const strange = (): readonly string[] =>
     readdirSync(join(place, 'home'), { recursive: true, encoding: 'utf8' }).filter((name) =>
       // Chunks of the bundle have names of their own.
       name.endsWith('.cjs') ? false : /tmp|draft|new/u.test(name),
     );
-  if (strange().some((name) => name.includes('/compile/'))) {
-    await sleep(600);
-    await start(world, place, () => [['version']]).ended;
-  }
   assert.deepEqual(strange(), [], 'no draft in the cache folder');
   assert.deepEqual(
     readdirSync(world.context).filter((name) => !['Dockerfile', 'files'].includes(name)),

@@ -1,13 +1,12 @@
 /** Opens the network of a container that is about to start: finds out what was asked for, what this machine gives, and what to say where it does not. */
-import { fstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { asByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode, unreachable } from '#ground/base/errors.ts';
 import { ipv4Text } from '#ground/base/ipv4.ts';
 import { SystemCallError } from '#ground/linux/libc.ts';
 import type { ProcessNetwork } from '#ground/linux/namespace.ts';
 import { openNetworkNamespace } from '#ground/linux/network-namespace.ts';
-import { openRoot } from '#ground/linux/rooted-path.ts';
-import { openFlags } from '#ground/linux/syscall.ts';
+import { openRoot, readTextIn } from '#ground/linux/rooted-path.ts';
 import { gatewayOf, openBridged, resolvConfOf, type Place } from './bridged.ts';
 import { nothingToConnect, type ContainerNetwork, type NetworkedContainer } from './container-network.ts';
 import type { Resolving } from './resolv-conf.ts';
@@ -78,12 +77,8 @@ function ofMachine(runtime: 'host' | 'none'): ContainerNetwork {
 
 function sharedWith(name: string, { store, processOf }: NetworkTools): ContainerNetwork {
   const other = processOf(name);
-  if (other === undefined) {
-    throw new JettisonError('network/not-running', `cannot join network of a non running container: ${name}`, {
-      hint: `Start it first: jettison start ${name}`,
-    });
-  }
-  if (process.getuid?.() !== 0) return joinedWithoutRoot(other);
+  if (other === undefined) throw notRunning(name);
+  if (process.getuid?.() !== 0) return joinedWithoutRoot(name, other);
   const namespace = openNetworkNamespace(`/proc/${other.pid}/ns/net`);
   const standing = store.memberships(other.id);
   return {
@@ -101,25 +96,26 @@ function sharedWith(name: string, { store, processOf }: NetworkTools): Container
 }
 
 /** A network belongs to the user namespace that it was made in, so the container's worker has that, too. Its ids are those of any other of this user. */
-function joinedWithoutRoot({ pid, hostname }: NetworkOwner): ContainerNetwork {
-  const ofOther = readlinkSync(`/proc/${pid}/ns/net`);
-  if (ofOther === readlinkSync('/proc/self/ns/net')) return { ...ofMachine('host'), hostname };
-  return { ...ofMachine('host'), worker: { kind: 'joined', process: pid }, resolvConf: resolvConfIn(pid), hostname };
+function joinedWithoutRoot(name: string, { pid, hostname }: NetworkOwner): ContainerNetwork {
+  try {
+    const ofOther = readlinkSync(`/proc/${pid}/ns/net`);
+    if (ofOther === readlinkSync('/proc/self/ns/net')) return { ...ofMachine('host'), hostname };
+    using root = openRoot(`/proc/${pid}/root`);
+    const resolvConf = readTextIn(root, asByteString('etc/resolv.conf'), longestResolvConf);
+    return { ...ofMachine('host'), worker: { kind: 'joined', process: pid }, resolvConf, hostname };
+  } catch (error) {
+    // It has ended meanwhile.
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ESRCH') throw notRunning(name);
+    throw error;
+  }
 }
 
 const longestResolvConf = 65_536;
 
-/** What the other container resolves names by; undefined where it has no such file. */
-function resolvConfIn(pid: number): string | undefined {
-  try {
-    using root = openRoot(`/proc/${pid}/root`);
-    using file = root.openFollowing(asByteString('etc/resolv.conf'), openFlags.readOnly | openFlags.nonBlocking);
-    const stats = fstatSync(file.file);
-    return stats.isFile() && stats.size <= longestResolvConf ? readFileSync(file.file, 'utf8') : undefined;
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return undefined;
-  }
+function notRunning(name: string): JettisonError {
+  return new JettisonError('network/not-running', `cannot join network of a non running container: ${name}`, {
+    hint: `Start it first: jettison start ${name}`,
+  });
 }
 
 async function openNetworks(

@@ -1,8 +1,8 @@
 /** One more process in a container that runs: what `exec` and health checks start. What is in the container may change while it is looked at, and is only ever looked at from inside its root. */
-import { fstatSync, readFileSync } from 'node:fs';
-import { fromText } from '#ground/base/byte-string.ts';
+import { fstatSync } from 'node:fs';
+import { asByteString, fromText } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
-import { openRoot, type Root } from '#ground/linux/rooted-path.ts';
+import { openIfThere, openRoot, readTextIn, type Root } from '#ground/linux/rooted-path.ts';
 import { openFlags } from '#ground/linux/syscall.ts';
 import { assertProgram, checkInterpreter, type NoProgram, type Program } from '#execution/runtime/command.ts';
 import type { ExtraCall, ProcessRequest } from '#execution/runtime/contract.ts';
@@ -33,7 +33,10 @@ export function prepareExec(
 ): ExtraCall | undefined {
   using root = tryRoot(first);
   if (root === undefined) return undefined;
-  const files = { passwd: textOf(root, 'etc/passwd'), group: textOf(root, 'etc/group') };
+  const files = {
+    passwd: readTextIn(root, asByteString('etc/passwd'), accountFileLimit),
+    group: readTextIn(root, asByteString('etc/group'), accountFileLimit),
+  };
   const user = withGroups(resolveUser(request.user ?? container.user, files), container.held?.groups ?? [], files);
   const environment = withDefaults(replaceVariables(container.environment, request.environment), [
     defaultPath,
@@ -75,32 +78,13 @@ function look(root: Root, path: string): Program | NoProgram {
   const kind = kindOf(root, path);
   if (kind === undefined) return { kind: 'missing' };
   if (kind !== 'program') return { kind: 'not-executable' };
-  return { kind: 'program', open: () => tryOpen(root, path, openFlags.readOnly | openFlags.nonBlocking) };
+  return { kind: 'program', open: () => openIfThere(root, fromText(path), openFlags.readOnly | openFlags.nonBlocking) };
 }
 
 function kindOf(root: Root, path: string): 'folder' | 'program' | 'other' | undefined {
-  using file = tryOpen(root, path, openFlags.path);
+  using file = openIfThere(root, fromText(path), openFlags.path);
   if (file === undefined) return undefined;
   const stats = fstatSync(file.file);
   if (stats.isDirectory()) return 'folder';
   return stats.isFile() && (stats.mode & 0o111) !== 0 ? 'program' : 'other';
-}
-
-/** undefined where there is no such file, or it is none that can be read to its end. */
-function textOf(root: Root, path: string): string | undefined {
-  using file = tryOpen(root, path, openFlags.readOnly | openFlags.nonBlocking);
-  if (file === undefined) return undefined;
-  const stats = fstatSync(file.file);
-  return stats.isFile() && stats.size <= accountFileLimit ? readFileSync(file.file, 'utf8') : undefined;
-}
-
-const absent = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'ENXIO', 'ENAMETOOLONG', 'EXDEV'];
-
-function tryOpen(root: Root, path: string, flags: number) {
-  try {
-    return root.openFollowing(fromText(path.replace(/^\/+/u, '')), flags);
-  } catch (error) {
-    if (absent.includes(systemCode(error) ?? '')) return undefined;
-    throw error;
-  }
 }

@@ -13,15 +13,19 @@ process.on('disconnect', () => process.exit(0));
 // A terminal's Ctrl-C reaches every process of the group: the engine decides what it means and says so over IPC.
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(name, () => undefined);
 
-/** Milliseconds between looks at what it inherited: a container that waits for that in the kernel ends so much later. */
-const reapEvery = 1000;
+/** Milliseconds until what has died is looked at: who started it has taken it by then. */
+const reapAfter = 1000;
 
-// As the first process of its namespace it gets those whose parents ended first, a runtime's that failed among them.
+// As the first process of its namespace it gets those whose parents ended first, a runtime's that failed among them; the kernel tells of each that dies.
 if (process.pid === 1) {
   let dead: ReadonlySet<number> = new Set();
+  let waiting: NodeJS.Timeout | undefined;
   const look = async (): Promise<void> => {
-    const { reapInherited } = await import('#ground/linux/inherited.ts');
+    const { reapInherited } = await import('#ground/linux/process-ties.ts');
+    waiting = undefined;
     dead = reapInherited(dead);
+    if (dead.size > 0) lookLater();
   };
-  setInterval(() => void look(), reapEvery).unref();
+  const lookLater = (): void => void (waiting ??= setTimeout(() => void look(), reapAfter).unref());
+  process.on('SIGCHLD', lookLater);
 }

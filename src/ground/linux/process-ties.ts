@@ -1,5 +1,5 @@
-/** What binds processes together where no PID namespace does it: who dies with whom, and who gets the children of the dead (prctl(2)). */
-import { readlinkSync } from 'node:fs';
+/** What binds processes together where no PID namespace does it: who dies with whom, and who gets the children of the dead (prctl(2)); and what becomes of these children. */
+import { readFileSync, readlinkSync } from 'node:fs';
 import { systemCode } from '#ground/base/errors.ts';
 import { sendSignal } from './child.ts';
 import { check, libc } from './libc.ts';
@@ -31,6 +31,26 @@ export function killChildrenElsewhere(): number {
     native.waitpid(child, new Int32Array(1), noHang);
   }
   return found.length;
+}
+
+/**
+ * Takes away those children of this process that were dead at the call before, too, and still are: who started one takes it within a moment, and Node takes no others. Until then the first
+ * process of its PID namespace cannot end (pid_namespaces(7)). Give what it gave to the next call.
+ */
+export function reapInherited(before: ReadonlySet<number>): ReadonlySet<number> {
+  const dead = childrenOf(process.pid).filter(isDead);
+  const [old, young] = [dead.filter((child) => before.has(child)), dead.filter((child) => !before.has(child))];
+  for (const child of old) native.waitpid(child, new Int32Array(1), noHang);
+  return new Set(young);
+}
+
+function isDead(child: number): boolean {
+  try {
+    return /^State:\tZ/mu.test(readFileSync(`/proc/${child}/status`, 'latin1'));
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT' && systemCode(error) !== 'ESRCH') throw error;
+    return false;
+  }
 }
 
 /** Another user's cannot be asked, and this process starts none. What is dead has no root any more; whoever started it waits for it. */

@@ -2,6 +2,7 @@
  * Paths inside a root that somebody else may have filled: the kernel resolves them beneath an open folder (openat2(2)), so no link in there
  * leads out, however it is changed meanwhile. Strings are never joined to reach into a root.
  */
+import { fstatSync, readFileSync } from 'node:fs';
 import { asByteString, fromText, toText, type ByteString } from '#ground/base/byte-string.ts';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { setOwnerAt } from './owner.ts';
@@ -43,6 +44,26 @@ export function openRoot(path: string): Root {
     openFollowing: (inner, flags = openFlags.readOnly) =>
       closing(openAt(root, inner === '' ? '.' : inner, { flags, resolve: resolveFlags.inRoot | resolveFlags.noMagicLinks })),
   };
+}
+
+const absent = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'ENXIO', 'ENAMETOOLONG', 'EXDEV'];
+
+/** `openFollowing` for what may not be there: undefined where it is not, or may not be opened. `path`: with a leading slash or without. */
+export function openIfThere(root: Root, path: ByteString, flags: number): OpenFile | undefined {
+  try {
+    return root.openFollowing(asByteString(path.replace(/^\/+/u, '')), flags);
+  } catch (error) {
+    if (absent.includes(systemCode(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
+/** The text of what `path` leads to; undefined where there is no such file, it is none that can be read to its end, or has more bytes than `limit`. */
+export function readTextIn(root: Root, path: ByteString, limit: number): string | undefined {
+  using file = openIfThere(root, path, openFlags.readOnly | openFlags.nonBlocking);
+  if (file === undefined) return undefined;
+  const stats = fstatSync(file.file);
+  return stats.isFile() && stats.size <= limit ? readFileSync(file.file, 'utf8') : undefined;
 }
 
 function closing(file: number): OpenFile {

@@ -19,7 +19,7 @@ console.log(first.size, between, dead());
 
 test('what the first process of a namespace inherited is taken at the second look', { skip: process.getuid?.() !== 0 }, () => {
   const words = ['--mount', '--pid', '--fork', '--mount-proc', process.execPath, '--input-type=module', '-e', program];
-  const env = { ...process.env, NODE_TEST_CONTEXT: '', MODULE: import.meta.resolve('./inherited.ts') };
+  const env = { ...process.env, NODE_TEST_CONTEXT: '', MODULE: import.meta.resolve('./process-ties.ts') };
   const { stdout, stderr } = spawnSync('unshare', words, { encoding: 'utf8', env, cwd: import.meta.dirname });
   assert.equal(stdout, '1 1 0\n', stderr);
 });
