@@ -467,7 +467,8 @@ test('a container ends, although the runtime of a process that had joined it was
   await box.base('busybox');
   await box.succeed(['run', '-d', '--name', 'joined', '--network', 'none', 'busybox', 'sh', '-c', loop]);
   const joining = box.jettison(['exec', 'joined', 'sleep', '6174']);
-  const find = (): string | undefined => readdirSync('/proc').find((pid) => /^\d+$/u.test(pid) && commandOf(pid) === 'sleep\0' + '6174\0');
+  const find = (): string | undefined =>
+    readdirSync('/proc').find((pid) => /^\d+$/u.test(pid) && commandOf(pid) === ['sleep', '6174', ''].join('\0'));
   while (find() === undefined) await sleep(20);
   const status = readFileSync(`/proc/${find()}/status`, 'utf8');
   const runtime = Number(/^PPid:\t(\d+)$/mu.exec(status)?.[1]);

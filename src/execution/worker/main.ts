@@ -1,4 +1,5 @@
 /** The worker process: lives in its own mount and pid namespace, takes calls over IPC, ends when its engine ends. Node's compile cache is on by NODE_COMPILE_CACHE. */
+import { reapInherited } from '#ground/linux/process-ties.ts';
 import { createDispatcher } from './dispatch.ts';
 import type { ToWorker, FromWorker } from './protocol.ts';
 
@@ -20,12 +21,11 @@ const reapAfter = 1000;
 if (process.pid === 1) {
   let dead: ReadonlySet<number> = new Set();
   let waiting: NodeJS.Timeout | undefined;
-  const look = async (): Promise<void> => {
-    const { reapInherited } = await import('#ground/linux/process-ties.ts');
+  const look = (): void => {
     waiting = undefined;
     dead = reapInherited(dead);
     if (dead.size > 0) lookLater();
   };
-  const lookLater = (): void => void (waiting ??= setTimeout(() => void look(), reapAfter).unref());
+  const lookLater = (): void => void (waiting ??= setTimeout(look, reapAfter).unref());
   process.on('SIGCHLD', lookLater);
 }
