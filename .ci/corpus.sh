@@ -13,7 +13,9 @@ cleanup() {
 trap cleanup EXIT
 
 bases=.cache/corpus-bases
-[ -e "$bases/debian-gcc/index.json" ] || sh "$corpus/bases/make_bases.sh" "$bases" >/dev/null || exit 1
+# A download that stands still is begun anew.
+makeBases() { timeout 600 sh "$corpus/bases/make_bases.sh" "$bases" >/dev/null; }
+[ -e "$bases/debian-gcc/index.json" ] || makeBases || { rm -rf "$bases" && makeBases; } || exit 1
 bases=$(cd "$bases" && pwd)
 
 port=$((20000 + RANDOM % 20000))

@@ -4,6 +4,10 @@ import { once } from 'node:events';
 import { cpSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import { watchStandstill } from './standing-still.ts';
+
+/** The longest test takes six minutes on two cores. */
+const longestSilence = 20 * 60_000;
 
 const suites = [
   { name: 'unit', arguments: ['--test-isolation=none', 'src/**/*.test.ts'] },
@@ -47,10 +51,12 @@ async function runShowing([command = '', ...words]: readonly string[]): Promise<
   readonly status: number | null;
   readonly output: string;
 }> {
-  const env = { ...process.env, JETTISON_TESTED: resolve(tested, 'main.cjs') };
-  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'], env });
+  const main = resolve(tested, 'main.cjs');
+  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, JETTISON_TESTED: main } });
+  using watch = watchStandstill(longestSilence, `JETTISON_TESTED=${main}`, child.pid ?? 0, (said) => console.log(said));
   const output: string[] = [];
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    watch.moved();
     output.push(text);
     process.stdout.write(text);
   });

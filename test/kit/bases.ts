@@ -11,6 +11,11 @@ export type BaseName = 'busybox' | 'debian' | 'debian-gcc';
 export type BuildImage = (image: { readonly context: string; readonly tag: string }) => void | Promise<void>;
 
 const suite = 'trixie';
+/** Seconds; it takes up to a minute. */
+const longestAttempt = 300;
+const attempts = 3;
+/** What timeout(1) ends with. */
+const timedOut = 124;
 const packages: Readonly<Record<'debian' | 'debian-gcc', string>> = {
   debian: 'ca-certificates',
   'debian-gcc': 'ca-certificates,gcc,g++,libc6-dev,make',
@@ -60,37 +65,33 @@ function writeDebianContext(folder: string, rootfs: string): void {
 
 /** The root file system as a tar, made by mmdebstrap when it is not there yet. */
 function findRootfs(name: 'debian' | 'debian-gcc', cache: string): string {
-  const file = join(cache, `${name}-${suite}.tar`);
-  if (existsSync(file)) return file;
-  mkdirSync(cache, { recursive: true });
-  const unfinished = `${file}.${process.pid}.tar`;
   const excluded = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*', '/usr/share/info/*'].map(
     (path) => `--dpkgopt=path-exclude=${path}`,
   );
-  // Without /dev, as Debian's own images.
-  const options = ['--quiet', '--variant=minbase', '--skip=output/dev', `--include=${packages[name]}`, ...excluded];
-  const made = spawnSync('mmdebstrap', [...options, suite, unfinished], { stdio: ['ignore', 'inherit', 'inherit'] });
-  if (made.status !== 0) {
-    rmSync(unfinished, { force: true });
-    throw new Error(`mmdebstrap could not make ${name}`);
-  }
-  renameSync(unfinished, file);
-  return file;
+  return findPackages(name, cache, ['--variant=minbase', `--include=${packages[name]}`, ...excluded]);
 }
 
 /** musl's loader and library as Debian has them, as a tar: made by mmdebstrap when it is not there yet. */
 export function findMusl(cache: string): string {
-  const file = join(cache, `musl-${suite}.tar`);
+  return findPackages('musl', cache, ['--variant=extract', '--include=musl']);
+}
+
+/** The tar of that name in `cache`; without /dev, as Debian's own images. A download that stands still is begun anew: apt waits for as long as a few bytes come. */
+function findPackages(name: string, cache: string, options: readonly string[]): string {
+  const file = join(cache, `${name}-${suite}.tar`);
   if (existsSync(file)) return file;
   mkdirSync(cache, { recursive: true });
   const unfinished = `${file}.${process.pid}.tar`;
-  const made = spawnSync('mmdebstrap', ['--quiet', '--variant=extract', '--skip=output/dev', '--include=musl', suite, unfinished], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  if (made.status !== 0) {
+  for (let left = attempts; left > 0; left--) {
+    const words = ['--foreground', '--kill-after=20', String(longestAttempt), 'mmdebstrap', '--quiet', '--skip=output/dev', ...options];
+    const made = spawnSync('timeout', [...words, suite, unfinished], { stdio: ['ignore', 'inherit', 'inherit'] });
+    if (made.status === 0) {
+      renameSync(unfinished, file);
+      return file;
+    }
     rmSync(unfinished, { force: true });
-    throw new Error('mmdebstrap could not make musl');
+    if (made.status !== timedOut) break;
+    process.stderr.write(`mmdebstrap did not make ${name} within ${longestAttempt} seconds\n`);
   }
-  renameSync(unfinished, file);
-  return file;
+  throw new Error(`mmdebstrap could not make ${name}`);
 }
