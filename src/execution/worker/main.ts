@@ -26,6 +26,7 @@ if (process.pid === 1) {
     dead = reapInherited(dead);
     if (dead.size > 0) lookLater();
   };
-  const lookLater = (): void => void (waiting ??= setTimeout(look, reapAfter).unref());
+  // Behind the signals that came meanwhile: after a long moment without them Node calls timers first, and has not taken its own yet.
+  const lookLater = (): void => void (waiting ??= setTimeout(() => setImmediate(look), reapAfter).unref());
   process.on('SIGCHLD', lookLater);
 }

@@ -19,7 +19,12 @@ export function idsOf(pid: number): readonly number[] {
 
 /** Ids of the children of a process; none where it has ended, or the kernel does not tell (CONFIG_PROC_CHILDREN). */
 export function childrenOf(parent: number): number[] {
-  return threadsOf(parent).flatMap((thread) => readText(`/proc/${parent}/task/${thread}/children`).split(' ').filter(Boolean).map(Number));
+  return threadsOf(parent).flatMap((thread) => childrenOfThread(parent, thread));
+}
+
+/** Those that one thread started, or, of the first thread (`parent` itself), that the process was given when their own parent ended. */
+export function childrenOfThread(parent: number, thread: number | string): number[] {
+  return readText(`/proc/${parent}/task/${thread}/children`).split(' ').filter(Boolean).map(Number);
 }
 
 function threadsOf(pid: number): readonly string[] {

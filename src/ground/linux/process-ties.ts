@@ -3,7 +3,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { systemCode } from '#ground/base/errors.ts';
 import { sendSignal } from './child.ts';
 import { check, libc } from './libc.ts';
-import { childrenOf } from './nested-processes.ts';
+import { childrenOf, childrenOfThread } from './nested-processes.ts';
 
 const native = {
   prctl: libc.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
@@ -34,11 +34,12 @@ export function killChildrenElsewhere(): number {
 }
 
 /**
- * Takes away those children of this process that were dead at the call before, too, and still are: who started one takes it within a moment, and Node takes no others. Until then the first
- * process of its PID namespace cannot end (pid_namespaces(7)). Give what it gave to the next call.
+ * Takes away those children of this process that were dead at the call before, too, and still are: this thread, the first, takes one that it started within a moment, and Node takes no others.
+ * Until then the first process of its PID namespace cannot end (pid_namespaces(7)). Give what it gave to the next call. Those of other threads are left to them: they may be busy, and
+ * would wait for ever for an end that somebody else has taken.
  */
 export function reapInherited(before: ReadonlySet<number>): ReadonlySet<number> {
-  const dead = childrenOf(process.pid).filter(isDead);
+  const dead = childrenOfThread(process.pid, process.pid).filter(isDead);
   const [old, young] = [dead.filter((child) => before.has(child)), dead.filter((child) => !before.has(child))];
   for (const child of old) native.waitpid(child, new Int32Array(1), noHang);
   return new Set(young);
