@@ -188,14 +188,7 @@ async function quiet(): Promise<void> {
 }
 
 /** Files that two processes need only when they meet, or while one has the database open; where containers are while they run. */
-const sometimes = [
-  'engine.db-wal',
-  'engine.db-shm',
-  'snapshots/snapshots.db-wal',
-  'snapshots/snapshots.db-shm',
-  'snapshots/tending-next',
-  'containers',
-];
+const sometimes = ['engine.db-wal', 'engine.db-shm', 'snapshots/snapshots.db-wal', 'snapshots/snapshots.db-shm', 'containers'];
 
 /** Names in a store, but for the files of snapshots; what is different each time is left out of them. */
 function shapeOf(store: string): readonly string[] {

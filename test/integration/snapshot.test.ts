@@ -20,6 +20,7 @@ import {
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fromText } from '#ground/base/byte-string.ts';
 import { isCode } from '#ground/base/errors.ts';
 import { tryLockFile } from '#ground/linux/lock-file.ts';
@@ -324,6 +325,35 @@ test('tending runs in a process of its own, and only when there is a need', asyn
   assert.equal(existsSync(join(folder.path, 'untended')), false);
   // It may still be at work with what comes after.
   using _ = tryLockFile(join(folder.path, 'tending'), { exclusive: true, wait: true });
+});
+
+test('who comes to tend a store that somebody removes, holding the lock, makes no file in it', async () => {
+  using folder = temporary();
+  const mark = join(folder.path, 'untended');
+  {
+    await using store = await openSnapshotStore({ folder: folder.path, now });
+    void store;
+  }
+  writeFileSync(mark, '');
+  const before = readdirSync(folder.path).toSorted();
+  const program = `const { tendStore } = await import(${JSON.stringify(import.meta.resolve('#stores/snapshot/tend.ts'))});
+    console.log('here');
+    await tendStore(${JSON.stringify(folder.path)});`;
+  for (const gone of [[], [mark], [mark, join(folder.path, 'tending')]]) {
+    using _ = tryLockFile(join(folder.path, 'tending'), { exclusive: true, wait: true });
+    for (const path of gone) rmSync(path, { force: true });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    const ended = once(child, 'close');
+    // One that has nothing to wait for ends.
+    await Promise.race([ended, sleep(gone.length === 0 ? 300 : 20_000)]);
+    assert.deepEqual(
+      readdirSync(folder.path).toSorted(),
+      before.filter((name) => !gone.includes(join(folder.path, name))),
+    );
+    child.kill('SIGKILL');
+    await ended;
+  }
 });
 
 test('little that is given up waits in the trash, whatever its names are; what has many files or bytes is a reason to tend', async () => {

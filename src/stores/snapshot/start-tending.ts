@@ -8,6 +8,9 @@ import { isolationOf } from './form.ts';
 /** A file that is there while a store has something to tend. */
 export const tendMark = 'untended';
 
+/** A file that whoever tends a store holds the lock of; it is there as long as the store is. */
+export const tendingLock = 'tending';
+
 /** There is something to do for whoever tends the store next. Nothing when there is no store yet. */
 export function markUntended(folder: string): void {
   if (existsSync(folder)) writeFileSync(join(folder, tendMark), '');

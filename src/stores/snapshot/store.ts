@@ -35,6 +35,7 @@ import {
 } from './contract.ts';
 import type { CopiedTrees } from './copies/trees.ts';
 import { checkForm } from './form.ts';
+import { tendingLock } from './start-tending.ts';
 import { clearUp } from './store/clear-up.ts';
 import { mountCopy } from './store/copied-mounts.ts';
 import { discard, giveUp, trashTree } from './store/discard.ts';
@@ -72,6 +73,7 @@ export async function openSnapshotStore(options: SnapshotStoreOptions): Promise<
   using cleanup = new DisposableStack();
   for (const name of ['s', 'w', 'm', 't', 'owners', 'trash', 'empty/a', 'empty/b', ...(ownRights().hasOneId ? ['o'] : [])])
     mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });
+  closeSync(openSync(join(folder, tendingLock), 'a', 0o600));
   for (const name of ['empty/a', 'empty/b']) chmodSync(join(folder, name), 0o755);
   if (tree !== undefined) checkForm(folder);
   const owner = cleanup.use(joinOwners(folder)).name;

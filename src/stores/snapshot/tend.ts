@@ -7,7 +7,7 @@ import { syncFileSystem } from '#ground/linux/file-bytes.ts';
 import { openDatabase } from '#stores/db/open.ts';
 import type { SnapshotStore } from './contract.ts';
 import { openSnapshotStore } from './store.ts';
-import { tendMark } from './start-tending.ts';
+import { tendMark, tendingLock } from './start-tending.ts';
 import { measureSnapshots } from './store/measure.ts';
 import { migrations, openRecords, type Records } from './store/records.ts';
 import { emptyTrash } from './store/trash.ts';
@@ -33,18 +33,21 @@ export async function tendStore(folder: string, keep: (store: SnapshotStore) => 
   emptyTrashAndCount(folder);
 }
 
-/** What came after another process had begun must be tended, too: one waits for that, whoever comes later leaves it to the one that waits. */
+/**
+ * What came after another process had begun must be tended, too: one waits for that, holding the mark, whoever comes later leaves it to the one that waits. No file is made: somebody may
+ * be removing the store, holding the lock.
+ */
 function takeTurn(folder: string): FileLock | undefined {
-  const tending = join(folder, 'tending');
-  const free = tryLockFile(tending, { exclusive: true, wait: false });
+  const tending = join(folder, tendingLock);
+  const free = tryLockFile(tending, { exclusive: true, wait: false, ifThere: true });
   if (free) return free;
-  using next = tryLockFile(join(folder, 'tending-next'), { exclusive: true, wait: false });
-  return next && tryLockFile(tending, { exclusive: true, wait: true });
+  using next = tryLockFile(join(folder, tendMark), { exclusive: true, wait: false, ifThere: true });
+  return next && tryLockFile(tending, { exclusive: true, wait: true, ifThere: true });
 }
 
 /** Deletes the trash now, in the foreground, as far as nobody can be using it; waits for a process that tends the store. */
 export function clearTrash(folder: string): void {
-  using lock = tryLockFile(join(folder, 'tending'), { exclusive: true, wait: true });
+  using lock = tryLockFile(join(folder, tendingLock), { exclusive: true, wait: true });
   if (lock) emptyTrashAndCount(folder);
 }
 
