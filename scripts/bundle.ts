@@ -19,6 +19,7 @@ const bundle = await rolldown({
     'file-thread': 'src/execution/ops/file-thread.ts',
     tend: 'src/engine/tend-main.ts',
     monitor: 'src/engine/monitor-main.ts',
+    attend: 'src/engine/attend-main.ts',
     space: 'src/faces/library/space-main.ts',
     'store-functions': 'src/faces/library/store.ts',
   },

@@ -7,7 +7,7 @@ import type { CreateNetwork } from '#execution/network/create.ts';
 import type { Endpoint, Network } from '#execution/network/store.ts';
 import type { Membership, NetworkPlace, OpenPort } from '#execution/network/wish.ts';
 import { isUp } from './containers.ts';
-import { resolvingOf } from './container-network.ts';
+import { attendantBeside, resolvingOf } from './container-network.ts';
 import { processOfContainer } from './container-process.ts';
 import { noteNetwork } from './note-events.ts';
 import type { Engine } from './open.ts';
@@ -27,14 +27,8 @@ export type NetworkRow = {
   readonly containers: number;
 };
 
-/** Gives its id. Throws `network/...`, `engine/networks-need-root`. */
+/** Gives its id. Throws `network/...`. */
 export async function createNetwork(engine: Engine, request: CreateNetwork): Promise<string> {
-  if (process.getuid?.() !== 0) {
-    throw new JettisonError('engine/networks-need-root', 'A network of containers needs a bridge, which only root can make', {
-      fault: 'environment',
-      hint: 'Run as root; without, each container has a network of its own, and -p leads in (pasta or slirp4netns)',
-    });
-  }
   const { createNetwork: create } = await import('#execution/network/create.ts');
   const network = create(await engine.networks(), request, engine.now());
   noteNetwork(engine, 'create', network);
@@ -148,8 +142,14 @@ export async function connectNetwork(
     ]);
     const running = { id: container.id, name: container.name, hostname: container.spec.hostname, exposed: [] };
     const place = placeOf(membership, store);
-    await renewingNames(engine, container, () => {
-      for (const one of connectRunning(running, mustRun(engine, container), place, store)) note(one);
+    const first = mustRun(engine, container);
+    const home = await homeOfRunning(engine, container, first);
+    await renewingNames(engine, container, async () => {
+      const notes =
+        home === undefined
+          ? connectRunning(running, first, place, store)
+          : await home({ kind: 'connect', container: running, process: first, network: membership });
+      for (const one of notes) note(one);
     });
   }
   changePlace(engine, container, [...members, membership]);
@@ -170,7 +170,11 @@ export async function disconnectNetwork(engine: Engine, { network: name, contain
   }
   if (isUp(container.state)) {
     const { disconnectRunning } = await import('#execution/network/bridged.ts');
-    await renewingNames(engine, container, () => disconnectRunning(container.id, network.id, store));
+    const home = await homeOfRunning(engine, container, mustRun(engine, container));
+    await renewingNames(engine, container, async () => {
+      if (home === undefined) disconnectRunning(container.id, network.id, store);
+      else await home({ kind: 'disconnect', container: container.id, network: network.id });
+    });
   }
   changePlace(
     engine,
@@ -181,7 +185,7 @@ export async function disconnectNetwork(engine: Engine, { network: name, contain
 }
 
 /** Another network may be the first, or the last, on which names are known: then the container is told of its name server, or of the machine's. */
-async function renewingNames(engine: Engine, container: Container, change: () => void): Promise<void> {
+async function renewingNames(engine: Engine, container: Container, change: () => Promise<void>): Promise<void> {
   const [{ resolvConfOf }, { renewResolvConf }] = await Promise.all([
     import('#execution/network/bridged.ts'),
     import('#execution/network/resolv-conf.ts'),
@@ -189,10 +193,25 @@ async function renewingNames(engine: Engine, container: Container, change: () =>
   const store = await engine.networks();
   const textNow = (): string | undefined => resolvConfOf(container.id, store, resolvingOf(container.spec.settings.dns));
   const before = textNow();
-  change();
+  await change();
   const after = textNow();
   const process = processOfContainer(engine, container)?.pid;
   if (before !== undefined && after !== undefined && process !== undefined && before !== after) renewResolvConf(process, { before, after });
+}
+
+/**
+ * What has something done in the user's home, in which the container's network stands; undefined for root, whose bridges stand on the machine. Throws `engine/no-network-of-its-own` for one
+ * whose network stands elsewhere.
+ */
+async function homeOfRunning(engine: Engine, { name }: Container, first: number): ReturnType<typeof attendantBeside> {
+  if (process.getuid?.() === 0) return undefined;
+  const home = await attendantBeside(engine, first);
+  if (home !== undefined) return home;
+  throw new JettisonError(
+    'engine/no-network-of-its-own',
+    `container ${name} runs with a network of pasta or slirp4netns: without root it cannot be connected to or disconnected from another while it runs`,
+    { hint: 'Make the container anew with --network, naming all of them' },
+  );
 }
 
 function isSame(member: Membership, network: Network): boolean {

@@ -1,6 +1,7 @@
 /** The network of a normal user's containers, by each of the programs that carry it: published ports, what is in the container, and what is left. In a network of the test's own. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -96,6 +97,22 @@ async function ask(host: string, port: number, most = 2000): Promise<string> {
   }
 }
 
+const echoing = `const s = require('node:dgram').createSocket('udp4'); s.on('message', (m, { port, address }) => s.send(m, port, address)); s.bind(53)`;
+
+/** What comes back for a datagram to a port of this machine, sent until something does. */
+async function askByDatagram(port: number, text: string): Promise<string> {
+  const socket = createSocket('udp4');
+  const answered = once(socket, 'message');
+  const timer = setInterval(() => socket.send(text, port, '127.0.0.1'), 200);
+  try {
+    const [answer] = await answered;
+    return String(answer);
+  } finally {
+    clearInterval(timer);
+    socket.close();
+  }
+}
+
 const namesOf = { pasta: /^(?:pasta|passt)/u, slirp4netns: /^slirp4netns/u } as const;
 
 /** Names of programs that run, other than zombies. */
@@ -164,6 +181,57 @@ inOwnNamespaces(
           assert.equal(await interrupted(path, 'front', 'busybox', 'sh', '-c', waiting), 9);
           await untilGone(namesOf[program]);
         });
+      }
+      for (const program of userNetworkPrograms) {
+        await context.test(
+          `${program}: containers on a network find each other by name, ports lead in, and the last takes all with it`,
+          async () => {
+            const path = join(sandbox.folder, `bin-${program}`);
+            const succeed = async (...words: readonly string[]): Promise<string> => {
+              const done = await typed(path, ...words);
+              assert.equal(done.status, 0, done.stderr);
+              return done.stdout;
+            };
+            const read = async (network: string, url: string): Promise<Finished> =>
+              await typed(path, 'run', '--rm', '--network', network, 'busybox', 'wget', '-q', '-O', '-', url);
+            await succeed('network', 'create', 'app');
+            await succeed('network', 'create', '--internal', '--subnet', '10.99.7.0/24', 'inner');
+            await succeed('run', '-d', '--name', 'db', '--network', 'app', '--network-alias', 'store', 'busybox', 'sh', '-c', serving);
+            const led = ['-p', '127.0.0.1:8081:80', '-p', '127.0.0.1:8081:53/udp'];
+            await succeed('run', '-d', '--name', 'web', '--network', 'app', ...led, 'busybox', 'sh', '-c', serving);
+            assert.match(await ask('127.0.0.1', 8081), /hello/u);
+            const inside = ['--target', (await succeed('inspect', '-f', '{{.State.Pid}}', 'web')).trim(), '--net'];
+            const echo = spawn('nsenter', [...inside, process.execPath, '-e', echoing], { stdio: 'inherit' });
+            assert.equal(await askByDatagram(8081, 'across'), 'across');
+            echo.kill();
+            assert.equal(await succeed('port', 'web', '80/tcp'), '127.0.0.1:8081\n');
+            for (const name of ['db', 'store', 'web', 'db.app'])
+              assert.equal((await read('app', `http://${name}`)).stdout, 'hello\n', name);
+            const address = /inet addr:(\S+)/u.exec(await succeed('exec', 'db', 'ifconfig', 'eth0'))?.[1] ?? '';
+            assert.equal(await succeed('inspect', '-f', '{{.NetworkSettings.Networks.app.IPAddress}}', 'db'), `${address}\n`);
+            assert.equal(await succeed('exec', 'web', 'wget', '-q', '-O', '-', 'http://db'), 'hello\n');
+            assert.match(await succeed('exec', 'db', 'ip', 'route'), /^default via /mu);
+            const taken = await typed(path, 'run', '--rm', '--network', 'app', '-p', '127.0.0.1:8081:80', 'busybox', 'true');
+            assert.match(taken.stderr, /Bind for 127\.0\.0\.1:8081 failed: port is already allocated/u);
+            assert.notEqual((await read('inner', 'http://db')).status, 0);
+            await succeed('network', 'connect', '--ip', '10.99.7.7', 'inner', 'db');
+            assert.equal((await read('inner', 'http://db')).stdout, 'hello\n');
+            assert.equal((await read('inner', 'http://10.99.7.7')).stdout, 'hello\n');
+            const shutIn = await typed(path, 'run', '--rm', '--network', 'inner', 'busybox', 'ip', 'route');
+            assert.doesNotMatch(shutIn.stdout, /default/u);
+            await succeed('network', 'disconnect', 'inner', 'db');
+            assert.notEqual((await read('inner', 'http://db')).status, 0);
+            assert.match((await typed(path, 'network', 'rm', 'app')).stderr, /has active endpoints/u);
+            // A command that is killed leaves nothing that keeps the rest.
+            process.kill(Number(await succeed('inspect', '-f', '{{.State.Pid}}', 'db')), 'SIGKILL');
+            await succeed('rm', '-f', 'web', 'db');
+            await untilGone(namesOf[program]);
+            await untilGone(/^flock$/u);
+            await assert.rejects(ask('127.0.0.1', 8081, 10));
+            await succeed('network', 'rm', 'app', 'inner');
+            assert.equal((await typed(path, 'run', '--rm', '--network', 'app', 'busybox', 'true')).status, 125);
+          },
+        );
       }
       await context.test('a container with no network, or that of the machine, is joined, too', async () => {
         const path = process.env['PATH'] ?? '';

@@ -1,16 +1,15 @@
 /**
  * Bridges as the kernel has them: made when the first container of a network comes, gone soon after the last: removing one takes the kernel tens of milliseconds, which the process
- * that tends the store has. Who makes, uses or removes one holds a lock of the machine, so that a bridge without ports is always one that may go.
+ * that tends the store has. Who makes, uses or removes one holds the lock of the network namespace that it is in, so that a bridge without ports is always one that may go.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { ipv4Text, overlap, subnetText, type Subnet } from '#ground/base/ipv4.ts';
 import { createLog } from '#ground/base/log.ts';
 import { listDroppingChains, listTables, removeRules, writeBridgeRules } from '#ground/linux/firewall.ts';
 import * as links from '#ground/linux/links.ts';
 import { SystemCallError } from '#ground/linux/libc.ts';
-import { tryLockFile } from '#ground/linux/lock-file.ts';
 import { openNetlink, type Netlink } from '#ground/linux/netlink.ts';
 import type { NetworkNamespace } from '#ground/linux/network-namespace.ts';
 import { chooseSubnet, firstAddress } from './addresses.ts';
@@ -21,20 +20,11 @@ const log = createLog('network');
 const bridgeStart = 'jet-';
 const vethStart = 'jv';
 const tableStart = 'jettison-';
-const lockFolder = '/run/jettison';
 const forwarding = '/proc/sys/net/ipv4/ip_forward';
 const usualMtu = 1500;
 
 export function bridgeName({ id }: Pick<Network, 'id'>): string {
   return `${bridgeStart}${id.slice(0, 11)}`;
-}
-
-/** Calls `act` while nobody else on the machine makes or removes bridges. Must not wait for anything else. */
-export function withBridgeLock<T>(act: () => T): T {
-  mkdirSync(lockFolder, { recursive: true, mode: 0o755 });
-  using lock = tryLockFile(`${lockFolder}/network.lock`, { exclusive: true, wait: true });
-  if (lock === undefined) throw new JettisonError('network/no-lock', 'Cannot take the lock of the bridges', { fault: 'environment' });
-  return act();
 }
 
 export type Bridge = {

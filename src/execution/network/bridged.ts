@@ -4,9 +4,9 @@ import { ipv4Text, parseIPv4 } from '#ground/base/ipv4.ts';
 import { findLink } from '#ground/linux/links.ts';
 import { openNetlink, type Netlink } from '#ground/linux/netlink.ts';
 import type { ProcessNetwork } from '#ground/linux/namespace.ts';
-import { makeNetworkNamespace, openNetworkNamespace, type NetworkNamespace } from '#ground/linux/network-namespace.ts';
+import { makeNetworkNamespace, openNetworkNamespace, withNetworkLock, type NetworkNamespace } from '#ground/linux/network-namespace.ts';
 import { checkAddress, chooseAddress } from './addresses.ts';
-import { hasBridges, plugIn, prepareNamespace, raiseBridge, silence, sweepBridges, unplug, withBridgeLock } from './bridge.ts';
+import { hasBridges, plugIn, prepareNamespace, raiseBridge, silence, sweepBridges, unplug } from './bridge.ts';
 import { nothingToConnect, type ContainerNetwork, type NetworkedContainer } from './container-network.ts';
 import { nameServerAddress, serveNames, type Names } from './name-server.ts';
 import { openContainerPorts } from './open-ports.ts';
@@ -46,11 +46,11 @@ export async function openBridged(
     if (hasWorked) leaveQuickly(container.id, store);
     else leaveAll(container.id, store);
   });
-  const worker = { kind: 'within', within: (start) => namespace.within(start) } satisfies ProcessNetwork;
+  const worker = { kind: 'within', file: namespace.file, within: (start) => namespace.within(start) } satisfies ProcessNetwork;
   tools.onWorkerNetwork?.(worker);
   // What was just started is told what it needs before this thread is busy with the rest.
   await turn();
-  const { standing, notes } = withBridgeLock(() => {
+  const { standing, notes } = withNetworkLock(() => {
     using netlink = openNetlink('route');
     sweepBridges(
       netlink,
@@ -180,7 +180,7 @@ function freeDevice(namespace: NetworkNamespace): string {
 
 /** Shuts all cables, which the kernel takes out with the namespace, and gives the addresses back. A bridge that is left without ports is cleared later. */
 function leaveQuickly(container: string, store: NetworkStore): void {
-  withBridgeLock(() => {
+  withNetworkLock(() => {
     using netlink = openNetlink('route');
     for (const { network } of store.memberships(container)) silence(netlink, container, network);
     store.leave(container);
@@ -189,7 +189,7 @@ function leaveQuickly(container: string, store: NetworkStore): void {
 
 /** Takes all cables out, and gives the addresses back. */
 function leaveAll(container: string, store: NetworkStore): void {
-  withBridgeLock(() => {
+  withNetworkLock(() => {
     using netlink = openNetlink('route');
     for (const { network } of store.memberships(container)) unplug(netlink, container, network);
     store.leave(container);
@@ -200,7 +200,7 @@ function leaveAll(container: string, store: NetworkStore): void {
 /** Puts a container that runs on one more network; `process` is its first, as this process sees it. Gives what a person should know. */
 export function connectRunning(container: NetworkedContainer, process: number, place: Place, store: NetworkStore): readonly string[] {
   using namespace = openNetworkNamespace(`/proc/${process}/ns/net`);
-  return withBridgeLock(() => {
+  return withNetworkLock(() => {
     using netlink = openNetlink('route');
     const isWayOut = !place.network.isInternal && !hasWayOut(container.id, store);
     return addTo(netlink, { container, place, namespace, store, isWayOut }).notes;
@@ -214,7 +214,7 @@ function hasWayOut(container: string, store: NetworkStore): boolean {
 
 /** Takes a container that runs off a network. */
 export function disconnectRunning(container: string, network: string, store: NetworkStore): void {
-  withBridgeLock(() => {
+  withNetworkLock(() => {
     using netlink = openNetlink('route');
     unplug(netlink, container, network);
     store.leave(container, network);
@@ -225,7 +225,7 @@ export function disconnectRunning(container: string, network: string, store: Net
 /** Removes what containers that are gone have left in the kernel: bridges without ports, and their rules. Names of the bridges. */
 export function clearBridges(): readonly string[] {
   if (process.getuid?.() !== 0 || !hasBridges()) return [];
-  return withBridgeLock(() => {
+  return withNetworkLock(() => {
     using netlink = openNetlink('route');
     return sweepBridges(netlink);
   });

@@ -1,5 +1,5 @@
 /** Datagrams to a port of this machine that lead into a container: each sender gets a socket of its own, so that answers find back. */
-import { createSocket, type Socket } from 'node:dgram';
+import { createSocket, Socket } from 'node:dgram';
 import type { Listening, Target } from './forward-tcp.ts';
 
 /** As docker: a sender that has been silent for so long is forgotten, in milliseconds. */
@@ -9,9 +9,16 @@ const mostSenders = 1024;
 
 type Sender = { readonly socket: Socket; last: number };
 
-/** Listens, on a free port for 0. Rejects with the system's error (`EADDRINUSE`). */
-export async function forwardUdp(at: Target, to: Target): Promise<Listening> {
-  const server = createSocket({ type: kindOf(at.address), ipv6Only: at.address.includes(':') });
+/** Listens, on a free port for 0, for who has the socket then. Rejects with the system's error (`EADDRINUSE`). */
+export async function listenUdp(at: Target): Promise<Listening & { readonly socket: Socket }> {
+  const socket = createSocket({ type: kindOf(at.address), ipv6Only: at.address.includes(':') });
+  await bind(socket, at);
+  return { port: socket.address().port, socket, [Symbol.asyncDispose]: async () => await close(socket) };
+}
+
+/** Listens, on a free port for 0, or leads on what comes to a socket that listens. Rejects with the system's error (`EADDRINUSE`). */
+export async function forwardUdp(at: Target | Socket, to: Target): Promise<Listening> {
+  const server = at instanceof Socket ? at : (await listenUdp(at)).socket;
   const senders = new Map<string, Sender>();
   const forget = (key: string): void => {
     senders.get(key)?.socket.close();
@@ -45,22 +52,20 @@ export async function forwardUdp(at: Target, to: Target): Promise<Listening> {
   const sweep = setInterval(() => {
     for (const [key, { last }] of senders) if (Date.now() - last > silence) forget(key);
   }, silence / 3);
-  try {
-    await bind(server, at);
-  } catch (error) {
-    clearInterval(sweep);
-    throw error;
-  }
   return {
     port: server.address().port,
     async [Symbol.asyncDispose]() {
       clearInterval(sweep);
-      const { promise, resolve } = Promise.withResolvers<void>();
       for (const key of senders.keys()) forget(key);
-      server.close(() => resolve());
-      await promise;
+      await close(server);
     },
   };
+}
+
+async function close(socket: Socket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  socket.close(() => resolve());
+  await promise;
 }
 
 function kindOf(address: string): 'udp4' | 'udp6' {

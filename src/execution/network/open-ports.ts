@@ -1,13 +1,18 @@
 /** Opens the ports that `-p` and `-P` ask for: listens on this machine and leads into the container. Nothing is open when one of them cannot be had. */
 import { readFileSync } from 'node:fs';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
-import { forwardTcp, type Listening, type Target } from './forward-tcp.ts';
-import { forwardUdp } from './forward-udp.ts';
-import type { NetworkedContainer } from './container-network.ts';
+import type { Server } from 'node:net';
+import type { Socket } from 'node:dgram';
+import { forwardTcp, listenTcp, type Listening, type Target } from './forward-tcp.ts';
+import { forwardUdp, listenUdp } from './forward-udp.ts';
+import { nothingToConnect, type NetworkedContainer } from './container-network.ts';
 import type { NetworkStore } from './store.ts';
 import type { NetworkWish, OpenPort, PublishedPort } from './wish.ts';
 
 export type OpenPorts = AsyncDisposable & { readonly ports: readonly OpenPort[] };
+
+/** Takes a socket that listens, to lead on what comes to it; it is closed here when that is settled. */
+export type LeadOn = (socket: Server | Socket, to: Target) => Promise<void>;
 
 /** How often a free port is looked for that all addresses have. */
 const tries = 20;
@@ -30,7 +35,12 @@ export function portsToOpen({ published, publishAll }: NetworkWish, exposed: rea
  */
 export async function openPorts(
   wanted: readonly PublishedPort[],
-  where: { readonly address: string; readonly isOurs: (port: number, protocol: 'tcp' | 'udp') => boolean },
+  where: {
+    readonly address: string;
+    readonly isOurs: (port: number, protocol: 'tcp' | 'udp') => boolean;
+    /** Left out: this process leads on. */
+    readonly leadOn?: LeadOn;
+  },
 ): Promise<OpenPorts> {
   await using opened = new AsyncDisposableStack();
   const ports: OpenPort[] = [];
@@ -46,12 +56,17 @@ export async function openPorts(
 /** All that a container is to have open, where it has `address`. What goes wrong is told with the container's name, as docker does. */
 export async function openContainerPorts(
   { id, name, exposed }: NetworkedContainer,
-  { wish, address, store }: { readonly wish: NetworkWish; readonly address: string; readonly store: NetworkStore },
+  {
+    wish,
+    address,
+    store,
+    leadOn,
+  }: { readonly wish: NetworkWish; readonly address: string; readonly store: NetworkStore; readonly leadOn?: LeadOn },
 ): Promise<OpenPorts> {
   const isOurs = (port: number, protocol: OpenPort['protocol']): boolean =>
     [...store.ports()].some(([other, ports]) => other !== id && ports.some((one) => one.host === port && one.protocol === protocol));
   try {
-    return await openPorts(portsToOpen(wish, exposed), { address, isOurs });
+    return await openPorts(portsToOpen(wish, exposed), { address, isOurs, ...(leadOn === undefined ? {} : { leadOn }) });
   } catch (error) {
     if (!(error instanceof JettisonError)) throw error;
     const prefix = `failed to set up container networking: driver failed programming external connectivity on endpoint ${name} (${id})`;
@@ -93,7 +108,7 @@ async function openAll(
     const at = { address, port: found[0]?.listening.port ?? port };
     const to = { address: where.address, port: inside };
     try {
-      found.push({ address, listening: opened.use(await forward(protocol, at, to)) });
+      found.push({ address, listening: opened.use(await forward(protocol, at, to, where.leadOn)) });
     } catch (error) {
       throw explain(error, { at, to, protocol, isOurs: where.isOurs(at.port, protocol) });
     }
@@ -102,8 +117,11 @@ async function openAll(
   return found;
 }
 
-async function forward(protocol: 'tcp' | 'udp', at: Target, to: Target): Promise<Listening> {
-  return protocol === 'tcp' ? await forwardTcp(at, to) : await forwardUdp(at, to);
+async function forward(protocol: 'tcp' | 'udp', at: Target, to: Target, leadOn: LeadOn | undefined): Promise<Listening> {
+  if (leadOn === undefined) return protocol === 'tcp' ? await forwardTcp(at, to) : await forwardUdp(at, to);
+  await using listening = protocol === 'tcp' ? await listenTcp(at) : await listenUdp(at);
+  await leadOn(listening.socket, to);
+  return { port: listening.port, [Symbol.asyncDispose]: nothingToConnect };
 }
 
 /** As dockerd puts it. */

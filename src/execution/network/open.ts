@@ -7,6 +7,7 @@ import { SystemCallError } from '#ground/linux/libc.ts';
 import type { ProcessNetwork } from '#ground/linux/namespace.ts';
 import { openNetworkNamespace } from '#ground/linux/network-namespace.ts';
 import { openRoot, readTextIn } from '#ground/linux/rooted-path.ts';
+import type { HomeTools } from './attended.ts';
 import { gatewayOf, openBridged, resolvConfOf, type Place } from './bridged.ts';
 import { nothingToConnect, type ContainerNetwork, type NetworkedContainer } from './container-network.ts';
 import type { Resolving } from './resolv-conf.ts';
@@ -30,13 +31,15 @@ export type NetworkTools = {
   readonly processOf: (container: string) => NetworkOwner | undefined;
   /** What was asked for with --dns and its like. */
   readonly resolving?: Partial<Resolving>;
+  /** Where a normal user's bridges stand. */
+  readonly home: HomeTools;
   /** Told, where it is known before all is done, what the container's worker can be started with: what is given then has the very same. */
   readonly onWorkerNetwork?: (network: ProcessNetwork) => void;
 };
 
 /**
  * What it gives is there until it is disposed, which is to be done when the container has ended; nothing is left when it throws: `network/no-bridge`, `network/port-taken`,
- * `network/not-found`, `network/needs-root`, `network/no-program`, `network/not-running`, and what the parts throw.
+ * `network/not-found`, `network/no-program`, `network/not-running`, and what the parts throw.
  */
 export async function openContainerNetwork(
   container: NetworkedContainer,
@@ -83,7 +86,7 @@ function sharedWith(name: string, { store, processOf }: NetworkTools): Container
   const standing = store.memberships(other.id);
   return {
     ...ofMachine('host'),
-    worker: { kind: 'within', within: (start) => namespace.within(start) },
+    worker: { kind: 'within', file: namespace.file, within: (start) => namespace.within(start) },
     addresses: standing.map(({ address }) => ipv4Text(address)),
     gateway: gatewayOf(store, standing),
     resolvConf: resolvConfOf(other.id, store, other.resolving),
@@ -145,12 +148,10 @@ async function openWithoutRoot(
   wish: NetworkWish,
   tools: NetworkTools,
 ): Promise<ContainerNetwork> {
-  const named = places.find(({ network }) => !isPredefined(network.name));
-  if (named !== undefined) {
-    throw new JettisonError('network/needs-root', `Network "${named.network.name}" needs a bridge, which only root can make`, {
-      fault: 'environment',
-      hint: 'Run as root, or leave --network out: then the container has a network of its own by pasta or slirp4netns',
-    });
+  if (places.some(({ network }) => !isPredefined(network.name))) {
+    const { openAttended } = await import('./attended.ts');
+    const networks = places.map(({ membership }) => membership);
+    return await openAttended(container, networks, wish, tools);
   }
   const program = findUserNetworkProgram(tools.environment);
   const obstacle = obstacleToUserNetwork();

@@ -46,8 +46,7 @@ export async function openUserNetwork(
 ): Promise<ContainerNetwork> {
   const ports = ofProgram(await findPorts(container, wish, store), program, wish);
   const machine = parseResolvConf(readMachineResolvConf());
-  const reachable = reachableServers(machine);
-  const servers = program.name === 'slirp4netns' ? [slirpServer] : reachable.length > 0 ? reachable : [pastaServer];
+  const servers = serversBehind(program, machine);
   const undo = new AsyncDisposableStack();
   undo.defer(() => store.leave(container.id));
   return {
@@ -65,6 +64,13 @@ export async function openUserNetwork(
     },
     [Symbol.asyncDispose]: async () => await undo.disposeAsync(),
   };
+}
+
+/** Name servers as they are reached through the program. */
+export function serversBehind(program: UserNetworkProgram, machine: Resolving): readonly string[] {
+  if (program.name === 'slirp4netns') return [slirpServer];
+  const reachable = reachableServers(machine);
+  return reachable.length > 0 ? reachable : [pastaServer];
 }
 
 /** slirp4netns knows IPv4 alone: of a port for all addresses there is that half. */
@@ -118,14 +124,30 @@ async function startPasta({ path, pid, ports, environment, servers }: Start, sig
       const options = ports.filter((one) => one.protocol === protocol).flatMap((one) => pastaPort(one, ports));
       return options.length === 0 ? [protocol === 'tcp' ? '-t' : '-u', 'none'] : options;
     });
-    const names = servers.includes(pastaServer) ? ['--dns-forward', pastaServer] : [];
-    const words = [path, '--config-net', '--no-map-gw', ...forwards, '-T', 'none', '-U', 'none', ...names, '--pid', file, String(pid)];
+    const words = pastaCommand({ path, pid, servers, forwards, file });
     return await startTied({ command: '/bin/sh', arguments: ['-c', pastaScript, file, ...words], environment }, signal);
   } catch (error) {
     throw programFailed('pasta', error);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** What leads the network of a process out. It goes into the background when it is ready, its number then being in `file`. */
+export function pastaCommand({
+  path,
+  pid,
+  servers,
+  forwards,
+  file,
+}: Pick<Start, 'path' | 'pid' | 'servers'> & { readonly forwards: readonly string[]; readonly file: string }): readonly string[] {
+  const names = servers.includes(pastaServer) ? ['--dns-forward', pastaServer] : [];
+  return [path, '--config-net', '--no-map-gw', ...forwards, '-T', 'none', '-U', 'none', ...names, '--pid', file, String(pid)];
+}
+
+/** The same; it stays in the foreground. `files` are options for its open files. */
+export function slirpCommand({ path, pid }: Pick<Start, 'path' | 'pid'>, files: readonly string[]): readonly string[] {
+  return [path, '--configure', '--mtu=65520', '--disable-host-loopback', ...files, String(pid), 'tap0'];
 }
 
 /** Without an address it takes those of IPv4 and IPv6. */
@@ -140,12 +162,12 @@ function pastaPort({ address, host, port, protocol }: OpenPort, all: readonly Op
 async function startSlirp({ path, pid, ports, environment }: Start, signal: AbortSignal): Promise<AsyncDisposable> {
   const folder = mkdtempSync(join(tmpdir(), 'jettison-slirp-'));
   const socket = join(folder, 'api');
-  const files = [`--ready-fd=${tiedFiles.ready}`, `--exit-fd=${tiedFiles.end}`];
-  const words = ['--configure', '--mtu=65520', '--disable-host-loopback', ...files, '--api-socket', socket, String(pid), 'tap0'];
+  const files = [`--ready-fd=${tiedFiles.ready}`, `--exit-fd=${tiedFiles.end}`, '--api-socket', socket];
+  const [command = '', ...words] = slirpCommand({ path, pid }, files);
   await using undo = new AsyncDisposableStack();
   undo.defer(() => rmSync(folder, { recursive: true, force: true }));
   try {
-    undo.use(await startTied({ command: path, arguments: words, environment }, signal));
+    undo.use(await startTied({ command, arguments: words, environment }, signal));
     for (const one of ports) if (!one.address.includes(':')) await addSlirpPort(socket, one);
   } catch (error) {
     throw programFailed('slirp4netns', error);
@@ -166,7 +188,7 @@ async function addSlirpPort(socket: string, { address, host, port, protocol }: O
   if (answer.includes('"error"')) throw new JettisonError('network/program-failed', `port ${host}: ${answer}`, { fault: 'environment' });
 }
 
-function programFailed(name: string, error: unknown): unknown {
+export function programFailed(name: string, error: unknown): unknown {
   if (!isCode(error, 'linux/program-failed') && systemCode(error) === undefined && !isCode(error, 'network/program-failed')) return error;
   const message = error instanceof Error ? error.message : String(error);
   return new JettisonError('network/program-failed', `Cannot lead the container's network out by ${name}: ${message}`, {

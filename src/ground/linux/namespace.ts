@@ -10,7 +10,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Duplex, type Readable, type Writable } from 'node:stream';
-import { spawn, type ChildProcess, type Serializable } from 'node:child_process';
+import { spawn, type ChildProcess, type SendHandle, type Serializable } from 'node:child_process';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import type { Isolation } from './isolation.ts';
 import { userNamespaceOptions, whyNoUserNamespaces } from './user-namespace.ts';
@@ -31,14 +31,18 @@ export type NamespaceOptions = {
 };
 
 /**
- * The network that a process starts with. `within`: the start has to happen inside this call, which does what it takes (see network-namespace.ts). `own`: one of its own, with nothing but a
- * `lo` that is down; with the user namespace, where there is one. `joined`: that of another process of this user, in its user namespace, to which a network belongs.
+ * The network that a process starts with. `within`: the start has to happen inside this call, which does what it takes (see network-namespace.ts); `file` is open on it. `own`: one of its own, with nothing but a
+ * `lo` that is down; with the user namespace, where there is one. `joined`: that of another process of this user, or one that `file` is open on, in the user namespace of the process, to
+ * which a network belongs.
  */
 export type ProcessNetwork =
   | { readonly kind: 'as-is' }
-  | { readonly kind: 'within'; within<T>(start: () => T): T }
+  | { readonly kind: 'within'; readonly file: number; within<T>(start: () => T): T }
   | { readonly kind: 'own' }
-  | { readonly kind: 'joined'; readonly process: number };
+  | { readonly kind: 'joined'; readonly process: number; readonly file?: string };
+
+/** A socket of Node, as another process can be given it. */
+export type PassedSocket = SendHandle;
 
 export type NamespaceStream = 'ignore' | 'inherit' | 'pipe' | number;
 
@@ -47,6 +51,8 @@ export type NamespaceProcess = AsyncDisposable & {
   readonly pid: number | undefined;
   /** Sends a value over the IPC channel as structured clone does (Map, Uint8Array, bigint); the program gets it by `process.on('message')`. Throws `linux/channel-closed`. */
   send(message: Serializable): void;
+  /** The same with a socket, which is both processes' then. */
+  give(message: Serializable, socket: PassedSocket): void;
   /** Calls `receiver` for each `process.send()` of the program. */
   onMessage(receiver: (message: unknown) => void): void;
   /** Its standard input and output, where both are pipes. */
@@ -70,7 +76,7 @@ export async function startInNamespaces(options: NamespaceOptions, signal: Abort
   const { isolation, beside, network = { kind: 'as-is' } } = options;
   const isMapped = beside === undefined && network.kind !== 'joined' && isMappedFromOutside(isolation);
   const [command = '', ...words] = [
-    ...(beside === undefined ? namespaceCommand(isolation, network) : commandBeside(beside, isolation)),
+    ...(beside === undefined ? namespaceCommand(isolation, network) : commandBeside(beside, isolation, network)),
     process.execPath,
     ...nodeFlags,
     options.entry,
@@ -87,14 +93,16 @@ export async function startInNamespaces(options: NamespaceOptions, signal: Abort
   const exit = watchExit(child, signal);
   mapOwnIds(child);
   await started(child, command);
+  const send = (message: Serializable, socket?: PassedSocket): void => {
+    if (!child.connected)
+      throw new JettisonError('linux/channel-closed', 'The process has ended or closed its channel', { fault: 'environment' });
+    // What goes wrong from here on is the far side's end, and `exit` tells of that.
+    child.send(message, socket, () => {});
+  };
   return {
     pid: child.pid,
-    send(message) {
-      if (!child.connected)
-        throw new JettisonError('linux/channel-closed', 'The process has ended or closed its channel', { fault: 'environment' });
-      // What goes wrong from here on is the far side's end, and `exit` tells of that.
-      child.send(message, () => {});
-    },
+    send: (message) => send(message),
+    give: send,
     onMessage: (receiver) => void child.on('message', receiver),
     streams: child.stdin && child.stdout ? { input: child.stdin, output: child.stdout } : undefined,
     exit,
@@ -120,17 +128,22 @@ function namespaceCommand(isolation: Isolation, network: ProcessNetwork): readon
     '--mount-proc',
     ...(network.kind === 'own' ? ['--net'] : []),
   ];
-  if (network.kind === 'joined') return ['setpriv', '--pdeathsig', 'KILL', ...entering(network.process), '--net', 'unshare', ...unshare];
+  if (network.kind === 'joined')
+    return ['setpriv', '--pdeathsig', 'KILL', ...entering(network.process), networkOf(network), 'unshare', ...unshare];
   const options = [...userNamespaceOptions(isolation), ...unshare];
   const inside = isMappedFromOutside(isolation) ? ['unshare', '--user', '/bin/sh', '-c', waitForIds, 'sh'] : [];
   return ['setpriv', '--pdeathsig', 'KILL', ...inside, 'unshare', ...options];
 }
 
 /** For the machine's root there is no user namespace to join. */
-function commandBeside(process: number, isolation: Isolation): readonly string[] {
+function commandBeside(process: number, isolation: Isolation, network: ProcessNetwork): readonly string[] {
   if (isolation === 'chroot') return [];
-  const join = isolation === 'oci' ? [] : entering(process);
+  const join = isolation === 'oci' ? [] : [...entering(process), ...(network.kind === 'joined' ? [networkOf(network)] : [])];
   return ['setpriv', '--pdeathsig', 'KILL', ...join, 'unshare', '--mount', '--propagation', 'private'];
+}
+
+function networkOf({ file }: Extract<ProcessNetwork, { kind: 'joined' }>): string {
+  return file === undefined ? '--net' : `--net=${file}`;
 }
 
 function entering(process: number): readonly string[] {

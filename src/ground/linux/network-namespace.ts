@@ -3,7 +3,7 @@
  * to them included. This thread can go into one for a moment: sockets opened and programs started there belong to it for good.
  */
 import { check, libc } from './libc.ts';
-import { AT_FDCWD, closeFile, openAt, openFlags } from './syscall.ts';
+import { AT_FDCWD, closeFile, lockFile, openAt, openFlags } from './syscall.ts';
 
 export type NetworkNamespace = Disposable & {
   /** Open for as long as this is. */
@@ -28,6 +28,17 @@ export function makeNetworkNamespace(): NetworkNamespace {
     }
   } finally {
     closeFile(own);
+  }
+}
+
+/** Calls `act` while nobody else holds this thread's network namespace so: the lock is the namespace's own (flock(2)), whatever files its processes see. The whole process waits for it. */
+export function withNetworkLock<T>(act: () => T): T {
+  const file = openPath(ownPath);
+  try {
+    lockFile(file, { exclusive: true, wait: true });
+    return act();
+  } finally {
+    closeFile(file);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Which user namespace this process is in, and how one is had in which root may mount (user_namespaces(7)). */
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, readlinkSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { systemCode } from '#ground/base/errors.ts';
@@ -42,6 +42,16 @@ export function withOwnIds(words: readonly string[], isolation: Isolation): read
   const options = process.getuid?.() === 0 ? [] : userNamespaceOptions(isolation);
   const [command = '', ...rest] = words;
   return options.length === 0 ? [command, ...rest] : ['unshare', ...options, ...words];
+}
+
+/** Are two processes in the same user namespace? Not for one that has ended, or may not be looked at. */
+export function haveOneUserNamespace(one: number, other: number): boolean {
+  try {
+    return readlinkSync(`/proc/${one}/ns/user`) === readlinkSync(`/proc/${other}/ns/user`);
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return false;
+  }
 }
 
 /** Why something cannot be had, and what to do about it: the hint is a sentence. */
