@@ -124,6 +124,20 @@ const running = (): readonly string[] =>
       return /^State:\t[^Z]/mu.test(status) ? [/^Name:\t(.*)$/mu.exec(status)?.[1] ?? ''] : [];
     });
 
+/** Of one of our scripts. */
+function processesOf(script: string): readonly number[] {
+  const found = readdirSync('/proc')
+    .filter((name) => /^\d+$/u.test(name))
+    .filter((id) =>
+      readIfThere(`/proc/${id}/cmdline`)
+        .split('\0')
+        .some((word) => new RegExp(`/${script}(?:-main)?\\.(?:ts|cjs)$`, 'u').test(word)),
+    )
+    .map(Number);
+  assert.ok(found.length > 0, script);
+  return found;
+}
+
 /** What was told to end may need a moment. */
 async function untilGone(pattern: RegExp): Promise<void> {
   for (let tries = 1; running().some((name) => pattern.test(name)); tries++) {
@@ -222,12 +236,19 @@ inOwnNamespaces(
             await succeed('network', 'disconnect', 'inner', 'db');
             assert.notEqual((await read('inner', 'http://db')).status, 0);
             assert.match((await typed(path, 'network', 'rm', 'app')).stderr, /has active endpoints/u);
-            // A command that is killed leaves nothing that keeps the rest.
-            process.kill(Number(await succeed('inspect', '-f', '{{.State.Pid}}', 'db')), 'SIGKILL');
             await succeed('rm', '-f', 'web', 'db');
             await untilGone(namesOf[program]);
             await untilGone(/^flock$/u);
             await assert.rejects(ask('127.0.0.1', 8081, 10));
+            // Whoever is killed leaves nothing that keeps the rest; the container goes with who holds it.
+            for (const victim of ['monitor', 'attend']) {
+              await succeed('run', '-d', '--name', victim, '--network', 'app', 'busybox', 'sleep', '1000');
+              for (const id of processesOf(victim)) process.kill(id, 'SIGKILL');
+              if (victim === 'attend') await succeed('rm', '-f', victim);
+              await untilGone(namesOf[program]);
+              await untilGone(/^flock$/u);
+              await succeed('rm', '-f', victim);
+            }
             await succeed('network', 'rm', 'app', 'inner');
             assert.equal((await typed(path, 'run', '--rm', '--network', 'app', 'busybox', 'true')).status, 125);
           },

@@ -10,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import * as v from 'valibot';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { startOf } from '#ground/base/process-identity.ts';
+import { sendSignal } from '#ground/linux/child.ts';
 import type { Isolation } from '#ground/linux/isolation.ts';
 import { readyFile, startLasting } from '#ground/linux/lasting-program.ts';
 import { tryLockFile, type FileLock } from '#ground/linux/lock-file.ts';
@@ -55,6 +56,8 @@ const homeSchema = v.object({
 type Home = v.InferOutput<typeof homeSchema>;
 
 const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** SIGTERM. */
+const ended = 15;
 /** Milliseconds between two looks whether somebody else is still making it. */
 const lookEvery = 20;
 const forwardNothing = ['-t', 'none', '-u', 'none'] as const;
@@ -140,11 +143,7 @@ async function makeHome({ folder, isolation, environment }: HomeWish): Promise<H
 /** One that has lost who waits for its time to end. */
 function endLeftCarrier(home: Home | undefined): void {
   if (home?.carrier === undefined || isThere(home.anchor) || !isThere(home.carrier)) return;
-  try {
-    process.kill(home.carrier.pid);
-  } catch (error) {
-    if (systemCode(error) !== 'ESRCH') throw error;
-  }
+  sendSignal(home.carrier.pid, ended);
 }
 
 function processOf(pid: number): { pid: number; start: string } {

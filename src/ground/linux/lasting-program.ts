@@ -2,11 +2,15 @@
 import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { sendSignal } from './child.ts';
 
 /** The file of the program to which it writes what is waited for. */
 export const readyFile = 3;
 
 const longestComplaint = 4096;
+/** Milliseconds until one that is not ready is ended. */
+const patience = 30_000;
+const killed = 9;
 
 export type LastingProgram = {
   readonly command: string;
@@ -16,7 +20,7 @@ export type LastingProgram = {
 
 /**
  * Starts it and waits until `isReady` finds in all that it has written to file 3 what it looks for; gives that and the number of the process. Rejects with `linux/no-such-command`, and
- * with `linux/program-failed` and what it said when it ends, or closes the file, before.
+ * with `linux/program-failed` and what it said when it ends, or closes the file, before; one that takes half a minute is ended.
  */
 export async function startLasting<T>(
   { command, arguments: words, environment }: LastingProgram,
@@ -51,9 +55,13 @@ export async function startLasting<T>(
   // What it has to say of its end comes on another pipe.
   ready.once('end', () => complaints.once('close', fail));
   child.once('close', fail);
+  const timer = setTimeout(() => {
+    if (child.pid !== undefined) sendSignal(-child.pid, killed);
+  }, patience);
   try {
     return { found: await outcome.promise, pid: child.pid ?? 0 };
   } finally {
+    clearTimeout(timer);
     for (const stream of [ready, complaints]) stream.destroy();
     child.unref();
   }
