@@ -9,6 +9,7 @@ import type { Container, ContainerState } from '#execution/container/store.ts';
 import { healthOf, type Health } from './container-health.ts';
 import { readContainerFilters } from './container-filters.ts';
 import { findContainer } from './find-container.ts';
+import { isAboutToStart } from './lost-containers.ts';
 import { noteContainer } from './note-events.ts';
 import type { Engine } from './open.ts';
 import type { ContainerRow, ContainerSize } from './container-requests.ts';
@@ -162,9 +163,12 @@ async function lockForRemoval(
   patience = lastMoments,
 ): Promise<Disposable | undefined> {
   for (const until = Date.now() + patience; ;) {
-    const lock = engine.containers.lock(container.id);
+    const isLate = Date.now() > until;
+    const now = engine.containers.find(container.id);
+    // Who is about to start it has its turn: otherwise that command would find it gone in the middle of its work.
+    const lock = !isLate && now !== undefined && isAboutToStart(engine, now) ? undefined : engine.containers.lock(container.id);
     if (lock !== undefined) return lock;
-    if (isUp(stateNow(engine, container)) || Date.now() > until) return undefined;
+    if (isUp(stateNow(engine, container)) || isLate) return undefined;
     await sleep(lookEvery, signal);
   }
 }

@@ -23,8 +23,18 @@ export function removeLostContainers(engine: Engine, containers: readonly Contai
   }
 }
 
-function isLost(engine: Engine, { spec, state }: Container): boolean {
+function isLost(engine: Engine, container: Container): boolean {
+  const { spec, state } = container;
   if (!spec.autoRemove) return false;
-  if (state.kind === 'exited') return true;
-  return state.kind === 'created' && spec.starter !== undefined && !isLeaseHeld(join(engine.paths.store, 'leases'), spec.starter);
+  return state.kind === 'exited' || (state.kind === 'created' && spec.starter !== undefined && !hasStarter(engine, container));
+}
+
+/** Is somebody about to start it for the first time, who has made it for that (`run`)? */
+export function isAboutToStart(engine: Engine, container: Container): boolean {
+  const { state } = container;
+  return state.kind === 'created' && state.error === undefined && hasStarter(engine, container);
+}
+
+function hasStarter(engine: Engine, { spec }: Container): boolean {
+  return spec.starter !== undefined && isLeaseHeld(join(engine.paths.store, 'leases'), spec.starter);
 }

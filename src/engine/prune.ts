@@ -12,6 +12,7 @@ import { noteRemoved, removeSteps } from './images.ts';
 import { noteContainer, notePrune } from './note-events.ts';
 import type { Engine } from './open.ts';
 import { diskOf } from './keep-space.ts';
+import { isAboutToStart } from './lost-containers.ts';
 import type {
   CachePruneRequest,
   ImagePruneRequest,
@@ -127,7 +128,8 @@ export async function pruneContainers(engine: Engine, request: ContainerPruneReq
     .list()
     .filter(
       ({ state, created, spec }) => isOver(state) && (request.until ?? Infinity) >= created && matchesLabels(spec.labels, request.labels),
-    );
+    )
+    .filter((container) => !isAboutToStart(engine, container));
   if (ended.length === 0) return { ids: [], bytes: 0 };
   await using keeper = await keeperOf(engine);
   const ids = ended.flatMap((container) => {

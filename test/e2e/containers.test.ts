@@ -318,10 +318,13 @@ test('a container that is only being started: Ctrl-C leaves nothing of it, and r
   assert.ok(codes.includes(130), codes.join());
 
   await using engine = await openEngine({ environment: { ...process.env, ...box.environment }, currentFolder: box.folder });
-  const { over } = await begin();
-  await removeContainers(engine, ['early'], { force: true }, new AbortController().signal);
-  assert.equal((await over).status, 137);
-  assert.equal(await box.succeed(['ps', '-aq']), '');
+  for (let rounds = 0; rounds < 10; rounds++) {
+    const { over } = await begin();
+    await removeContainers(engine, ['early'], { force: true }, new AbortController().signal);
+    const removed = await over;
+    assert.equal(removed.status, 137, removed.stderr);
+    assert.equal(await box.succeed(['ps', '-aq']), '');
+  }
 
   const id = (await box.succeed(['create', '--name', 'held', 'busybox', 'true'])).trim();
   {

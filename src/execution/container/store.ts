@@ -5,7 +5,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { JettisonError, unreachable } from '#ground/base/errors.ts';
+import { JettisonError, systemCode, unreachable } from '#ground/base/errors.ts';
 import { isFileLockHeld, takeFileLock } from '#stores/db/file-lock.ts';
 import type { Database, Row } from '#stores/db/open.ts';
 import { parseSnapshotId, type SnapshotId } from '#execution/worker/contract.ts';
@@ -188,13 +188,21 @@ export function openContainerStore(database: Database, folder: string): Containe
     noteRemoval: (id) => void phase.run('removing', id),
     remove: (id) => {
       // The lock's file goes while it is held: nobody can take it any more for a container that is gone.
-      rmSync(folderOf(id), { recursive: true, force: true });
+      // Who was about to take it makes it again now and then, and finds the container gone.
+      rmSync(folderOf(id), { recursive: true, force: true, maxRetries: 10, retryDelay: 5 });
       remove.run(id);
     },
     folder: made,
     lock: (id) => {
-      made(id);
-      return takeFileLock(lockOf(id));
+      for (;;) {
+        made(id);
+        try {
+          return takeFileLock(lockOf(id));
+        } catch (error) {
+          // The folder was removed since: whoever did it has finished, so this does not go on for long.
+          if (systemCode(error) !== 'ENOENT') throw error;
+        }
+      }
     },
     changeSpec: (id, spec) => void changeSpec.run(encodeSpec(spec), id),
     isHeld: (id) => isFileLockHeld(lockOf(id)),
