@@ -8,10 +8,10 @@ export type Watch = Disposable & {
 };
 
 /**
- * Calls `end` with the words to print once nothing has moved for `limit` milliseconds, and again after each such time. Before, all processes are ended that have
+ * Calls `tell` with the words to print once nothing has moved for `limit` milliseconds, and again after each such time; then all processes are ended that have
  * `mark` ("NAME=value") in their environment, but for this one and `spared`.
  */
-export function watchStandstill(limit: number, mark: string, spared: number, end: (words: string) => void): Watch {
+export function watchStandstill(limit: number, mark: string, spared: number, tell: (words: string) => void): Watch {
   let last = performance.now();
   const timer = setInterval(() => {
     const since = performance.now() - last;
@@ -26,7 +26,7 @@ export function watchStandstill(limit: number, mark: string, spared: number, end
       },
     );
     const pids = marked(mark).filter((pid) => pid !== process.pid && pid !== spared);
-    end(
+    tell(
       `nothing was printed for ${Math.round(since / 60_000)} minutes; these processes are there, ${pids.length} of them are ended now:\n${stdout}`,
     );
     for (const pid of pids) endProcess(pid);

@@ -164,11 +164,11 @@ async function lockForRemoval(
 ): Promise<Disposable | undefined> {
   for (const until = Date.now() + patience; ;) {
     const isLate = Date.now() > until;
-    const now = engine.containers.find(container.id);
+    const now = engine.containers.find(container.id) ?? container;
     // Who is about to start it has its turn: otherwise that command would find it gone in the middle of its work.
-    const lock = !isLate && now !== undefined && isAboutToStart(engine, now) ? undefined : engine.containers.lock(container.id);
+    const lock = !isLate && isAboutToStart(engine, now) ? undefined : engine.containers.lock(container.id);
     if (lock !== undefined) return lock;
-    if (isUp(stateNow(engine, container)) || isLate) return undefined;
+    if (isUp(now.state) || isLate) return undefined;
     await sleep(lookEvery, signal);
   }
 }

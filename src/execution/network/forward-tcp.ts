@@ -4,9 +4,9 @@ import { createServer, connect, Server, type Socket } from 'node:net';
 export type Target = { readonly address: string; readonly port: number };
 export type Listening = AsyncDisposable & { readonly port: number };
 
-/** Listens where nobody is led on yet, on a free port for 0: what comes meanwhile waits in the kernel, or is lost to who has the socket then. Rejects with the system's error (`EADDRINUSE`). */
+/** Listens, on a free port for 0, for who is given the socket; until then who comes is refused, as by a container in which nobody listens yet. Rejects with the system's error (`EADDRINUSE`). */
 export async function listenTcp(at: Target): Promise<Listening & { readonly socket: Server }> {
-  const server = createServer();
+  const server = createServer((client) => client.resetAndDestroy());
   const port = await listen(server, at);
   return { port, socket: server, [Symbol.asyncDispose]: async () => await close(server) };
 }

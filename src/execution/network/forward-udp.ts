@@ -9,7 +9,7 @@ const mostSenders = 1024;
 
 type Sender = { readonly socket: Socket; last: number };
 
-/** Listens, on a free port for 0, for who has the socket then. Rejects with the system's error (`EADDRINUSE`). */
+/** Listens, on a free port for 0, for who is given the socket. Rejects with the system's error (`EADDRINUSE`). */
 export async function listenUdp(at: Target): Promise<Listening & { readonly socket: Socket }> {
   const socket = createSocket({ type: kindOf(at.address), ipv6Only: at.address.includes(':') });
   await bind(socket, at);

@@ -1,8 +1,8 @@
 /** Opens the ports that `-p` and `-P` ask for: listens on this machine and leads into the container. Nothing is open when one of them cannot be had. */
-import { readFileSync } from 'node:fs';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
-import type { Server } from 'node:net';
 import type { Socket } from 'node:dgram';
+import { readFileSync } from 'node:fs';
+import type { Server } from 'node:net';
+import { JettisonError, systemCode } from '#ground/base/errors.ts';
 import { forwardTcp, listenTcp, type Listening, type Target } from './forward-tcp.ts';
 import { forwardUdp, listenUdp } from './forward-udp.ts';
 import { nothingToConnect, type NetworkedContainer } from './container-network.ts';

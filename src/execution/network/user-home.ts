@@ -67,7 +67,8 @@ const anchoring = `echo there >&${readyFile}; exec ${readyFile}>&- 2>/dev/null; 
 /** Ends the program `$pid` once nobody is at home. */
 const waiting = `exec ${readyFile}>&- 2>/dev/null; exec flock "$lock" /bin/sh -c 'kill "$0"' "$pid"`;
 const carryingPasta = `lock=$0 file=$1; shift; "$@" ${readyFile}>&- || exit; pid=$(cat "$file"); rm -f "$file"; echo "pid=$pid" >&${readyFile}; ${waiting}`;
-const carryingSlirp = `lock=$0; "$@" & pid=$!; echo "pid=$pid" >&${readyFile}; ${waiting}`;
+/** What slirp4netns complains of later nobody reads, and is not to end it (a pipe whose reader has gone); pasta sees to that itself. */
+const carryingSlirp = `trap '' PIPE; lock=$0; "$@" & pid=$!; echo "pid=$pid" >&${readyFile}; ${waiting}`;
 
 /**
  * Takes part in the home, making it where there is none, until it is disposed; this process's end is the end of its part, too. Throws `network/no-home` where the kernel gives no

@@ -1,8 +1,9 @@
 /** A program that goes on when this process has ended, in a session of its own: it says on file 3 when it is ready. */
 import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { JettisonError } from '#ground/base/errors.ts';
 import { sendSignal } from './child.ts';
+import { explainStart } from './spawn.ts';
 
 /** The file of the program to which it writes what is waited for. */
 export const readyFile = 3;
@@ -33,13 +34,7 @@ export async function startLasting<T>(
     detached: true,
   });
   const outcome = Promise.withResolvers<T>();
-  child.once('error', (error) =>
-    outcome.reject(
-      systemCode(error) === 'ENOENT'
-        ? new JettisonError('linux/no-such-command', `Cannot find the program "${command}"`, { fault: 'environment', cause: error })
-        : error,
-    ),
-  );
+  child.once('error', (error) => outcome.reject(explainStart(error, { command })));
   const [, , complaints, ready] = child.stdio;
   let [said, text] = ['', ''];
   if (!(ready instanceof Readable) || !(complaints instanceof Readable))

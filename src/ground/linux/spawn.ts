@@ -223,7 +223,8 @@ function lastBytes(chunks: readonly Uint8Array[], limit: number): Uint8Array {
   return all.length > limit ? all.slice(all.length - limit) : all;
 }
 
-function explainStart(error: Error, options: Pick<ProcessOptions, 'command' | 'cwd'>): JettisonError {
+/** What a program that cannot be started is told as: `linux/no-such-command`, `linux/cannot-start`. */
+export function explainStart(error: Error, options: Pick<ProcessOptions, 'command' | 'cwd'>): JettisonError {
   const code = systemCode(error);
   if (code === 'ENOENT') {
     return new JettisonError('linux/no-such-command', `Cannot find the program "${options.command}"`, {

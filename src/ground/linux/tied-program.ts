@@ -1,7 +1,8 @@
 /** A program that serves for as long as this process lives: it says when it is ready, and ends when a pipe ends, which it does however this process ends. */
 import { spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
-import { JettisonError, systemCode } from '#ground/base/errors.ts';
+import { JettisonError } from '#ground/base/errors.ts';
+import { explainStart } from './spawn.ts';
 
 /** Files of the program: it writes to the first when it is ready, and the second ends when it is to end. */
 export const tiedFiles = { ready: 3, end: 4 } as const;
@@ -35,11 +36,7 @@ export async function startTied(
   ready?.once('data', () => outcome.resolve());
   child.once('error', (error) => {
     exit.resolve();
-    outcome.reject(
-      systemCode(error) === 'ENOENT'
-        ? new JettisonError('linux/no-such-command', `Cannot find the program "${command}"`, { fault: 'environment', cause: error })
-        : error,
-    );
+    outcome.reject(explainStart(error, { command }));
   });
   child.once('close', () => {
     exit.resolve();
